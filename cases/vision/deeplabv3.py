@@ -1,0 +1,20 @@
+"""DeepLabv3: Chen et al., Rethinking Atrous Convolution for Semantic Image Segmentation, 2017, arXiv:1706.05587."""
+
+import torch
+from torch.export import Dim
+from torchvision.models.segmentation import deeplabv3_mobilenet_v3_large
+
+from pytest_modelconform import Case, generic_weights
+
+case = Case(
+    model=lambda: generic_weights(deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None)),
+    inputs={
+        "pair": lambda: (torch.rand(2, 3, 64, 64),),
+        "one_wider": lambda: (torch.rand(1, 3, 64, 96),),
+    },
+    # Of 32 pixels or fewer, one is left at the end, and torch.export takes another branch for sizes of 1.
+    dynamic_shapes={"x": {0: "batch", 2: Dim("height", min=33), 3: Dim("width", min=33)}},
+    tags=("vision",),
+    paper="arXiv:1706.05587",
+    requires=("torchvision",),
+)

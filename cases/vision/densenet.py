@@ -1,0 +1,20 @@
+"""DenseNet-121: Huang et al., Densely Connected Convolutional Networks, 2016, arXiv:1608.06993."""
+
+import torch
+from torch.export import Dim
+from torchvision.models import densenet121
+
+from pytest_modelconform import Case, generic_weights
+
+case = Case(
+    model=lambda: generic_weights(densenet121()),
+    inputs={
+        "pair": lambda: (torch.rand(2, 3, 64, 64),),
+        "one_wider": lambda: (torch.rand(1, 3, 64, 96),),
+    },
+    # Of 60 pixels or fewer, one is left at the end, and torch.export takes another branch for sizes of 1.
+    dynamic_shapes={"x": {0: "batch", 2: Dim("height", min=61), 3: Dim("width", min=61)}},
+    tags=("vision",),
+    paper="arXiv:1608.06993",
+    requires=("torchvision",),
+)

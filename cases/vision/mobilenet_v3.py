@@ -1,0 +1,20 @@
+"""MobileNetV3 small: Howard et al., Searching for MobileNetV3, 2019, arXiv:1905.02244."""
+
+import torch
+from torch.export import Dim
+from torchvision.models import mobilenet_v3_small
+
+from pytest_modelconform import Case, generic_weights
+
+case = Case(
+    model=lambda: generic_weights(mobilenet_v3_small()),
+    inputs={
+        "pair": lambda: (torch.rand(2, 3, 64, 64),),
+        "one_wider": lambda: (torch.rand(1, 3, 64, 96),),
+    },
+    # Of 32 pixels or fewer, one is left at the end, and torch.export takes another branch for sizes of 1.
+    dynamic_shapes={"x": {0: "batch", 2: Dim("height", min=33), 3: Dim("width", min=33)}},
+    tags=("vision",),
+    paper="arXiv:1905.02244",
+    requires=("torchvision",),
+)

@@ -1,0 +1,20 @@
+"""ShuffleNet V2: Ma et al., Practical Guidelines for Efficient CNN Architecture Design, 2018, arXiv:1807.11164."""
+
+import torch
+from torch.export import Dim
+from torchvision.models import shufflenet_v2_x0_5
+
+from pytest_modelconform import Case, generic_weights
+
+case = Case(
+    model=lambda: generic_weights(shufflenet_v2_x0_5()),
+    inputs={
+        "pair": lambda: (torch.rand(2, 3, 64, 64),),
+        "one_wider": lambda: (torch.rand(1, 3, 64, 96),),
+    },
+    # Of 32 pixels or fewer, one is left at the end, and torch.export takes another branch for sizes of 1.
+    dynamic_shapes={"x": {0: "batch", 2: Dim("height", min=33), 3: Dim("width", min=33)}},
+    tags=("vision",),
+    paper="arXiv:1807.11164",
+    requires=("torchvision",),
+)

@@ -1,0 +1,82 @@
+// The one interface behind which an inference engine stands. One engine is linked into one
+// executable, so that a missing engine never stops another from being built.
+#pragma once
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tree.h"
+
+namespace modelconform {
+
+struct Settings {
+  std::string device = "cpu";
+  int threads = 1;
+};
+
+enum class Layout {
+  kTree,  // the model is called like a function, with args and kwargs
+  kFlat,  // the model is a graph with named inputs and outputs
+};
+
+struct Description {
+  std::string name;
+  std::string version;  // of the library that runs, not of the headers it was built with
+  Layout layout;
+  std::vector<std::string> devices;
+};
+
+struct Model {
+  std::string file;
+  std::string format;
+  std::vector<std::string> libraries;  // with the operators that the model needs, in order
+};
+
+struct Call {
+  // Layout::kTree
+  std::vector<Tree> args;
+  std::vector<std::pair<std::string, Tree>> kwargs;
+  // Layout::kFlat: the tensors by graph input; the outputs wanted, all of them where empty
+  std::vector<std::pair<std::string, Leaf>> feeds;
+  std::vector<std::string> fetches;
+};
+
+struct Result {
+  double seconds = 0;        // of the call itself
+  Tree outputs;              // numbers and bools as tensors without dimensions
+  std::vector<Leaf> passed;  // the input tensors as they are after the call
+};
+
+// What went wrong, in the engine's own words. Engines may throw any exception; this one also says
+// of what type it is and has room for a stack trace.
+struct EngineError : std::runtime_error {
+  EngineError(std::string type, const std::string& message, std::string details = "")
+      : std::runtime_error(message), type(std::move(type)), details(std::move(details)) {}
+
+  std::string type;
+  std::string details;
+};
+
+class Engine {
+ public:
+  Engine() = default;
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+  virtual ~Engine() = default;
+
+  virtual Description description() const = 0;
+  virtual void load(const Model& model) = 0;
+  // Names of the loaded graph's inputs in its order; empty in Layout::kTree.
+  virtual std::vector<std::string> input_names() const = 0;
+  // Passes fresh copies of the inputs each time.
+  virtual Result run(const Call& call) = 0;
+  virtual void unload() = 0;
+};
+
+// Defined once in each executable, by its engine.
+std::unique_ptr<Engine> make_engine(const Settings& settings);
+
+}  // namespace modelconform

@@ -1,0 +1,17 @@
+// A worker's manners as a process: its stdout is the wire's alone, and it never outlives its
+// parent.
+#pragma once
+
+namespace modelconform {
+
+// Call first of all. Ends the process where its parent is gone already.
+void die_with_parent();
+
+// Asks the kernel to end this process, not pytest, where memory runs out.
+void volunteer_for_oom_killer();
+
+// Moves stdout to a private descriptor, which is returned, and points descriptor 1 at stderr, so
+// that a library that prints can't break the wire.
+int take_stdout();
+
+}  // namespace modelconform

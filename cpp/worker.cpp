@@ -1,0 +1,305 @@
+#include "worker.h"
+
+#include <cxxabi.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <exception>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <typeinfo>
+#include <utility>
+#include <vector>
+
+#include "wire.h"
+
+namespace modelconform {
+namespace {
+
+using Json = nlohmann::json;
+
+// ---- Fields of a request -----------------------------------------------------------------------
+
+const Json& field(const Json& request, const std::string& name) {
+  const auto found = request.find(name);
+  if (found == request.end()) throw RequestError("the request has no '" + name + "'");
+  return *found;
+}
+
+std::string as_text(const Json& json, const std::string& name) {
+  if (!json.is_string()) throw RequestError("'" + name + "' is a text, not a " + json.type_name());
+  return json.get<std::string>();
+}
+
+const Json& as_list(const Json& json, const std::string& name) {
+  if (!json.is_array()) throw RequestError("'" + name + "' is a list, not a " + json.type_name());
+  return json;
+}
+
+std::string text_field(const Json& request, const std::string& name) {
+  return as_text(field(request, name), name);
+}
+
+std::int64_t number_field(const Json& request, const std::string& name) {
+  const Json& json = field(request, name);
+  if (!json.is_number_integer()) {
+    throw RequestError("'" + name + "' is an integer, not a " + json.type_name());
+  }
+  return json.get<std::int64_t>();
+}
+
+std::vector<std::string> texts_field(const Json& request, const std::string& name) {
+  std::vector<std::string> texts;
+  for (const Json& text : as_list(field(request, name), name)) {
+    texts.push_back(as_text(text, "an item of '" + name + "'"));
+  }
+  return texts;
+}
+
+// [[NAME, X], ...], as JSON objects would lose the order.
+std::vector<std::pair<std::string, Json>> pairs_field(const Json& request,
+                                                      const std::string& name) {
+  std::vector<std::pair<std::string, Json>> pairs;
+  for (const Json& pair : as_list(field(request, name), name)) {
+    if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string()) {
+      throw RequestError("an item of '" + name + "' is no [NAME, ...]");
+    }
+    pairs.emplace_back(pair[0].get<std::string>(), pair[1]);
+  }
+  return pairs;
+}
+
+// ---- Errors ------------------------------------------------------------------------------------
+
+// Longer than any message that a person reads; libraries quote whole graphs in theirs.
+constexpr std::size_t kLongestMessage = std::size_t{64} << 10;
+
+Json failure(const std::string& type, std::string message, std::string details) {
+  for (std::string* text : {&message, &details}) {
+    text->erase(text->find_last_not_of(" \n") + 1);
+    if (text->size() > kLongestMessage) *text = text->substr(0, kLongestMessage) + " (cut off)";
+  }
+  return {{"type", type}, {"message", std::move(message)}, {"details", std::move(details)}};
+}
+
+std::string type_name(const std::exception& error) {
+  int status = 0;
+  const std::unique_ptr<char, decltype(&std::free)> name(
+      abi::__cxa_demangle(typeid(error).name(), nullptr, nullptr, &status), &std::free);
+  return name != nullptr ? name.get() : typeid(error).name();
+}
+
+// ---- Operations --------------------------------------------------------------------------------
+
+class Worker {
+ public:
+  explicit Worker(Engine& engine) : engine_(engine) {}
+
+  // Returns the answer to a line.
+  std::string answer(const std::string& line) {
+    Json id = nullptr;
+    Json reply;
+    try {
+      const Json request = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+      if (!request.is_object()) throw RequestError("the line is no JSON object");
+      number_field(request, "id");
+      id = request["id"];
+      reply = dispatch(request);
+      reply["ok"] = true;
+    } catch (...) {
+      reply = {{"ok", false}, {"error", current_failure()}};
+    }
+    reply["id"] = id;
+    std::string text = to_text(reply);
+    if (text.size() <= kLongestLine) return text;
+    return to_text({{"id", id},
+                    {"ok", false},
+                    {"error", failure("RuntimeError",
+                                      "the answer would be longer than a line of " +
+                                          std::to_string(kLongestLine) + " bytes",
+                                      "")}});
+  }
+
+  // The answer to a line that couldn't be read.
+  std::string refuse(const RequestError& error) {
+    return to_text(
+        {{"id", nullptr}, {"ok", false}, {"error", failure("RequestError", error.what(), "")}});
+  }
+
+  bool finished() const { return finished_; }
+
+ private:
+  // Texts of libraries needn't be UTF-8; an answer has to be.
+  static std::string to_text(const Json& json) {
+    return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+  }
+
+  static Json current_failure() {
+    try {
+      throw;
+    } catch (const EngineError& error) {
+      return failure(error.type, error.what(), error.details);
+    } catch (const RequestError& error) {
+      return failure("RequestError", error.what(), "");
+    } catch (const TensorFileError& error) {
+      return failure("TensorFileError", error.what(), "");
+    } catch (const std::exception& error) {
+      return failure(type_name(error), error.what(), "");
+    } catch (...) {
+      return failure("unknown", "something was thrown that is no std::exception", "");
+    }
+  }
+
+  Json dispatch(const Json& request) {
+    static const std::map<std::string, Json (Worker::*)(const Json&)> kOperations = {
+        {"hello", &Worker::hello},   {"load", &Worker::load}, {"run", &Worker::run},
+        {"unload", &Worker::unload}, {"quit", &Worker::quit},
+    };
+    const std::string name = text_field(request, "op");
+    const auto operation = kOperations.find(name);
+    if (operation == kOperations.end()) throw RequestError("unknown op '" + name + "'");
+    return (this->*operation->second)(request);
+  }
+
+  Json hello(const Json& request) {
+    const std::int64_t protocol = number_field(request, "protocol");
+    if (protocol != kProtocol) {
+      throw RequestError("this worker speaks protocol " + std::to_string(kProtocol) +
+                         ", the request asks for " + std::to_string(protocol));
+    }
+    const Description description = engine_.description();
+    return {{"protocol", kProtocol},
+            {"name", description.name},
+            {"version", description.version},
+            {"language", "C++"},
+            {"layout", description.layout == Layout::kTree ? "tree" : "flat"},
+            {"devices", description.devices}};
+  }
+
+  Json load(const Json& request) {
+    Model model;
+    model.file = text_field(request, "model");
+    model.format = request.contains("format") ? text_field(request, "format") : "";
+    if (request.contains("libraries")) model.libraries = texts_field(request, "libraries");
+    forget_model();
+    const auto start = std::chrono::steady_clock::now();
+    engine_.load(model);
+    loaded_ = true;
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    return {{"seconds", elapsed.count()}};
+  }
+
+  Json run(const Json& request) {
+    const std::int64_t repeats = request.contains("repeats") ? number_field(request, "repeats") : 1;
+    if (repeats < 1 || repeats > 1000) throw RequestError("'repeats' is a number from 1 to 1000");
+    const std::string outputs_file = text_field(request, "outputs");
+    const auto inputs = read_tensors(text_field(request, "inputs"));
+    const Call call = read_call(request, inputs);
+    if (!loaded_) throw RequestError("no model is loaded");
+
+    Json runs = Json::array();
+    // Runs that differ from all before them; the others are named by number, not kept.
+    std::vector<std::pair<std::size_t, Tree>> distinct;
+    std::vector<std::string> changed;
+    OutputKeys keys;
+    for (std::size_t n = 0; n < static_cast<std::size_t>(repeats); ++n) {
+      Result result = engine_.run(call);
+      note_changes(result.passed, inputs, changed);
+      Json entry = {{"seconds", result.seconds}};
+      if (const std::size_t* earlier = find_same(distinct, result.outputs)) {
+        entry["same_as"] = *earlier;
+      } else {
+        keys.assign(result.outputs, n);
+        entry["outputs"] = tree_to_json(result.outputs);
+        distinct.emplace_back(n, std::move(result.outputs));
+      }
+      runs.push_back(std::move(entry));
+    }
+    write_tensors(outputs_file, keys.tensors());
+    return {{"runs", std::move(runs)}, {"inputs_changed", changed}};
+  }
+
+  Json unload(const Json&) {
+    forget_model();
+    return Json::object();
+  }
+
+  Json quit(const Json&) {
+    finished_ = true;
+    return Json::object();
+  }
+
+  void forget_model() {
+    loaded_ = false;
+    engine_.unload();
+  }
+
+  Call read_call(const Json& request, const std::map<std::string, Tensor>& inputs) const {
+    const FindTensor find = [&inputs](const std::string& key) {
+      const auto tensor = inputs.find(key);
+      if (tensor == inputs.end()) throw RequestError("the input file has no tensor '" + key + "'");
+      return tensor->second;
+    };
+    Call call;
+    if (engine_.description().layout == Layout::kTree) {
+      for (const Json& tree : as_list(field(request, "args"), "args")) {
+        call.args.push_back(tree_from_json(tree, find));
+      }
+      for (const auto& [name, tree] : pairs_field(request, "kwargs")) {
+        call.kwargs.emplace_back(name, tree_from_json(tree, find));
+      }
+    } else {
+      for (const auto& [name, key] : pairs_field(request, "feeds")) {
+        const std::string text = as_text(key, "the key of feed '" + name + "'");
+        call.feeds.emplace_back(name, Leaf{text, find(text)});
+      }
+      call.fetches = texts_field(request, "fetches");
+    }
+    return call;
+  }
+
+  static void note_changes(const std::vector<Leaf>& passed,
+                           const std::map<std::string, Tensor>& inputs,
+                           std::vector<std::string>& changed) {
+    for (const Leaf& leaf : passed) {
+      const bool known = std::find(changed.begin(), changed.end(), leaf.key) != changed.end();
+      if (!known && !same_bits(leaf.tensor, inputs.at(leaf.key))) changed.push_back(leaf.key);
+    }
+  }
+
+  static const std::size_t* find_same(const std::vector<std::pair<std::size_t, Tree>>& runs,
+                                      const Tree& outputs) {
+    for (const auto& [number, earlier] : runs) {
+      if (same_bits(earlier, outputs)) return &number;
+    }
+    return nullptr;
+  }
+
+  Engine& engine_;
+  bool loaded_ = false;
+  bool finished_ = false;
+};
+
+}  // namespace
+
+void serve(Engine& engine, int input, int output) {
+  LineReader lines(input);
+  Worker worker(engine);
+  while (!worker.finished()) {
+    std::string answer;
+    try {
+      const auto line = lines.next();
+      if (!line) return;
+      answer = worker.answer(*line);
+    } catch (const RequestError& error) {
+      answer = worker.refuse(error);
+    }
+    if (!write_line(output, std::move(answer))) return;
+  }
+}
+
+}  // namespace modelconform

@@ -1,0 +1,196 @@
+"""The content-addressed cache: what it holds, under which keys, and who may write.
+
+    cases/<key>.json       what importing a case file or building a case came to, and the files that it depends on
+    references/<key>/      inputs, eager's outputs and the noise floor of a case
+    artifacts/<key>/       a case stored in a format
+    harness/…              compiled C++ harnesses (see harness.py)
+
+A wrong hit would be a wrong verdict. Every key holds the fingerprint of the environment; an entry of `cases` is checked
+file by file before it is believed; the other two are named after its digests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import platform
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+
+# Environment variables that change numbers or exporters.
+_PREFIXES = ("ATEN_", "OMP_", "MKL_", "DNNL_", "ONEDNN_", "OPENBLAS_", "PYTORCH_", "TORCH", "CUBLAS_", "NVIDIA_TF32")
+
+
+class CacheRefused(Exception):
+    """The cache folder can't be used. The message says why and what to do."""
+
+
+def default_folder() -> Path:
+    """$MODELCONFORM_CACHE, or the user's cache folder."""
+    if folder := os.environ.get("MODELCONFORM_CACHE"):
+        return Path(folder)
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "pytest-modelconform"
+
+
+class Cache:
+    """A cache folder. Raises CacheRefused for one that belongs to another user: artifacts execute code."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            status = folder.stat()
+        except OSError as error:
+            raise CacheRefused(
+                f"can't make the cache folder {folder}: {error}; set MODELCONFORM_CACHE to another"
+            ) from error
+        if status.st_uid != os.getuid():
+            raise CacheRefused(
+                f"the cache folder {folder} belongs to user {status.st_uid}, and what is in it gets executed: set "
+                "MODELCONFORM_CACHE to a folder of your own"
+            )
+        if stat.S_IMODE(status.st_mode) & 0o022:
+            raise CacheRefused(
+                f"others may write to the cache folder {folder}, and what is in it gets executed: chmod 700 it"
+            )
+        for name in ("cases", "references", "artifacts", "locks"):
+            (folder / name).mkdir(exist_ok=True, mode=0o700)
+
+    def lock(self, name: str) -> contextlib.AbstractContextManager[Any]:
+        """Only one process at a time is inside the lock of a name. Freed by the system when its holder dies."""
+        from filelock import FileLock
+
+        return FileLock(self.folder / "locks" / f"{name}.lock")
+
+    def produce(self, kind: str, key: str, make: Callable[[Path], None]) -> tuple[Path, bool]:
+        """The folder of a key, and whether it was there. If not, `make` fills an empty one, which is then renamed.
+
+        Of several processes one makes it, and the others wait. What `make` raises passes through and leaves nothing.
+        """
+        target = self.folder / kind / key
+        if target.is_dir():
+            return target, True
+        with self.lock(f"{kind}-{key}"):
+            if target.is_dir():
+                return target, True
+            work = Path(tempfile.mkdtemp(prefix=".making-", dir=self.folder / kind))
+            try:
+                make(work)
+                work.rename(target)
+            except BaseException:
+                shutil.rmtree(work, ignore_errors=True)
+                raise
+        return target, False
+
+    def read_case(self, key: str) -> dict[str, Any] | None:
+        """An entry of `cases`, if there is one and all files that it depends on are as they were."""
+        path = self.folder / "cases" / f"{key}.json"
+        try:
+            entry = json.loads(path.read_text())
+            files: dict[str, str] = entry["files"]
+        except (OSError, ValueError, KeyError):
+            return None
+        if any(hash_file(name) != digest for name, digest in files.items()):
+            return None
+        content: dict[str, Any] = entry["content"]
+        return content
+
+    def write_case(
+        self, key: str, content: Mapping[str, Any], files: Mapping[str, str], folder: Path | None = None
+    ) -> dict[str, Any]:
+        """Store an entry with the hashes of the files that it depends on. Returns the content with its digest.
+
+        The digest covers the key, the files and the content, and names what is made from it. `folder`, if given, holds
+        what belongs to the entry; it becomes references/<digest>.
+        """
+        digest = hash_of(key, dict(files), content)
+        stored = {**content, "digest_of_all": digest}
+        if folder is not None:
+            target = self.folder / "references" / digest
+            shutil.rmtree(target, ignore_errors=True)
+            folder.rename(target)
+        path = self.folder / "cases" / f"{key}.json"
+        handle, temporary = tempfile.mkstemp(prefix=".making-", dir=path.parent)
+        with os.fdopen(handle, "w") as file:
+            json.dump({"files": dict(files), "content": stored}, file)
+        Path(temporary).rename(path)
+        return stored
+
+
+def hash_of(*values: Any) -> str:
+    """SHA-256 of JSON-able values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def hash_file(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's content; of a file that is missing, a word."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 (hashlib reads a file object)
+            return (
+                hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else _digest(file.read())
+            )
+    except OSError:
+        return "missing"
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@functools.cache
+def fingerprint() -> str:
+    """Hash of all that may change a result besides the case: Python, every installed package, the plugin, the processor.
+
+    The names of `.dist-info` folders hold names and versions; reading them all takes milliseconds, where the metadata
+    themselves take hundreds.
+    """
+    return hash_of(
+        [__version__, _own_sources(), sys.version, sys.executable, platform.platform(), _cpu(), installed()],
+        {name: value for name, value in sorted(os.environ.items()) if name.startswith(_PREFIXES)},
+    )
+
+
+def installed() -> list[str]:
+    """Names and versions of all packages that Python can import, as in the names of their metadata folders."""
+    found = set()
+    for entry in sys.path:
+        with contextlib.suppress(OSError):
+            found |= {name for name in os.listdir(entry or ".") if name.endswith((".dist-info", ".egg-info"))}  # noqa: PTH208
+    return sorted(found)
+
+
+def _own_sources() -> str:
+    """Hash of our own modules that make what is cached: an editable install changes without its version changing."""
+    here = Path(__file__).parent
+    parts = sorted([*here.glob("formats/*.py"), *here.glob("workers/**/*.py"), *here.glob("*.py")])
+    return hash_of([hash_file(path) for path in parts])
+
+
+def _cpu() -> str:
+    """The processor and its instruction sets, which decide what kernels libraries choose."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return hash_of(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
+    return f"{platform.machine()} {platform.processor()}"
+
+
+def dumps(value: Any) -> str:
+    """JSON for a file in the cache."""
+    return json.dumps(value, indent=1)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file of the cache."""
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content

@@ -1,0 +1,75 @@
+"""What a case author imports: `Case`, `Tolerance` and `generic_weights`. Imports neither torch nor numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+
+Module = TypeVar("Module", bound="torch.nn.Module")
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a runtime's numbers may be from the reference. See docs/verdicts.md for the formulas.
+
+    bits_lost: largest log2(error / eager's own noise), as root mean square over any group of elements.
+    worst: the same for the single worst element.
+    rtol, atol: if given, replace the rule by |y - r| <= atol + rtol * |r| for every element.
+    cosine: if given, replaces the rule by a least cosine similarity over each tensor (0 to 1).
+    """
+
+    bits_lost: float = 3.0
+    worst: float = 6.0
+    rtol: float | None = None
+    atol: float | None = None
+    cosine: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One model with its inputs and tolerance.
+
+    model: a function without arguments that returns the `torch.nn.Module`. It is seeded before the call.
+    inputs: functions without arguments by name of the input set; each returns a tuple (positional arguments) or a
+        dict (keyword arguments) for the model. The first set that varies every dynamic dimension is the one that
+        exporters see; the others check that the export generalises.
+    dynamic_shapes: torch.export's notation; a string in place of a `Dim` names one that is shared by name.
+    tolerance: `Tolerance(...)`; the default suits float32.
+    tags: become pytest markers; `[a-z0-9_]+`.
+    paper: citation or link.
+    requires: packages that the case needs, as pip names them (`"transformers>=5"`); without them it is `unavailable`.
+    mode: "eval" (default) or "train": whether `.eval()` is called on the model.
+    blind_ok: the reason why an output that is constant or all zero is right for this case.
+    files: further files that the model is built from, where Python can't see them being opened.
+    seed: changes every random number of the case.
+    """
+
+    model: Callable[[], torch.nn.Module]
+    inputs: Mapping[str, Callable[[], tuple[Any, ...] | dict[str, Any]]]
+    dynamic_shapes: Any = None
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    tags: tuple[str, ...] = ()
+    paper: str = ""
+    requires: tuple[str, ...] = ()
+    mode: Literal["eval", "train"] = "eval"
+    blind_ok: str = ""
+    files: tuple[str, ...] = ()
+    seed: int = 0
+
+
+def generic_weights(module: Module, seed: int = 0) -> Module:
+    """Give every parameter of `module` a generic value, in place, and return the module.
+
+    Freshly initialised models are special: biases are 0, norms are 1, some heads are all zero (torchvision's ViT), so
+    that a converter which drops a bias or swaps two norms goes unseen. Afterwards no parameter is constant, and the
+    running statistics of batch norms are away from 0 and 1. The values depend only on the seed, the parameter's name
+    and its shape.
+    """
+    from ._weights import fill
+
+    fill(module, seed)
+    return module

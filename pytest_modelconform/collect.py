@@ -1,0 +1,249 @@
+"""From case files to pytest items. Nothing of a case file is executed here: that is the case host's work."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from . import expected
+from .case import Tolerance
+from .outcome import EAGER, Cell, Outcome, Stage, Verdict
+from .pipeline import CaseRef
+from .runtimes.base import missing_packages
+
+if TYPE_CHECKING:
+    from .session import SessionPlugin
+
+COLLECT = "collect"
+_PLUGIN = "pytest_modelconform"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A case as its file declares it. fault: why it can't run, or None."""
+
+    name: str
+    fault: str | None = None
+    tags: Sequence[str] = ()
+    paper: str = ""
+    requires: Sequence[str] = ()
+    tolerance: Tolerance = field(default_factory=Tolerance)
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a case file came to: its cases, or the outcome that stands for the file."""
+
+    cases: Sequence[Declared] = ()
+    problem: Outcome | None = None
+
+
+def is_case_file(path: Path) -> bool:
+    """Whether a file is a case file: Python that imports pytest_modelconform at top level, by its syntax alone."""
+    name = path.name
+    if path.suffix != ".py" or name == "conftest.py" or name.startswith(("_", "test_")):
+        return False
+    try:
+        text = path.read_bytes()
+    except OSError:
+        return False
+    # Parsing is slow next to a search, and most files of a project are not ours.
+    if _PLUGIN.encode() not in text:
+        return False
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        # It names us and is broken: better an error at stage collect than a file that vanishes.
+        return any(
+            line.startswith((f"from {_PLUGIN}", f"import {_PLUGIN}"))
+            for line in text.decode(errors="replace").splitlines()
+        )
+    return any(_imports_us(node) for node in tree.body)
+
+
+def _imports_us(node: ast.stmt) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        return node.level == 0 and (node.module or "").partition(".")[0] == _PLUGIN
+    return isinstance(node, ast.Import) and any(alias.name.partition(".")[0] == _PLUGIN for alias in node.names)
+
+
+def static_cases(path: Path) -> list[Declared]:
+    """The cases that a file assigns at top level, with their literal `requires`: what can be known without running it."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return []
+    found = []
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and isinstance(node.targets[0], ast.Name):
+            function = node.value.func
+            name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+            if name == "Case":
+                variable = node.targets[0].id
+                found.append(
+                    Declared(path.stem if variable == "case" else variable, requires=_literal_requires(node.value))
+                )
+    return found
+
+
+def _literal_requires(call: ast.Call) -> Sequence[str]:
+    for keyword in call.keywords:
+        if keyword.arg == "requires":
+            try:
+                value = ast.literal_eval(keyword.value)
+            except ValueError:
+                return ()
+            return tuple(item for item in value if isinstance(item, str)) if isinstance(value, (tuple, list)) else ()
+    return ()
+
+
+class CaseFile(pytest.File):
+    """A case file. Collecting it never raises: what is wrong with it is the verdict of an item."""
+
+    def collect(self) -> Iterable[pytest.Item]:
+        """The items of all cases in the file."""
+        session = session_of(self.config)
+        declaration = session.declare(self.path)
+        relative = self.nodeid
+        if declaration.problem is not None:
+            cell = Cell(relative, self.path.stem, COLLECT, COLLECT)
+            yield CellItem.from_parent(self, name=cell.name, cell=cell, settled=declaration.problem)
+            return
+        for declared in declaration.cases:
+            yield from self._items(session, relative, declared)
+
+    def _items(self, session: SessionPlugin, relative: str, declared: Declared) -> Iterator[pytest.Item]:
+        if declared.fault:
+            cell = Cell(relative, declared.name, COLLECT, COLLECT)
+            settled = Outcome(Verdict.ERROR, Stage.COLLECT, declared.fault)
+            yield CellItem.from_parent(self, name=cell.name, cell=cell, settled=settled)
+            return
+        missing = missing_packages(declared.requires)
+        settled_all = (
+            Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, f"case {declared.name!r} {missing}") if missing else None
+        )
+        for cell in session.cells(relative, declared.name):
+            item = CellItem.from_parent(self, name=cell.name, cell=cell, settled=settled_all)
+            for mark in (*markers(cell), *declared.tags):
+                session.register_marker(mark)
+                item.add_marker(mark)
+            yield item
+
+
+def markers(cell: Cell) -> list[str]:
+    """Names of a cell's markers."""
+    if cell.is_check:
+        return [EAGER]
+    return [
+        f"format_{cell.format}".replace("-", "_"),
+        f"runtime_{cell.runtime}".replace("-", "_"),
+        f"device_{cell.device}",
+    ]
+
+
+class CellFailed(Exception):
+    """Ends a cell's test; what pytest shows of it is the outcome's text."""
+
+
+class CellItem(pytest.Item):
+    """One cell. Its outcome rides on the test report as a plain dict."""
+
+    def __init__(self, *, cell: Cell, settled: Outcome | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.cell = cell
+        self.settled = settled
+        self.outcome: Outcome | None = None
+
+    def runtest(self) -> None:
+        """Run the cell, judge it by expected.toml, and end as pytest's outcomes have it."""
+        session = session_of(self.config)
+        entry, source = session.expectation(self.path, self.name)
+        error: Exception | None = None
+        try:
+            outcome = self.settled or self._run(
+                session, lambda o: entry is not None and bool(_judged(o, entry, source))
+            )
+        except Exception as raised:
+            # Only without worker processes: a debugger is to stop where this was raised.
+            outcome, error = session.outcome_of_exception(raised), raised
+        if outcome.verdict is Verdict.UNAVAILABLE and session.is_required(self.cell):
+            outcome = replace(outcome, message=f"{outcome.message} (required by --modelconform-require)")
+            self.outcome = outcome
+            raise CellFailed(outcome.message)
+        outcome = expected.judge(outcome, entry, source)
+        self.outcome = outcome
+        if outcome.expected:
+            # Not pytest.xfail(): that does nothing under --runxfail, and the cell would show as passed.
+            raise pytest.xfail.Exception(outcome.notes[-1])
+        if outcome.expected is False:
+            raise CellFailed(outcome.message)
+        if outcome.failed:
+            raise error or CellFailed(outcome.message)
+        if outcome.verdict is not Verdict.PASS:
+            raise pytest.skip.Exception(outcome.message, _use_item_location=True)
+
+    def _run(self, session: SessionPlugin, expects: Any) -> Outcome:
+        ref = CaseRef(self.path, self.cell.file, self.cell.case)
+        if self.cell.is_check:
+            return session.pipeline.check(ref)
+        return session.pipeline.run(ref, self.cell, expects)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The outcome's text rather than our own stack, for a failure that is a verdict."""
+        if isinstance(excinfo.value, CellFailed) and self.outcome is not None:
+            stage = f" at stage {self.outcome.stage.value}" if self.outcome.stage else ""
+            return f"{self.outcome.verdict.value}{stage}: {excinfo.value}"
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where the item comes from."""
+        return self.path, None, self.name
+
+
+def _judged(outcome: Outcome, entry: expected.Entry, source: Path | None) -> bool:
+    return bool(expected.judge(outcome, entry, source).expected)
+
+
+class ExpectedFile(pytest.File):
+    """An expected.toml beside case files."""
+
+    def collect(self) -> Iterable[pytest.Item]:
+        """One item that judges the file as a whole."""
+        yield ExpectedItem.from_parent(self, name="entries")
+
+
+class ExpectedItem(pytest.Item):
+    """Fails for entries that match no cell that can exist, or that overlap; whatever cells were selected."""
+
+    def runtest(self) -> None:
+        """Judge the entries against all case files below the folder x all registered names."""
+        session = session_of(self.config)
+        expectations = session.expectations(self.path)
+        if isinstance(expectations, expected.ExpectedError):
+            raise CellFailed(str(expectations))
+        ids = []
+        for path in sorted(self.path.parent.rglob("*.py")):
+            if is_case_file(path):
+                for declared in session.declare(path).cases:
+                    cells = session.all_cells("", declared.name)
+                    ids += [expectations.relative(path, cell.name) for cell in cells]
+        if faults := expectations.check(ids):
+            raise CellFailed(f"{self.path}:\n" + "\n".join(faults))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The faults, without our stack."""
+        if isinstance(excinfo.value, CellFailed):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+
+def session_of(config: pytest.Config) -> SessionPlugin:
+    """Our plugin in a run."""
+    plugin: SessionPlugin | None = config.pluginmanager.get_plugin("modelconform-session")
+    assert plugin is not None
+    return plugin

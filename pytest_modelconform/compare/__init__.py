@@ -1,0 +1,17 @@
+"""Pure functions on arrays and trees: are a runtime's outputs the model's? Formulas are in docs/verdicts.md."""
+
+from .difference import Difference, compare_tensor
+from .reference import Reference, UnusableReferenceError, make_reference
+from .structure import Tree, compare_leaves, compare_structure, flatten
+
+__all__ = [
+    "Difference",
+    "Reference",
+    "Tree",
+    "UnusableReferenceError",
+    "compare_leaves",
+    "compare_structure",
+    "compare_tensor",
+    "flatten",
+    "make_reference",
+]

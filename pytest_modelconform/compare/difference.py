@@ -1,0 +1,329 @@
+"""Compare one output tensor of a run with its reference, and say in words how they differ."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..case import Tolerance
+from .groups import Array, Layout, Tile
+from .measure import (
+    FLOAT_FORMATS,
+    RELATIVE,
+    UNSTABLE,
+    NotFiniteError,
+    Numbers,
+    flat,
+    is_complex,
+    layout_of,
+    measure,
+    piece,
+    strange_in,
+    worst_position,
+)
+from .reference import Reference
+
+FEW_ELEMENTS = 16  # a root mean square over fewer is itself uncertain: one more bit may be lost
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How one output tensor of one run compares with the model. docs/verdicts.md has the formulas.
+
+    bits, reference_bits, loss and worst are log2, finite, and None where they aren't defined. max_abs: the largest
+    |y - r|. message: empty if ok. ill_conditioned: eager's own noise hides much of what could be compared.
+    unstable: the number of elements that weren't compared.
+    """
+
+    ok: bool
+    bits: float | None = None
+    reference_bits: float | None = None
+    loss: float | None = None
+    worst: float | None = None
+    max_abs: float | None = None
+    message: str = ""
+    ill_conditioned: bool = False
+    unstable: int = 0
+
+
+def compare_tensor(actual: Array, reference: Reference, tolerance: Tolerance, *, where: str, dtype: str) -> Difference:
+    """Compare a runtime's output with its reference; what is bit for bit eager's passes whatever the tolerance.
+
+    dtype: PyTorch's name of the dtype of `actual`. where: how messages name the output, "output[0]['boxes']".
+    """
+    result = Difference(
+        ok=True,
+        reference_bits=reference.reference_bits,
+        ill_conditioned=_ill_conditioned(reference, tolerance),
+        unstable=reference.unstable,
+    )
+    if mismatch := _dtype_and_shape(actual, reference, where, dtype):
+        return replace(_with_bits(result, actual, reference, dtype), ok=False, message=mismatch)
+    values = flat(actual)
+    if reference.kind == "empty":
+        return result
+    if _same_bits(values, reference.eager):
+        return _with(result, replace(reference.eager_numbers, max_abs=reference.eager_numbers.max_abs or 0.0))
+    if reference.kind == "exact":
+        return _exactly(result, values, reference, where)
+    if reference.kind == "tolerance":
+        if strange := _not_finite(values, reference, where):
+            return replace(result, ok=False, message=strange)
+    else:
+        try:
+            numbers = measure(values, reference)
+        except NotFiniteError:
+            return replace(result, ok=False, message=_not_finite(values, reference, where))
+        result = _with(result, numbers)
+        if tolerance.rtol is None and tolerance.atol is None and tolerance.cosine is None:
+            return _by_noise(result, numbers, values, reference, tolerance, where)
+    return _by_tolerance(result, values, reference, tolerance, where)
+
+
+def _with(result: Difference, numbers: Numbers) -> Difference:
+    return replace(result, bits=numbers.bits, loss=numbers.loss, worst=numbers.worst, max_abs=numbers.max_abs)
+
+
+def _with_bits(result: Difference, actual: Array, reference: Reference, dtype: str) -> Difference:
+    """Another dtype is a mismatch whatever the numbers are; that they would agree is still worth knowing."""
+    same_family = dtype in FLOAT_FORMATS and is_complex(dtype) == is_complex(reference.dtype)
+    if reference.kind == "float" and same_family and tuple(actual.shape) == reference.shape:
+        try:
+            return _with(result, measure(flat(actual), reference))
+        except NotFiniteError:
+            pass
+    return result
+
+
+def _ill_conditioned(reference: Reference, tolerance: Tolerance) -> bool:
+    if reference.reference_bits is None:
+        return False
+    return reference.reference_bits - tolerance.bits_lost < max(1, reference.format.precision - 10)
+
+
+# -- dtype and shape ---------------------------------------------------------------------------------------------------
+
+
+def _dtype_and_shape(actual: Array, reference: Reference, where: str, dtype: str) -> str:
+    faults = []
+    if dtype != reference.dtype:
+        faults.append(f"dtype {dtype}, the model returns {reference.dtype}{_narrowed(dtype, reference.dtype)}")
+    if tuple(actual.shape) != reference.shape:
+        faults.append(f"shape {tuple(actual.shape)}, the model returns {reference.shape}")
+    return f"{where} has " + "; and ".join(faults) if faults else ""
+
+
+def _narrowed(dtype: str, expected: str) -> str:
+    family, width = _family(dtype)
+    expected_family, expected_width = _family(expected)
+    if family != expected_family or width == expected_width:
+        return ""
+    return " (narrowed)" if width < expected_width else " (widened)"
+
+
+def _family(dtype: str) -> tuple[str, int]:
+    if dtype in FLOAT_FORMATS:
+        return "complex" if is_complex(dtype) else "float", FLOAT_FORMATS[dtype].precision
+    digits = "".join(c for c in dtype if c.isdigit())
+    return "integer" if digits else dtype, int(digits or 0)
+
+
+# -- the rules ---------------------------------------------------------------------------------------------------------
+
+
+def _by_noise(
+    result: Difference, numbers: Numbers, values: Array, reference: Reference, tolerance: Tolerance, where: str
+) -> Difference:
+    """Judge the loss of every group, and the worst element, in units of eager's own noise."""
+    layout = layout_of(reference.shape, reference.dtype)
+    loss, worst = numbers.loss or 0.0, numbers.worst or 0.0
+    grace = 1.0 if math.prod(reference.shape) < FEW_ELEMENTS else 0.0
+    faults, needs = [], []
+    if loss > tolerance.bits_lost + grace:
+        group = _group(layout, numbers.loss_group, is_complex(reference.dtype))
+        faults.append(f"loses {loss:.1f} bits {group} ({tolerance.bits_lost + grace:g} allowed)")
+        needs.append(f"bits_lost={_up(loss - grace)}")
+    if worst > tolerance.worst:
+        faults.append(f"has an element off by 2^{worst:.1f} times eager's noise (2^{tolerance.worst:g} allowed)")
+        needs.append(f"worst={_up(worst)}")
+    if not faults:
+        return result
+    noisy = f"; ill-conditioned: eager itself has {reference.reference_bits:.1f} bits" if result.ill_conditioned else ""
+    element = _element(worst_position(values, reference, numbers), values, reference)
+    message = f"{where} {' and '.join(faults)}; worst {element}; it would need {', '.join(needs)}{noisy}"
+    return replace(result, ok=False, message=message)
+
+
+def _by_tolerance(
+    result: Difference, values: Array, reference: Reference, tolerance: Tolerance, where: str
+) -> Difference:
+    """Judge |y - r| <= atol + rtol |r|, and the cosine: as the case says, or, without a pure float64 run, by dtype."""
+    rtol, atol, source = tolerance.rtol, tolerance.atol, ""
+    if rtol is None and atol is None and tolerance.cosine is None:
+        rms = 0.0 if reference.signal is None else float(reference.signal[0])
+        rtol, atol = reference.format.lenient, float(_digits_up(reference.format.lenient * rms))
+        source = f", by default for {reference.dtype} as float64 is impure"
+    faults, needs = [], []
+    if rtol is not None or atol is not None:
+        rtol, atol = rtol or 0.0, atol or 0.0
+        close = _closeness(values, reference, rtol, atol)
+        result = replace(result, max_abs=close.max_abs)
+        if close.count:
+            elements = f"{close.count} of {values.size} elements"
+            faults.append(f"has {elements} beyond {_pair(rtol, atol)}{source}")
+            relative = f"{_pair(float(_digits_up(close.rtol)), atol)} or " if math.isfinite(close.rtol) else ""
+            needs.append(f"{relative}{_pair(rtol, float(_digits_up(close.atol)))}")
+            faults.append(f"worst {_element(close.position, values, reference)}")
+    if tolerance.cosine is not None and (cosine := _cosine(values, reference)) < tolerance.cosine:
+        faults.append(f"has cosine similarity {cosine:.6f} (at least {tolerance.cosine:g} asked for)")
+        needs.append(f"cosine={math.floor(cosine * 1e6) / 1e6:g}")
+        if len(faults) == 1 and result.worst is not None:
+            position = worst_position(values, reference, measure(values, reference))
+            faults.append(f"worst {_element(position, values, reference)}")
+    if not faults:
+        return result
+    return replace(result, ok=False, message=f"{where} {'; '.join(faults)}; it would need {', '.join(needs)}")
+
+
+def _exactly(result: Difference, values: Array, reference: Reference, where: str) -> Difference:
+    differs = values != reference.eager
+    if reference.codes is not None:
+        differs &= reference.codes != UNSTABLE
+    positions = np.flatnonzero(differs)
+    if not positions.size:
+        return replace(result, max_abs=0.0)
+    sizes = np.abs(values[positions].astype(np.float64) - reference.eager[positions].astype(np.float64))
+    worst = int(positions[sizes.argmax()])
+    element = _element(worst, values, reference)
+    kind = "bools" if reference.dtype == "bool" else "integers"
+    message = f"{where} differs in {positions.size} of {values.size} elements; worst {element}; {kind} must be equal"
+    return replace(result, ok=False, max_abs=float(sizes.max()), message=message)
+
+
+def _not_finite(values: Array, reference: Reference, where: str) -> str:
+    """Name the first position at which one is NaN or infinite and the other isn't; empty if there is none."""
+    count, first = 0, 0
+    for tile in layout_of(reference.shape, reference.dtype).tiles():
+        strange = np.flatnonzero(strange_in(values, reference, tile))
+        if strange.size and not count:
+            first = tile.start + int(strange[0])
+        count += int(strange.size)
+    if not count:
+        return ""
+    more = f" ({count} such elements of {values.size})" if count > 1 else ""
+    element = _element(first, values, reference, eager=True)
+    return f"{where} differs from the model in where it is NaN or infinite: {element}{more}"
+
+
+def _same_bits(values: Array, eager: Array) -> bool:
+    if values.dtype != eager.dtype:
+        return False
+    one, two = (array.view(f"u{array.dtype.itemsize}") for array in (values, eager))
+    step = 1 << 18
+    return all(np.array_equal(one[i : i + step], two[i : i + step]) for i in range(0, one.size, step))
+
+
+@dataclass
+class _Closeness:
+    """What a pass with rtol and atol found: how many elements are beyond, the worst, and what would be enough."""
+
+    count: int = 0
+    position: int = 0
+    beyond: float = -math.inf
+    rtol: float = 0.0
+    atol: float = 0.0
+    max_abs: float = 0.0
+
+
+def _closeness(values: Array, reference: Reference, rtol: float, atol: float) -> _Closeness:
+    close = _Closeness()
+    most = float(np.finfo(np.float64).max)
+    with np.errstate(all="ignore"):
+        for tile in layout_of(reference.shape, reference.dtype).tiles():
+            r, errors = _compared(values, reference, tile)
+            size = np.abs(r)
+            beyond = errors - (atol + rtol * size)
+            close.max_abs = max(close.max_abs, min(float(errors.max()), most))
+            if (greatest := float(beyond.max())) > close.beyond:
+                close.beyond, close.position = greatest, tile.start + int(beyond.argmax())
+            if greatest > 0.0:
+                over = beyond > 0.0
+                close.count += int(over.sum())
+                close.atol = max(close.atol, float((errors - rtol * size)[over].max()))
+                close.rtol = max(close.rtol, float(((errors - atol) / size)[over].max()))
+    return close
+
+
+def _compared(values: Array, reference: Reference, tile: Tile) -> tuple[Array, Array]:
+    """Return (r, |y - r|) of a tile, 0 where nothing is compared; NaN and infinities have been dealt with."""
+    r = reference.r_of(tile)
+    errors = np.abs(np.subtract(piece(values, tile), r, dtype=np.float64))
+    if reference.codes is not None:
+        codes = reference.codes[tile.start : tile.stop]
+        np.putmask(errors, (codes != 0) & (codes != RELATIVE), 0.0)
+    return r, errors
+
+
+def _cosine(values: Array, reference: Reference) -> float:
+    dot = length = r_length = 0.0
+    with np.errstate(all="ignore"):
+        for tile in layout_of(reference.shape, reference.dtype).tiles():
+            r, y = reference.r_of(tile), piece(values, tile).astype(np.float64)
+            if reference.codes is not None:
+                ordinary = reference.codes[tile.start : tile.stop] == 0
+                r, y = r[ordinary], y[ordinary]
+            dot += float((y * r).sum())
+            length += float((y * y).sum())
+            r_length += float((r * r).sum())
+    if not length or not r_length:
+        return 1.0 if length == r_length else 0.0
+    cosine = dot / math.sqrt(length) / math.sqrt(r_length)
+    return max(-1.0, min(1.0, cosine)) if math.isfinite(cosine) else 0.0
+
+
+# -- words -------------------------------------------------------------------------------------------------------------
+
+
+def _group(layout: Layout, group: int, pairs: bool) -> str:
+    name = layout.name(group)
+    if name is None:
+        return "over the whole tensor"
+    axis, index = name
+    if pairs and axis == len(layout.shape) - 1:
+        return f"in the {('real', 'imaginary')[index]} parts"
+    return f"in row {index} of axis {axis}"
+
+
+def _element(position: int, values: Array, reference: Reference, eager: bool = False) -> str:
+    """Name an element, its value and the reference's (or eager's): "element [0, 3]: 0.5, the model gives 0.25"."""
+    shape, part = layout_of(reference.shape, reference.dtype).shape, ""
+    index = [int(i) for i in np.unravel_index(position, shape)]
+    if is_complex(reference.dtype):
+        part = (" (real part)", " (imaginary part)")[index.pop()]
+    model = reference.eager if eager or reference.r is None else reference.r
+    digits = 17 if reference.kind == "exact" else math.ceil(reference.format.precision * math.log10(2)) + 1
+
+    def text(value: object) -> str:
+        return str(value) if reference.kind == "exact" else f"{float(value):.{digits}g}"  # type: ignore[arg-type]
+
+    return f"element {index}{part}: {text(values[position])}, the model gives {text(model[position])}"
+
+
+def _up(value: float) -> float:
+    """Round up to a tenth, so that it is enough."""
+    return math.ceil(value * 10 + 1e-9) / 10
+
+
+def _pair(rtol: float, atol: float) -> str:
+    """Write both as in `Tolerance(...)`, where one that isn't given is 0."""
+    return ", ".join(f"{name}={value:g}" for name, value in (("rtol", rtol), ("atol", atol)) if value) or "rtol=0"
+
+
+def _digits_up(value: float) -> str:
+    """Round up to three digits, so that it is enough."""
+    if value <= 0.0 or not math.isfinite(value):
+        return "0"
+    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
+    return f"{math.ceil(value / unit * (1 + 1e-12)) * unit:.3g}" if unit > 0.0 else f"{value:.3g}"

@@ -1,0 +1,306 @@
+"""The reference of one output tensor: what eager returns, in float64 and in the case's dtype, and how noisy that is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from .groups import Array, Floats, GroupMinimum, GroupSums, Layout, Tile
+from .measure import (
+    AS_EAGER,
+    FLOAT_FORMATS,
+    HUGE,
+    LEFT_OUT,
+    RELATIVE,
+    UNSTABLE,
+    FloatFormat,
+    Numbers,
+    flat,
+    is_complex,
+    layout_of,
+    log2,
+    measure,
+    piece,
+)
+
+MOST_UNSTABLE = 0.05  # share of the elements; more of them, and the case checks too little of this output
+_ARRAYS = ("eager", "r", "floor", "codes", "signal", "noise", "counts")
+
+
+class UnusableReferenceError(Exception):
+    """Nothing can be compared with this output; the message says why, and what the author of the case can do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What one output tensor is compared with. Arrays are flat; complex tensors are pairs of real numbers.
+
+    kind: "float", "exact" (integers, bool), "tolerance" (no pure float64 run: rtol and atol by dtype), "empty".
+    dtype, shape: eager's output in the case's dtype, by PyTorch's names.
+    eager: eager's output. r: the float64 output, 0 where it isn't compared.
+    floor: by element, the error that counts as 2**0: max(n_i, min over groups of N_g, 2 u |r_i|).
+    codes: by element, what isn't ordinary (see measure.py); None if nothing is.
+    signal, noise, counts: by group, S_g, N_g and the number of elements (None: all of them).
+    reference_bits: log2(S / N) of the whole tensor. eager_numbers: how eager itself compares with r.
+    unstable: the number of elements that are left out since eager's jittered runs disagree there.
+    """
+
+    kind: str
+    dtype: str
+    shape: tuple[int, ...]
+    eager: Array
+    r: Array | None = None
+    floor: Array | None = None
+    codes: Array | None = None
+    signal: Array | None = None
+    noise: Array | None = None
+    counts: Array | None = None
+    reference_bits: float | None = None
+    unstable: int = 0
+    eager_numbers: Numbers = field(default_factory=Numbers)
+
+    @property
+    def format(self) -> FloatFormat:
+        """Return the format of the numbers of a reference that isn't "exact"."""
+        return FLOAT_FORMATS[self.dtype]
+
+    def r_of(self, tile: Tile) -> Array:
+        """Return what a tile of the result is compared with: float64, without NaN or infinity."""
+        if self.r is not None:
+            return self.r[tile.start : tile.stop]
+        values = piece(self.eager, tile).astype(np.float64)
+        if self.codes is not None:
+            values[self.codes[tile.start : tile.stop] == AS_EAGER] = 0.0
+        return values
+
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return (what goes into JSON, arrays of dtypes that every format stores)."""
+        numbers = self.eager_numbers
+        meta = {
+            "kind": self.kind,
+            "dtype": self.dtype,
+            "shape": list(self.shape),
+            "reference_bits": self.reference_bits,
+            "unstable": self.unstable,
+            "eager": {"bits": numbers.bits, "loss": numbers.loss, "worst": numbers.worst, "max_abs": numbers.max_abs},
+        }
+        arrays = {name: array for name in _ARRAYS if (array := getattr(self, name)) is not None}
+        if arrays["eager"].dtype.isbuiltin != 1:
+            arrays["eager"] = arrays["eager"].view(f"u{arrays['eager'].dtype.itemsize}")
+        return meta, arrays
+
+    @classmethod
+    def from_arrays(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> Reference:
+        """Undo `to_arrays`; the arrays may be read-only memory maps."""
+        loaded = {name: np.asarray(arrays[name]) for name in _ARRAYS if name in arrays}
+        if meta["dtype"] == "bfloat16" or meta["dtype"].startswith("float8"):
+            import ml_dtypes
+
+            loaded["eager"] = loaded["eager"].view(getattr(ml_dtypes, meta["dtype"]))
+        return cls(
+            kind=meta["kind"],
+            dtype=meta["dtype"],
+            shape=tuple(meta["shape"]),
+            reference_bits=meta["reference_bits"],
+            unstable=meta["unstable"],
+            eager_numbers=Numbers(**meta["eager"]),
+            **loaded,
+        )
+
+
+def make_reference(
+    float64: Array | None,
+    eager: Array,
+    jittered: Sequence[Array],
+    dtype: str,
+    *,
+    where: str,
+    blind_ok: bool = False,
+) -> Reference:
+    """Make the reference of one output tensor.
+
+    float64: eager's output in float64, or None where that run wasn't pure. eager: in the case's dtype `dtype`
+    (PyTorch's name). jittered: eager with weights and inputs moved by one rounding step, same dtype. where: how
+    messages name the output, "output[0]['boxes']". blind_ok: an output without information is all right.
+
+    Raises UnusableReferenceError.
+    """
+    for other, what in ((float64, "in float64"), *((run, "with jittered weights and inputs") for run in jittered)):
+        if other is not None and other.shape != eager.shape:
+            raise UnusableReferenceError(
+                f"{where} has shape {eager.shape}, but {other.shape} {what}: outputs depend on rounding: "
+                "choose other inputs"
+            )
+    shape = tuple(eager.shape)
+    values = flat(eager)
+    if not values.size:
+        return Reference("empty", dtype, shape, values)
+    if dtype not in FLOAT_FORMATS:
+        return _exact(values, [flat(run) for run in jittered], dtype, shape, where, blind_ok)
+    if float64 is not None and is_complex(dtype) != (np.asarray(float64).dtype.kind == "c"):
+        raise UnusableReferenceError(f"{where} has dtype {dtype}, but {np.asarray(float64).dtype} in float64")
+    with np.errstate(all="ignore"):
+        return _float(
+            None if float64 is None else flat(float64),
+            [values, *(flat(run) for run in jittered)],
+            Reference("tolerance" if float64 is None else "float", dtype, shape, values),
+            where,
+            blind_ok,
+        )
+
+
+def _exact(
+    values: Array, jittered: list[Array], dtype: str, shape: tuple[int, ...], where: str, blind_ok: bool
+) -> Reference:
+    if not blind_ok and values.size > 1 and (values == values[0]).all():
+        raise UnusableReferenceError(_blind(where, f"{values[0]} everywhere"))
+    unstable = np.zeros(values.size, dtype=bool)
+    for run in jittered:
+        unstable |= run != values
+    count = _check_unstable(int(unstable.sum()), values.size, where)
+    codes = np.where(unstable, np.uint8(UNSTABLE), np.uint8(0)) if count else None
+    return Reference("exact", dtype, shape, values, codes=codes, unstable=count)
+
+
+def _float(r: Array | None, runs: list[Array], reference: Reference, where: str, blind_ok: bool) -> Reference:
+    """Two passes: sums and element noise, then (with the groups' noise known) the floor."""
+    layout = layout_of(reference.shape, reference.dtype)
+    number = reference.format
+    pure = r is not None
+    r = runs[0] if r is None else r
+    cleaned: Array | None = None  # r, once something in it had to be replaced
+    codes: Array | None = None
+    floor = np.empty(layout.size if pure else 0, dtype=np.float64 if number.precision > 24 else np.float32)
+    signal, included = GroupSums(layout), GroupSums(layout)
+    noises = [GroupSums(layout) for _ in runs] if pure else []
+    least, greatest = math.inf, -math.inf
+    for tile in layout.tiles():
+        run_pieces = [piece(run, tile).astype(np.float64) for run in runs]
+        r_piece = piece(r, tile).astype(np.float64)
+        tile_codes = _classify(r_piece, run_pieces)
+        ordinary = np.ones(r_piece.size)
+        if tile_codes is not None:
+            ordinary = (tile_codes == 0).astype(np.float64)
+            r_piece = np.where(tile_codes == RELATIVE, run_pieces[0], r_piece)
+            r_piece[(tile_codes != 0) & (tile_codes != RELATIVE)] = 0.0
+            codes = np.zeros(layout.size, dtype=np.uint8) if codes is None else codes
+            codes[tile.start : tile.stop] = tile_codes
+            if pure:
+                cleaned = r.astype(np.float64) if cleaned is None else cleaned
+                cleaned[tile.start : tile.stop] = r_piece
+        if ordinary.any():
+            compared = r_piece if tile_codes is None else r_piece[tile_codes == 0]
+            least, greatest = min(least, float(compared.min())), max(greatest, float(compared.max()))
+        included.add(tile, ordinary)
+        masked = r_piece if tile_codes is None else np.where(tile_codes == 0, r_piece, 0.0)
+        signal.add(tile, masked * masked)
+        if pure:
+            floor[tile.start : tile.stop] = _element_noise(r_piece, run_pieces, tile_codes, noises, tile)
+    unstable = 0 if codes is None else int(np.count_nonzero(codes == UNSTABLE))
+    _check_unstable(unstable, layout.size, where)
+    counts = included.totals()
+    group_signal = np.sqrt(signal.totals() / np.maximum(counts, 1.0))
+    group_noise = np.maximum(number.roundoff * group_signal, number.tiny)
+    for sums in noises:
+        np.maximum(group_noise, np.sqrt(sums.totals() / np.maximum(counts, 1.0)), out=group_noise)
+    if not blind_ok:
+        _check_informative(counts[0], least, greatest, float(group_noise[0]) if pure else 0.0, where)
+    if not pure:
+        return replace(reference, codes=codes, signal=group_signal[:1], unstable=unstable)
+    r = r.astype(np.float64, copy=False) if cleaned is None else cleaned
+    _raise_floor(floor, r, codes, layout, group_noise, number)
+    reference = replace(
+        reference,
+        r=r,
+        floor=floor,
+        codes=codes,
+        signal=group_signal,
+        noise=group_noise,
+        counts=None if codes is None else counts,
+        reference_bits=log2(float(group_signal[0])) - log2(float(group_noise[0])) if group_signal[0] else None,
+        unstable=unstable,
+    )
+    return replace(reference, eager_numbers=measure(reference.eager, reference))
+
+
+def _classify(r: Floats, runs: list[Floats]) -> Array | None:
+    """Say what each position of a tile is; None if all are ordinary."""
+    if all(np.abs(values).max() < HUGE for values in (r, *runs)):  # False with a NaN
+        return None
+    eager = runs[0]
+    finite, r_finite = np.isfinite(eager), np.isfinite(r)
+    codes = np.zeros(r.size, dtype=np.uint8)
+    codes[finite & ~r_finite] = LEFT_OUT
+    codes[finite & ((np.abs(eager) >= HUGE) | (r_finite & (np.abs(r) >= HUGE)))] = RELATIVE
+    codes[~finite] = AS_EAGER
+    for run in runs[1:]:
+        same = (run == eager) | (np.isnan(run) & np.isnan(eager))
+        codes[~same & ~(finite & np.isfinite(run))] = UNSTABLE
+    return codes
+
+
+def _element_noise(r: Floats, runs: list[Floats], codes: Array | None, noises: list[GroupSums], tile: Tile) -> Floats:
+    """Return n_i of a tile, and add the squared differences of each run to its sums by group."""
+    total = np.zeros(r.size)
+    largest = np.zeros(r.size)
+    for run, sums in zip(runs, noises, strict=True):
+        differences = run - r
+        if codes is not None:
+            differences[(codes != 0) & (codes != RELATIVE)] = 0.0
+            np.maximum(largest, np.abs(differences), out=largest)
+            differences[codes == RELATIVE] = 0.0
+        squares = differences * differences
+        sums.add(tile, squares)
+        total += squares
+    # Squares of huge numbers overflow, so there the largest difference stands for the root mean square.
+    return np.sqrt(total / len(runs)) if codes is None else np.where(codes, largest, np.sqrt(total / len(runs)))
+
+
+def _raise_floor(
+    floor: Array, r: Floats, codes: Array | None, layout: Layout, noise: Floats, number: FloatFormat
+) -> None:
+    """Turn n_i into max(n_i, min over groups of N_g, 2 u |r_i|), in place."""
+    minimum = GroupMinimum(layout, noise)
+    most = float(np.finfo(floor.dtype).max)
+    for tile in layout.tiles():
+        part = floor[tile.start : tile.stop]
+        relative = np.abs(r[tile.start : tile.stop])
+        relative *= 2 * number.roundoff
+        group = minimum.of(tile)
+        if codes is not None:
+            group = np.where(codes[tile.start : tile.stop] == RELATIVE, number.tiny, group)
+        np.maximum(part, np.minimum(np.maximum(group, relative), most), out=part, casting="same_kind")
+        np.minimum(part, most, out=part)
+
+
+def _check_unstable(count: int, size: int, where: str) -> int:
+    if count > MOST_UNSTABLE * size:
+        raise UnusableReferenceError(
+            f"{where}: {100 * count / size:.3g} % of its elements change when weights and inputs move by one rounding "
+            f"step ({100 * MOST_UNSTABLE:g} % are allowed): outputs depend on rounding: choose other inputs"
+        )
+    return count
+
+
+def _check_informative(count: float, least: float, greatest: float, noise: float, where: str) -> None:
+    if not count:
+        raise UnusableReferenceError(_blind(where, "NaN, infinite or beyond 1e30 everywhere"))
+    if least == greatest == 0.0:
+        raise UnusableReferenceError(_blind(where, "zero everywhere"))
+    if count > 1 and least == greatest:
+        raise UnusableReferenceError(_blind(where, f"{least:g} everywhere"))
+    if count > 1 and greatest - least <= noise:
+        raise UnusableReferenceError(
+            _blind(where, f"constant ({least:.6g} to {greatest:.6g}) within eager's own noise")
+        )
+
+
+def _blind(where: str, what: str) -> str:
+    return (
+        f"{where} is {what}, so that a wrong export would pass: "
+        'use generic_weights(...) or other inputs, or say why that is right: Case(blind_ok="...")'
+    )

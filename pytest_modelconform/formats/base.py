@@ -1,0 +1,88 @@
+"""What a format module offers, and the helpers that several share.
+
+A format is a module with constants and one function, `export`. The constants are read in the pytest process, so nothing
+here or in a format's module imports torch at import time; `export` runs in the case host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from ..workers.host.build import Built
+
+# What `export` returns and signature.json holds; see docs/architecture.md, "The signature".
+Signature = dict[str, Any]
+
+
+class ExportMismatch(Exception):
+    """An exporter made a graph whose inputs or outputs can't be matched with the model's."""
+
+
+class Format(Protocol):
+    """A way to store a model.
+
+    NAME: as in options and reports. REQUIRES: packages that the exporter needs. MAIN: whether it runs by default.
+    REPEATS: how often each input set is run on an artifact (TorchScript optimises from the second run on).
+    VERSION: raised when the module changes what it writes, so that cached artifacts are made anew.
+    """
+
+    NAME: str
+    REQUIRES: Sequence[str]
+    MAIN: bool
+    REPEATS: int
+    VERSION: int
+
+    def export(self, built: Built, folder: Path) -> Signature:
+        """Store the model in `folder`. Raises whatever the exporter raises."""
+
+
+def complete(module: ModuleType) -> Format:
+    """A format module with the defaults filled in. Raises TypeError naming what a module lacks."""
+    lacking = [name for name in ("NAME", "export") if not hasattr(module, name)]
+    if lacking:
+        raise TypeError(f"format module {module.__name__} lacks {', '.join(lacking)}")
+    for name, value in (("REQUIRES", ()), ("MAIN", False), ("REPEATS", 2), ("VERSION", 1)):
+        if not hasattr(module, name):
+            setattr(module, name, value)
+    return module
+
+
+def tree_signature(
+    file: str, operators: Sequence[str] = (), shapes: Sequence[dict[str, Any]] | None = None
+) -> Signature:
+    """The signature of a format whose artifacts are called like the model itself."""
+    return {"file": file, "layout": "tree", "inputs": shapes, "operators": sorted(operators)}
+
+
+def flat_signature(
+    file: str, built: Built, inputs: Sequence[str], outputs: Sequence[str], names: Sequence[str]
+) -> Signature:
+    """The signature of a graph.
+
+    inputs, outputs: names of the stored graph's inputs and outputs, in its order. names: the graph's name for each tensor
+    of the exporters' input set, in the order of `built.input_leaves`; one that is not among `inputs` was dropped.
+    Raises ExportMismatch where that doesn't fit.
+    """
+    leaves = dict(zip(names, built.input_leaves, strict=True))
+    strange = [name for name in inputs if name not in leaves]
+    if strange:
+        raise ExportMismatch(f"graph input {strange[0]!r} is none of the model's inputs ({', '.join(names)})")
+    paths = built.output_paths
+    if len(outputs) != len(paths):
+        raise ExportMismatch(
+            f"the graph has {len(outputs)} outputs ({', '.join(outputs)}), the model returns {len(paths)} tensors"
+        )
+    if len(set(outputs)) != len(outputs):
+        raise ExportMismatch(f"two graph outputs have the same name: {', '.join(outputs)}")
+    return {
+        "file": file,
+        "layout": "flat",
+        "inputs": [{"name": name, **leaves[name]} for name in inputs],
+        "dropped": [leaf["path"] for name, leaf in leaves.items() if name not in inputs],
+        "outputs": [{"name": name, "path": path} for name, path in zip(outputs, paths, strict=True)],
+        "operators": [],
+    }

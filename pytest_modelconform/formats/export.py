@@ -1,0 +1,28 @@
+"""`torch.export`: the .pt2 file of an ExportedProgram."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .base import Signature, tree_signature
+
+if TYPE_CHECKING:
+    from ..workers.host.build import Built
+
+NAME = "export"
+REQUIRES = ("torch",)
+MAIN = True
+
+
+def export(built: Built, folder: Path) -> Signature:
+    """`torch.export.export` and `torch.export.save`."""
+    import torch
+
+    from ..workers.host.operators import of_program
+
+    args, kwargs = built.clone_inputs()
+    with torch.no_grad():
+        program = torch.export.export(built.model, args, kwargs, dynamic_shapes=built.dynamic_shapes)
+    torch.export.save(program, folder / "model.pt2")
+    return tree_signature("model.pt2", of_program(program), built.input_leaves)

@@ -1,0 +1,47 @@
+"""ONNX by the exporter that builds on torch.export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .base import Signature, flat_signature
+
+if TYPE_CHECKING:
+    from ..workers.host.build import Built
+
+NAME = "onnx"
+REQUIRES = ("torch", "onnx", "onnxscript")
+MAIN = True
+
+
+def export(built: Built, folder: Path) -> Signature:
+    """`torch.onnx.export(…, dynamo=True)`."""
+    import torch
+
+    args, kwargs = built.clone_inputs()
+    with torch.no_grad():
+        program = torch.onnx.export(
+            built.model,
+            args,
+            kwargs=kwargs,
+            dynamic_shapes=built.dynamic_shapes,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    # One file: the weights of what we test stay under the 2 GB that a protobuf can hold.
+    program.save(folder / "model.onnx", external_data=False)
+    assert program.exported_program is not None
+    from torch.export.graph_signature import InputKind, TensorArgument
+
+    # The graph's inputs are named like the program's; these come in the order of the flattened call.
+    names = [
+        spec.arg.name
+        for spec in program.exported_program.graph_signature.input_specs
+        if spec.kind == InputKind.USER_INPUT and isinstance(spec.arg, TensorArgument)
+    ]
+    graph = program.model.graph
+    initializers = set(graph.initializers)
+    inputs = [value.name or "" for value in graph.inputs if value.name not in initializers]
+    return flat_signature("model.onnx", built, inputs, [value.name or "" for value in graph.outputs], names)

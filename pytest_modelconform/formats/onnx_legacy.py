@@ -1,0 +1,46 @@
+"""ONNX by the older exporter, which builds on tracing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .base import Signature, flat_signature
+
+if TYPE_CHECKING:
+    from ..workers.host.build import Built
+
+NAME = "onnx-legacy"
+REQUIRES = ("torch", "onnx")
+MAIN = True
+
+
+def export(built: Built, folder: Path) -> Signature:
+    """`torch.onnx.export(…, dynamo=False)`."""
+    import onnx
+    import torch
+
+    args, kwargs = built.clone_inputs()
+    names = [built.argument_name(leaf["path"]) for leaf in built.input_leaves]
+    outputs = [f"output{path}".replace("/", "_") for path in built.output_paths]
+    axes = {
+        name: {axis: length for axis, length in enumerate(leaf["shape"]) if isinstance(length, str)}
+        for name, leaf in zip(names, built.input_leaves, strict=True)
+    }
+    # The fused path of nn.TransformerEncoderLayer is an operator that this exporter doesn't know. The host resets it.
+    torch.backends.mha.set_fastpath_enabled(False)
+    with torch.no_grad():
+        torch.onnx.export(
+            built.model,
+            args,
+            str(folder / "model.onnx"),
+            kwargs=kwargs or None,
+            dynamo=False,
+            input_names=names,
+            output_names=outputs,
+            dynamic_axes={name: dynamic for name, dynamic in axes.items() if dynamic},
+        )
+    graph = onnx.load(folder / "model.onnx", load_external_data=False).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    inputs = [value.name for value in graph.input if value.name not in constants]
+    return flat_signature("model.onnx", built, inputs, [value.name for value in graph.output], names)

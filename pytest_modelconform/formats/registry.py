@@ -1,0 +1,9 @@
+"""The built-in formats: name -> module. Imported only when a format is asked for."""
+
+BUILT_IN = {
+    "torchscript-trace": "pytest_modelconform.formats.torchscript_trace",
+    "torchscript-script": "pytest_modelconform.formats.torchscript_script",
+    "export": "pytest_modelconform.formats.export",
+    "onnx": "pytest_modelconform.formats.onnx",
+    "onnx-legacy": "pytest_modelconform.formats.onnx_legacy",
+}

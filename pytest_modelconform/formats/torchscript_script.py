@@ -1,0 +1,27 @@
+"""TorchScript by scripting: the model's source is compiled. Control flow stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .base import Signature, tree_signature
+
+if TYPE_CHECKING:
+    from ..workers.host.build import Built
+
+NAME = "torchscript-script"
+REQUIRES = ("torch",)
+MAIN = True
+REPEATS = 3
+
+
+def export(built: Built, folder: Path) -> Signature:
+    """`torch.jit.script`."""
+    import torch
+
+    from ..workers.host.operators import of_script
+
+    scripted = torch.jit.script(built.model)
+    torch.jit.save(scripted, folder / "model.pt")
+    return tree_signature("model.pt", of_script(scripted))

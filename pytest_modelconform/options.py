@@ -1,0 +1,108 @@
+"""Command-line options and ini keys, and the frozen `Settings` that they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+# (name, default, help). A name is `--modelconform-<name>` on the command line and `modelconform_<name>` in an ini file.
+_OPTIONS = [
+    ("formats", "", "formats to export to, separated by commas, or 'all' (default: the main ones)"),
+    ("runtimes", "", "runtimes to execute in, separated by commas, or 'all' (default: the main ones)"),
+    ("devices", "", "devices to run on, separated by commas (default: cpu)"),
+    (
+        "require",
+        "",
+        "runtimes and formats, separated by commas, that have to be available: unavailable is then a failure",
+    ),
+    ("json", "", "write the results to this file as JSON"),
+    ("timeout", "300", "limit for one cell in seconds: its own work, not waiting for locks or builds (default: 300)"),
+    (
+        "cache",
+        "",
+        "folder for artifacts, references and harnesses (default: $MODELCONFORM_CACHE, or in the user's cache)",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the session was asked for. Names are as given: they are checked against the registry elsewhere.
+
+    timeout: seconds for one cell. cores: processors of this machine that are ours to use.
+    """
+
+    formats: Sequence[str]
+    runtimes: Sequence[str]
+    devices: Sequence[str]
+    require: Sequence[str]
+    json: Path | None
+    timeout: float
+    cache: Path
+    inline: bool
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare the options. Called in every pytest run where the plugin is installed: has to stay cheap."""
+    group = parser.getgroup("modelconform", "exports of PyTorch models, checked in every runtime")
+    group.addoption(
+        "--modelconform", action="store_true", help="collect case files and test every case x format x runtime"
+    )
+    parser.addini("modelconform", "as --modelconform", type="bool", default=False)
+    for name, default, text in _OPTIONS:
+        group.addoption(f"--modelconform-{name}", default=None, metavar=name.upper(), help=text)
+        parser.addini(f"modelconform_{name}", f"as --modelconform-{name}: {text}", default=default)
+    group.addoption(
+        "--modelconform-inline",
+        action="store_true",
+        help="no worker processes, for --pdb: a crash then ends the run; Python runtimes only, not with -n",
+    )
+    parser.addini("modelconform_inline", "as --modelconform-inline", type="bool", default=False)
+
+
+def enabled(config: pytest.Config) -> bool:
+    """Whether this run is ours."""
+    return bool(config.getoption("--modelconform") or config.getini("modelconform"))
+
+
+def settings(config: pytest.Config) -> Settings:
+    """The settings of a run. Raises pytest.UsageError for a value that is none."""
+    import pytest
+
+    from .artifacts import default_folder
+
+    def value(name: str) -> str:
+        given = config.getoption(f"--modelconform-{name}")
+        return str(config.getini(f"modelconform_{name}") if given is None else given)
+
+    def names(name: str) -> Sequence[str]:
+        return tuple(part.strip() for part in value(name).split(",") if part.strip())
+
+    try:
+        timeout = float(value("timeout"))
+        if not 0 < timeout < float("inf"):
+            raise ValueError
+    except ValueError:
+        raise pytest.UsageError(
+            f"--modelconform-timeout: {value('timeout')!r} is no positive number of seconds"
+        ) from None
+    inline = bool(config.getoption("--modelconform-inline") or config.getini("modelconform_inline"))
+    if inline and (config.getoption("numprocesses", None) or hasattr(config, "workerinput")):
+        raise pytest.UsageError("--modelconform-inline has one process only: leave out -n (say -n 0)")
+    json = value("json")
+    start = config.invocation_params.dir
+    return Settings(
+        formats=names("formats"),
+        runtimes=names("runtimes"),
+        devices=names("devices"),
+        require=names("require"),
+        json=start / json if json else None,
+        timeout=timeout,
+        cache=(start / value("cache")).resolve() if value("cache") else default_folder(),
+        inline=inline,
+    )

@@ -1,0 +1,39 @@
+"""The pytest plugin: hooks only, each handing on. Inert without `--modelconform`; imports neither torch nor numpy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from . import options
+
+if TYPE_CHECKING:
+    from .registry import Registry
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare our options."""
+    options.add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare our hooks, so that other packages may implement them."""
+    from . import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_modelconform_register(registry: Registry) -> None:
+    """Add the built-in formats and runtimes, by the same hook that other packages use."""
+    from .registry import register_built_in
+
+    register_built_in(registry)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where the run is ours, register the plugin that does the work."""
+    if options.enabled(config):
+        from .session import SessionPlugin
+
+        config.pluginmanager.register(SessionPlugin(config), "modelconform-session")

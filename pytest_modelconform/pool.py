@@ -1,0 +1,182 @@
+"""The live workers of one pytest process: the case host and a worker a runtime and device."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from .harness import BuildError
+from .registry import Registry
+from .runtimes.base import WORKERS, python_worker
+from .runtimes.process import InlineWorker, Worker, WorkerCrashed, WorkerProblem
+
+AnyWorker = Worker | InlineWorker
+HOST = "case host"
+HOST_FILE = WORKERS / "host" / "host.py"
+# Seconds from the start of a process to its answer to hello: imports of a framework on a cold disk.
+START_LIMIT = 180.0
+# What a worker with a framework and a model in it was seen to take; decides how many live at a time.
+_BYTES_A_WORKER = 3 * 2**28
+
+
+class Pool:
+    """Starts workers, keeps them, and ends the one that is cheapest to have again when there are too many.
+
+    path: folders that the case host adds to sys.path. threads: for each worker. share: pytest processes on this machine.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        cache: Path,
+        path: Sequence[str],
+        threads: int,
+        share: int,
+        inline: bool,
+        progress: Callable[[str], None],
+    ) -> None:
+        self.registry = registry
+        self.cache = cache
+        self.path = list(path)
+        self.threads = threads
+        self.inline = inline
+        self.progress = progress
+        self.limit = worker_limit(share)
+        # The last operation that any worker was asked for.
+        self.last_op = ""
+        self._workers: dict[tuple[str, str], AnyWorker] = {}
+        self._greeted: set[int] = set()
+        self._unbuildable: dict[str, BuildError] = {}
+        self._start_seconds: dict[tuple[str, str], float] = {}
+
+    def host(self) -> AnyWorker:
+        """The case host. Raises a WorkerProblem if it can't be started."""
+        return self._ready((HOST, "cpu"), path=self.path)
+
+    def runtime(self, name: str, device: str) -> AnyWorker:
+        """The worker of a runtime. Raises a WorkerProblem or harness.BuildError if it can't be started."""
+        return self._ready((name, device))
+
+    def prestart(self, name: str, device: str) -> None:
+        """Start a runtime's process without waiting for it, so that its imports overlap with other work."""
+        if not self.inline and (name, device) not in self._workers:
+            # What goes wrong here goes wrong again, and is reported, when the worker is asked for.
+            with contextlib.suppress(WorkerProblem, BuildError):
+                self._start((name, device))
+
+    def discard(self, worker: AnyWorker) -> None:
+        """End a worker, so that the next one asked for is fresh."""
+        worker.close(kill=True)
+        self._workers = {key: known for key, known in self._workers.items() if known is not worker}
+
+    def close(self) -> None:
+        """End all workers."""
+        for worker in self._workers.values():
+            worker.close()
+        self._workers.clear()
+
+    def kill(self) -> None:
+        """End all workers at once."""
+        for worker in self._workers.values():
+            worker.close(kill=True)
+        self._workers.clear()
+
+    def _ready(self, key: tuple[str, str], **hello: Any) -> AnyWorker:
+        worker = self._workers.get(key)
+        if worker is not None and not worker.alive:
+            # It died between two requests, of its own accord or by another's hand: nobody's verdict.
+            self.discard(worker)
+            worker = None
+        worker = worker or self._start(key)
+        if id(worker) not in self._greeted:
+            begin = time.monotonic()
+            try:
+                worker.hello(START_LIMIT, **hello)
+            except BaseException:
+                self.discard(worker)
+                raise
+            self._greeted.add(id(worker))
+            self._start_seconds[key] = max(time.monotonic() - begin, self._start_seconds.get(key, 0.0))
+        worker.last_used = time.monotonic()
+        return worker
+
+    def _start(self, key: tuple[str, str]) -> AnyWorker:
+        name, device = key
+        self._make_room()
+        worker: AnyWorker
+        if name == HOST:
+            command = python_worker(HOST_FILE, device, self.threads)
+        else:
+            command = self._command(name, device)
+        if self.inline:
+            worker = InlineWorker(name, inline_handlers(name, command, device, self.threads))
+        else:
+            worker = Worker(name, command, environment(self.threads))
+        self._greeted.discard(id(worker))
+        self._workers[key] = worker
+        return worker
+
+    def _command(self, name: str, device: str) -> list[str]:
+        if name in self._unbuildable:
+            raise self._unbuildable[name]
+        try:
+            return self.registry.runtime(name).command(device, self.threads, self.cache, self.progress)
+        except BuildError as error:
+            self._unbuildable[name] = error
+            raise
+
+    def _make_room(self) -> None:
+        while len(self._workers) >= self.limit:
+            # A C++ worker is back in a tenth of a second, one that imports a framework in several.
+            key = min(self._workers, key=lambda k: (round(self._start_seconds.get(k, 0.0)), self._workers[k].last_used))
+            self._workers.pop(key).close()
+
+
+def worker_limit(share: int, memory: int | None = None) -> int:
+    """How many workers one of `share` pytest processes may have alive: at least 4, at most 12, as memory allows."""
+    if memory is None:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(4, min(12, memory // 2 // _BYTES_A_WORKER // max(share, 1)))
+
+
+def environment(threads: int, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Environment of a worker: ours, with the number of threads that libraries ask it for."""
+    env = dict(os.environ if base is None else base)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        env[name] = str(threads)
+    # What a worker inherits of pytest's own switches is none of a model's business.
+    env.pop("PYTEST_CURRENT_TEST", None)
+    env.pop("PYTHONSAFEPATH", None)
+    env["PYTHONUNBUFFERED"] = "1"
+    return env
+
+
+def inline_handlers(name: str, command: Sequence[str], device: str, threads: int) -> Mapping[str, Any]:
+    """The handlers of a Python worker, imported into this process."""
+    files = [Path(part) for part in command if part.endswith(".py")]
+    if Path(command[0]).resolve() != Path(sys.executable).resolve() or not files:
+        raise WorkerCrashed(
+            f"{name} is no Python of this environment and can't run in this process: leave out --modelconform-inline"
+        )
+    handlers: Mapping[str, Any] = _import(files[-1]).handlers(device, threads)
+    return handlers
+
+
+def _import(file: Path) -> ModuleType:
+    if WORKERS in file.parents:
+        relative = file.relative_to(WORKERS).with_suffix("")
+        return importlib.import_module(".".join(["pytest_modelconform.workers", *relative.parts]))
+    spec = importlib.util.spec_from_file_location(f"modelconform_worker_{file.stem}", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

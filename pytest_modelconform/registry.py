@@ -1,0 +1,130 @@
+"""All formats and runtimes of a session: the built-in ones and those of other packages, through one door.
+
+A package adds its own with `pytest_modelconform_register(registry)`; the built-in ones are registered by the same hook.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from .formats import base as format_base
+from .formats.base import Format
+from .outcome import EAGER, Cell
+from .runtimes import base as runtime_base
+from .runtimes.base import Runtime
+
+
+class UnknownName(ValueError):
+    """A name that no format, runtime or device has. The message lists those that exist."""
+
+
+class Registry:
+    """Formats and runtimes by name, in the order of registration. Modules are imported when first asked for."""
+
+    def __init__(self) -> None:
+        self._formats: dict[str, str] = {}
+        self._runtimes: dict[str, str] = {}
+        self._loaded_formats: dict[str, Format] = {}
+        self._loaded_runtimes: dict[str, Runtime] = {}
+
+    def add_format(self, name: str, module: str) -> None:
+        """Add the format in `module` (an import path). Raises ValueError if the name is taken."""
+        self._add(self._formats, "format", name, module)
+
+    def add_runtime(self, name: str, module: str) -> None:
+        """Add the runtime in `module` (an import path). Raises ValueError if the name is taken."""
+        self._add(self._runtimes, "runtime", name, module)
+
+    @staticmethod
+    def _add(table: dict[str, str], kind: str, name: str, module: str) -> None:
+        # Ids and markers write "-" as "_": two names that differ only there could not be told apart.
+        taken = {known.replace("-", "_"): known for known in table}
+        if name.replace("-", "_") in taken or name == EAGER:
+            raise ValueError(f"{kind} {name!r} of {module} is taken by {table.get(name, 'another name like it')}")
+        table[name] = module
+
+    @property
+    def formats(self) -> Sequence[str]:
+        """Names of all formats."""
+        return tuple(self._formats)
+
+    @property
+    def runtimes(self) -> Sequence[str]:
+        """Names of all runtimes."""
+        return tuple(self._runtimes)
+
+    def format(self, name: str) -> Format:
+        """The format of a name. Raises UnknownName."""
+        if name not in self._loaded_formats:
+            self._known("format", name, self._formats)
+            self._loaded_formats[name] = format_base.complete(importlib.import_module(self._formats[name]))
+        return self._loaded_formats[name]
+
+    def runtime(self, name: str) -> Runtime:
+        """The runtime of a name. Raises UnknownName."""
+        if name not in self._loaded_runtimes:
+            self._known("runtime", name, self._runtimes)
+            self._loaded_runtimes[name] = runtime_base.complete(importlib.import_module(self._runtimes[name]))
+        return self._loaded_runtimes[name]
+
+    @property
+    def devices(self) -> Sequence[str]:
+        """Names of all devices that some runtime may run on."""
+        return tuple(dict.fromkeys(device for name in self._runtimes for device in self.runtime(name).DEVICES))
+
+    def select_formats(self, names: Sequence[str]) -> Sequence[str]:
+        """Formats for an option's value: the main ones for (), all for ("all",). Raises UnknownName."""
+        main = (name for name in self.formats if self.format(name).MAIN)
+        return self._select("format", names, self._formats, main)
+
+    def select_runtimes(self, names: Sequence[str]) -> Sequence[str]:
+        """Runtimes for an option's value: the main ones for (), all for ("all",). Raises UnknownName."""
+        main = (name for name in self.runtimes if self.runtime(name).MAIN)
+        return self._select("runtime", names, self._runtimes, main)
+
+    def select_devices(self, names: Sequence[str]) -> Sequence[str]:
+        """Devices for an option's value: the CPU for (). Raises UnknownName."""
+        return self._select("device", names, dict.fromkeys(self.devices, ""), iter(("cpu",)))
+
+    def _select(self, kind: str, names: Sequence[str], known: Mapping[str, str], main: Iterator[str]) -> Sequence[str]:
+        if not names:
+            return tuple(main)
+        if "all" in names:
+            return tuple(known)
+        for name in names:
+            self._known(kind, name, known)
+        return tuple(name for name in known if name in names)
+
+    @staticmethod
+    def _known(kind: str, name: str, known: Mapping[str, str]) -> None:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise UnknownName(f"unknown {kind} {name!r}.{hint} Known {kind}s: {', '.join(known)}")
+
+    def cells(
+        self, file: str, case: str, formats: Iterable[str], runtimes: Iterable[str], devices: Iterable[str]
+    ) -> list[Cell]:
+        """The cells of a case: every runtime that loads a format, on every device that it may run on."""
+        runtimes, devices = tuple(runtimes), tuple(devices)
+        return [
+            Cell(file, case, format_name, runtime_name, device)
+            for format_name in formats
+            for runtime_name in runtimes
+            if format_name in self.runtime(runtime_name).FORMATS
+            for device in devices
+            if device in self.runtime(runtime_name).DEVICES
+        ]
+
+
+def register_built_in(registry: Registry) -> None:
+    """What the built-in implementation of the hook does."""
+    from .formats.registry import BUILT_IN as FORMATS
+    from .runtimes.registry import BUILT_IN as RUNTIMES
+
+    for name, module in FORMATS.items():
+        registry.add_format(name, module)
+    for name, module in RUNTIMES.items():
+        registry.add_runtime(name, module)

@@ -1,0 +1,72 @@
+"""The compatibility matrix: a pure fold of a log's cells into rows and columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..outcome import Cell, Outcome, Stage, Verdict
+
+# Format, runtime, device, dtype.
+Column = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case. check: the outcome of its model check or of its file's item, where there is one."""
+
+    file: str
+    case: str
+    check: Outcome | None
+    cells: Mapping[Column, tuple[Cell, Outcome]]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Cases down, formats and runtimes across, and what it all comes to.
+
+    totals: cells by verdict, model checks included. expected: failing cells that expected.toml records.
+    blocked: cells that failed only since their model check did. absent: by the reason, how many cells are unavailable.
+    """
+
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    totals: Mapping[Verdict, int]
+    expected: int
+    blocked: int
+    absent: Mapping[str, int]
+    failures: Sequence[tuple[Cell, Outcome]]
+
+
+def fold(cells: Iterable[tuple[Cell, Outcome]]) -> Matrix:
+    """The matrix of a run. A cell that is recorded twice (a rerun) counts as it ended."""
+    latest = dict(cells)
+    columns = dict.fromkeys((c.format, c.runtime, c.device, c.dtype) for c in latest if not c.is_check)
+    rows: dict[tuple[str, str], dict[Column, tuple[Cell, Outcome]]] = {}
+    checks: dict[tuple[str, str], Outcome] = {}
+    for cell, outcome in latest.items():
+        row = rows.setdefault((cell.file, cell.case), {})
+        if cell.is_check:
+            checks[cell.file, cell.case] = outcome
+        else:
+            row[cell.format, cell.runtime, cell.device, cell.dtype] = (cell, outcome)
+    return Matrix(
+        columns=list(columns),
+        rows=[Row(file, case, checks.get((file, case)), row) for (file, case), row in rows.items()],
+        totals=Counter(outcome.verdict for outcome in latest.values()),
+        expected=sum(outcome.expected is True for outcome in latest.values()),
+        blocked=sum(is_blocked(cell, outcome) for cell, outcome in latest.items()),
+        absent=Counter(o.message for o in latest.values() if o.verdict is Verdict.UNAVAILABLE),
+        failures=[
+            (cell, outcome)
+            for cell, outcome in latest.items()
+            if ((outcome.failed and not outcome.expected) or outcome.expected is False)
+            and not is_blocked(cell, outcome)
+        ],
+    )
+
+
+def is_blocked(cell: Cell, outcome: Outcome) -> bool:
+    """Whether a cell failed only because the model itself is not fit to be compared with."""
+    return not cell.is_check and outcome.stage is Stage.REFERENCE and outcome.verdict is Verdict.ERROR

@@ -1,0 +1,99 @@
+"""What a runtime module offers, and the functions that most of them share.
+
+A runtime is a module with constants and a function or two; the names in `Runtime` are all there is. A module may leave
+out whatever `DEFAULTS` gives. Nothing here or in a runtime's module imports the framework: that happens in its worker.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from packaging.requirements import Requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WORKERS = Path(__file__).resolve().parent.parent / "workers"
+
+
+class Runtime(Protocol):
+    """One program that executes artifacts.
+
+    NAME: as in options and reports (`ort-cpp`). FORMATS: names of the formats that it loads. DEVICES: what it may run on.
+    REQUIRES: packages, as pip names them. MAIN: whether it is among the runtimes that run by default.
+    NARROWS: dtypes that it is known to return narrower, e.g. {"int64": "int32"}. LIMITS: sentences by what it cannot do.
+    """
+
+    NAME: str
+    FORMATS: Sequence[str]
+    DEVICES: Sequence[str]
+    REQUIRES: Sequence[str]
+    MAIN: bool
+    NARROWS: dict[str, str]
+
+    def unavailable(self, device: str) -> str | None:
+        """None if the runtime can be started for `device`, else a sentence that says what to do."""
+
+    def command(self, device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
+        """The worker's command line. May build something first; raises harness.BuildError if that fails."""
+
+    def load_request(self, artifact: Path, signature: dict[str, Any]) -> dict[str, Any]:
+        """What `load` is asked with, besides the operation."""
+
+
+def missing_packages(requires: Sequence[str]) -> str | None:
+    """None if all packages are installed in the wanted versions, else a sentence with the pip command."""
+    missing = []
+    for text in requires:
+        requirement = Requirement(text)
+        try:
+            version = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(text)
+            continue
+        if not requirement.specifier.contains(version, prereleases=True):
+            missing.append(text)
+    if not missing:
+        return None
+    quoted = " ".join(f"'{name}'" if set("<>=!~ ;[") & set(name) else name for name in missing)
+    return f"needs {', '.join(missing)}: pip install {quoted}"
+
+
+def no_device(device: str) -> str | None:
+    """None if the machine has such a device, else a sentence. Looks at the system, not into a framework."""
+    if device == "cuda" and not any(Path("/dev").glob("nvidia[0-9]*")):
+        return "this machine has no NVIDIA GPU (no /dev/nvidia0): run on one that has"
+    return None
+
+
+def python_worker(file: Path, device: str, threads: int, python: str = sys.executable) -> list[str]:
+    """Command line of a worker in Python."""
+    start = WORKERS / "start.py"
+    return [python, str(start), str(file), "--device", device, "--threads", str(threads)]
+
+
+def load_request(artifact: Path, signature: dict[str, Any]) -> dict[str, Any]:
+    """The usual `load`: the artifact's main file, its format and the packages whose operators it uses."""
+    model = str(artifact / signature["file"])
+    return {"model": model, "format": signature["format"], "operators": signature.get("operators", [])}
+
+
+def complete(module: ModuleType) -> Runtime:
+    """A runtime module with the defaults filled in. Raises TypeError naming what a module lacks."""
+    lacking = [name for name in ("NAME", "FORMATS", "command") if not hasattr(module, name)]
+    if lacking:
+        raise TypeError(f"runtime module {module.__name__} lacks {', '.join(lacking)}")
+    namespace: Any = module
+    for name, value in (("DEVICES", ("cpu",)), ("REQUIRES", ()), ("MAIN", False), ("NARROWS", {}),
+                        ("load_request", load_request)):  # fmt: skip
+        if not hasattr(module, name):
+            setattr(namespace, name, value)
+    if not hasattr(module, "unavailable"):
+        namespace.unavailable = lambda device: missing_packages(namespace.REQUIRES) or no_device(device)
+    runtime: Runtime = namespace
+    return runtime

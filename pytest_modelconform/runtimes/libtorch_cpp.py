@@ -1,0 +1,35 @@
+"""TorchScript in C++: `torch::jit::load`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .. import harness
+from . import base
+
+NAME = "libtorch-cpp"
+ENGINE = "libtorch"
+FORMATS = ("torchscript-trace", "torchscript-script")
+DEVICES = ("cpu", "cuda")
+REQUIRES = harness.ENGINES[ENGINE].requires
+MAIN = True
+
+
+def unavailable(device: str) -> str | None:
+    """None if the harness can be built, else what it lacks."""
+    return harness.unavailable(ENGINE) or base.no_device(device)
+
+
+def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
+    """The worker's command line; builds the harness on first use."""
+    return [str(harness.executable(ENGINE, cache, progress)), "--worker", "--device", device, "--threads", str(threads)]
+
+
+def load_request(artifact: Path, signature: dict[str, Any]) -> dict[str, Any]:
+    """As usual, and the libraries that hold the operators that the artifact uses."""
+    request = base.load_request(artifact, signature)
+    if "torchvision" in request["operators"]:
+        request["libraries"] = [str(path) for path in harness.torchvision_libraries()]
+    return request

@@ -1,0 +1,19 @@
+"""OpenVINO in Python, reading ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .base import WORKERS, python_worker
+
+NAME = "openvino"
+FORMATS = ("onnx", "onnx-legacy")
+DEVICES = ("cpu",)
+REQUIRES = ("openvino",)
+MAIN = True
+
+
+def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
+    """The worker's command line."""
+    return python_worker(WORKERS / "python" / "openvino_worker.py", device, threads)

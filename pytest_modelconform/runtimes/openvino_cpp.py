@@ -1,0 +1,26 @@
+"""OpenVINO in C++, reading ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .. import harness
+from .base import no_device
+
+NAME = "openvino-cpp"
+ENGINE = "openvino"
+FORMATS = ("onnx", "onnx-legacy")
+DEVICES = ("cpu",)
+REQUIRES = harness.ENGINES[ENGINE].requires
+MAIN = True
+
+
+def unavailable(device: str) -> str | None:
+    """None if the harness can be built, else what it lacks."""
+    return harness.unavailable(ENGINE) or no_device(device)
+
+
+def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
+    """The worker's command line; builds the harness on first use."""
+    return [str(harness.executable(ENGINE, cache, progress)), "--worker", "--device", device, "--threads", str(threads)]

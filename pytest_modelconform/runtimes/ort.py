@@ -1,0 +1,19 @@
+"""ONNX Runtime in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .base import WORKERS, python_worker
+
+NAME = "ort"
+FORMATS = ("onnx", "onnx-legacy")
+DEVICES = ("cpu", "cuda")
+REQUIRES = ("onnxruntime",)
+MAIN = True
+
+
+def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
+    """The worker's command line."""
+    return python_worker(WORKERS / "python" / "ort_worker.py", device, threads)

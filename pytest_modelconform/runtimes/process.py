@@ -1,0 +1,276 @@
+"""The one transport: a worker as a child process that answers requests, or ends, hangs or lies.
+
+Whatever happens is one of four exceptions, so that callers never see a pipe, a signal or a JSON error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+PROTOCOL = 1
+LONGEST_LINE = 16 * 2**20
+STDERR_LINES = 200
+STDERR_SHOWN = 15
+_CHUNK = 2**16
+
+
+class WorkerProblem(Exception):
+    """Something went wrong with or in a worker. `details` is for the log: stderr or a stack trace."""
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
+
+
+class WorkerRefused(WorkerProblem):
+    """The worker answered with an error: the model's, the exporter's or the runtime's. The worker lives.
+
+    kind: name of the exception's type, or "". stage: the worker's own word on where it failed, or "".
+    """
+
+    def __init__(self, kind: str, message: str, details: str, stage: str) -> None:
+        super().__init__(f"{kind}: {message}" if kind else message, details)
+        self.kind = kind
+        self.stage = stage
+
+
+class WorkerCrashed(WorkerProblem):
+    """The process ended without an answer."""
+
+
+class WorkerTimeout(WorkerProblem):
+    """No answer within the limit; the process was killed."""
+
+
+class WorkerLied(WorkerProblem):
+    """The answer is none: another id, no JSON, too long, more than one. The process was killed."""
+
+
+class Worker:
+    """A worker process. `used` is set by who has run anything on it; `info` is its answer to hello."""
+
+    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> None:
+        self.name = name
+        self.used = False
+        self.info: dict[str, Any] = {}
+        self.started = time.monotonic()
+        self.last_used = self.started
+        self._next_id = 1
+        self._buffer = bytearray()
+        self._stderr: deque[bytes] = deque(maxlen=STDERR_LINES)
+        # Linux workers ask the kernel to die with us; elsewhere they watch a pipe whose other end we hold.
+        watch: int | None = None
+        self._hold: int | None = None
+        if sys.platform != "linux":
+            watch, self._hold = os.pipe()
+        more = {"MODELCONFORM_PARENT": str(os.getpid())}
+        if watch is not None:
+            more["MODELCONFORM_WATCHDOG"] = str(watch)
+        try:
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**env, **more},
+                start_new_session=True,
+                pass_fds=() if watch is None else (watch,),
+                bufsize=0,
+            )
+        except OSError as error:
+            raise WorkerCrashed(f"can't start {command[0]}: {error}") from error
+        finally:
+            if watch is not None:
+                os.close(watch)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        os.set_blocking(self._process.stdin.fileno(), False)
+        os.set_blocking(self._process.stdout.fileno(), False)
+        self._drain = threading.Thread(target=self._read_stderr, daemon=True)
+        self._drain.start()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def ask(self, op: str, timeout: float, **fields: Any) -> dict[str, Any]:
+        """Send a request and wait for its answer, at most `timeout` seconds. Raises a WorkerProblem."""
+        self.last_used = time.monotonic()
+        request_id = self._next_id
+        self._next_id += 1
+        if self._buffer:
+            raise self._lied(f"an answer that nobody asked for: {bytes(self._buffer[:200])!r}")
+        line = json.dumps({"id": request_id, "op": op, **fields}) + "\n"
+        text = self._exchange(line.encode(), timeout)
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            raise self._lied(f"a line that is no JSON: {text[:200]!r}") from None
+        if not isinstance(answer, dict) or answer.get("id") != request_id or not isinstance(answer.get("ok"), bool):
+            raise self._lied(f"an answer that does not belong to request {request_id}: {text[:200]!r}")
+        if not answer["ok"]:
+            error = answer.get("error")
+            error = error if isinstance(error, dict) else {}
+            kind, message, details, stage = (str(error.get(k) or "") for k in ("type", "message", "details", "stage"))
+            raise WorkerRefused(kind, message or "no message", details, stage)
+        return answer
+
+    def hello(self, timeout: float, **fields: Any) -> None:
+        """Make the acquaintance. Raises a WorkerProblem."""
+        self.info = self.ask("hello", timeout, protocol=PROTOCOL, **fields)
+        if self.info.get("protocol") != PROTOCOL:
+            raise self._lied(f"protocol {self.info.get('protocol')!r}, we speak {PROTOCOL}")
+
+    def _exchange(self, data: bytes, timeout: float) -> bytes:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        source, sink = self._process.stdout.fileno(), self._process.stdin.fileno()
+        deadline = time.monotonic() + timeout
+        poll = select.poll()
+        poll.register(source, select.POLLIN)
+        if data:
+            poll.register(sink, select.POLLOUT)
+        while True:
+            end = self._buffer.find(b"\n")
+            if end >= 0:
+                line = bytes(self._buffer[:end])
+                del self._buffer[: end + 1]
+                return line
+            if len(self._buffer) > LONGEST_LINE:
+                raise self._lied(f"a line of more than {LONGEST_LINE >> 20} MiB: {bytes(self._buffer[:80])!r}…")
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self.close(kill=True)
+                raise WorkerTimeout(f"{self.name} gave no answer within {timeout:.4g} s", self.stderr())
+            for descriptor, _ in poll.poll(min(left, 1.0) * 1000):
+                if descriptor == sink:
+                    try:
+                        data = data[os.write(sink, data[:_CHUNK]) :]
+                    except BrokenPipeError:
+                        data = b""
+                    if not data:
+                        poll.unregister(sink)
+                    continue
+                chunk = os.read(source, _CHUNK)
+                if not chunk:
+                    raise self._crashed()
+                self._buffer += chunk
+
+    def _crashed(self) -> WorkerCrashed:
+        try:
+            status = self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.close(kill=True)
+            return WorkerCrashed(f"{self.name} closed its output without an answer", self.stderr())
+        self.close(kill=True)
+        return WorkerCrashed(f"{self.name} {how_it_ended(status)}{self.last_words()}", self.stderr())
+
+    def _lied(self, what: str) -> WorkerLied:
+        self.close(kill=True)
+        return WorkerLied(f"{self.name} broke the protocol with {what}{self.last_words()}", self.stderr())
+
+    def _read_stderr(self) -> None:
+        assert self._process.stderr is not None
+        descriptor = self._process.stderr.fileno()
+        rest = b""
+        with contextlib.suppress(OSError, ValueError):
+            while chunk := os.read(descriptor, _CHUNK):
+                *lines, rest = (rest + chunk).split(b"\n")
+                # A line without end must not grow for ever, either.
+                self._stderr.extend(line[-2000:] for line in lines)
+                rest = rest[-2000:]
+        if rest:
+            self._stderr.append(rest)
+
+    def stderr(self) -> str:
+        """The last lines that the worker wrote to stderr (and to its stdout)."""
+        return b"\n".join(list(self._stderr)).decode("utf-8", "replace")
+
+    def last_words(self) -> str:
+        """The very last lines, as an addition to a message."""
+        lines = [line for line in self.stderr().splitlines() if line.strip()][-STDERR_SHOWN:]
+        return "".join(f"\n  | {line}" for line in lines)
+
+    def close(self, kill: bool = False) -> None:
+        """End the process and everything that it started. Never raises for one that has ended."""
+        process = self._process
+        if process.poll() is None and not kill:
+            with contextlib.suppress(WorkerProblem, OSError, subprocess.TimeoutExpired):
+                self._exchange(json.dumps({"id": 0, "op": "quit"}).encode() + b"\n", 2)
+                process.wait(2)
+        # The group outlives its leader where that has started others.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        self._drain.join(2)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+        if self._hold is not None:
+            os.close(self._hold)
+            self._hold = None
+
+
+def how_it_ended(status: int) -> str:
+    """A process's end in words, from `returncode`."""
+    if status >= 0:
+        return f"ended with status {status} instead of answering"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    hint = {
+        "SIGKILL": " (by the kernel, where memory ran out)",
+        "SIGSEGV": " (segmentation fault)",
+        "SIGABRT": " (abort)",
+    }
+    return f"was killed by {name}{hint.get(name, '')}"
+
+
+class InlineWorker:
+    """The same handlers, called in this process: for `--pdb` and `--modelconform-inline`."""
+
+    def __init__(self, name: str, handlers: Mapping[str, Any]) -> None:
+        self.name = name
+        self.used = False
+        self.info: dict[str, Any] = {}
+        self.started = self.last_used = time.monotonic()
+        self.alive = True
+        self._handlers = handlers
+
+    def ask(self, op: str, timeout: float, **fields: Any) -> dict[str, Any]:
+        """Call a handler. Its exceptions pass through, so that a debugger stops where they were raised."""
+        from ..workers.loop import handle
+
+        self.last_used = time.monotonic()
+        return handle({"id": 0, "op": op, **fields}, dict(self._handlers))
+
+    def hello(self, timeout: float, **fields: Any) -> None:
+        """Make the acquaintance."""
+        self.info = self.ask("hello", timeout, protocol=PROTOCOL, **fields)
+
+    def stderr(self) -> str:
+        """Nothing: it went to the terminal."""
+        return ""
+
+    def close(self, kill: bool = False) -> None:
+        """Nothing to end."""
+        self.alive = False

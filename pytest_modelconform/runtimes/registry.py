@@ -1,0 +1,10 @@
+"""The built-in runtimes: name -> module. Imported only when a runtime is asked for."""
+
+BUILT_IN = {
+    "torch": "pytest_modelconform.runtimes.torch",
+    "libtorch-cpp": "pytest_modelconform.runtimes.libtorch_cpp",
+    "ort": "pytest_modelconform.runtimes.ort",
+    "ort-cpp": "pytest_modelconform.runtimes.ort_cpp",
+    "openvino": "pytest_modelconform.runtimes.openvino",
+    "openvino-cpp": "pytest_modelconform.runtimes.openvino_cpp",
+}

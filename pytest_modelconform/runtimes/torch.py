@@ -1,0 +1,19 @@
+"""PyTorch itself, in a fresh Python process that has none of the case's code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .base import WORKERS, python_worker
+
+NAME = "torch"
+FORMATS = ("torchscript-trace", "torchscript-script", "export")
+DEVICES = ("cpu", "cuda")
+REQUIRES = ("torch",)
+MAIN = True
+
+
+def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
+    """The worker's command line."""
+    return python_worker(WORKERS / "python" / "torch_worker.py", device, threads)

@@ -1,0 +1,333 @@
+"""What a run with `--modelconform` does: pytest's hooks on one side, registry, pipeline and log on the other."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import time
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import artifacts, collect, environment, expected, options
+from .artifacts import Cache, CacheRefused, hash_file, hash_of
+from .case import Tolerance
+from .collect import COLLECT, CaseFile, CellItem, Declaration, Declared, ExpectedFile
+from .outcome import EAGER, STYLES, Cell, Outcome, Stage, Verdict, from_record, to_record
+from .pipeline import Pipeline
+from .pool import Pool
+from .registry import Registry, UnknownName
+from .report import json_report, log, matrix, terminal
+from .runtimes.base import missing_packages
+from .runtimes.process import WorkerCrashed, WorkerProblem, WorkerRefused, WorkerTimeout
+from .workers.loop import WorkerError
+
+_ITEM_ID = re.compile(r"(?P<file>.+)::(?P<case>[^:\[\]]+)\[(?P<rest>[^\[\]]+)\]")
+_KEPT_LOGS = 20
+
+
+class SessionPlugin:
+    """The hooks of a run that is ours. On an xdist controller it only schedules and reports."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.settings = options.settings(config)
+        self.registry = Registry()
+        config.hook.pytest_modelconform_register(registry=self.registry)
+        try:
+            self.formats = self.registry.select_formats(self.settings.formats)
+            self.runtimes = self.registry.select_runtimes(self.settings.runtimes)
+            self.devices = self.registry.select_devices(self.settings.devices)
+            for name in self.settings.require:
+                if name not in self.registry.formats:
+                    self.registry.runtime(name)
+            self.cache = Cache(self.settings.cache)
+        except (UnknownName, CacheRefused) as error:
+            raise pytest.UsageError(f"modelconform: {error}") from error
+        if not self.registry.cells("", "", self.formats, self.runtimes, self.devices):
+            raise pytest.UsageError(
+                f"modelconform: none of the runtimes {', '.join(self.runtimes)} loads any of the formats "
+                f"{', '.join(self.formats)} on {', '.join(self.devices)}"
+            )
+        self._declared: dict[Path, Declaration] = {}
+        self._expectations: dict[Path, expected.Expectations | expected.ExpectedError] = {}
+        self._collected: dict[str, Cell] = {}
+        self._seconds: dict[str, float] = {}
+        self._recorded: set[str] = set()
+        self._log: log.LogWriter | None = None
+
+    # -- machinery, made when first needed -------------------------------------------------------------------------
+
+    @property
+    def is_xdist_worker(self) -> bool:
+        """Whether this process runs items for another one."""
+        return hasattr(self.config, "workerinput")
+
+    @functools.cached_property
+    def pool(self) -> Pool:
+        """The workers of this process."""
+        share = int(getattr(self.config, "workerinput", {}).get("workercount", 1))
+        path = [str(self.config.rootpath), *map(str, self.config.getini("pythonpath"))]
+        return Pool(
+            self.registry,
+            self.settings.cache,
+            path,
+            threads=environment.threads(share),
+            share=share,
+            inline=self.settings.inline,
+            progress=self.progress,
+        )
+
+    @functools.cached_property
+    def pipeline(self) -> Pipeline:
+        """What runs cells."""
+        return Pipeline(self.registry, self.cache, self.pool, self.settings.timeout)
+
+    def progress(self, text: str) -> None:
+        """Show a line about work that takes long and happens once."""
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        capture = self.config.pluginmanager.get_plugin("capturemanager")
+        if reporter is None or capture is None:
+            os.write(2, f"{text}\n".encode())
+            return
+        with capture.global_and_fixture_disabled():
+            reporter.write_line(text)
+
+    # -- what items ask --------------------------------------------------------------------------------------------
+
+    def cells(self, file: str, case: str) -> list[Cell]:
+        """The cells of a case that were asked for, the model check first."""
+        check = Cell(file, case, EAGER, EAGER)
+        return [check, *self.registry.cells(file, case, self.formats, self.runtimes, self.devices)]
+
+    def all_cells(self, file: str, case: str) -> list[Cell]:
+        """The cells of a case that can exist, whatever was asked for."""
+        registry = self.registry
+        checks = [Cell(file, case, kind, kind) for kind in (EAGER, COLLECT)]
+        return [*checks, *registry.cells(file, case, registry.formats, registry.runtimes, registry.devices)]
+
+    def register_marker(self, name: str) -> None:
+        """Let `--strict-markers` know a marker."""
+        self.config.addinivalue_line("markers", f"{name}: cells of pytest-modelconform")
+
+    def is_required(self, cell: Cell) -> bool:
+        """Whether --modelconform-require names a cell's format or runtime."""
+        return bool({cell.format, cell.runtime} & set(self.settings.require))
+
+    def expectation(self, case_file: Path, item_name: str) -> tuple[expected.Entry | None, Path | None]:
+        """The entry for a cell, and the file that it is in."""
+        source = expected.find_file(case_file, self.config.rootpath)
+        if source is None:
+            return None, None
+        found = self.expectations(source)
+        # A faulty file has an item of its own that fails; no cell is excused by it.
+        if isinstance(found, expected.ExpectedError):
+            return None, source
+        return found.find(found.relative(case_file, item_name)), source
+
+    def expectations(self, path: Path) -> expected.Expectations | expected.ExpectedError:
+        """An expected.toml, read once."""
+        if path not in self._expectations:
+            try:
+                self._expectations[path] = expected.load(path)
+            except expected.ExpectedError as error:
+                self._expectations[path] = error
+        return self._expectations[path]
+
+    def outcome_of_exception(self, error: Exception) -> Outcome:
+        """For an exception that a handler raised in this process (--modelconform-inline)."""
+        stages = {"collect": Stage.COLLECT, "reference": Stage.REFERENCE, "export": Stage.EXPORT, "load": Stage.LOAD}
+        stage = stages.get(self.pool.last_op, Stage.RUN)
+        return Outcome(Verdict.ERROR, stage, f"{type(error).__name__}: {error}")
+
+    def declare(self, path: Path) -> Declaration:
+        """The cases of a file, from the cache or by importing it in the case host."""
+        if path not in self._declared:
+            static = collect.static_cases(path)
+            if any(missing_packages(case.requires) for case in static):
+                # It can't be imported here; its cells are shown as unavailable all the same.
+                self._declared[path] = Declaration(static)
+            else:
+                self._declared[path] = self._import(path)
+        return self._declared[path]
+
+    def _import(self, path: Path) -> Declaration:
+        relative = path.relative_to(self.config.rootpath).as_posix() if self._is_below_root(path) else path.name
+        key = hash_of("collect", artifacts.fingerprint(), relative, hash_file(path))
+        try:
+            content = self.cache.read_case(key)
+            if content is None:
+                with self.cache.lock(f"case-{key}"):
+                    content = self.cache.read_case(key)
+                    if content is None:
+                        worker = self.pool.host()
+                        answer = worker.ask("collect", self.settings.timeout, file=str(path), relative=relative)
+                        content = self.cache.write_case(key, {"cases": answer["cases"]}, answer["files"])
+        except WorkerError as error:
+            return Declaration(problem=Outcome(Verdict.ERROR, Stage.COLLECT, f"{path.name}: {error}"))
+        except WorkerProblem as problem:
+            verdicts = {WorkerCrashed: Verdict.CRASH, WorkerTimeout: Verdict.TIMEOUT}
+            verdict = verdicts.get(type(problem), Verdict.ERROR)
+            details = problem.details if isinstance(problem, WorkerRefused) else ""
+            message = f"{path.name}: {problem}" + (f"\n{details}" if details else "")
+            return Declaration(problem=Outcome(verdict, Stage.COLLECT, message))
+        return Declaration(
+            [Declared(**{**case, "tolerance": Tolerance(**case["tolerance"])}) for case in content["cases"]]
+        )
+
+    def _is_below_root(self, path: Path) -> bool:
+        return self.config.rootpath in path.parents
+
+    # -- collection ------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> CaseFile | None:
+        """Keep pytest's Python plugin from importing a case file that was named on the command line."""
+        return CaseFile.from_parent(parent, path=module_path) if collect.is_case_file(module_path) else None
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Collect case files, and the expectations beside them."""
+        if file_path.name == expected.NAME and not parent.session.isinitpath(file_path.with_suffix(".py")):
+            return ExpectedFile.from_parent(parent, path=file_path)
+        if file_path.suffix != ".py" or parent.session.isinitpath(file_path) or self._is_test_file(file_path):
+            return None  # pytest's Python plugin asks pytest_pycollect_makemodule for these.
+        return CaseFile.from_parent(parent, path=file_path) if collect.is_case_file(file_path) else None
+
+    def _is_test_file(self, path: Path) -> bool:
+        patterns: Sequence[str] = [*self.config.getini("python_files"), "__init__.py"]
+        return any(path.match(pattern) for pattern in patterns)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note what will run, so that what does not can be told."""
+        self._collected = {item.nodeid: item.cell for item in session.items if isinstance(item, CellItem)}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
+        """As pytest_collection_finish, on an xdist controller."""
+        for node_id in ids:
+            cell = self.cell_of(node_id)
+            if cell is not None:
+                self._collected[node_id] = cell
+
+    def cell_of(self, node_id: str) -> Cell | None:
+        """The cell that a node id names, or None."""
+        match = _ITEM_ID.fullmatch(node_id)
+        if match is None:
+            return None
+        file, case, rest = match["file"], match["case"], match["rest"]
+        if rest in (EAGER, COLLECT):
+            return Cell(file, case, rest, rest)
+        parts = rest.split("-")
+        formats = {name.replace("-", "_"): name for name in self.registry.formats}
+        runtimes = {name.replace("-", "_"): name for name in self.registry.runtimes}
+        if len(parts) < 3 or parts[0] not in formats or parts[1] not in runtimes:
+            return None
+        return Cell(file, case, formats[parts[0]], runtimes[parts[1]], *parts[2:])
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Let a cell's outcome ride on its report, as one plain dict."""
+        report = yield
+        if isinstance(item, CellItem) and call.when == "call" and item.outcome is not None:
+            report.modelconform = to_record(item.cell, item.outcome)  # type: ignore[attr-defined]
+        return report
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        """Give the cell in which an xdist worker died its record."""
+        cell = self.cell_of(crashitem)
+        if cell is not None:
+            lost = Outcome(Verdict.NOT_RUN, None, "lost: the pytest process that ran it died")
+            report.modelconform = to_record(cell, lost)  # type: ignore[attr-defined]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Write a finished cell to the log."""
+        record = getattr(report, "modelconform", None)
+        if record is not None and not self.is_xdist_worker:
+            cell, outcome = from_record(record)
+            self._seconds[cell.id] = report.duration
+            self._record(cell, outcome)
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """Show a failing cell's verdict as letter and word; pass, skip and xfail are pytest's."""
+        record = getattr(report, "modelconform", None)
+        if record is None or report.when != "call" or not report.failed:
+            return None
+        verdict = Verdict(record["verdict"])
+        letter = STYLES[verdict].letter if STYLES[verdict].outcome == "failed" else "F"
+        return "failed", letter, verdict.value.upper()
+
+    def pytest_report_header(self) -> list[str]:
+        """What will be tested, and which part of it is not here."""
+        lines = [f"modelconform: {', '.join(self.formats)} in {', '.join(self.runtimes)} on {', '.join(self.devices)}"]
+        for name in self.runtimes:
+            reasons = {d: self.registry.runtime(name).unavailable(d) for d in self.registry.runtime(name).DEVICES}
+            lines += [
+                f"modelconform: {name} ({device}) is unavailable: {reason}"
+                for device, reason in reasons.items()
+                if reason and device in self.devices
+            ]
+        return lines
+
+    # -- the log and what is made of it ----------------------------------------------------------------------------
+
+    def _record(self, cell: Cell, outcome: Outcome) -> None:
+        if self._log is None:
+            self._log = log.LogWriter(self._log_path(), environment.describe(self))
+        self._recorded.add(cell.id)
+        self._log.cell(cell, outcome)
+
+    def _log_path(self) -> Path:
+        name = time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}.jsonl"
+        folder = self.settings.cache / "logs"
+        if (cache := getattr(self.config, "cache", None)) is not None:
+            folder = cache.mkdir("modelconform")
+        for old in sorted(folder.glob("*.jsonl"))[: -_KEPT_LOGS + 1]:
+            old.unlink(missing_ok=True)
+        return folder / name
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """End the workers, whatever ended the session, and finish the log."""
+        if "pipeline" in self.__dict__:
+            self.pipeline.close()
+        if "pool" in self.__dict__:
+            self.pool.close()
+        if self.is_xdist_worker or self.config.option.collectonly:
+            return
+        for node_id, cell in self._collected.items():
+            if node_id not in self._recorded:
+                self._record(cell, Outcome(Verdict.NOT_RUN, None, "not run: the session ended before"))
+        if self._log is not None:
+            self._log.close()
+            if self.settings.json is not None:
+                json_report.write(log.read(self._log.path), self.settings.json)
+            environment.remember_durations(self.settings.cache, self._seconds)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the matrix."""
+        if self._log is None or self.is_xdist_worker:
+            return
+        written = log.read(self._log.path)
+        terminalreporter.section("compatibility matrix")
+        writer = terminalreporter._tw
+        terminal.write(matrix.fold(written.cells), writer, "pytest --modelconform", written.complete)
+        writer.line()
+        writer.line(terminal.legend(writer.hasmarkup))
+        writer.line(f"log: {self._log.path}")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """Keep the cells of one case and format together, the longest first; only for plain `-n`."""
+        if config.getoption("dist") != "load":
+            return None
+        from .scheduler import CellScheduling
+
+        return CellScheduling(config, log, environment.durations(self.settings.cache))

@@ -1,0 +1,278 @@
+"""Build a case's model and inputs, and say what exporters need to know of them."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import inspect
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from pytest_modelconform.case import Case
+
+from ..loop import WorkerError
+from ..tensors import Tensor
+from ..torch_tensors import Tree, encode
+from . import files
+from .cases import PACKAGE, check, explain, find, import_file, short_trace
+from .state import seed_all
+
+
+@dataclass
+class Built:
+    """A case's model with all its input sets.
+
+    inputs: (args, kwargs) by input set; keyword arguments that forward takes by position have become positional ones where
+        that leaves no gap, the others are in forward's order. exporter_set: the set that exporters see.
+    dynamic_shapes: in torch.export's notation, with `Dim`s. input_leaves: path, dtype and shape (dynamic dimensions by
+        name) of each tensor of that set, in the order of a flattened call.
+    output_paths: paths of the tensors that eager returns, in order. digest: of parameters, buffers and inputs.
+    files: SHA-256 by path of the local files that the case was made from.
+    """
+
+    case: Case
+    name: str
+    model: torch.nn.Module
+    inputs: dict[str, tuple[tuple[Any, ...], dict[str, Any]]]
+    exporter_set: str
+    dynamic_shapes: Any
+    input_leaves: list[dict[str, Any]]
+    digest: str
+    files: dict[str, str]
+    output_paths: list[str]
+
+    def clone_inputs(self, name: str = "") -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Fresh inputs of a set; without a name of the one that exporters see."""
+        args, kwargs = self.inputs[name or self.exporter_set]
+        return clone(args), clone(kwargs)
+
+    def argument_name(self, path: str) -> str:
+        """The name of a tensor in the arguments, by forward's parameters: `/args/0` is `x`, `/kwargs/state/1` `state_1`."""
+        kind, first, *rest = path.removeprefix("/").split("/")
+        parameters = list(inspect.signature(self.model.forward).parameters)
+        if kind == "args":
+            first = parameters[int(first)] if int(first) < len(parameters) else f"input_{first}"
+        return "_".join([first, *rest])
+
+    def by_name(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """All arguments by the names that forward gives them."""
+        return dict(inspect.signature(self.model.forward).bind(*args, **kwargs).arguments)
+
+
+def clone(value: Any) -> Any:
+    """A deep copy of a nest with cloned tensors."""
+    if isinstance(value, torch.Tensor):
+        return value.clone(memory_format=torch.preserve_format)
+    if isinstance(value, dict):
+        return type(value)((k, clone(v)) for k, v in value.items())
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(clone(item) for item in value))
+    if isinstance(value, (list, tuple)):
+        return type(value)(clone(item) for item in value)
+    return copy.deepcopy(value)
+
+
+def build(path: str, relative: str, name: str) -> Built:
+    """Import the file, build the case's model and inputs. Raises WorkerError at stage collect or build."""
+    with files.recorded() as opened:
+        case = find(import_file(path, relative), path)[name]
+        check(name, case)
+        model = _call(case.model, path, f"case {name!r}, field 'model'", case, name, "model")
+        if not isinstance(model, torch.nn.Module):
+            raise WorkerError(
+                f"case {name!r}, field 'model': returned a {type(model).__name__}; it has to return an nn.Module",
+                "build",
+            )
+        model.train(case.mode == "train")
+        inputs = {
+            key: normalise(
+                model, _call(function, path, f"case {name!r}, input set {key!r}", case, name, key), name, key
+            )
+            for key, function in case.inputs.items()
+        }
+    shapes = {key: leaf_shapes(name, key, model, case.dynamic_shapes, *value) for key, value in inputs.items()}
+    exporter_set = choose_exporter_set(name, shapes)
+    declared = [os.path.join(os.path.dirname(path), file) for file in case.files]
+    missing = [file for file in declared if not os.path.isfile(file)]
+    if missing:
+        raise WorkerError(f"case {name!r}, field 'files': there is no {missing[0]}", "build")
+    local = opened | files.local_modules(PACKAGE) | {os.path.realpath(file) for file in (path, *declared)}
+    return Built(
+        case=case,
+        name=name,
+        model=model,
+        inputs=inputs,
+        exporter_set=exporter_set,
+        dynamic_shapes=with_dims(case.dynamic_shapes, {}),
+        input_leaves=shapes[exporter_set],
+        digest=digest(model, inputs),
+        files=files.hashed(local),
+        output_paths=[],
+    )
+
+
+def _call(function: Any, path: str, what: str, case: Case, *purpose: str) -> Any:
+    seed_all(case.seed, *purpose)
+    try:
+        return function()
+    except BaseException as error:
+        raise WorkerError(f"{what}: {explain(error, path)}", "build", "", short_trace(error, path)) from error
+
+
+def normalise(model: torch.nn.Module, value: Any, name: str, key: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """(args, kwargs) of what an input function returned, in the order of forward's signature."""
+    where = f"case {name!r}, input set {key!r}"
+    if not isinstance(value, (tuple, dict)):
+        raise WorkerError(
+            f"{where}: returned a {type(value).__name__}; return a tuple of positional arguments, `(x,)`, or a dict of "
+            "keyword arguments",
+            "build",
+        )
+    args, kwargs = ((), value) if isinstance(value, dict) else (value, {})
+    try:
+        bound = inspect.signature(model.forward).bind(*args, **kwargs)
+    except TypeError as error:
+        signature = inspect.signature(model.forward)
+        raise WorkerError(f"{where}: does not fit forward{signature}: {error}", "build") from error
+    return args, dict(_in_order(bound, kwargs))
+
+
+def _in_order(bound: inspect.BoundArguments, kwargs: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield from ((k, kwargs[k]) for k in bound.signature.parameters if k in kwargs)
+    yield from ((k, v) for k, v in kwargs.items() if k not in bound.signature.parameters)
+
+
+def leaf_shapes(
+    name: str, key: str, model: torch.nn.Module, spec: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Path, dtype, actual and declared shape of every tensor in a set's arguments."""
+    parameters = list(inspect.signature(model.forward).parameters)
+    leaves: list[dict[str, Any]] = []
+
+    def walk(value: Any, spec: Any, path: str) -> None:
+        if isinstance(value, torch.Tensor):
+            names = _dimension_names(spec)
+            wrong = [axis for axis in names if not -value.dim() <= axis < value.dim()]
+            if wrong:
+                raise WorkerError(
+                    f"case {name!r}, field 'dynamic_shapes': dimension {wrong[0]} of {path}, which has {value.dim()} in input "
+                    f"set {key!r}",
+                    "build",
+                )
+            shape = [names.get(axis, length) for axis, length in enumerate(value.shape)]
+            dtype = str(value.dtype).removeprefix("torch.")
+            leaves.append({"path": path, "dtype": dtype, "shape": shape, "actual": list(value.shape)})
+        elif isinstance(value, dict):
+            for k, v in value.items():
+                walk(v, spec.get(k) if isinstance(spec, dict) else None, f"{path}/{k}")
+        elif isinstance(value, (list, tuple)):
+            for i, v in enumerate(value):
+                walk(v, spec[i] if isinstance(spec, (list, tuple)) and i < len(spec) else None, f"{path}/{i}")
+
+    if isinstance(spec, dict):
+        unknown = [k for k in spec if k not in parameters and k not in kwargs]
+        if unknown and not any(
+            p.kind == p.VAR_POSITIONAL for p in inspect.signature(model.forward).parameters.values()
+        ):
+            raise WorkerError(
+                f"case {name!r}, field 'dynamic_shapes': forward has no parameter {unknown[0]!r}; it has "
+                f"{', '.join(parameters)}",
+                "build",
+            )
+    for i, value in enumerate(args):
+        parameter = parameters[i] if i < len(parameters) else None
+        if isinstance(spec, dict):
+            walk(value, spec.get(parameter), f"/args/{i}")
+        else:
+            walk(value, spec[i] if spec is not None and i < len(spec) else None, f"/args/{i}")
+    for k, value in kwargs.items():
+        if isinstance(spec, (list, tuple)):
+            position = parameters.index(k) if k in parameters else len(spec)
+            walk(value, spec[position] if position < len(spec) else None, f"/kwargs/{k}")
+        else:
+            walk(value, spec.get(k) if spec else None, f"/kwargs/{k}")
+    return leaves
+
+
+def _dimension_names(spec: Any) -> dict[int, str]:
+    """Names of the dynamic dimensions in torch.export's specification of one tensor."""
+    entries = spec.items() if isinstance(spec, dict) else enumerate(spec) if isinstance(spec, (list, tuple)) else ()
+    names = {}
+    for axis, entry in entries:
+        if isinstance(entry, str):
+            names[int(axis)] = entry
+        elif entry is not None and not isinstance(entry, int):
+            # A Dim has a name; Dim.AUTO and Dim.DYNAMIC have none.
+            names[int(axis)] = getattr(entry, "__name__", None) or f"dim_{axis}"
+    return names
+
+
+def with_dims(spec: Any, dims: dict[str, Any]) -> Any:
+    """dynamic_shapes with a `Dim` for every string, the same one for the same string."""
+    if isinstance(spec, str):
+        if spec not in dims:
+            dims[spec] = torch.export.Dim(spec)
+        return dims[spec]
+    if isinstance(spec, dict):
+        return {k: with_dims(v, dims) for k, v in spec.items()}
+    if isinstance(spec, (list, tuple)):
+        return type(spec)(with_dims(v, dims) for v in spec)
+    return spec
+
+
+def choose_exporter_set(name: str, shapes: dict[str, list[dict[str, Any]]]) -> str:
+    """The first input set in which every dynamic dimension is at least 2.
+
+    torch.export takes a length of 0 or 1 for a constant (measured: "Constraints violated … specialized to 1").
+    """
+    for key, leaves in shapes.items():
+        lengths = [
+            actual
+            for leaf in leaves
+            for declared, actual in zip(leaf["shape"], leaf["actual"], strict=True)
+            if isinstance(declared, str)
+        ]
+        if all(length >= 2 for length in lengths):
+            return key
+    raise WorkerError(
+        f"case {name!r}, field 'inputs': no input set has 2 or more in every dynamic dimension, and torch.export takes a "
+        "length of 1 for a constant: add an input set with, say, a batch of 2",
+        "build",
+    )
+
+
+def digest(model: torch.nn.Module, inputs: dict[str, Any]) -> str:
+    """SHA-256 over parameters, buffers and inputs, with their names, dtypes, shapes and strides' order."""
+    total = hashlib.sha256()
+
+    def add(name: str, tensor: Tensor) -> None:
+        total.update(repr((name, tensor.dtype, tensor.shape, tensor.order)).encode())
+        total.update(tensor.data)
+
+    state: dict[str, Tensor] = {}
+    persistent = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    for name, value in persistent.items():
+        encode(value, lambda path, name=name: name, state)  # type: ignore[misc]
+    for key, (args, kwargs) in inputs.items():
+        tree = [encode_inputs(args, kwargs, state, f"{key}:")]
+        total.update(repr(tree).encode())
+    for name, tensor in state.items():
+        add(name, tensor)
+    return total.hexdigest()
+
+
+def encode_inputs(
+    args: tuple[Any, ...], kwargs: dict[str, Any], out: dict[str, Tensor], prefix: str = ""
+) -> tuple[list[Tree], list[list[Any]]]:
+    """The wire's args and kwargs; tensors go into `out` under their paths."""
+
+    def key(path: str) -> str:
+        return prefix + path
+
+    trees = [encode(value, key, out, f"/args/{i}", constants=True) for i, value in enumerate(args)]
+    named = [[k, encode(value, key, out, f"/kwargs/{k}", constants=True)] for k, value in kwargs.items()]
+    return trees, named

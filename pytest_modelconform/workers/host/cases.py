@@ -1,0 +1,192 @@
+"""Import a case file and find its cases."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import inspect
+import os
+import re
+import sys
+import traceback
+from dataclasses import fields
+from types import ModuleType
+from typing import Any
+
+from pytest_modelconform.case import Case, Tolerance
+
+from ..loop import WorkerError
+from . import files
+
+PACKAGE = "modelconform_cases"
+TAG = re.compile(r"[a-z0-9_]+")
+# Markers of pytest itself, which a tag would shadow.
+TAKEN_TAGS = {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "tryfirst", "trylast"}
+
+
+def module_name(relative: str) -> str:
+    """Name under which a case file is imported, from its path relative to the root folder."""
+    return f"{PACKAGE}.{re.sub(r'[^0-9a-zA-Z_]', '_', os.path.splitext(relative)[0])}"
+
+
+def import_file(path: str, relative: str) -> ModuleType:
+    """Import a case file, once a process. Raises WorkerError with the end of the traceback that is the author's."""
+    name = module_name(relative)
+    known = sys.modules.get(name)
+    if known is not None and os.path.realpath(known.__file__ or "") == os.path.realpath(path):
+        return known
+    if PACKAGE not in sys.modules:
+        package = ModuleType(PACKAGE)
+        package.__path__ = []
+        sys.modules[PACKAGE] = package
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Registered, so that pickle, dataclasses and inspect find the module of the classes in it.
+    sys.modules[name] = module
+    files.hashed({os.path.realpath(path)})
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[name]
+        raise WorkerError(explain(error, path), "collect", type(error).__name__, short_trace(error, path)) from error
+    return module
+
+
+def explain(error: BaseException, path: str) -> str:
+    """One message for an exception in a case file, with the remedy where one is known."""
+    line = line_in(error, path)
+    text = f"line {line}: " if line else ""
+    text += f"{type(error).__name__}: {error}"
+    if isinstance(error, TypeError) and (match := re.search(r"unexpected keyword argument '(\w+)'", str(error))):
+        for kind in (Case, Tolerance):
+            if f"{kind.__name__}." in str(error):
+                return f"line {line}: {unknown_field(kind, match[1])}"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        package = error.name.partition(".")[0]
+        text += f" (install it, and say requires=({package!r},) in the Case, so that it is `unavailable` elsewhere)"
+    return text
+
+
+def unknown_field(kind: type[Any], name: str) -> str:
+    """The message for a misspelt field of Case or Tolerance."""
+    known = [f.name for f in fields(kind)]
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"{kind.__name__} has no field {name!r}.{hint} Fields: {', '.join(known)}"
+
+
+def line_in(error: BaseException, path: str) -> int | None:
+    """The last line of `path` in an exception's traceback."""
+    if isinstance(error, SyntaxError) and error.filename == path:
+        return error.lineno
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    return frames[-1].lineno if frames else None
+
+
+def short_trace(error: BaseException, path: str) -> str:
+    """The traceback from the case file on: what comes before is ours, and tells the author nothing."""
+    frames = traceback.extract_tb(error.__traceback__)
+    first = next((i for i, frame in enumerate(frames) if frame.filename == path), 0)
+    lines = traceback.format_list(frames[first:]) + traceback.format_exception_only(type(error), error)
+    return "".join(lines)[-20000:]
+
+
+def find(module: ModuleType, path: str) -> dict[str, Case]:
+    """The cases of a module by name. Raises WorkerError for cases that can't be told apart, or for none at all."""
+    stem = os.path.splitext(os.path.basename(path))[0]
+    found: dict[str, Case] = {}
+    variables: dict[str, str] = {}
+    for variable, value in vars(module).items():
+        if variable.startswith("_") or not isinstance(value, Case):
+            continue
+        name = stem if variable == "case" else variable
+        if name in found:
+            raise WorkerError(
+                f"two cases of one name: {variables[name]!r} and {variable!r} are both {name!r} (a variable `case` is named "
+                "after the file); rename one of the variables",
+                "collect",
+            )
+        found[name], variables[name] = value, variable
+    if not found:
+        raise WorkerError(
+            "imports pytest_modelconform but has no Case at module level: say `case = Case(model=…, inputs=…)`, or start the "
+            "file's name with an underscore if it is no case file",
+            "collect",
+        )
+    return found
+
+
+def check(name: str, case: Case) -> None:
+    """Look at the fields of a case. Raises WorkerError naming case, field and remedy."""
+
+    def wrong(field: str, fault: str) -> WorkerError:
+        return WorkerError(f"case {name!r}, field {field!r}: {fault}", "collect")
+
+    if isinstance(case.model, type) or not callable(case.model) or hasattr(case.model, "forward"):
+        remedy = "a class needs `lambda: Net(…)`" if isinstance(case.model, type) else "say `model=lambda: net`"
+        raise wrong("model", f"has to be a function without arguments that builds the module, {remedy}")
+    if _needs_arguments(case.model):
+        raise wrong("model", "has to be callable without arguments: wrap it, `model=lambda: build(64)`")
+    if not isinstance(case.inputs, dict) or not case.inputs:
+        raise wrong("inputs", 'has to be a dict of named functions, like {"one": lambda: (torch.rand(1, 3),)}')
+    for key, function in case.inputs.items():
+        if not isinstance(key, str) or not re.fullmatch(r"[\w.-]+", key):
+            raise wrong("inputs", f"the name {key!r} has to be of letters, digits, '_', '-' and '.'")
+        if not callable(function):
+            raise wrong("inputs", f"{key!r} has to be a function, so that every use gets fresh tensors: `lambda: (x,)`")
+        if _needs_arguments(function):
+            raise wrong("inputs", f"{key!r} has to be callable without arguments")
+    if not isinstance(case.tolerance, Tolerance):
+        raise wrong("tolerance", "has to be Tolerance(…)")
+    for field in ("tags", "requires", "files"):
+        value = getattr(case, field)
+        if isinstance(value, str) or not all(isinstance(item, str) for item in value):
+            raise wrong(field, f'has to be a tuple of strings, like ("{field}",), not {value!r}')
+    for tag in case.tags:
+        if not TAG.fullmatch(tag) or tag in TAKEN_TAGS or tag.startswith(("format_", "runtime_", "device_")):
+            raise wrong(
+                "tags", f"{tag!r} can't be a marker: use lower-case letters, digits and '_', none of pytest's own names"
+            )
+    if case.mode not in ("eval", "train"):
+        raise wrong("mode", f"is 'eval' or 'train', not {case.mode!r}")
+    if not isinstance(case.blind_ok, str):
+        raise wrong("blind_ok", "is the reason as text")
+
+
+def _needs_arguments(function: Any) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return any(p.default is inspect.Parameter.empty and p.kind not in variable for p in parameters)
+
+
+def collect(path: str, relative: str) -> dict[str, Any]:
+    """The answer to `collect`: what the pytest process needs to know of a file's cases.
+
+    A case with a faulty field is listed with its fault, so that the others in the file still run.
+    """
+    with files.recorded() as opened:
+        module = import_file(path, relative)
+    listed = []
+    for name, case in find(module, path).items():
+        fault = None
+        try:
+            check(name, case)
+        except WorkerError as error:
+            fault = str(error)
+        listed.append(
+            {
+                "name": name,
+                "fault": fault,
+                "tags": list(case.tags) if not fault else [],
+                "paper": str(case.paper),
+                "requires": list(case.requires) if not fault else [],
+                "tolerance": {f.name: getattr(case.tolerance, f.name) for f in fields(Tolerance)} if not fault else {},
+            }
+        )
+    local = opened | files.local_modules(PACKAGE) | {os.path.realpath(path)}
+    return {"cases": listed, "files": files.hashed(local)}

@@ -1,0 +1,123 @@
+"""The reference in float64, and eager runs with parameters and inputs moved by one unit in the last place."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+WIDER = {
+    torch.float16: torch.float64,
+    torch.bfloat16: torch.float64,
+    torch.float32: torch.float64,
+    torch.complex64: torch.complex128,
+}
+SAME_SIZE_INTEGER = {
+    torch.float16: torch.int16,
+    torch.bfloat16: torch.int16,
+    torch.float32: torch.int32,
+    torch.float64: torch.int64,
+}
+
+
+class Float64(TorchDispatchMode):
+    """Runs every operator in float64: dtype arguments that ask for less are rewritten, narrower operands are widened.
+
+    Needed beside `.double()`, since models say `.float()`, `dtype=torch.float32` and keep constants outside of buffers
+    (measured: a tiny Llama ran 38 float32 operators inside `.double()`). `narrow` counts results that came out narrower
+    all the same, by operator: then the reference is no reference.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.narrow: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Called for each operator."""
+        # An operator that writes to an operand or returns a view of it needs that very operand.
+        aliases = any(argument.alias_info is not None for argument in func._schema.arguments)
+
+        def widen(value: Any) -> Any:
+            if isinstance(value, torch.dtype):
+                return WIDER.get(value, value)
+            if isinstance(value, torch.Tensor) and not aliases and value.dtype in WIDER:
+                return value.to(WIDER[value.dtype])
+            return value
+
+        result = func(*tree_map(widen, args), **tree_map(widen, kwargs or {}))
+        if not aliases and any(isinstance(leaf, torch.Tensor) and leaf.dtype in WIDER for leaf in tree_leaves(result)):
+            self.narrow[str(func)] += 1
+        return result
+
+
+def in_float64(model: torch.nn.Module, args: Any, kwargs: Any, run: Callable[..., Any]) -> tuple[Any, str]:
+    """The model's outputs in float64, and what makes them unfit as a reference ("" if nothing).
+
+    `run(model, args, kwargs)` calls the model. The outputs are None where the model fails in float64.
+    """
+    wide = copy.deepcopy(model).double()
+    args, kwargs = (tree_map(_double, value) for value in (args, kwargs))
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with Float64() as mode:
+            outputs = run(wide, args, kwargs)
+    except Exception as error:
+        return None, f"the model does not run in float64: {type(error).__name__}: {error}"
+    finally:
+        torch.set_default_dtype(default)
+    if mode.narrow:
+        operators = ", ".join(f"{name} x{count}" for name, count in mode.narrow.most_common(3))
+        return outputs, f"float64 impure: {sum(mode.narrow.values())} results were narrower ({operators})"
+    return outputs, ""
+
+
+def _double(value: Any) -> Any:
+    return value.to(WIDER[value.dtype]) if isinstance(value, torch.Tensor) and value.dtype in WIDER else value
+
+
+class Jitter:
+    """A copy of a model whose parameters and buffers can be moved by one unit in the last place, again and again."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.model = copy.deepcopy(model)
+        self.original = [value.detach().clone() for value in self._state()]
+
+    def _state(self) -> list[torch.Tensor]:
+        return [*self.model.parameters(), *self.model.buffers()]
+
+    def move(self, seed: int) -> torch.Generator:
+        """Move everything up or down at random. Returns the generator, for the inputs."""
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for value, original in zip(self._state(), self.original, strict=True):
+                value.copy_(moved(original, generator))
+        return generator
+
+
+def moved(value: Any, generator: torch.Generator) -> Any:
+    """Every tensor of a nest with its elements one unit in the last place larger or smaller, at random.
+
+    Zeros, infinities and NaN stay, and so do tensors that hold whole numbers only: these are masks, counts and flags,
+    which a model compares with 0 and 1.
+    """
+    return tree_map(lambda leaf: _moved(leaf, generator), value)
+
+
+def _moved(value: Any, generator: torch.Generator) -> Any:
+    if not isinstance(value, torch.Tensor):
+        return value
+    if value.is_complex():
+        return torch.view_as_complex(_moved(torch.view_as_real(value.resolve_conj()), generator))
+    integer = SAME_SIZE_INTEGER.get(value.dtype)
+    # A single number is a scale rather than a flag, even when it is whole.
+    if integer is None or value.numel() == 0 or (value.numel() > 1 and bool((value == value.round()).all())):
+        return value.clone(memory_format=torch.preserve_format)
+    step = torch.randint(0, 2, value.shape, generator=generator, dtype=torch.int8).to(value.device, integer) * 2 - 1
+    step = torch.where(torch.isfinite(value) & (value != 0), step, 0)
+    return (value.contiguous().view(integer) + step).view(value.dtype)

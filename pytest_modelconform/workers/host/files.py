@@ -1,0 +1,94 @@
+"""Which files a case was made from: local modules that it imports, and files that are opened meanwhile.
+
+The cache checks them before it trusts an entry. Files of the standard library and of installed packages are left out: the
+versions of these are part of every key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import site
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_recording: list[set[str]] = []
+
+
+def _installed_folders() -> tuple[str, ...]:
+    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    folders |= {*site.getsitepackages(), site.getusersitepackages(), sys.base_prefix, sys.prefix}
+    # The plugin's own sources are part of every key, too.
+    folders.add(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    folders |= {"/proc", "/dev", "/sys", "/etc"}
+    return tuple(os.path.realpath(folder) + os.sep for folder in folders if folder)
+
+
+INSTALLED = _installed_folders()
+
+
+def _is_local(path: str) -> bool:
+    return not path.startswith(INSTALLED) and "__pycache__" not in path
+
+
+def _audit(event: str, args: tuple[object, ...]) -> None:
+    if event == "open" and _recording and isinstance(args[0], (str, bytes)):
+        mode = args[1]
+        if isinstance(mode, str) and any(letter in mode for letter in "wax+"):
+            return
+        _recording[-1].add(os.fsdecode(args[0]))
+
+
+sys.addaudithook(_audit)
+
+
+@contextmanager
+def recorded() -> Iterator[set[str]]:
+    """Collect the paths of local files that are opened for reading while the block runs."""
+    found: set[str] = set()
+    opened: set[str] = set()
+    _recording.append(opened)
+    try:
+        yield found
+    finally:
+        _recording.remove(opened)
+        for path in opened:
+            real = os.path.realpath(path)
+            if _is_local(real) and os.path.isfile(real):
+                found.add(real)
+
+
+def local_modules(besides: str) -> set[str]:
+    """Files of all local modules imported so far, other case files left out.
+
+    More than a case imports itself, where the process has imported other cases before: an entry is then made anew more
+    often than needed, never less. `besides` is the prefix of case modules' names.
+    """
+    found = set()
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and not name.startswith(besides) and name != "__main__":
+            real = os.path.realpath(file)
+            if _is_local(real) and os.path.isfile(real):
+                found.add(real)
+    return found
+
+
+_hashes: dict[str, str] = {}
+
+
+def hashed(paths: set[str]) -> dict[str, str]:
+    """SHA-256 of each file as it was when this process first saw it.
+
+    A file that is edited during a run is then stored with the hash of what was imported, and missed by the next run.
+    """
+    for path in sorted(paths):
+        if path not in _hashes:
+            try:
+                with open(path, "rb") as file:
+                    _hashes[path] = hashlib.sha256(file.read()).hexdigest()
+            except OSError:
+                _hashes[path] = "missing"
+    return {path: _hashes[path] for path in sorted(paths)}

@@ -1,0 +1,105 @@
+"""The case host: the worker that imports case files, builds models, computes references and exports."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..loop import Answer, Handlers, WorkerError
+from . import cases, reference
+from .build import Built, build, digest
+from .state import Globals, seed_all
+
+
+class Host:
+    """The handlers, and the case that was built last: cells of one case follow each other."""
+
+    def __init__(self) -> None:
+        self.globals = Globals()
+        self.built: Built | None = None
+        self.built_for: tuple[str, str] | None = None
+
+    def hello(self, request: dict[str, Any]) -> Answer:
+        """Who we are. Appends the folders that cases import local modules from to sys.path."""
+        for folder in request.get("path", []):
+            if folder not in sys.path:
+                sys.path.append(folder)
+        return {
+            "name": "case host",
+            "version": torch.__version__,
+            "language": "Python",
+            "layout": "tree",
+            "devices": ["cpu"],
+        }
+
+    def collect(self, request: dict[str, Any]) -> Answer:
+        """The cases of a file: `file` (absolute) and `relative` (to the root folder)."""
+        self.globals.restore()
+        return cases.collect(request["file"], request["relative"])
+
+    def build(self, request: dict[str, Any]) -> Built:
+        """The case that is asked for, built anew unless it is the last one and still as it was."""
+        wanted = (request["file"], request["case"])
+        if self.built is None or self.built_for != wanted:
+            self.built = self.built_for = None
+            self.built = build(request["file"], request["relative"], request["case"])
+            self.built_for = wanted
+        return self.built
+
+    def reference(self, request: dict[str, Any]) -> Answer:
+        """Write the references of a case to `folder`."""
+        self.globals.restore()
+        built = self.build(request)
+        try:
+            return reference.make(built, request["folder"])
+        finally:
+            self.keep_if_untouched(built)
+
+    def export(self, request: dict[str, Any]) -> Answer:
+        """Store a case in a format: `module` (import path of the format), `folder`, `digest` of the expected case."""
+        self.globals.restore()
+        built = self.build(request)
+        if built.digest != request["digest"]:
+            self.built = None
+            raise WorkerError(
+                f"case {request['case']!r}: building it twice gave other parameters or inputs, so that references and artifacts "
+                "would not belong together: draw random numbers from torch, numpy or random only (they are seeded), and let "
+                "nothing depend on time, addresses or the order of sets",
+                "build",
+            )
+        built.output_paths = request["output_paths"]
+        exporter = importlib.import_module(request["module"])
+        folder = Path(request["folder"])
+        seed_all(built.case.seed, built.name, "export")
+        begin = time.perf_counter()
+        try:
+            signature = exporter.export(built, folder)
+        finally:
+            seconds = time.perf_counter() - begin
+            self.keep_if_untouched(built)
+        signature["format"] = exporter.NAME
+        (folder / "signature.json").write_text(json.dumps(signature, indent=1))
+        return {"seconds": seconds, "bytes": sum(f.stat().st_size for f in folder.iterdir())}
+
+    def keep_if_untouched(self, built: Built) -> None:
+        """Forget the built case if an exporter or a run has changed its parameters, mode or inputs."""
+        training = built.case.mode == "train"
+        modes = any(module.training != training for module in built.model.modules())
+        if modes or digest(built.model, built.inputs) != built.digest:
+            self.built = None
+
+
+def handlers(device: str, threads: int) -> Handlers:
+    """Handlers for `loop.serve`."""
+    torch.set_num_threads(threads)
+    # What PyTorch compiles or downloads on its own account is not part of a case.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    host = Host()
+    return {"hello": host.hello, "collect": host.collect, "reference": host.reference, "export": host.export}

@@ -1,0 +1,39 @@
+"""Which packages' operators an artifact uses: a process that loads it has to register them first."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+
+# Part of torch itself.
+BUILT_IN = {
+    "aten",
+    "prim",
+    "prims",
+    "quantized",
+    "_caffe2",
+    "onnx",
+    "c10d",
+    "higher_order",
+    "static",
+    "inductor",
+    "profiler",
+}
+
+
+def of_script(module: Any) -> list[str]:
+    """Namespaces of the operators in a ScriptModule."""
+    found = set(re.findall(r"= (\w+)::", str(module.inlined_graph)))
+    return sorted(found - BUILT_IN)
+
+
+def of_program(program: torch.export.ExportedProgram) -> list[str]:
+    """Namespaces of the operators in an ExportedProgram, its subgraphs included."""
+    found = set()
+    for module in program.graph_module.modules():
+        for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
+            if node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
+                found.add(node.target.namespace)
+    return sorted(found - BUILT_IN)

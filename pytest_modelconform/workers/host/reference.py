@@ -1,0 +1,135 @@
+"""The answer to `reference`: eager's outputs, the float64 ones and the jittered ones, for each input set."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from .. import tensors
+from ..loop import WorkerError
+from ..tensors import Tensor
+from ..torch_tensors import Tree, encode
+from .build import Built, encode_inputs
+from .double import Jitter, in_float64, moved
+from .state import seed_all, seed_of
+
+JITTERED_RUNS = 4
+
+
+def make(built: Built, folder: str) -> dict[str, Any]:
+    """Write `inputs-<set>.safetensors` and `runs-<set>.safetensors` for each input set; return what is in them.
+
+    Keys of the latter are `<run>:<path of the output>`, with run `e0` for eager, `r` for float64, `e1` … for the jittered
+    ones and `again` for a second eager run, where that gave other bits.
+    """
+    jitter = Jitter(built.model)
+    sets = {key: _one_set(built, key, jitter, folder) for key in built.inputs}
+    return {
+        "digest": built.digest,
+        "files": built.files,
+        "exporter_set": built.exporter_set,
+        "input_leaves": built.input_leaves,
+        "output_paths": paths(sets[built.exporter_set]["outputs"]),
+        "sets": sets,
+        "blind_ok": bool(built.case.blind_ok),
+        "tolerance": asdict(built.case.tolerance),
+        "parameters": sum(p.numel() for p in built.model.parameters()),
+    }
+
+
+def paths(tree: Tree) -> list[str]:
+    """Keys of a tree's tensors, in order."""
+    kind, content = next(iter(tree.items()))
+    if kind == "tensor":
+        return [content]
+    children = content if kind in ("list", "tuple") else [item for _, item in content] if kind == "dict" else []
+    return [path for child in children for path in paths(child)]
+
+
+def _one_set(built: Built, key: str, jitter: Jitter, folder: str) -> dict[str, Any]:
+    where = f"case {built.name!r}, input set {key!r}"
+
+    def run(model: torch.nn.Module, args: Any, kwargs: Any) -> Any:
+        # The same for each run: a model that draws random numbers in eval mode is told by the run with other seeds.
+        seed_all(built.case.seed, built.name, key, "run")
+        with torch.no_grad():
+            return model(*args, **kwargs)
+
+    written: dict[str, Tensor] = {}
+    tree_args, tree_kwargs = encode_inputs(*built.inputs[key], written)
+    tensors.write(os.path.join(folder, f"inputs-{key}.safetensors"), written)
+
+    args, kwargs = built.clone_inputs(key)
+    begin = time.perf_counter()
+    try:
+        returned = run(built.model, args, kwargs)
+    except Exception as error:
+        raise WorkerError(f"{where}: the model itself fails: {type(error).__name__}: {error}", "reference") from error
+    seconds = time.perf_counter() - begin
+    runs: dict[str, Tensor] = {}
+    eager: dict[str, Tensor] = {}
+    outputs = encode(returned, str, eager)
+    if not eager:
+        raise WorkerError(f"{where}: the model returns no tensor", "reference")
+    runs.update((f"e0:{path}", tensor) for path, tensor in eager.items())
+    changed = _changed(built.inputs[key], (args, kwargs))
+
+    again = _again(built, key)
+    if again != eager:
+        runs.update((f"again:{path}", tensor) for path, tensor in again.items())
+
+    returned, impure = in_float64(built.model, *built.clone_inputs(key), run)
+    if returned is not None:
+        # encode() refuses nothing here that it took above; where float64 takes another branch, shapes may differ.
+        wide: dict[str, Tensor] = {}
+        encode(returned, str, wide)
+        runs.update((f"r:{path}", tensor) for path, tensor in wide.items())
+
+    shapes_differ = ""
+    for k in range(1, JITTERED_RUNS + 1):
+        generator = jitter.move(seed_of(built.case.seed, built.name, "jitter", k))
+        args, kwargs = built.clone_inputs(key)
+        other: dict[str, Tensor] = {}
+        encode(run(jitter.model, moved(args, generator), moved(kwargs, generator)), str, other)
+        if {p: (t.dtype, t.shape) for p, t in other.items()} != {p: (t.dtype, t.shape) for p, t in eager.items()}:
+            shapes_differ = (
+                f"{where}: outputs depend on rounding: with parameters and inputs moved by one unit in the last place the "
+                "model returns other shapes; choose other inputs, or a threshold that no value is close to"
+            )
+            break
+        runs.update((f"e{k}:{path}", tensor) for path, tensor in other.items())
+    if shapes_differ:
+        raise WorkerError(shapes_differ, "reference")
+    tensors.write(os.path.join(folder, f"runs-{key}.safetensors"), runs)
+    return {
+        "args": tree_args,
+        "kwargs": tree_kwargs,
+        "outputs": outputs,
+        "impure": impure,
+        "inputs_changed": changed,
+        "seconds": seconds,
+        "leaves": [{"path": path, "shape": list(tensor.shape)} for path, tensor in written.items()],
+    }
+
+
+def _again(built: Built, key: str) -> dict[str, Tensor]:
+    """Outputs of a second eager run, with other seeds."""
+    seed_all(built.case.seed, built.name, key, "another run")
+    args, kwargs = built.clone_inputs(key)
+    found: dict[str, Tensor] = {}
+    with torch.no_grad():
+        encode(built.model(*args, **kwargs), str, found)
+    return found
+
+
+def _changed(before: tuple[Any, Any], after: tuple[Any, Any]) -> list[str]:
+    """Paths of the inputs that the model changed."""
+    first: dict[str, Tensor] = {}
+    second: dict[str, Tensor] = {}
+    encode_inputs(*before, first)
+    encode_inputs(*after, second)
+    return [path for path, tensor in first.items() if second.get(path) != tensor]

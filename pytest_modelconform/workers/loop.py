@@ -1,0 +1,124 @@
+"""The loop of a worker in Python: reads requests, calls handlers, writes answers. Standard library only, Python 3.8.
+
+What is said here is the wire of docs/architecture.md. A worker is a module with `handlers(device, threads)`, which
+returns a dict from operation to function; each takes the request (a dict) and returns the answer (a dict).
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from typing import Any, Callable, Dict, TextIO
+
+PROTOCOL = 1
+PARENT = "MODELCONFORM_PARENT"
+WATCHDOG = "MODELCONFORM_WATCHDOG"
+
+Answer = Dict[str, Any]
+Handler = Callable[[Dict[str, Any]], Answer]
+Handlers = Dict[str, Handler]
+
+
+class WorkerError(Exception):
+    """An error that a handler words itself: its message is shown without the name of an exception's type.
+
+    stage: where the cell failed, if the operation alone doesn't say it.
+    """
+
+    def __init__(self, message: str, stage: str = "", kind: str = "", details: str = "") -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.kind = kind
+        self.details = details
+
+
+def serve(name: str, make_handlers: Callable[[str, int], Handlers]) -> int:
+    """Answer requests until stdin ends or `quit` is asked. Returns the exit status."""
+    die_with_parent()
+    answers = take_stdout()
+    parser = argparse.ArgumentParser(prog=name)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    handlers = make_handlers(options.device, options.threads)
+    for line in sys.stdin.buffer:
+        request = None
+        try:
+            request = json.loads(line.decode("utf-8"))
+            if not isinstance(request, dict) or "op" not in request:
+                raise WorkerError(
+                    "a request is a JSON object with an 'op', got: %.200s" % line.decode("utf-8", "replace")
+                )
+            answer = handle(request, handlers)
+        except BaseException as error:
+            # An exporter that calls sys.exit(), say, has failed, but must not take the worker along.
+            if isinstance(error, KeyboardInterrupt):
+                return 130
+            answer = {"ok": False, "error": describe(error)}
+        answer["id"] = request.get("id") if isinstance(request, dict) else None
+        answers.write(json.dumps(answer, allow_nan=False) + "\n")
+        answers.flush()
+        if isinstance(request, dict) and request.get("op") == "quit":
+            return 0
+    return 0
+
+
+def handle(request: Dict[str, Any], handlers: Handlers) -> Answer:
+    """The answer to one request, without its id. Raises whatever the handler raises."""
+    operation = request["op"]
+    if operation == "hello" and request.get("protocol") != PROTOCOL:
+        raise WorkerError("this worker speaks protocol %d, not %r" % (PROTOCOL, request.get("protocol")))
+    if operation == "quit":
+        return {"ok": True}
+    if operation not in handlers:
+        raise WorkerError("unknown operation %r; known: %s" % (operation, ", ".join(sorted(handlers))))
+    answer = dict(handlers[operation](request))
+    if operation == "hello":
+        answer["protocol"] = PROTOCOL
+    answer["ok"] = True
+    return answer
+
+
+def describe(error: BaseException) -> Dict[str, str]:
+    """An exception as the wire's error object."""
+    if isinstance(error, WorkerError):
+        return {"type": error.kind, "message": str(error), "details": error.details, "stage": error.stage}
+    trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return {"type": type(error).__name__, "message": str(error), "details": trace[-20000:], "stage": ""}
+
+
+def take_stdout() -> TextIO:
+    """Move the real stdout to a private descriptor and point descriptor 1 at stderr, for all that prints."""
+    private = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return os.fdopen(private, "w", encoding="utf-8")
+
+
+def die_with_parent() -> None:
+    """See to it that this process does not outlive the one that started it, even if that one is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends its workers.
+    expected = os.environ.pop(PARENT, "")
+    watchdog = os.environ.pop(WATCHDOG, "")
+    if sys.platform.startswith("linux"):
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL, 0, 0, 0)
+        try:
+            with open("/proc/self/oom_score_adj", "w") as file:
+                file.write("1000")
+        except OSError:
+            pass  # Best effort: some sandboxes forbid it.
+    if watchdog:
+        threading.Thread(target=_exit_at_end_of, args=(int(watchdog),), daemon=True).start()
+    if expected and os.getppid() != int(expected):
+        os._exit(1)  # The parent died before the signal was asked for.
+
+
+def _exit_at_end_of(descriptor: int) -> None:
+    while os.read(descriptor, 1):
+        pass
+    os._exit(1)

@@ -1,0 +1,98 @@
+"""PyTorch in a process that has none of the case's code: loads TorchScript and .pt2 files."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+
+from .. import tensors
+from ..loop import Answer, Handlers, WorkerError
+from ..tensors import Tensor
+from ..torch_tensors import Tree, decode, encode, same_bits, to_torch
+
+
+def handlers(device: str, threads: int) -> Handlers:
+    """Handlers for `loop.serve`."""
+    torch.set_num_threads(threads)
+    loaders: dict[str, Callable[[str], Any]] = {
+        "torchscript-trace": lambda path: torch.jit.load(path, map_location=device),
+        "torchscript-script": lambda path: torch.jit.load(path, map_location=device),
+        "export": lambda path: load_program(path, device),
+    }
+    loaded: list[Callable[..., Any]] = []
+
+    def load(request: dict[str, Any]) -> Answer:
+        loaded.clear()
+        for package in request.get("operators", []):
+            importlib.import_module(package)  # registers the package's operators
+        begin = time.perf_counter()
+        loaded.append(loaders[request["format"]](request["model"]))
+        return {"seconds": time.perf_counter() - begin}
+
+    def run_loaded(request: dict[str, Any]) -> Answer:
+        if not loaded:
+            raise WorkerError("run without a loaded model")
+        return run(loaded[0], request, device)
+
+    def unload(request: dict[str, Any]) -> Answer:
+        loaded.clear()
+        return {}
+
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    hello = {"name": "torch", "version": torch.__version__, "language": "Python", "layout": "tree", "devices": devices}
+    return {"hello": lambda request: hello, "load": load, "run": run_loaded, "unload": unload}
+
+
+def load_program(path: str, device: str) -> Callable[..., Any]:
+    """A module from a .pt2 file."""
+    program = torch.export.load(path)
+    if device != "cpu":
+        from torch.export.passes import move_to_device_pass
+
+        program = move_to_device_pass(program, device)
+    return program.module()
+
+
+def run(model: Callable[..., Any], request: dict[str, Any], device: str) -> Answer:
+    """Run a module as often as asked, on cloned inputs, and write every result that differs from an earlier one."""
+    source = {key: to_torch(tensor, device) for key, tensor in tensors.read(request["inputs"]).items()}
+    results: list[tuple[Tree, dict[str, Tensor]]] = []
+    runs: list[dict[str, Any]] = []
+    out: dict[str, Tensor] = {}
+    fed: dict[str, torch.Tensor] = {}
+
+    def feed(key: str) -> torch.Tensor:
+        fed[key] = source[key].clone(memory_format=torch.preserve_format)
+        return fed[key]
+
+    for repeat in range(request["repeats"]):
+        args = [decode(tree, feed) for tree in request["args"]]
+        kwargs = {name: decode(tree, feed) for name, tree in request["kwargs"]}
+        synchronize(device)
+        begin = time.perf_counter()
+        with torch.no_grad():
+            returned = model(*args, **kwargs)
+        synchronize(device)
+        seconds = time.perf_counter() - begin
+        values: dict[str, Tensor] = {}
+        result = (encode(returned, str, values), values)
+        same = next((i for i, earlier in enumerate(results) if earlier == result), None)
+        results.append(result)
+        if same is not None:
+            runs.append({"seconds": seconds, "same_as": same})
+            continue
+        out.update((f"{repeat}{path}", tensor) for path, tensor in values.items())
+        runs.append({"seconds": seconds, "outputs": encode(returned, partial("{}{}".format, repeat), {})})
+    tensors.write(request["outputs"], out)
+    return {"runs": runs, "inputs_changed": sorted(key for key in fed if not same_bits(fed[key], source[key]))}
+
+
+def synchronize(device: str) -> None:
+    """Wait for an accelerator, so that times are those of the work."""
+    if device != "cpu":
+        torch.accelerator.synchronize()

@@ -1,0 +1,48 @@
+"""Start a worker: `python start.py WORKER.py --device cpu --threads 1`. Standard library only, Python 3.8.
+
+The worker's file need not be importable in its environment (a Python 3.8 with Caffe2 in it has no pytest-modelconform):
+this folder becomes the package `modelconform_workers`, so that workers import `modelconform_workers.loop` there and
+relative to it here. Neither this folder nor the current one is on `sys.path`: a worker that lives in `onnx.py` must not
+shadow the library.
+"""
+
+import importlib
+import importlib.util
+import os
+import sys
+import types
+
+PACKAGE = "modelconform_workers"
+
+
+def load(path: str) -> types.ModuleType:
+    """Import the worker's file; one from this folder as a submodule of the package, so that it may import relatively."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    package = types.ModuleType(PACKAGE)
+    package.__path__ = [folder]
+    sys.modules[PACKAGE] = package
+    relative = os.path.relpath(os.path.abspath(path), folder)
+    if not relative.startswith(os.pardir):
+        return importlib.import_module(PACKAGE + "." + os.path.splitext(relative)[0].replace(os.sep, "."))
+    spec = importlib.util.spec_from_file_location("modelconform_worker", path)
+    if spec is None or spec.loader is None:
+        raise ImportError("%s is no Python file" % path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["modelconform_worker"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+if __name__ == "__main__":
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if entry and os.path.abspath(entry) != here]
+    worker = sys.argv.pop(1)
+    loop = importlib.util.spec_from_file_location("modelconform_loop", os.path.join(here, "loop.py"))
+    assert loop is not None
+    assert loop.loader is not None
+    early = importlib.util.module_from_spec(loop)
+    loop.loader.exec_module(early)
+    early.die_with_parent()  # Before the worker's imports, which may take seconds.
+    module = load(worker)
+    name = os.path.splitext(os.path.basename(worker))[0]
+    sys.exit(importlib.import_module(PACKAGE + ".loop").serve(name, module.handlers))

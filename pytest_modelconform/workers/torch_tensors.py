@@ -1,0 +1,117 @@
+"""torch tensors from and to the wire's tensors, and trees of them. For the workers that have torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from . import tensors
+from .loop import WorkerError
+from .tensors import Tensor
+
+Tree = dict[str, Any]
+
+
+def to_torch(tensor: Tensor, device: str = "cpu") -> torch.Tensor:
+    """A fresh torch tensor with the strides' order of the wire's."""
+    dtype: torch.dtype = getattr(torch, tensor.dtype)
+    # The copy makes it writable and aligned, and lets go of the file.
+    flat = torch.frombuffer(bytearray(tensor.data), dtype=torch.uint8) if len(tensor.data) else torch.empty(0)
+    value = flat.view(dtype).reshape(tensor.shape) if len(tensor.data) else torch.empty(tensor.shape, dtype=dtype)
+    if tensor.order is not None:
+        inverse = [tensor.order.index(axis) for axis in range(len(tensor.order))]
+        value = value.permute(tensor.order).contiguous().permute(inverse)
+    return value.to(device)
+
+
+def from_torch(value: torch.Tensor) -> Tensor:
+    """The wire's tensor of a dense torch tensor on any device. Raises WorkerError for what the wire doesn't carry."""
+    name = str(value.dtype).removeprefix("torch.")
+    if value.layout != torch.strided or value.is_quantized or name not in tensors.DTYPES:
+        raise WorkerError(
+            f"a tensor of dtype {name} and layout {value.layout} can't be sent; dense ones of these can: "
+            + ", ".join(tensors.DTYPES)
+        )
+    value = value.detach().resolve_conj().resolve_neg().cpu()
+    # bytes(): a copy, since a model may hand out a buffer that its next run overwrites; and bytes compare by memcmp.
+    data = bytes(value.contiguous().reshape(-1).view(torch.uint8).numpy()) if value.numel() else b""
+    return Tensor(name, tuple(value.shape), data, order_of(value))
+
+
+def order_of(value: torch.Tensor) -> tuple[int, ...] | None:
+    """Dimensions from the slowest to the fastest stride; None for a row-major tensor."""
+    if value.is_contiguous():
+        return None
+    order = tuple(sorted(range(value.dim()), key=lambda axis: (-int(value.stride(axis)), axis)))
+    return None if order == tuple(range(value.dim())) else order
+
+
+def encode(
+    value: Any, key: Callable[[str], str], out: dict[str, Tensor], path: str = "", constants: bool = False
+) -> Tree:
+    """The tree of a nest of tensors; the tensors go into `out` under `key(path)`.
+
+    constants: whether numbers and bools stay constants (inputs) or become tensors without dimensions (outputs).
+    Raises WorkerError for an object that has no place in a tree.
+    """
+    if value is None:
+        return {"none": True}
+    if isinstance(value, (bool, int, float)) and not constants:
+        value = torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
+    if isinstance(value, torch.Tensor):
+        name = key(path)
+        out[name] = from_torch(value)
+        return {"tensor": name}
+    if isinstance(value, float):
+        return {"float": value.hex()}
+    if isinstance(value, (bool, int, str)):
+        return {"value": value}
+    if isinstance(value, Mapping):
+        if any(not isinstance(k, (str, int)) for k in value):
+            raise WorkerError(
+                f"a dict with keys other than strings and integers has no place in a tree: {list(value)[:5]}"
+            )
+        return {"dict": [[k, encode(v, key, out, f"{path}/{k}", constants)] for k, v in value.items()]}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        items = [(f.name, getattr(value, f.name)) for f in dataclasses.fields(value)]
+        return {"dict": [[k, encode(v, key, out, f"{path}/{k}", constants)] for k, v in items]}
+    if isinstance(value, (list, tuple)):
+        kind = "list" if isinstance(value, list) else "tuple"
+        return {kind: [encode(v, key, out, f"{path}/{i}", constants) for i, v in enumerate(value)]}
+    raise WorkerError(
+        f"a {type(value).__module__}.{type(value).__qualname__} has no place in inputs or outputs: tensors, "
+        "numbers, strings, None, and lists, tuples, dicts and dataclasses of them have"
+    )
+
+
+def decode(tree: Tree, get: Callable[[str], torch.Tensor]) -> Any:
+    """The nest that a tree stands for; `get` returns the tensor of a key. Raises WorkerError for no tree."""
+    kind, content = next(iter(tree.items()))
+    if kind == "tensor":
+        return get(content)
+    if kind == "none":
+        return None
+    if kind == "value":
+        return content
+    if kind == "float":
+        return float.fromhex(content)
+    if kind == "list":
+        return [decode(item, get) for item in content]
+    if kind == "tuple":
+        return tuple(decode(item, get) for item in content)
+    if kind == "dict":
+        return {name: decode(item, get) for name, item in content}
+    raise WorkerError(f"unknown kind of tree: {kind!r}")
+
+
+def same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Whether two tensors have the same dtype, shape and bytes (NaN equals NaN, 0 differs from -0)."""
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    if a.numel() == 0:
+        return True
+    first, second = (x.detach().cpu().contiguous().reshape(-1).view(torch.uint8) for x in (a, b))
+    return torch.equal(first, second)

@@ -1,0 +1,728 @@
+"""Verdicts on one tensor and on structures: what passes, what fails, and what the messages say."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from pytest_modelconform.case import Tolerance
+from pytest_modelconform.compare import (
+    Difference,
+    Reference,
+    Tree,
+    compare_leaves,
+    compare_structure,
+    compare_tensor,
+    flatten,
+    make_reference,
+)
+
+Array = np.ndarray[Any, Any]
+Weights = dict[str, Array]
+Product = Callable[[Array, Array], Array]
+
+
+# -- a small model, in numpy -------------------------------------------------------------------------------------------
+
+
+def make_weights(random: np.random.Generator) -> Weights:
+    return {
+        "first": (random.standard_normal((96, 128)) / 10).astype(np.float32),
+        "scale": random.uniform(0.5, 2, 128).astype(np.float32),
+        "second": (random.standard_normal((128, 40)) / 11).astype(np.float32),
+        "bias": random.standard_normal(40).astype(np.float32),
+    }
+
+
+def model(x: Array, weights: Weights, product: Product = np.matmul, epsilon: float = 1e-5) -> Array:
+    """A linear layer, a layer norm, tanh and a linear layer, in the dtype of x."""
+    hidden = product(x, weights["first"])
+    centred = hidden - hidden.mean(-1, keepdims=True)
+    hidden = centred / np.sqrt((centred * centred).mean(-1, keepdims=True) + x.dtype.type(epsilon)) * weights["scale"]
+    result: Array = product(np.tanh(hidden), weights["second"]) + weights["bias"]
+    return result
+
+
+def jitter(array: Array, random: np.random.Generator) -> Array:
+    towards = np.where(random.random(array.shape) < 0.5, np.inf, -np.inf).astype(array.dtype)
+    moved: Array = np.nextafter(array, towards)
+    return moved
+
+
+def permuted(seed: int) -> Product:
+    def product(a: Array, b: Array) -> Array:
+        order = np.random.default_rng(seed).permutation(len(b))
+        result: Array = a[:, order] @ b[order]
+        return result
+
+    return product
+
+
+def in_sequence(a: Array, b: Array) -> Array:
+    """Add one term after the other, as a simple loop does: about the noisiest order there is."""
+    total = np.zeros((len(a), b.shape[1]), a.dtype)
+    for k in range(len(b)):
+        total += a[:, k, None] * b[k]
+    return total
+
+
+def in_parts(a: Array, b: Array) -> Array:
+    parts = [a[:, k : k + 32] @ b[k : k + 32] for k in range(0, len(b), 32)]
+    result: Array = parts[0] + parts[1] + sum(parts[2:])
+    return result
+
+
+def rounded(weights: Weights, to: Callable[[Array], Array]) -> Weights:
+    return {name: to(array).astype(np.float32) for name, array in weights.items()}
+
+
+def tf32(array: Array) -> Array:
+    bits = (array.view(np.uint32) + np.uint32(0x1000)) & np.uint32(0xFFFFE000)
+    return bits.view(np.float32)
+
+
+class Setting:
+    def __init__(self, seed: int) -> None:
+        random = np.random.default_rng(seed)
+        self.x, self.weights = random.standard_normal((24, 96)).astype(np.float32), make_weights(random)
+        double = {name: array.astype(np.float64) for name, array in self.weights.items()}
+        jittered = [
+            model(jitter(self.x, random), {name: jitter(array, random) for name, array in self.weights.items()})
+            for _ in range(4)
+        ]
+        r = model(self.x.astype(np.float64), double)
+        self.reference = make_reference(r, model(self.x, self.weights), jittered, "float32", where="output[0]")
+
+    def judge(self, actual: Array, tolerance: Tolerance | None = None) -> Difference:
+        return check(actual, self.reference, tolerance)
+
+
+def check(
+    actual: Array, reference: Reference, tolerance: Tolerance | None = None, dtype: str | None = None
+) -> Difference:
+    return compare_tensor(
+        actual, reference, tolerance or Tolerance(), where="output[0]", dtype=dtype or reference.dtype
+    )
+
+
+@pytest.fixture(params=range(4))
+def setting(request: pytest.FixtureRequest) -> Setting:
+    return Setting(request.param)
+
+
+@pytest.mark.parametrize(
+    "product", [*(permuted(k) for k in range(4)), in_sequence, in_parts], ids=[*"0123", "sequence", "parts"]
+)
+def test_another_order_of_summation_passes(setting: Setting, product: Product) -> None:
+    difference = setting.judge(model(setting.x, setting.weights, product))
+    assert difference.ok, difference.message
+    assert difference.message == ""
+    assert difference.bits is not None
+    assert difference.bits > 19
+
+
+@pytest.mark.parametrize(
+    ("to", "most_bits"),
+    [
+        (lambda array: array.astype(np.float16), 14),
+        (lambda array: array.astype(ml_dtypes.bfloat16), 11),
+        (tf32, 14),
+    ],
+    ids=["float16", "bfloat16", "TF32"],
+)
+def test_weights_of_lower_precision_fail(setting: Setting, to: Callable[[Array], Array], most_bits: float) -> None:
+    difference = setting.judge(model(setting.x, rounded(setting.weights, to)))
+    assert not difference.ok
+    assert difference.bits is not None
+    assert 6 < difference.bits < most_bits
+    assert difference.message.startswith("output[0] loses ")
+
+
+@pytest.mark.parametrize("name", ["first", "scale", "second", "bias"])
+def test_one_percent_in_a_single_weight_fails(setting: Setting, name: str) -> None:
+    weights = {key: array.copy() for key, array in setting.weights.items()}
+    weights[name].reshape(-1)[abs(weights[name]).reshape(-1).argmax()] *= np.float32(1.01)
+    assert not setting.judge(model(setting.x, weights)).ok
+
+
+def test_another_epsilon_fails(setting: Setting) -> None:
+    """A tenfold epsilon loses 6 bits; a tenth of it 2.6 to 2.9, which the default of 3 lets pass."""
+    assert not setting.judge(model(setting.x, setting.weights, epsilon=1e-4)).ok
+    assert not setting.judge(model(setting.x, setting.weights, epsilon=1e-6), Tolerance(bits_lost=2.5)).ok
+
+
+def test_bits_of_eager_itself_are_reported_and_pass(setting: Setting) -> None:
+    eager = model(setting.x, setting.weights)
+    difference = setting.judge(eager.copy(), Tolerance(rtol=0, atol=0))
+    assert difference.ok
+    assert difference.bits is not None
+    assert difference.reference_bits is not None
+    assert difference.bits >= difference.reference_bits
+    # Without the shortcut the numbers are the same.
+    other = eager.copy()
+    other[0, 0] = np.nextafter(other[0, 0], np.float32(0))
+    assert setting.judge(other).bits == pytest.approx(difference.bits, abs=0.1)
+
+
+# -- simple references -------------------------------------------------------------------------------------------------
+
+
+def simple(r: Array, dtype: str = "float32", size: float = 2.0**-23) -> Reference:
+    """A reference whose noise is relative, about an ulp."""
+    numpy_dtype = {"bfloat16": ml_dtypes.bfloat16}.get(dtype, dtype)
+    random = np.random.default_rng(0)
+    runs = [(r * (1 + size * random.standard_normal(r.shape))).astype(numpy_dtype) for _ in range(5)]
+    return make_reference(r, runs[0], runs[1:], dtype, where="output[0]")
+
+
+def faithful(r: Array, dtype: Any = np.float32, size: float = 2.0**-23) -> Array:
+    result: Array = (r * (1 + size * np.random.default_rng(1).standard_normal(r.shape))).astype(dtype)
+    return result
+
+
+def some(*shape: int) -> Array:
+    return np.random.default_rng(2).standard_normal(shape)
+
+
+def test_small_columns_are_not_hidden_by_large_ones() -> None:
+    """Detections: boxes up to 500 beside scores of 0.001."""
+    random = np.random.default_rng(3)
+    r = np.concatenate([random.uniform(0, 500, (100, 4)), random.uniform(0, 0.002, (100, 1))], axis=1)
+    reference = simple(r)
+    assert check(faithful(r), reference).ok
+    wrong = faithful(r)
+    wrong[:, 4] += np.float32(1e-6) * random.standard_normal(100).astype(np.float32)
+    whole = np.sqrt(((wrong - r) ** 2).mean() / (r**2).mean())
+    assert whole < 2.0**-22  # over the whole tensor it can't be seen
+    difference = check(wrong, reference)
+    assert not difference.ok
+    assert "in row 4 of axis 1 (3 allowed)" in difference.message
+
+
+def test_one_wrong_row_is_named() -> None:
+    r = some(8, 100, 7)
+    wrong = faithful(r)
+    wrong[:, 42] *= np.float32(1 + 3e-5)
+    difference = check(wrong, simple(r))
+    assert not difference.ok
+    # 8 x 7 elements are too few for a group of axis 1.
+    assert "worst element [" in difference.message
+    assert ", 42, " in difference.message
+    wide = some(8, 100, 70)
+    wrong = faithful(wide)
+    wrong[:, 42] *= np.float32(1 + 3e-6)
+    assert "in row 42 of axis 1 (3 allowed)" in check(wrong, simple(wide)).message
+
+
+def test_message_names_element_values_and_needed_tolerance() -> None:
+    r = some(20, 30)
+    reference = simple(r)
+    wrong = faithful(r)
+    wrong[3, 17] = 0.5
+    difference = check(wrong, reference)
+    message = difference.message
+    found = re.fullmatch(
+        r"output\[0\] loses (\S+) bits over the whole tensor \(3 allowed\) and has an element off by 2\^(\S+) times "
+        r"eager's noise \(2\^6 allowed\); worst element \[3, 17\]: 0.5, the model gives (\S+); "
+        r"it would need bits_lost=(\S+), worst=(\S+)",
+        message,
+    )
+    assert found, message
+    assert float(found[3]) == pytest.approx(r[3, 17], rel=1e-7)
+    assert difference.loss is not None
+    assert difference.worst is not None
+    assert (float(found[1]), float(found[2])) == pytest.approx((difference.loss, difference.worst), abs=0.06)
+    assert check(wrong, reference, Tolerance(bits_lost=float(found[4]), worst=float(found[5]))).ok
+    assert not check(wrong, reference, Tolerance(bits_lost=float(found[4]) - 0.2, worst=float(found[5]))).ok
+    assert not check(wrong, reference, Tolerance(bits_lost=float(found[4]), worst=float(found[5]) - 0.2)).ok
+
+
+def test_message_has_only_what_is_exceeded() -> None:
+    r = some(100, 100)
+    wrong = faithful(r)
+    wrong[5, 6] *= np.float32(1 + 3e-5)
+    difference = check(wrong, simple(r))
+    assert difference.loss is not None
+    assert difference.loss < 6
+    message = check(wrong, simple(r), Tolerance(bits_lost=6)).message
+    assert message.startswith("output[0] has an element off by 2^")
+    assert "bits_lost" not in message
+
+
+def test_small_outputs_may_lose_one_bit_more() -> None:
+    r = some(15)
+    wrong = (r * (1 + 17 * 2.0**-23)).astype(np.float32)
+    reference = simple(r)
+    difference = check(wrong, reference)
+    assert difference.loss is not None
+    assert 3 < difference.loss < 4
+    assert difference.ok
+    assert not check(wrong, reference, Tolerance(bits_lost=difference.loss - 1.1)).ok
+    assert f"({difference.loss - 0.1:g} allowed)" in check(wrong, reference, Tolerance(difference.loss - 1.1)).message
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size", "bits"), [("float16", 2.0**-11, 10), ("bfloat16", 2.0**-8, 7), ("float64", 2.0**-52, 50)]
+)
+def test_other_dtypes(dtype: str, size: float, bits: float) -> None:
+    r = some(50, 60)
+    numpy_dtype = ml_dtypes.bfloat16 if dtype == "bfloat16" else np.dtype(dtype)
+    reference = simple(r, dtype, size)
+    difference = check(faithful(r, numpy_dtype, size), reference)
+    assert difference.ok, difference.message
+    assert not difference.ill_conditioned
+    assert difference.bits is not None
+    assert bits < difference.bits < bits + 4
+    assert not check(faithful(r, numpy_dtype, size * 64), reference).ok
+
+
+def test_half_precision_numbers_below_its_normal_range_are_compared() -> None:
+    """A softmax over 50000 words in float16: all of it is subnormal, and none of it is noise."""
+    r = np.random.default_rng(4).uniform(1e-6, 4e-5, (4, 1000))
+    reference = simple(r, "float16", 2.0**-11)
+    assert check(faithful(r, np.float16, 2.0**-11), reference).ok
+    assert not check((r * 1.5).astype(np.float16), reference).ok
+
+
+def test_float32_numbers_that_are_flushed_to_zero_pass() -> None:
+    r = np.concatenate([np.full(100, 1e-39), some(100)])
+    actual = faithful(r)
+    actual[:100] = 0
+    assert check(actual, simple(r)).ok
+
+
+def test_a_channel_of_zeros_must_stay_zero() -> None:
+    r = some(4, 100)
+    r[2] = 0
+    actual = faithful(r)
+    assert check(actual, simple(r)).ok
+    actual[2, 7] = 1e-12
+    difference = check(actual, simple(r))
+    assert not difference.ok
+    assert "in row 2 of axis 0" in difference.message
+    assert "element [2, 7]: 9.99999996e-13, the model gives 0" in difference.message
+
+
+def test_an_exact_result_has_sixty_bits() -> None:
+    r = some(10, 10).astype(np.float32).astype(np.float64)
+    difference = check(r.astype(np.float32), simple(r))
+    assert difference.ok
+    assert (difference.bits, difference.loss, difference.worst) == (60.0, -60.0, -60.0)
+
+
+def test_numbers_stay_finite_whatever_comes() -> None:
+    for dtype, most in (("float32", 3.4e38), ("float64", 1.7e308)):
+        r = some(10, 10)
+        r[0, 0] = -1e20
+        wrong = r.astype(dtype)
+        wrong[0, 0] = most
+        difference = check(wrong, simple(r, dtype))
+        assert not difference.ok
+        for number in (difference.bits, difference.loss, difference.worst, difference.max_abs):
+            assert number is not None
+            assert np.isfinite(number)
+        json.dumps(difference.__dict__, allow_nan=False)
+
+
+def test_an_ill_conditioned_case_is_flagged() -> None:
+    random = np.random.default_rng(5)
+    r = random.standard_normal((10, 10))
+    runs = [(r + 1e-4 * random.standard_normal(r.shape)).astype(np.float32) for _ in range(6)]
+    reference = make_reference(r, runs[0], runs[1:5], "float32", where="output[0]")
+    difference = check(runs[5], reference)
+    assert difference.ok
+    assert difference.ill_conditioned
+    assert "; ill-conditioned: eager itself has 13." in check(runs[5] + np.float32(0.1), reference).message
+    assert not check(faithful(r), simple(r)).ill_conditioned
+
+
+def test_empty_outputs_have_only_dtype_and_shape() -> None:
+    empty = np.zeros((0, 4), np.float32)
+    reference = make_reference(empty.astype(np.float64), empty, [empty], "float32", where="output[0]")
+    assert check(empty.copy(), reference) == Difference(ok=True)
+    assert check(np.zeros((1, 4), np.float32), reference).message == (
+        "output[0] has shape (1, 4), the model returns (0, 4)"
+    )
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_that_are_not_row_major(order: Any) -> None:
+    r = some(30, 40)
+    assert check(np.asarray(faithful(r), order=order), simple(np.asarray(r, order=order))).ok
+
+
+# -- NaN, infinity, huge -----------------------------------------------------------------------------------------------
+
+
+def with_specials() -> Array:
+    r = some(10, 20)
+    r[0, :3] = [np.nan, np.inf, -np.inf]
+    return r
+
+
+def test_nan_and_infinity_where_eager_has_them_pass() -> None:
+    r = with_specials()
+    difference = check(faithful(r), simple(r))
+    assert difference.ok
+    assert difference.bits is not None
+    assert difference.bits > 21
+
+
+@pytest.mark.parametrize(
+    ("index", "value", "words"),
+    [
+        ((0, 0), 1.0, "element [0, 0]: 1, the model gives nan"),
+        ((0, 1), -np.inf, "element [0, 1]: -inf, the model gives inf"),
+        ((0, 2), np.nan, "element [0, 2]: nan, the model gives -inf"),
+        ((3, 4), np.inf, "element [3, 4]: inf, the model gives "),
+        ((3, 4), np.nan, "element [3, 4]: nan, the model gives "),
+    ],
+)
+def test_nan_and_infinity_elsewhere_fail(index: tuple[int, int], value: float, words: str) -> None:
+    r = with_specials()
+    actual = faithful(r)
+    actual[index] = value
+    difference = check(actual, simple(r))
+    assert not difference.ok
+    assert difference.message.startswith(f"output[0] differs from the model in where it is NaN or infinite: {words}")
+    assert difference.bits is None
+    actual[5, 5:8] = np.nan
+    assert check(actual, simple(r)).message.endswith("(4 such elements of 200)")
+
+
+def test_where_only_float64_is_infinite_the_result_must_be_finite() -> None:
+    r = some(10, 10)
+    runs = [faithful(r) for _ in range(5)]
+    r[1, 1] = np.nan
+    reference = make_reference(r, runs[0], runs[1:], "float32", where="output[0]")
+    actual = runs[0].copy()
+    actual[1, 1] = 77
+    assert check(actual, reference).ok
+    actual[1, 1] = np.inf
+    assert not check(actual, reference).ok
+
+
+@pytest.mark.parametrize(("dtype", "numpy_dtype"), [("float32", np.float32), ("bfloat16", ml_dtypes.bfloat16)])
+def test_huge_masks_are_compared_relatively_and_hide_nothing(dtype: str, numpy_dtype: Any) -> None:
+    """A mask of finfo.min, which is -1.8e308 in the float64 run."""
+    least = -3.4028234663852886e38 if dtype == "float32" else -3.3895313892515355e38
+    size = 2.0 ** -(24 if dtype == "float32" else 8)
+    r = some(20, 50)
+    runs = [(r * (1 + size * some(20, 50))).astype(numpy_dtype) for _ in range(5)]
+    for run in runs:
+        run[:, :10] = least
+    r[:, :10] = np.finfo(np.float64).min
+    reference = make_reference(r, runs[0], runs[1:], dtype, where="output[0]")
+    assert reference.reference_bits is not None
+    assert reference.reference_bits > 6
+    actual = runs[0].copy()
+    actual[4, 20] += numpy_dtype(size)
+    assert check(actual, reference).ok
+    actual[4, 2] = least / 4  # in bfloat16 2 u |r| * 2**6 is |r| / 2: half of it would pass
+    difference = check(actual, reference)
+    assert not difference.ok
+    assert f"worst element [4, 2]: -8.{5 if dtype == 'float32' else 47}" in difference.message
+    actual[4, 2] = least
+    actual[4, 20] += numpy_dtype(4)
+    assert "element [4, 20]" in check(actual, reference).message
+
+
+# -- complex -----------------------------------------------------------------------------------------------------------
+
+
+def test_complex_numbers_are_pairs() -> None:
+    random = np.random.default_rng(6)
+    r = random.standard_normal((20, 30)) + 1e-3j * random.standard_normal((20, 30))
+
+    def noisy() -> Array:
+        real, imaginary = (part * (1 + 2.0**-23 * random.standard_normal(r.shape)) for part in (r.real, r.imag))
+        result: Array = (real + 1j * imaginary).astype(np.complex64)
+        return result
+
+    reference = make_reference(r, noisy(), [noisy() for _ in range(4)], "complex64", where="output[0]")
+    assert check(noisy(), reference).ok
+    wrong = noisy()
+    wrong[3, 4] += np.complex64(1e-6j)
+    wrong.imag *= np.float32(1 + 3e-6)
+    difference = check(wrong, reference)
+    assert not difference.ok
+    assert "in the imaginary parts (3 allowed)" in difference.message
+    assert "worst element [3, 4] (imaginary part): " in difference.message
+
+
+# -- integers and bools ------------------------------------------------------------------------------------------------
+
+
+def test_integers_must_be_equal() -> None:
+    eager = np.arange(20).reshape(4, 5)
+    reference = make_reference(None, eager, [eager], "int64", where="output[0]")
+    assert check(eager.copy(), reference) == Difference(ok=True, max_abs=0.0)
+    wrong = eager.copy()
+    wrong[1, 2], wrong[3, 4] = 8, 40
+    difference = check(wrong, reference, Tolerance(rtol=10, atol=100))
+    assert (difference.ok, difference.max_abs, difference.bits) == (False, 21.0, None)
+    assert difference.message == (
+        "output[0] differs in 2 of 20 elements; worst element [3, 4]: 40, the model gives 19; integers must be equal"
+    )
+
+
+def test_bools_must_be_equal() -> None:
+    eager = np.arange(6) % 2 == 0
+    reference = make_reference(None, eager, [], "bool", where="output[0]")
+    assert check(~eager, reference).message == (
+        "output[0] differs in 6 of 6 elements; worst element [0]: False, the model gives True; bools must be equal"
+    )
+
+
+def test_large_integers_differ_by_one() -> None:
+    eager = np.array([2**63 - 1, 0])
+    reference = make_reference(None, eager, [], "int64", where="output[0]")
+    assert "element [0]: 9223372036854775806, the model gives 9223372036854775807" in (
+        check(eager - np.array([1, 0]), reference).message
+    )
+
+
+# -- dtype and shape ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected", "words"),
+    [
+        ("int32", "int64", "has dtype int32, the model returns int64 (narrowed)"),
+        ("int64", "int32", "has dtype int64, the model returns int32 (widened)"),
+        ("float16", "float32", "has dtype float16, the model returns float32 (narrowed)"),
+        ("float32", "float64", "has dtype float32, the model returns float64 (narrowed)"),
+        ("complex64", "complex128", "has dtype complex64, the model returns complex128 (narrowed)"),
+        ("uint8", "bool", "has dtype uint8, the model returns bool"),
+        ("float32", "int64", "has dtype float32, the model returns int64"),
+        ("float32", "complex64", "has dtype float32, the model returns complex64"),
+    ],
+)
+def test_another_dtype(dtype: str, expected: str, words: str) -> None:
+    values = np.array([0, 1, 3, 1])
+    reference = make_reference(
+        values.astype(np.complex128 if "complex" in expected else np.float64),
+        values.astype(expected),
+        [],
+        expected,
+        where="output[0]",
+    )
+    difference = check(values.astype(dtype), reference, dtype=dtype)
+    assert not difference.ok
+    assert difference.message == f"output[0] {words}"
+
+
+def test_another_dtype_still_has_bits() -> None:
+    r = some(10, 10)
+    difference = check(r.astype(np.float16), simple(r), dtype="float16")
+    assert not difference.ok
+    assert difference.bits is not None
+    assert 10 < difference.bits < 14
+
+
+def test_another_shape_and_both() -> None:
+    reference = simple(some(2, 10))
+    assert check(np.zeros((1, 10), np.float32), reference).message == (
+        "output[0] has shape (1, 10), the model returns (2, 10)"
+    )
+    assert check(np.zeros((1, 10), np.float16), reference, dtype="float16").message == (
+        "output[0] has dtype float16, the model returns float32 (narrowed); and shape (1, 10), "
+        "the model returns (2, 10)"
+    )
+    assert (
+        check(np.array(1, np.float32), simple(np.array([1.0]))).message
+        == "output[0] has shape (), the model returns (1,)"
+    )
+
+
+# -- explicit tolerances -----------------------------------------------------------------------------------------------
+
+
+def test_rtol_and_atol_replace_the_rule() -> None:
+    r = np.array([1.0, 10.0, 0.0, -100.0])
+    reference = simple(r)
+    actual = (r + np.array([1e-3, 1e-2, 1e-3, 0.1])).astype(np.float32)
+    assert not check(actual, reference).ok
+    assert check(actual, reference, Tolerance(rtol=1e-3, atol=1.001e-3)).ok
+    difference = check(actual, reference, Tolerance(rtol=1.1e-3))
+    assert difference.message == (
+        "output[0] has 1 of 4 elements beyond rtol=0.0011; worst element [2]: 0.00100000005, the model gives 0; "
+        "it would need rtol=0.0011, atol=0.00101"
+    )
+    assert check(actual, reference, Tolerance(rtol=1.1e-3, atol=0.00101)).ok
+    difference = check(actual, reference, Tolerance(atol=0.005))
+    assert difference.message == (
+        "output[0] has 2 of 4 elements beyond atol=0.005; worst element [3]: -99.9000015, the model gives -100; "
+        "it would need rtol=0.00095, atol=0.005 or atol=0.1"
+    )
+    assert check(actual, reference, Tolerance(rtol=0.00095, atol=0.005)).ok
+    assert check(actual, reference, Tolerance(atol=0.1)).ok
+    assert difference.bits is not None
+    assert difference.max_abs == pytest.approx(0.1, rel=1e-4)
+
+
+def test_cosine_replaces_the_rule() -> None:
+    r = some(1000)
+    reference = simple(r)
+    actual = (r + 0.1 * np.random.default_rng(8).standard_normal(1000)).astype(np.float32)
+    assert check(actual, reference, Tolerance(cosine=0.99)).ok
+    difference = check(actual, reference, Tolerance(cosine=0.999))
+    found = re.fullmatch(
+        r"output\[0\] has cosine similarity 0\.99\d+ \(at least 0.999 asked for\); worst element \[\d+\]: \S+, "
+        r"the model gives \S+; it would need cosine=(\S+)",
+        difference.message,
+    )
+    assert found, difference.message
+    assert check(actual, reference, Tolerance(cosine=float(found[1]))).ok
+    assert not check(np.zeros_like(actual), reference, Tolerance(cosine=0.5)).ok
+    both = check(actual, reference, Tolerance(atol=1e-3, cosine=0.999)).message
+    assert "elements beyond atol=0.001" in both
+    assert "cosine similarity" in both
+
+
+def test_explicit_tolerances_still_want_nan_where_eager_has_it() -> None:
+    r = with_specials()
+    actual = faithful(r)
+    assert check(actual, simple(r), Tolerance(rtol=1e-5)).ok
+    assert check(actual, simple(r), Tolerance(cosine=0.9)).ok
+    actual[3, 3] = np.nan
+    assert not check(actual, simple(r), Tolerance(rtol=1e9)).ok
+
+
+def test_without_float64_the_tolerance_depends_on_the_dtype() -> None:
+    r = some(20, 20)
+    eager = faithful(r)
+    eager[0, 0] = -np.inf
+    reference = make_reference(None, eager, [eager, eager], "float32", where="output[0]")
+    assert reference.kind == "tolerance"
+    actual = (eager * np.float32(1 + 1e-6)).astype(np.float32)
+    difference = check(actual, reference)
+    assert difference.ok
+    assert (difference.bits, difference.reference_bits, difference.loss, difference.worst) == (None,) * 4
+    assert check(eager.copy(), reference).ok
+    actual[4, 5] += np.float32(0.01)
+    message = check(actual, reference).message
+    assert message.startswith("output[0] has 1 of 400 elements beyond rtol=0.0001, atol=0.000")
+    assert ", by default for float32 as float64 is impure; worst element [4, 5]: " in message
+    actual[0, 0] = 0
+    assert "element [0, 0]: 0, the model gives -inf" in check(actual, reference).message
+    assert not check(eager.astype(np.float16).astype(np.float32), reference).ok
+
+
+# -- structures --------------------------------------------------------------------------------------------------------
+
+T: Tree = {"tensor": "t"}
+NONE: Tree = {"none": True}
+
+
+def sequence(*items: Tree) -> Tree:
+    return {"list": list(items)}
+
+
+def mapping(**items: Tree) -> Tree:
+    return {"dict": [[key, item] for key, item in items.items()]}
+
+
+def test_flatten_gives_python_paths() -> None:
+    tree = {
+        "tuple": [
+            {"dict": [["boxes", {"tensor": "0/boxes"}], [3, {"list": [{"tensor": "0/three"}]}], ["n", NONE]]},
+            NONE,
+            {"tensor": "0/2"},
+            {"value": "a string"},
+            {"float": "0x1.8p+0"},
+            {"list": []},
+        ]
+    }
+    skeleton, leaves = flatten(tree)
+    assert leaves == {"[0]['boxes']": "0/boxes", "[0][3][0]": "0/three", "[2]": "0/2"}
+    assert flatten(skeleton)[0] == skeleton == json.loads(json.dumps(skeleton))
+    assert flatten(T)[1] == {"": "t"}
+    assert flatten(NONE)[1] == {}
+    with pytest.raises(ValueError, match=r"output\[1\] is no tree: \{'tensors': 1\}"):
+        flatten({"list": [T, {"tensors": 1}]})
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual"),
+    [
+        (T, {"tensor": "other"}),
+        ({"tuple": [T, T]}, sequence(T, T)),
+        (mapping(a=T, b=T), mapping(b=T, a=T)),
+        (sequence(T, NONE), sequence(T)),
+        (sequence(T, sequence()), sequence(T, NONE)),
+        (mapping(a=T, b=NONE), mapping(a=T)),
+        (sequence(T, {"float": "0x1.8p+0"}), sequence(T, {"float": "0x3p-1"})),
+        (sequence({"float": "nan"}), sequence({"float": "nan"})),
+        (NONE, sequence()),
+    ],
+)
+def test_equal_structures(expected: Tree, actual: Tree) -> None:
+    assert compare_structure(expected, actual) == []
+    assert flatten(expected)[0] == flatten(actual)[0]
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "messages"),
+    [
+        (sequence(T, T, T), sequence(T, T), ["returns 2 tensors, the model returns 3: output[2] is missing"]),
+        (sequence(T), sequence(T, T), ["returns 2 tensors, the model returns 1: output[1] is not among the model's"]),
+        (T, sequence(T), ["output is a sequence of 1, the model returns a tensor"]),
+        (sequence(T), T, ["output is a tensor, the model returns a sequence of 1"]),
+        (
+            sequence(T, T),
+            mapping(a=T, b=T),
+            ["output is a dict with the keys 'a', 'b', the model returns a sequence of 2"],
+        ),
+        (
+            sequence(T, NONE, T),
+            sequence(T, T),
+            ["returns 2 tensors, as the model does, but output[2] is missing, and output[1] is not among the model's"],
+        ),
+        (
+            sequence(mapping(boxes=T, labels=T, scores=T)),
+            sequence(mapping(boxes=T)),
+            ["returns 1 tensor, the model returns 3: output[0]['labels'] and output[0]['scores'] are missing"],
+        ),
+        (
+            mapping(a=T, b=sequence(T, T), c=T),
+            mapping(a=T, b=T),
+            [
+                "output['b'] is a tensor, the model returns a sequence of 2",
+                "returns 1 tensor, the model returns 2: output['c'] is missing",
+            ],
+        ),
+        (
+            mapping(logits=T),
+            mapping(output=T),
+            ["output is a dict with the key 'output', the model returns a dict with the key 'logits'"],
+        ),
+        (
+            sequence(T, {"value": "a"}),
+            sequence(T, {"value": "b"}),
+            ["output[1] is the value 'b', the model returns the value 'a'"],
+        ),
+        (sequence(T, {"float": "0x1p+0"}), sequence(T), ["output[1] is None, the model returns the number 1.0"]),
+        (mapping(a=T), mapping(a=T, b={"value": 3}), ["output['b'] is the value 3, the model returns None"]),
+        (NONE, T, ["output is a tensor, the model returns None"]),
+    ],
+)
+def test_different_structures_in_words(expected: Tree, actual: Tree, messages: list[str]) -> None:
+    assert compare_structure(expected, actual) == messages
+    assert flatten(expected)[0] != flatten(actual)[0]
+    assert compare_structure(actual, expected)
+
+
+def test_flat_runtimes_are_compared_by_leaf_paths() -> None:
+    assert compare_leaves(["[0]", "[1]"], ["[1]", "[0]"]) == []
+    assert compare_leaves(["[0]", "[1]"], ["[0]"]) == ["returns 1 tensor, the model returns 2: output[1] is missing"]
+    assert compare_leaves(["[0]", "[1]"], ["[0]", "[0]"]) == [
+        "returns 2 tensors, as the model does, but output[1] is missing, and output[0] comes twice"
+    ]
+    assert compare_leaves([f"[{i}]" for i in range(20)], [])[0].endswith("output[7] and 12 more are missing")
