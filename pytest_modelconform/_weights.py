@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 # Just under the sqrt(2) of He et al., arXiv:1502.01852, which keeps the variance through a ReLU. It matters where batch
-# norms don't normalise because their statistics are ours. Measured over cases/vision: with sqrt(2) DeepLabv3 reaches 2000
+# norms don't normalise because their statistics are ours. Measured over cases/vision: with sqrt(2) DeepLabv3 reaches
+# 2000
 # and SSDLite's scores tie at 1; with 1.1 the biases of MobileNetV3's squeeze-and-excitation drown in float32's noise.
 GAIN = 1.3
 

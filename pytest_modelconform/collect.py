@@ -73,7 +73,7 @@ def _imports_us(node: ast.stmt) -> bool:
 
 
 def static_cases(path: Path) -> list[Declared]:
-    """The cases that a file assigns at top level, with their literal `requires`: what can be known without running it."""
+    """The cases that a file assigns at top level, with their literal `requires`: known without running it."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):

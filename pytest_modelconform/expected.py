@@ -177,5 +177,5 @@ def judge(outcome: Outcome, entry: Entry | None, path: Path | None) -> Outcome:
         link = f" ({entry.link})" if entry.link else ""
         return replace(outcome, expected=True, notes=(*outcome.notes, f"expected: {entry.reason}{link}"))
     is_now = outcome.verdict.value + (f" at stage {outcome.stage.value}" if outcome.stage else "")
-    said = f"{path}, entry {entry.number} expects {entry.says} ({entry.reason}), it is {is_now}: correct or remove the entry"
-    return replace(outcome, expected=False, message=f"{said}\n{outcome.message}".rstrip())
+    said = f"{path}, entry {entry.number} expects {entry.says} ({entry.reason}), it is {is_now}"
+    return replace(outcome, expected=False, message=f"{said}: correct or remove the entry\n{outcome.message}".rstrip())

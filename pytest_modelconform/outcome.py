@@ -7,6 +7,7 @@ reports, and anything else (a numpy float, say) ends an xdist session.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from typing import Any
@@ -71,8 +72,8 @@ STYLES: dict[Verdict, VerdictStyle] = {
 class Cell:
     """Case x format x runtime x device (x dtype): one pytest item, one square of the matrix.
 
-    file: path of the case file as in pytest's node id. case: the case's name. The model check (`case[eager]`) has format
-    and runtime `eager`; what stands for a whole file (`stem[collect]`) has format and runtime `collect`.
+    file: path of the case file as in pytest's node id. case: the case's name. The model check (`case[eager]`) has
+    format and runtime `eager`; what stands for a whole file (`stem[collect]`) has format and runtime `collect`.
     """
 
     file: str
@@ -109,7 +110,8 @@ class Outcome:
 
     bits, reference_bits, loss, worst: log2 figures, see docs/verdicts.md. max_abs: largest absolute difference.
     inputs: per input set a dict with the same names. seconds: by stage ("export", "load", "run").
-    expected: True if the verdict is the one recorded in expected.toml, False if another is recorded, None without entry.
+    expected: True if the verdict is the one recorded in expected.toml, False if another is recorded, None without
+    entry.
     """
 
     verdict: Verdict
@@ -126,6 +128,11 @@ class Outcome:
     artifact_bytes: int | None = None
     cached: bool | None = None
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Take out of the texts what would act on a terminal: they come from libraries, and these love colours."""
+        object.__setattr__(self, "message", printable(self.message))
+        object.__setattr__(self, "notes", tuple(printable(note) for note in self.notes))
 
     @property
     def failed(self) -> bool:
@@ -151,13 +158,23 @@ def from_record(record: dict[str, Any]) -> tuple[Cell, Outcome]:
     return cell, Outcome(**values)
 
 
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    """`text` without terminal escape sequences and control characters, newline and tab excepted."""
+    return _ESCAPES.sub("", text)
+
+
 def plain(value: Any) -> Any:
     """`value` with only plain JSON types in it; non-finite numbers become None, tuples lists.
 
     Raises TypeError for anything that has no plain form.
     """
-    if value is None or type(value) in (bool, int, str):
+    if value is None or type(value) in (bool, int):
         return value
+    if type(value) is str:
+        return printable(value)
     if type(value) is float:
         return value if math.isfinite(value) else None
     if isinstance(value, Enum):

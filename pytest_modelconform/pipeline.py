@@ -23,6 +23,7 @@ from .registry import Registry
 from .runtimes.base import WORKERS, missing_packages
 from .runtimes.process import WorkerCrashed, WorkerLied, WorkerProblem, WorkerRefused, WorkerTimeout
 from .workers import arrays
+from .workers.arrays import numpy_dtype
 from .workers.loop import WorkerError
 from .workers.tensors import TensorFileError
 
@@ -50,13 +51,12 @@ SMOKE = CaseRef(_SMOKE_FILE, "pytest_modelconform_smoke.py", "smoke")
 
 
 class StageFailure(Exception):
-    """A cell came to an end before it could be compared. `fresh`: it happened in a worker that nothing else had used."""
+    """A cell came to an end before it could be compared."""
 
-    def __init__(self, stage: Stage, verdict: Verdict, message: str, fresh: bool = True) -> None:
+    def __init__(self, stage: Stage, verdict: Verdict, message: str) -> None:
         super().__init__(message)
         self.stage = stage
         self.verdict = verdict
-        self.fresh = fresh
 
     def outcome(self) -> Outcome:
         """As the outcome of a cell."""
@@ -135,7 +135,7 @@ class Pipeline:
         )
 
     def prepare(self, ref: CaseRef, budget: Budget) -> Prepared:
-        """The references of a case, from the cache or made. Raises StageFailure, at once for a case that failed before."""
+        """The references of a case, from the cache or made. Raises StageFailure; again for a case that failed."""
         if self._prepared and self._prepared[0] == ref:
             return self._prepared[1]
         if ref in self._faults:
@@ -311,7 +311,8 @@ class Pipeline:
             raise StageFailure(
                 Stage.ENVIRONMENT,
                 Verdict.ERROR,
-                f"runtime {cell.runtime} does not even run the smoke model (y = 3x + 1) in format {cell.format}: {message}",
+                f"runtime {cell.runtime} does not even run the smoke model (y = 3x + 1) in format "
+                f"{cell.format}: {message}",
             )
         self._smoked.add((id(worker), cell.format))
         return worker
@@ -409,7 +410,8 @@ class Pipeline:
             self.pool.discard(worker)
             message = f"{cell.runtime} broke the protocol: its outputs can't be read: {type(error).__name__}: {error}"
             return {"verdict": Verdict.ERROR.value, "stage": stage.value, "message": message}
-        result = compare_runs(runs, artifact.signature, entry, tolerance)
+        narrows = self.registry.runtime(cell.runtime).NARROWS
+        result = compare_runs(runs, artifact.signature, entry, tolerance, narrows)
         changed = sorted(set(answer.get("inputs_changed", ())) - entry.inputs_changed)
         if changed and result["verdict"] == Verdict.PASS.value:
             message = f"changes its input {changed[0]} in place, the model does not"
@@ -493,8 +495,17 @@ def _substitute(tree: Tree, keys: Mapping[str, str]) -> Tree:
     return tree
 
 
-def compare_runs(runs: Sequence[Run], signature: Signature, entry: InputSet, tolerance: Tolerance) -> dict[str, Any]:
-    """Compare every distinct result with the references of an input set; the worst numbers count."""
+def compare_runs(
+    runs: Sequence[Run],
+    signature: Signature,
+    entry: InputSet,
+    tolerance: Tolerance,
+    narrows: Mapping[str, str],
+) -> dict[str, Any]:
+    """Compare every distinct result with the references of an input set; the worst numbers count.
+
+    narrows: dtypes that the runtime is known to return narrower, which is then no difference.
+    """
     numbers = []
     messages: list[str] = []
     outputs: dict[str, dict[str, Any]] = {}
@@ -507,6 +518,8 @@ def compare_runs(runs: Sequence[Run], signature: Signature, entry: InputSet, tol
             continue
         for path, key in flatten(tree)[1].items():
             array = found[key]
+            if narrows.get(entry.references[path].dtype) == array.dtype.name:
+                array = array.astype(numpy_dtype(entry.references[path].dtype))
             difference = compare_tensor(
                 array, entry.references[path], tolerance, where=f"output{path}", dtype=array.dtype.name
             )

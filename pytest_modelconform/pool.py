@@ -30,7 +30,8 @@ _BYTES_A_WORKER = 3 * 2**28
 class Pool:
     """Starts workers, keeps them, and ends the one that is cheapest to have again when there are too many.
 
-    path: folders that the case host adds to sys.path. threads: for each worker. share: pytest processes on this machine.
+    path: folders that the case host adds to sys.path. threads: for each worker. share: pytest processes on this
+    machine.
     """
 
     def __init__(
@@ -112,10 +113,7 @@ class Pool:
         name, device = key
         self._make_room()
         worker: AnyWorker
-        if name == HOST:
-            command = python_worker(HOST_FILE, device, self.threads)
-        else:
-            command = self._command(name, device)
+        command = python_worker(HOST_FILE, device, self.threads) if name == HOST else self._command(name, device)
         if self.inline:
             worker = InlineWorker(name, inline_handlers(name, command, device, self.threads))
         else:

@@ -139,6 +139,7 @@ def _check_repeats(name: str, where: str, reference: Reference, again: Any) -> N
     found = compare_tensor(again, reference, Tolerance(), where=where, dtype=again.dtype.name)
     if not found.ok:
         raise ModelFault(
-            f"input set {name!r}: the model gives other numbers on a second call with the same inputs, so that nothing can be "
+            f"input set {name!r}: the model gives other numbers on a second call with the same inputs, so that "
+            f"nothing can be "
             f"compared with it: it draws random numbers or keeps state (dropout in train mode?). {found.message}"
         )

@@ -23,9 +23,9 @@ case = Case(
     model=model,
     inputs={
         "pair": lambda: (torch.rand(2, 3, 64, 64),),
-        "one_wider": lambda: (torch.rand(1, 3, 64, 96),),
+        "three": lambda: (torch.rand(3, 3, 64, 64),),
     },
-    dynamic_shapes={"x": {0: "batch", 2: "height", 3: "width"}},
+    dynamic_shapes={"x": {0: "batch"}},
     tags=("vision", "transformer"),
     paper="arXiv:2103.14030",
     requires=("torchvision",),

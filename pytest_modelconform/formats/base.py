@@ -63,7 +63,8 @@ def flat_signature(
 ) -> Signature:
     """The signature of a graph.
 
-    inputs, outputs: names of the stored graph's inputs and outputs, in its order. names: the graph's name for each tensor
+    inputs, outputs: names of the stored graph's inputs and outputs, in its order. names: the graph's name for each
+    tensor
     of the exporters' input set, in the order of `built.input_leaves`; one that is not among `inputs` was dropped.
     Raises ExportMismatch where that doesn't fit.
     """

@@ -24,9 +24,10 @@ WORKERS = Path(__file__).resolve().parent.parent / "workers"
 class Runtime(Protocol):
     """One program that executes artifacts.
 
-    NAME: as in options and reports (`ort-cpp`). FORMATS: names of the formats that it loads. DEVICES: what it may run on.
+    NAME: as in options and reports (`ort-cpp`). FORMATS: names of the formats that it loads. DEVICES: what it may
+    run on.
     REQUIRES: packages, as pip names them. MAIN: whether it is among the runtimes that run by default.
-    NARROWS: dtypes that it is known to return narrower, e.g. {"int64": "int32"}. LIMITS: sentences by what it cannot do.
+    NARROWS: dtypes that it is known to return narrower, e.g. {"int64": "int32"}; any other change is a mismatch.
     """
 
     NAME: str

@@ -16,7 +16,7 @@ PACKAGE = "modelconform_workers"
 
 
 def load(path: str) -> types.ModuleType:
-    """Import the worker's file; one from this folder as a submodule of the package, so that it may import relatively."""
+    """Import the worker's file; one from this folder as a submodule of the package, so that it imports relatively."""
     folder = os.path.dirname(os.path.abspath(__file__))
     package = types.ModuleType(PACKAGE)
     package.__path__ = [folder]

@@ -45,7 +45,7 @@ def order_of(value: torch.Tensor) -> tuple[int, ...] | None:
     """Dimensions from the slowest to the fastest stride; None for a row-major tensor."""
     if value.is_contiguous():
         return None
-    order = tuple(sorted(range(value.dim()), key=lambda axis: (-int(value.stride(axis)), axis)))
+    order = tuple(sorted(range(value.dim()), key=lambda axis: (-value.stride()[axis], axis)))
     return None if order == tuple(range(value.dim())) else order
 
 

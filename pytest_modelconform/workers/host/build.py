@@ -26,8 +26,8 @@ from .state import seed_all
 class Built:
     """A case's model with all its input sets.
 
-    inputs: (args, kwargs) by input set; keyword arguments that forward takes by position have become positional ones where
-        that leaves no gap, the others are in forward's order. exporter_set: the set that exporters see.
+    inputs: (args, kwargs) by input set; keyword arguments that forward takes by position have become positional ones
+    where that leaves no gap, the others are in forward's order. exporter_set: the set that exporters see.
     dynamic_shapes: in torch.export's notation, with `Dim`s. input_leaves: path, dtype and shape (dynamic dimensions by
         name) of each tensor of that set, in the order of a flattened call.
     output_paths: paths of the tensors that eager returns, in order. digest: of parameters, buffers and inputs.
@@ -51,7 +51,7 @@ class Built:
         return clone(args), clone(kwargs)
 
     def argument_name(self, path: str) -> str:
-        """The name of a tensor in the arguments, by forward's parameters: `/args/0` is `x`, `/kwargs/state/1` `state_1`."""
+        """The name of an argument's tensor, by forward's parameters: `/args/0` is `x`, `/kwargs/state/1` `state_1`."""
         kind, first, *rest = path.removeprefix("/").split("/")
         parameters = list(inspect.signature(self.model.forward).parameters)
         if kind == "args":
@@ -159,7 +159,8 @@ def leaf_shapes(
             wrong = [axis for axis in names if not -value.dim() <= axis < value.dim()]
             if wrong:
                 raise WorkerError(
-                    f"case {name!r}, field 'dynamic_shapes': dimension {wrong[0]} of {path}, which has {value.dim()} in input "
+                    f"case {name!r}, field 'dynamic_shapes': dimension {wrong[0]} of {path}, which has "
+                    f"{value.dim()} in input "
                     f"set {key!r}",
                     "build",
                 )
@@ -239,7 +240,8 @@ def choose_exporter_set(name: str, shapes: dict[str, list[dict[str, Any]]]) -> s
         if all(length >= 2 for length in lengths):
             return key
     raise WorkerError(
-        f"case {name!r}, field 'inputs': no input set has 2 or more in every dynamic dimension, and torch.export takes a "
+        f"case {name!r}, field 'inputs': no input set has 2 or more in every dynamic dimension, and "
+        f"torch.export takes a "
         "length of 1 for a constant: add an input set with, say, a batch of 2",
         "build",
     )

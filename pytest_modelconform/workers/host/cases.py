@@ -104,14 +104,16 @@ def find(module: ModuleType, path: str) -> dict[str, Case]:
         name = stem if variable == "case" else variable
         if name in found:
             raise WorkerError(
-                f"two cases of one name: {variables[name]!r} and {variable!r} are both {name!r} (a variable `case` is named "
+                f"two cases of one name: {variables[name]!r} and {variable!r} are both {name!r} (a variable "
+                f"`case` is named "
                 "after the file); rename one of the variables",
                 "collect",
             )
         found[name], variables[name] = value, variable
     if not found:
         raise WorkerError(
-            "imports pytest_modelconform but has no Case at module level: say `case = Case(model=…, inputs=…)`, or start the "
+            "imports pytest_modelconform but has no Case at module level: say `case = Case(model=…, inputs=…)`, "
+            "or start the "
             "file's name with an underscore if it is no case file",
             "collect",
         )

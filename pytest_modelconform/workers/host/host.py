@@ -69,8 +69,10 @@ class Host:
         if built.digest != request["digest"]:
             self.built = None
             raise WorkerError(
-                f"case {request['case']!r}: building it twice gave other parameters or inputs, so that references and artifacts "
-                "would not belong together: draw random numbers from torch, numpy or random only (they are seeded), and let "
+                f"case {request['case']!r}: building it twice gave other parameters or inputs, so that "
+                f"references and artifacts "
+                "would not belong together: draw random numbers from torch, numpy or random only (they are "
+                "seeded), and let "
                 "nothing depend on time, addresses or the order of sets",
                 "build",
             )

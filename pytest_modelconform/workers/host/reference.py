@@ -23,8 +23,8 @@ JITTERED_RUNS = 4
 def make(built: Built, folder: str) -> dict[str, Any]:
     """Write `inputs-<set>.safetensors` and `runs-<set>.safetensors` for each input set; return what is in them.
 
-    Keys of the latter are `<run>:<path of the output>`, with run `e0` for eager, `r` for float64, `e1` … for the jittered
-    ones and `again` for a second eager run, where that gave other bits.
+    Keys of the latter are `<run>:<path of the output>`, with run `e0` for eager, `r` for float64, `e1` … for the
+    jittered ones and `again` for a second eager run, where that gave other bits.
     """
     jitter = Jitter(built.model)
     sets = {key: _one_set(built, key, jitter, folder) for key in built.inputs}
@@ -97,7 +97,8 @@ def _one_set(built: Built, key: str, jitter: Jitter, folder: str) -> dict[str, A
         encode(run(jitter.model, moved(args, generator), moved(kwargs, generator)), str, other)
         if {p: (t.dtype, t.shape) for p, t in other.items()} != {p: (t.dtype, t.shape) for p, t in eager.items()}:
             shapes_differ = (
-                f"{where}: outputs depend on rounding: with parameters and inputs moved by one unit in the last place the "
+                f"{where}: outputs depend on rounding: with parameters and inputs moved by one unit in the last "
+                f"place the "
                 "model returns other shapes; choose other inputs, or a threshold that no value is close to"
             )
             break

@@ -24,7 +24,7 @@ def handlers(device: str, threads: int) -> Handlers:
         session = onnxruntime.InferenceSession(request["model"], options, providers=[PROVIDERS[device]])
 
         def model(feeds: Mapping[str, Array], fetches: Sequence[str]) -> Sequence[Any]:
-            return session.run(list(fetches), dict(feeds))  # type: ignore[no-any-return]
+            return session.run(list(fetches), dict(feeds))
 
         return model
 
