@@ -14,7 +14,7 @@ import json
 import subprocess
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,8 @@ class Executable:
 
 
 def run_torch(path: Path, format_name: str, built: Built, repeats: int, operators: list[str]) -> None:
-    module = torch.export.load(path).module() if format_name == "export" else torch.jit.load(path)
+    load: Any = torch.jit.load
+    module = torch.export.load(path).module() if format_name == "export" else load(path)
     for name in built.inputs:
         for _ in range(repeats):
             args, kwargs = built.clone_inputs(name)
@@ -105,7 +106,7 @@ def main() -> None:
     core = openvino.Core()
     session_options = onnxruntime.SessionOptions()
     session_options.intra_op_num_threads = options.threads
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
     cells: Counter[str] = Counter()
     state = Globals()
 

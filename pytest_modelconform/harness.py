@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from pytest_modelconform import ort_headers
 
@@ -296,7 +297,8 @@ def _build(plan: _Plan) -> None:
     work = temporary / "work"
     work.mkdir(parents=True)
     cmake, ninja = _tool("cmake"), _tool("ninja")
-    assert cmake is not None and ninja is not None  # unavailable() has seen them
+    assert cmake is not None  # unavailable() has seen both
+    assert ninja is not None
     definitions = {
         "ENGINE": plan.engine.name,
         "CMAKE_BUILD_TYPE": "Release",
@@ -350,25 +352,24 @@ def _failure(plan: _Plan, program: str, status: int) -> str:
 # ---- Entry points of the console scripts -----------------------------------------------------------------------------
 
 
-def _main(engine: str) -> int:
+def _main(engine: str) -> NoReturn:
     try:
         path = executable(engine, default_cache(), lambda line: print(line, file=sys.stderr, flush=True))
     except BuildError as error:
-        print(error, file=sys.stderr)
-        return 1
+        sys.exit(str(error))
     os.execv(path, [str(path), *sys.argv[1:]])
 
 
-def main_libtorch() -> int:
+def main_libtorch() -> NoReturn:
     """``modelconform-libtorch``: builds the harness if needed, then becomes it."""
-    return _main("libtorch")
+    _main("libtorch")
 
 
-def main_ort() -> int:
+def main_ort() -> NoReturn:
     """``modelconform-ort``: builds the harness if needed, then becomes it."""
-    return _main("ort")
+    _main("ort")
 
 
-def main_openvino() -> int:
+def main_openvino() -> NoReturn:
     """``modelconform-openvino``: builds the harness if needed, then becomes it."""
-    return _main("openvino")
+    _main("openvino")
