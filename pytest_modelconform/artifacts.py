@@ -150,8 +150,7 @@ def _digest(data: bytes) -> str:
 
 @functools.cache
 def fingerprint() -> str:
-    """Hash of all that may change a result besides the case: Python, every installed package, the plugin, the
-    processor.
+    """Hash of all that may change a result besides the case: Python, packages, the plugin, the processor.
 
     The names of `.dist-info` folders hold names and versions; reading them all takes milliseconds, where the metadata
     themselves take hundreds.

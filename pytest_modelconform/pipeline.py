@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import artifacts, references
-from .artifacts import Cache, hash_of
+from .artifacts import Cache, hash_file, hash_of
 from .case import Tolerance
 from .compare import Tree, compare_structure, compare_tensor, flatten
 from .formats.base import Signature
@@ -149,7 +149,7 @@ class Pipeline:
         return prepared
 
     def _prepare(self, ref: CaseRef, budget: Budget) -> Prepared:
-        key = hash_of("reference", artifacts.fingerprint(), ref.relative, ref.name, artifacts.hash_file(ref.file))
+        key = hash_of("reference", artifacts.fingerprint(), str(ref.file), ref.relative, ref.name, hash_file(ref.file))
         if found := self._cached(key):
             return found
         with self.cache.lock(f"case-{key}"):

@@ -24,6 +24,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_modelconform_register(registry: Registry) -> None:
     """Add the built-in formats and runtimes, by the same hook that other packages use."""
     from .registry import register_built_in

@@ -3,7 +3,6 @@
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim
 
@@ -21,8 +20,8 @@ class Block(nn.Module):
         self.skip = nn.Conv2d(c_in, c_out, 1)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        h = self.conv1(F.silu(self.norm1(x))) + self.time(F.silu(time))[:, :, None, None]
-        return self.skip(x) + self.conv2(F.silu(self.norm2(h)))
+        h = self.conv1(nn.functional.silu(self.norm1(x))) + self.time(nn.functional.silu(time))[:, :, None, None]
+        return self.skip(x) + self.conv2(nn.functional.silu(self.norm2(h)))
 
 
 class Attention(nn.Module):
@@ -35,7 +34,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.qkv(self.norm(x)).flatten(2).transpose(1, 2).chunk(3, 2)
-        return x + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape_as(x))
+        return x + self.out(nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape_as(x))
 
 
 class UNet(nn.Module):
@@ -63,7 +62,7 @@ class UNet(nn.Module):
         h2 = self.attention(self.down2(self.shrink(h1), time))
         h = self.up2(torch.cat([self.middle(h2, time), h2], 1), time)
         h = self.up1(torch.cat([self.grow(h), h1], 1), time)
-        return self.last(F.silu(self.norm(h)))
+        return self.last(nn.functional.silu(self.norm(h)))
 
 
 case = Case(

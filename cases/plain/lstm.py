@@ -20,7 +20,7 @@ case = Case(
 )
 
 # torch.export unrolls an LSTM over time and so refuses a dynamic length. Here it is left its numbers to show.
-fixed_length = Case(
+lstm_fixed_length = Case(
     model=model,
     inputs={"two": lambda: (torch.randn(2, 7, 16),), "three": lambda: (torch.randn(3, 7, 16),)},
     dynamic_shapes={"input": {0: "batch"}},

@@ -7,7 +7,7 @@ from pytest_modelconform import Case, generic_weights
 
 
 class Net(nn.Module):
-    def __init__(self, N: int, M: int) -> None:
+    def __init__(self, N: int, M: int) -> None:  # noqa: N803 (the tutorial's names)
         super().__init__()
         self.W = nn.Parameter(torch.empty(N, M))
         self.b = nn.Parameter(torch.empty(M))

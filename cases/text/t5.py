@@ -1,4 +1,4 @@
-"""T5: Raffel et al., Transfer Learning with a Unified Text-to-Text Transformer, 2019, arXiv:1910.10683."""
+"""T5: Raffel et al., Exploring the Limits of Transfer Learning, 2019, arXiv:1910.10683."""
 
 import torch
 from torch import Tensor, nn

@@ -2,12 +2,12 @@
 
 import torch
 from torch.export import Dim
-from torchvision.models.segmentation import deeplabv3_mobilenet_v3_large
+from torchvision.models import segmentation
 
 from pytest_modelconform import Case, generic_weights
 
-case = Case(
-    model=lambda: generic_weights(deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None)),
+deeplabv3_mobilenet_v3_large = Case(
+    model=lambda: generic_weights(segmentation.deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None)),
     inputs={
         "pair": lambda: (torch.rand(2, 3, 64, 64),),
         "one_wider": lambda: (torch.rand(1, 3, 64, 96),),

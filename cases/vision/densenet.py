@@ -2,12 +2,12 @@
 
 import torch
 from torch.export import Dim
-from torchvision.models import densenet121
+from torchvision import models
 
 from pytest_modelconform import Case, generic_weights
 
-case = Case(
-    model=lambda: generic_weights(densenet121()),
+densenet121 = Case(
+    model=lambda: generic_weights(models.densenet121()),
     inputs={
         "pair": lambda: (torch.rand(2, 3, 64, 64),),
         "one_wider": lambda: (torch.rand(1, 3, 64, 96),),

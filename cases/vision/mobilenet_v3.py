@@ -2,12 +2,12 @@
 
 import torch
 from torch.export import Dim
-from torchvision.models import mobilenet_v3_small
+from torchvision import models
 
 from pytest_modelconform import Case, generic_weights
 
-case = Case(
-    model=lambda: generic_weights(mobilenet_v3_small()),
+mobilenet_v3_small = Case(
+    model=lambda: generic_weights(models.mobilenet_v3_small()),
     inputs={
         "pair": lambda: (torch.rand(2, 3, 64, 64),),
         "one_wider": lambda: (torch.rand(1, 3, 64, 96),),

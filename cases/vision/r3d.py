@@ -2,12 +2,12 @@
 
 import torch
 from torch.export import Dim
-from torchvision.models.video import r3d_18
+from torchvision.models import video
 
 from pytest_modelconform import Case, generic_weights
 
-case = Case(
-    model=lambda: generic_weights(r3d_18()),
+r3d_18 = Case(
+    model=lambda: generic_weights(video.r3d_18()),
     inputs={
         "pair": lambda: (torch.rand(2, 3, 4, 32, 32),),
         "one_wider": lambda: (torch.rand(1, 3, 4, 32, 48),),

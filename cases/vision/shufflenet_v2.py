@@ -2,12 +2,12 @@
 
 import torch
 from torch.export import Dim
-from torchvision.models import shufflenet_v2_x0_5
+from torchvision import models
 
 from pytest_modelconform import Case, generic_weights
 
-case = Case(
-    model=lambda: generic_weights(shufflenet_v2_x0_5()),
+shufflenet_v2_x0_5 = Case(
+    model=lambda: generic_weights(models.shufflenet_v2_x0_5()),
     inputs={
         "pair": lambda: (torch.rand(2, 3, 64, 64),),
         "one_wider": lambda: (torch.rand(1, 3, 64, 96),),

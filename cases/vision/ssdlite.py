@@ -4,7 +4,7 @@ Takes a list of images of any size and returns a list of dicts whose length is t
 """
 
 import torch
-from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+from torchvision.models import detection
 from torchvision.models.detection.ssd import SSD
 
 from pytest_modelconform import Case, generic_weights
@@ -12,7 +12,7 @@ from pytest_modelconform import Case, generic_weights
 
 def model() -> SSD:
     ssd = generic_weights(
-        ssdlite320_mobilenet_v3_large(
+        detection.ssdlite320_mobilenet_v3_large(
             weights=None, weights_backbone=None, num_classes=5, score_thresh=0.5, nms_thresh=0.3
         )
     )
@@ -22,7 +22,7 @@ def model() -> SSD:
     return ssd
 
 
-case = Case(
+ssdlite320_mobilenet_v3_large = Case(
     model=model,
     inputs={
         "squares": lambda: ([torch.rand(3, 96, 96), torch.rand(3, 128, 128)],),

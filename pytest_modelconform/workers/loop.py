@@ -88,7 +88,18 @@ def describe(error: BaseException) -> Dict[str, str]:
     if isinstance(error, WorkerError):
         return {"type": error.kind, "message": str(error), "details": error.details, "stage": error.stage}
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return {"type": type(error).__name__, "message": str(error), "details": trace[-20000:], "stage": ""}
+    return {"type": type(error).__name__, "message": explain(error), "details": trace[-20000:], "stage": ""}
+
+
+def explain(error: BaseException) -> str:
+    """An exception's message, with what caused it after the first line: exporters wrap the reason in advice."""
+    first, _, rest = str(error).partition("\n")
+    causes = []
+    cause = error.__cause__
+    while cause is not None and len(causes) < 3:
+        causes.append("caused by %s: %s" % (type(cause).__name__, str(cause).strip().partition("\n")[0]))
+        cause = cause.__cause__
+    return "\n".join([first, *causes, rest] if rest else [first, *causes])
 
 
 def take_stdout() -> TextIO:

@@ -33,6 +33,11 @@ class Float64(TorchDispatchMode):
     all the same, by operator: then the reference is no reference.
     """
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # True, the default, imports the compiler at the first operator: seconds of every case host's life.
+        return False
+
     def __init__(self) -> None:
         super().__init__()
         self.narrow: Counter[str] = Counter()
@@ -50,7 +55,9 @@ class Float64(TorchDispatchMode):
             return value
 
         result = func(*tree_map(widen, args), **tree_map(widen, kwargs or {}))
-        if not aliases and any(isinstance(leaf, torch.Tensor) and leaf.dtype in WIDER for leaf in tree_leaves(result)):
+        # A view of a narrow constant is no computation yet; what is written to one is.
+        computes = not aliases or func._schema.is_mutable
+        if computes and any(isinstance(leaf, torch.Tensor) and leaf.dtype in WIDER for leaf in tree_leaves(result)):
             self.narrow[str(func)] += 1
         return result
 

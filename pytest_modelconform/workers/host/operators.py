@@ -24,7 +24,9 @@ BUILT_IN = {
 
 
 def of_script(module: Any) -> list[str]:
-    """Namespaces of the operators in a ScriptModule."""
+    """Namespaces of the operators in a ScriptModule; none for one without `forward` (a scripted nn.LSTM)."""
+    if not hasattr(module, "inlined_graph"):
+        return []
     found = set(re.findall(r"= (\w+)::", str(module.inlined_graph)))
     return sorted(found - BUILT_IN)
 
