@@ -74,6 +74,9 @@ int take_stdout() {
   if (wire < 0 || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {
     throw std::runtime_error(std::string("cannot move stdout: ") + std::strerror(errno));
   }
+  // What a model prints shall be there when it crashes a moment later. (std::cout writes through
+  // this.)
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   return wire;
 }
 

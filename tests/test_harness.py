@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import struct
@@ -32,6 +33,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning
 
 jit: Any = torch.jit  # which has no annotations
 ENGINES = tuple(harness.ENGINES)
+# The user's own, so that a harness is built once and not once a test run; conftest.py gives each test another.
+CACHE = harness.default_cache()
 DTYPES = {
     "bool": torch.bool,
     "uint8": torch.uint8,
@@ -167,10 +170,10 @@ class Worker:
 
 @pytest.fixture(scope="module")
 def built() -> Callable[[str], Path]:
-    """The harness of an engine, in the user's own cache, so that it is built once and not once a test run."""
+    """The harness of an engine."""
 
     def path(engine: str) -> Path:
-        return harness.executable(engine, harness.default_cache(), lambda line: print(line, file=sys.stderr))
+        return harness.executable(engine, CACHE, lambda line: print(line, file=sys.stderr))
 
     return path
 
@@ -246,13 +249,11 @@ class Strides(torch.nn.Module):
 
 
 class Counter(torch.nn.Module):
-    """Returns 1, 2, 1, 2, ...: one result a run, kept in a buffer."""
-
-    count: torch.Tensor
+    """Returns 1, 0, 1, 0, ...: its own state, not a copy."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("count", torch.zeros(2))
+        self.count = torch.nn.Parameter(torch.zeros(2), requires_grad=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.count.add_(1).remainder_(2)
@@ -670,8 +671,10 @@ ONNX_DTYPES = {
 }
 # What the engines themselves cannot do, in their own words.
 REFUSED = {
-    ("openvino", "complex64"): "OpenVINO has no tensors of complex64",
-    ("openvino", "complex128"): "OpenVINO has no tensors of complex128",
+    ("ort", "complex64"): "tensor(complex64) is not currently registered or supported",
+    ("ort", "complex128"): "tensor(complex128) is not currently registered or supported",
+    ("openvino", "complex64"): "Loading input model\nUnsupported type",
+    ("openvino", "complex128"): "Loading input model\nUnsupported type",
 }
 
 
@@ -703,7 +706,7 @@ def test_wrong_feeds_are_answers(engine: str, start: Callable[..., Worker], tmp_
     inputs = str(write_inputs(tmp_path / "in", {"x": torch.ones(1, 3), "wide": torch.ones(1, 4), "n": torch.tensor(1)}))
     request: dict[str, Any] = {"inputs": inputs, "outputs": str(tmp_path / "out"), "fetches": ["first"]}
     assert worker.fail("run", feeds=[["a", "x"]], **request)
-    assert "'c'" in worker.fail("run", feeds=[["a", "x"], ["c", "n"]], **request).replace(":c", "'c'")
+    assert re.search(r"\bc\b", worker.fail("run", feeds=[["a", "x"], ["c", "n"]], **request))
     assert "4" in worker.fail("run", feeds=[["a", "wide"], ["b", "n"]], **request)
     assert worker.fail("run", feeds=[["a", "n"], ["b", "n"]], **request)
     assert "the input file has no tensor 'y'" in worker.fail("run", feeds=[["a", "y"]], **request)
@@ -723,9 +726,11 @@ def test_every_dtype_of_a_graph_survives(engine: str, dtype: str, start: Callabl
     value = tensor(dtype, 3, 2).T
     feeds: dict[str, object] = {"feeds": [["x", "v"]], "fetches": ["y"]}
     if expected is not None:
-        worker.ask("load", model=model)
-        file = str(write_inputs(tmp_path / "in", {"v": value}))
-        assert worker.ask("run", inputs=file, outputs=str(tmp_path / "out"), **feeds)["ok"] is False
+        answer = worker.ask("load", model=model)
+        if answer["ok"]:
+            file = str(write_inputs(tmp_path / "in", {"v": value}))
+            answer = worker.ask("run", inputs=file, outputs=str(tmp_path / "out"), **feeds)
+        assert expected in answer["error"]["message"]
         return
     worker.get("load", model=model)
     _, outputs = worker.run({"v": value}, **feeds)
@@ -944,7 +949,9 @@ def test_an_interrupt_ends_the_compilers(small: Path, tmp_path: Path) -> None:
         deadline = time.monotonic() + 30
         while not (tmp_path / "pids").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
-        signal.raise_signal(signal.SIGINT)
+        ident = threading.main_thread().ident
+        assert ident is not None
+        signal.pthread_kill(ident, signal.SIGINT)  # as Ctrl-C does: it reaches a system call that waits
 
     watcher = threading.Thread(target=interrupt)
     with pytest.MonkeyPatch.context() as patch:
@@ -1001,7 +1008,9 @@ def test_finding_engines_imports_none_of_them() -> None:
 def test_the_entry_point_becomes_the_harness(built: Callable[[str], Path]) -> None:
     built("ort")
     script = "import sys; from pytest_modelconform import harness; sys.argv = ['x', '--help']; harness.main_ort()"
-    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    environment = {**os.environ, "MODELCONFORM_CACHE": str(CACHE)}
+    command = [sys.executable, "-c", script]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert answer.stdout.startswith("usage: modelconform-ort ")
 
 

@@ -284,8 +284,9 @@ auto in_torch(const Step& step) -> decltype(step()) {
     throw EngineError(type_of(error), error.what_without_backtrace(),
                       error.backtrace() ? error.backtrace()->get() : "");
   } catch (const torch::jit::JITException& error) {
-    // What the model itself raised.
-    throw EngineError(error.getPythonClassName().value_or("RuntimeError"),
+    // What the model itself raised, by its qualified name: "builtins.ValueError".
+    const std::string type = error.getPythonClassName().value_or("RuntimeError");
+    throw EngineError(type.substr(type.rfind('.') + 1),
                       error.getOriginalMsg().value_or(error.what()), error.what());
   } catch (const std::exception& error) {
     throw from_interpreter(error.what());
