@@ -26,9 +26,9 @@ import torch
 from pytest_modelconform import artifacts, harness
 from pytest_modelconform.collect import is_case_file
 from pytest_modelconform.formats.registry import BUILT_IN as FORMATS
-from pytest_modelconform.pipeline import run_request
 from pytest_modelconform.references import InputSet
 from pytest_modelconform.registry import Registry, register_built_in
+from pytest_modelconform.results import run_request
 from pytest_modelconform.workers import arrays, tensors
 from pytest_modelconform.workers.host import cases as case_files
 from pytest_modelconform.workers.host.build import Built, build, encode_inputs
@@ -151,7 +151,7 @@ def main() -> None:
             args, kwargs = built.clone_inputs()
             with torch.no_grad():
                 built.output_paths = paths(encode(built.model(*args, **kwargs), str, {}))
-            for format_name, module in FORMATS.items():
+            for format_name in FORMATS:
                 with tempfile.TemporaryDirectory() as temporary:
                     folder = Path(temporary)
                     for key, (args, kwargs) in built.inputs.items():

@@ -93,6 +93,11 @@ class Cache:
                 raise
         return target, False
 
+    def forget(self, kind: str, key: str) -> None:
+        """Remove the folder of a key, if there is one."""
+        with self.lock(f"{kind}-{key}"):
+            shutil.rmtree(self.folder / kind / key, ignore_errors=True)
+
     def read_case(self, key: str) -> dict[str, Any] | None:
         """An entry of `cases`, if there is one and all files that it depends on are as they were."""
         path = self.folder / "cases" / f"{key}.json"

@@ -153,7 +153,7 @@ def _entry(path: Path, number: int, raw: dict[str, Any]) -> Entry:
         for name, condition in when.items():
             if name != "platform":
                 SpecifierSet(condition)
-    except (InvalidSpecifier, AttributeError) as error:
+    except (InvalidSpecifier, AttributeError, TypeError) as error:
         raise wrong(f'field \'when\': {error}; say {{ torch = ">=2.11", platform = "linux" }}') from error
     return Entry(raw["cell"], verdict, stage, raw["reason"], str(raw.get("link", "")), tuple(when.items()), number)
 

@@ -19,7 +19,7 @@ from .collect import COLLECT, CaseFile, CellItem, Declaration, Declared, Expecte
 from .outcome import EAGER, STYLES, Cell, Outcome, Stage, Verdict, from_record, to_record
 from .pipeline import Pipeline
 from .pool import Pool
-from .registry import Registry, UnknownName
+from .registry import Registry
 from .report import json_report, log, matrix, terminal
 from .runtimes.base import missing_packages
 from .runtimes.process import WorkerCrashed, WorkerProblem, WorkerRefused, WorkerTimeout
@@ -36,8 +36,8 @@ class SessionPlugin:
         self.config = config
         self.settings = options.settings(config)
         self.registry = Registry()
-        config.hook.pytest_modelconform_register(registry=self.registry)
         try:
+            config.hook.pytest_modelconform_register(registry=self.registry)
             self.formats = self.registry.select_formats(self.settings.formats)
             self.runtimes = self.registry.select_runtimes(self.settings.runtimes)
             self.devices = self.registry.select_devices(self.settings.devices)
@@ -45,7 +45,7 @@ class SessionPlugin:
                 if name not in self.registry.formats:
                     self.registry.runtime(name)
             self.cache = Cache(self.settings.cache)
-        except (UnknownName, CacheRefused) as error:
+        except (ValueError, CacheRefused) as error:
             raise pytest.UsageError(f"modelconform: {error}") from error
         if not self.registry.cells("", "", self.formats, self.runtimes, self.devices):
             raise pytest.UsageError(

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import traceback
-from typing import Any, Callable, Dict, TextIO
+from typing import Any, Callable, Dict, List, TextIO
 
 PROTOCOL = 1
 PARENT = "MODELCONFORM_PARENT"
@@ -94,7 +94,7 @@ def describe(error: BaseException) -> Dict[str, str]:
 def explain(error: BaseException) -> str:
     """An exception's message, with what caused it after the first line: exporters wrap the reason in advice."""
     first, _, rest = str(error).partition("\n")
-    causes = []
+    causes: List[str] = []
     cause = error.__cause__
     while cause is not None and len(causes) < 3:
         causes.append("caused by %s: %s" % (type(cause).__name__, str(cause).strip().partition("\n")[0]))

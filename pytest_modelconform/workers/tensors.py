@@ -106,7 +106,7 @@ def read(path: str) -> Dict[str, Tensor]:
         try:
             header = json.loads(file.read(length).decode("utf-8"))
             extra = json.loads(header.pop("__metadata__", {}).get(METADATA, "{}"))
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, TypeError) as error:
             raise TensorFileError("%s: the header is not the expected JSON: %s" % (path, error)) from None
         whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))[8 + length :]
     try:

@@ -1,0 +1,274 @@
+"""The case host's side of a cell: its references and its artifact, from the cache or made."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import artifacts, references
+from .artifacts import Cache, hash_file, hash_of
+from .formats.base import Signature
+from .harness import BuildError
+from .outcome import Cell, Outcome, Stage, Verdict
+from .pool import AnyWorker, Pool
+from .references import ModelFault, Prepared
+from .registry import Registry
+from .runtimes.base import WORKERS
+from .runtimes.process import WorkerCrashed, WorkerLied, WorkerProblem, WorkerRefused, WorkerTimeout
+from .workers.loop import WorkerError
+
+VERDICT_OF: dict[type[WorkerProblem], Verdict] = {
+    WorkerRefused: Verdict.ERROR,
+    WorkerLied: Verdict.ERROR,
+    WorkerCrashed: Verdict.CRASH,
+    WorkerTimeout: Verdict.TIMEOUT,
+}
+_SMOKE_FILE = WORKERS / "host" / "smoke.py"
+
+
+@dataclass(frozen=True)
+class CaseRef:
+    """Where a case is: its file, that file's path relative to the root, its name."""
+
+    file: Path
+    relative: str
+    name: str
+
+
+SMOKE = CaseRef(_SMOKE_FILE, "pytest_modelconform_smoke.py", "smoke")
+
+
+class StageFailure(Exception):
+    """A cell came to an end before it could be compared."""
+
+    def __init__(self, stage: Stage, verdict: Verdict, message: str) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.verdict = verdict
+
+    def outcome(self) -> Outcome:
+        """As the outcome of a cell."""
+        return Outcome(self.verdict, self.stage, str(self))
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A case stored in a format.
+
+    seconds: what the export took when it was made. fresh: whether the case host that made it had done nothing before.
+    """
+
+    folder: Path
+    signature: Signature
+    seconds: float
+    size: int
+    cached: bool
+    fresh: bool
+
+
+class Budget:
+    """Seconds that a cell's own work may still take. Waiting for locks, builds and other cells is not counted."""
+
+    def __init__(self, seconds: float, pool: Pool) -> None:
+        self.left = seconds
+        self.pool = pool
+
+    def ask(self, worker: AnyWorker, op: str, **fields: Any) -> dict[str, Any]:
+        """Ask a worker, at most for as long as is left. Raises a WorkerProblem."""
+        begin = time.monotonic()
+        self.pool.last_op = op
+        try:
+            return worker.ask(op, max(self.left, 0.001), **fields)
+        except WorkerTimeout as error:
+            raise WorkerTimeout(f"{error} (--modelconform-timeout)", error.details) from error
+        except WorkerError as error:
+            # Only a worker in this process raises these itself.
+            raise WorkerRefused(error.kind, str(error), error.details, error.stage) from error
+        finally:
+            self.left -= time.monotonic() - begin
+
+
+def start(start: Callable[[], AnyWorker]) -> AnyWorker:
+    """A worker, or StageFailure at stage environment."""
+    try:
+        return start()
+    except BuildError as error:
+        raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, f"the C++ harness can't be built: {error}") from error
+    except WorkerProblem as problem:
+        verdict = VERDICT_OF[type(problem)]
+        raise StageFailure(Stage.ENVIRONMENT, verdict, f"the worker does not start: {problem}") from problem
+
+
+def failure_of(problem: WorkerProblem, stage: Stage) -> StageFailure:
+    """A worker's problem at a stage. The worker's own word on the stage counts where it gives one."""
+    if isinstance(problem, WorkerRefused) and problem.stage:
+        stage = Stage(problem.stage)
+    return StageFailure(stage, VERDICT_OF[type(problem)], str(problem))
+
+
+def number(value: Any) -> float:
+    """A number that a worker answered, or 0."""
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+class Exports:
+    """Prepares cases and exports them. Keeps the case that it prepared last, and what failed in this session."""
+
+    def __init__(self, registry: Registry, cache: Cache, pool: Pool, timeout: float) -> None:
+        self.registry = registry
+        self.cache = cache
+        self.pool = pool
+        self.timeout = timeout
+        self._prepared: tuple[CaseRef, Prepared] | None = None
+        self._faults: dict[CaseRef, StageFailure] = {}
+        self._failed_exports: dict[tuple[CaseRef, str], StageFailure] = {}
+
+    def prepare(self, ref: CaseRef, budget: Budget) -> Prepared:
+        """The references of a case, from the cache or made. Raises StageFailure; again for a case that failed."""
+        if self._prepared and self._prepared[0] == ref:
+            return self._prepared[1]
+        if ref in self._faults:
+            raise self._faults[ref]
+        try:
+            prepared = self.find(ref, budget)
+        except StageFailure as failure:
+            self._faults[ref] = failure
+            raise
+        self._prepared = (ref, prepared)
+        return prepared
+
+    def find(self, ref: CaseRef, budget: Budget) -> Prepared:
+        """The references of a case, without keeping them or their failure. Raises StageFailure."""
+        key = hash_of("reference", artifacts.fingerprint(), str(ref.file), ref.relative, ref.name, hash_file(ref.file))
+        if found := self._cached(key):
+            return found
+        with self.cache.lock(f"case-{key}"):
+            if found := self._cached(key):
+                return found
+            folder = Path(tempfile.mkdtemp(prefix=".making-", dir=self.cache.folder / "references"))
+            try:
+                request = self._request(ref)
+                answer = self._ask_reference(budget, folder=str(folder), **request)
+                content = {name: value for name, value in answer.items() if name not in ("id", "ok", "files")}
+                try:
+                    content["notes"] = references.make(folder, content)
+                except ModelFault as fault:
+                    raise StageFailure(Stage.REFERENCE, Verdict.ERROR, f"case {ref.name!r}: {fault}") from fault
+                content = self.cache.write_case(key, content, answer["files"], folder)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+        return Prepared(content, self.cache.folder / "references" / content["digest_of_all"], cached=False)
+
+    def _ask_reference(self, budget: Budget, **fields: Any) -> dict[str, Any]:
+        used = start(self.pool.host).used
+        try:
+            return self._ask_host(budget, Stage.REFERENCE, "reference", **fields)
+        except StageFailure:
+            if not used:
+                raise
+            self._fresh_host()
+            return self._ask_host(Budget(self.timeout, self.pool), Stage.REFERENCE, "reference", **fields)
+
+    def _cached(self, key: str) -> Prepared | None:
+        content = self.cache.read_case(key)
+        if content is None:
+            return None
+        folder = self.cache.folder / "references" / content["digest_of_all"]
+        return Prepared(content, folder, cached=True) if folder.is_dir() else None
+
+    @staticmethod
+    def _request(ref: CaseRef) -> dict[str, Any]:
+        return {"file": str(ref.file), "relative": ref.relative, "case": ref.name}
+
+    def _ask_host(self, budget: Budget, stage: Stage, op: str, **fields: Any) -> dict[str, Any]:
+        """Ask the case host, once. One that is of no more use is ended."""
+        worker = start(self.pool.host)
+        worker.used = True
+        try:
+            return budget.ask(worker, op, **fields)
+        except WorkerProblem as problem:
+            if not isinstance(problem, WorkerRefused):
+                self.pool.discard(worker)
+            raise failure_of(problem, stage) from problem
+
+    def _fresh_host(self) -> None:
+        """See to it that the next request goes to a case host that has done nothing before."""
+        worker = start(self.pool.host)
+        if worker.used:
+            self.pool.discard(worker)
+
+    def artifact(
+        self,
+        ref: CaseRef,
+        prepared: Prepared,
+        cell: Cell,
+        budget: Budget,
+        expects: Callable[[Outcome], bool],
+        anew: bool = False,
+    ) -> Artifact:
+        """The artifact of a case in a format, from the cache or made. Raises StageFailure.
+
+        anew: one that a used case host made is made again in a fresh one. Exporters leave state behind (measured with
+        torch 2.14: where torch.export has failed on a dynamic length of an LSTM, torch.onnx.export in the same process
+        makes that length static, without a word), so that a fresh host's artifact counts where a used one's fails.
+        """
+        if failure := self._failed_exports.get((ref, cell.format)):
+            raise failure
+        module = self.registry.format(cell.format)
+        key = hash_of("artifact", prepared.key, cell.format, module.VERSION, artifacts.fingerprint())
+        folder = self.cache.folder / "artifacts" / key
+        if anew and folder.is_dir() and not artifacts.read_json(folder / "export.json")["fresh"]:
+            self.cache.forget("artifacts", key)
+            self._fresh_host()
+        try:
+            cached = self._export(ref, prepared, cell, key, budget, expects)
+        except StageFailure as failure:
+            self._failed_exports[ref, cell.format] = failure
+            raise
+        made = artifacts.read_json(folder / "export.json")
+        signature = artifacts.read_json(folder / "signature.json")
+        return Artifact(folder, signature, made["seconds"], made["bytes"], cached, made["fresh"])
+
+    def _export(
+        self,
+        ref: CaseRef,
+        prepared: Prepared,
+        cell: Cell,
+        key: str,
+        budget: Budget,
+        expects: Callable[[Outcome], bool],
+    ) -> bool:
+        """Export unless it is there already; whether it was. What a used host fails at, a fresh one tries again."""
+        request = {
+            "module": self.registry.format(cell.format).__name__,  # type: ignore[attr-defined]
+            "digest": prepared.digest,
+            "output_paths": prepared.output_paths,
+            **self._request(ref),
+        }
+
+        def make(folder: Path) -> None:
+            if ref is not SMOKE:
+                # The runtime's process imports its framework meanwhile.
+                self.pool.prestart(cell.runtime, cell.device)
+            fresh = not start(self.pool.host).used
+            try:
+                answer = self._ask_host(budget, Stage.EXPORT, "export", folder=str(folder), **request)
+            except StageFailure as failure:
+                if fresh or expects(failure.outcome()):
+                    raise
+                fresh = True
+                self._fresh_host()
+                for left in folder.iterdir():
+                    left.unlink()
+                more = Budget(self.timeout, self.pool)
+                answer = self._ask_host(more, Stage.EXPORT, "export", folder=str(folder), **request)
+            made = {"seconds": number(answer.get("seconds")), "bytes": int(answer.get("bytes", 0)), "fresh": fresh}
+            (folder / "export.json").write_text(artifacts.dumps(made))
+
+        return self.cache.produce("artifacts", key, make)[1]

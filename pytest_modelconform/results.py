@@ -1,0 +1,178 @@
+"""What is asked of a runtime for an input set, and what its answers come to. Pure but for reading files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .case import Tolerance
+from .compare import Reference, Tree, compare_structure, compare_tensor, flatten
+from .formats.base import Signature
+from .outcome import STYLES, Outcome, Stage, Verdict
+from .references import InputSet
+from .workers import arrays
+from .workers.arrays import numpy_dtype
+
+# The outputs of one run: their tree, and the arrays by its keys.
+Run = tuple[Tree, Mapping[str, arrays.Array]]
+
+
+class UnsuitableInputs(Exception):
+    """An input set has other tensors than the one that was exported."""
+
+
+def run_request(signature: Signature, entry: InputSet) -> dict[str, Any]:
+    """The part of a `run` request that says what to call the artifact with. Raises UnsuitableInputs."""
+    if signature["layout"] == "tree":
+        return {"args": entry.args, "kwargs": entry.kwargs}
+    feeds = [[value["name"], value["path"]] for value in signature["inputs"]]
+    known = {value["path"] for value in signature["inputs"]} | set(signature["dropped"])
+    if set(entry.shapes) != known:
+        odd = sorted(set(entry.shapes) ^ known)[0]
+        raise UnsuitableInputs(
+            f"the artifact takes {len(known)} tensors, as the input set that it was exported with; this one has "
+            f"{len(entry.shapes)} ({odd} is in one of them only)"
+        )
+    return {"feeds": feeds, "fetches": [value["name"] for value in signature["outputs"]]}
+
+
+def static_conflict(signature: Signature, entry: InputSet) -> str | None:
+    """A sentence if the artifact's signature declares a shape that the input set does not have."""
+    for value in signature.get("inputs") or ():
+        shape = entry.shapes.get(value["path"])
+        if shape is None:
+            return f"the artifact has an input {value['path']}, this input set has none"
+        declared = value["shape"]
+        if len(shape) != len(declared) or any(
+            isinstance(d, int) and d != s for d, s in zip(declared, shape, strict=True)
+        ):
+            said = ", ".join(map(str, declared))
+            return (
+                f"the artifact declares {value['path']} as ({said}), this input set has ({', '.join(map(str, shape))})"
+            )
+    return None
+
+
+def read_runs(answer: Mapping[str, Any], file: Path, repeats: int) -> list[Run]:
+    """The distinct results among the repeats: trees, and arrays by key. Raises ValueError and others for nonsense."""
+    runs = answer["runs"]
+    if len(runs) != repeats:
+        raise ValueError(f"{len(runs)} runs instead of {repeats}")
+    found = arrays.read(file)
+    distinct: list[Run] = []
+    for i, run in enumerate(runs):
+        if "same_as" in run:
+            if not 0 <= run["same_as"] < i:
+                raise ValueError(f"run {i} is said to be the same as run {run['same_as']}")
+            continue
+        keys = flatten(run["outputs"])[1].values()
+        distinct.append((run["outputs"], {key: found[key] for key in keys}))
+    return distinct
+
+
+def named_outputs(tree: Tree, signature: Signature, expected: Tree) -> Tree:
+    """A flat runtime's outputs in the model's structure: each goes where the signature says that it belongs."""
+    if signature["layout"] == "tree":
+        return tree
+    by_name = {name: value["tensor"] for name, value in tree["dict"]}
+    by_path = {value["path"]: by_name[value["name"]] for value in signature["outputs"]}
+    return _substitute(expected, by_path)
+
+
+def _substitute(tree: Tree, keys: Mapping[str, str]) -> Tree:
+    kind, content = next(iter(tree.items()))
+    if kind == "tensor":
+        return {"tensor": keys[content]}
+    if kind in ("list", "tuple"):
+        return {kind: [_substitute(item, keys) for item in content]}
+    if kind == "dict":
+        return {"dict": [[name, _substitute(item, keys)] for name, item in content]}
+    return tree
+
+
+def compare_runs(
+    runs: Sequence[Run],
+    signature: Signature,
+    entry: InputSet,
+    tolerance: Tolerance,
+    narrows: Mapping[str, str],
+) -> dict[str, Any]:
+    """Compare every distinct result with the references of an input set; the worst numbers count.
+
+    narrows: dtypes that the runtime is known to return narrower, which is then no difference.
+    """
+    numbers = []
+    messages: list[str] = []
+    outputs: dict[str, dict[str, Any]] = {}
+    for number, (tree, found) in enumerate(runs):
+        again = f"run {number + 1} (the first one gave other bits): " if number else ""
+        tree = named_outputs(tree, signature, entry.outputs)
+        faults = compare_structure(entry.outputs, tree)
+        messages += [again + fault for fault in faults]
+        if faults:
+            continue
+        for path, key in flatten(tree)[1].items():
+            array = found[key]
+            if narrows.get(entry.references[path].dtype) == array.dtype.name:
+                array = array.astype(numpy_dtype(entry.references[path].dtype))
+            difference = compare_tensor(
+                array, entry.references[path], tolerance, where=f"output{path}", dtype=array.dtype.name
+            )
+            values = {name: getattr(difference, name) for name in _NUMBERS}
+            numbers.append(values)
+            outputs.setdefault(f"output{path}", {"dtype": array.dtype.name, "shape": list(array.shape), **values})
+            if not difference.ok:
+                messages.append(again + difference.message)
+    verdict = Verdict.MISMATCH if messages else Verdict.PASS
+    result: dict[str, Any] = {"verdict": verdict.value, **merge(numbers), "outputs": outputs}
+    if messages:
+        result |= {"stage": Stage.COMPARE.value, "message": "\n".join(messages[:8])}
+    return result
+
+
+def summarise(inputs: dict[str, dict[str, Any]], signature: Signature) -> Outcome:
+    """The outcome of a cell from the results of its input sets."""
+    ran = {name: entry for name, entry in inputs.items() if entry["verdict"] != Verdict.UNSUPPORTED.value}
+    name, worst = max((ran or inputs).items(), key=lambda item: STYLES[Verdict(item[1]["verdict"])].rank)
+    verdict = Verdict(worst["verdict"])
+    failing = [(n, e) for n, e in ran.items() if STYLES[Verdict(e["verdict"])].outcome == "failed"]
+    message = "\n".join(f"input set {n!r}: {e.get('message', '')}" for n, e in failing)
+    if verdict is Verdict.UNSUPPORTED:
+        message = f"input set {name!r}: {worst.get('message', '')}"
+    notes = [f"input set {n!r} is unsupported: {e['message']}" for n, e in inputs.items() if n not in ran]
+    if signature.get("dropped"):
+        notes.append(f"the exporter dropped unused inputs: {', '.join(signature['dropped'])}")
+    stage = Stage(worst["stage"]) if worst.get("stage") and verdict is not Verdict.PASS else None
+    return Outcome(verdict, stage, message, inputs=inputs, notes=tuple(notes), **merge(list(ran.values())))
+
+
+_NUMBERS = ("bits", "reference_bits", "loss", "worst", "max_abs")
+_WORST: dict[str, Callable[..., float]] = {
+    "bits": min,
+    "reference_bits": min,
+    "loss": max,
+    "worst": max,
+    "max_abs": max,
+}
+
+
+def merge(numbers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The worst of each number."""
+    merged: dict[str, Any] = {}
+    for name in _NUMBERS:
+        values = [float(entry[name]) for entry in numbers if entry.get(name) is not None]
+        merged[name] = _WORST[name](values) if values else None
+    return merged
+
+
+def eager_numbers(reference: Reference) -> dict[str, Any]:
+    """How eager itself compares with its reference."""
+    eager = reference.eager_numbers
+    return {
+        "bits": eager.bits,
+        "reference_bits": reference.reference_bits,
+        "loss": eager.loss,
+        "worst": eager.worst,
+        "max_abs": eager.max_abs,
+    }
