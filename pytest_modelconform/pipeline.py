@@ -205,7 +205,7 @@ class Pipeline:
         try:
             request = run_request(artifact.signature, entry)
             answer = budget.ask(worker, "run", inputs=str(entry.file), outputs=str(target), repeats=repeats, **request)
-            runs = read_runs(answer, target, repeats)
+            runs = read_runs(answer, target, repeats, artifact.signature, entry.outputs)
         except WorkerRefused as problem:
             if conflict:
                 return {"verdict": Verdict.UNSUPPORTED.value, "stage": stage.value, "message": f"{conflict}: {problem}"}
@@ -219,7 +219,7 @@ class Pipeline:
             message = f"{cell.runtime} broke the protocol: its outputs can't be read: {type(error).__name__}: {error}"
             return {"verdict": Verdict.ERROR.value, "stage": stage.value, "message": message}
         narrows = self.registry.runtime(cell.runtime).NARROWS
-        result = compare_runs(runs, artifact.signature, entry, tolerance, narrows)
+        result = compare_runs(runs, entry, tolerance, narrows)
         changed = sorted(set(answer.get("inputs_changed", ())) - entry.inputs_changed)
         if changed and result["verdict"] == Verdict.PASS.value:
             message = f"changes its input {changed[0]} in place, the model does not"

@@ -54,8 +54,11 @@ def static_conflict(signature: Signature, entry: InputSet) -> str | None:
     return None
 
 
-def read_runs(answer: Mapping[str, Any], file: Path, repeats: int) -> list[Run]:
-    """The distinct results among the repeats: trees, and arrays by key. Raises ValueError and others for nonsense."""
+def read_runs(answer: Mapping[str, Any], file: Path, repeats: int, signature: Signature, expected: Tree) -> list[Run]:
+    """The distinct results among the repeats: trees in the model's structure, and arrays by key.
+
+    Raises ValueError, KeyError and the like for nonsense.
+    """
     runs = answer["runs"]
     if len(runs) != repeats:
         raise ValueError(f"{len(runs)} runs instead of {repeats}")
@@ -66,17 +69,23 @@ def read_runs(answer: Mapping[str, Any], file: Path, repeats: int) -> list[Run]:
             if not 0 <= run["same_as"] < i:
                 raise ValueError(f"run {i} is said to be the same as run {run['same_as']}")
             continue
-        keys = flatten(run["outputs"])[1].values()
-        distinct.append((run["outputs"], {key: found[key] for key in keys}))
+        tree = named_outputs(run["outputs"], signature, expected)
+        distinct.append((tree, {key: found[key] for key in flatten(tree)[1].values()}))
     return distinct
 
 
 def named_outputs(tree: Tree, signature: Signature, expected: Tree) -> Tree:
-    """A flat runtime's outputs in the model's structure: each goes where the signature says that it belongs."""
+    """A flat runtime's outputs in the model's structure: each goes where the signature says that it belongs.
+
+    Where the model returns other leaves for this input set than for the exported one, the graph's outputs stay a list:
+    they can't be equal. Raises KeyError for an answer that lacks an output.
+    """
     if signature["layout"] == "tree":
         return tree
     by_name = {name: value["tensor"] for name, value in tree["dict"]}
     by_path = {value["path"]: by_name[value["name"]] for value in signature["outputs"]}
+    if set(by_path) != set(flatten(expected)[1].values()):
+        return {"list": [{"tensor": key} for key in by_path.values()]}
     return _substitute(expected, by_path)
 
 
@@ -93,7 +102,6 @@ def _substitute(tree: Tree, keys: Mapping[str, str]) -> Tree:
 
 def compare_runs(
     runs: Sequence[Run],
-    signature: Signature,
     entry: InputSet,
     tolerance: Tolerance,
     narrows: Mapping[str, str],
@@ -107,7 +115,6 @@ def compare_runs(
     outputs: dict[str, dict[str, Any]] = {}
     for number, (tree, found) in enumerate(runs):
         again = f"run {number + 1} (the first one gave other bits): " if number else ""
-        tree = named_outputs(tree, signature, entry.outputs)
         faults = compare_structure(entry.outputs, tree)
         messages += [again + fault for fault in faults]
         if faults:

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_modelconform.case import Tolerance
+from pytest_modelconform.compare import Reference, make_reference
+from pytest_modelconform.outcome import Stage, Verdict
+from pytest_modelconform.references import InputSet
+from pytest_modelconform.results import (
+    UnsuitableInputs,
+    compare_runs,
+    named_outputs,
+    read_runs,
+    run_request,
+    static_conflict,
+    summarise,
+)
+from pytest_modelconform.workers import arrays
+
+X = np.linspace(-1.0, 2.0, 40, dtype=np.float32)
+PAIR = {"tuple": [{"tensor": "/0"}, {"dict": [["scores", {"tensor": "/1/scores"}]]}]}
+FLAT = {
+    "file": "model.onnx",
+    "layout": "flat",
+    "inputs": [{"name": "x", "path": "/args/0", "dtype": "float32", "shape": ["batch", 3]}],
+    "dropped": ["/args/1"],
+    "outputs": [{"name": "b", "path": "/1/scores"}, {"name": "a", "path": "/0"}],
+}
+
+
+def reference(values: Any = X) -> Reference:
+    noisy = [values * np.float32(1 + k * 6e-8) for k in (-1, 1)]
+    return make_reference(values.astype(np.float64), values, noisy, values.dtype.name, where="output")
+
+
+def input_set(shapes: dict[str, list[int]], outputs: Any = PAIR, **references: Reference) -> InputSet:
+    return InputSet("one", Path("inputs"), [{"tensor": "/args/0"}], [], outputs, shapes, frozenset(), references)
+
+
+def two_outputs() -> InputSet:
+    entry = input_set({"/args/0": [2, 3]})
+    return InputSet(**{**vars(entry), "references": {"[0]": reference(), "[1]['scores']": reference(X * 2)}})
+
+
+def answer(*runs: Any) -> dict[str, Any]:
+    return {"runs": list(runs)}
+
+
+def test_a_flat_request_feeds_by_graph_name_and_leaves_dropped_inputs_out() -> None:
+    request = run_request(FLAT, input_set({"/args/0": [2, 3], "/args/1": [1]}))
+    assert request == {"feeds": [["x", "/args/0"]], "fetches": ["b", "a"]}
+
+
+def test_an_input_set_with_other_tensors_than_the_exported_one_is_unsuitable() -> None:
+    with pytest.raises(UnsuitableInputs, match=r"takes 2 tensors.*this one has 3.*/args/2 is in one of them only"):
+        run_request(FLAT, input_set({"/args/0": [2, 3], "/args/1": [1], "/args/2": [1]}))
+
+
+@pytest.mark.parametrize(("shape", "conflict"), [([2, 3], False), ([7, 3], False), ([2, 4], True), ([2, 3, 1], True)])
+def test_a_shape_that_the_signature_declares_static_is_a_conflict(shape: list[int], conflict: bool) -> None:
+    said = static_conflict(FLAT, input_set({"/args/0": shape}))
+    assert (said is not None) is conflict
+    if said:
+        assert "declares /args/0 as (batch, 3)" in said
+
+
+def test_torchscript_declares_nothing_and_so_conflicts_with_nothing() -> None:
+    assert static_conflict({"layout": "tree", "inputs": None}, input_set({"/args/0": [9]})) is None
+
+
+def test_graph_outputs_go_where_the_signature_says_whatever_their_order() -> None:
+    tree = {"dict": [["a", {"tensor": "0/a"}], ["b", {"tensor": "0/b"}]]}
+    assert named_outputs(tree, FLAT, PAIR) == {
+        "tuple": [{"tensor": "0/a"}, {"dict": [["scores", {"tensor": "0/b"}]]}],
+    }
+
+
+def test_a_graph_with_more_outputs_than_this_input_set_has_can_not_be_equal() -> None:
+    tree = {"dict": [["a", {"tensor": "0/a"}], ["b", {"tensor": "0/b"}]]}
+    entry = input_set({}, {"list": [{"tensor": "/0"}]})
+    entry = InputSet(**{**vars(entry), "references": {"[0]": reference()}})
+    result = compare_runs([(named_outputs(tree, FLAT, entry.outputs), {"0/a": X, "0/b": X})], entry, Tolerance(), {})
+    assert result["verdict"] == "mismatch"
+    assert "returns 2 tensors, the model returns 1" in result["message"]
+
+
+def test_an_answer_without_one_of_the_outputs_is_nonsense() -> None:
+    with pytest.raises(KeyError):
+        named_outputs({"dict": [["a", {"tensor": "0/a"}]]}, FLAT, PAIR)
+
+
+def test_runs_are_read_once_where_they_are_the_same(tmp_path: Path) -> None:
+    arrays.write(tmp_path / "out", {"0/a": X, "0/b": X * 2, "2/a": X + 1, "2/b": X})
+    first = {"seconds": 0.1, "outputs": {"dict": [["a", {"tensor": "0/a"}], ["b", {"tensor": "0/b"}]]}}
+    third = {"seconds": 0.1, "outputs": {"dict": [["a", {"tensor": "2/a"}], ["b", {"tensor": "2/b"}]]}}
+    runs = read_runs(answer(first, {"seconds": 0.1, "same_as": 0}, third), tmp_path / "out", 3, FLAT, PAIR)
+    assert [sorted(found) for _, found in runs] == [["0/a", "0/b"], ["2/a", "2/b"]]
+
+
+@pytest.mark.parametrize(
+    ("runs", "repeats", "fault"),
+    [
+        ([{"same_as": 0}], 1, "run 0 is said to be the same as run 0"),
+        ([{"same_as": -1}], 1, "the same as run -1"),
+        ([], 2, "0 runs instead of 2"),
+    ],
+)
+def test_runs_that_can_not_be_are_refused(tmp_path: Path, runs: list[Any], repeats: int, fault: str) -> None:
+    arrays.write(tmp_path / "out", {"0/a": X})
+    with pytest.raises(ValueError, match=fault):
+        read_runs(answer(*runs), tmp_path / "out", repeats, FLAT, PAIR)
+
+
+def test_every_distinct_run_is_compared_and_the_worst_counts() -> None:
+    entry = two_outputs()
+    good = (PAIR, {"/0": X, "/1/scores": X * 2})
+    bad = (PAIR, {"/0": X, "/1/scores": X * np.float32(2.01)})
+    assert compare_runs([good], entry, Tolerance(), {})["verdict"] == "pass"
+    result = compare_runs([good, bad], entry, Tolerance(), {})
+    assert result["verdict"] == "mismatch"
+    assert result["stage"] == "compare"
+    assert result["message"].startswith("run 2 (the first one gave other bits): output[1]['scores']")
+    assert result["bits"] < 10 < result["outputs"]["output[0]"]["bits"]
+
+
+def test_a_narrowed_dtype_is_a_mismatch_unless_the_runtime_is_known_to_narrow() -> None:
+    values = np.arange(40, dtype=np.int64)
+    exact = make_reference(None, values, [values, values], "int64", where="output")
+    entry = input_set({}, {"tensor": ""})
+    entry = InputSet(**{**vars(entry), "references": {"": exact}})
+    run = ({"tensor": "k"}, {"k": values.astype(np.int32)})
+    result = compare_runs([run], entry, Tolerance(), {})
+    assert result["verdict"] == "mismatch"
+    assert "int32" in result["message"]
+    assert compare_runs([run], entry, Tolerance(), {"int64": "int32"})["verdict"] == "pass"
+
+
+def test_a_cell_is_as_bad_as_its_worst_input_set_and_names_it() -> None:
+    inputs = {
+        "one": {"verdict": "pass", "bits": 22.0, "loss": 0.5},
+        "two": {"verdict": "mismatch", "stage": "compare", "message": "wrong", "bits": 3.0, "loss": 19.0},
+    }
+    outcome = summarise(inputs, {})
+    assert (outcome.verdict, outcome.stage) == (Verdict.MISMATCH, Stage.COMPARE)
+    assert (outcome.bits, outcome.loss) == (3.0, 19.0)
+    assert outcome.message == "input set 'two': wrong"
+
+
+def test_an_unsupported_input_set_beside_one_that_passes_is_a_note() -> None:
+    refused = {"verdict": "unsupported", "stage": "run", "message": "declares (2, 3)"}
+    outcome = summarise({"one": {"verdict": "pass", "bits": 22.0}, "two": refused}, {"dropped": ["/args/1"]})
+    assert outcome.verdict is Verdict.PASS
+    assert outcome.notes == (
+        "input set 'two' is unsupported: declares (2, 3)",
+        "the exporter dropped unused inputs: /args/1",
+    )
+    assert summarise({"two": refused}, {}).verdict is Verdict.UNSUPPORTED
+
+
+def test_a_crash_outranks_everything_and_what_did_not_run_is_said() -> None:
+    inputs = {
+        "one": {"verdict": "crash", "stage": "run", "message": "SIGSEGV"},
+        "two": {"verdict": "not-run", "message": "the worker died in another input set"},
+    }
+    outcome = summarise(inputs, {})
+    assert (outcome.verdict, outcome.stage) == (Verdict.CRASH, Stage.RUN)
+    assert outcome.inputs["two"]["verdict"] == "not-run"
