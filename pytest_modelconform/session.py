@@ -318,7 +318,8 @@ class SessionPlugin:
         written = log.read(self._log.path)
         terminalreporter.section("compatibility matrix")
         writer = terminalreporter._tw
-        terminal.write(matrix.fold(written.cells), writer, "pytest --modelconform", written.complete)
+        folded = matrix.fold(written.cells, self.registry.formats, self.registry.runtimes)
+        terminal.write(folded, writer, "pytest --modelconform", written.complete)
         writer.line()
         writer.line(terminal.legend(writer.hasmarkup))
         writer.line(f"log: {self._log.path}")

@@ -39,10 +39,17 @@ class Matrix:
     failures: Sequence[tuple[Cell, Outcome]]
 
 
-def fold(cells: Iterable[tuple[Cell, Outcome]]) -> Matrix:
-    """The matrix of a run. A cell that is recorded twice (a rerun) counts as it ended."""
-    latest = dict(cells)
-    columns = dict.fromkeys((c.format, c.runtime, c.device, c.dtype) for c in latest if not c.is_check)
+def fold(cells: Iterable[tuple[Cell, Outcome]], formats: Sequence[str] = (), runtimes: Sequence[str] = ()) -> Matrix:
+    """The matrix of a run. A cell that is recorded twice (a rerun) counts as it ended.
+
+    formats, runtimes: in the order of the columns; others follow. Rows are in the order of their files:
+    with xdist a log has the order in which cells ended.
+    """
+    latest = dict(sorted(dict(cells).items(), key=lambda item: item[0].file))
+    columns = sorted(
+        {(c.format, c.runtime, c.device, c.dtype) for c in latest if not c.is_check},
+        key=lambda c: (_place(c[0], formats), _place(c[1], runtimes), c),
+    )
     rows: dict[tuple[str, str], dict[Column, tuple[Cell, Outcome]]] = {}
     checks: dict[tuple[str, str], Outcome] = {}
     for cell, outcome in latest.items():
@@ -52,7 +59,7 @@ def fold(cells: Iterable[tuple[Cell, Outcome]]) -> Matrix:
         else:
             row[cell.format, cell.runtime, cell.device, cell.dtype] = (cell, outcome)
     return Matrix(
-        columns=list(columns),
+        columns=columns,
         rows=[Row(file, case, checks.get((file, case)), row) for (file, case), row in rows.items()],
         totals=Counter(outcome.verdict for outcome in latest.values()),
         expected=sum(outcome.expected is True for outcome in latest.values()),
@@ -65,6 +72,10 @@ def fold(cells: Iterable[tuple[Cell, Outcome]]) -> Matrix:
             and not is_blocked(cell, outcome)
         ],
     )
+
+
+def _place(name: str, order: Sequence[str]) -> int:
+    return order.index(name) if name in order else len(order)
 
 
 def is_blocked(cell: Cell, outcome: Outcome) -> bool:

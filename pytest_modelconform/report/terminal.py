@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
@@ -11,7 +12,6 @@ from ..outcome import EAGER, STYLES, Outcome, Verdict
 from .matrix import Column, Matrix, Row
 
 _MOST_LINES = 6
-_GAP = "  "
 
 
 class Writer(Protocol):
@@ -47,7 +47,9 @@ def write(matrix: Matrix, writer: Writer, command: str, complete: bool = True) -
 
 
 def symbol(outcome: Outcome, colour: bool) -> str:
-    """The symbol of a cell. A pass in which some input set is unsupported, and an expected failure, have their own."""
+    """The symbol of a cell: its verdict's, with exceptions that the legend names."""
+    if outcome.expected is False:
+        return "!"
     style = STYLES[outcome.verdict]
     if outcome.verdict is Verdict.PASS and any(
         e["verdict"] == Verdict.UNSUPPORTED.value for e in outcome.inputs.values()
@@ -58,13 +60,36 @@ def symbol(outcome: Outcome, colour: bool) -> str:
     return text.lower() if outcome.expected else text
 
 
-def _text(outcome: Outcome, colour: bool) -> str:
-    bits = (
-        f" {outcome.bits:.0f}"
-        if outcome.bits is not None and outcome.verdict in (Verdict.PASS, Verdict.MISMATCH)
-        else ""
-    )
-    return symbol(outcome, colour) + bits
+@dataclass(frozen=True)
+class _Layout:
+    """How columns are shown: heads (the model check's first), widths, the space before each, and whether bits are."""
+
+    heads: Sequence[str]
+    widths: Sequence[int]
+    gap: str
+    bits: bool
+    named: bool
+
+    @property
+    def width(self) -> int:
+        """Characters beside the row names."""
+        return sum(width + len(self.gap) for width in self.widths)
+
+
+def _layouts(matrix: Matrix) -> list[_Layout]:
+    """From the roomiest to the narrowest: columns by name, by number, by number and without bits."""
+    names = ["model", *(_runtime_name(column, matrix.columns) for column in matrix.columns)]
+    numbers = ["model", *(str(i) for i in range(1, len(matrix.columns) + 1))]
+    return [
+        _Layout(names, [max(len(name), 4) for name in names], "  ", bits=True, named=True),
+        _Layout(numbers, [5] + [4] * len(matrix.columns), "  ", bits=True, named=False),
+        _Layout(numbers, [5] + [2] * len(matrix.columns), " ", bits=False, named=False),
+    ]
+
+
+def _text(outcome: Outcome, colour: bool, bits: bool) -> str:
+    shown = bits and outcome.bits is not None and outcome.verdict in (Verdict.PASS, Verdict.MISMATCH)
+    return symbol(outcome, colour) + (f" {outcome.bits:.0f}" if shown else "")
 
 
 def _write_table(matrix: Matrix, writer: Writer) -> None:
@@ -72,65 +97,55 @@ def _write_table(matrix: Matrix, writer: Writer) -> None:
         return
     names = [_row_name(row, matrix.rows) for row in matrix.rows]
     left = max(len("case"), *(len(name) for name in names))
-    heads = ["model", *(_runtime_name(column, matrix.columns) for column in matrix.columns)]
-    widths = [max(len(head), 4) for head in heads]
     room = writer.fullwidth - left
-    numbered = sum(width + len(_GAP) for width in widths) > room
-    if numbered:
-        heads = ["model", *(str(i) for i in range(1, len(matrix.columns) + 1))]
-        widths = [5] + [4] * len(matrix.columns)
-    chunks = _chunks(widths, room)
-    for first, last in chunks:
-        _write_chunk(matrix, writer, names, left, heads, widths, first, last, numbered)
-    if numbered:
+    layouts = _layouts(matrix)
+    layout = next((layout for layout in layouts if layout.width <= room), layouts[-1])
+    for first, last in _chunks(layout, room):
+        _write_chunk(matrix, writer, names, left, layout, range(first, last))
+    if not layout.named:
         for i, column in enumerate(matrix.columns, 1):
             writer.line(f"{i:>4} {column[0]} · {_runtime_name(column, matrix.columns)}")
 
 
-def _chunks(widths: Sequence[int], room: int) -> list[tuple[int, int]]:
+def _chunks(layout: _Layout, room: int) -> list[tuple[int, int]]:
     """Ranges of columns that fit beside the row names."""
     chunks, first, used = [], 0, 0
-    for i, width in enumerate(widths):
-        if used and used + width + len(_GAP) > room:
+    for i, width in enumerate(layout.widths):
+        if used and used + width + len(layout.gap) > room:
             chunks.append((first, i))
             first, used = i, 0
-        used += width + len(_GAP)
-    return [*chunks, (first, len(widths))]
+        used += width + len(layout.gap)
+    return [*chunks, (first, len(layout.widths))]
 
 
 def _write_chunk(
-    matrix: Matrix,
-    writer: Writer,
-    names: Sequence[str],
-    left: int,
-    heads: Sequence[str],
-    widths: Sequence[int],
-    first: int,
-    last: int,
-    numbered: bool,
+    matrix: Matrix, writer: Writer, names: Sequence[str], left: int, layout: _Layout, shown: range
 ) -> None:
-    formats = ["", *(column[0] for column in matrix.columns)]
-    if not numbered:
+    gap, widths = layout.gap, layout.widths
+    if layout.named:
+        formats = ["", *(column[0] for column in matrix.columns)]
         above = " " * left
-        for name, group in groupby(range(first, last), key=lambda i: formats[i]):
-            span = sum(widths[i] + len(_GAP) for i in group)
-            above += _GAP + name[: span - len(_GAP)].ljust(span - len(_GAP))
+        for name, group in groupby(shown, key=lambda i: formats[i]):
+            span = sum(widths[i] + len(gap) for i in group)
+            above += gap + _shortened(name, span - len(gap)).ljust(span - len(gap))
         writer.line(above.rstrip(), bold=True)
-    writer.line(
-        ("case".ljust(left) + "".join(_GAP + heads[i].ljust(widths[i]) for i in range(first, last))).rstrip(), bold=True
-    )
+    heads = "".join(gap + layout.heads[i].ljust(widths[i]) for i in shown)
+    writer.line(("case".ljust(left) + heads).rstrip(), bold=True)
     for row, name in zip(matrix.rows, names, strict=True):
         writer.write(name.ljust(left))
-        for i in range(first, last):
+        for i in shown:
             outcome = row.check if i == 0 else row.cells.get(matrix.columns[i - 1], (None, None))[1]
-            writer.write(_GAP)
+            writer.write(gap)
             if outcome is None:
                 writer.write(" " * widths[i])
                 continue
-            style = STYLES[outcome.verdict]
-            markup = "yellow" if outcome.expected else style.markup
-            writer.write(_text(outcome, writer.hasmarkup).ljust(widths[i]), **{markup: True})
+            markup = {True: "yellow", False: "red", None: STYLES[outcome.verdict].markup}[outcome.expected]
+            writer.write(_text(outcome, writer.hasmarkup, layout.bits).ljust(widths[i]), **{markup: True})
         writer.line()
+
+
+def _shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _row_name(row: Row, rows: Sequence[Row]) -> str:
@@ -155,9 +170,7 @@ def _write_totals(matrix: Matrix, writer: Writer) -> None:
             mark = style.symbol if writer.hasmarkup else style.letter
             shown.append(f"{mark} {count} {verdict.value}")
     total = sum(matrix.totals.values())
-    writer.line(
-        f"{total} cells: " + ", ".join(shown) + (f" ({matrix.expected} expected, yellow)" if matrix.expected else "")
-    )
+    writer.line(f"{total} cells: " + ", ".join(shown) + (f" ({matrix.expected} expected)" if matrix.expected else ""))
     if matrix.blocked:
         writer.line(f"{matrix.blocked} of the errors only follow from a model check ({EAGER}) that failed", yellow=True)
     for reason, count in matrix.absent.items():
@@ -166,7 +179,11 @@ def _write_totals(matrix: Matrix, writer: Writer) -> None:
 
 def legend(colour: bool) -> str:
     """What the symbols mean, on one line."""
-    parts = [f"{s.symbol if colour else s.letter} {verdict.value}" for verdict, s in STYLES.items()]
-    return "  ".join(
-        [*parts, f"{'◐' if colour else 'o'} pass, but an input set is unsupported", "number: effective bits"]
-    )
+    parts = [f"{style.symbol if colour else style.letter} {verdict.value}" for verdict, style in STYLES.items()]
+    parts += [
+        f"{'◐' if colour else 'o'} pass, but an input set is unsupported",
+        "! not what expected.toml says",
+        "yellow: as expected.toml says" if colour else "small letter: as expected.toml says",
+        "number: effective bits",
+    ]
+    return "  ".join(parts)
