@@ -1,8 +1,8 @@
 """The same matrix without the plugin: one plain process that exports, loads and runs, and compares with allclose.
 
 It does the same exports (the functions of `pytest_modelconform.formats`), loads and runs (all input sets, the same
-repeats, the same C++ executables, the same threads) as `pytest --modelconform cases/`, so that the difference in time is
-what the plugin costs or saves. No references in float64, no jitter, no isolation, no cache, no report.
+repeats, the same C++ executables, the same threads) as `pytest --modelconform cases/`, so that the difference in time
+is what the plugin costs or saves. No references in float64, no jitter, no isolation, no cache, no report.
 
     python benchmarks/plain.py cases/ --threads 2
 """
