@@ -93,17 +93,17 @@ class Jitter:
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.model = copy.deepcopy(model)
-        self.original = [value.detach().clone() for value in self._state()]
-
-    def _state(self) -> list[torch.Tensor]:
-        return [*self.model.parameters(), *self.model.buffers()]
+        self.parameters = [(value, value.detach().clone()) for value in self.model.parameters()]
+        self.buffers = [(value, value.detach().clone()) for value in self.model.buffers()]
 
     def move(self, seed: int) -> torch.Generator:
         """Move everything up or down at random. Returns the generator, for the inputs."""
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
-            for value, original in zip(self._state(), self.original, strict=True):
-                value.copy_(moved(original, generator))
+            for value, original in self.parameters:
+                value.copy_(_moved(original, generator, parameter=True))
+            for buffer, original in self.buffers:
+                buffer.copy_(_moved(original, generator))
         return generator
 
 
@@ -111,20 +111,26 @@ def moved(value: Any, generator: torch.Generator) -> Any:
     """Every tensor of a nest with its elements one unit in the last place larger or smaller, at random.
 
     Zeros, infinities and NaN stay, and so do tensors that hold whole numbers only: these are masks, counts and flags,
-    which a model compares with 0 and 1.
+    which a model compares with 0 and 1. (A parameter is none of these, whatever its values.)
     """
     return tree_map(lambda leaf: _moved(leaf, generator), value)
 
 
-def _moved(value: Any, generator: torch.Generator) -> Any:
+def _moved(value: Any, generator: torch.Generator, parameter: bool = False) -> Any:
     if not isinstance(value, torch.Tensor):
         return value
     if value.is_complex():
-        return torch.view_as_complex(_moved(torch.view_as_real(value.resolve_conj()), generator))
+        return torch.view_as_complex(_moved(torch.view_as_real(value.resolve_conj()), generator, parameter))
     integer = SAME_SIZE_INTEGER.get(value.dtype)
     # A single number is a scale rather than a flag, even when it is whole.
-    if integer is None or value.numel() == 0 or (value.numel() > 1 and bool((value == value.round()).all())):
+    if integer is None or value.numel() == 0 or (not parameter and value.numel() > 1 and _is_whole(value)):
         return value.clone(memory_format=torch.preserve_format)
     step = torch.randint(0, 2, value.shape, generator=generator, dtype=torch.int8).to(value.device, integer) * 2 - 1
     step = torch.where(torch.isfinite(value) & (value != 0), step, 0)
-    return (value.contiguous().view(integer) + step).view(value.dtype)
+    # As transposed as it was: other strides are other kernels, and a model's view() may need them.
+    result = torch.empty_like(value, memory_format=torch.preserve_format)
+    return result.copy_((value.contiguous().view(integer) + step).view(value.dtype))
+
+
+def _is_whole(value: torch.Tensor) -> bool:
+    return bool((value == value.round()).all())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,8 +27,15 @@ def make(built: Built, folder: str) -> dict[str, Any]:
     Keys of the latter are `<run>:<path of the output>`, with run `e0` for eager, `r` for float64, `e1` … for the
     jittered ones and `again` for a second eager run, where that gave other bits.
     """
+    runs: dict[str, dict[str, Tensor]] = {key: {} for key in built.inputs}
+    sets = {key: _one_set(built, key, runs[key], folder) for key in built.inputs}
     jitter = Jitter(built.model)
-    sets = {key: _one_set(built, key, jitter, folder) for key in built.inputs}
+    for k in range(1, JITTERED_RUNS + 1):
+        jitter.move(seed_of(built.case.seed, built.name, "jitter", k))
+        for key in built.inputs:
+            _jittered(built, key, k, jitter.model, runs[key])
+    for key in built.inputs:
+        tensors.write(os.path.join(folder, f"runs-{key}.safetensors"), runs[key])
     return {
         "digest": built.digest,
         "files": built.files,
@@ -50,15 +58,16 @@ def paths(tree: Tree) -> list[str]:
     return [path for child in children for path in paths(child)]
 
 
-def _one_set(built: Built, key: str, jitter: Jitter, folder: str) -> dict[str, Any]:
-    where = f"case {built.name!r}, input set {key!r}"
+def _run(built: Built, key: str, model: torch.nn.Module, args: Any, kwargs: Any, purpose: str = "run") -> Any:
+    """Call a model. Each run has the same seeds; a model that draws random numbers is told by another purpose."""
+    seed_all(built.case.seed, built.name, key, purpose)
+    with torch.no_grad():
+        return model(*args, **kwargs)
 
-    def run(model: torch.nn.Module, args: Any, kwargs: Any) -> Any:
-        # The same for each run: a model that draws random numbers in eval mode is told by the run with other seeds.
-        seed_all(built.case.seed, built.name, key, "run")
-        with torch.no_grad():
-            return model(*args, **kwargs)
 
+def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str) -> dict[str, Any]:
+    """Write the inputs of a set; add eager's runs and the float64 one to `runs`."""
+    where = _where(built, key)
     written: dict[str, Tensor] = {}
     tree_args, tree_kwargs = encode_inputs(*built.inputs[key], written)
     tensors.write(os.path.join(folder, f"inputs-{key}.safetensors"), written)
@@ -66,11 +75,10 @@ def _one_set(built: Built, key: str, jitter: Jitter, folder: str) -> dict[str, A
     args, kwargs = built.clone_inputs(key)
     begin = time.perf_counter()
     try:
-        returned = run(built.model, args, kwargs)
+        returned = _run(built, key, built.model, args, kwargs)
     except Exception as error:
         raise WorkerError(f"{where}: the model itself fails: {type(error).__name__}: {error}", "reference") from error
     seconds = time.perf_counter() - begin
-    runs: dict[str, Tensor] = {}
     eager: dict[str, Tensor] = {}
     outputs = encode(returned, str, eager)
     if not eager:
@@ -82,30 +90,13 @@ def _one_set(built: Built, key: str, jitter: Jitter, folder: str) -> dict[str, A
     if again != eager:
         runs.update((f"again:{path}", tensor) for path, tensor in again.items())
 
-    returned, impure = in_float64(built.model, *built.clone_inputs(key), run)
+    returned, impure = in_float64(built.model, *built.clone_inputs(key), partial(_run, built, key))
     if returned is not None:
         # encode() refuses nothing here that it took above; where float64 takes another branch, shapes may differ.
         wide: dict[str, Tensor] = {}
         encode(returned, str, wide)
         runs.update((f"r:{path}", tensor) for path, tensor in wide.items())
 
-    shapes_differ = ""
-    for k in range(1, JITTERED_RUNS + 1):
-        generator = jitter.move(seed_of(built.case.seed, built.name, "jitter", k))
-        args, kwargs = built.clone_inputs(key)
-        other: dict[str, Tensor] = {}
-        encode(run(jitter.model, moved(args, generator), moved(kwargs, generator)), str, other)
-        if {p: (t.dtype, t.shape) for p, t in other.items()} != {p: (t.dtype, t.shape) for p, t in eager.items()}:
-            shapes_differ = (
-                f"{where}: outputs depend on rounding: with parameters and inputs moved by one unit in the last "
-                f"place the "
-                "model returns other shapes; choose other inputs, or a threshold that no value is close to"
-            )
-            break
-        runs.update((f"e{k}:{path}", tensor) for path, tensor in other.items())
-    if shapes_differ:
-        raise WorkerError(shapes_differ, "reference")
-    tensors.write(os.path.join(folder, f"runs-{key}.safetensors"), runs)
     return {
         "args": tree_args,
         "kwargs": tree_kwargs,
@@ -119,12 +110,29 @@ def _one_set(built: Built, key: str, jitter: Jitter, folder: str) -> dict[str, A
 
 def _again(built: Built, key: str) -> dict[str, Tensor]:
     """Outputs of a second eager run, with other seeds."""
-    seed_all(built.case.seed, built.name, key, "another run")
+    found: dict[str, Tensor] = {}
+    encode(_run(built, key, built.model, *built.clone_inputs(key), purpose="another run"), str, found)
+    return found
+
+
+def _jittered(built: Built, key: str, k: int, model: torch.nn.Module, runs: dict[str, Tensor]) -> None:
+    """Add the k-th jittered run to `runs`. Raises WorkerError where its outputs have other shapes than eager's."""
+    generator = torch.Generator().manual_seed(seed_of(built.case.seed, built.name, "jitter", key, k))
     args, kwargs = built.clone_inputs(key)
     found: dict[str, Tensor] = {}
-    with torch.no_grad():
-        encode(built.model(*args, **kwargs), str, found)
-    return found
+    encode(_run(built, key, model, moved(args, generator), moved(kwargs, generator)), str, found)
+    eager = {name.removeprefix("e0:"): tensor for name, tensor in runs.items() if name.startswith("e0:")}
+    if {p: (t.dtype, t.shape) for p, t in found.items()} != {p: (t.dtype, t.shape) for p, t in eager.items()}:
+        raise WorkerError(
+            f"{_where(built, key)}: outputs depend on rounding: with parameters and inputs moved by one unit in the "
+            "last place the model returns other shapes; choose other inputs, or a threshold that no value is close to",
+            "reference",
+        )
+    runs.update((f"e{k}:{path}", tensor) for path, tensor in found.items())
+
+
+def _where(built: Built, key: str) -> str:
+    return f"case {built.name!r}, input set {key!r}"
 
 
 def _changed(before: tuple[Any, Any], after: tuple[Any, Any]) -> list[str]:

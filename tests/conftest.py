@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Once and for all: `pytester` forgets modules that a run inside this process was the first to import.
+import ml_dtypes  # noqa: F401
+import numpy as np  # noqa: F401
+import pytest
+
+from pytest_modelconform import artifacts
+from tests import runs
+
+
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all xdist workers of this session share."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder = folder / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def cache(session_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache of this session's runs: not the user's, and shared, so that the smoke model is exported once."""
+    folder = session_folder / "cache"
+    monkeypatch.setenv("MODELCONFORM_CACHE", str(folder))
+    # What pytest says of the run that we are in is none of the business of those that we start.
+    for name in [name for name in os.environ if name.startswith(("PYTEST_", "FAKE"))]:
+        monkeypatch.delenv(name)
+    artifacts.fingerprint.cache_clear()
+    return folder
+
+
+@pytest.fixture
+def project(session_folder: Path, cache: Path) -> Path:
+    """Two small cases in the cache, so that a run takes no case host: `plain.py` and `second.py`. Not to be changed."""
+
+    def make(folder: Path) -> runs.Run:
+        second = runs.PLAIN.replace("5.0", "6.0").replace("inputs=inputs", "inputs=inputs, tags=('small',)")
+        runs.write(folder, {"plain.py": runs.PLAIN, "second.py": second})
+        made = runs.run(folder)
+        assert made.status == 0, made.stdout
+        return made
+
+    runs.once(session_folder, "project", make)
+    return session_folder / "project"

@@ -1,0 +1,141 @@
+"""Every format stores a model so that its signature says how the artifact is to be called."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_modelconform.formats.base import ExportMismatch, complete, flat_signature
+from pytest_modelconform.formats.registry import BUILT_IN
+from pytest_modelconform.registry import Registry, register_built_in
+from pytest_modelconform.runtimes.base import missing_packages
+from pytest_modelconform.workers import arrays
+from pytest_modelconform.workers.host import host as host_module
+
+CASE = """\
+import torch
+
+from pytest_modelconform import Case, generic_weights
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(3, 2)
+
+    def forward(self, x, unused, shift):
+        y = self.linear(x)
+        return y + shift, y.sum(0)
+
+
+case = Case(
+    model=lambda: generic_weights(Net()),
+    inputs={{"two": lambda: {{"shift": torch.rand(2), "x": torch.rand(2, 3), "unused": torch.rand(1)}}}},
+    dynamic_shapes={{"x": {{0: "batch"}}, "unused": {{}}, "shift": {{}}}},
+)
+"""
+
+
+def registry() -> Registry:
+    made = Registry()
+    register_built_in(made)
+    return made
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_each_format(name: str, tmp_path: Path) -> None:
+    module = registry().format(name)
+    if reason := missing_packages(module.REQUIRES):
+        pytest.skip(f"{name} {reason}")
+    stem = f"format_{name.replace('-', '_')}"
+    path = tmp_path / f"{stem}.py"
+    path.write_text(CASE.format())
+    host = host_module.Host()
+    where = {"file": str(path), "relative": path.name, "case": stem}
+    folder = tmp_path / "artifact"
+    folder.mkdir()
+    with warnings.catch_warnings():
+        # torch's own, of its exporters' deprecations.
+        warnings.simplefilter("ignore")
+        content = host.reference({**where, "folder": str(tmp_path)})
+        request = {**where, "module": BUILT_IN[name], "folder": str(folder), "digest": content["digest"]}
+        answer = host.export({**request, "output_paths": content["output_paths"]})
+    assert answer["seconds"] > 0
+    signature = json.loads((folder / "signature.json").read_text())
+    assert signature["format"] == name
+    assert (folder / signature["file"]).stat().st_size < answer["bytes"]
+    assert signature["operators"] == []
+    if signature["layout"] == "tree":
+        assert name.startswith(("torchscript", "export"))
+        return
+    taken = {value["path"] for value in signature["inputs"]}
+    assert taken >= {"/kwargs/x", "/kwargs/shift"}
+    # The older exporter drops what the model does not use; the other one keeps it.
+    assert signature["dropped"] == ([] if "/kwargs/unused" in taken else ["/kwargs/unused"])
+    [x] = [value for value in signature["inputs"] if value["path"] == "/kwargs/x"]
+    assert (x["dtype"], x["shape"][1]) == ("float32", 3)
+    assert isinstance(x["shape"][0], str)
+    assert [value["path"] for value in signature["outputs"]] == ["/0", "/1"]
+
+    # And it is so: ONNX Runtime takes the inputs by these names and gives these outputs.
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession(folder / signature["file"], providers=["CPUExecutionProvider"])
+    inputs = arrays.read(tmp_path / "inputs-two.safetensors")
+    feeds = {value["name"]: inputs[value["path"]] for value in signature["inputs"]}
+    found = session.run([value["name"] for value in signature["outputs"]], feeds)
+    eager = arrays.read(tmp_path / "runs-two.safetensors")
+    for value, array in zip(signature["outputs"], found, strict=True):
+        assert array == pytest.approx(eager[f"e0:{value['path']}"], abs=1e-5)
+
+
+class Built:
+    input_leaves: list[dict[str, Any]] = [  # noqa: RUF012 (a stand-in for the real one)
+        {"path": "/args/0", "shape": [2], "dtype": "float32"},
+        {"path": "/args/1", "shape": ["n"], "dtype": "int64"},
+    ]
+    output_paths = ("/a", "/b")
+
+
+def flat(inputs: list[str], outputs: list[str]) -> dict[str, Any]:
+    built: Any = Built()
+    return flat_signature("m", built, inputs, outputs, ["x", "y"])
+
+
+def test_flat_signatures() -> None:
+    signature = flat(["y"], ["p", "q"])
+    assert signature["inputs"] == [{"name": "y", "path": "/args/1", "shape": ["n"], "dtype": "int64"}]
+    assert signature["dropped"] == ["/args/0"]
+    assert signature["outputs"] == [{"name": "p", "path": "/a"}, {"name": "q", "path": "/b"}]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "message"),
+    [
+        (["z"], ["p", "q"], r"graph input 'z' is none of the model's inputs \(x, y\)"),
+        (["x"], ["p"], r"the graph has 1 outputs \(p\), the model returns 2 tensors"),
+        (["x"], ["p", "p"], "two graph outputs have the same name: p, p"),
+    ],
+)
+def test_graphs_that_do_not_fit(inputs: list[str], outputs: list[str], message: str) -> None:
+    with pytest.raises(ExportMismatch, match=message):
+        flat(inputs, outputs)
+
+
+def test_a_formats_defaults() -> None:
+    from types import ModuleType
+
+    module = ModuleType("mine")
+    vars(module).update(NAME="mine", export=lambda built, folder: {})
+    made = complete(module)
+    assert (made.REQUIRES, made.MAIN, made.REPEATS, made.VERSION) == ((), False, 2, 1)
+
+
+def test_torchscript_runs_three_times() -> None:
+    # Its optimiser works from the second run on.
+    assert {name: registry().format(name).REPEATS for name in BUILT_IN} == {
+        "torchscript-trace": 3, "torchscript-script": 3, "export": 2, "onnx": 2, "onnx-legacy": 2,
+    }  # fmt: skip

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pytest_modelconform.outcome import Cell, Outcome, Stage, Verdict
+from pytest_modelconform.report.matrix import fold, is_blocked
+
+CHECK = Cell("a.py", "a", "eager", "eager")
+ORT = Cell("a.py", "a", "onnx", "ort")
+TORCH = Cell("a.py", "a", "export", "torch")
+
+
+def test_a_rerun_counts_as_it_ended() -> None:
+    folded = fold([(ORT, Outcome(Verdict.CRASH, Stage.RUN)), (ORT, Outcome(Verdict.PASS))])
+    assert folded.totals == {Verdict.PASS: 1}
+    assert folded.failures == []
+
+
+def test_rows_columns_and_totals() -> None:
+    other = Cell("b.py", "b", "onnx", "ort")
+    folded = fold(
+        [
+            (CHECK, Outcome(Verdict.PASS)),
+            (TORCH, Outcome(Verdict.ERROR, Stage.EXPORT, expected=True)),
+            (ORT, Outcome(Verdict.MISMATCH, Stage.COMPARE)),
+            (other, Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, "needs ort")),
+        ]
+    )
+    assert folded.columns == [("export", "torch", "cpu", "float32"), ("onnx", "ort", "cpu", "float32")]
+    assert [(row.case, row.check is not None, len(row.cells)) for row in folded.rows] == [
+        ("a", True, 2),
+        ("b", False, 1),
+    ]
+    assert sum(folded.totals.values()) == 4
+    assert (folded.expected, folded.blocked, folded.absent) == (1, 0, {"needs ort": 1})
+    assert [cell for cell, _ in folded.failures] == [ORT]
+
+
+def test_a_broken_expectation_is_a_failure() -> None:
+    assert fold([(ORT, Outcome(Verdict.PASS, expected=False))]).failures
+    assert not fold([(ORT, Outcome(Verdict.ERROR, Stage.RUN, expected=True))]).failures
+
+
+def test_blocked() -> None:
+    fault = Outcome(Verdict.ERROR, Stage.REFERENCE)
+    assert is_blocked(ORT, fault)
+    assert not is_blocked(CHECK, fault)
+    assert not is_blocked(ORT, Outcome(Verdict.CRASH, Stage.REFERENCE))
+    assert fold([(CHECK, fault), (ORT, fault)]).blocked == 1
+
+
+def test_columns_are_in_the_registrys_order_and_rows_in_that_of_their_files() -> None:
+    later = Cell("z.py", "z", "onnx", "ort")
+    cells = [(cell, Outcome(Verdict.PASS)) for cell in (later, ORT, TORCH)]
+    folded = fold(cells, ["onnx", "export"], ["torch", "ort"])
+    assert [column[:2] for column in folded.columns] == [("onnx", "ort"), ("export", "torch")]
+    assert [row.case for row in folded.rows] == ["a", "z"]

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from pytest_modelconform.outcome import STYLES, Cell, Outcome, Stage, Verdict, from_record, plain, printable, to_record
+
+CELL = Cell("cases/vision/resnet.py", "resnet18", "onnx", "ort-cpp")
+
+
+def test_ids() -> None:
+    assert CELL.id == "cases/vision/resnet.py::resnet18[onnx-ort_cpp-cpu]"
+    assert Cell("a.py", "a", "torchscript-trace", "libtorch-cpp", "cuda", "bfloat16").name == (
+        "a[torchscript_trace-libtorch_cpp-cuda-bfloat16]"
+    )
+    check = Cell("a.py", "a", "eager", "eager")
+    assert (check.name, check.is_check) == ("a[eager]", True)
+    assert Cell("a.py", "a", "collect", "collect").name == "a[collect]"
+
+
+def test_records_survive_json() -> None:
+    outcome = Outcome(
+        Verdict.MISMATCH, Stage.COMPARE, "other numbers", True, 5.5, 21.0, 15.5, 14.0, 0.1,
+        {"one": {"verdict": "mismatch", "bits": 5.5}}, {"run": 0.5}, 1234, False, ("a note",),
+    )  # fmt: skip
+    assert from_record(json.loads(json.dumps(to_record(CELL, outcome)))) == (CELL, outcome)
+    assert from_record(to_record(CELL, Outcome(Verdict.PASS))) == (CELL, Outcome(Verdict.PASS))
+
+
+def test_numbers_that_json_does_not_have_are_null() -> None:
+    record = to_record(
+        CELL, Outcome(Verdict.MISMATCH, bits=math.nan, max_abs=math.inf, inputs={"x": {"worst": -math.inf}})
+    )
+    assert (record["bits"], record["max_abs"], record["inputs"]) == (None, None, {"x": {"worst": None}})
+    json.dumps(record, allow_nan=False)
+
+
+def test_only_plain_values_have_a_place_in_a_record() -> None:
+    import numpy as np
+
+    assert plain((1, [2.0, {"a": Verdict.PASS, 3: None}], True)) == [1, [2.0, {"a": "pass", "3": None}], True]
+    for value in (np.float32(1), np.float64(1), np.int64(1), Path(), {1}, b"x"):
+        with pytest.raises(TypeError, match="has no place in a record"):
+            plain(value)
+
+
+@pytest.mark.parametrize("bad", ["verdict", "file", "case"])
+def test_a_record_that_lacks_something_is_none(bad: str) -> None:
+    record = to_record(CELL, Outcome(Verdict.PASS))
+    del record[bad]
+    with pytest.raises(KeyError):
+        from_record(record)
+
+
+def test_an_unknown_verdict_is_no_record() -> None:
+    with pytest.raises(ValueError, match="maybe"):
+        from_record({**to_record(CELL, Outcome(Verdict.PASS)), "verdict": "maybe"})
+
+
+def test_what_would_act_on_a_terminal_is_taken_out() -> None:
+    assert printable("\x1b[31mred\x1b[0m\tand\x07\x9b \x1b]0;title\x07é\nnext") == "red\tand é\nnext"
+    outcome = Outcome(Verdict.ERROR, message="\x1b[2Jgone", notes=("\x1b[1mbold",))
+    assert (outcome.message, outcome.notes) == ("gone", ("bold",))
+    assert (
+        to_record(CELL, Outcome(Verdict.PASS, inputs={"a": {"message": "\x1b[31mred\r"}}))["inputs"]["a"]["message"]
+        == "red"
+    )
+
+
+def test_every_verdict_has_a_style_of_its_own() -> None:
+    assert set(STYLES) == set(Verdict)
+    for part in ("symbol", "letter", "rank"):
+        assert len({getattr(style, part) for style in STYLES.values()}) == len(Verdict)
+    assert {v for v, style in STYLES.items() if style.outcome == "failed"} == {
+        Verdict.MISMATCH, Verdict.ERROR, Verdict.CRASH, Verdict.TIMEOUT,
+    }  # fmt: skip
+
+
+def test_stages_are_in_order() -> None:
+    assert [stage.value for stage in Stage] == [
+        "collect", "environment", "build", "reference", "export", "load", "run", "compare",
+    ]  # fmt: skip

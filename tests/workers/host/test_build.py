@@ -1,0 +1,212 @@
+"""From a case to its model, its inputs and what exporters need to know of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from pytest_modelconform.workers.host import build as build_module
+from pytest_modelconform.workers.host.build import Built, build, choose_exporter_set, digest, leaf_shapes, with_dims
+from pytest_modelconform.workers.loop import WorkerError
+
+HEAD = """\
+import torch
+
+from pytest_modelconform import Case
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(3, 2)
+        self.dropout = torch.nn.Dropout(0.5)
+
+    def forward(self, x, mask=None, *, scale=1.0):
+        return self.dropout(self.linear(x)) * scale
+
+
+"""
+INPUTS = '{"one": lambda: (torch.rand(1, 3),), "two": lambda: {"mask": None, "x": torch.rand(2, 3)}}'
+counter = 0
+
+
+def built(tmp_path: Path, fields: str, head: str = HEAD) -> Built:
+    """Every case in a file of its own name, since a process imports each once."""
+    global counter
+    counter += 1
+    path = tmp_path / f"net{counter}.py"
+    path.write_text(f"{head}case = Case({fields})\n")
+    return build(str(path), path.name, path.stem)
+
+
+def test_a_case(tmp_path: Path) -> None:
+    found = built(tmp_path, f"model=lambda: Net(), inputs={INPUTS}, dynamic_shapes={{'x': {{0: 'batch'}}}}")
+    assert not any(module.training for module in found.model.modules())
+    # "one" has a batch of 1, which torch.export takes for a constant.
+    assert found.exporter_set == "two"
+    [leaf] = found.input_leaves
+    assert (leaf["path"], leaf["dtype"], leaf["shape"]) == ("/kwargs/x", "float32", ["batch", 3])
+    assert list(found.inputs["two"][1]) == ["x", "mask"]
+    assert found.dynamic_shapes["x"][0].__name__ == "batch"
+    assert str(tmp_path / f"net{counter}.py") in found.files
+    assert found.argument_name("/kwargs/x") == found.argument_name("/args/0") == "x"
+    assert found.argument_name("/args/0/1") == "x_1"
+    assert list(found.by_name(*found.clone_inputs("one"))) == ["x"]
+
+
+def test_train_mode(tmp_path: Path) -> None:
+    assert built(tmp_path, f"model=lambda: Net(), inputs={INPUTS}, mode='train'").model.training
+
+
+def test_random_numbers_are_the_cases_own(tmp_path: Path) -> None:
+    fields = f"model=lambda: Net(), inputs={INPUTS}"
+    path = tmp_path / "again.py"
+    path.write_text(f"{HEAD}case = Case({fields})\nother = Case({fields}, seed=1)\n")
+    first = build(str(path), path.name, "again")
+    torch.rand(7)
+    again, other = build(str(path), path.name, "again"), build(str(path), path.name, "other")
+    assert first.digest == again.digest != other.digest
+    assert torch.equal(first.model.state_dict()["linear.weight"], again.model.state_dict()["linear.weight"])
+    assert not torch.equal(first.inputs["one"][0][0], first.inputs["two"][1]["x"][:1])
+
+
+def test_inputs_are_cloned(tmp_path: Path) -> None:
+    found = built(tmp_path, "model=lambda: Net(), inputs={'t': lambda: (torch.rand(3, 3).t(),)}")
+    [x], _ = found.clone_inputs()
+    assert x.stride() == (1, 3)
+    x.zero_()
+    assert bool(found.inputs["t"][0][0].any())
+
+
+def test_files_are_looked_up_beside_the_case(tmp_path: Path) -> None:
+    (tmp_path / "weights.bin").write_bytes(b"123")
+    found = built(tmp_path, f"model=lambda: Net(), inputs={INPUTS}, files=('weights.bin',)")
+    assert str(tmp_path / "weights.bin") in found.files
+
+
+FAULTS = [
+    ("model=lambda: 3, inputs={}", "field 'inputs': has to be a dict"),
+    (f"model=lambda: 3, inputs={INPUTS}", "field 'model': returned a int; it has to return an nn.Module"),
+    (f"model=lambda: Net(3), inputs={INPUTS}", r"field 'model': line 16: TypeError: "),
+    ("model=lambda: Net(), inputs={'x': lambda: torch.rand(2)}", "input set 'x': returned a Tensor; return a tuple"),
+    ("model=lambda: Net(), inputs={'x': lambda: [torch.rand(2)]}", "input set 'x': returned a list; return a tuple"),
+    (
+        "model=lambda: Net(), inputs={'x': lambda: ()}",
+        r"input set 'x': does not fit forward\(x, mask=None, \*, scale=1.0\)",
+    ),
+    ("model=lambda: Net(), inputs={'x': lambda: {'y': 1}}", "input set 'x': does not fit forward"),
+    ("model=lambda: Net(), inputs={'x': lambda: (1, 2, 3, 4)}", "does not fit forward.*too many positional arguments"),
+    ("model=lambda: Net(), inputs={'x': lambda: (torch.ones(-1),)}", "input set 'x': line 16: RuntimeError: "),
+    (f"model=lambda: Net(), inputs={INPUTS}, files=('no.bin',)", "field 'files': there is no .*no.bin"),
+    (
+        f"model=lambda: Net(), inputs={INPUTS}, dynamic_shapes={{'y': {{0: 'b'}}}}",
+        "forward has no parameter 'y'; it has x, mask",
+    ),
+    (
+        f"model=lambda: Net(), inputs={INPUTS}, dynamic_shapes={{'x': {{2: 'b'}}}}",
+        "dimension 2 of /args/0, which has 2 in input",
+    ),
+    (
+        "model=lambda: Net(), inputs={'one': lambda: (torch.rand(1, 3),)}, dynamic_shapes={'x': {0: 'b'}}",
+        "field 'inputs': no input set has 2 or more in every dynamic dimension.* a batch of 2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "message"), FAULTS)
+def test_faults_name_case_and_field(tmp_path: Path, fields: str, message: str) -> None:
+    with pytest.raises(WorkerError, match=message) as caught:
+        built(tmp_path, fields)
+    assert re.match(rf"case 'net{counter}', (field|input set) '", str(caught.value))
+    assert caught.value.stage in ("build", "collect")
+
+
+def test_the_authors_part_of_the_traceback_is_kept(tmp_path: Path) -> None:
+    head = HEAD + "def broken():\n    raise ValueError('deep inside')\n\n\n"
+    with pytest.raises(WorkerError, match="line 17: ValueError: deep inside") as caught:
+        built(tmp_path, f"model=lambda: broken(), inputs={INPUTS}", head)
+    assert "in broken" in caught.value.details
+    assert "workers" not in caught.value.details
+
+
+# -- dynamic shapes ----------------------------------------------------------------------------------------------------
+
+
+class Two(nn.Module):
+    def forward(self, x: torch.Tensor, state: tuple[torch.Tensor, dict[str, torch.Tensor]]) -> torch.Tensor:
+        return x + state[0] + state[1]["h"]
+
+
+def test_shapes_of_nested_inputs() -> None:
+    args = (torch.ones(2, 3), (torch.ones(2, 3), {"h": torch.ones(2, 1, dtype=torch.float64)}))
+    spec: dict[str, Any] = {"x": {0: "batch"}, "state": [{0: "batch", 1: None}, {"h": ["batch", None]}]}
+    for given in (spec, [spec["x"], spec["state"]]):
+        leaves = leaf_shapes("n", "s", Two(), given, args, {})
+        assert [(leaf["path"], leaf["shape"]) for leaf in leaves] == [
+            ("/args/0", ["batch", 3]),
+            ("/args/1/0", ["batch", 3]),
+            ("/args/1/1/h", ["batch", 1]),
+        ]
+        assert leaves[2]["dtype"] == "float64"
+    by_keyword = leaf_shapes("n", "s", Two(), spec, args[:1], {"state": args[1]})
+    assert [leaf["path"] for leaf in by_keyword] == ["/args/0", "/kwargs/state/0", "/kwargs/state/1/h"]
+    assert leaf_shapes("n", "s", Two(), None, args, {})[0]["shape"] == [2, 3]
+    named = leaf_shapes("n", "s", Two(), {"x": {0: torch.export.Dim("rows"), 1: torch.export.Dim.AUTO}}, args, {})
+    assert named[0]["shape"] == ["rows", "dim_1"]
+
+
+def test_one_dim_for_one_name() -> None:
+    found = with_dims({"x": {0: "batch", 1: 7}, "y": [("batch", None), {0: "time"}]}, {})
+    assert found["x"][0] is found["y"][0][0]
+    assert found["y"][1][0] is not found["x"][0]
+    assert (found["x"][1], found["y"][0][1]) == (7, None)
+    assert with_dims(None, {}) is None
+
+
+def test_which_set_exporters_see() -> None:
+    def leaves(declared: list[int | str], actual: list[int]) -> list[dict[str, Any]]:
+        return [{"shape": declared, "actual": actual}]
+
+    assert choose_exporter_set("n", {"a": leaves([1, 3], [1, 3]), "b": leaves([2, 3], [2, 3])}) == "a"
+    dynamic = {"a": leaves(["b", 3], [1, 3]), "b": leaves(["b", 3], [0, 3]), "c": leaves(["b", 3], [2, 3])}
+    assert choose_exporter_set("n", dynamic) == "c"
+
+
+def test_the_digest_covers_everything() -> None:
+    def inputs(value: torch.Tensor, **more: Any) -> dict[str, Any]:
+        return {"a": ((value,), more)}
+
+    model, x = nn.Linear(2, 2), torch.rand(3, 2)
+    with torch.no_grad():
+        moved = nn.Linear(2, 2)
+        moved.load_state_dict(model.state_dict())
+        same = digest(moved, inputs(x))
+        moved.bias.add_(1e-3)
+    digests = [
+        digest(model, inputs(x)),
+        digest(moved, inputs(x)),
+        digest(model, inputs(x.t().contiguous().t())),
+        digest(model, inputs(x.double())),
+        digest(model, inputs(x, flag=True)),
+        digest(model, inputs(x, flag=1)),
+        digest(model, {"b": ((x,), {})}),
+    ]
+    assert len(set(digests)) == len(digests) - (1 if digests[4] == digests[5] else 0)
+    assert digests[0] == same
+
+
+def test_clone_keeps_kinds() -> None:
+    from collections import OrderedDict, namedtuple
+
+    kind = namedtuple("kind", ["a"])
+    x = torch.ones(1)
+    value = build_module.clone({"k": kind(x), "o": OrderedDict(b=[x]), "n": None, "s": "text"})
+    assert isinstance(value["k"], kind)
+    assert isinstance(value["o"], OrderedDict)
+    assert value["k"].a is not x
+    assert (value["n"], value["s"]) == (None, "text")

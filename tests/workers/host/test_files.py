@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_modelconform.workers.host import files
+
+
+def test_files_that_are_read_are_recorded(tmp_path: Path) -> None:
+    data, written, late = tmp_path / "data.txt", tmp_path / "out.txt", tmp_path / "late.txt"
+    for path in (data, late):
+        path.write_text("x")
+    with files.recorded() as opened:
+        data.read_text()
+        written.write_text("y")
+        with written.open("a"):
+            pass
+        with pytest.raises(FileNotFoundError):
+            (tmp_path / "absent").read_text()
+        # An installed package's and the system's files are part of the environment.
+        Path(pytest.__file__).read_text()
+        if Path("/proc/cpuinfo").exists():
+            Path("/proc/cpuinfo").read_text()
+    late.read_text()
+    assert opened == {str(data)}
+
+
+def test_local_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_local_helper.py").write_text("VALUE = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import my_local_helper  # type: ignore[import-not-found]
+
+    found = files.local_modules("modelconform_cases")
+    assert my_local_helper.__file__ in found
+    assert pytest.__file__ not in found
+    assert my_local_helper.__file__ not in files.local_modules("my_local")
+    monkeypatch.delitem(sys.modules, "my_local_helper")
+
+
+def test_hashes_are_those_of_what_was_imported(tmp_path: Path) -> None:
+    path = tmp_path / "helper.py"
+    path.write_text("first")
+    first = files.hashed({str(path), str(tmp_path / "absent")})
+    assert first == {str(path): hashlib.sha256(b"first").hexdigest(), str(tmp_path / "absent"): "missing"}
+    # An edit during the run: the entry has to be missed by the next one.
+    path.write_text("second")
+    assert files.hashed({str(path)}) == {str(path): first[str(path)]}
