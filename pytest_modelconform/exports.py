@@ -144,7 +144,9 @@ class Exports:
 
     def find(self, ref: CaseRef, budget: Budget) -> Prepared:
         """The references of a case, without keeping them or their failure. Raises StageFailure."""
-        key = hash_of("reference", artifacts.fingerprint(), str(ref.file), ref.relative, ref.name, hash_file(ref.file))
+        source = [str(ref.file), ref.relative, ref.name, hash_file(ref.file)]
+        # The host's path decides which local module an import finds.
+        key = hash_of("reference", artifacts.fingerprint(), self.pool.path, source)
         if found := self._cached(key):
             return found
         with self.cache.lock(f"case-{key}"):

@@ -39,7 +39,6 @@ class Pipeline:
         self.pool = pool
         self.timeout = timeout
         self.exports = Exports(registry, cache, pool, timeout)
-        self._smoked: set[tuple[int, str]] = set()
         self._folder = Path(tempfile.mkdtemp(prefix="modelconform-"))
 
     def close(self) -> None:
@@ -148,7 +147,7 @@ class Pipeline:
     def worker(self, cell: Cell) -> AnyWorker:
         """A live worker of a cell's runtime that has run the smoke model in the cell's format."""
         worker = start(lambda: self.pool.runtime(cell.runtime, cell.device))
-        if (id(worker), cell.format) in self._smoked or worker.used:
+        if cell.format in worker.smoked or worker.used:
             return worker
         smoke = replace(cell, case=SMOKE.name, file=SMOKE.relative)
         budget = Budget(self.timeout, self.pool)
@@ -172,7 +171,7 @@ class Pipeline:
                 f"runtime {cell.runtime} does not even run the smoke model (y = 3x + 1) in format "
                 f"{cell.format}: {message}",
             )
-        self._smoked.add((id(worker), cell.format))
+        worker.smoked.add(cell.format)
         return worker
 
     def _run_sets(

@@ -54,7 +54,6 @@ class Pool:
         # The last operation that any worker was asked for.
         self.last_op = ""
         self._workers: dict[tuple[str, str], AnyWorker] = {}
-        self._greeted: set[int] = set()
         self._unbuildable: dict[str, BuildError] = {}
         self._start_seconds: dict[tuple[str, str], float] = {}
 
@@ -97,14 +96,13 @@ class Pool:
             self.discard(worker)
             worker = None
         worker = worker or self._start(key)
-        if id(worker) not in self._greeted:
+        if not worker.info:
             begin = time.monotonic()
             try:
                 worker.hello(START_LIMIT, **hello)
             except BaseException:
                 self.discard(worker)
                 raise
-            self._greeted.add(id(worker))
             self._start_seconds[key] = max(time.monotonic() - begin, self._start_seconds.get(key, 0.0))
         worker.last_used = time.monotonic()
         return worker
@@ -118,7 +116,6 @@ class Pool:
             worker = InlineWorker(name, inline_handlers(name, command, device, self.threads))
         else:
             worker = Worker(name, command, environment(self.threads))
-        self._greeted.discard(id(worker))
         self._workers[key] = worker
         return worker
 

@@ -156,7 +156,7 @@ class SessionPlugin:
 
     def _import(self, path: Path) -> Declaration:
         relative = path.relative_to(self.config.rootpath).as_posix() if self._is_below_root(path) else path.name
-        key = hash_of("collect", artifacts.fingerprint(), str(path), relative, hash_file(path))
+        key = hash_of("collect", artifacts.fingerprint(), self.pool.path, str(path), relative, hash_file(path))
         try:
             content = self.cache.read_case(key)
             if content is None:

@@ -110,7 +110,8 @@ FAULTY: dict[str, tuple[str, str, str, str]] = {
     ),
     "instance": (
         case("model=Net(), inputs=inputs"),
-        "instance[collect]", "collect", r"case 'instance', field 'model': has to be a function.*say `model=lambda: net`",
+        "instance[collect]", "collect",
+        r"case 'instance', field 'model': has to be a function .*say `model=lambda: net`",
     ),
     "class_": (
         case("model=Net, inputs=inputs"),

@@ -58,14 +58,18 @@ class WorkerLied(WorkerProblem):
 
 
 class Worker:
-    """A worker process. `used` is set by who has run anything on it; `info` is its answer to hello."""
+    """A worker process.
+
+    used: set by who has run anything on it. smoked: formats in which it has run the smoke model. info: its answer to
+    hello; empty before.
+    """
 
     def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> None:
         self.name = name
         self.used = False
+        self.smoked: set[str] = set()
         self.info: dict[str, Any] = {}
-        self.started = time.monotonic()
-        self.last_used = self.started
+        self.last_used = time.monotonic()
         self._next_id = 1
         self._buffer = bytearray()
         self._stderr: deque[bytes] = deque(maxlen=STDERR_LINES)
@@ -251,8 +255,9 @@ class InlineWorker:
     def __init__(self, name: str, handlers: Mapping[str, Any]) -> None:
         self.name = name
         self.used = False
+        self.smoked: set[str] = set()
         self.info: dict[str, Any] = {}
-        self.started = self.last_used = time.monotonic()
+        self.last_used = time.monotonic()
         self.alive = True
         self._handlers = handlers
 
