@@ -78,7 +78,8 @@ def test_a_run_imports_no_torch_and_warns_of_nothing(tmp_path: Path, processes: 
     assert run.status == 0, run.stdout
     assert "SESSION WITHOUT TORCH" in run.stdout
     assert {cell["verdict"] for cell in run.cells.values()} == {"pass"}
-    assert {cell["cached"] for cell in run.cells.values()} == {False}
+    # With two processes, the other one may have made the reference first.
+    assert {cell["cached"] for name, cell in run.cells.items() if "eager" not in name} == {False}
     assert "warning" not in run.stdout.lower()
     assert not any("reference" in path.name for path in tmp_path.iterdir())
 
