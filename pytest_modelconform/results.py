@@ -108,16 +108,20 @@ def compare_runs(
 ) -> dict[str, Any]:
     """Compare every distinct result with the references of an input set; the worst numbers count.
 
+    Where structure, shape or dtype differ there are no numbers: those of what could be compared would look like a pass.
+
     narrows: dtypes that the runtime is known to return narrower, which is then no difference.
     """
     numbers = []
     messages: list[str] = []
+    comparable = True
     outputs: dict[str, dict[str, Any]] = {}
     for number, (tree, found) in enumerate(runs):
         again = f"run {number + 1} (the first one gave other bits): " if number else ""
         faults = compare_structure(entry.outputs, tree)
         messages += [again + fault for fault in faults]
         if faults:
+            comparable = False
             continue
         for path, key in flatten(tree)[1].items():
             array = found[key]
@@ -130,9 +134,10 @@ def compare_runs(
             numbers.append(values)
             outputs.setdefault(f"output{path}", {"dtype": array.dtype.name, "shape": list(array.shape), **values})
             if not difference.ok:
+                comparable = comparable and difference.bits is not None
                 messages.append(again + difference.message)
     verdict = Verdict.MISMATCH if messages else Verdict.PASS
-    result: dict[str, Any] = {"verdict": verdict.value, **merge(numbers), "outputs": outputs}
+    result: dict[str, Any] = {"verdict": verdict.value, **merge(numbers if comparable else ()), "outputs": outputs}
     if messages:
         result |= {"stage": Stage.COMPARE.value, "message": "\n".join(messages[:8])}
     return result
@@ -150,8 +155,10 @@ def summarise(inputs: dict[str, dict[str, Any]], signature: Signature) -> Outcom
     notes = [f"input set {n!r} is unsupported: {e['message']}" for n, e in inputs.items() if n not in ran]
     if signature.get("dropped"):
         notes.append(f"the exporter dropped unused inputs: {', '.join(signature['dropped'])}")
+    # In a mismatch, the numbers of the input sets that pass would hide those of the one that doesn't have any.
+    numbers = [entry for _, entry in failing] if verdict is Verdict.MISMATCH else list(ran.values())
     stage = Stage(worst["stage"]) if worst.get("stage") and verdict is not Verdict.PASS else None
-    return Outcome(verdict, stage, message, inputs=inputs, notes=tuple(notes), **merge(list(ran.values())))
+    return Outcome(verdict, stage, message, inputs=inputs, notes=tuple(notes), **merge(numbers))
 
 
 _NUMBERS = ("bits", "reference_bits", "loss", "worst", "max_abs")

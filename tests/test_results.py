@@ -150,6 +150,16 @@ def test_a_cell_is_as_bad_as_its_worst_input_set_and_names_it() -> None:
     assert outcome.message == "input set 'two': wrong"
 
 
+def test_a_mismatch_of_structure_has_no_numbers_not_even_those_of_the_other_input_sets() -> None:
+    entry = two_outputs()
+    result = compare_runs([({"list": [{"tensor": "/0"}]}, {"/0": X})], entry, Tolerance(), {})
+    assert (result["verdict"], result["bits"]) == ("mismatch", None)
+    other_shape = compare_runs([(PAIR, {"/0": X[:7], "/1/scores": X * 2})], entry, Tolerance(), {})
+    assert (other_shape["verdict"], other_shape["bits"]) == ("mismatch", None)
+    outcome = summarise({"one": {"verdict": "pass", "bits": 24.0}, "two": result}, {})
+    assert (outcome.verdict, outcome.bits) == (Verdict.MISMATCH, None)
+
+
 def test_an_unsupported_input_set_beside_one_that_passes_is_a_note() -> None:
     refused = {"verdict": "unsupported", "stage": "run", "message": "declares (2, 3)"}
     outcome = summarise({"one": {"verdict": "pass", "bits": 22.0}, "two": refused}, {"dropped": ["/args/1"]})
