@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 # Once and for all: `pytester` forgets modules that a run inside this process was the first to import.
@@ -10,6 +11,9 @@ import pytest
 
 from pytest_modelconform import artifacts
 from tests import runs
+
+# A shell that starts us in the background has Ctrl-C ignored, and so would all that we start: tests of it would hang.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
