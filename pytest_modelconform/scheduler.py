@@ -30,18 +30,28 @@ class CellScheduling(LoadScopeScheduling):
         known = [self.durations.get(node_id) for node_id in self.workqueue[scope]]
         return sum(1e3 if seconds is None else seconds for seconds in known)
 
+    def _reschedule(self, node: Any) -> None:
+        super()._reschedule(node)
+        # A process runs an item only when it knows the next one, or that there is none: a replacement that got the one
+        # item which a dead process had left would wait for ever.
+        if not node.shutting_down and self._pending_of(self.assigned_work[node]) < 2:
+            super()._reschedule(node)
+
     def remove_node(self, node: Any) -> str | None:
-        """Give back a dead process's units, without the item that it died in: that one has its verdict."""
-        crashed = super().remove_node(node)
-        if crashed is not None:
-            for unit in (
-                *self.workqueue.values(),
-                *(u for units in self.assigned_work.values() for u in units.values()),
-            ):
-                if crashed in unit:
-                    unit[crashed] = True
-            for scope in [scope for scope, unit in self.workqueue.items() if all(unit.values())]:
-                del self.workqueue[scope]
+        """Give back a dead process's units, without the item that it died in, which is returned.
+
+        xdist's own would hand that item to the next process at once, to die or hang there as well.
+        """
+        units: dict[str, dict[str, bool]] = self.assigned_work.pop(node)
+        crashed = next((node_id for unit in units.values() for node_id, done in unit.items() if not done), None)
+        if crashed is None:
+            return None
+        for unit in units.values():
+            if crashed in unit:
+                unit[crashed] = True
+        self.workqueue.update({scope: unit for scope, unit in units.items() if not all(unit.values())})
+        for other in self.assigned_work:
+            self._reschedule(other)
         return crashed
 
 
