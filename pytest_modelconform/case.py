@@ -44,6 +44,9 @@ class Case:
     requires: packages that the case needs, as pip names them (`"transformers>=5"`); without them it is `unavailable`.
     mode: "eval" (default) or "train": whether `.eval()` is called on the model.
     blind_ok: the reason why an output that is constant or all zero is right for this case.
+    accept: reasons by what the model does that would else be an error of `case[eager]`: "mutates-inputs" (writes to its
+        inputs) or "layout" (gives other numbers for transposed inputs).
+    fixed_inputs: the reason why no further input sets (other values, sizes, transposed tensors) are generated.
     files: further files that the model is built from, where Python can't see them being opened.
     seed: changes every random number of the case.
     """
@@ -57,6 +60,8 @@ class Case:
     requires: tuple[str, ...] = ()
     mode: Literal["eval", "train"] = "eval"
     blind_ok: str = ""
+    accept: Mapping[str, str] = field(default_factory=dict)
+    fixed_inputs: str = ""
     files: tuple[str, ...] = ()
     seed: int = 0
 

@@ -14,9 +14,10 @@ from . import artifacts, references
 from .artifacts import Cache, hash_file, hash_of
 from .formats.base import Signature
 from .harness import BuildError
+from .model_check import ModelFault
 from .outcome import Cell, Outcome, Stage, Verdict
 from .pool import AnyWorker, Pool
-from .references import ModelFault, Prepared
+from .references import Prepared
 from .registry import Registry
 from .runtimes.base import WORKERS
 from .runtimes.process import WorkerCrashed, WorkerLied, WorkerProblem, WorkerRefused, WorkerTimeout
@@ -158,7 +159,7 @@ class Exports:
                 answer = self._ask_reference(budget, folder=str(folder), **request)
                 content = {name: value for name, value in answer.items() if name not in ("id", "ok", "files")}
                 try:
-                    content["notes"] = references.make(folder, content)
+                    content |= references.make(folder, content)
                 except ModelFault as fault:
                     raise StageFailure(Stage.REFERENCE, Verdict.ERROR, f"case {ref.name!r}: {fault}") from fault
                 content = self.cache.write_case(key, content, answer["files"], folder)

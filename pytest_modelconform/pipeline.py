@@ -189,6 +189,8 @@ class Pipeline:
                 inputs[name] = {"verdict": Verdict.NOT_RUN.value, "message": "the worker died in another input set"}
                 continue
             inputs[name] = self._run_set(cell, entry, artifact, worker, budget, prepared.tolerance)
+            if entry.generated:
+                inputs[name]["generated"] = entry.generated
         seconds["run"] = sum(number(entry.get("seconds")) for entry in inputs.values())
         return summarise(inputs, artifact.signature)
 
@@ -206,8 +208,9 @@ class Pipeline:
             answer = budget.ask(worker, "run", inputs=str(entry.file), outputs=str(target), repeats=repeats, **request)
             runs = read_runs(answer, target, repeats, artifact.signature, entry.outputs)
         except WorkerRefused as problem:
-            if conflict:
-                return {"verdict": Verdict.UNSUPPORTED.value, "stage": stage.value, "message": f"{conflict}: {problem}"}
+            if conflict or entry.may_refuse:
+                reason = f"{conflict}: {problem}" if conflict else str(problem)
+                return {"verdict": Verdict.UNSUPPORTED.value, "stage": stage.value, "message": reason}
             return {"verdict": Verdict.ERROR.value, "stage": stage.value, "message": str(problem)}
         except WorkerProblem as problem:
             return {"verdict": VERDICT_OF[type(problem)].value, "stage": stage.value, "message": str(problem)}

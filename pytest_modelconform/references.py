@@ -9,13 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from . import model_check
 from .case import Tolerance
-from .compare import Reference, Tree, UnusableReferenceError, compare_tensor, flatten, make_reference
+from .compare import Reference, Tree, UnusableReferenceError, flatten, make_reference
 from .workers import arrays
-
-
-class ModelFault(Exception):
-    """The model itself, or the case, is not fit to be compared with. The message says what and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +21,8 @@ class InputSet:
 
     args, kwargs: trees whose keys are those of the tensors in `file`. outputs: eager's tree; its keys are paths.
     shapes: of each input tensor, by path. references: by the path of the output, as messages write it.
+    generated: what a set that isn't the case's own is for, else "". may_refuse: whether an artifact that refuses it
+    keeps within what the case promises.
     """
 
     name: str
@@ -34,6 +33,8 @@ class InputSet:
     shapes: Mapping[str, list[int]]
     inputs_changed: frozenset[str]
     references: Mapping[str, Reference]
+    generated: str = ""
+    may_refuse: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,55 +93,70 @@ class Prepared:
             shapes={leaf["path"]: leaf["shape"] for leaf in entry["leaves"]},
             inputs_changed=frozenset(entry["inputs_changed"]),
             references=references,
+            generated=self.content["generated"].get(name, ("", False))[0],
+            may_refuse=self.content["generated"].get(name, ("", False))[1],
         )
 
 
-def make(folder: Path, content: Mapping[str, Any]) -> list[str]:
-    """Turn the runs that the case host left in `folder` into references. Returns notes on the case.
+def make(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn the runs that the case host left in `folder` into references.
 
-    Raises ModelFault for a case whose outputs can't be compared with.
+    Returns what that changes in `content`: the `sets` that can be compared with, and `notes` on the case. Raises
+    ModelFault for a case whose outputs can't be compared with.
     """
-    notes = []
+    left_out = dict(content["left_out"])
+    sets: dict[str, Any] = {}
+    notes: list[str] = []
+    made: dict[str, dict[str, Reference]] = {}
     for name, entry in content["sets"].items():
-        runs = folder / f"runs-{name}.safetensors"
-        notes += _make_set(folder, name, entry, arrays.read(runs), bool(content["blind_ok"]))
-        runs.unlink()
-    return notes
+        runs = arrays.read(folder / f"runs-{name}.safetensors")
+        try:
+            model_check.check_repeats(name, entry, runs)
+            model_check.check_inputs(name, entry, content["accept"])
+            found, more = _make_set(name, entry, runs, bool(content["blind_ok"]))
+            model_check.check_layout(name, entry, runs, found)
+        except model_check.ModelFault as fault:
+            if name not in content["generated"] or fault.general:
+                raise
+            # What the case itself didn't ask for can't be its fault.
+            left_out[name] = str(fault)
+            continue
+        finally:
+            (folder / f"runs-{name}.safetensors").unlink()
+        sets[name], made[name] = entry, found
+        notes += more
+        _write(folder, name, found)
+    model_check.check_dependence(content["exporter_set"], made, bool(content["blind_ok"]))
+    notes += model_check.notes({**content, "sets": sets}, made, left_out)
+    return {"sets": sets, "notes": notes}
 
 
-def _make_set(folder: Path, name: str, entry: Mapping[str, Any], runs: Mapping[str, Any], blind_ok: bool) -> list[str]:
-    stored: dict[str, Any] = {}
-    metas: dict[str, Any] = {}
+def _make_set(
+    name: str, entry: Mapping[str, Any], runs: Mapping[str, Any], blind_ok: bool
+) -> tuple[dict[str, Reference], list[str]]:
     notes = [f"input set {name!r}: {entry['impure']}"] if entry["impure"] else []
+    found = {}
     for path, key in flatten(entry["outputs"])[1].items():
         where = f"output{path}"
         eager = runs[f"e0:{key}"]
-        jittered = [runs[f"e{k}:{key}"] for k in range(1, len(runs) + 1) if f"e{k}:{key}" in runs]
+        jittered = model_check.jittered(runs, key)
         # Where float64 takes another branch than the case's dtype does, it is no reference.
         wide = None if entry["impure"] else runs.get(f"r:{key}")
         if wide is not None and wide.shape != eager.shape:
             wide = None
             notes.append(f"input set {name!r}, {where}: float64 has another shape")
         try:
-            reference = make_reference(wide, eager, jittered, eager.dtype.name, where=where, blind_ok=blind_ok)
+            found[path] = make_reference(wide, eager, jittered, eager.dtype.name, where=where, blind_ok=blind_ok)
         except UnusableReferenceError as error:
-            raise ModelFault(f"input set {name!r}: {error}") from error
-        if (again := runs.get(f"again:{key}")) is not None:
-            # Not by the float64 run: it draws other random numbers, and its noise floor would cover the difference.
-            alone = make_reference(None, eager, jittered, eager.dtype.name, where=where, blind_ok=True)
-            _check_repeats(name, where, alone, again)
+            raise model_check.ModelFault(f"input set {name!r}: {error}") from error
+    return found, notes
+
+
+def _write(folder: Path, name: str, references: Mapping[str, Reference]) -> None:
+    stored: dict[str, Any] = {}
+    metas: dict[str, Any] = {}
+    for path, reference in references.items():
         metas[path], found = reference.to_arrays()
         stored.update({f"{path}#{part}": array for part, array in found.items()})
     arrays.write(folder / f"references-{name}.safetensors", stored)
     (folder / f"references-{name}.json").write_text(json.dumps(metas))
-    return notes
-
-
-def _check_repeats(name: str, where: str, reference: Reference, again: arrays.Array) -> None:
-    found = compare_tensor(again, reference, Tolerance(), where=where, dtype=again.dtype.name)
-    if not found.ok:
-        raise ModelFault(
-            f"input set {name!r}: the model gives other numbers on a second call with the same inputs, so that "
-            f"nothing can be "
-            f"compared with it: it draws random numbers or keeps state (dropout in train mode?). {found.message}"
-        )

@@ -333,3 +333,54 @@ def test_results_do_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyP
         results.append((difference.bits, difference.loss, difference.worst))
     for one, two in itertools.pairwise(results):
         assert one == pytest.approx(two)
+
+
+# -- elements that depend on rounding ----------------------------------------------------------------------------------
+
+
+def sorted_rows(rows: int, swapped: int = 0) -> tuple[Array, list[Array]]:
+    """Detections sorted by score, of which two score alike: where rounding decides, their rows change places."""
+    random = np.random.default_rng(3)
+    r = np.concatenate([random.uniform(0, 500, (rows, 4)), np.linspace(1, 0.1, rows)[:, None]], axis=1)
+    runs = [noisy(r, seed) for seed in range(5)]
+    for run in runs[:swapped]:
+        run[[10, 11], :4] = run[[11, 10], :4]
+    return r, runs
+
+
+def test_rows_that_change_places_do_not_hide_the_others() -> None:
+    r, runs = sorted_rows(100, swapped=2)
+    reference = make_reference(r, runs[0], runs[1:], "float32", where="output")
+    assert reference.unstable == 8
+    assert reference.reference_bits is not None
+    assert reference.reference_bits > 20
+    # Either order is right.
+    for result in (runs[0], runs[4]):
+        assert compare_tensor(result, reference, Tolerance(), where="output", dtype="float32").ok
+    # Anything else in another row isn't.
+    wrong = runs[4].copy()
+    wrong[20, 2] *= 1.001
+    assert not compare_tensor(wrong, reference, Tolerance(), where="output", dtype="float32").ok
+
+
+def test_without_such_rows_nothing_is_left_out() -> None:
+    r, runs = sorted_rows(100)
+    assert make_reference(r, runs[0], runs[1:], "float32", where="output").unstable == 0
+    # A tail as heavy as a quotient of two normal numbers has is still noise.
+    random = np.random.default_rng(5)
+    runs = [(r * (1 + 1e-7 * np.clip(random.standard_cauchy(r.shape), -30, 30))).astype(np.float32) for _ in range(5)]
+    assert make_reference(r, runs[0], runs[1:], "float32", where="output").unstable == 0
+
+
+def test_too_many_such_rows_are_an_error() -> None:
+    r, runs = sorted_rows(20, swapped=2)
+    with pytest.raises(UnusableReferenceError, match=r"8 % of its elements change .*choose other inputs"):
+        make_reference(r, runs[0], runs[1:], "float32", where="output")
+
+
+def test_an_output_that_is_mostly_rounding_is_an_error() -> None:
+    r = np.random.default_rng(1).standard_normal(100)
+    runs = [noisy(r, seed, size=0.3) for seed in range(5)]
+    with pytest.raises(UnusableReferenceError, match=r"output: eager's own rounding hides it: .* leaves [01].\d bits"):
+        make_reference(r, runs[0], runs[1:], "float32", where="output")
+    assert make_reference(r, runs[0], runs[1:], "float32", where="output", blind_ok=True).ill_conditioned

@@ -56,7 +56,7 @@ def compare_tensor(actual: Array, reference: Reference, tolerance: Tolerance, *,
     result = Difference(
         ok=True,
         reference_bits=reference.reference_bits,
-        ill_conditioned=_ill_conditioned(reference, tolerance),
+        ill_conditioned=reference.ill_conditioned,
         unstable=reference.unstable,
     )
     if mismatch := _dtype_and_shape(actual, reference, where, dtype):
@@ -95,12 +95,6 @@ def _with_bits(result: Difference, actual: Array, reference: Reference, dtype: s
         except NotFiniteError:
             pass
     return result
-
-
-def _ill_conditioned(reference: Reference, tolerance: Tolerance) -> bool:
-    if reference.reference_bits is None:
-        return False
-    return reference.reference_bits - tolerance.bits_lost < max(1, reference.format.precision - 10)
 
 
 # -- dtype and shape ---------------------------------------------------------------------------------------------------

@@ -27,6 +27,9 @@ from .measure import (
     piece,
 )
 
+STRAY = 256.0  # a normal distribution's tail ends at a few times the median
+FEWEST_FOR_STRAYS = 64
+LEAST_BITS = 3  # an output of which eager itself keeps fewer can't tell right from wrong
 MOST_UNSTABLE = 0.05  # share of the elements; more of them, and the case checks too little of this output
 _ARRAYS = ("eager", "r", "floor", "codes", "signal", "noise", "counts")
 
@@ -62,6 +65,11 @@ class Reference:
     reference_bits: float | None = None
     unstable: int = 0
     eager_numbers: Numbers = field(default_factory=Numbers)
+
+    @property
+    def ill_conditioned(self) -> bool:
+        """Return whether eager's own noise hides much of what could be compared."""
+        return self.reference_bits is not None and self.reference_bits < max(4, self.format.precision - 7)
 
     @property
     def format(self) -> FloatFormat:
@@ -167,12 +175,65 @@ def _exact(
 
 
 def _float(r: Array | None, runs: list[Array], reference: Reference, where: str, blind_ok: bool) -> Reference:
-    """Two passes: sums and element noise, then (with the groups' noise known) the floor."""
+    """Two passes: sums and element noise, then (with the groups' noise known) the floor.
+
+    A third and fourth where some elements turn out to depend on rounding, so that their noise hides no other's.
+    """
     layout = layout_of(reference.shape, reference.dtype)
     number = reference.format
     pure = r is not None
     r = runs[0] if r is None else r
-    cleaned: Array | None = None  # r, once something in it had to be replaced
+    sums = _sums(r, runs, layout, number, pure, None)
+    if pure and (strays := _strays(sums, layout, number)) is not None:
+        _check_unstable(int(np.count_nonzero(strays)), layout.size, where)
+        sums = _sums(r, runs, layout, number, pure, strays)
+    codes = sums.codes
+    unstable = 0 if codes is None else int(np.count_nonzero(codes == UNSTABLE))
+    _check_unstable(unstable, layout.size, where)
+    if not blind_ok:
+        _check_informative(sums.counts[0], sums.least, sums.greatest, float(sums.noise[0]) if pure else 0.0, where)
+    if not pure:
+        return replace(reference, codes=codes, signal=sums.signal[:1], unstable=unstable)
+    r = r.astype(np.float64, copy=False) if sums.cleaned is None else sums.cleaned
+    _raise_floor(sums.floor, r, codes, layout, sums.noise, number)
+    bits = log2(float(sums.signal[0])) - log2(float(sums.noise[0])) if sums.signal[0] else None
+    if bits is not None and bits < max(1, min(LEAST_BITS, number.precision - 2)) and not blind_ok:
+        raise UnusableReferenceError(
+            f"{where}: eager's own rounding hides it: moving weights and inputs by one rounding step leaves "
+            f"{bits:.1f} bits of it: outputs depend on rounding: choose other inputs"
+        )
+    reference = replace(
+        reference,
+        r=r,
+        floor=sums.floor,
+        codes=codes,
+        signal=sums.signal,
+        noise=sums.noise,
+        counts=None if codes is None else sums.counts,
+        reference_bits=bits,
+        unstable=unstable,
+    )
+    return replace(reference, eager_numbers=measure(reference.eager, reference))
+
+
+@dataclass
+class _Sums:
+    """What the first pass finds. floor: n_i by element. cleaned: r, if something in it had to be replaced."""
+
+    floor: Array
+    codes: Array | None
+    cleaned: Array | None
+    counts: Floats
+    signal: Floats
+    noise: Floats
+    least: float
+    greatest: float
+
+
+def _sums(
+    r: Array, runs: list[Array], layout: Layout, number: FloatFormat, pure: bool, unstable: Array | None
+) -> _Sums:
+    cleaned: Array | None = None
     codes: Array | None = None
     floor = np.empty(layout.size if pure else 0, dtype=np.float64 if number.precision > 24 else np.float32)
     signal, included = GroupSums(layout), GroupSums(layout)
@@ -182,6 +243,9 @@ def _float(r: Array | None, runs: list[Array], reference: Reference, where: str,
         run_pieces = [piece(run, tile).astype(np.float64) for run in runs]
         r_piece = piece(r, tile).astype(np.float64)
         tile_codes = _classify(r_piece, run_pieces)
+        if unstable is not None and (here := unstable[tile.start : tile.stop]).any():
+            tile_codes = np.zeros(r_piece.size, dtype=np.uint8) if tile_codes is None else tile_codes
+            tile_codes[here & (tile_codes == 0)] = UNSTABLE
         ordinary = np.ones(r_piece.size)
         if tile_codes is not None:
             ordinary = (tile_codes == 0).astype(np.float64)
@@ -200,31 +264,36 @@ def _float(r: Array | None, runs: list[Array], reference: Reference, where: str,
         signal.add(tile, masked * masked)
         if pure:
             floor[tile.start : tile.stop] = _element_noise(r_piece, run_pieces, tile_codes, noises, tile)
-    unstable = 0 if codes is None else int(np.count_nonzero(codes == UNSTABLE))
-    _check_unstable(unstable, layout.size, where)
     counts = included.totals()
     group_signal = np.sqrt(signal.totals() / np.maximum(counts, 1.0))
     group_noise = np.maximum(number.roundoff * group_signal, number.tiny)
     for sums in noises:
         np.maximum(group_noise, np.sqrt(sums.totals() / np.maximum(counts, 1.0)), out=group_noise)
-    if not blind_ok:
-        _check_informative(counts[0], least, greatest, float(group_noise[0]) if pure else 0.0, where)
-    if not pure:
-        return replace(reference, codes=codes, signal=group_signal[:1], unstable=unstable)
-    r = r.astype(np.float64, copy=False) if cleaned is None else cleaned
-    _raise_floor(floor, r, codes, layout, group_noise, number)
-    reference = replace(
-        reference,
-        r=r,
-        floor=floor,
-        codes=codes,
-        signal=group_signal,
-        noise=group_noise,
-        counts=None if codes is None else counts,
-        reference_bits=log2(float(group_signal[0])) - log2(float(group_noise[0])) if group_signal[0] else None,
-        unstable=unstable,
-    )
-    return replace(reference, eager_numbers=measure(reference.eager, reference))
+    return _Sums(floor, codes, cleaned, counts, group_signal, group_noise, least, greatest)
+
+
+def _strays(sums: _Sums, layout: Layout, number: FloatFormat) -> Array | None:
+    """Find elements that eager's jittered runs give quite other values, as where two rows of a sorted output swap.
+
+    These have a noise of another kind than the rest: STRAY times the typical one (the median of n_i in units of the
+    last place of the group's size), and over 1 / STRAY of that size itself. None if there is none.
+    """
+    if layout.size < FEWEST_FOR_STRAYS:
+        return None
+    if (sums.noise * STRAY * np.sqrt(sums.counts) <= sums.signal).all():
+        return None  # not even one element could be that noisy
+    size = GroupMinimum(layout, np.maximum(sums.signal, number.tiny))
+    relative = np.empty(layout.size, dtype=np.float32)
+    for tile in layout.tiles():
+        part = sums.floor[tile.start : tile.stop]
+        relative[tile.start : tile.stop] = part / size.of(tile)
+    if sums.codes is not None:
+        relative[sums.codes != 0] = 0.0
+    noisy = relative[relative > 0.0]
+    if noisy.size < FEWEST_FOR_STRAYS:
+        return None
+    strays: Array = relative > max(STRAY * float(np.median(noisy)), 1.0 / STRAY)
+    return strays if strays.any() else None
 
 
 def _classify(r: Floats, runs: list[Floats]) -> Array | None:

@@ -31,6 +31,7 @@ def write(matrix: Matrix, writer: Writer, command: str, complete: bool = True) -
     """Write matrix, totals and failures. `command`: what a rerun begins with, e.g. `pytest --modelconform`."""
     _write_table(matrix, writer)
     _write_totals(matrix, writer)
+    _write_notes(matrix, writer)
     if not complete:
         writer.line("The log is cut off: not all cells are in it.", yellow=True)
     for cell, outcome in matrix.failures:
@@ -175,6 +176,15 @@ def _write_totals(matrix: Matrix, writer: Writer) -> None:
         writer.line(f"{matrix.blocked} of the errors only follow from a model check ({EAGER}) that failed", yellow=True)
     for reason, count in matrix.absent.items():
         writer.line(f"unavailable ({count}): {reason}")
+
+
+def _write_notes(matrix: Matrix, writer: Writer) -> None:
+    """What the model checks that passed have to say: a line each."""
+    for row in matrix.rows:
+        if row.check is None or row.check.failed:
+            continue
+        for note in row.check.notes:
+            writer.line(_shortened(f"{_row_name(row, matrix.rows)}: {note.splitlines()[0]}", writer.fullwidth))
 
 
 def legend(colour: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -85,6 +85,21 @@ def encode(
         f"a {type(value).__module__}.{type(value).__qualname__} has no place in inputs or outputs: tensors, "
         "numbers, strings, None, and lists, tuples, dicts and dataclasses of them have"
     )
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield (path, tensor) of what `encode` takes, in its order."""
+    if isinstance(value, torch.Tensor):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for k, v in value.items():
+            yield from leaves(v, f"{path}/{k}")
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for f in dataclasses.fields(value):
+            yield from leaves(getattr(value, f.name), f"{path}/{f.name}")
+    elif isinstance(value, (list, tuple)):
+        for i, v in enumerate(value):
+            yield from leaves(v, f"{path}/{i}")
 
 
 def decode(tree: Tree, get: Callable[[str], torch.Tensor]) -> Any:

@@ -174,3 +174,17 @@ def test_the_legend_names_every_verdict() -> None:
         text = terminal.legend(colour)
         for verdict, style in STYLES.items():
             assert f"{style.symbol if colour else style.letter} {verdict.value}" in text
+
+
+def test_what_model_checks_have_to_say() -> None:
+    noted = [
+        (
+            check("resnet18"),
+            Outcome(Verdict.PASS, notes=("cannot see 2 of its 9 tensors: fc.bias and\nmore", "x" * 200)),
+        ),
+        (check("vit"), Outcome(Verdict.ERROR, Stage.REFERENCE, "zero everywhere", notes=("not here",))),
+    ]
+    lines = printed(noted, width=60).splitlines()
+    assert "resnet18: cannot see 2 of its 9 tensors: fc.bias and" in lines
+    assert "resnet18: " + "x" * 49 + "…" in lines
+    assert not any("vit: not here" in line for line in lines)

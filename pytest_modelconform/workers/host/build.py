@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from ..tensors import Tensor
 from ..torch_tensors import Tree, encode
 from . import files
 from .cases import PACKAGE, check, explain, find, import_file, short_trace
+from .generate import TRANSPOSED, Call, Generated, dimensions, generate, name_of
 from .state import seed_all
 
 
@@ -31,6 +32,7 @@ class Built:
     dynamic_shapes: in torch.export's notation, with `Dim`s. input_leaves: path, dtype and shape (dynamic dimensions by
         name) of each tensor of that set, in the order of a flattened call.
     output_paths: paths of the tensors that eager returns, in order. digest: of parameters, buffers and inputs.
+    generated: the input sets among `inputs` that are not the case's own.
     files: SHA-256 by path of the local files that the case was made from.
     """
 
@@ -44,6 +46,7 @@ class Built:
     digest: str
     files: dict[str, str]
     output_paths: list[str]
+    generated: dict[str, Generated] = field(default_factory=dict)
 
     def clone_inputs(self, name: str = "") -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Fresh inputs of a set; without a name of the one that exporters see."""
@@ -88,14 +91,22 @@ def build(path: str, relative: str, name: str) -> Built:
                 "build",
             )
         model.train(case.mode == "train")
-        inputs = {
-            key: normalise(
-                model, _call(function, path, f"case {name!r}, input set {key!r}", case, name, key), name, key
+
+        def make(key: str, *purpose: str) -> Call:
+            where = f"case {name!r}, input set {key!r}"
+            return normalise(model, _call(case.inputs[key], path, where, case, name, key, *purpose), name, key)
+
+        inputs = {key: make(key) for key in case.inputs}
+        shapes = {key: leaf_shapes(name, key, model, case.dynamic_shapes, *value) for key, value in inputs.items()}
+        exporter_set = choose_exporter_set(name, shapes)
+        generated: dict[str, Generated] = {}
+        if not case.fixed_inputs:
+            generated = generate(
+                inputs, exporter_set, shapes, dimensions(case.dynamic_shapes), lambda: make(exporter_set, "anew")
             )
-            for key, function in case.inputs.items()
-        }
-    shapes = {key: leaf_shapes(name, key, model, case.dynamic_shapes, *value) for key, value in inputs.items()}
-    exporter_set = choose_exporter_set(name, shapes)
+        if "layout" in case.accept:
+            generated.pop(TRANSPOSED, None)  # the model itself takes these for other inputs
+    inputs |= {key: found.inputs for key, found in generated.items()}
     declared = [os.path.join(os.path.dirname(path), file) for file in case.files]
     missing = [file for file in declared if not os.path.isfile(file)]
     if missing:
@@ -112,6 +123,7 @@ def build(path: str, relative: str, name: str) -> Built:
         digest=digest(model, inputs),
         files=files.hashed(local),
         output_paths=[],
+        generated=generated,
     )
 
 
@@ -204,11 +216,8 @@ def _dimension_names(spec: Any) -> dict[int, str]:
     entries = spec.items() if isinstance(spec, dict) else enumerate(spec) if isinstance(spec, (list, tuple)) else ()
     names = {}
     for axis, entry in entries:
-        if isinstance(entry, str):
-            names[int(axis)] = entry
-        elif entry is not None and not isinstance(entry, int):
-            # A Dim has a name; Dim.AUTO and Dim.DYNAMIC have none.
-            names[int(axis)] = getattr(entry, "__name__", None) or f"dim_{axis}"
+        if entry is not None and not isinstance(entry, int):
+            names[int(axis)] = name_of(entry, int(axis))
     return names
 
 

@@ -20,6 +20,8 @@ from . import files
 
 PACKAGE = "modelconform_cases"
 TAG = re.compile(r"[a-z0-9_]+")
+# What of a model's behaviour a case may accept; see Case.accept.
+ACCEPTED = ("mutates-inputs", "layout")
 # Markers of pytest itself, which a tag would shadow.
 TAKEN_TAGS = {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "tryfirst", "trylast"}
 
@@ -153,8 +155,16 @@ def check(name: str, case: Case) -> None:
             )
     if case.mode not in ("eval", "train"):
         raise wrong("mode", f"is 'eval' or 'train', not {case.mode!r}")
-    if not isinstance(case.blind_ok, str):
-        raise wrong("blind_ok", "is the reason as text")
+    for field in ("blind_ok", "fixed_inputs"):
+        if not isinstance(getattr(case, field), str):
+            raise wrong(field, "is the reason as text")
+    if not isinstance(case.accept, dict):
+        raise wrong("accept", f"has to be a dict of reasons by what is accepted: {', '.join(ACCEPTED)}")
+    for what, reason in case.accept.items():
+        if what not in ACCEPTED:
+            raise wrong("accept", f"{what!r} can't be accepted, these can: {', '.join(ACCEPTED)}")
+        if not isinstance(reason, str) or not reason.strip():
+            raise wrong("accept", f"{what!r} needs a reason as text")
 
 
 def _needs_arguments(function: Any) -> bool:

@@ -67,7 +67,16 @@ def in_float64(model: torch.nn.Module, args: Any, kwargs: Any, run: Callable[...
 
     `run(model, args, kwargs)` calls the model. The outputs are None where the model fails in float64.
     """
-    wide = copy.deepcopy(model).double()
+    return run_wide(widened(model), args, kwargs, run)
+
+
+def widened(model: torch.nn.Module) -> torch.nn.Module:
+    """A copy of a model in float64."""
+    return copy.deepcopy(model).double()
+
+
+def run_wide(wide: torch.nn.Module, args: Any, kwargs: Any, run: Callable[..., Any]) -> tuple[Any, str]:
+    """As `in_float64`, for a model that `widened` has made."""
     args, kwargs = (tree_map(_double, value) for value in (args, kwargs))
     default = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)

@@ -9,13 +9,16 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 from .. import tensors
 from ..loop import WorkerError
 from ..tensors import Tensor
-from ..torch_tensors import Tree, encode
+from ..torch_tensors import Tree, encode, leaves
+from . import unseen
 from .build import Built, encode_inputs
 from .double import Jitter, in_float64, moved
+from .generate import TRANSPOSED, VALUES, contiguous
 from .state import seed_all, seed_of
 
 JITTERED_RUNS = 4
@@ -25,16 +28,31 @@ def make(built: Built, folder: str) -> dict[str, Any]:
     """Write `inputs-<set>.safetensors` and `runs-<set>.safetensors` for each input set; return what is in them.
 
     Keys of the latter are `<run>:<path of the output>`, with run `e0` for eager, `r` for float64, `e1` … for the
-    jittered ones and `again` for a second eager run, where that gave other bits.
+    jittered ones, `again` for a second eager run, where that gave other bits, and `contiguous` for eager on the
+    row-major copy of transposed inputs.
+
+    A generated set that the model itself can't run is left out; `left_out` says why, by name.
     """
-    runs: dict[str, dict[str, Tensor]] = {key: {} for key in built.inputs}
-    sets = {key: _one_set(built, key, runs[key], folder) for key in built.inputs}
+    runs: dict[str, dict[str, Tensor]] = {}
+    sets: dict[str, dict[str, Any]] = {}
+    left_out: dict[str, str] = {}
     jitter = Jitter(built.model)
-    for k in range(1, JITTERED_RUNS + 1):
-        jitter.move(seed_of(built.case.seed, built.name, "jitter", k))
-        for key in built.inputs:
-            _jittered(built, key, k, jitter.model, runs[key])
     for key in built.inputs:
+        found: dict[str, Tensor] = {}
+        try:
+            entry = _one_set(built, key, found, folder)
+            for k in range(1, JITTERED_RUNS + 1):
+                jitter.move(seed_of(built.case.seed, built.name, "jitter", k))
+                _jittered(built, key, k, jitter.model, found)
+        except Exception as error:
+            if key not in built.generated:
+                raise
+            left_out[key] = str(error)
+            continue
+        sets[key], runs[key] = entry, found
+    if TRANSPOSED in sets:
+        sets.pop(VALUES, None)  # the same values, and not transposed
+    for key in sets:
         tensors.write(os.path.join(folder, f"runs-{key}.safetensors"), runs[key])
     return {
         "digest": built.digest,
@@ -43,9 +61,13 @@ def make(built: Built, folder: str) -> dict[str, Any]:
         "input_leaves": built.input_leaves,
         "output_paths": paths(sets[built.exporter_set]["outputs"]),
         "sets": sets,
+        "generated": {key: [built.generated[key].why, built.generated[key].may_refuse] for key in built.generated},
+        "left_out": left_out,
         "blind_ok": bool(built.case.blind_ok),
+        "accept": sorted(built.case.accept),
         "tolerance": asdict(built.case.tolerance),
         "parameters": sum(p.numel() for p in built.model.parameters()),
+        "unseen": unseen.find(built, runs, run),
     }
 
 
@@ -58,10 +80,18 @@ def paths(tree: Tree) -> list[str]:
     return [path for child in children for path in paths(child)]
 
 
-def _run(built: Built, key: str, model: torch.nn.Module, args: Any, kwargs: Any, purpose: str = "run") -> Any:
+def run(
+    built: Built,
+    key: str,
+    model: torch.nn.Module,
+    args: Any,
+    kwargs: Any,
+    purpose: str = "run",
+    grad: bool = False,
+) -> Any:
     """Call a model. Each run has the same seeds; a model that draws random numbers is told by another purpose."""
     seed_all(built.case.seed, built.name, key, purpose)
-    with torch.no_grad():
+    with torch.set_grad_enabled(grad):
         return model(*args, **kwargs)
 
 
@@ -73,9 +103,10 @@ def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str) -> di
     tensors.write(os.path.join(folder, f"inputs-{key}.safetensors"), written)
 
     args, kwargs = built.clone_inputs(key)
+    versions = _versions(built.model)
     begin = time.perf_counter()
     try:
-        returned = _run(built, key, built.model, args, kwargs)
+        returned = run(built, key, built.model, args, kwargs)
     except Exception as error:
         raise WorkerError(f"{where}: the model itself fails: {type(error).__name__}: {error}", "reference") from error
     seconds = time.perf_counter() - begin
@@ -85,12 +116,20 @@ def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str) -> di
         raise WorkerError(f"{where}: the model returns no tensor", "reference")
     runs.update((f"e0:{path}", tensor) for path, tensor in eager.items())
     changed = _changed(built.inputs[key], (args, kwargs))
+    state = [name for name, version in _versions(built.model).items() if versions.get(name) != version]
+    views = _views(returned, (args, kwargs))
 
-    again = _again(built, key)
+    again = _again(built, key, "another run")
+    repeats = True
     if again != eager:
         runs.update((f"again:{path}", tensor) for path, tensor in again.items())
+        # With the seeds of the first run: what differs now isn't drawn, it is kept.
+        repeats = _again(built, key) == eager
+    if key == TRANSPOSED:
+        row_major = _outputs(run(built, key, built.model, *contiguous(built.clone_inputs(key))))
+        runs.update((f"contiguous:{path}", tensor) for path, tensor in row_major.items())
 
-    returned, impure = in_float64(built.model, *built.clone_inputs(key), partial(_run, built, key))
+    returned, impure = in_float64(built.model, *built.clone_inputs(key), partial(run, built, key))
     if returned is not None:
         # encode() refuses nothing here that it took above; where float64 takes another branch, shapes may differ.
         wide: dict[str, Tensor] = {}
@@ -103,16 +142,35 @@ def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str) -> di
         "outputs": outputs,
         "impure": impure,
         "inputs_changed": changed,
+        "state_changed": state,
+        "views": views,
+        "repeats": repeats,
         "seconds": seconds,
         "leaves": [{"path": path, "shape": list(tensor.shape)} for path, tensor in written.items()],
     }
 
 
-def _again(built: Built, key: str) -> dict[str, Tensor]:
-    """Outputs of a second eager run, with other seeds."""
+def _outputs(returned: Any) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
-    encode(_run(built, key, built.model, *built.clone_inputs(key), purpose="another run"), str, found)
+    encode(returned, str, found)
     return found
+
+
+def _again(built: Built, key: str, purpose: str = "run") -> dict[str, Tensor]:
+    """Outputs of a further eager run; another purpose is another seed."""
+    return _outputs(run(built, key, built.model, *built.clone_inputs(key), purpose=purpose))
+
+
+def _versions(model: torch.nn.Module) -> dict[str, tuple[int, int]]:
+    """By name of each parameter and buffer what changes when it is written to, or replaced by another tensor."""
+    state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    return {name: (id(value), value._version) for name, value in state.items()}
+
+
+def _views(returned: Any, call: Any) -> list[str]:
+    """Paths of the outputs that share memory with an input."""
+    memory = {leaf.untyped_storage().data_ptr() for leaf in tree_leaves(call) if isinstance(leaf, torch.Tensor)}
+    return [path for path, value in leaves(returned) if value.numel() and value.untyped_storage().data_ptr() in memory]
 
 
 def _jittered(built: Built, key: str, k: int, model: torch.nn.Module, runs: dict[str, Tensor]) -> None:
@@ -120,7 +178,7 @@ def _jittered(built: Built, key: str, k: int, model: torch.nn.Module, runs: dict
     generator = torch.Generator().manual_seed(seed_of(built.case.seed, built.name, "jitter", key, k))
     args, kwargs = built.clone_inputs(key)
     found: dict[str, Tensor] = {}
-    encode(_run(built, key, model, moved(args, generator), moved(kwargs, generator)), str, found)
+    encode(run(built, key, model, moved(args, generator), moved(kwargs, generator)), str, found)
     eager = {name.removeprefix("e0:"): tensor for name, tensor in runs.items() if name.startswith("e0:")}
     if {p: (t.dtype, t.shape) for p, t in found.items()} != {p: (t.dtype, t.shape) for p, t in eager.items()}:
         raise WorkerError(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pytest_modelconform import references
+from pytest_modelconform.model_check import ModelFault
 from pytest_modelconform.workers import arrays
 from pytest_modelconform.workers.host import reference
 from pytest_modelconform.workers.host.build import build
@@ -37,11 +38,12 @@ case = Case(model=lambda: Net(), inputs={{"a": lambda: (torch.rand(4, 8),), "b":
 counter = 0
 
 
-def make(folder: Path, body: str, more: str = "") -> dict[str, Any]:
+def make(folder: Path, body: str = "", more: str = "", head: str = "") -> dict[str, Any]:
+    """What the host answers for a case file: `head` or HEAD with a body of forward and further fields."""
     global counter
     counter += 1
     path = folder / f"ref{counter}.py"
-    path.write_text(HEAD.format(body, more))
+    path.write_text(head or HEAD.format(body, more))
     return reference.make(build(str(path), path.name, path.stem), str(folder))
 
 
@@ -60,11 +62,14 @@ def test_a_reference(tmp_path: Path) -> None:
     for k in range(1, 5):
         assert 0 < np.abs(runs[f"e{k}:/y"] - runs["e0:/y"]).max() < 1e-6
 
-    notes = references.make(tmp_path, content)
-    assert notes == []
+    made = references.make(tmp_path, content)
+    assert made["notes"] == []
     assert not (tmp_path / "runs-a.safetensors").exists()
-    prepared = references.Prepared({**content, "notes": notes, "digest_of_all": "d"}, tmp_path, cached=False)
-    assert list(prepared.sets) == ["a", "b"]
+    prepared = references.Prepared({**content, **made, "digest_of_all": "d"}, tmp_path, cached=False)
+    assert list(prepared.sets) == ["a", "b", "auto-transposed"]
+    assert prepared.sets["auto-transposed"].generated == "transposed (non-contiguous) tensors"
+    assert prepared.sets["auto-transposed"].may_refuse
+    assert not prepared.sets["b"].may_refuse
     entry = prepared.sets["b"]
     assert (entry.shapes, entry.args, entry.kwargs) == ({"/args/0": [2, 8]}, [{"tensor": "/args/0"}], [])
     assert set(entry.references) == {"['y']", "['n'][0]", "['n'][1]"}
@@ -72,33 +77,81 @@ def test_a_reference(tmp_path: Path) -> None:
     assert prepared.tolerance.bits_lost == 3.0
 
 
-def test_inputs_that_the_model_changes_are_noted(tmp_path: Path) -> None:
+def test_inputs_that_the_model_changes(tmp_path: Path) -> None:
     content = make(tmp_path, "x.add_(1); return y")
     assert content["sets"]["a"]["inputs_changed"] == ["/args/0"]
     # And are whole in the file.
     assert arrays.read(tmp_path / "inputs-a.safetensors")["/args/0"].max() < 1
+    with pytest.raises(ModelFault, match=r"the model writes to its inputs \(/args/0\): .* Case\(accept="):
+        references.make(tmp_path, content)
+    content = make(tmp_path, "x.add_(1); return y", ", accept={'mutates-inputs': 'a cache'}")
+    assert references.make(tmp_path, content)["notes"] == []
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("return y + torch.rand_like(y)", "gives other numbers on a second call with the same inputs"),
-        ("return torch.nn.functional.dropout(y, 0.5, training=True)", "gives other numbers on a second call"),
-        ("self.calls += 1; return y * self.calls", "gives other numbers on a second call"),
-        ("return (torch.rand(6) * 1000).long()", "gives other numbers on a second call"),
+        (
+            "return y + torch.rand_like(y)",
+            "other numbers on a second call with the same inputs.*it draws random numbers",
+        ),
+        ("return torch.nn.functional.dropout(y, 0.5, training=True)", "it draws random numbers"),
+        ("self.calls += 1; return y * self.calls", "it keeps state between calls: take the state as an input"),
+        ("self.linear.bias.data += 1; return y", "it keeps state between calls: take"),
+        ("self.linear.bias.add_(1); return y", "it keeps state between calls, in linear.bias: take"),
+        ("return (torch.rand(6) * 1000).long()", "it draws random numbers"),
         ("return y * 0", "output"),
     ],
 )
 def test_models_that_nothing_can_be_compared_with(tmp_path: Path, body: str, message: str) -> None:
     content = make(tmp_path, body)
-    with pytest.raises(references.ModelFault, match=message) as fault:
+    with pytest.raises(ModelFault, match=message) as fault:
         references.make(tmp_path, content)
     assert str(fault.value).startswith("input set 'a': ")
 
 
+def test_a_model_that_ignores_its_inputs(tmp_path: Path) -> None:
+    content = make(tmp_path, "return self.linear.weight * 2")
+    with pytest.raises(ModelFault, match="the outputs are the same for other inputs, so that an export that ignores"):
+        references.make(tmp_path, content)
+    content = make(tmp_path, "return self.linear.weight * 2", ", blind_ok='a table of constants'")
+    assert set(references.make(tmp_path, content)["sets"]) == {"a", "b", "auto-transposed"}
+
+
+def test_a_model_that_reads_past_the_strides(tmp_path: Path) -> None:
+    content = make(tmp_path, "return y + x.as_strided((x.shape[0], 8), (8, 1))")
+    with pytest.raises(ModelFault, match=r"other numbers for a transposed .* call \.contiguous\(\) first, or say why"):
+        references.make(tmp_path, content)
+    content = make(
+        tmp_path, "return y + x.as_strided((x.shape[0], 8), (8, 1))", ", accept={'layout': 'rows come as they are'}"
+    )
+    assert list(references.make(tmp_path, content)["sets"]) == ["a", "b", "auto-values"]
+
+
+def test_a_generated_set_that_the_model_refuses_is_left_out(tmp_path: Path) -> None:
+    made = references.make(tmp_path, make(tmp_path, "return self.linear(x.view(-1).view(-1, 8))"))
+    # Transposed inputs have no view; their values in row-major order take their place.
+    assert list(made["sets"]) == ["a", "b", "auto-values"]
+    [note] = made["notes"]
+    assert note.startswith("input set 'auto-transposed' (transposed (non-contiguous) tensors) is left out: case 'ref")
+    assert "view size is not compatible" in note
+
+
+def test_what_is_worth_knowing_of_a_model(tmp_path: Path) -> None:
+    made = references.make(tmp_path, make(tmp_path, "return y, x[:, 1:]"))
+    [views] = made["notes"]
+    assert views.startswith("returns views of its inputs (output/1): ")
+    head = HEAD.format("self.count.add_(1)\n        return y", "").replace(
+        "self.calls = 0", "self.register_buffer('count', torch.zeros(()))"
+    )
+    made = references.make(tmp_path, make(tmp_path, head=head))
+    assert "writes to its own state on every call (count), which an export may not" in made["notes"]
+    assert any(note.startswith("cannot see 1 of its 3 tensors") and note.endswith(": count") for note in made["notes"])
+
+
 def test_an_output_without_information_can_be_all_right(tmp_path: Path) -> None:
-    notes = references.make(tmp_path, make(tmp_path, "return y * 0", ", blind_ok='the head is zero by design'"))
-    assert notes == []
+    made = references.make(tmp_path, make(tmp_path, "return y * 0", ", blind_ok='the head is zero by design'"))
+    assert "cannot see 2 of its 2 tensors" in made["notes"][0]
     assert (tmp_path / "references-a.safetensors").is_file()
 
 
@@ -118,7 +171,7 @@ def test_models_that_fail(tmp_path: Path, body: str, message: str) -> None:
 def test_where_float64_is_no_reference_eager_alone_is(tmp_path: Path) -> None:
     content = make(tmp_path, "if y.dtype == torch.float64: raise TypeError('float32 only')\n        return y")
     assert content["sets"]["a"]["impure"] == "the model does not run in float64: TypeError: float32 only"
-    notes = references.make(tmp_path, content)
+    notes = references.make(tmp_path, content)["notes"]
     assert notes[0] == "input set 'a': the model does not run in float64: TypeError: float32 only"
 
 

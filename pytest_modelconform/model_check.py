@@ -1,0 +1,152 @@
+"""The check of the model itself, `case[eager]`: what it does that would be blamed on a runtime, or hide its faults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .case import Tolerance
+from .compare import Reference, UnusableReferenceError, compare_tensor, flatten, make_reference
+from .workers.arrays import Array
+
+TRANSPOSED, VALUES = "auto-transposed", "auto-values"
+_MOST_NAMED = 6
+
+
+class ModelFault(Exception):
+    """The model itself, or the case, is not fit to be compared with. The message says what and the remedy.
+
+    general: whether it is the model's fault rather than that of one input set.
+    """
+
+    def __init__(self, message: str, general: bool = False) -> None:
+        super().__init__(message)
+        self.general = general
+
+
+def check_repeats(name: str, entry: Mapping[str, Any], runs: Mapping[str, Array]) -> None:
+    """See to it that a second call with the same inputs gives the same. Raises ModelFault.
+
+    entry: the case host's answer on an input set. runs: eager's outputs, see workers/host/reference.py.
+    """
+    for path, key in flatten(entry["outputs"])[1].items():
+        again = runs.get(f"again:{key}")
+        if again is None:
+            continue
+        where, eager = f"output{path}", runs[f"e0:{key}"]
+        # Not by the float64 run: it draws other random numbers, and its noise floor would cover the difference.
+        try:
+            alone = make_reference(None, eager, jittered(runs, key), eager.dtype.name, where=where, blind_ok=True)
+        except UnusableReferenceError:
+            alone = make_reference(None, eager, [], eager.dtype.name, where=where, blind_ok=True)
+        difference = compare_tensor(again, alone, Tolerance(), where=where, dtype=again.dtype.name)
+        if difference.ok:
+            continue
+        if entry["repeats"]:
+            cause = (
+                "it draws random numbers (dropout or noise that eval() leaves on?): take them as an input, or switch "
+                "them off"
+            )
+        else:
+            wrote = f", in {_list(entry['state_changed'])}" if entry["state_changed"] else ""
+            cause = f"it keeps state between calls{wrote}: take the state as an input and return it"
+        raise ModelFault(
+            f"input set {name!r}: the model gives other numbers on a second call with the same inputs, so that nothing "
+            f"can be compared with it: {cause}. {difference.message}",
+            general=True,
+        )
+
+
+def jittered(runs: Mapping[str, Array], key: str) -> list[Array]:
+    """Return eager's jittered outputs of one path."""
+    return [runs[f"e{k}:{key}"] for k in range(1, len(runs) + 1) if f"e{k}:{key}" in runs]
+
+
+def check_inputs(name: str, entry: Mapping[str, Any], accept: Sequence[str]) -> None:
+    """See to it that the model leaves its inputs alone, unless the case says that it is meant. Raises ModelFault."""
+    if entry["inputs_changed"] and "mutates-inputs" not in accept:
+        changed = _list(entry["inputs_changed"])
+        raise ModelFault(
+            f"input set {name!r}: the model writes to its inputs ({changed}): who calls it sees that, who calls an "
+            "export of it may not: let forward clone them, or say why that is meant: "
+            'Case(accept={"mutates-inputs": "..."})',
+            general=True,
+        )
+
+
+def check_layout(
+    name: str, entry: Mapping[str, Any], runs: Mapping[str, Array], references: Mapping[str, Reference]
+) -> None:
+    """See to it that transposed inputs give what their row-major copy does: they are the same. Raises ModelFault."""
+    for path, key in flatten(entry["outputs"])[1].items():
+        row_major = runs.get(f"contiguous:{key}")
+        if row_major is None:
+            continue
+        difference = compare_tensor(
+            row_major, references[path], Tolerance(), where=f"output{path}", dtype=row_major.dtype.name
+        )
+        if difference.ok:
+            continue
+        raise ModelFault(
+            f"input set {name!r}: the model gives other numbers for a transposed (non-contiguous) input than for its "
+            "row-major copy: it reads memory past the strides (as_strided, data_ptr, a kernel of its own): call "
+            '.contiguous() first, or say why that is meant: Case(accept={"layout": "..."}). ' + difference.message,
+            general=True,
+        )
+
+
+def check_dependence(first: str, made: Mapping[str, Mapping[str, Reference]], blind_ok: bool) -> None:
+    """See to it that other inputs give other outputs. Raises ModelFault."""
+    other = next((made[name] for name in (TRANSPOSED, VALUES) if name in made), None)
+    if other is None or blind_ok:
+        return
+    numbers = [path for path, reference in made[first].items() if reference.kind in ("float", "tolerance")]
+    if numbers and all(_same(made[first][path], other.get(path)) for path in made[first]):
+        raise ModelFault(
+            "the outputs are the same for other inputs, so that an export that ignores its inputs would pass: "
+            'use generic_weights(...) or other inputs, or say why that is right: Case(blind_ok="...")',
+            general=True,
+        )
+
+
+def _same(one: Reference, two: Reference | None) -> bool:
+    return two is not None and one.shape == two.shape and one.eager.tobytes() == two.eager.tobytes()
+
+
+def notes(
+    content: Mapping[str, Any], made: Mapping[str, Mapping[str, Reference]], left_out: Mapping[str, str]
+) -> list[str]:
+    """Return what is worth knowing of a model that is fit all the same."""
+    found = []
+    for name, reason in left_out.items():
+        why = content["generated"][name][0]
+        found.append(f"input set {name!r} ({why}) is left out: {reason}")
+    entries = content["sets"].values()
+    if views := sorted({path for entry in entries for path in entry["views"]}):
+        found.append(
+            f"returns views of its inputs ({_list(f'output{path}' for path in views)}): who writes to the one changes "
+            "the other, in an export not; return .clone()"
+        )
+    if state := sorted({name for entry in entries for name in entry["state_changed"]}):
+        found.append(f"writes to its own state on every call ({_list(state)}), which an export may not")
+    unseen = content["unseen"]
+    if unseen["unseen"]:
+        found.append(
+            f"cannot see {len(unseen['unseen'])} of its {unseen['tensors']} tensors, a change of 1 % in them stays "
+            f"under the noise: {_list(unseen['unseen'])}"
+        )
+    if unseen["skipped"]:
+        found.append(f"tensors that the case cannot see: {unseen['skipped']}")
+    found += [
+        f"input set {name!r}, output{path} is ill-conditioned: eager itself has {reference.reference_bits:.1f} bits"
+        for name, references in made.items()
+        for path, reference in references.items()
+        if reference.ill_conditioned and reference.reference_bits is not None
+    ]
+    return found
+
+
+def _list(names: Any) -> str:
+    names = list(names)
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more

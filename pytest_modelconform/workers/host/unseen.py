@@ -1,0 +1,234 @@
+"""What a case can't see: tensors of the model whose change stays under the noise of its outputs.
+
+A wrong export of such a tensor would pass. All tensors are judged at once by their gradients: for a change c of a
+tensor t, v·J(c) with random v has J(c)'s root mean square, and v·J is one backward pass for all tensors (the estimator
+of Hutchinson, 1989). Those that come out near the noise are then changed for real, and compared as a runtime would be.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from pytest_modelconform.compare import Reference, UnusableReferenceError, compare_tensor, make_reference
+
+from ..arrays import to_array
+from ..tensors import Tensor
+from ..torch_tensors import from_torch, leaves
+from .build import Built
+from .double import run_wide, widened
+from .state import seed_of
+
+CHANGE = 0.01  # of each element, up or down at random: a common factor is lost in any norm that follows
+_DRAWS = 4
+_MARGIN = 3.0  # an estimate so many times over the limit needs no check: of four draws, one in 10^6 is so far off
+_UNKNOWN = 1e-9
+_MOST_CHECKED = 64
+_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class _Output:
+    """A floating output of the exporters' input set: its reference, and eager's noise as one number."""
+
+    reference: Reference
+    noise: float
+
+
+def find(built: Built, runs: Mapping[str, Mapping[str, Tensor]], call: Callable[..., Any]) -> dict[str, Any]:
+    """Return how many tensors there are, the names of the `unseen`, and why they weren't looked for ("" if they were).
+
+    runs: by input set, as `reference.make` has them. call: `reference.run`.
+    """
+    total = len(list(_state(built.model)))
+    references = _references(built, runs)
+    if not any(isinstance(output, _Output) for output in references.values()):
+        return {
+            "tensors": total,
+            "unseen": [],
+            "skipped": "no output of the exporters' input set has a float64 reference",
+        }
+    search = _Search(built, references, partial(call, built, built.exporter_set))
+    estimates = search.estimates()
+    near = [
+        name for name, estimate in estimates.items() if 0 < estimate < _MARGIN * 2.0**built.case.tolerance.bits_lost
+    ]
+    deadline = time.monotonic() + _SECONDS
+    # No output in numbers depends on these, as on a head whose detections are all sorted out.
+    found = [name for name, estimate in estimates.items() if estimate == 0]
+    for checked, name in enumerate(sorted(near, key=estimates.__getitem__)):
+        if checked == _MOST_CHECKED or time.monotonic() > deadline:
+            return {
+                "tensors": total,
+                "unseen": sorted(found),
+                "skipped": f"only {checked} of {len(near)} could be tried",
+            }
+        if not search.sees(name):
+            found.append(name)
+    return {"tensors": total, "unseen": sorted(found), "skipped": ""}
+
+
+def _state(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Parameters and buffers of floating point by name, each once."""
+    seen: set[int] = set()
+    for name, value in (*model.named_parameters(), *model.named_buffers()):
+        if id(value) not in seen and value.numel() and (value.is_floating_point() or value.is_complex()):
+            seen.add(id(value))
+            yield name, value
+
+
+def _references(built: Built, runs: Mapping[str, Mapping[str, Tensor]]) -> dict[str, _Output | Reference]:
+    """By path of the output; those without a float64 reference, or with an unfit one, are left out."""
+    found: dict[str, _Output | Reference] = {}
+    own = runs[built.exporter_set]
+    for key, eager in own.items():
+        kind, _, path = key.partition(":")
+        if kind != "e0":
+            continue
+        wide = own.get(f"r:{path}")
+        jittered = [to_array(own[f"e{k}:{path}"]) for k in range(1, len(own) + 1) if f"e{k}:{path}" in own]
+        try:
+            reference = make_reference(
+                None if wide is None else to_array(wide),
+                to_array(eager),
+                jittered,
+                eager.dtype,
+                where=path,
+                blind_ok=True,
+            )
+        except UnusableReferenceError:
+            continue
+        if reference.kind == "exact":
+            found[path] = reference
+        elif reference.kind == "float" and reference.noise is not None and reference.signal is not None:
+            found[path] = _Output(reference, float(reference.noise[0]))
+    return found
+
+
+class _Search:
+    """The model in float64, and what its outputs are compared with."""
+
+    def __init__(self, built: Built, references: Mapping[str, _Output | Reference], call: Callable[..., Any]) -> None:
+        self.built = built
+        self.call = call
+        self.references = references
+        self.model = widened(built.model)
+        self.state = dict(_state(self.model))
+        # The same signs for estimate and check.
+        self.changes = {
+            name: CHANGE * _signs(built, name, value) * value.detach() for name, value in self.state.items()
+        }
+
+    def run(self, grad: bool = False) -> dict[str, torch.Tensor]:
+        """Run the model in float64; outputs by path."""
+        outputs, problem = run_wide(self.model, *self.built.clone_inputs(), partial(self.call, grad=grad))
+        if outputs is None:
+            raise RuntimeError(problem)
+        return dict(leaves(outputs))
+
+    def estimates(self) -> dict[str, float]:
+        """Estimate, by tensor, how many times the noise its change moves the outputs; 0 where there is no gradient."""
+        totals = dict.fromkeys(self.state, 0.0)
+        requiring = {name: value.requires_grad for name, value in self.state.items()}
+        try:
+            for value in self.state.values():
+                value.requires_grad_(True)
+            with _BatchNormOfStatistics():
+                found = self.run(grad=True)
+            outputs = [
+                (found[path], output.noise)
+                for path, output in self.references.items()
+                if isinstance(output, _Output) and path in found and found[path].requires_grad
+            ]
+            for draw in range(_DRAWS):
+                generator = torch.Generator().manual_seed(seed_of(self.built.name, "projection", draw))
+                # NaN and infinities (masks) have no gradient that means anything.
+                projection = sum(
+                    (torch.where(torch.isfinite(y), y, 0.0) * _normal(y, generator)).real.sum()
+                    / noise
+                    / y.numel() ** 0.5
+                    for y, noise in outputs
+                )
+                if not isinstance(projection, torch.Tensor):
+                    return dict.fromkeys(self.state, _UNKNOWN)
+                gradients = torch.autograd.grad(
+                    projection, list(self.state.values()), retain_graph=draw + 1 < _DRAWS, allow_unused=True
+                )
+                for name, gradient in zip(self.state, gradients, strict=True):
+                    if gradient is not None:
+                        moved = float((gradient.conj() * self.changes[name]).real.sum())
+                        totals[name] += moved * moved / _DRAWS
+        except RuntimeError:
+            return dict.fromkeys(self.state, _UNKNOWN)  # an operator without a derivative: each is tried
+        finally:
+            for name, value in self.state.items():
+                value.requires_grad_(requiring[name])
+        return {name: total**0.5 if total == total else _UNKNOWN for name, total in totals.items()}
+
+    def sees(self, name: str) -> bool:
+        """Change a tensor for real: whether a runtime that returned that would be told."""
+        value = self.state[name]
+        with torch.no_grad():
+            value.add_(self.changes[name])
+        try:
+            found = self.run()
+        except Exception:
+            return True  # such a change ends in an exception
+        finally:
+            with torch.no_grad():
+                value.sub_(self.changes[name])
+        for path, output in self.references.items():
+            reference = output.reference if isinstance(output, _Output) else output
+            returned = found.get(path)
+            if returned is None:
+                return True
+            if isinstance(output, _Output):
+                returned = returned.to(getattr(torch, reference.dtype))
+            array = to_array(from_torch(returned))
+            if not compare_tensor(array, reference, self.built.case.tolerance, where=path, dtype=reference.dtype).ok:
+                return True
+        return False
+
+
+class _BatchNormOfStatistics(TorchFunctionMode):
+    """Writes batch norms in eval mode as arithmetic: the operator has no derivative by its running statistics."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Called for each function of torch."""
+        if func is torch.nn.functional.batch_norm:
+            return _batch_norm(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def _batch_norm(
+    x: torch.Tensor,
+    running_mean: torch.Tensor | None,
+    running_var: torch.Tensor | None,
+    weight: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> torch.Tensor:
+    """`torch.nn.functional.batch_norm`; x: (N, C, …)."""
+    if training or running_mean is None or running_var is None:
+        return torch.nn.functional.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+    shape = (1, -1) + (1,) * (x.dim() - 2)
+    y = (x - running_mean.view(shape)) * torch.rsqrt(running_var + eps).view(shape)
+    y = y if weight is None else y * weight.view(shape)
+    return y if bias is None else y + bias.view(shape)
+
+
+def _signs(built: Built, name: str, value: torch.Tensor) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed_of(built.name, "change", name))
+    return torch.randint(0, 2, value.shape, generator=generator, dtype=torch.int8).to(value.dtype) * 2 - 1
+
+
+def _normal(value: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    return torch.randn(value.shape, generator=generator, dtype=value.dtype)
