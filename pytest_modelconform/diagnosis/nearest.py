@@ -24,7 +24,7 @@ class Variant:
     """What eager returns when something in it is changed.
 
     kind: "cause" (the output is this one, but for rounding), "precision" (or loses as much), "random" (two draws, whose
-    outputs are `outputs` and `again`). sentence: follows "as of" or stands alone, see `explanation`. outputs: by path.
+    outputs are `outputs` and `again`). sentence: for a precision a noun, which follows "computed with". outputs: by path.
     """
 
     name: str
@@ -44,7 +44,7 @@ def explanation(seen: Seen, variants: Sequence[Variant], note: str = "") -> str 
             variant, bits = found
             if variant.kind != "precision":
                 return f"{variant.sentence}: {_so_near(bits)}"
-            return _with(f"the accuracy of {variant.sentence}: {_so_near(bits)}", note)
+            return _with(f"computed with {variant.sentence}: {_so_near(bits)}", note)
         if any(variant.kind == "random" and _as_random(seen, variant, error) for variant in usable):
             return "dropout is active: runs differ from each other, and from the model, as in train mode"
         return _class(seen, [variant for variant in usable if variant.kind == "precision"], note)

@@ -28,18 +28,19 @@ def only(found: tuple[list[str], bool]) -> str:
     return hint
 
 
+NHWC = "output has the model's values with its axes permuted (0, 2, 3, 1): NHWC instead of NCHW"
 LAYOUTS = {
-    "nhwc": (IMAGE, IMAGE.transpose(0, 2, 3, 1), "output has the model's values with its axes permuted (0, 2, 3, 1): NHWC instead of NCHW"),
-    "nhwc, square": (SQUARE, SQUARE.transpose(0, 2, 3, 1), "with its axes permuted (0, 2, 3, 1): NHWC instead of NCHW"),
+    "nhwc": (IMAGE, IMAGE.transpose(0, 2, 3, 1), NHWC),
+    "nhwc, square": (SQUARE, SQUARE.transpose(0, 2, 3, 1), NHWC),
     "another order": (IMAGE, IMAGE.transpose(3, 0, 2, 1), "with its axes permuted (3, 0, 2, 1)"),
     "transposed": (TABLE, TABLE.T, "with its axes permuted (1, 0): transposed"),
-    "batch": (numbers(3, 4, 5), numbers(3, 4, 5).transpose(1, 0, 2), "axes permuted (1, 0, 2): batch and sequence swapped?"),
-    "memory": (IMAGE, IMAGE.transpose(0, 2, 3, 1).reshape(IMAGE.shape), "in the memory order (0, 2, 3, 1): NHWC instead of NCHW: a transposed"),
+    "batch": (numbers(3, 4, 5), numbers(3, 4, 5).transpose(1, 0, 2), "(1, 0, 2): batch and sequence swapped?"),
+    "memory": (IMAGE, IMAGE.transpose(0, 2, 3, 1).reshape(IMAGE.shape), "in the memory order (0, 2, 3, 1): NHWC"),
     "integers": (INTEGERS, INTEGERS.T, "with its axes permuted (1, 0): transposed"),
     "flipped": (IMAGE, IMAGE[:, :, ::-1], "output has the model's values with axis 2 reversed"),
-    "bgr": (numbers(2, 3, 9), numbers(2, 3, 9)[:, ::-1], "with axis 1 reversed (channels in another order, as RGB and BGR?)"),
-    "squeezed": (numbers(4, 1, 9), numbers(4, 9), "in shape (4, 9) instead of (4, 1, 9): an axis of length 1 is missing"),
-    "unsqueezed": (numbers(4, 9), numbers(4, 9, 1), "in shape (4, 9, 1) instead of (4, 9): an axis of length 1 too many"),
+    "bgr": (numbers(2, 3, 9), numbers(2, 3, 9)[:, ::-1], "with axis 1 reversed (channels in another order"),
+    "squeezed": (numbers(4, 1, 9), numbers(4, 9), "(4, 9) instead of (4, 1, 9): an axis of length 1 is missing"),
+    "unsqueezed": (numbers(4, 9), numbers(4, 9, 1), "(4, 9, 1) instead of (4, 9): an axis of length 1 too many"),
     "flattened": (IMAGE, IMAGE.reshape(-1), "in shape (420,) instead of (2, 5, 6, 7): flattened"),
     "reshaped": (IMAGE, IMAGE.reshape(10, 42), "in shape (10, 42) instead of (2, 5, 6, 7): reshaped"),
     "rolled": (TABLE, np.roll(TABLE, 1, 0), "output has the model's values rolled by 1 along axis 0"),
@@ -47,7 +48,7 @@ LAYOUTS = {
     "moved": (TABLE, np.concatenate([np.zeros((1, 40)), TABLE[:-1]]), "values moved by 1 along axis 0"),
     "rows": (TABLE, TABLE[[3, 1, 2, 0, 4, 5, 11, 7, 8, 9, 10, 6]], "with the rows of axis 0 in another order"),
     "cut": (TABLE, TABLE[:7], "has only the first 7 of 12 along axis 0; these are the model's"),
-    "padded": (TABLE, np.pad(TABLE, ((0, 0), (0, 8))), "has the model's values and more: 48 along axis 1 instead of 40"),
+    "padded": (TABLE, np.pad(TABLE, ((0, 0), (0, 8))), "values and more: 48 along axis 1 instead of 40"),
 }  # fmt: skip
 
 
@@ -70,8 +71,8 @@ VALUES = {
     "affine": (TABLE, 2 * TABLE - 1, "output has the model's values times 2 minus 1"),
     "bias": (TABLE, TABLE + numbers(40, seed=1), "is off by a constant for each index of axis 1: a bias that is"),
     "scale": (TABLE, TABLE * (2 + numbers(12, 1, seed=1) ** 2), "is off by a factor for each index of axis 0"),
-    "softmax missing": (softmax(TABLE, 1), TABLE, "lacks the last softmax: softmax of it over axis 1 is what the model"),
-    "softmax twice": (softmax(3 * TABLE, 1), softmax(softmax(3 * TABLE, 1), 1), "is softmax over axis 1 of what the model"),
+    "softmax missing": (softmax(TABLE, 1), TABLE, "lacks the last softmax: softmax of it over axis 1 is what"),
+    "softmax twice": (softmax(3 * TABLE, 1), softmax(softmax(3 * TABLE, 1), 1), "is softmax over axis 1 of what"),
     "other axis": (log_softmax(TABLE, 1), TABLE, "lacks the last log_softmax"),
     "log": (softmax(TABLE, 1), log_softmax(TABLE, 1), "lacks the last exp: exp of it is what the model returns"),
     "exp": (TABLE, np.exp(TABLE), "is exp of what the model returns: one exp too many"),
@@ -181,8 +182,8 @@ def test_the_last_rows_of_what_is_longer_than_the_exported_set() -> None:
         "a",
     )
     assert only(found) == (
-        "input set 'b': output is wrong only in rows 30 to 39 of axis 1, the last 10 of 40 (the exporters' input set has 30 "
-        "there: the length was baked in); all else is the model's"
+        "input set 'b': output is wrong only in rows 30 to 39 of axis 1, the last 10 of 40 (the exporters' input set "
+        "has 30 there: the length was baked in); all else is the model's"
     )
 
 
@@ -250,7 +251,8 @@ def test_at_most_two_hints() -> None:
 def test_the_exported_set_again() -> None:
     found = hints([seen("a", {"": A}, {}), seen("b", {"": B}, {"": faithful(A)})], "a")
     assert only(found) == (
-        "input set 'b': output is what the model gives for input set 'a', the one that was exported: a constant was baked in"
+        "input set 'b': output is what the model gives for input set 'a', the one that was exported: a "
+        "constant was baked in"
     )
 
 
@@ -262,14 +264,16 @@ def test_the_exported_set_again_in_its_shape() -> None:
 def test_the_same_for_every_set() -> None:
     found = hints([seen(name, {"": r}, {"": faithful(C)}) for name, r in (("a", A), ("b", B))], "a")
     assert found[0][0] == (
-        "input set 'a': output is the same for input sets 'a' and 'b', where the model's differ: a constant was baked in"
+        "input set 'a': output is the same for input sets 'a' and 'b', where the model's differ: a constant "
+        "was baked in"
     )
 
 
 def test_the_exported_shape() -> None:
     found = hints([seen("a", {"": A}, {}), seen("b", {"": TABLE}, {"": faithful(C)})], "a")
     assert only(found) == (
-        "input set 'b': output has the shape of the exported input set 'a', (6, 8), for this one, too: a shape was baked in"
+        "input set 'b': output has the shape of the exported input set 'a', (6, 8), for this one, too: a shape "
+        "was baked in"
     )
 
 

@@ -134,14 +134,15 @@ def rewritten(name: str, new: Callable[[Any], Any], operators: str = "") -> Call
 
 
 def epsilon(new: Callable[[float], float]) -> Callable[[Subject], Runs]:
-    """Every norm with another epsilon."""
+    """Every norm with another epsilon, whether a module holds it or a function is called with it."""
 
     def run(subject: Subject) -> Any:
         model = subject.model()
-        if change_epsilons(model, new):
-            return subject.run(model)
-        # Norms that are called as functions.
-        return subject.run(within=argument("eps", lambda given: new(given) if given else given))
+        taken = change_epsilons(model, new)
+        # What comes from a module has its new value already.
+        mode = argument("eps", lambda given: new(given) if given and given not in taken else given)
+        mode.changed = len(taken)
+        return subject.run(model, within=mode)
 
     return lambda subject: iter([("", lambda: run(subject))])
 

@@ -143,15 +143,15 @@ def round_weights(model: torch.nn.Module, rounded: Round) -> torch.nn.Module:
     return model
 
 
-def change_epsilons(model: torch.nn.Module, new: Callable[[float], float]) -> bool:
-    """Give the modules of a model other epsilons, in place; whether any has another now."""
-    changed = False
+def change_epsilons(model: torch.nn.Module, new: Callable[[float], float]) -> set[float]:
+    """Give the modules of a model other epsilons, in place. Returns the new values of those that were changed."""
+    changed = set()
     for module in model.modules():
         for name in EPSILONS:
             value = getattr(module, name, None)
             if isinstance(value, float) and 0.0 < value < 0.1 and new(value) != value:
                 setattr(module, name, new(value))
-                changed = True
+                changed.add(new(value))
     return changed
 
 
