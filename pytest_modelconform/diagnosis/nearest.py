@@ -24,7 +24,7 @@ class Variant:
     """What eager returns when something in it is changed.
 
     kind: "cause" (the output is this one, but for rounding), "precision" (or loses as much), "random" (two draws, whose
-    outputs are `outputs` and `again`). sentence: for a precision a noun, which follows "computed with". outputs: by path.
+    outputs are `outputs` and `again`). sentence: for a precision what follows "computed with". outputs: by path.
     """
 
     name: str
@@ -36,6 +36,8 @@ class Variant:
 
 def explanation(seen: Seen, variants: Sequence[Variant], note: str = "") -> str | None:
     """The sentence for the variant that explains an input set's outputs. note: of the runtime, on its precision."""
+    if not _comparable(seen, seen.outputs):
+        return None
     with np.errstate(all="ignore"):
         usable = [variant for variant in variants if _comparable(seen, variant.outputs)]
         error = _distance(seen, seen.outputs, None)

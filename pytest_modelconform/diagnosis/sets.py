@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ..compare import Reference
 from .judge import Judge, Seen
-from .sentences import listed, outputs, shape
+from .sentences import listed, outputs
 
 
 def other_order(seen: Seen) -> str | None:
@@ -27,8 +27,28 @@ def other_order(seen: Seen) -> str | None:
     if len(found) == 2 and all(found.get(other) == path for path, other in found.items()):
         first, second = found
         return f"output{first} is the model's output{second} and the reverse"
-    pairs = [f"output{path} is the model's output{other}" for path, other in found.items()]
-    return listed(pairs)
+    if (moved := _moved(found)) is not None:
+        if moved[1]:
+            return f"output{moved[0]} is the model's output{moved[1]}"
+        return f"output{moved[0]} is all that the model returns: it comes wrapped in something"
+    return listed([f"output{path} is the model's output{other}" for path, other in found.items()])
+
+
+def _moved(found: Mapping[str, str]) -> tuple[str, str] | None:
+    """Where all outputs under one path are the model's under another: these two paths."""
+    path, other = next(iter(found.items()))
+    while path and other and path[-1] == other[-1]:
+        path, other = path[:-1], other[:-1]
+    # A whole step of a path, never a part of a key.
+    rest = next(iter(found))[len(path) :]
+    if rest and not rest.startswith("["):
+        return None
+    if all(
+        one.startswith(path) and two.startswith(other) and one[len(path) :] == two[len(other) :]
+        for one, two in found.items()
+    ):
+        return path, other
+    return None
 
 
 def _is(seen: Seen, path: str, other: str) -> bool:
@@ -57,15 +77,12 @@ def baked(seen: Seen, sets: Sequence[Seen], exporter: str) -> str | None:
                 "model's differ: a constant was baked in"
             )
     first = next((other for other in sets if other.name == exporter), None)
-    if first is not None and first is not seen:
-        kept = [path for path in seen.wrong if _exported_shape(seen, path, first)]
-        if kept and len(kept) == len(seen.wrong):
-            lengths = shape(seen.outputs[kept[0]].shape)
-            return (
-                f"{outputs(kept)} has the shape of the exported input set {exporter!r}, {lengths}, for this one, too: "
-                "a shape was baked in"
-            )
-    return None
+    if first is None or first is seen:
+        return None
+    lengths = {_exported_lengths(seen, path, first) for path in seen.wrong}
+    if len(lengths) > 1 or not (found := lengths.pop()):
+        return None
+    return f"{outputs(list(seen.wrong))} has {found}, as for the exported input set {exporter!r}: a length was baked in"
 
 
 def _repeats(seen: Seen, path: str, other: Seen) -> bool:
@@ -90,6 +107,13 @@ def _differ(one: Reference, two: Reference) -> bool:
     return one.shape != two.shape or not np.array_equal(one.eager, two.eager)
 
 
-def _exported_shape(seen: Seen, path: str, first: Seen) -> bool:
+def _exported_lengths(seen: Seen, path: str, first: Seen) -> str:
+    """In which axes an output is as long as the exporters' and not as long as it should be; empty where another is."""
     reference = first.references.get(path)
-    return reference is not None and seen.outputs[path].shape == reference.shape != seen.references[path].shape
+    y, r = seen.outputs[path].shape, seen.references[path].shape
+    if reference is None or y == r or not len(y) == len(r) == len(reference.shape):
+        return ""
+    wrong = [axis for axis in range(len(y)) if y[axis] != r[axis]]
+    if any(y[axis] != reference.shape[axis] for axis in wrong):
+        return ""
+    return listed([f"length {y[axis]} along axis {axis}" for axis in wrong])

@@ -233,6 +233,17 @@ def test_outputs_under_other_names() -> None:
     assert only(hints([one], "first")) == "output['y'] is the model's output['logits']"
 
 
+def test_outputs_that_are_wrapped() -> None:
+    r, y = {"['x']": A, "['y']": B}, {"[1][0]['x']": faithful(A), "[1][0]['y']": faithful(B)}
+    says = "output[1][0] is all that the model returns: it comes wrapped in something"
+    assert only(hints([seen("first", r, y)], "first")) == says
+    r, y = {"[0]['x']": A, "[0]['y']": B}, {"['x']": faithful(A), "['y']": faithful(B)}
+    assert only(hints([seen("first", r, y)], "first")) == "output is the model's output[0]"
+    r, y = {"['x']": A, "['y']": B}, {"['ax']": faithful(A), "['ay']": faithful(B)}
+    says = "output['ax'] is the model's output['x'] and output['ay'] is the model's output['y']"
+    assert only(hints([seen("first", r, y)], "first")) == says
+
+
 def test_one_hint_for_all_outputs_that_share_it() -> None:
     one = seen(
         "first", {"[0]": A, "[1]": B, "[2]": C}, {"[0]": faithful(2 * A), "[1]": faithful(2 * B), "[2]": faithful(C)}
@@ -272,9 +283,18 @@ def test_the_same_for_every_set() -> None:
 def test_the_exported_shape() -> None:
     found = hints([seen("a", {"": A}, {}), seen("b", {"": TABLE}, {"": faithful(C)})], "a")
     assert only(found) == (
-        "input set 'b': output has the shape of the exported input set 'a', (6, 8), for this one, too: a shape "
-        "was baked in"
+        "input set 'b': output has length 6 along axis 0 and length 8 along axis 1, as for the exported input set 'a': "
+        "a length was baked in"
     )
+
+
+def test_the_exported_length() -> None:
+    sets = [seen("a", {"": A}, {})]
+    for name, rows in (("b", 3), ("c", 5)):
+        y = numbers(rows, 8, seed=rows).astype(np.float32)
+        sets.append(seen(name, {"": numbers(rows, 20, seed=rows + 20)}, {"": y}))
+    says = "output has length 8 along axis 1, as for the exported input set 'a': a length was baked in"
+    assert only(hints(sets, "a")) == says
 
 
 # -- silence -----------------------------------------------------------------------------------------------------------
