@@ -16,6 +16,7 @@ from ..compare.groups import Array
 from ..compare.measure import AS_EAGER, UNSTABLE, flat, is_complex
 
 ENOUGH = 6.0  # bits that an explanation has to win, and to have in the end
+LUCK = 8.0  # bits of luck that nobody has
 MOST_ELEMENTS = 1 << 24  # beyond that a hint is not worth the seconds
 _SAMPLE = 509  # a prime, so that no axis's length hides in the step
 
@@ -110,7 +111,7 @@ class Judge:
 
         strict: only what passes counts.
         """
-        if undone.shape != self.model.shape or not self.informative or self.surprise < 8.0:
+        if undone.shape != self.model.shape or not self.informative or self.surprise < LUCK:
             return False
         if not self.exact and not self._plausible(undone):
             return False

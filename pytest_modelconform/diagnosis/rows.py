@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from ..compare import Reference
 from ..compare.groups import Array
 from ..compare.measure import is_complex
-from .judge import Judge, Seen, agreement, distinct, subscript
+from .judge import LUCK, Judge, Seen, agreement, distinct, subscript
 
 _FEW = 3  # wrong rows that are named one by one
 _MOSTLY = 0.25  # share of a wrong row's elements that have to be wrong: less is no matter of rows
@@ -34,7 +35,8 @@ def wrong_rows(judge: Judge, others: Sequence[Seen], path: str, exported: Refere
         if judge.y.size // length < 2 or not distinct(np.delete(judge.model, rows, axis), 4):
             continue
         which = _which(rows, length, axis)
-        if which is None:
+        # Few errors anywhere happen to leave some rows alone, too.
+        if which is None or wrong.sum() * math.log2(length / rows.size) < LUCK:
             continue
         where = _explain(judge, rows, axis, others, path, exported)
         if best is None or rows.size / length < best[0]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..compare import Reference
-from .judge import Judge, Seen
+from .judge import LUCK, Judge, Seen
 from .sentences import listed, outputs
 
 
@@ -56,7 +56,7 @@ def _is(seen: Seen, path: str, other: str) -> bool:
     if reference.kind == "empty":
         return False
     judge = Judge(seen.outputs[path], reference, seen.tolerance)
-    return judge.informative and judge.luck(judge.model.size) >= 8.0 and judge.passes(judge.raw)
+    return judge.informative and judge.luck(judge.model.size) >= LUCK and judge.passes(judge.raw)
 
 
 def baked(seen: Seen, sets: Sequence[Seen], exporter: str) -> str | None:

@@ -326,6 +326,14 @@ def test_small_outputs_are_explained_by_anything(seed: int) -> None:
             assert of(r, faithful(y)) == ([], False), shape
 
 
+def test_a_few_errors_that_happen_to_leave_rows_alone() -> None:
+    r = numbers(5, 4)
+    y = faithful(r)
+    y[3, :2] += 1
+    y[4, 1:3] += 2
+    assert of(r, y) == ([], False)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_unrelated_integers_and_bools(seed: int) -> None:
     random = np.random.default_rng(seed + 50)
