@@ -177,9 +177,14 @@ def installed() -> list[str]:
 
 def _own_sources() -> str:
     """Hash of our own modules that make what is cached: an editable install changes without its version changing."""
+    return hash_of([hash_file(path) for path in own_sources()])
+
+
+def own_sources() -> list[Path]:
+    """Our own modules that artifacts and references depend on."""
     here = Path(__file__).parent
-    parts = sorted([*here.glob("formats/*.py"), *here.glob("workers/**/*.py"), *here.glob("*.py")])
-    return hash_of([hash_file(path) for path in parts])
+    folders = ("*.py", "compare/*.py", "formats/*.py", "workers/**/*.py")
+    return sorted(path for pattern in folders for path in here.glob(pattern))
 
 
 def _cpu() -> str:

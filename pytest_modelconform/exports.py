@@ -168,6 +168,12 @@ class Exports:
                 raise
         return Prepared(content, self.cache.folder / "references" / content["digest_of_all"], cached=False)
 
+    def variants(self, ref: CaseRef, prepared: Prepared, name: str, folder: Path, seconds: float) -> dict[str, Any]:
+        """Have the case host write eager variants of an input set to `folder`. Raises StageFailure."""
+        # The host begins no variant that it may not end in time; what is over and above is for building the case.
+        fields = {"digest": prepared.digest, "set": name, "folder": str(folder), "seconds": 0.7 * seconds}
+        return self._ask_host(Budget(seconds, self.pool), Stage.COMPARE, "diagnose", **fields, **self._request(ref))
+
     def _ask_reference(self, budget: Budget, **fields: Any) -> dict[str, Any]:
         used = start(self.pool.host).used
         try:

@@ -110,6 +110,7 @@ class Outcome:
 
     bits, reference_bits, loss, worst: log2 figures, see docs/verdicts.md. max_abs: largest absolute difference.
     inputs: per input set a dict with the same names. seconds: by stage ("export", "load", "run").
+    hints: likely causes of a mismatch, likeliest first; they are in the message, too.
     expected: True if the verdict is the one recorded in expected.toml, False if another is recorded, None without
     entry.
     """
@@ -128,11 +129,13 @@ class Outcome:
     artifact_bytes: int | None = None
     cached: bool | None = None
     notes: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Take out of the texts what would act on a terminal: they come from libraries, and these love colours."""
         object.__setattr__(self, "message", printable(self.message))
         object.__setattr__(self, "notes", tuple(printable(note) for note in self.notes))
+        object.__setattr__(self, "hints", tuple(printable(hint) for hint in self.hints))
 
     @property
     def failed(self) -> bool:
@@ -155,6 +158,7 @@ def from_record(record: dict[str, Any]) -> tuple[Cell, Outcome]:
     values["verdict"] = Verdict(record["verdict"])
     values["stage"] = Stage(record["stage"]) if record["stage"] else None
     values["notes"] = tuple(record.get("notes", ()))
+    values["hints"] = tuple(record.get("hints", ()))
     return cell, Outcome(**values)
 
 

@@ -11,12 +11,14 @@ from typing import Any
 
 from .artifacts import Cache
 from .case import Tolerance
+from .diagnosis import Diagnosis, Evidence
 from .exports import SMOKE, VERDICT_OF, Artifact, Budget, CaseRef, Exports, StageFailure, failure_of, number, start
 from .outcome import Cell, Outcome, Stage, Verdict
 from .pool import AnyWorker, Pool
 from .references import InputSet, Prepared
 from .registry import Registry
 from .results import (
+    Run,
     UnsuitableInputs,
     compare_runs,
     eager_numbers,
@@ -40,6 +42,9 @@ class Pipeline:
         self.timeout = timeout
         self.exports = Exports(registry, cache, pool, timeout)
         self._folder = Path(tempfile.mkdtemp(prefix="modelconform-"))
+        self._diagnosis = Diagnosis(self.exports, self._folder)
+        # Of the last attempt, if it ended in a mismatch.
+        self._evidence: Evidence | None = None
 
     def close(self) -> None:
         """Remove the working folder."""
@@ -83,6 +88,14 @@ class Pipeline:
         """The outcome of a cell. `expects` says whether a failure is the recorded one: it is then not tried again."""
         if reason := self.unavailable(cell):
             return Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, reason)
+        outcome = self._judged(ref, cell, expects)
+        evidence, self._evidence = self._evidence, None
+        if outcome.verdict is not Verdict.MISMATCH or expects(outcome):
+            return outcome
+        return self._diagnosis.explained(ref, cell, outcome, evidence)
+
+    def _judged(self, ref: CaseRef, cell: Cell, expects: Callable[[Outcome], bool]) -> Outcome:
+        """The outcome of a cell without hints, by one attempt or two."""
         outcome, fresh = self._attempt(ref, cell, expects, anew=False)
         if fresh or not outcome.failed or expects(outcome):
             return outcome
@@ -106,6 +119,7 @@ class Pipeline:
         worker: AnyWorker | None = None
         used = False
         fresh_export = True
+        self._evidence = None
         try:
             prepared = self._reference_for(ref, budget)
             artifact = self.exports.artifact(ref, prepared, cell, budget, expects, anew)
@@ -120,7 +134,9 @@ class Pipeline:
             except WorkerProblem as problem:
                 raise failure_of(problem, Stage.LOAD) from problem
             seconds["load"] = number(answer.get("seconds"))
-            outcome = self._run_sets(cell, prepared, artifact, worker, budget, seconds)
+            kept: dict[str, list[Run]] = {}
+            outcome = self._run_sets(cell, prepared, artifact, worker, budget, seconds, kept)
+            self._evidence = Evidence(prepared, kept, budget)
             if worker.alive:
                 budget.ask(worker, "unload")
         except StageFailure as failure:
@@ -157,7 +173,7 @@ class Pipeline:
             budget.ask(
                 worker, "load", **self.registry.runtime(cell.runtime).load_request(artifact.folder, artifact.signature)
             )
-            outcome = self._run_sets(smoke, prepared, artifact, worker, budget, {})
+            outcome = self._run_sets(smoke, prepared, artifact, worker, budget, {}, {})
             message = outcome.message if outcome.failed else ""
         except StageFailure as failure:
             message = f"at stage {failure.stage.value}: {failure}"
@@ -182,20 +198,29 @@ class Pipeline:
         worker: AnyWorker,
         budget: Budget,
         seconds: dict[str, float],
+        kept: dict[str, list[Run]],
     ) -> Outcome:
+        """kept: takes the outputs of the input sets that are mismatches."""
         inputs: dict[str, dict[str, Any]] = {}
         for name, entry in prepared.sets.items():
             if not worker.alive:
                 inputs[name] = {"verdict": Verdict.NOT_RUN.value, "message": "the worker died in another input set"}
                 continue
-            inputs[name] = self._run_set(cell, entry, artifact, worker, budget, prepared.tolerance)
+            inputs[name] = self._run_set(cell, entry, artifact, worker, budget, prepared.tolerance, kept)
             if entry.generated:
                 inputs[name]["generated"] = entry.generated
         seconds["run"] = sum(number(entry.get("seconds")) for entry in inputs.values())
         return summarise(inputs, artifact.signature)
 
     def _run_set(
-        self, cell: Cell, entry: InputSet, artifact: Artifact, worker: AnyWorker, budget: Budget, tolerance: Tolerance
+        self,
+        cell: Cell,
+        entry: InputSet,
+        artifact: Artifact,
+        worker: AnyWorker,
+        budget: Budget,
+        tolerance: Tolerance,
+        kept: dict[str, list[Run]],
     ) -> dict[str, Any]:
         """The result of one input set, as it stands in the report under `inputs`."""
         conflict = static_conflict(artifact.signature, entry)
@@ -222,6 +247,9 @@ class Pipeline:
             return {"verdict": Verdict.ERROR.value, "stage": stage.value, "message": message}
         narrows = self.registry.runtime(cell.runtime).NARROWS
         result = compare_runs(runs, entry, tolerance, narrows)
+        if result["verdict"] == Verdict.MISMATCH.value:
+            # Memory maps: they outlive the file, whose name the next input set takes.
+            kept[entry.name] = runs
         changed = sorted(set(answer.get("inputs_changed", ())) - entry.inputs_changed)
         if changed and result["verdict"] == Verdict.PASS.value:
             message = f"changes its input {changed[0]} in place, the model does not"

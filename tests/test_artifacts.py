@@ -334,3 +334,11 @@ def test_equal_cases_with_other_local_modules_are_not_taken_for_one_another(tmp_
         verdicts.append(run.cells[runs.cell("plain", GOOD)]["verdict"])
     # The fake computes 3 x + 1, whatever the model does.
     assert verdicts == ["pass", "mismatch"]
+
+
+def test_what_makes_references_and_artifacts_is_part_of_every_key() -> None:
+    root = Path(artifacts.__file__).parent
+    hashed = {path.relative_to(root).as_posix() for path in artifacts.own_sources()}
+    # Cached references are compare's work.
+    assert hashed >= {"compare/reference.py", "references.py", "model_check.py", "formats/onnx.py", "case.py"}
+    assert hashed >= {"workers/host/reference.py", "workers/host/generate.py", "workers/torch_tensors.py"}

@@ -24,10 +24,16 @@ def test_ids() -> None:
 def test_records_survive_json() -> None:
     outcome = Outcome(
         Verdict.MISMATCH, Stage.COMPARE, "other numbers", True, 5.5, 21.0, 15.5, 14.0, 0.1,
-        {"one": {"verdict": "mismatch", "bits": 5.5}}, {"run": 0.5}, 1234, False, ("a note",),
+        {"one": {"verdict": "mismatch", "bits": 5.5}}, {"run": 0.5}, 1234, False, ("a note",), ("a hint",),
     )  # fmt: skip
     assert from_record(json.loads(json.dumps(to_record(CELL, outcome)))) == (CELL, outcome)
     assert from_record(to_record(CELL, Outcome(Verdict.PASS))) == (CELL, Outcome(Verdict.PASS))
+
+
+def test_a_record_from_before_there_were_hints_has_none() -> None:
+    record = to_record(CELL, Outcome(Verdict.PASS, hints=("because",)))
+    del record["hints"]
+    assert from_record(record)[1].hints == ()
 
 
 def test_numbers_that_json_does_not_have_are_null() -> None:
@@ -62,8 +68,8 @@ def test_an_unknown_verdict_is_no_record() -> None:
 
 def test_what_would_act_on_a_terminal_is_taken_out() -> None:
     assert printable("\x1b[31mred\x1b[0m\tand\x07\x9b \x1b]0;title\x07é\nnext") == "red\tand é\nnext"
-    outcome = Outcome(Verdict.ERROR, message="\x1b[2Jgone", notes=("\x1b[1mbold",))
-    assert (outcome.message, outcome.notes) == ("gone", ("bold",))
+    outcome = Outcome(Verdict.ERROR, message="\x1b[2Jgone", notes=("\x1b[1mbold",), hints=("\x07because",))
+    assert (outcome.message, outcome.notes, outcome.hints) == ("gone", ("bold",), ("because",))
     assert (
         to_record(CELL, Outcome(Verdict.PASS, inputs={"a": {"message": "\x1b[31mred\r"}}))["inputs"]["a"]["message"]
         == "red"

@@ -91,6 +91,8 @@ def test_defaults_and_what_a_module_lacks(registry: Registry, monkeypatch: pytes
         registry.add_format(module.__name__, module.__name__)
     runtime = registry.runtime("whole")
     assert (runtime.DEVICES, runtime.REQUIRES, runtime.MAIN, runtime.NARROWS) == (("cpu",), (), False, {})
+    assert runtime.PRECISION_NOTE == ""
+    assert "bfloat16" in registry.runtime("openvino").PRECISION_NOTE
     assert runtime.unavailable("cpu") is None
     with pytest.raises(TypeError, match="runtime module half lacks FORMATS, command"):
         registry.runtime("half")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
+from ..diagnosis import PREFIX
 from ..outcome import EAGER, STYLES, Outcome, Verdict
 from .matrix import Column, Matrix, Row
 
@@ -39,11 +40,14 @@ def write(matrix: Matrix, writer: Writer, command: str, complete: bool = True) -
         stage = f" at stage {outcome.stage.value}" if outcome.stage else ""
         writer.line()
         writer.line(f"{cell.id}: {outcome.verdict.value}{stage}", **{style.markup: True, "bold": True})
-        lines = [line for line in (*outcome.message.splitlines(), *outcome.notes) if line.strip()]
+        message = [line for line in outcome.message.splitlines() if not line.startswith(PREFIX)]
+        lines = [line for line in (*message, *outcome.notes) if line.strip()]
         for line in lines[:_MOST_LINES]:
             writer.line(f"  {line}")
         if len(lines) > _MOST_LINES:
             writer.line(f"  … {len(lines) - _MOST_LINES} more lines above and in the log")
+        for hint in outcome.hints:
+            writer.line(f"  {PREFIX}{hint}")
         writer.line(f"  rerun: {command} {shlex.quote(cell.id)}")
 
 

@@ -28,6 +28,7 @@ class Runtime(Protocol):
     run on.
     REQUIRES: packages, as pip names them. MAIN: whether it is among the runtimes that run by default.
     NARROWS: dtypes that it is known to return narrower, e.g. {"int64": "int32"}; any other change is a mismatch.
+    PRECISION_NOTE: what to know where its numbers look like those of a narrower precision; a hint quotes it.
     """
 
     NAME: str
@@ -36,6 +37,7 @@ class Runtime(Protocol):
     REQUIRES: Sequence[str]
     MAIN: bool
     NARROWS: dict[str, str]
+    PRECISION_NOTE: str
 
     def unavailable(self, device: str) -> str | None:
         """None if the runtime can be started for `device`, else a sentence that says what to do."""
@@ -91,7 +93,7 @@ def complete(module: ModuleType) -> Runtime:
         raise TypeError(f"runtime module {module.__name__} lacks {', '.join(lacking)}")
     namespace: Any = module
     for name, value in (("DEVICES", ("cpu",)), ("REQUIRES", ()), ("MAIN", False), ("NARROWS", {}),
-                        ("load_request", load_request)):  # fmt: skip
+                        ("PRECISION_NOTE", ""), ("load_request", load_request)):  # fmt: skip
         if not hasattr(module, name):
             setattr(namespace, name, value)
     if not hasattr(module, "unavailable"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .. import harness
 from .base import no_device
+from .openvino import PRECISION_NOTE as PRECISION_NOTE
 
 NAME = "openvino-cpp"
 ENGINE = "openvino"

@@ -145,6 +145,14 @@ def test_long_messages_are_cut_and_nothing_is_raw() -> None:
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text)
 
 
+def test_hints_are_never_cut() -> None:
+    hints = ("output has the model's values times 2", "computed with bfloat16 weights")
+    message = "\n".join([*(f"line {i}" for i in range(40)), *(f"likely cause: {hint}" for hint in hints)])
+    text = printed([(cell("a", "onnx", "ort"), Outcome(Verdict.MISMATCH, Stage.COMPARE, message, hints=hints))])
+    assert "34 more lines above and in the log" in text
+    assert [line.strip() for line in text.splitlines() if "likely" in line] == [f"likely cause: {h}" for h in hints]
+
+
 def test_a_log_that_is_cut_off_is_said_to_be() -> None:
     assert "The log is cut off: not all cells are in it." in printed(cells(), complete=False)
     assert "cut off" not in printed(cells())

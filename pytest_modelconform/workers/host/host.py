@@ -90,6 +90,22 @@ class Host:
         (folder / "signature.json").write_text(json.dumps(signature, indent=1))
         return {"seconds": seconds, "bytes": sum(f.stat().st_size for f in folder.iterdir())}
 
+    def diagnose(self, request: dict[str, Any]) -> Answer:
+        """Write what eager variants of a case return for an input set: `set`, `folder`, `seconds`, `digest`."""
+        self.globals.restore()
+        built = self.build(request)
+        if built.digest != request["digest"]:
+            self.built = None
+            raise WorkerError(f"case {request['case']!r} was built with other parameters or inputs this time", "build")
+        try:
+            # Here, since a run without mismatches does without it.
+            from . import variants
+
+            return variants.make(built, request["set"], request["folder"], request["seconds"])
+        finally:
+            self.globals.restore()
+            self.keep_if_untouched(built)
+
     def keep_if_untouched(self, built: Built) -> None:
         """Forget the built case if an exporter or a run has changed its parameters, mode or inputs."""
         training = built.case.mode == "train"
@@ -104,4 +120,10 @@ def handlers(device: str, threads: int) -> Handlers:
     # What PyTorch compiles or downloads on its own account is not part of a case.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     host = Host()
-    return {"hello": host.hello, "collect": host.collect, "reference": host.reference, "export": host.export}
+    return {
+        "hello": host.hello,
+        "collect": host.collect,
+        "reference": host.reference,
+        "export": host.export,
+        "diagnose": host.diagnose,
+    }

@@ -1,0 +1,170 @@
+"""Which eager variant of the model an output comes nearest to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..compare import Reference
+from ..compare.groups import Array
+from ..compare.measure import NotFiniteError, Numbers, flat, measure
+from .judge import MOST_ELEMENTS, Seen
+
+NEARER = 4.0  # bits by which an output has to be nearer to a variant than to the model
+CLASS = 1.5  # bits within which the loss of an output is a variant's own
+_WORST = 2.5  # the same for the worst element, of which there is but one
+_TIE = 0.3  # bits within which two variants explain equally much
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What eager returns when something in it is changed.
+
+    kind: "cause" (the output is this one, but for rounding), "precision" (or loses as much), "random" (two draws, whose
+    outputs are `outputs` and `again`). sentence: for a precision what follows "computed with". outputs: by path.
+    """
+
+    name: str
+    kind: str
+    sentence: str
+    outputs: Mapping[str, Array]
+    again: Mapping[str, Array] | None = None
+
+
+def explanation(seen: Seen, variants: Sequence[Variant], note: str = "") -> str | None:
+    """The sentence for the variant that explains an input set's outputs. note: of the runtime, on its precision."""
+    if not _comparable(seen, seen.outputs):
+        return None
+    with np.errstate(all="ignore"):
+        usable = [variant for variant in variants if _comparable(seen, variant.outputs)]
+        error = _distance(seen, seen.outputs, None)
+        found = _nearest(seen, usable, error)
+        if found is not None:
+            variant, bits = found
+            if variant.kind != "precision":
+                return f"{variant.sentence}: {_so_near(bits)}"
+            return _with(f"computed with {variant.sentence}: {_so_near(bits)}", note)
+        if any(variant.kind == "random" and _as_random(seen, variant, error) for variant in usable):
+            return "dropout is active: runs differ from each other, and from the model, as in train mode"
+        return _class(seen, [variant for variant in usable if variant.kind == "precision"], note)
+
+
+def _so_near(bits: float) -> str:
+    return f"the outputs are {bits:.0f} bits nearer to that than to the model's"
+
+
+def _with(sentence: str, note: str) -> str:
+    return f"{sentence} ({note})" if note else sentence
+
+
+def _comparable(seen: Seen, outputs: Mapping[str, Array]) -> bool:
+    """Whether two sets of outputs have the same shapes, so that one can be nearer to the other."""
+    return seen.outputs.keys() == outputs.keys() == seen.references.keys() and all(
+        array.shape == outputs[path].shape == seen.references[path].shape and array.size <= MOST_ELEMENTS
+        for path, array in seen.outputs.items()
+    )
+
+
+def _nearest(seen: Seen, variants: Sequence[Variant], error: float) -> tuple[Variant, float] | None:
+    """The first of the variants that the outputs are nearest to by far, and by how many bits."""
+    best: tuple[Variant, float] | None = None
+    for variant in variants:
+        if variant.kind == "random" or error <= 0.0:
+            continue
+        # Nobody can be nearer than rounding allows: 1 is eager's own noise.
+        bits = math.log2(error / max(_distance(seen, seen.outputs, variant.outputs), 1.0))
+        if bits >= NEARER and (best is None or bits > best[1] + _TIE):
+            best = variant, bits
+    return best
+
+
+def _distance(seen: Seen, outputs: Mapping[str, Array], others: Mapping[str, Array] | None) -> float:
+    """Root of the summed squares, over outputs, of rms(outputs - others) in units of eager's noise.
+
+    others: None stands for the model's. An integer or bool counts 0 where it is equal and 2^10 where not.
+    """
+    total = 0.0
+    for path, reference in seen.references.items():
+        if reference.kind == "empty":
+            continue
+        one = _row(outputs[path])
+        two = _row(others[path]) if others is not None else _model(reference)
+        good = slice(None) if reference.codes is None else reference.codes == 0
+        one, two = one[good], two[good]
+        if not one.size:
+            continue
+        if reference.kind == "exact":
+            total += (2**10 * float((one != two).mean())) ** 2
+            continue
+        size = float(np.mean(np.square(np.subtract(one, two, dtype=np.float64))))
+        total += size / _noise(reference) ** 2
+    return math.sqrt(total) if math.isfinite(total) else math.inf
+
+
+def _noise(reference: Reference) -> float:
+    if reference.noise is not None:
+        return float(reference.noise[0])
+    signal = 1.0 if reference.signal is None else float(reference.signal[0])
+    return max(reference.format.roundoff * signal, reference.format.tiny)
+
+
+def _row(array: Array) -> Array:
+    row = flat(array)
+    return row if row.dtype.isbuiltin == 1 else row.astype(np.float32)
+
+
+def _model(reference: Reference) -> Array:
+    return _row(reference.eager) if reference.r is None else reference.r
+
+
+def _as_random(seen: Seen, variant: Variant, error: float) -> bool:
+    """Whether the runtime's runs differ among themselves, and from the model, as much as the variant's two draws do."""
+    if not seen.again or variant.again is None or not _comparable(seen, seen.again) or not seen.again.keys():
+        return False
+    among = _distance(seen, seen.outputs, seen.again)
+    expected = _distance(seen, variant.outputs, variant.again)
+    from_model = _distance(seen, variant.outputs, None)
+    if not all(0.0 < value < math.inf for value in (among, expected, from_model, error)):
+        return False
+    return abs(math.log2(among / expected)) <= 1.0 and abs(math.log2(error / from_model)) <= CLASS
+
+
+def _class(seen: Seen, variants: Sequence[Variant], note: str) -> str | None:
+    """The precision whose loss is nearest to the outputs' own, in every output that holds floating-point numbers."""
+    paths = [path for path, reference in seen.references.items() if reference.kind == "float"]
+    own = {path: _numbers(seen.outputs[path], seen.references[path]) for path in paths}
+    if not paths or any(numbers is None for numbers in own.values()):
+        return None
+    loss = max(numbers.loss or 0.0 for numbers in own.values() if numbers)
+    if loss <= seen.tolerance.bits_lost:
+        return None
+    ranked = []
+    for variant in variants:
+        gap = 0.0
+        for path in paths:
+            one, two = own[path], _numbers(variant.outputs[path], seen.references[path])
+            gap = max(gap, _gap(one, two))
+        if gap <= CLASS:
+            ranked.append((gap, variant))
+    if not ranked:
+        return None
+    nearest = min(gap for gap, _ in ranked)
+    names = [variant.sentence for gap, variant in ranked if gap <= nearest + _TIE][:2]
+    return _with(f"loses {loss:.1f} bits: the accuracy of {' or '.join(names)}", note)
+
+
+def _gap(one: Numbers | None, two: Numbers | None) -> float:
+    """How far two results are apart in what they lose, in bits; inf where the worst elements are no match."""
+    if one is None or two is None or abs((one.worst or 0.0) - (two.worst or 0.0)) > _WORST:
+        return math.inf
+    return abs((one.loss or 0.0) - (two.loss or 0.0))
+
+
+def _numbers(array: Array, reference: Reference) -> Numbers | None:
+    try:
+        return measure(flat(array), reference)
+    except NotFiniteError:
+        return None

@@ -1,0 +1,89 @@
+"""The table of what can be seen from the numbers alone, and which of it is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from . import integers, layout, rows, sets, values
+from .judge import Judge, Seen
+from .sentences import outputs
+
+# What may be wrong with one tensor, the simplest explanation first. Each says what the output is or has, or None.
+PATTERNS: tuple[Callable[[Judge], str | None], ...] = (
+    values.constant,
+    integers.narrowed,
+    integers.overflowed,
+    integers.inverted,
+    values.sign,
+    values.conjugated,
+    values.special,
+    layout.reshaped,
+    layout.permuted,
+    layout.flipped,
+    layout.rolled,
+    layout.misread,
+    values.scaled,
+    values.shifted,
+    integers.off_by_one,
+    values.functions,
+    values.affine,
+    layout.reordered,
+    layout.cut,
+    values.by_axis,
+)
+MOST = 2  # hints of a cell
+_MOST_OUTPUTS = 8  # of a set that are looked at
+
+
+def hints(seen: Sequence[Seen], exporter: str, late: Callable[[], bool] = lambda: False) -> tuple[list[str], bool]:
+    """What explains the outputs of those sets that have some, and whether that leaves nothing unexplained.
+
+    exporter: name of the set that exporters saw. late: whether there is no time for more.
+    """
+    with np.errstate(all="ignore"):
+        found: dict[str, list[tuple[str, str | None]]] = {}
+        complete = True
+        for one in (one for one in seen if one.outputs):
+            for path, sentence, whole in _of_set(one, seen, exporter, late):
+                complete = complete and whole
+                if sentence:
+                    found.setdefault(sentence, []).append((one.name, path))
+    ranked = sorted(found.items(), key=lambda item: -len(item[1]))[:MOST]
+    return [_say(sentence, places, len(seen) > 1) for sentence, places in ranked], complete and bool(ranked)
+
+
+def _of_set(
+    one: Seen, seen: Sequence[Seen], exporter: str, late: Callable[[], bool]
+) -> list[tuple[str | None, str | None, bool]]:
+    """(path, sentence, whether that is the whole explanation); without a path the sentence has a subject of its own."""
+    for sentence in (sets.other_order(one), sets.baked(one, seen, exporter)):
+        if sentence:
+            return [(None, sentence, True)]
+    result: list[tuple[str | None, str | None, bool]] = []
+    others = [other for other in seen if other is not one]
+    first = next((other for other in others if other.name == exporter), None)
+    for path, judge in list(one.wrong.items())[:_MOST_OUTPUTS]:
+        sentence = None
+        for pattern in PATTERNS:
+            if late():
+                return [*result, (path, None, False)]
+            if sentence := pattern(judge):
+                break
+        sentence = sentence or rows.argmax_ties(judge, one.references)
+        sentence = sentence or rows.wrong_rows(judge, others, path, first.references.get(path) if first else None)
+        if not sentence and (rounded := values.narrow(judge)):
+            # That it was rounded does not say why: the case host may know.
+            result.append((path, rounded, False))
+            continue
+        result.append((path, sentence, sentence is not None))
+    return result
+
+
+def _say(sentence: str, places: Sequence[tuple[str, str | None]], several: bool) -> str:
+    """A sentence with its subject. places: (input set, path of the output)."""
+    names = list(dict.fromkeys(name for name, _ in places))
+    where = f"input set {names[0]!r}: " if several and len(names) == 1 else ""
+    paths = [path for path in dict.fromkeys(path for _, path in places) if path is not None]
+    return f"{where}{outputs(paths)} {sentence}" if paths else f"{where}{sentence}"

@@ -1,0 +1,363 @@
+"""Each hint on arrays that call for it; and none where nothing does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from pytest_modelconform.diagnosis.patterns import hints
+from pytest_modelconform.diagnosis.values import log_softmax, sigmoid, softmax
+from tests.diagnosis.synthetic import Array, faithful, numbers, of, seen
+
+IMAGE = numbers(2, 5, 6, 7)
+SQUARE = numbers(2, 6, 6, 6)
+TABLE = numbers(12, 40)
+POSITIVE = np.abs(TABLE) + 0.1
+INTEGERS = np.random.default_rng(0).integers(-1000, 1000, (8, 9))
+LONG = INTEGERS * 2**33 + INTEGERS
+BOOLS = np.random.default_rng(0).random((8, 9)) < 0.4
+
+
+def only(found: tuple[list[str], bool]) -> str:
+    """The hint, where there is one and it explains all."""
+    [hint], complete = found
+    assert complete
+    return hint
+
+
+NHWC = "output has the model's values with its axes permuted (0, 2, 3, 1): NHWC instead of NCHW"
+LAYOUTS = {
+    "nhwc": (IMAGE, IMAGE.transpose(0, 2, 3, 1), NHWC),
+    "nhwc, square": (SQUARE, SQUARE.transpose(0, 2, 3, 1), NHWC),
+    "another order": (IMAGE, IMAGE.transpose(3, 0, 2, 1), "with its axes permuted (3, 0, 2, 1)"),
+    "transposed": (TABLE, TABLE.T, "with its axes permuted (1, 0): transposed"),
+    "batch": (numbers(3, 4, 5), numbers(3, 4, 5).transpose(1, 0, 2), "(1, 0, 2): batch and sequence swapped?"),
+    "memory": (IMAGE, IMAGE.transpose(0, 2, 3, 1).reshape(IMAGE.shape), "in the memory order (0, 2, 3, 1): NHWC"),
+    "integers": (INTEGERS, INTEGERS.T, "with its axes permuted (1, 0): transposed"),
+    "flipped": (IMAGE, IMAGE[:, :, ::-1], "output has the model's values with axis 2 reversed"),
+    "bgr": (numbers(2, 3, 9), numbers(2, 3, 9)[:, ::-1], "with axis 1 reversed (channels in another order"),
+    "squeezed": (numbers(4, 1, 9), numbers(4, 9), "(4, 9) instead of (4, 1, 9): an axis of length 1 is missing"),
+    "unsqueezed": (numbers(4, 9), numbers(4, 9, 1), "(4, 9, 1) instead of (4, 9): an axis of length 1 too many"),
+    "flattened": (IMAGE, IMAGE.reshape(-1), "in shape (420,) instead of (2, 5, 6, 7): flattened"),
+    "reshaped": (IMAGE, IMAGE.reshape(10, 42), "in shape (10, 42) instead of (2, 5, 6, 7): reshaped"),
+    "rolled": (TABLE, np.roll(TABLE, 1, 0), "output has the model's values rolled by 1 along axis 0"),
+    "by half": (TABLE, np.roll(TABLE, 20, 1), "rolled by 20 along axis 1"),
+    "moved": (TABLE, np.concatenate([np.zeros((1, 40)), TABLE[:-1]]), "values moved by 1 along axis 0"),
+    "rows": (TABLE, TABLE[[3, 1, 2, 0, 4, 5, 11, 7, 8, 9, 10, 6]], "with the rows of axis 0 in another order"),
+    "cut": (TABLE, TABLE[:7], "has only the first 7 of 12 along axis 0; these are the model's"),
+    "padded": (TABLE, np.pad(TABLE, ((0, 0), (0, 8))), "values and more: 48 along axis 1 instead of 40"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_values_at_other_places(name: str) -> None:
+    r, y, says = LAYOUTS[name]
+    assert says in only(of(r, y if r is INTEGERS else faithful(y)))
+
+
+VALUES = {
+    "half": (TABLE, TABLE / 2, "output has the model's values times 0.5"),
+    "255": (TABLE, TABLE / 255, "times 0.00392157 (1/255)"),
+    "sqrt": (TABLE, TABLE * np.sqrt(40), "times 6.32456 (sqrt(40))"),
+    "axis": (TABLE, TABLE / 12, "times 0.0833333 (1/12, the length of an axis)"),
+    "bessel": (TABLE, TABLE * 12 / 11, "times 1.09091 (12/11: a variance with and without Bessel's correction)"),
+    "any": (TABLE, TABLE * 1.37, "times 1.37"),
+    "sign": (TABLE, -TABLE, "output has the model's values with the other sign"),
+    "plus": (TABLE, TABLE + 0.25, "output has the model's values plus 0.25"),
+    "minus": (TABLE, TABLE - 3, "output has the model's values minus 3"),
+    "affine": (TABLE, 2 * TABLE - 1, "output has the model's values times 2 minus 1"),
+    "bias": (TABLE, TABLE + numbers(40, seed=1), "is off by a constant for each index of axis 1: a bias that is"),
+    "scale": (TABLE, TABLE * (2 + numbers(12, 1, seed=1) ** 2), "is off by a factor for each index of axis 0"),
+    "softmax missing": (softmax(TABLE, 1), TABLE, "lacks the last softmax: softmax of it over axis 1 is what"),
+    "softmax twice": (softmax(3 * TABLE, 1), softmax(softmax(3 * TABLE, 1), 1), "is softmax over axis 1 of what"),
+    "other axis": (log_softmax(TABLE, 1), TABLE, "lacks the last log_softmax"),
+    "log": (softmax(TABLE, 1), log_softmax(TABLE, 1), "lacks the last exp: exp of it is what the model returns"),
+    "exp": (TABLE, np.exp(TABLE), "is exp of what the model returns: one exp too many"),
+    "sigmoid missing": (sigmoid(TABLE), TABLE, "lacks the last sigmoid: sigmoid of it is what the model returns"),
+    "sigmoid twice": (TABLE, sigmoid(TABLE), "is sigmoid of what the model returns: one sigmoid too many"),
+    "relu missing": (np.maximum(TABLE, 0), TABLE, "lacks the last relu"),
+    "relu too many": (TABLE, np.maximum(TABLE, 0), "is relu of what the model returns: one relu too many"),
+    "zeros": (TABLE, np.zeros_like(TABLE), "output is 0.0 everywhere, the model's values vary"),
+    "nan": (TABLE, np.full_like(TABLE, np.nan), "output is NaN everywhere"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_values_changed(name: str) -> None:
+    r, y, says = VALUES[name]
+    assert says in only(of(r, faithful(y)))
+
+
+@pytest.mark.parametrize(
+    ("model", "runtime", "says"),
+    [
+        (np.nan, 0.0, "has 0 where the model gives NaN"),
+        (np.nan, 7.0, "has numbers where the model gives NaN"),
+        (-np.inf, np.finfo(np.float32).min, "has infinities clipped to the largest finite number"),
+        (np.finfo(np.float32).min, -np.inf, "has infinity where the model gives a huge finite number (a mask?)"),
+        (np.inf, np.nan, "has NaN where the model gives infinity"),
+    ],
+)
+def test_numbers_that_are_none(model: float, runtime: float, says: str) -> None:
+    r, y = TABLE.copy(), faithful(TABLE)
+    r[2, 3:7], y[2, 3:7] = model, runtime
+    assert only(of(r, y)) == f"output {says}"
+
+
+INTEGRAL: dict[str, tuple[Array, Array, str]] = {
+    "narrowed": (INTEGERS, INTEGERS.astype(np.int32), "output has the model's values, as int32 instead of int64"),
+    "as floats": (INTEGERS, INTEGERS.astype(np.float32), "output has the model's values, as float32 instead of int64"),
+    "wrapped": (LONG, LONG.astype(np.int32), "has the model's values modulo 2^32: int64 was narrowed to int32"),
+    "overflow": (LONG, LONG.astype(np.int32).astype(np.int64), "modulo 2^32: computed in 32 bits, and overflowed"),
+    "unsigned": (INTEGERS, INTEGERS % 256, "has the model's values modulo 2^8: computed in 8 bits, and overflowed"),
+    "clipped": (INTEGERS, INTEGERS.clip(-128, 127), "has the model's values clipped to the range of int8"),
+    "inverted": (BOOLS, ~BOOLS, "output is inverted: true where the model gives false, and the reverse"),
+    "from one": (INTEGERS, INTEGERS + 1, "output has the model's values plus 1"),
+    "cut off": (INTEGERS, INTEGERS - (TABLE[:8, :9] > 1), "is one less in"),
+    "rounded": (INTEGERS, INTEGERS + np.sign(np.rint(TABLE[:8, :9])).astype(int), "is one more or less in"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", INTEGRAL)
+def test_integers_and_bools(name: str) -> None:
+    r, y, says = INTEGRAL[name]
+    assert says in only(of(r, y))
+
+
+def test_another_floating_dtype() -> None:
+    assert (
+        only(of(TABLE, faithful(TABLE).astype(np.float64)))
+        == "output has the model's values, as float64 instead of float32"
+    )
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_an_output_that_was_rounded(dtype: str) -> None:
+    y = faithful(TABLE).astype(getattr(ml_dtypes, dtype, dtype)).astype(np.float32)
+    # That is no complete explanation: what computes in a narrower dtype rounds its output, too.
+    says = f"output has {dtype} numbers only: the output was rounded to {dtype}, or computed in it"
+    assert of(TABLE, y) == ([says], False)
+
+
+# -- rows --------------------------------------------------------------------------------------------------------------
+
+
+def wrong_rows(*rows: int, value: Any = None) -> Array:
+    y = faithful(TABLE)
+    for row in rows:
+        y[row] = numbers(40, seed=row) if value is None else value
+    return y
+
+
+def test_one_wrong_row() -> None:
+    assert only(of(TABLE, wrong_rows(3))) == "output is wrong only in row 3 of axis 0 (of 12); all else is the model's"
+
+
+def test_a_row_of_nan() -> None:
+    says = "output is wrong only in row 3 of axis 0 (of 12), where NaN is (attention over masked positions only divides"
+    assert says in only(of(TABLE, wrong_rows(3, value=np.nan)))
+
+
+def test_a_row_of_zeros() -> None:
+    assert "only in rows 2, 5 and 7 of axis 0 (of 12), which are 0;" in only(of(TABLE, wrong_rows(2, 5, 7, value=0)))
+
+
+def test_a_row_that_comes_twice() -> None:
+    assert "only in row 11 of axis 0 (of 12), which holds row 10 again" in only(
+        of(TABLE, wrong_rows(11, value=TABLE[10]))
+    )
+
+
+def test_the_last_rows_of_what_is_longer_than_the_exported_set() -> None:
+    found = hints(
+        [
+            seen("a", {"": TABLE[:, :30]}, {}),
+            seen(
+                "b", {"": TABLE}, {"": np.hstack([faithful(TABLE[:, :30]), numbers(12, 10, seed=4).astype(np.float32)])}
+            ),
+        ],
+        "a",
+    )
+    assert only(found) == (
+        "input set 'b': output is wrong only in rows 30 to 39 of axis 1, the last 10 of 40 (the exporters' input set "
+        "has 30 there: the length was baked in); all else is the model's"
+    )
+
+
+def test_rows_of_another_input_set() -> None:
+    other = numbers(12, 40, seed=8)
+    y = faithful(TABLE)
+    y[:2] = other[:2]
+    found = hints([seen("a", {"": other}, {}), seen("b", {"": TABLE}, {"": y})], "a")
+    assert (
+        "rows 0 to 1 of axis 0, the first 2 of 12, which hold what the model gives for input set 'a': a constant"
+        in only(found)
+    )
+
+
+def test_ties() -> None:
+    scores = TABLE.copy()
+    scores[3, 7] = scores[3, 2] = 9.0
+    best = scores.argmax(1)
+    other = best.copy()
+    other[3] = 7
+    one = seen("first", {"[0]": scores, "[1]": best}, {"[0]": faithful(scores), "[1]": other})
+    assert only(hints([one], "first")) == "output[1] is another index of equal values: output[0] has ties along axis 1"
+    other[4] = (best[4] + 1) % 40
+    one = seen("first", {"[0]": scores, "[1]": best}, {"[0]": faithful(scores), "[1]": other})
+    assert "ties" not in str(hints([one], "first"))
+
+
+# -- several outputs, several input sets -------------------------------------------------------------------------------
+
+A, B, C = (numbers(6, 8, seed=seed) for seed in (11, 12, 13))
+
+
+def test_outputs_swapped() -> None:
+    one = seen("first", {"[0]": A, "[1]": B, "[2]": C}, {"[0]": faithful(B), "[1]": faithful(A), "[2]": faithful(C)})
+    assert only(hints([one], "first")) == "output[0] is the model's output[1] and the reverse"
+
+
+def test_outputs_in_a_circle() -> None:
+    one = seen("first", {"[0]": A, "[1]": B, "[2]": C}, {"[0]": faithful(B), "[1]": faithful(C), "[2]": faithful(A)})
+    assert only(hints([one], "first")) == (
+        "output[0] is the model's output[1], output[1] is the model's output[2] and output[2] is the model's output[0]"
+    )
+
+
+def test_outputs_under_other_names() -> None:
+    one = seen("first", {"['logits']": A, "['x']": B}, {"['y']": faithful(A), "['x']": faithful(B)})
+    assert only(hints([one], "first")) == "output['y'] is the model's output['logits']"
+
+
+def test_outputs_that_are_wrapped() -> None:
+    r, y = {"['x']": A, "['y']": B}, {"[1][0]['x']": faithful(A), "[1][0]['y']": faithful(B)}
+    says = "output[1][0] is all that the model returns: it comes wrapped in something"
+    assert only(hints([seen("first", r, y)], "first")) == says
+    r, y = {"[0]['x']": A, "[0]['y']": B}, {"['x']": faithful(A), "['y']": faithful(B)}
+    assert only(hints([seen("first", r, y)], "first")) == "output is the model's output[0]"
+    r, y = {"['x']": A, "['y']": B}, {"['ax']": faithful(A), "['ay']": faithful(B)}
+    says = "output['ax'] is the model's output['x'] and output['ay'] is the model's output['y']"
+    assert only(hints([seen("first", r, y)], "first")) == says
+
+
+def test_one_hint_for_all_outputs_that_share_it() -> None:
+    one = seen(
+        "first", {"[0]": A, "[1]": B, "[2]": C}, {"[0]": faithful(2 * A), "[1]": faithful(2 * B), "[2]": faithful(C)}
+    )
+    assert only(hints([one], "first")) == "each of output[0] and output[1] has the model's values times 2"
+
+
+def test_at_most_two_hints() -> None:
+    one = seen(
+        "first", {"[0]": A, "[1]": B, "[2]": C}, {"[0]": faithful(2 * A), "[1]": faithful(-B), "[2]": faithful(C + 1)}
+    )
+    found, complete = hints([one], "first")
+    assert (len(found), complete) == (2, True)
+
+
+def test_the_exported_set_again() -> None:
+    found = hints([seen("a", {"": A}, {}), seen("b", {"": B}, {"": faithful(A)})], "a")
+    assert only(found) == (
+        "input set 'b': output is what the model gives for input set 'a', the one that was exported: a "
+        "constant was baked in"
+    )
+
+
+def test_the_exported_set_again_in_its_shape() -> None:
+    found = hints([seen("a", {"": A}, {}), seen("b", {"": TABLE}, {"": faithful(A)})], "a")
+    assert "output is what the model gives for input set 'a', the one that was exported: a constant" in only(found)
+
+
+def test_the_same_for_every_set() -> None:
+    found = hints([seen(name, {"": r}, {"": faithful(C)}) for name, r in (("a", A), ("b", B))], "a")
+    assert found[0][0] == (
+        "input set 'a': output is the same for input sets 'a' and 'b', where the model's differ: a constant "
+        "was baked in"
+    )
+
+
+def test_the_exported_shape() -> None:
+    found = hints([seen("a", {"": A}, {}), seen("b", {"": TABLE}, {"": faithful(C)})], "a")
+    assert only(found) == (
+        "input set 'b': output has length 6 along axis 0 and length 8 along axis 1, as for the exported input set 'a': "
+        "a length was baked in"
+    )
+
+
+def test_the_exported_length() -> None:
+    sets = [seen("a", {"": A}, {})]
+    for name, rows in (("b", 3), ("c", 5)):
+        y = numbers(rows, 8, seed=rows).astype(np.float32)
+        sets.append(seen(name, {"": numbers(rows, 20, seed=rows + 20)}, {"": y}))
+    says = "output has length 8 along axis 1, as for the exported input set 'a': a length was baked in"
+    assert only(hints(sets, "a")) == says
+
+
+# -- silence -----------------------------------------------------------------------------------------------------------
+
+OTHERS = {
+    "unrelated": numbers(12, 40, seed=5),
+    "noise of 1e-3": TABLE + 1e-3 * numbers(12, 40, seed=5),
+    "relative noise": TABLE * (1 + 0.02 * numbers(12, 40, seed=5)),
+    "huge and unrelated": 1e6 * numbers(12, 40, seed=5),
+    "unrelated and far from 0": 100 + numbers(12, 40, seed=5),
+    "a few wrong elements": TABLE + (numbers(12, 40, seed=5) > 2),
+    "one wrong element": TABLE + (np.arange(480).reshape(12, 40) == 123),
+    "another shape": numbers(12, 41, seed=5),
+    "transposed in parts": np.vstack([TABLE[:, :12].T @ TABLE, TABLE[:0]]),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_errors_without_a_pattern_have_no_hint(name: str) -> None:
+    assert of(TABLE, faithful(OTHERS[name])) == ([], False)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_small_outputs_are_explained_by_anything(seed: int) -> None:
+    """Hence by nothing: two or three numbers can be scaled and shifted to any others."""
+    for shape in ((1,), (2,), (3,), (2, 2), (1, 4)):
+        r, y = numbers(*shape, seed=seed) + 2, numbers(*shape, seed=seed + 100)
+        if r.size > 1:
+            assert of(r, faithful(y)) == ([], False), shape
+
+
+def test_a_few_errors_that_happen_to_leave_rows_alone() -> None:
+    r = numbers(5, 4)
+    y = faithful(r)
+    y[3, :2] += 1
+    y[4, 1:3] += 2
+    assert of(r, y) == ([], False)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_unrelated_integers_and_bools(seed: int) -> None:
+    random = np.random.default_rng(seed + 50)
+    assert of(INTEGERS, random.integers(-1000, 1000, INTEGERS.shape)) == ([], False)
+    assert of(BOOLS, random.random(BOOLS.shape) < 0.4) == ([], False)
+    few = random.random((2, 2)) < 0.5
+    few[0, 0], few[1, 1] = True, False
+    assert of(few, ~few) == ([], False)
+
+
+def test_constant_references_explain_nothing() -> None:
+    from pytest_modelconform.compare import make_reference
+    from pytest_modelconform.diagnosis.judge import Seen
+
+    ones = np.ones((4, 5))
+    reference = make_reference(
+        ones, ones.astype(np.float32), [ones.astype(np.float32)] * 4, "float32", where="output", blind_ok=True
+    )
+    assert hints([Seen("first", {"": reference}, {"": (2 * ones).astype(np.float32)})], "first") == ([], False)
+
+
+def test_what_passes_needs_no_hint() -> None:
+    assert of(TABLE, faithful(TABLE)) == ([], False)
+
+
+def test_without_time_nothing_is_looked_at() -> None:
+    assert hints([seen("first", {"": TABLE}, {"": faithful(2 * TABLE)})], "first", late=lambda: True) == ([], False)
