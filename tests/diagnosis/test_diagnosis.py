@@ -117,8 +117,8 @@ def test_bfloat16_is_named(wrong: Run) -> None:
 def test_a_constant_that_was_baked_in(wrong: Run) -> None:
     [hint] = wrong.cells[cell("baked")]["hints"]
     assert hint == (
-        "input set 'b': each of output[0] and output[1] is what the model gives for input set 'a', the one that was "
-        "exported: a constant was baked in"
+        "each of output[0] and output[1] is what the model gives for input set 'a', the one that was exported: a "
+        "constant was baked in"
     )
 
 
