@@ -47,6 +47,7 @@ class Reference:
     signal, noise, counts: by group, S_g, N_g and the number of elements (None: all of them).
     reference_bits: log2(S / N) of the whole tensor. eager_numbers: how eager itself compares with r.
     unstable: the number of elements that are left out since eager's jittered runs disagree there.
+    reduced: the noise is not that of `dtype` but of bfloat16 arithmetic.
     """
 
     kind: str
@@ -62,6 +63,7 @@ class Reference:
     reference_bits: float | None = None
     unstable: int = 0
     eager_numbers: Numbers = field(default_factory=Numbers)
+    reduced: bool = False
 
     @property
     def format(self) -> FloatFormat:
@@ -86,6 +88,7 @@ class Reference:
             "shape": list(self.shape),
             "reference_bits": self.reference_bits,
             "unstable": self.unstable,
+            "reduced": self.reduced,
             "eager": {"bits": numbers.bits, "loss": numbers.loss, "worst": numbers.worst, "max_abs": numbers.max_abs},
         }
         arrays = {name: array for name in _ARRAYS if (array := getattr(self, name)) is not None}
@@ -107,6 +110,7 @@ class Reference:
             shape=tuple(meta["shape"]),
             reference_bits=meta["reference_bits"],
             unstable=meta["unstable"],
+            reduced=meta["reduced"],
             eager_numbers=Numbers(**meta["eager"]),
             **loaded,
         )
@@ -120,12 +124,14 @@ def make_reference(
     *,
     where: str,
     blind_ok: bool = False,
+    reduced: bool = False,
 ) -> Reference:
     """Make the reference of one output tensor.
 
     float64: eager's output in float64, or None where that run wasn't pure. eager: in the case's dtype `dtype`
     (PyTorch's name). jittered: eager with weights and inputs moved by one rounding step, same dtype. where: how
     messages name the output, "output[0]['boxes']". blind_ok: an output without information is all right.
+    reduced: `jittered` are of bfloat16 arithmetic.
 
     Raises UnusableReferenceError.
     """
@@ -147,7 +153,7 @@ def make_reference(
         return _float(
             None if float64 is None else flat(float64),
             [values, *(flat(run) for run in jittered)],
-            Reference("tolerance" if float64 is None else "float", dtype, shape, values),
+            Reference("tolerance" if float64 is None else "float", dtype, shape, values, reduced=reduced),
             where,
             blind_ok,
         )

@@ -27,6 +27,7 @@ class Runtime(Protocol):
     NAME: as in options and reports (`ort-cpp`). FORMATS: names of the formats that it loads. DEVICES: what it may
     run on.
     REQUIRES: packages, as pip names them. MAIN: whether it is among the runtimes that run by default.
+    PRECISIONS: "full", and "fast" if it has a faster mode; `load` says which is wanted.
     NARROWS: dtypes that it is known to return narrower, e.g. {"int64": "int32"}; any other change is a mismatch.
     """
 
@@ -35,6 +36,7 @@ class Runtime(Protocol):
     DEVICES: Sequence[str]
     REQUIRES: Sequence[str]
     MAIN: bool
+    PRECISIONS: Sequence[str]
     NARROWS: dict[str, str]
 
     def unavailable(self, device: str) -> str | None:
@@ -90,8 +92,8 @@ def complete(module: ModuleType) -> Runtime:
     if lacking:
         raise TypeError(f"runtime module {module.__name__} lacks {', '.join(lacking)}")
     namespace: Any = module
-    for name, value in (("DEVICES", ("cpu",)), ("REQUIRES", ()), ("MAIN", False), ("NARROWS", {}),
-                        ("load_request", load_request)):  # fmt: skip
+    for name, value in (("DEVICES", ("cpu",)), ("REQUIRES", ()), ("MAIN", False), ("PRECISIONS", ("full",)),
+                        ("NARROWS", {}), ("load_request", load_request)):  # fmt: skip
         if not hasattr(module, name):
             setattr(namespace, name, value)
     if not hasattr(module, "unavailable"):

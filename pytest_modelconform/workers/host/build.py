@@ -17,7 +17,7 @@ from pytest_modelconform.case import Case
 from ..loop import WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, encode
-from . import files
+from . import cast, files
 from .cases import PACKAGE, check, explain, find, import_file, short_trace
 from .state import seed_all
 
@@ -31,7 +31,8 @@ class Built:
     dynamic_shapes: in torch.export's notation, with `Dim`s. input_leaves: path, dtype and shape (dynamic dimensions by
         name) of each tensor of that set, in the order of a flattened call.
     output_paths: paths of the tensors that eager returns, in order. digest: of parameters, buffers and inputs.
-    files: SHA-256 by path of the local files that the case was made from.
+    files: SHA-256 by path of the local files that the case was made from. dtype: of the model's parameters, buffers
+    and inputs, unless they are integers. notes: what there is to say about the cast.
     """
 
     case: Case
@@ -44,6 +45,8 @@ class Built:
     digest: str
     files: dict[str, str]
     output_paths: list[str]
+    dtype: str
+    notes: list[str]
 
     def clone_inputs(self, name: str = "") -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Fresh inputs of a set; without a name of the one that exporters see."""
@@ -76,8 +79,8 @@ def clone(value: Any) -> Any:
     return copy.deepcopy(value)
 
 
-def build(path: str, relative: str, name: str) -> Built:
-    """Import the file, build the case's model and inputs. Raises WorkerError at stage collect or build."""
+def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
+    """Import the file, build the case's model and inputs in a dtype. Raises WorkerError at stage collect or build."""
     with files.recorded() as opened:
         case = find(import_file(path, relative), path)[name]
         check(name, case)
@@ -94,6 +97,9 @@ def build(path: str, relative: str, name: str) -> Built:
             )
             for key, function in case.inputs.items()
         }
+    if dtype != "float32":
+        cast.cast_model(model, dtype)
+        inputs = cast.cast(inputs, dtype)
     shapes = {key: leaf_shapes(name, key, model, case.dynamic_shapes, *value) for key, value in inputs.items()}
     exporter_set = choose_exporter_set(name, shapes)
     declared = [os.path.join(os.path.dirname(path), file) for file in case.files]
@@ -112,6 +118,8 @@ def build(path: str, relative: str, name: str) -> Built:
         digest=digest(model, inputs),
         files=files.hashed(local),
         output_paths=[],
+        dtype=dtype,
+        notes=cast.notes(model, inputs, dtype) if dtype != "float32" else [],
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -15,13 +16,25 @@ from ..loop import WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, encode
 from .build import Built, encode_inputs
+from .cast import failing_operator
 from .double import Jitter, in_float64, moved
 from .state import seed_all, seed_of
 
 JITTERED_RUNS = 4
+# Adds the runs that show eager's noise to those of each input set.
+AddRuns = Callable[[Built, dict[str, dict[str, Tensor]]], None]
 
 
-def make(built: Built, folder: str) -> dict[str, Any]:
+def jittered(built: Built, runs: dict[str, dict[str, Tensor]]) -> None:
+    """Add the runs with parameters, buffers and inputs moved by one unit in the last place."""
+    jitter = Jitter(built.model)
+    for k in range(1, JITTERED_RUNS + 1):
+        jitter.move(seed_of(built.case.seed, built.name, "jitter", k))
+        for key in built.inputs:
+            _jittered(built, key, k, jitter.model, runs[key])
+
+
+def make(built: Built, folder: str, add_runs: AddRuns = jittered) -> dict[str, Any]:
     """Write `inputs-<set>.safetensors` and `runs-<set>.safetensors` for each input set; return what is in them.
 
     Keys of the latter are `<run>:<path of the output>`, with run `e0` for eager, `r` for float64, `e1` … for the
@@ -29,11 +42,7 @@ def make(built: Built, folder: str) -> dict[str, Any]:
     """
     runs: dict[str, dict[str, Tensor]] = {key: {} for key in built.inputs}
     sets = {key: _one_set(built, key, runs[key], folder) for key in built.inputs}
-    jitter = Jitter(built.model)
-    for k in range(1, JITTERED_RUNS + 1):
-        jitter.move(seed_of(built.case.seed, built.name, "jitter", k))
-        for key in built.inputs:
-            _jittered(built, key, k, jitter.model, runs[key])
+    add_runs(built, runs)
     for key in built.inputs:
         tensors.write(os.path.join(folder, f"runs-{key}.safetensors"), runs[key])
     return {
@@ -45,6 +54,8 @@ def make(built: Built, folder: str) -> dict[str, Any]:
         "sets": sets,
         "blind_ok": bool(built.case.blind_ok),
         "tolerance": asdict(built.case.tolerance),
+        "tolerances": {key: asdict(tolerance) for key, tolerance in built.case.tolerances.items()},
+        "notes": built.notes,
         "parameters": sum(p.numel() for p in built.model.parameters()),
     }
 
@@ -77,7 +88,7 @@ def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str) -> di
     try:
         returned = _run(built, key, built.model, args, kwargs)
     except Exception as error:
-        raise WorkerError(f"{where}: the model itself fails: {type(error).__name__}: {error}", "reference") from error
+        raise WorkerError(f"{where}: {_failure(built, key, error)}", "reference") from error
     seconds = time.perf_counter() - begin
     eager: dict[str, Tensor] = {}
     outputs = encode(returned, str, eager)
@@ -108,6 +119,15 @@ def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str) -> di
     }
 
 
+def _failure(built: Built, key: str, error: Exception) -> str:
+    """Say that the model fails, and in a dtype that it was cast to, in which operator: that is then what lacks it."""
+    fault = f"{type(error).__name__}: {error}"
+    if built.dtype == "float32":
+        return f"the model itself fails: {fault}"
+    operator = failing_operator(lambda: _run(built, key, built.model, *built.clone_inputs(key)))
+    return f"the model itself fails in {built.dtype}{f', operator {operator}' if operator else ''}: {fault}"
+
+
 def _again(built: Built, key: str) -> dict[str, Tensor]:
     """Outputs of a second eager run, with other seeds."""
     found: dict[str, Tensor] = {}
@@ -116,16 +136,30 @@ def _again(built: Built, key: str) -> dict[str, Tensor]:
 
 
 def _jittered(built: Built, key: str, k: int, model: torch.nn.Module, runs: dict[str, Tensor]) -> None:
-    """Add the k-th jittered run to `runs`. Raises WorkerError where its outputs have other shapes than eager's."""
+    """Add the k-th jittered run to `runs`."""
     generator = torch.Generator().manual_seed(seed_of(built.case.seed, built.name, "jitter", key, k))
     args, kwargs = built.clone_inputs(key)
+    inputs = (moved(args, generator), moved(kwargs, generator))
+    add_run(built, key, k, model, inputs, runs, "parameters and inputs moved by one unit in the last place")
+
+
+def add_run(
+    built: Built,
+    key: str,
+    k: int,
+    model: torch.nn.Module,
+    inputs: tuple[Any, Any],
+    runs: dict[str, Tensor],
+    what: str,
+) -> None:
+    """Add the k-th run with `what` to `runs`. Raises WorkerError where its outputs have other shapes than eager's."""
     found: dict[str, Tensor] = {}
-    encode(_run(built, key, model, moved(args, generator), moved(kwargs, generator)), str, found)
+    encode(_run(built, key, model, *inputs), str, found)
     eager = {name.removeprefix("e0:"): tensor for name, tensor in runs.items() if name.startswith("e0:")}
     if {p: (t.dtype, t.shape) for p, t in found.items()} != {p: (t.dtype, t.shape) for p, t in eager.items()}:
         raise WorkerError(
-            f"{_where(built, key)}: outputs depend on rounding: with parameters and inputs moved by one unit in the "
-            "last place the model returns other shapes; choose other inputs, or a threshold that no value is close to",
+            f"{_where(built, key)}: outputs depend on rounding: with {what} "
+            "the model returns other shapes; choose other inputs, or a threshold that no value is close to",
             "reference",
         )
     runs.update((f"e{k}:{path}", tensor) for path, tensor in found.items())
