@@ -121,12 +121,16 @@ def _products_in_sight(model: torch.nn.Module) -> Iterator[None]:
     """See to it that products are operators of their own, and not the inside of a fused one."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    fastpath, mkldnn = torch.backends.mha.get_fastpath_enabled(), torch.backends.mkldnn.enabled
+    # oneDNN is off only where the model has recurrent layers, since its products are the fast ones;
+    # set by hand, since its own context manager touches what warns without an Intel GPU.
+    backends: Any = torch.backends
+    fastpath, enabled = backends.mha.get_fastpath_enabled(), backends.mkldnn.enabled
     recurrent = any(isinstance(module, torch.nn.RNNBase) for module in model.modules())
-    torch.backends.mha.set_fastpath_enabled(False)
     try:
-        # Only where it has fused cells, since its products are the fast ones.
-        with torch.backends.mkldnn.flags(enabled=bool(mkldnn) and not recurrent), sdpa_kernel(SDPBackend.MATH):
+        backends.mha.set_fastpath_enabled(False)
+        backends.mkldnn.enabled = enabled and not recurrent
+        with sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(fastpath)
+        backends.mha.set_fastpath_enabled(fastpath)
+        backends.mkldnn.enabled = enabled
