@@ -50,7 +50,7 @@ def built(folder: Path, dtype: str, body: str = "return y") -> Built:
 def test_floating_numbers_are_cast_and_others_stay(tmp_path: Path, dtype: str) -> None:
     found = built(tmp_path, dtype)
     wanted = getattr(torch, dtype)
-    assert found.model.linear.weight.dtype == found.inputs["b"][0][0].dtype == wanted
+    assert found.model.get_parameter("linear.weight").dtype == found.inputs["b"][0][0].dtype == wanted
     assert found.model.steps.dtype == found.inputs["b"][0][1].dtype == torch.int64
     assert [leaf["dtype"] for leaf in found.input_leaves] == [dtype, "int64"]
     assert (found.dtype, found.notes) == (dtype, [])
@@ -111,8 +111,8 @@ def test_the_reference_is_of_the_rounded_weights_and_inputs(tmp_path: Path, dtyp
     content = reference.make(model, str(tmp_path))
     runs = arrays.read(tmp_path / "runs-a.safetensors")
     x, ids = model.inputs["a"][0]
-    linear = model.model.linear
-    exact = x.double() @ linear.weight.double().T + linear.bias.double() + ids
+    weight, bias = (model.model.get_parameter(f"linear.{name}").double() for name in ("weight", "bias"))
+    exact = x.double() @ weight.T + bias + ids
     assert (abs(runs["r:"] - exact.detach().numpy()) < 1e-14).all()
     assert runs["e0:"].dtype.name == runs["e4:"].dtype.name == dtype
     assert references.make(tmp_path, content) == []
