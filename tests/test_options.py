@@ -181,7 +181,6 @@ def test_naming_a_folder_and_keywords(start: Start) -> None:
         ("small", 3),
         ("eager", 2),
         ("dtype_float32", 6),
-        ("dtype_bfloat16", 0),
         ("precision_full", 4),
         ("small and not eager", 2),
     ],
@@ -190,7 +189,7 @@ def test_markers(start: Start, expression: str, count: int) -> None:
     line = [*given("fake-good-never,fake-wrong-run"), "-m", expression, "--collect-only", "-q", "--strict-markers"]
     result = start(*line, "-W", "error")
     assert len(ids(result)) == count
-    assert result.ret == (0 if count else pytest.ExitCode.NO_TESTS_COLLECTED)
+    assert result.ret == 0
 
 
 @variants
