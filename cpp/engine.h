@@ -29,10 +29,16 @@ struct Description {
   std::vector<std::string> devices;
 };
 
+enum class Precision {
+  kFull,  // float32 is float32 in every step
+  kFast,  // what the engine offers those who trade accuracy for speed
+};
+
 struct Model {
   std::string file;
   std::string format;
   std::vector<std::string> libraries;  // with the operators that the model needs, in order
+  Precision precision = Precision::kFull;
 };
 
 struct Call {

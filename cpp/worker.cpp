@@ -73,6 +73,14 @@ std::vector<std::pair<std::string, Json>> pairs_field(const Json& request,
   return pairs;
 }
 
+Precision precision_of(const Json& request) {
+  const std::string name =
+      request.contains("precision") ? text_field(request, "precision") : "full";
+  if (name == "full") return Precision::kFull;
+  if (name == "fast") return Precision::kFast;
+  throw RequestError("'precision' is 'full' or 'fast', not '" + name + "'");
+}
+
 // ---- Errors ------------------------------------------------------------------------------------
 
 // Longer than any message that a person reads; libraries quote whole graphs in theirs.
@@ -185,6 +193,7 @@ class Worker {
     model.file = text_field(request, "model");
     model.format = request.contains("format") ? text_field(request, "format") : "";
     if (request.contains("libraries")) model.libraries = texts_field(request, "libraries");
+    model.precision = precision_of(request);
     forget_model();
     const auto start = std::chrono::steady_clock::now();
     engine_.load(model);

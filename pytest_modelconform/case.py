@@ -12,21 +12,32 @@ if TYPE_CHECKING:
 Module = TypeVar("Module", bound="torch.nn.Module")
 
 
+# (bits_lost, worst) where a tolerance leaves them out, by dtype. These are all dtypes that a case can be built in.
+DEFAULTS: dict[str, tuple[float, float]] = {
+    "float32": (3.0, 6.0),
+    "float64": (3.0, 6.0),
+    "float16": (3.0, 6.0),
+    "bfloat16": (2.0, 4.0),
+}
+
+
 @dataclass(frozen=True)
 class Tolerance:
     """How far a runtime's numbers may be from the reference. See docs/verdicts.md for the formulas.
 
     bits_lost: largest log2(error / eager's own noise), as root mean square over any group of elements.
-    worst: the same for the single worst element.
+    worst: the same for the single worst element. None, for either: the dtype's default, see `DEFAULTS`.
     rtol, atol: if given, replace the rule by |y - r| <= atol + rtol * |r| for every element.
-    cosine: if given, replaces the rule by a least cosine similarity over each tensor (0 to 1).
+    cosine: if given, replaces the rule by a least cosine similarity over each tensor (-1 to 1).
+    reason: why; shown with the cell. A tolerance for one runtime has to have one.
     """
 
-    bits_lost: float = 3.0
-    worst: float = 6.0
+    bits_lost: float | None = None
+    worst: float | None = None
     rtol: float | None = None
     atol: float | None = None
     cosine: float | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +49,10 @@ class Case:
         dict (keyword arguments) for the model. The first set that varies every dynamic dimension is the one that
         exporters see; the others check that the export generalises.
     dynamic_shapes: torch.export's notation; a string in place of a `Dim` names one that is shared by name.
-    tolerance: `Tolerance(...)`; the default suits float32.
+    dtypes: what the model and its inputs are cast to, each with cells of its own: "float32", "float16", "bfloat16",
+        "float64".
+    tolerance: `Tolerance(...)`; the default depends on the dtype.
+    tolerances: others in its place, by name of a runtime (with a reason), "fast", or a dtype, in this order.
     tags: become pytest markers; `[a-z0-9_]+`.
     paper: citation or link.
     requires: packages that the case needs, as pip names them (`"transformers>=5"`); without them it is `unavailable`.
@@ -54,7 +68,9 @@ class Case:
     model: Callable[[], torch.nn.Module]
     inputs: Mapping[str, Callable[[], tuple[Any, ...] | dict[str, Any]]]
     dynamic_shapes: Any = None
+    dtypes: tuple[str, ...] = ("float32",)
     tolerance: Tolerance = field(default_factory=Tolerance)
+    tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     paper: str = ""
     requires: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import expected
-from .case import Tolerance
+from .case import DEFAULTS, Tolerance
 from .exports import CaseRef
 from .outcome import EAGER, Cell, Outcome, Stage, Verdict
 from .runtimes.base import missing_packages
@@ -32,7 +32,9 @@ class Declared:
     tags: Sequence[str] = ()
     paper: str = ""
     requires: Sequence[str] = ()
+    dtypes: Sequence[str] = ("float32",)
     tolerance: Tolerance = field(default_factory=Tolerance)
+    tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _imports_us(node: ast.stmt) -> bool:
 
 
 def static_cases(path: Path) -> list[Declared]:
-    """The cases that a file assigns at top level, with their literal `requires`: known without running it."""
+    """The cases that a file assigns at top level, with literal `requires` and `dtypes`: known without running it."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
@@ -85,15 +87,20 @@ def static_cases(path: Path) -> list[Declared]:
             name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
             if name == "Case":
                 variable = node.targets[0].id
+                dtypes = [dtype for dtype in _literal_strings(node.value, "dtypes") if dtype in DEFAULTS]
                 found.append(
-                    Declared(path.stem if variable == "case" else variable, requires=_literal_requires(node.value))
+                    Declared(
+                        path.stem if variable == "case" else variable,
+                        requires=_literal_strings(node.value, "requires"),
+                        dtypes=tuple(dict.fromkeys(dtypes)) or ("float32",),
+                    )
                 )
     return found
 
 
-def _literal_requires(call: ast.Call) -> Sequence[str]:
+def _literal_strings(call: ast.Call, field: str) -> Sequence[str]:
     for keyword in call.keywords:
-        if keyword.arg == "requires":
+        if keyword.arg == field:
             try:
                 value = ast.literal_eval(keyword.value)
             except ValueError:
@@ -127,7 +134,7 @@ class CaseFile(pytest.File):
         settled_all = (
             Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, f"case {declared.name!r} {missing}") if missing else None
         )
-        for cell in session.cells(relative, declared.name):
+        for cell in session.cells(relative, declared.name, declared.dtypes):
             item = CellItem.from_parent(self, name=cell.name, cell=cell, settled=settled_all)
             for mark in (*markers(cell), *declared.tags):
                 session.register_marker(mark)
@@ -138,11 +145,13 @@ class CaseFile(pytest.File):
 def markers(cell: Cell) -> list[str]:
     """Names of a cell's markers."""
     if cell.is_check:
-        return [EAGER]
+        return [EAGER, f"dtype_{cell.dtype}"]
     return [
         f"format_{cell.format}".replace("-", "_"),
         f"runtime_{cell.runtime}".replace("-", "_"),
         f"device_{cell.device}",
+        f"dtype_{cell.dtype}",
+        f"precision_{cell.precision}",
     ]
 
 
@@ -191,7 +200,7 @@ class CellItem(pytest.Item):
             raise pytest.skip.Exception(outcome.message, _use_item_location=True)
 
     def _run(self, session: SessionPlugin, expects: Any) -> Outcome:
-        ref = CaseRef(self.path, self.cell.file, self.cell.case)
+        ref = CaseRef(self.path, self.cell.file, self.cell.case, self.cell.dtype)
         if self.cell.is_check:
             return session.pipeline.check(ref)
         return session.pipeline.run(ref, self.cell, expects)
@@ -235,7 +244,7 @@ class ExpectedItem(pytest.Item):
             if is_case_file(path):
                 # A file that can't be imported fails by itself; its entries are not stale for that.
                 for declared in session.declare(path).cases or static_cases(path):
-                    cells = session.all_cells("", declared.name)
+                    cells = session.all_cells("", declared.name, declared.dtypes)
                     ids += [expectations.relative(path, cell.name) for cell in cells]
         if faults := expectations.check(ids):
             raise CellFailed(f"{self.path}:\n" + "\n".join(faults))

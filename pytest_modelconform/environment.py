@@ -50,6 +50,7 @@ def describe(session: SessionPlugin) -> dict[str, Any]:
             "formats": list(session.formats),
             "runtimes": list(session.runtimes),
             "devices": list(session.devices),
+            "precisions": list(session.precisions),
             "timeout": session.settings.timeout,
             "arguments": [str(argument) for argument in session.config.invocation_params.args],
         },

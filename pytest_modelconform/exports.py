@@ -15,7 +15,7 @@ from .artifacts import Cache, hash_file, hash_of
 from .formats.base import Signature
 from .harness import BuildError
 from .model_check import ModelFault
-from .outcome import Cell, Outcome, Stage, Verdict
+from .outcome import EAGER, FAST, FULL, Cell, Outcome, Stage, Verdict
 from .pool import AnyWorker, Pool
 from .references import Prepared
 from .registry import Registry
@@ -34,11 +34,21 @@ _SMOKE_FILE = WORKERS / "host" / "smoke.py"
 
 @dataclass(frozen=True)
 class CaseRef:
-    """Where a case is: its file, that file's path relative to the root, its name."""
+    """Where a case is: its file, that file's path relative to the root, its name; and the dtype that it is cast to.
+
+    precision: "fast" for the references of runtimes' fast modes. Everything else is made for "full".
+    """
 
     file: Path
     relative: str
     name: str
+    dtype: str = "float32"
+    precision: str = FULL
+
+    @property
+    def check(self) -> str:
+        """The name of the case's model check."""
+        return Cell(self.relative, self.name, EAGER, EAGER, dtype=self.dtype).name
 
 
 SMOKE = CaseRef(_SMOKE_FILE, "pytest_modelconform_smoke.py", "smoke")
@@ -125,14 +135,16 @@ class Exports:
         self.cache = cache
         self.pool = pool
         self.timeout = timeout
-        self._prepared: tuple[CaseRef, Prepared] | None = None
+        # By precision, since the two of a case take turns.
+        self._prepared: dict[str, tuple[CaseRef, Prepared]] = {}
         self._faults: dict[CaseRef, StageFailure] = {}
         self._failed_exports: dict[tuple[CaseRef, str], StageFailure] = {}
 
     def prepare(self, ref: CaseRef, budget: Budget) -> Prepared:
         """The references of a case, from the cache or made. Raises StageFailure; again for a case that failed."""
-        if self._prepared and self._prepared[0] == ref:
-            return self._prepared[1]
+        last, prepared = self._prepared.get(ref.precision, (None, None))
+        if prepared is not None and last == ref:
+            return prepared
         if ref in self._faults:
             raise self._faults[ref]
         try:
@@ -140,12 +152,12 @@ class Exports:
         except StageFailure as failure:
             self._faults[ref] = failure
             raise
-        self._prepared = (ref, prepared)
+        self._prepared[ref.precision] = (ref, prepared)
         return prepared
 
     def find(self, ref: CaseRef, budget: Budget) -> Prepared:
         """The references of a case, without keeping them or their failure. Raises StageFailure."""
-        source = [str(ref.file), ref.relative, ref.name, hash_file(ref.file)]
+        source = [str(ref.file), ref.relative, ref.name, ref.dtype, ref.precision, hash_file(ref.file)]
         # The host's path decides which local module an import finds.
         key = hash_of("reference", artifacts.fingerprint(), self.pool.path, source)
         if found := self._cached(key):
@@ -156,10 +168,10 @@ class Exports:
             folder = Path(tempfile.mkdtemp(prefix=".making-", dir=self.cache.folder / "references"))
             try:
                 request = self._request(ref)
-                answer = self._ask_reference(budget, folder=str(folder), **request)
+                answer = self._ask_reference(budget, folder=str(folder), precision=ref.precision, **request)
                 content = {name: value for name, value in answer.items() if name not in ("id", "ok", "files")}
                 try:
-                    content |= references.make(folder, content)
+                    content |= references.make(folder, content, fast=ref.precision == FAST)
                 except ModelFault as fault:
                     raise StageFailure(Stage.REFERENCE, Verdict.ERROR, f"case {ref.name!r}: {fault}") from fault
                 content = self.cache.write_case(key, content, answer["files"], folder)
@@ -193,7 +205,7 @@ class Exports:
 
     @staticmethod
     def _request(ref: CaseRef) -> dict[str, Any]:
-        return {"file": str(ref.file), "relative": ref.relative, "case": ref.name}
+        return {"file": str(ref.file), "relative": ref.relative, "case": ref.name, "dtype": ref.dtype}
 
     def _ask_host(self, budget: Budget, stage: Stage, op: str, **fields: Any) -> dict[str, Any]:
         """Ask the case host, once. One that is of no more use is ended."""

@@ -15,6 +15,7 @@ _OPTIONS = [
     ("formats", "", "formats to export to, separated by commas, or 'all' (default: the main ones)"),
     ("runtimes", "", "runtimes to execute in, separated by commas, or 'all' (default: the main ones)"),
     ("devices", "", "devices to run on, separated by commas (default: cpu)"),
+    ("precisions", "", "how runtimes compute, separated by commas: full, fast (default: full)"),
     (
         "require",
         "",
@@ -40,6 +41,7 @@ class Settings:
     formats: Sequence[str]
     runtimes: Sequence[str]
     devices: Sequence[str]
+    precisions: Sequence[str]
     require: Sequence[str]
     json: Path | None
     timeout: float
@@ -100,6 +102,7 @@ def settings(config: pytest.Config) -> Settings:
         formats=names("formats"),
         runtimes=names("runtimes"),
         devices=names("devices"),
+        precisions=names("precisions"),
         require=names("require"),
         json=start / json if json else None,
         timeout=timeout,

@@ -13,6 +13,10 @@ from enum import Enum
 from typing import Any
 
 EAGER = "eager"
+# How a runtime computes: as exactly as it can, or as whoever ships its fast mode.
+FULL, FAST = PRECISIONS = ("full", "fast")
+# How the message of a cell begins that fails only since its model check does.
+NOT_FIT = "the model itself is not fit to be compared with"
 
 
 class Verdict(str, Enum):
@@ -70,10 +74,11 @@ STYLES: dict[Verdict, VerdictStyle] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """Case x format x runtime x device (x dtype): one pytest item, one square of the matrix.
+    """Case x format x runtime x device (x dtype x precision): one pytest item, one square of the matrix.
 
     file: path of the case file as in pytest's node id. case: the case's name. The model check (`case[eager]`) has
     format and runtime `eager`; what stands for a whole file (`stem[collect]`) has format and runtime `collect`.
+    precision: "full" or "fast", see docs/verdicts.md.
     """
 
     file: str
@@ -82,15 +87,15 @@ class Cell:
     runtime: str
     device: str = "cpu"
     dtype: str = "float32"
+    precision: str = FULL
 
     @property
     def name(self) -> str:
-        """The item's name: `resnet18[onnx-ort_cpp-cpu]`."""
-        if self.format == self.runtime:
-            return f"{self.case}[{self.format}]"
-        parts = [self.format.replace("-", "_"), self.runtime.replace("-", "_"), self.device]
-        if self.dtype != "float32":
-            parts.append(self.dtype)
+        """The item's name: `resnet18[onnx-ort_cpp-cpu]`, or `resnet18[onnx-ort_cpp-cpu-bfloat16-fast]`."""
+        parts = [self.format]
+        if not self.is_check:
+            parts = [self.format.replace("-", "_"), self.runtime.replace("-", "_"), self.device]
+        parts += [word for word, usual in ((self.dtype, "float32"), (self.precision, FULL)) if word != usual]
         return f"{self.case}[{'-'.join(parts)}]"
 
     @property
@@ -153,7 +158,8 @@ def to_record(cell: Cell, outcome: Outcome) -> dict[str, Any]:
 
 def from_record(record: dict[str, Any]) -> tuple[Cell, Outcome]:
     """Inverse of `to_record`. Raises KeyError or ValueError for a record that is none."""
-    cell = Cell(**{f.name: record[f.name] for f in fields(Cell)})
+    # Logs of before there were precisions have none.
+    cell = Cell(**{f.name: record[f.name] for f in fields(Cell) if f.name != "precision" or f.name in record})
     values = {f.name: record[f.name] for f in fields(Outcome) if f.name in record}
     values["verdict"] = Verdict(record["verdict"])
     values["stage"] = Stage(record["stage"]) if record["stage"] else None

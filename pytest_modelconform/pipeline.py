@@ -13,7 +13,7 @@ from .artifacts import Cache
 from .case import Tolerance
 from .diagnosis import Diagnosis, Evidence
 from .exports import SMOKE, VERDICT_OF, Artifact, Budget, CaseRef, Exports, StageFailure, failure_of, number, start
-from .outcome import Cell, Outcome, Stage, Verdict
+from .outcome import FULL, NOT_FIT, Cell, Outcome, Stage, Verdict
 from .pool import AnyWorker, Pool
 from .references import InputSet, Prepared
 from .registry import Registry
@@ -30,6 +30,7 @@ from .results import (
 )
 from .runtimes.base import missing_packages
 from .runtimes.process import WorkerProblem, WorkerRefused
+from .tolerances import choose
 from .workers.tensors import TensorFileError
 
 
@@ -122,6 +123,7 @@ class Pipeline:
         self._evidence = None
         try:
             prepared = self._reference_for(ref, budget)
+            judge = self._judge_of(ref, prepared, cell, budget)
             artifact = self.exports.artifact(ref, prepared, cell, budget, expects, anew)
             fresh_export = artifact.fresh
             seconds["export"] = artifact.seconds
@@ -130,13 +132,13 @@ class Pipeline:
             used, worker.used = worker.used, True
             request = self.registry.runtime(cell.runtime).load_request(artifact.folder, artifact.signature)
             try:
-                answer = budget.ask(worker, "load", **request)
+                answer = budget.ask(worker, "load", precision=cell.precision, **request)
             except WorkerProblem as problem:
                 raise failure_of(problem, Stage.LOAD) from problem
             seconds["load"] = number(answer.get("seconds"))
             kept: dict[str, list[Run]] = {}
-            outcome = self._run_sets(cell, prepared, artifact, worker, budget, seconds, kept)
-            self._evidence = Evidence(prepared, kept, budget)
+            outcome = self._run_sets(cell, judge, artifact, worker, budget, seconds, kept)
+            self._evidence = Evidence(judge, choose(judge.tolerance, judge.tolerances, cell)[0], kept, budget)
             if worker.alive:
                 budget.ask(worker, "unload")
         except StageFailure as failure:
@@ -157,22 +159,31 @@ class Pipeline:
             raise StageFailure(
                 Stage.REFERENCE,
                 Verdict.ERROR,
-                f"the model itself is not fit to be compared with, see {ref.name}[eager]: {first}",
+                f"{NOT_FIT}, see {ref.check}: {first}",
             ) from failure
+
+    def _judge_of(self, ref: CaseRef, prepared: Prepared, cell: Cell, budget: Budget) -> Prepared:
+        """What a cell's outputs are compared with: the case's references, or those for fast modes, made when asked."""
+        if cell.precision == FULL:
+            return prepared
+        judge = self.exports.prepare(replace(ref, precision=cell.precision), budget)
+        if judge.digest != prepared.digest:
+            message = f"case {ref.name!r}: building it twice gave other parameters or inputs"
+            raise StageFailure(Stage.BUILD, Verdict.ERROR, message)
+        return judge
 
     def worker(self, cell: Cell) -> AnyWorker:
         """A live worker of a cell's runtime that has run the smoke model in the cell's format."""
         worker = start(lambda: self.pool.runtime(cell.runtime, cell.device))
         if cell.format in worker.smoked or worker.used:
             return worker
-        smoke = replace(cell, case=SMOKE.name, file=SMOKE.relative)
+        smoke = replace(cell, case=SMOKE.name, file=SMOKE.relative, dtype=SMOKE.dtype, precision=FULL)
         budget = Budget(self.timeout, self.pool)
         try:
             prepared = self.exports.find(SMOKE, budget)
             artifact = self.exports.artifact(SMOKE, prepared, smoke, budget, lambda outcome: False)
-            budget.ask(
-                worker, "load", **self.registry.runtime(cell.runtime).load_request(artifact.folder, artifact.signature)
-            )
+            request = self.registry.runtime(cell.runtime).load_request(artifact.folder, artifact.signature)
+            budget.ask(worker, "load", precision=smoke.precision, **request)
             outcome = self._run_sets(smoke, prepared, artifact, worker, budget, {}, {})
             message = outcome.message if outcome.failed else ""
         except StageFailure as failure:
@@ -202,15 +213,19 @@ class Pipeline:
     ) -> Outcome:
         """kept: takes the outputs of the input sets that are mismatches."""
         inputs: dict[str, dict[str, Any]] = {}
+        tolerance, notes = choose(prepared.tolerance, prepared.tolerances, cell)
+        if cell.precision != FULL:
+            notes = (*notes, *prepared.content["notes"])
         for name, entry in prepared.sets.items():
             if not worker.alive:
                 inputs[name] = {"verdict": Verdict.NOT_RUN.value, "message": "the worker died in another input set"}
                 continue
-            inputs[name] = self._run_set(cell, entry, artifact, worker, budget, prepared.tolerance, kept)
+            inputs[name] = self._run_set(cell, entry, artifact, worker, budget, tolerance, kept)
             if entry.generated:
                 inputs[name]["generated"] = entry.generated
         seconds["run"] = sum(number(entry.get("seconds")) for entry in inputs.values())
-        return summarise(inputs, artifact.signature)
+        outcome = summarise(inputs, artifact.signature)
+        return replace(outcome, notes=(*outcome.notes, *notes))
 
     def _run_set(
         self,

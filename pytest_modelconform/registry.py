@@ -9,9 +9,10 @@ import difflib
 import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from .case import DEFAULTS
 from .formats import base as format_base
 from .formats.base import Format
-from .outcome import EAGER, Cell
+from .outcome import EAGER, FAST, FULL, PRECISIONS, Cell
 from .runtimes import base as runtime_base
 from .runtimes.base import Runtime
 
@@ -41,7 +42,8 @@ class Registry:
     def _add(table: dict[str, str], kind: str, name: str, module: str) -> None:
         # Ids and markers write "-" as "_": two names that differ only there could not be told apart.
         taken = {known.replace("-", "_"): known for known in table}
-        if name.replace("-", "_") in taken or name == EAGER:
+        # The other words mean something in ids and in `Case(tolerances=…)`.
+        if name.replace("-", "_") in taken or name in (EAGER, FAST, *DEFAULTS):
             raise ValueError(f"{kind} {name!r} of {module} is taken by {table.get(name, 'another name like it')}")
         table[name] = module
 
@@ -88,6 +90,10 @@ class Registry:
         """Devices for an option's value: the CPU for (). Raises UnknownName."""
         return self._select("device", names, dict.fromkeys(self.devices, ""), iter(("cpu",)))
 
+    def select_precisions(self, names: Sequence[str]) -> Sequence[str]:
+        """Precisions for an option's value: full for (), both for ("all",). Raises UnknownName."""
+        return self._select("precision", names, dict.fromkeys(PRECISIONS, ""), iter((FULL,)))
+
     def _select(self, kind: str, names: Sequence[str], known: Mapping[str, str], main: Iterator[str]) -> Sequence[str]:
         if not names:
             return tuple(main)
@@ -105,17 +111,26 @@ class Registry:
             raise UnknownName(f"unknown {kind} {name!r}.{hint} Known {kind}s: {', '.join(known)}")
 
     def cells(
-        self, file: str, case: str, formats: Iterable[str], runtimes: Iterable[str], devices: Iterable[str]
+        self,
+        file: str,
+        case: str,
+        formats: Iterable[str],
+        runtimes: Iterable[str],
+        devices: Iterable[str],
+        dtype: str = "float32",
+        precisions: Iterable[str] = (FULL,),
     ) -> list[Cell]:
-        """The cells of a case: every runtime that loads a format, on every device that it may run on."""
-        runtimes, devices = tuple(runtimes), tuple(devices)
+        """The cells of a case in a dtype: every runtime that loads a format, on every device, as it may compute."""
+        runtimes, devices, precisions = tuple(runtimes), tuple(devices), tuple(precisions)
         return [
-            Cell(file, case, format_name, runtime_name, device)
+            Cell(file, case, format_name, runtime_name, device, dtype, precision)
             for format_name in formats
             for runtime_name in runtimes
             if format_name in self.runtime(runtime_name).FORMATS
             for device in devices
             if device in self.runtime(runtime_name).DEVICES
+            for precision in precisions
+            if precision in self.runtime(runtime_name).PRECISIONS
         ]
 
 

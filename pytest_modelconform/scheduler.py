@@ -1,4 +1,4 @@
-"""How xdist spreads the cells: those of one case and format stay together, the longest units go first."""
+"""How xdist spreads the cells: those of one case, format and dtype stay together, the longest units go first."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
+from .case import DEFAULTS
+
 
 class CellScheduling(LoadScopeScheduling):
-    """Units of (case, format): the process that exported an artifact has it in its page cache, and one host built it.
+    """Units of (case, format, dtype): who exported an artifact has it in its page cache, and one host built the model.
 
     durations: seconds by node id in earlier runs. A unit without a record is taken to be long: it may be.
     """
@@ -56,6 +58,9 @@ class CellScheduling(LoadScopeScheduling):
 
 
 def scope_of(node_id: str) -> str:
-    """The unit of a node id: case and format; any other test is a unit of its own."""
+    """The unit of a node id: case, format and dtype; any other test is a unit of its own."""
     head, bracket, rest = node_id.partition("[")
-    return f"{head}[{rest.partition('-')[0].rstrip(']')}" if bracket and "::" in head else node_id
+    if not bracket or "::" not in head:
+        return node_id
+    first, *others = rest.rstrip("]").split("-")
+    return f"{head}[{'-'.join([first, *(word for word in others if word in DEFAULTS)])}"

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from . import artifacts, collect, environment, expected, options
+from . import artifacts, collect, environment, expected, options, tolerances
 from .artifacts import Cache, CacheRefused, hash_file, hash_of
-from .case import Tolerance
+from .case import DEFAULTS, Tolerance
 from .collect import COLLECT, CaseFile, CellItem, Declaration, Declared, ExpectedFile
-from .outcome import EAGER, STYLES, Cell, Outcome, Stage, Verdict, from_record, to_record
+from .outcome import EAGER, FAST, FULL, PRECISIONS, STYLES, Cell, Outcome, Stage, Verdict, from_record, to_record
 from .pipeline import Pipeline
 from .pool import Pool
 from .registry import Registry
@@ -41,16 +41,17 @@ class SessionPlugin:
             self.formats = self.registry.select_formats(self.settings.formats)
             self.runtimes = self.registry.select_runtimes(self.settings.runtimes)
             self.devices = self.registry.select_devices(self.settings.devices)
+            self.precisions = self.registry.select_precisions(self.settings.precisions)
             for name in self.settings.require:
                 if name not in self.registry.formats:
                     self.registry.runtime(name)
             self.cache = Cache(self.settings.cache)
         except (ValueError, CacheRefused) as error:
             raise pytest.UsageError(f"modelconform: {error}") from error
-        if not self.registry.cells("", "", self.formats, self.runtimes, self.devices):
+        if len(self.cells("", "", ["float32"])) == 1:
             raise pytest.UsageError(
                 f"modelconform: none of the runtimes {', '.join(self.runtimes)} loads any of the formats "
-                f"{', '.join(self.formats)} on {', '.join(self.devices)}"
+                f"{', '.join(self.formats)} on {', '.join(self.devices)} in {', '.join(self.precisions)} precision"
             )
         self._declared: dict[Path, Declaration] = {}
         self._expectations: dict[Path, expected.Expectations | expected.ExpectedError] = {}
@@ -98,16 +99,24 @@ class SessionPlugin:
 
     # -- what items ask --------------------------------------------------------------------------------------------
 
-    def cells(self, file: str, case: str) -> list[Cell]:
-        """The cells of a case that were asked for, the model check first."""
-        check = Cell(file, case, EAGER, EAGER)
-        return [check, *self.registry.cells(file, case, self.formats, self.runtimes, self.devices)]
+    def cells(self, file: str, case: str, dtypes: Sequence[str]) -> list[Cell]:
+        """The cells of a case that were asked for, dtype by dtype, each with its model check first."""
+        found = []
+        for dtype in dtypes:
+            found.append(Cell(file, case, EAGER, EAGER, dtype=dtype))
+            found += self.registry.cells(file, case, self.formats, self.runtimes, self.devices, dtype, self.precisions)
+        return found
 
-    def all_cells(self, file: str, case: str) -> list[Cell]:
+    def all_cells(self, file: str, case: str, dtypes: Sequence[str]) -> list[Cell]:
         """The cells of a case that can exist, whatever was asked for."""
         registry = self.registry
-        checks = [Cell(file, case, kind, kind) for kind in (EAGER, COLLECT)]
-        return [*checks, *registry.cells(file, case, registry.formats, registry.runtimes, registry.devices)]
+        found = [Cell(file, case, COLLECT, COLLECT)]
+        for dtype in dtypes:
+            found.append(Cell(file, case, EAGER, EAGER, dtype=dtype))
+            found += registry.cells(
+                file, case, registry.formats, registry.runtimes, registry.devices, dtype, PRECISIONS
+            )
+        return found
 
     def register_marker(self, name: str) -> None:
         """Let `--strict-markers` know a marker."""
@@ -174,9 +183,14 @@ class SessionPlugin:
             details = problem.details if isinstance(problem, WorkerRefused) else ""
             message = f"{path.name}: {problem}" + (f"\n{details}" if details else "")
             return Declaration(problem=Outcome(verdict, Stage.COLLECT, message))
-        return Declaration(
-            [Declared(**{**case, "tolerance": Tolerance(**case["tolerance"])}) for case in content["cases"]]
-        )
+        return Declaration([self._declared_case(case) for case in content["cases"]])
+
+    def _declared_case(self, case: dict[str, Any]) -> Declared:
+        others = {key: Tolerance(**tolerance) for key, tolerance in case["tolerances"].items()}
+        # Here, since the case host does not know the runtimes that other packages have registered.
+        fault = case["fault"] or tolerances.fault(case["name"], others, self.registry.runtimes)
+        tolerance = Tolerance(**case["tolerance"])
+        return Declared(**{**case, "fault": fault, "tolerance": tolerance, "tolerances": others})
 
     def _is_below_root(self, path: Path) -> bool:
         return self.config.rootpath in path.parents
@@ -217,15 +231,20 @@ class SessionPlugin:
         match = _ITEM_ID.fullmatch(node_id)
         if match is None:
             return None
-        file, case, rest = match["file"], match["case"], match["rest"]
-        if rest in (EAGER, COLLECT):
-            return Cell(file, case, rest, rest)
-        parts = rest.split("-")
-        formats = {name.replace("-", "_"): name for name in self.registry.formats}
-        runtimes = {name.replace("-", "_"): name for name in self.registry.runtimes}
-        if len(parts) < 3 or parts[0] not in formats or parts[1] not in runtimes:
-            return None
-        return Cell(file, case, formats[parts[0]], runtimes[parts[1]], *parts[2:])
+        first, *words = match["rest"].split("-")
+        if first in (EAGER, COLLECT):
+            format_name, runtime, device = first, first, "cpu"
+        else:
+            formats = {name.replace("-", "_"): name for name in self.registry.formats}
+            runtimes = {name.replace("-", "_"): name for name in self.registry.runtimes}
+            if first not in formats or len(words) < 2 or words[0] not in runtimes:
+                return None
+            format_name, runtime, device = formats[first], runtimes[words[0]], words[1]
+        dtype = next((word for word in words if word in DEFAULTS), "float32")
+        precision = FAST if FAST in words else FULL
+        cell = Cell(match["file"], match["case"], format_name, runtime, device, dtype, precision)
+        # No other spelling: every cell has one id.
+        return cell if cell.id == node_id else None
 
     # -- running ---------------------------------------------------------------------------------------------------
 
@@ -267,6 +286,8 @@ class SessionPlugin:
     def pytest_report_header(self) -> list[str]:
         """What will be tested, and which part of it is not here."""
         lines = [f"modelconform: {', '.join(self.formats)} in {', '.join(self.runtimes)} on {', '.join(self.devices)}"]
+        if tuple(self.precisions) != (FULL,):
+            lines[0] += f" in {' and '.join(self.precisions)} precision"
         for name in self.runtimes:
             reasons = {d: self.registry.runtime(name).unavailable(d) for d in self.registry.runtime(name).DEVICES}
             lines += [

@@ -49,13 +49,16 @@ def test_static_cases(tmp_path: Path) -> None:
     path.write_text(
         "from pytest_modelconform import Case\nimport pytest_modelconform as m\n"
         "case = Case(model=f, inputs={}, requires=('a>=1', 'b'))\nsmall = m.Case(requires=['c'])\n"
-        "odd = Case(requires=NAMES)\nother = dict(requires=('d',))\n"
+        "odd = Case(requires=NAMES, dtypes=DTYPES)\nother = dict(requires=('d',))\n"
+        "many = Case(dtypes=('float16', 'bfloat16', 'float12', 'float16'))\n"
     )
     assert [(case.name, tuple(case.requires)) for case in static_cases(path)] == [
         ("net", ("a>=1", "b")),
         ("small", ("c",)),
         ("odd", ()),
+        ("many", ()),
     ]
+    assert [tuple(case.dtypes) for case in static_cases(path)] == [("float32",)] * 3 + [("float16", "bfloat16")]
 
 
 # -- one run over everything that can be wrong -------------------------------------------------------------------------
@@ -73,6 +76,7 @@ def forward(expression: str, fields: str = "model=lambda: Net(), inputs=inputs")
 
 
 PLAIN = "model=lambda: Net(), inputs=inputs"
+IMPORT = "from pytest_modelconform import Tolerance\n"
 TWO = runs.PLAIN + "good = case\n"
 
 # file -> source, the item that fails, its stage, what its message says: file, case, field, remedy.
@@ -95,7 +99,7 @@ FAULTY: dict[str, tuple[str, str, str, str]] = {
         "misspelt[collect]", "collect", r"line \d+: Case has no field 'dynamic_shape'. Did you mean 'dynamic_shapes'\?",
     ),
     "misspelt_tolerance": (
-        "from pytest_modelconform import Tolerance\n" + case(f"{PLAIN}, tolerance=Tolerance(bits_los=2)"),
+        IMPORT + case(f"{PLAIN}, tolerance=Tolerance(bits_los=2)"),
         "misspelt_tolerance[collect]", "collect",
         r"Tolerance has no field 'bits_los'. Did you mean 'bits_lost'\? Fields: bits_lost, worst, rtol, atol, cosine",
     ),
@@ -138,6 +142,47 @@ FAULTY: dict[str, tuple[str, str, str, str]] = {
     "tag_taken": (case(f"{PLAIN}, tags=('xfail',)"), "tag_taken[collect]", "collect", r"'xfail' can't be a marker"),
     "mode": (
         case(f"{PLAIN}, mode='test'"), "mode[collect]", "collect", r"field 'mode': is 'eval' or 'train', not 'test'",
+    ),
+    "dtype": (
+        case(f"{PLAIN}, dtypes=('float32', 'bfloat')"), "dtype[collect]", "collect",
+        r"case 'dtype', field 'dtypes': 'bfloat' is no dtype that a model can be cast to. Did you mean 'bfloat16'\?",
+    ),
+    "dtype_twice": (
+        case(f"{PLAIN}, dtypes=('float32', 'float32')"), "dtype_twice[collect]", "collect",
+        r"case 'dtype_twice', field 'dtypes': 'float32' is there twice: remove one",
+    ),
+    "dtype_none": (
+        case(f"{PLAIN}, dtypes=()"), "dtype_none[collect]", "collect",
+        r"case 'dtype_none', field 'dtypes': is empty, so that there would be no cells: leave it out",
+    ),
+    "dtype_string": (
+        case(f"{PLAIN}, dtypes='float16'"), "dtype_string[collect]", "collect",
+        r"case 'dtype_string', field 'dtypes': has to be a tuple of names, like \(",
+    ),
+    "tolerance_key": (
+        IMPORT + case(f"{PLAIN}, tolerances={{'openvin': Tolerance()}}"), "tolerance_key[collect]", "collect",
+        r"field 'tolerances': 'openvin' is no runtime, dtype or 'fast'. Did you mean 'openvino'\? Known: torch, ",
+    ),
+    "tolerance_reason": (
+        IMPORT + case(f"{PLAIN}, tolerances={{'ort': Tolerance(bits_lost=5)}}"), "tolerance_reason[collect]", "collect",
+        r"field 'tolerances': that for runtime 'ort' needs a reason: Tolerance\(bits_lost=5, reason=",
+    ),
+    "tolerance_nan": (
+        IMPORT + case(f"{PLAIN}, tolerances={{'fast': Tolerance(worst=float('nan'))}}"),
+        "tolerance_nan[collect]", "collect",
+        r"case 'tolerance_nan', field 'tolerances': worst=nan has to be a finite number, 0 or more",
+    ),
+    "tolerance_negative": (
+        IMPORT + case(f"{PLAIN}, tolerance=Tolerance(rtol=-1e-3)"), "tolerance_negative[collect]", "collect",
+        r"case 'tolerance_negative', field 'tolerance': rtol=-0.001 has to be a finite number, 0 or more",
+    ),
+    "tolerance_cosine": (
+        IMPORT + case(f"{PLAIN}, tolerance=Tolerance(cosine=1.5)"), "tolerance_cosine[collect]", "collect",
+        r"case 'tolerance_cosine', field 'tolerance': cosine=1.5 has to be a number from -1 to 1",
+    ),
+    "tolerance_kind": (
+        IMPORT + case(f"{PLAIN}, tolerances={{'fast': 3}}"), "tolerance_kind[collect]", "collect",
+        r"case 'tolerance_kind', field 'tolerances': has to be a dict, like",
     ),
     "family": (
         runs.CASE + "good = Case(model=lambda: Net(), inputs=inputs)\nbad = Case(model=Net(), inputs=inputs)\n",

@@ -354,6 +354,24 @@ def test_a_model_that_cannot_be_loaded_is_an_answer(engine: str, start: Callable
     assert worker.get("hello", protocol=1)["layout"] in ("tree", "flat")
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_model_is_loaded_in_a_precision(engine: str, start: Callable[..., Worker], tmp_path: Path) -> None:
+    worker = start(engine)
+    inputs = {"x": torch.ones(2, 3), "n": torch.tensor(5)}
+    if engine == "libtorch":
+        model = script(Identity(), tmp_path / "m.pt")
+        request: dict[str, object] = {"args": [{"tensor": "x"}], "kwargs": []}
+    else:
+        model = two_in_two_out(tmp_path / "m.onnx")
+        request = {"feeds": [["a", "x"], ["b", "n"]], "fetches": ["first"]}
+    for precision in ("fast", "full", "fast"):
+        worker.get("load", model=model, precision=precision)
+        _, outputs = worker.run(inputs, **request)
+        assert all(torch.equal(value, inputs["x"]) for value in outputs.values())
+    assert worker.fail("load", model=model, precision="half") == "'precision' is 'full' or 'fast', not 'half'"
+    assert worker.fail("load", model=model, precision=1) == "'precision' is a text, not a number"
+
+
 def test_the_end_of_input_ends_the_worker(libtorch: Worker) -> None:
     assert libtorch.get("hello", protocol=1)
     assert libtorch.close() == (0, "")

@@ -15,8 +15,8 @@ from tests import fakes, runs
 GOOD, WRONG = runs.cell("plain", "good@never"), runs.cell("plain", "wrong@run")
 SECOND_GOOD = runs.cell("second", "good@never")
 RECORD = {
-    "id", "case", "format", "runtime", "device", "dtype", "verdict", "stage", "expected", "message", "bits",
-    "reference_bits", "loss", "worst", "max_abs", "inputs", "seconds", "artifact_bytes", "cached",
+    "id", "case", "format", "runtime", "device", "dtype", "precision", "verdict", "stage", "expected", "message",
+    "bits", "reference_bits", "loss", "worst", "max_abs", "inputs", "seconds", "artifact_bytes", "cached",
 }  # fmt: skip
 VARIANTS = [["-p", "no:xdist"], ["-n", "0"], ["-n", "2"]]
 variants = pytest.mark.parametrize("variant", VARIANTS, ids=["no-xdist", "n0", "n2"])
@@ -99,6 +99,7 @@ def test_all(start: Start) -> None:
         ("--modelconform-formats=onx", "unknown format 'onx'. Did you mean 'onnx'? Known formats: torchscript-trace, "),
         ("--modelconform-runtimes=ort-cp", "unknown runtime 'ort-cp'. Did you mean 'ort-cpp'? Known runtimes: torch, "),
         ("--modelconform-devices=gpu0", "unknown device 'gpu0'. Known devices: cpu, cuda"),
+        ("--modelconform-precisions=half", "unknown precision 'half'. Known precisions: full, fast"),
         ("--modelconform-require=libtorch-cp", "unknown runtime 'libtorch-cp'. Did you mean 'libtorch-cpp'?"),
         ("--modelconform-timeout=soon", "--modelconform-timeout: 'soon' is no positive number of seconds"),
         ("--modelconform-timeout=-1", "--modelconform-timeout: '-1' is no positive number of seconds"),
@@ -122,6 +123,27 @@ def test_formats_and_runtimes_that_have_nothing_in_common(start: Start) -> None:
     result = start(*given("ort", "export"))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "none of the runtimes ort loads any of the formats export on cpu" in result.stderr.str()
+
+
+@pytest.mark.parametrize("as_ini", [False, True], ids=["option", "ini"])
+def test_precisions(start: Start, as_ini: bool) -> None:
+    ini = "modelconform_precisions = full, fast\n" if as_ini else ""
+    line = [*given("torch,fake-good-never"), *([] if as_ini else ["--modelconform-precisions=full,fast"]), "plain.py"]
+    result = start(*line, "--collect-only", "-q", ini=ini)
+    # A fake has no fast mode.
+    assert ids(result) == [
+        "plain.py::plain[eager]", "plain.py::plain[torchscript_trace-torch-cpu]",
+        "plain.py::plain[torchscript_trace-torch-cpu-fast]", f"plain.py::{GOOD}",
+    ]  # fmt: skip
+    header = start(*line, "--collect-only", ini=ini).stdout.str()
+    assert "modelconform: torchscript-trace in torch, fake-good-never on cpu in full and fast precision" in header
+
+
+def test_a_precision_that_no_runtime_has(start: Start) -> None:
+    result = start(*given(), "--modelconform-precisions=fast")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    says = "runtimes fake-good-never loads any of the formats torchscript-trace on cpu in fast precision"
+    assert says in result.stderr.str()
 
 
 def test_a_node_id_on_the_command_line(start: Start) -> None:
@@ -158,6 +180,8 @@ def test_naming_a_folder_and_keywords(start: Start) -> None:
         ("device_cpu and runtime_fake_good_never", 2),
         ("small", 3),
         ("eager", 2),
+        ("dtype_float32", 6),
+        ("precision_full", 4),
         ("small and not eager", 2),
     ],
 )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ def test_ids() -> None:
     check = Cell("a.py", "a", "eager", "eager")
     assert (check.name, check.is_check) == ("a[eager]", True)
     assert Cell("a.py", "a", "collect", "collect").name == "a[collect]"
+    assert Cell("a.py", "a", "eager", "eager", dtype="float16").name == "a[eager-float16]"
+    assert replace(CELL, precision="fast").name == "resnet18[onnx-ort_cpp-cpu-fast]"
+    assert replace(CELL, dtype="float64", precision="fast").name == "resnet18[onnx-ort_cpp-cpu-float64-fast]"
 
 
 def test_records_survive_json() -> None:
@@ -34,6 +38,12 @@ def test_a_record_from_before_there_were_hints_has_none() -> None:
     record = to_record(CELL, Outcome(Verdict.PASS, hints=("because",)))
     del record["hints"]
     assert from_record(record)[1].hints == ()
+
+
+def test_a_record_of_before_there_were_precisions_is_read() -> None:
+    record = to_record(CELL, Outcome(Verdict.PASS))
+    assert record.pop("precision") == "full"
+    assert from_record(record) == (CELL, Outcome(Verdict.PASS))
 
 
 def test_numbers_that_json_does_not_have_are_null() -> None:

@@ -23,6 +23,9 @@ def test_the_built_in_names(registry: Registry) -> None:
     assert registry.select_runtimes(()) == registry.runtimes
     assert registry.select_devices(()) == ("cpu",)
     assert registry.devices == ("cpu", "cuda")
+    assert registry.select_precisions(()) == ("full",)
+    assert registry.select_precisions(("fast", "full")) == registry.select_precisions(("all",)) == ("full", "fast")
+    assert all(registry.runtime(name).PRECISIONS == ("full", "fast") for name in registry.runtimes)
 
 
 def test_every_module_is_called_what_it_is_registered_as(registry: Registry) -> None:
@@ -50,6 +53,21 @@ def test_cells(registry: Registry) -> None:
     assert len(cells) == 3 * 2 + 2
 
 
+def test_cells_of_a_dtype_in_each_precision(registry: Registry) -> None:
+    cells = registry.cells("a.py", "a", ("export",), ("torch",), ("cpu",), "bfloat16", ("full", "fast"))
+    assert [cell.name for cell in cells] == ["a[export-torch-cpu-bfloat16]", "a[export-torch-cpu-bfloat16-fast]"]
+
+
+def test_a_runtime_has_one_precision_unless_it_says_more(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("slow")
+    vars(module).update(NAME="slow", FORMATS=("onnx",), command=lambda *_: ["true"])
+    monkeypatch.setitem(sys.modules, "slow", module)
+    registry.add_runtime("slow", "slow")
+    assert registry.runtime("slow").PRECISIONS == ("full",)
+    cells = registry.cells("a.py", "a", ("onnx",), ("slow", "ort"), ("cpu",), precisions=("full", "fast"))
+    assert [cell.name for cell in cells] == ["a[onnx-slow-cpu]", "a[onnx-ort-cpu]", "a[onnx-ort-cpu-fast]"]
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "message"),
     [
@@ -70,8 +88,9 @@ def test_names_that_ids_could_not_tell_apart(registry: Registry) -> None:
         registry.add_runtime("ort_cpp", "mine")
     with pytest.raises(ValueError, match=r"format 'onnx' of mine is taken by pytest_modelconform\.formats\.onnx"):
         registry.add_format("onnx", "mine")
-    with pytest.raises(ValueError, match="'eager'"):
-        registry.add_runtime("eager", "mine")
+    for word in ("eager", "fast", "bfloat16"):
+        with pytest.raises(ValueError, match=f"'{word}'"):
+            registry.add_runtime(word, "mine")
 
 
 def test_modules_are_imported_when_asked_for(registry: Registry) -> None:

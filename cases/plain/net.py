@@ -23,6 +23,7 @@ case = Case(
         "one": lambda: (torch.randn(1, 10),),
     },
     dynamic_shapes={"x": {0: "batch"}},
+    dtypes=("float32", "float16", "bfloat16"),
     tags=("plain",),
     paper="arXiv:1912.01703",
 )

@@ -37,6 +37,7 @@ case = Case(
         "three_longer": lambda: sentences(5, 14, 11),
     },
     dynamic_shapes={"input_ids": {0: "batch", 1: LENGTH}, "attention_mask": {0: "batch", 1: LENGTH}},
+    dtypes=("float32", "float16", "bfloat16"),
     tags=("text", "transformer"),
     paper="arXiv:1810.04805",
     requires=("transformers",),

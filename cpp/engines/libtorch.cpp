@@ -1,4 +1,5 @@
 // TorchScript modules in libtorch.
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 #include <torch/csrc/jit/runtime/jit_exception.h>
@@ -310,6 +311,18 @@ void load_cuda(const c10::Device& device) {
   }
 }
 
+// TF32 on GPUs, and bfloat16 on CPUs that have it; for the whole process, until the next load.
+void set_precision(Precision precision) {
+  const bool fast = precision == Precision::kFast;
+  at::Context& context = at::globalContext();
+  context.setAllowTF32CuBLAS(fast);
+  context.setAllowTF32CuDNN(fast);
+  context.setAllowFP16ReductionCuBLAS(fast);
+  context.setAllowBF16ReductionCuBLAS(fast);
+  // Last: allowing TF32 sets this to "high".
+  context.setFloat32MatmulPrecision(fast ? "medium" : "highest");
+}
+
 // Asks the library itself: the headers only know what this was built with.
 std::string library_version() {
   const std::string config = at::show_config();
@@ -342,6 +355,7 @@ class LibtorchEngine : public Engine {
                           std::string("cannot open a library of operators: ") + ::dlerror());
       }
     }
+    set_precision(model.precision);
     in_torch([&] { module_ = torch::jit::load(model.file, device_); });
   }
 

@@ -101,9 +101,14 @@ class OpenvinoEngine : public Engine {
 
   void load(const Model& model) override {
     for (const std::string& library : model.libraries) core_.add_extension(library);
+    ov::AnyMap options = {ov::inference_num_threads(threads_)};
     // By default the plugin computes in bfloat16 on CPUs that have it, and in float16 on ARM.
-    model_ = core_.compile_model(model.file, "CPU", ov::hint::inference_precision(ov::element::f32),
-                                 ov::inference_num_threads(threads_));
+    if (model.precision == Precision::kFull) {
+      options.insert(ov::hint::inference_precision(ov::element::f32));
+    } else {
+      options.insert(ov::hint::execution_mode(ov::hint::ExecutionMode::PERFORMANCE));
+    }
+    model_ = core_.compile_model(model.file, "CPU", options);
     request_ = model_->create_infer_request();
   }
 

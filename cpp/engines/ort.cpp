@@ -122,6 +122,9 @@ class OrtEngine : public Engine {
     Ort::SessionOptions options;
     options.SetIntraOpNumThreads(threads_);
     options.SetInterOpNumThreads(1);
+    // Products in bfloat16 on ARM processors that have them; nothing elsewhere.
+    options.AddConfigEntry("mlas.enable_gemm_fastmath_arm64_bfloat16",
+                           model.precision == Precision::kFast ? "1" : "0");
     for (const std::string& library : model.libraries) {
       options.RegisterCustomOpsLibrary(library.c_str());
     }

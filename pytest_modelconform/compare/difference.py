@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..case import Tolerance
+from ..tolerances import limits
 from .groups import Array, Layout, Tile
 from .measure import (
     FLOAT_FORMATS,
@@ -133,14 +134,16 @@ def _by_noise(
     """Judge the loss of every group, and the worst element, in units of eager's own noise."""
     layout = layout_of(reference.shape, reference.dtype)
     loss, worst = numbers.loss or 0.0, numbers.worst or 0.0
+    most_lost, most_off = limits(tolerance, reference.dtype)
     grace = 1.0 if math.prod(reference.shape) < FEW_ELEMENTS else 0.0
+    whose = "bfloat16" if reference.reduced else "eager"
     faults, needs = [], []
-    if loss > tolerance.bits_lost + grace:
+    if loss > most_lost + grace:
         group = _group(layout, numbers.loss_group, is_complex(reference.dtype))
-        faults.append(f"loses {loss:.1f} bits {group} ({tolerance.bits_lost + grace:g} allowed)")
+        faults.append(f"loses {loss:.1f} bits {group} ({most_lost + grace:g} allowed)")
         needs.append(f"bits_lost={_up(loss - grace)}")
-    if worst > tolerance.worst:
-        faults.append(f"has an element off by 2^{worst:.1f} times eager's noise (2^{tolerance.worst:g} allowed)")
+    if worst > most_off:
+        faults.append(f"has an element off by 2^{worst:.1f} times {whose}'s noise (2^{most_off:g} allowed)")
         needs.append(f"worst={_up(worst)}")
     if not faults:
         return result

@@ -50,6 +50,7 @@ class Reference:
     signal, noise, counts: by group, S_g, N_g and the number of elements (None: all of them).
     reference_bits: log2(S / N) of the whole tensor. eager_numbers: how eager itself compares with r.
     unstable: the number of elements that are left out since eager's jittered runs disagree there.
+    reduced: the noise is not that of `dtype` but of bfloat16 arithmetic.
     """
 
     kind: str
@@ -65,10 +66,13 @@ class Reference:
     reference_bits: float | None = None
     unstable: int = 0
     eager_numbers: Numbers = field(default_factory=Numbers)
+    reduced: bool = False
 
     @property
     def ill_conditioned(self) -> bool:
         """Return whether eager's own noise hides much of what could be compared."""
+        if self.reduced:
+            return False  # of bfloat16's noise there is always much, and it says nothing about the case
         return self.reference_bits is not None and self.reference_bits < max(4, self.format.precision - 7)
 
     @property
@@ -94,6 +98,7 @@ class Reference:
             "shape": list(self.shape),
             "reference_bits": self.reference_bits,
             "unstable": self.unstable,
+            "reduced": self.reduced,
             "eager": {"bits": numbers.bits, "loss": numbers.loss, "worst": numbers.worst, "max_abs": numbers.max_abs},
         }
         arrays = {name: array for name in _ARRAYS if (array := getattr(self, name)) is not None}
@@ -115,6 +120,7 @@ class Reference:
             shape=tuple(meta["shape"]),
             reference_bits=meta["reference_bits"],
             unstable=meta["unstable"],
+            reduced=meta["reduced"],
             eager_numbers=Numbers(**meta["eager"]),
             **loaded,
         )
@@ -128,12 +134,14 @@ def make_reference(
     *,
     where: str,
     blind_ok: bool = False,
+    reduced: bool = False,
 ) -> Reference:
     """Make the reference of one output tensor.
 
     float64: eager's output in float64, or None where that run wasn't pure. eager: in the case's dtype `dtype`
     (PyTorch's name). jittered: eager with weights and inputs moved by one rounding step, same dtype. where: how
     messages name the output, "output[0]['boxes']". blind_ok: an output without information is all right.
+    reduced: `jittered` are of bfloat16 arithmetic.
 
     Raises UnusableReferenceError.
     """
@@ -155,7 +163,7 @@ def make_reference(
         return _float(
             None if float64 is None else flat(float64),
             [values, *(flat(run) for run in jittered)],
-            Reference("tolerance" if float64 is None else "float", dtype, shape, values),
+            Reference("tolerance" if float64 is None else "float", dtype, shape, values, reduced=reduced),
             where,
             blind_ok,
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..case import Tolerance
 from ..outcome import Cell, Outcome
 
 if TYPE_CHECKING:
@@ -26,9 +27,13 @@ PREFIX = "likely cause: "
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a mismatch leaves behind for its diagnosis. runs: by input set that is one; arrays are memory maps."""
+    """What a mismatch leaves behind for its diagnosis.
+
+    tolerance: the cell's. runs: by input set that is a mismatch; arrays are memory maps.
+    """
 
     prepared: Prepared
+    tolerance: Tolerance
     runs: Mapping[str, Sequence[Run]]
     budget: Budget
 
@@ -142,7 +147,7 @@ def _seen(evidence: Evidence, narrows: Mapping[str, str]) -> list[Seen]:
         runs = [outputs(run, entry) for run in evidence.runs.get(name, ())]
         nothing: dict[str, Any] = {}
         first, again, *_ = [*runs, nothing, nothing]
-        one = Seen(name, entry.references, first, again, evidence.prepared.tolerance)
+        one = Seen(name, entry.references, first, again, evidence.tolerance)
         if len(runs) > 1 and not one.wrong and one.outputs.keys() == one.references.keys():
             one = replace(one, outputs=again, again=first)  # it is a later run that is wrong
         result.append(one)

@@ -11,6 +11,7 @@ import numpy as np
 from ..compare import Reference
 from ..compare.groups import Array
 from ..compare.measure import NotFiniteError, Numbers, flat, measure
+from ..tolerances import limits
 from .judge import MOST_ELEMENTS, Seen
 
 NEARER = 4.0  # bits by which an output has to be nearer to a variant than to the model
@@ -139,7 +140,7 @@ def _class(seen: Seen, variants: Sequence[Variant], note: str) -> str | None:
     if not paths or any(numbers is None for numbers in own.values()):
         return None
     loss = max(numbers.loss or 0.0 for numbers in own.values() if numbers)
-    if loss <= seen.tolerance.bits_lost:
+    if loss <= max(limits(seen.tolerance, seen.references[path].dtype)[0] for path in paths):
         return None
     ranked = []
     for variant in variants:

@@ -10,6 +10,7 @@ import numpy as np
 from ..compare import Reference
 from ..compare.groups import Array
 from ..compare.measure import is_complex
+from ..tolerances import limits
 from .judge import LUCK, Judge, Seen, agreement, distinct, subscript
 
 _FEW = 3  # wrong rows that are named one by one
@@ -60,7 +61,9 @@ def _limit(judge: Judge) -> Array:
     """The error that an element may have: as judged by noise, or the default without."""
     reference = judge.reference
     if reference.floor is not None:
-        return np.ldexp(reference.floor.astype(np.float64), int(judge.tolerance.worst)).reshape(reference.shape)
+        return np.ldexp(reference.floor.astype(np.float64), int(limits(judge.tolerance, reference.dtype)[1])).reshape(
+            reference.shape
+        )
     rms = 0.0 if reference.signal is None else float(reference.signal[0])
     return reference.format.lenient * (np.abs(judge.model) + rms)
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Protocol
 
 from ..diagnosis import PREFIX
-from ..outcome import EAGER, STYLES, Outcome, Verdict
+from ..outcome import EAGER, FULL, STYLES, Outcome, Verdict
 from .matrix import Column, Matrix, Row
 
 _MOST_LINES = 6
@@ -154,18 +154,17 @@ def _shortened(text: str, width: int) -> str:
 
 
 def _row_name(row: Row, rows: Sequence[Row]) -> str:
-    """The case's name; with its file where two files have a case of that name."""
-    twins = sum(other.case == row.case for other in rows)
-    return row.case if twins == 1 else f"{row.file}::{row.case}"
+    """The case's name; with its file where two files have a case of that name, and with a dtype other than float32."""
+    twins = {other.file for other in rows if other.case == row.case}
+    name = row.case if len(twins) == 1 else f"{row.file}::{row.case}"
+    return name if row.dtype == "float32" else f"{name} {row.dtype}"
 
 
 def _runtime_name(column: Column, columns: Sequence[Column]) -> str:
     name = column[1]
     if any(other[2] != "cpu" for other in columns):
         name += f" {column[2]}"
-    if column[3] != "float32":
-        name += f" {column[3]}"
-    return name
+    return name if column[3] == FULL else f"{name} {column[3]}"
 
 
 def _write_totals(matrix: Matrix, writer: Writer) -> None:

@@ -27,6 +27,7 @@ class Runtime(Protocol):
     NAME: as in options and reports (`ort-cpp`). FORMATS: names of the formats that it loads. DEVICES: what it may
     run on.
     REQUIRES: packages, as pip names them. MAIN: whether it is among the runtimes that run by default.
+    PRECISIONS: "full", and "fast" if it has a faster mode; `load` says which is wanted.
     NARROWS: dtypes that it is known to return narrower, e.g. {"int64": "int32"}; any other change is a mismatch.
     PRECISION_NOTE: what to know where its numbers look like those of a narrower precision; a hint quotes it.
     """
@@ -36,6 +37,7 @@ class Runtime(Protocol):
     DEVICES: Sequence[str]
     REQUIRES: Sequence[str]
     MAIN: bool
+    PRECISIONS: Sequence[str]
     NARROWS: dict[str, str]
     PRECISION_NOTE: str
 
@@ -92,8 +94,8 @@ def complete(module: ModuleType) -> Runtime:
     if lacking:
         raise TypeError(f"runtime module {module.__name__} lacks {', '.join(lacking)}")
     namespace: Any = module
-    for name, value in (("DEVICES", ("cpu",)), ("REQUIRES", ()), ("MAIN", False), ("NARROWS", {}),
-                        ("PRECISION_NOTE", ""), ("load_request", load_request)):  # fmt: skip
+    for name, value in (("DEVICES", ("cpu",)), ("REQUIRES", ()), ("MAIN", False), ("PRECISIONS", ("full",)),
+                        ("NARROWS", {}), ("PRECISION_NOTE", ""), ("load_request", load_request)):  # fmt: skip
         if not hasattr(module, name):
             setattr(namespace, name, value)
     if not hasattr(module, "unavailable"):

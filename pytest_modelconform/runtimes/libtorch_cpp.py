@@ -15,6 +15,7 @@ FORMATS = ("torchscript-trace", "torchscript-script")
 DEVICES = ("cpu", "cuda")
 REQUIRES = harness.ENGINES[ENGINE].requires
 MAIN = True
+PRECISIONS = ("full", "fast")
 
 
 def unavailable(device: str) -> str | None:

@@ -12,6 +12,7 @@ FORMATS = ("onnx", "onnx-legacy")
 DEVICES = ("cpu",)
 REQUIRES = ("openvino",)
 MAIN = True
+PRECISIONS = ("full", "fast")
 # Ours asks for f32; a version that does not heed it, or an option of the model's, would show in the numbers only.
 PRECISION_NOTE = "OpenVINO computes in bfloat16 on processors that have it, unless INFERENCE_PRECISION_HINT is f32"
 

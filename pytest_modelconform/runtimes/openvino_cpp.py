@@ -15,6 +15,7 @@ FORMATS = ("onnx", "onnx-legacy")
 DEVICES = ("cpu",)
 REQUIRES = harness.ENGINES[ENGINE].requires
 MAIN = True
+PRECISIONS = ("full", "fast")
 
 
 def unavailable(device: str) -> str | None:

@@ -12,6 +12,7 @@ FORMATS = ("onnx", "onnx-legacy")
 DEVICES = ("cpu", "cuda")
 REQUIRES = ("onnxruntime",)
 MAIN = True
+PRECISIONS = ("full", "fast")
 
 
 def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

@@ -12,6 +12,7 @@ FORMATS = ("torchscript-trace", "torchscript-script", "export")
 DEVICES = ("cpu", "cuda")
 REQUIRES = ("torch",)
 MAIN = True
+PRECISIONS = ("full", "fast")
 
 
 def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

@@ -171,9 +171,9 @@ class FakeExports:
 def evidence(r: Array, y: Array, left: float = 100.0, *again: Array) -> Evidence:
     entry = SimpleNamespace(outputs=TREE, references={"[0]": reference(r)})
     content = {"exporter_set": "first"}
-    prepared = SimpleNamespace(content=content, sets={"first": entry}, tolerance=Tolerance(), key="key")
+    prepared = SimpleNamespace(content=content, sets={"first": entry}, key="key")
     found = [(TREE, {"/0": array}) for array in (y, *again)]
-    return Evidence(prepared, {"first": found}, SimpleNamespace(left=left))  # type: ignore[arg-type]
+    return Evidence(prepared, Tolerance(), {"first": found}, SimpleNamespace(left=left))  # type: ignore[arg-type]
 
 
 def explained(exports: Any, tmp_path: Path, given: Evidence | None) -> Outcome:

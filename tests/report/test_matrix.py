@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pytest_modelconform.outcome import Cell, Outcome, Stage, Verdict
 from pytest_modelconform.report.matrix import fold, is_blocked
 
@@ -24,7 +26,7 @@ def test_rows_columns_and_totals() -> None:
             (other, Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, "needs ort")),
         ]
     )
-    assert folded.columns == [("export", "torch", "cpu", "float32"), ("onnx", "ort", "cpu", "float32")]
+    assert folded.columns == [("export", "torch", "cpu", "full"), ("onnx", "ort", "cpu", "full")]
     assert [(row.case, row.check is not None, len(row.cells)) for row in folded.rows] == [
         ("a", True, 2),
         ("b", False, 1),
@@ -45,6 +47,10 @@ def test_blocked() -> None:
     assert not is_blocked(CHECK, fault)
     assert not is_blocked(ORT, Outcome(Verdict.CRASH, Stage.REFERENCE))
     assert fold([(CHECK, fault), (ORT, fault)]).blocked == 1
+    # The noise of fast modes may fail for itself; and a fast cell may follow from the model check, too.
+    fast = replace(ORT, precision="fast")
+    assert not is_blocked(fast, fault)
+    assert is_blocked(fast, replace(fault, message="the model itself is not fit to be compared with, see a[eager]: no"))
 
 
 def test_columns_are_in_the_registrys_order_and_rows_in_that_of_their_files() -> None:
@@ -53,3 +59,16 @@ def test_columns_are_in_the_registrys_order_and_rows_in_that_of_their_files() ->
     folded = fold(cells, ["onnx", "export"], ["torch", "ort"])
     assert [column[:2] for column in folded.columns] == [("onnx", "ort"), ("export", "torch")]
     assert [row.case for row in folded.rows] == ["a", "z"]
+
+
+def test_a_dtype_is_a_row_and_a_precision_a_column() -> None:
+    variants = [replace(ORT, dtype=dtype) for dtype in ("bfloat16", "float16", "float32")]
+    variants += [replace(ORT, precision="fast"), replace(CHECK, dtype="bfloat16"), Cell("a.py", "other", "onnx", "ort")]
+    folded = fold([(cell, Outcome(Verdict.PASS)) for cell in variants])
+    assert folded.columns == [("onnx", "ort", "cpu", "full"), ("onnx", "ort", "cpu", "fast")]
+    assert [(row.case, row.dtype, row.check is not None, len(row.cells)) for row in folded.rows] == [
+        ("a", "float32", False, 2),
+        ("a", "float16", False, 1),
+        ("a", "bfloat16", True, 1),
+        ("other", "float32", False, 1),
+    ]

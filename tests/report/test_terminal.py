@@ -158,13 +158,18 @@ def test_a_log_that_is_cut_off_is_said_to_be() -> None:
     assert "cut off" not in printed(cells())
 
 
-def test_devices_and_dtypes_are_named_where_they_differ() -> None:
+def test_devices_dtypes_and_precisions_are_named_where_they_differ() -> None:
     found = [
         (cell("a", "onnx", "ort"), Outcome(Verdict.PASS)),
         (cell("a", "onnx", "ort", device="cuda"), Outcome(Verdict.PASS)),
         (cell("a", "onnx", "ort", dtype="bfloat16"), Outcome(Verdict.PASS)),
+        (cell("a", "onnx", "ort", precision="fast"), Outcome(Verdict.MISMATCH, Stage.COMPARE)),
     ]
-    assert printed(found).splitlines()[1] == "case  model  ort cpu bfloat16  ort cpu  ort cuda"
+    assert [line.rstrip() for line in printed(found).splitlines()[1:4]] == [
+        "case        model  ort cpu  ort cpu fast  ort cuda",
+        "a                  .        M             .",
+        "a bfloat16         .",
+    ]
 
 
 def test_two_files_with_a_case_of_one_name() -> None:

@@ -17,7 +17,7 @@ from pytest_modelconform.case import Case
 from ..loop import WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, encode
-from . import files
+from . import cast, files
 from .cases import PACKAGE, check, explain, find, import_file, short_trace
 from .generate import TRANSPOSED, Call, Generated, dimensions, generate, name_of
 from .state import seed_all
@@ -33,7 +33,8 @@ class Built:
         name) of each tensor of that set, in the order of a flattened call.
     output_paths: paths of the tensors that eager returns, in order. digest: of parameters, buffers and inputs.
     generated: the input sets among `inputs` that are not the case's own.
-    files: SHA-256 by path of the local files that the case was made from.
+    files: SHA-256 by path of the local files that the case was made from. dtype: of the model's parameters, buffers
+    and inputs, unless they are integers. notes: what there is to say about the cast.
     """
 
     case: Case
@@ -46,6 +47,8 @@ class Built:
     digest: str
     files: dict[str, str]
     output_paths: list[str]
+    dtype: str
+    notes: list[str]
     generated: dict[str, Generated] = field(default_factory=dict)
 
     def clone_inputs(self, name: str = "") -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -79,8 +82,8 @@ def clone(value: Any) -> Any:
     return copy.deepcopy(value)
 
 
-def build(path: str, relative: str, name: str) -> Built:
-    """Import the file, build the case's model and inputs. Raises WorkerError at stage collect or build."""
+def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
+    """Import the file, build the case's model and inputs in a dtype. Raises WorkerError at stage collect or build."""
     with files.recorded() as opened:
         case = find(import_file(path, relative), path)[name]
         check(name, case)
@@ -94,8 +97,11 @@ def build(path: str, relative: str, name: str) -> Built:
 
         def make(key: str, *purpose: str) -> Call:
             where = f"case {name!r}, input set {key!r}"
-            return normalise(model, _call(case.inputs[key], path, where, case, name, key, *purpose), name, key)
+            call = normalise(model, _call(case.inputs[key], path, where, case, name, key, *purpose), name, key)
+            return call if dtype == "float32" else cast.cast(call, dtype)
 
+        if dtype != "float32":
+            cast.cast_model(model, dtype)
         inputs = {key: make(key) for key in case.inputs}
         shapes = {key: leaf_shapes(name, key, model, case.dynamic_shapes, *value) for key, value in inputs.items()}
         exporter_set = choose_exporter_set(name, shapes)
@@ -123,6 +129,8 @@ def build(path: str, relative: str, name: str) -> Built:
         digest=digest(model, inputs),
         files=files.hashed(local),
         output_paths=[],
+        dtype=dtype,
+        notes=cast.notes(model, inputs, dtype) if dtype != "float32" else [],
         generated=generated,
     )
 

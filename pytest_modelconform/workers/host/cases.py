@@ -5,15 +5,16 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import inspect
+import math
 import os
 import re
 import sys
 import traceback
-from dataclasses import fields
+from dataclasses import asdict, fields
 from types import ModuleType
 from typing import Any
 
-from pytest_modelconform.case import Case, Tolerance
+from pytest_modelconform.case import DEFAULTS, Case, Tolerance
 
 from ..loop import WorkerError
 from . import files
@@ -144,12 +145,23 @@ def check(name: str, case: Case) -> None:
             raise wrong("inputs", f"{key!r} has to be callable without arguments")
     if not isinstance(case.tolerance, Tolerance):
         raise wrong("tolerance", "has to be Tolerance(…)")
+    if not isinstance(case.tolerances, dict) or not all(isinstance(t, Tolerance) for t in case.tolerances.values()):
+        raise wrong("tolerances", 'has to be a dict, like {"openvino": Tolerance(bits_lost=5, reason="…")}')
+    for field, tolerance in (("tolerance", case.tolerance), *(("tolerances", t) for t in case.tolerances.values())):
+        if fault := _fault_of(tolerance):
+            raise wrong(field, fault)
+    if fault := _fault_of_dtypes(case.dtypes):
+        raise wrong("dtypes", fault)
     for field in ("tags", "requires", "files"):
         value = getattr(case, field)
         if isinstance(value, str) or not all(isinstance(item, str) for item in value):
             raise wrong(field, f'has to be a tuple of strings, like ("{field}",), not {value!r}')
     for tag in case.tags:
-        if not TAG.fullmatch(tag) or tag in TAKEN_TAGS or tag.startswith(("format_", "runtime_", "device_")):
+        if (
+            not TAG.fullmatch(tag)
+            or tag in TAKEN_TAGS
+            or tag.startswith(("format_", "runtime_", "device_", "dtype_", "precision_"))
+        ):
             raise wrong(
                 "tags", f"{tag!r} can't be a marker: use lower-case letters, digits and '_', none of pytest's own names"
             )
@@ -165,6 +177,39 @@ def check(name: str, case: Case) -> None:
             raise wrong("accept", f"{what!r} can't be accepted, these can: {', '.join(ACCEPTED)}")
         if not isinstance(reason, str) or not reason.strip():
             raise wrong("accept", f"{what!r} needs a reason as text")
+
+
+def _fault_of(tolerance: Tolerance) -> str:
+    """What is wrong with a tolerance's values; "" if nothing is."""
+    for f in fields(Tolerance):
+        value = getattr(tolerance, f.name)
+        if f.name == "reason":
+            if not isinstance(value, str):
+                return f"reason is a text, not {value!r}"
+        elif value is not None:
+            number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+            if f.name == "cosine" and not (number and -1 <= value <= 1):
+                return f"cosine={value!r} has to be a number from -1 to 1"
+            if not number or (f.name != "cosine" and value < 0):
+                return f"{f.name}={value!r} has to be a finite number, 0 or more (or be left out)"
+    return ""
+
+
+def _fault_of_dtypes(dtypes: Any) -> str:
+    """What is wrong with a case's dtypes, and the remedy; "" if nothing is."""
+    if not isinstance(dtypes, tuple) or not all(isinstance(dtype, str) for dtype in dtypes):
+        return f'has to be a tuple of names, like ("float32", "bfloat16"), not {dtypes!r}'
+    if not dtypes:
+        return 'is empty, so that there would be no cells: leave it out, or say ("float32",)'
+    for dtype in dtypes:
+        if dtype not in DEFAULTS:
+            near = difflib.get_close_matches(dtype, DEFAULTS, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            return f"{dtype!r} is no dtype that a model can be cast to.{hint} Known: {', '.join(DEFAULTS)}"
+    if len(set(dtypes)) < len(dtypes):
+        twice = next(dtype for dtype in dtypes if dtypes.count(dtype) > 1)
+        return f"{twice!r} is there twice: remove one"
+    return ""
 
 
 def _needs_arguments(function: Any) -> bool:
@@ -197,7 +242,9 @@ def collect(path: str, relative: str) -> dict[str, Any]:
                 "tags": list(case.tags) if not fault else [],
                 "paper": str(case.paper),
                 "requires": list(case.requires) if not fault else [],
-                "tolerance": {f.name: getattr(case.tolerance, f.name) for f in fields(Tolerance)} if not fault else {},
+                "dtypes": list(case.dtypes) if not fault else [],
+                "tolerance": asdict(case.tolerance) if not fault else {},
+                "tolerances": {key: asdict(t) for key, t in case.tolerances.items()} if not fault else {},
             }
         )
     local = opened | files.local_modules(PACKAGE) | {os.path.realpath(path)}

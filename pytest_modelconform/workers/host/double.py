@@ -132,7 +132,7 @@ def _moved(value: Any, generator: torch.Generator, parameter: bool = False) -> A
         return torch.view_as_complex(_moved(torch.view_as_real(value.resolve_conj()), generator, parameter))
     integer = SAME_SIZE_INTEGER.get(value.dtype)
     # A single number is a scale rather than a flag, even when it is whole.
-    if integer is None or value.numel() == 0 or (not parameter and value.numel() > 1 and _is_whole(value)):
+    if integer is None or value.numel() == 0 or (not parameter and value.numel() > 1 and is_whole(value)):
         return value.clone(memory_format=torch.preserve_format)
     step = torch.randint(0, 2, value.shape, generator=generator, dtype=torch.int8).to(value.device, integer) * 2 - 1
     step = torch.where(torch.isfinite(value) & (value != 0), step, 0)
@@ -141,5 +141,6 @@ def _moved(value: Any, generator: torch.Generator, parameter: bool = False) -> A
     return result.copy_((value.contiguous().view(integer) + step).view(value.dtype))
 
 
-def _is_whole(value: torch.Tensor) -> bool:
+def is_whole(value: torch.Tensor) -> bool:
+    """Whether a tensor holds whole numbers only."""
     return bool((value == value.round()).all())

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from ..loop import Answer, Handlers, WorkerError
-from . import cases, reference
+from . import cases, reduced, reference
 from .build import Built, build, digest
 from .state import Globals, seed_all
 
@@ -24,7 +24,7 @@ class Host:
     def __init__(self) -> None:
         self.globals = Globals()
         self.built: Built | None = None
-        self.built_for: tuple[str, str] | None = None
+        self.built_for: tuple[str, str, str] | None = None
 
     def hello(self, request: dict[str, Any]) -> Answer:
         """Who we are. Appends the folders that cases import local modules from to sys.path."""
@@ -46,19 +46,21 @@ class Host:
 
     def build(self, request: dict[str, Any]) -> Built:
         """The case that is asked for, built anew unless it is the last one and still as it was."""
-        wanted = (request["file"], request["case"])
+        dtype = request.get("dtype", "float32")
+        wanted = (request["file"], request["case"], dtype)
         if self.built is None or self.built_for != wanted:
             self.built = self.built_for = None
-            self.built = build(request["file"], request["relative"], request["case"])
+            self.built = build(request["file"], request["relative"], request["case"], dtype)
             self.built_for = wanted
         return self.built
 
     def reference(self, request: dict[str, Any]) -> Answer:
-        """Write the references of a case to `folder`."""
+        """Write the references of a case to `folder`; those of a runtime's fast mode where `precision` is "fast"."""
         self.globals.restore()
         built = self.build(request)
+        fast = request.get("precision") == "fast"
         try:
-            return reference.make(built, request["folder"])
+            return reference.make(built, request["folder"], reduced.moves if fast else reference.jittered)
         finally:
             self.keep_if_untouched(built)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -17,39 +18,61 @@ from ..tensors import Tensor
 from ..torch_tensors import Tree, encode, leaves
 from . import unseen
 from .build import Built, encode_inputs
+from .cast import failing_operator
 from .double import Jitter, in_float64, moved
 from .generate import TRANSPOSED, VALUES, contiguous
 from .state import seed_all, seed_of
 
 JITTERED_RUNS = 4
+# Moves the model for the k-th run; returns what adds that run of an input set.
+Move = Callable[[int], Callable[[str, dict[str, Tensor]], None]]
 
 
-def make(built: Built, folder: str) -> dict[str, Any]:
+def jittered(built: Built) -> Move:
+    """The runs with parameters, buffers and inputs moved by one unit in the last place."""
+    jitter = Jitter(built.model)
+
+    def move(k: int) -> Callable[[str, dict[str, Tensor]], None]:
+        jitter.move(seed_of(built.case.seed, built.name, "jitter", k))
+        return lambda key, runs: _jittered(built, key, k, jitter.model, runs)
+
+    return move
+
+
+def make(built: Built, folder: str, moves: Callable[[Built], Move] = jittered) -> dict[str, Any]:
     """Write `inputs-<set>.safetensors` and `runs-<set>.safetensors` for each input set; return what is in them.
 
     Keys of the latter are `<run>:<path of the output>`, with run `e0` for eager, `r` for float64, `e1` … for the
     jittered ones, `again` for a second eager run, where that gave other bits, and `contiguous` for eager on the
     row-major copy of transposed inputs.
 
-    A generated set that the model itself can't run is left out; `left_out` says why, by name.
+    moves: makes the runs that show eager's noise. A generated set that the model itself can't run is left out;
+    `left_out` says why, by name.
     """
     runs: dict[str, dict[str, Tensor]] = {}
     sets: dict[str, dict[str, Any]] = {}
     left_out: dict[str, str] = {}
-    jitter = Jitter(built.model)
-    for key in built.inputs:
-        found: dict[str, Tensor] = {}
+
+    def attempt(key: str, what: Callable[[], None]) -> None:
         try:
-            entry = _one_set(built, key, found, folder)
-            for k in range(1, JITTERED_RUNS + 1):
-                jitter.move(seed_of(built.case.seed, built.name, "jitter", k))
-                _jittered(built, key, k, jitter.model, found)
+            what()
         except Exception as error:
             if key not in built.generated:
                 raise
             left_out[key] = str(error)
-            continue
-        sets[key], runs[key] = entry, found
+            sets.pop(key, None)
+
+    def one_set(key: str) -> None:
+        runs[key] = {}
+        sets[key] = _one_set(built, key, runs[key], folder)
+
+    for key in built.inputs:
+        attempt(key, partial(one_set, key))
+    move = moves(built)
+    for k in range(1, JITTERED_RUNS + 1):
+        add = move(k)
+        for key in list(sets):
+            attempt(key, partial(add, key, runs[key]))
     if TRANSPOSED in sets:
         sets.pop(VALUES, None)  # the same values, and not transposed
     for key in sets:
@@ -66,8 +89,10 @@ def make(built: Built, folder: str) -> dict[str, Any]:
         "blind_ok": bool(built.case.blind_ok),
         "accept": sorted(built.case.accept),
         "tolerance": asdict(built.case.tolerance),
+        "tolerances": {key: asdict(tolerance) for key, tolerance in built.case.tolerances.items()},
+        "notes": built.notes,
         "parameters": sum(p.numel() for p in built.model.parameters()),
-        "unseen": unseen.find(built, runs, run),
+        "unseen": unseen.find(built, runs, run) if moves is jittered else unseen.NOT_LOOKED_FOR,
     }
 
 
@@ -108,7 +133,7 @@ def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str) -> di
     try:
         returned = run(built, key, built.model, args, kwargs)
     except Exception as error:
-        raise WorkerError(f"{where}: the model itself fails: {type(error).__name__}: {error}", "reference") from error
+        raise WorkerError(f"{where}: {_failure(built, key, error)}", "reference") from error
     seconds = time.perf_counter() - begin
     eager: dict[str, Tensor] = {}
     outputs = encode(returned, str, eager)
@@ -150,6 +175,15 @@ def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str) -> di
     }
 
 
+def _failure(built: Built, key: str, error: Exception) -> str:
+    """Say that the model fails, and in a dtype that it was cast to, in which operator: that is then what lacks it."""
+    fault = f"{type(error).__name__}: {error}"
+    if built.dtype == "float32":
+        return f"the model itself fails: {fault}"
+    operator = failing_operator(lambda: run(built, key, built.model, *built.clone_inputs(key)))
+    return f"the model itself fails in {built.dtype}{f', operator {operator}' if operator else ''}: {fault}"
+
+
 def _outputs(returned: Any) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     encode(returned, str, found)
@@ -174,16 +208,30 @@ def _views(returned: Any, call: Any) -> list[str]:
 
 
 def _jittered(built: Built, key: str, k: int, model: torch.nn.Module, runs: dict[str, Tensor]) -> None:
-    """Add the k-th jittered run to `runs`. Raises WorkerError where its outputs have other shapes than eager's."""
+    """Add the k-th jittered run to `runs`."""
     generator = torch.Generator().manual_seed(seed_of(built.case.seed, built.name, "jitter", key, k))
     args, kwargs = built.clone_inputs(key)
+    inputs = (moved(args, generator), moved(kwargs, generator))
+    add_run(built, key, k, model, inputs, runs, "parameters and inputs moved by one unit in the last place")
+
+
+def add_run(
+    built: Built,
+    key: str,
+    k: int,
+    model: torch.nn.Module,
+    inputs: tuple[Any, Any],
+    runs: dict[str, Tensor],
+    what: str,
+) -> None:
+    """Add the k-th run with `what` to `runs`. Raises WorkerError where its outputs have other shapes than eager's."""
     found: dict[str, Tensor] = {}
-    encode(run(built, key, model, moved(args, generator), moved(kwargs, generator)), str, found)
+    encode(run(built, key, model, *inputs), str, found)
     eager = {name.removeprefix("e0:"): tensor for name, tensor in runs.items() if name.startswith("e0:")}
     if {p: (t.dtype, t.shape) for p, t in found.items()} != {p: (t.dtype, t.shape) for p, t in eager.items()}:
         raise WorkerError(
-            f"{_where(built, key)}: outputs depend on rounding: with parameters and inputs moved by one unit in the "
-            "last place the model returns other shapes; choose other inputs, or a threshold that no value is close to",
+            f"{_where(built, key)}: outputs depend on rounding: with {what} "
+            "the model returns other shapes; choose other inputs, or a threshold that no value is close to",
             "reference",
         )
     runs.update((f"e{k}:{path}", tensor) for path, tensor in found.items())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from pytest_modelconform.compare import Reference, UnusableReferenceError, compare_tensor, make_reference
+from pytest_modelconform.tolerances import limits
 
 from ..arrays import to_array
 from ..tensors import Tensor
@@ -26,6 +27,7 @@ from .double import run_wide, widened
 from .state import seed_of
 
 CHANGE = 0.01  # of each element, up or down at random: a common factor is lost in any norm that follows
+NOT_LOOKED_FOR = {"tensors": 0, "unseen": [], "skipped": ""}
 _DRAWS = 4
 _MARGIN = 3.0  # an estimate so many times over the limit needs no check: of four draws, one in 10^6 is so far off
 _UNKNOWN = 1e-9
@@ -56,8 +58,9 @@ def find(built: Built, runs: Mapping[str, Mapping[str, Tensor]], call: Callable[
         }
     search = _Search(built, references, partial(call, built, built.exporter_set))
     estimates = search.estimates()
+    tolerance = search.tolerance
     near = [
-        name for name, estimate in estimates.items() if 0 < estimate < _MARGIN * 2.0**built.case.tolerance.bits_lost
+        name for name, estimate in estimates.items() if 0 < estimate < _MARGIN * 2.0 ** (tolerance.bits_lost or 0.0)
     ]
     deadline = time.monotonic() + _SECONDS
     # No output in numbers depends on these, as on a head whose detections are all sorted out.
@@ -117,6 +120,9 @@ class _Search:
     def __init__(self, built: Built, references: Mapping[str, _Output | Reference], call: Callable[..., Any]) -> None:
         self.built = built
         self.call = call
+        declared = built.case.tolerances.get(built.dtype, built.case.tolerance)
+        bits_lost, worst = limits(declared, built.dtype)
+        self.tolerance = replace(declared, bits_lost=bits_lost, worst=worst)
         self.references = references
         self.model = widened(built.model)
         self.state = dict(_state(self.model))
@@ -191,7 +197,7 @@ class _Search:
             if isinstance(output, _Output):
                 returned = returned.to(getattr(torch, reference.dtype))
             array = to_array(from_torch(returned))
-            if not compare_tensor(array, reference, self.built.case.tolerance, where=path, dtype=reference.dtype).ok:
+            if not compare_tensor(array, reference, self.tolerance, where=path, dtype=reference.dtype).ok:
                 return True
         return False
 

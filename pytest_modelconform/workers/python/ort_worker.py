@@ -18,10 +18,7 @@ def handlers(device: str, threads: int) -> Handlers:
     """Handlers for `loop.serve`."""
 
     def load(request: dict[str, Any]) -> flat.Model:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(request["model"], options, providers=[PROVIDERS[device]])
+        session = open_session(request, device, threads)
 
         def model(feeds: Mapping[str, Array], fetches: Sequence[str]) -> Sequence[Any]:
             return session.run(list(fetches), dict(feeds))
@@ -31,3 +28,16 @@ def handlers(device: str, threads: int) -> Handlers:
     available = set(onnxruntime.get_available_providers())
     devices = [name for name, provider in PROVIDERS.items() if provider in available]
     return flat.handlers({"name": "ort", "version": onnxruntime.__version__, "devices": devices}, load)
+
+
+def open_session(request: dict[str, Any], device: str, threads: int) -> onnxruntime.InferenceSession:
+    """The model that a load request names, in its precision."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    fast = "1" if request.get("precision") == "fast" else "0"
+    # bfloat16 products on ARM processors that have them; nothing elsewhere.
+    options.add_session_config_entry("mlas.enable_gemm_fastmath_arm64_bfloat16", fast)
+    # TF32 is CUDA's default.
+    provider = (PROVIDERS[device], {"use_tf32": fast} if device == "cuda" else {})
+    return onnxruntime.InferenceSession(request["model"], options, providers=[provider])

@@ -28,6 +28,7 @@ def handlers(device: str, threads: int) -> Handlers:
 
     def load(request: dict[str, Any]) -> Answer:
         loaded.clear()
+        set_precision(request.get("precision") == "fast")
         for package in request.get("operators", []):
             importlib.import_module(package)  # registers the package's operators
         begin = time.perf_counter()
@@ -46,6 +47,19 @@ def handlers(device: str, threads: int) -> Handlers:
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     hello = {"name": "torch", "version": torch.__version__, "language": "Python", "layout": "tree", "devices": devices}
     return {"hello": lambda request: hello, "load": load, "run": run_loaded, "unload": unload}
+
+
+def set_precision(fast: bool) -> None:
+    """Compute float32 products as float32, or as those who ship the fast mode: TF32 on GPUs, bfloat16 where CPUs can.
+
+    For the whole process, until the next load.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = fast
+    torch.backends.cudnn.allow_tf32 = fast
+    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = fast
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = fast
+    # Last: allowing TF32 sets this to "high".
+    torch.set_float32_matmul_precision("medium" if fast else "highest")
 
 
 def load_program(path: str, device: str) -> Callable[..., Any]:

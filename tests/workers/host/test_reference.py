@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pytest_modelconform import references
+from pytest_modelconform.case import Tolerance
 from pytest_modelconform.model_check import ModelFault
 from pytest_modelconform.workers import arrays
 from pytest_modelconform.workers.host import reference
@@ -54,7 +55,7 @@ def test_a_reference(tmp_path: Path) -> None:
     assert content["parameters"] == 72
     assert content["sets"]["a"]["inputs_changed"] == []
     assert content["sets"]["a"]["impure"] == ""
-    assert content["tolerance"]["bits_lost"] == 3.0
+    assert content["tolerance"]["bits_lost"] is None
     runs = arrays.read(tmp_path / "runs-a.safetensors")
     assert {key.partition(":")[0] for key in runs} == {"e0", "r", "e1", "e2", "e3", "e4"}
     assert runs["r:/y"].dtype == np.float64
@@ -74,7 +75,8 @@ def test_a_reference(tmp_path: Path) -> None:
     assert (entry.shapes, entry.args, entry.kwargs) == ({"/args/0": [2, 8]}, [{"tensor": "/args/0"}], [])
     assert set(entry.references) == {"['y']", "['n'][0]", "['n'][1]"}
     assert (entry.references["['y']"].reference_bits or 0) > 20
-    assert prepared.tolerance.bits_lost == 3.0
+    assert prepared.tolerance == Tolerance()
+    assert prepared.tolerances == {}
 
 
 def test_inputs_that_the_model_changes(tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""Which tolerance counts for a cell, and what its numbers are where a case leaves them out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pytest_modelconform.case import DEFAULTS, Tolerance
+from pytest_modelconform.compare import compare_tensor, make_reference
+from pytest_modelconform.outcome import Cell
+from pytest_modelconform.tolerances import choose, fault, limits, said
+
+CELL = Cell("a.py", "a", "onnx", "openvino", dtype="bfloat16", precision="fast")
+OTHERS = {
+    "openvino": Tolerance(bits_lost=5, reason="it fuses the norm"),
+    "fast": Tolerance(worst=7),
+    "bfloat16": Tolerance(rtol=0.1),
+}
+
+
+@pytest.mark.parametrize("dtype", DEFAULTS)
+def test_the_dtypes_defaults(dtype: str) -> None:
+    assert limits(Tolerance(), dtype) == DEFAULTS[dtype]
+    assert limits(Tolerance(worst=0), dtype) == (DEFAULTS[dtype][0], 0)
+    assert limits(Tolerance(bits_lost=9), dtype) == (9, DEFAULTS[dtype][1])
+
+
+def test_tensors_of_dtypes_that_no_model_is_cast_to_have_defaults() -> None:
+    for dtype, like in {"complex64": "float32", "complex128": "float64", "float8_e5m2": "bfloat16"}.items():
+        assert limits(Tolerance(), dtype) == DEFAULTS[like]
+
+
+def test_runtime_before_fast_before_dtype_before_the_cases() -> None:
+    cases = Tolerance(bits_lost=1)
+    found, notes = choose(cases, OTHERS, CELL)
+    # As a whole, and with the defaults of the cell's dtype.
+    assert (found.bits_lost, found.worst, found.rtol) == (5, 4, None)
+    assert notes == ("tolerance for openvino: bits_lost=5: it fuses the norm",)
+    assert choose(cases, OTHERS, replace(CELL, runtime="ort"))[1] == ("tolerance for fast: worst=7",)
+    full = replace(CELL, runtime="ort", precision="full")
+    assert choose(cases, OTHERS, full)[1] == ("tolerance for bfloat16: rtol=0.1",)
+    assert choose(cases, OTHERS, replace(full, dtype="float32")) == (Tolerance(bits_lost=1, worst=6), ())
+
+
+def test_unknown_keys_and_missing_reasons() -> None:
+    assert fault("a", OTHERS, ["ort", "openvino"]) is None
+    unknown = fault("a", {"bfloat": Tolerance()}, ["ort"])
+    assert unknown == (
+        "case 'a', field 'tolerances': 'bfloat' is no runtime, dtype or 'fast'. Did you mean 'bfloat16'? "
+        "Known: ort, fast, float32, float64, float16, bfloat16"
+    )
+    for reason in ("", "  "):
+        silent = fault("a", {"ort": Tolerance(atol=1e-3, cosine=0.9, reason=reason)}, ["ort"])
+        assert silent == (
+            "case 'a', field 'tolerances': that for runtime 'ort' needs a reason: "
+            'Tolerance(atol=0.001, cosine=0.9, reason="…")'
+        )
+
+
+def test_a_tolerance_in_words() -> None:
+    assert said(Tolerance(bits_lost=3.5, worst=6, reason="because")) == "bits_lost=3.5, worst=6"
+    assert said(Tolerance()) == "the dtype's default"
+
+
+def test_an_output_of_bfloat16_is_judged_by_bfloat16s_default() -> None:
+    import ml_dtypes
+
+    r = np.random.default_rng(0).standard_normal((40, 40))
+    eager = r.astype(ml_dtypes.bfloat16)
+    reference = make_reference(r, eager, [eager] * 4, "bfloat16", where="output")
+    # 2.5 bits below u times the signal: more than bfloat16's 2, less than the 3 of the others.
+    off = (r + 2**3.8 * (eager.astype(np.float64) - r)).astype(ml_dtypes.bfloat16)
+    found = compare_tensor(off, reference, Tolerance(worst=9), where="output", dtype="bfloat16")
+    assert "(2 allowed)" in found.message
+    assert compare_tensor(off, reference, Tolerance(bits_lost=3, worst=9), where="output", dtype="bfloat16").ok
