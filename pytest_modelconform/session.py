@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shlex
 import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from . import artifacts, collect, environment, expected, options
+from . import artifacts, collect, environment, expected, expected_cells, options
 from .artifacts import Cache, CacheRefused, hash_file, hash_of
 from .case import Tolerance
 from .collect import COLLECT, CaseFile, CellItem, Declaration, Declared, ExpectedFile
@@ -109,6 +110,10 @@ class SessionPlugin:
         checks = [Cell(file, case, kind, kind) for kind in (EAGER, COLLECT)]
         return [*checks, *registry.cells(file, case, registry.formats, registry.runtimes, registry.devices)]
 
+    def existing(self, folder: Path) -> expected_cells.Existing:
+        """The cells that can exist below a folder, whatever was asked for."""
+        return expected_cells.existing(self, folder)
+
     def register_marker(self, name: str) -> None:
         """Let `--strict-markers` know a marker."""
         self.config.addinivalue_line("markers", f"{name}: cells of pytest-modelconform")
@@ -127,6 +132,26 @@ class SessionPlugin:
         if isinstance(found, expected.ExpectedError):
             return None, source
         return found.find(found.relative(case_file, item_name)), source
+
+    def judge(self, outcome: Outcome, item: CellItem) -> Outcome:
+        """The outcome as expected.toml has it, or will have it once this session has updated it."""
+        entry, source = self.expectation(item.path, item.name)
+        if self.settings.update_expected:
+            return expected.settle(outcome, entry, source)
+        return expected.judge(outcome, entry, source, self._update_command(item))
+
+    def _update_command(self, item: CellItem) -> str:
+        """What updates expected.toml for one cell, to be copied into a shell in the folder that this run began in."""
+        words = ["pytest", "--modelconform", "--modelconform-update-expected"]
+        for option, name in (
+            ("formats", item.cell.format),
+            ("runtimes", item.cell.runtime),
+            ("devices", item.cell.device),
+        ):
+            if self.config.getoption(f"--modelconform-{option}") is not None and not item.cell.is_check:
+                words.append(f"--modelconform-{option}={name}")
+        file = os.path.relpath(item.path, self.config.invocation_params.dir)
+        return shlex.join([*words, f"{Path(file).as_posix()}::{item.name}"])
 
     def expectations(self, path: Path) -> expected.Expectations | expected.ExpectedError:
         """An expected.toml, read once."""
