@@ -236,6 +236,9 @@ class ExpectedItem(pytest.Item):
             faults = expectations.overlaps(cells.ids)
         else:
             faults = expectations.check(cells.ids, cells.vague)
+            if expectations.stale(cells.ids, cells.vague):
+                command = session.update_command(self.path, self.name)
+                faults.append(f"entries that match no cell: remove them, or run: {command}")
         if faults:
             raise CellFailed(f"{self.path}:\n" + "\n".join(faults))
 

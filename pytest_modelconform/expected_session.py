@@ -88,19 +88,18 @@ class UpdatePlugin:
 
     # -- what is made of it ----------------------------------------------------------------------------------------
 
-    @pytest.hookimpl
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Rewrite the files, before the session's workers are ended."""
-        if self.session.is_xdist_worker or self.config.option.collectonly or not (self._seen or self._judged):
+        if self.session.is_xdist_worker or self.config.option.collectonly:
             return
-        done = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-        if not done or self._interrupted or session.shouldfail or session.shouldstop:
+        ended = exitstatus not in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+        if not ended or self._interrupted or session.shouldfail or session.shouldstop:
             self._said.append(f"{expected.NAME} is as it was: the session ended before all cells had run")
             return
         for path, seen in self._by_file().items():
             try:
                 self._said += self._rewrite(path, seen)
-            except (expected.ExpectedError, OSError) as error:
+            except (OSError, ValueError) as error:
                 self._said.append(f"not updated: {_named(path, error)}")
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if not self._said:

@@ -69,7 +69,8 @@ def edited(body: str, fields: Mapping[str, str | None]) -> str:
             entry.pop(name, None)
         else:
             entry[name] = value
-    return with_newlines_of(body, tomlkit.dumps(document))
+    text = with_newlines_of(body, tomlkit.dumps(document))
+    return text if body.endswith("\n") else text.rstrip("\r\n")
 
 
 def new_body(fields: Mapping[str, str | None]) -> str:

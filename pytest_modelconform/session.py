@@ -138,20 +138,18 @@ class SessionPlugin:
         entry, source = self.expectation(item.path, item.name)
         if self.settings.update_expected:
             return expected.settle(outcome, entry, source)
-        return expected.judge(outcome, entry, source, self._update_command(item))
+        return expected.judge(outcome, entry, source, self.update_command(item.path, item.name, item.cell))
 
-    def _update_command(self, item: CellItem) -> str:
-        """What updates expected.toml for one cell, to be copied into a shell in the folder that this run began in."""
+    def update_command(self, path: Path, item_name: str, cell: Cell | None = None) -> str:
+        """What updates expected.toml for one item, to be copied into a shell in the folder that this run began in."""
         words = ["pytest", "--modelconform", "--modelconform-update-expected"]
-        for option, name in (
-            ("formats", item.cell.format),
-            ("runtimes", item.cell.runtime),
-            ("devices", item.cell.device),
-        ):
-            if self.config.getoption(f"--modelconform-{option}") is not None and not item.cell.is_check:
-                words.append(f"--modelconform-{option}={name}")
-        file = os.path.relpath(item.path, self.config.invocation_params.dir)
-        return shlex.join([*words, f"{Path(file).as_posix()}::{item.name}"])
+        if cell is not None and not cell.is_check:
+            # A cell that only the command line asked for is not there without it.
+            named = {"formats": cell.format, "runtimes": cell.runtime, "devices": cell.device}
+            given = [name for name in named if self.config.getoption(f"--modelconform-{name}") is not None]
+            words += [f"--modelconform-{name}={named[name]}" for name in given]
+        file = Path(os.path.relpath(path, self.config.invocation_params.dir)).as_posix()
+        return shlex.join([*words, f"{file}::{item_name}"])
 
     def expectations(self, path: Path) -> expected.Expectations | expected.ExpectedError:
         """An expected.toml, read once."""
