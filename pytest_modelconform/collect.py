@@ -185,7 +185,7 @@ class CellItem(pytest.Item):
             outcome = replace(outcome, message=f"{outcome.message} (required by --modelconform-require)")
             self.outcome = outcome
             raise CellFailed(outcome.message)
-        outcome = expected.judge(outcome, entry, source)
+        outcome = session.judge(outcome, self)
         self.outcome = outcome
         if outcome.expected:
             if self.config.option.runxfail:
@@ -239,14 +239,16 @@ class ExpectedItem(pytest.Item):
         expectations = session.expectations(self.path)
         if isinstance(expectations, expected.ExpectedError):
             raise CellFailed(str(expectations))
-        ids = []
-        for path in sorted(self.path.parent.rglob("*.py")):
-            if is_case_file(path):
-                # A file that can't be imported fails by itself; its entries are not stale for that.
-                for declared in session.declare(path).cases or static_cases(path):
-                    cells = session.all_cells("", declared.name, declared.dtypes)
-                    ids += [expectations.relative(path, cell.name) for cell in cells]
-        if faults := expectations.check(ids):
+        cells = session.existing(self.path.parent)
+        if session.settings.update_expected:
+            # All else is settled at the end of this session.
+            faults = expectations.overlaps(cells.ids)
+        else:
+            faults = expectations.check(cells.ids, cells.vague)
+            if expectations.stale(cells.ids, cells.vague):
+                command = session.update_command(self.path, self.name)
+                faults.append(f"entries that match no cell: remove them, or run: {command}")
+        if faults:
             raise CellFailed(f"{self.path}:\n" + "\n".join(faults))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:

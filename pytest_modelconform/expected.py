@@ -32,9 +32,12 @@ else:
     import tomli as tomllib
 
 NAME = "expected.toml"
+# The reason of an entry that is written without anybody having looked; a fault of the file until it is replaced.
+TODO = "TODO"
 _FIELDS = {"cell", "verdict", "stage", "reason", "link", "when"}
 # Verdicts that say nothing about the cell itself: they neither satisfy nor break an entry.
-_SILENT = {Verdict.UNAVAILABLE, Verdict.NOT_RUN}
+SILENT = {Verdict.UNAVAILABLE, Verdict.NOT_RUN}
+_SETTLED = f"expected: --modelconform-update-expected writes it to {NAME}; the reason is to be filled in there"
 
 
 class ExpectedError(ValueError):
@@ -55,11 +58,25 @@ class Entry:
 
     def matches(self, relative_id: str) -> bool:
         """Whether the pattern matches a cell's id, its path relative to the file's folder."""
-        return _pattern(self.cell).fullmatch(relative_id) is not None
+        return pattern_of(self.cell).fullmatch(relative_id) is not None
+
+    def meets(self, verdict: Verdict, stage: Stage | None) -> bool:
+        """Whether what was seen is what the entry expects."""
+        return verdict is self.verdict and self.stage in (None, stage)
 
     def applies_here(self) -> bool:
         """Whether the conditions of `when` hold on this machine."""
         return all(_holds(name, condition) for name, condition in self.when)
+
+    @property
+    def is_todo(self) -> bool:
+        """Whether nobody has said yet why the cell fails: `--modelconform-update-expected` writes no reasons."""
+        return self.reason.strip().upper() == TODO
+
+    def may_match_in(self, file: str) -> bool:
+        """Whether the pattern may match some cell of a case file, given by its path relative to the file's folder."""
+        begin, literal = f"{file}::", re.split(r"[*?]", self.cell)[0]
+        return begin.startswith(literal) or literal.startswith(begin)
 
     @property
     def says(self) -> str:
@@ -82,15 +99,37 @@ class Expectations:
         """The entry for a cell. The first one, where several overlap: `check` reports these."""
         return next((e for e in self.entries if e.matches(relative_id) and e.applies_here()), None)
 
-    def check(self, relative_ids: Iterable[str]) -> list[str]:
-        """Faults of the file as a whole, given the ids of all cells that can exist."""
+    def check(self, relative_ids: Iterable[str], vague: Sequence[str] = ()) -> list[str]:
+        """Faults of the file as a whole, given the ids of all cells that can exist.
+
+        vague: case files, relative to the file's folder, that may have more cells than those.
+        """
         ids = list(relative_ids)
-        here = [entry for entry in self.entries if entry.applies_here()]
-        faults = [
-            f"entry {entry.number} ({entry.cell!r}) matches no cell: correct its pattern or remove it"
-            for entry in here
-            if not any(entry.matches(i) for i in ids)
+        unexplained = [
+            f"entry {entry.number} ({entry.cell!r}) has the reason {entry.reason.strip()}: fill in why the cell fails"
+            for entry in self.entries
+            if entry.is_todo
         ]
+        stale = [
+            f"entry {entry.number} ({entry.cell!r}) matches no cell: correct its pattern or remove it"
+            for entry in self.stale(ids, vague)
+        ]
+        return [*unexplained, *stale, *self.overlaps(ids)]
+
+    def stale(self, ids: Sequence[str], vague: Sequence[str] = ()) -> list[Entry]:
+        """The entries that hold here and match no cell; arguments as for `check`."""
+        return [
+            entry
+            for entry in self.entries
+            if entry.applies_here()
+            and not any(entry.matches(i) for i in ids)
+            and not any(entry.may_match_in(file) for file in vague)
+        ]
+
+    def overlaps(self, ids: Iterable[str]) -> list[str]:
+        """What is wrong where several entries that hold here match one cell."""
+        here = [entry for entry in self.entries if entry.applies_here()]
+        faults = []
         for i in ids:
             matching = [entry for entry in here if entry.matches(i)]
             if len(matching) > 1:
@@ -100,7 +139,8 @@ class Expectations:
 
 
 @functools.cache
-def _pattern(text: str) -> re.Pattern[str]:
+def pattern_of(text: str) -> re.Pattern[str]:
+    """The expression of an entry's `cell`."""
     return re.compile(re.escape(text).replace(r"\*", ".*").replace(r"\?", "."))
 
 
@@ -120,8 +160,17 @@ def _holds(name: str, condition: str) -> bool:
 def load(path: Path) -> Expectations:
     """Read an expected.toml. Raises ExpectedError."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExpectedError(f"{path}: {error}") from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Expectations:
+    """The entries in a file's text. path: for messages. Raises ExpectedError."""
+    try:
+        content = tomllib.loads(text)
+    except ValueError as error:
         raise ExpectedError(f"{path}: {error}") from error
     unknown = set(content) - {"expect"}
     if unknown:
@@ -144,7 +193,7 @@ def _entry(path: Path, number: int, raw: dict[str, Any]) -> Entry:
     except ValueError as error:
         words = f"verdicts: {', '.join(v.value for v in Verdict)}; stages: {', '.join(s.value for s in Stage)}"
         raise wrong(f"{error}; {words}") from error
-    if verdict is Verdict.PASS or verdict in _SILENT:
+    if verdict is Verdict.PASS or verdict in SILENT:
         raise wrong(f"{verdict.value!r} needs no entry")
     if stage is None and verdict is not Verdict.UNSUPPORTED:
         raise wrong("field 'stage' is missing: say where it fails, " + ", ".join(s.value for s in Stage))
@@ -168,14 +217,26 @@ def find_file(case_file: Path, root: Path) -> Path | None:
     return None
 
 
-def judge(outcome: Outcome, entry: Entry | None, path: Path | None) -> Outcome:
-    """The outcome with `expected` set, and with the entry's reason or the contradiction in its message."""
-    if entry is None or outcome.verdict in _SILENT:
+def judge(outcome: Outcome, entry: Entry | None, path: Path | None, update: str = "") -> Outcome:
+    """The outcome with `expected` set, and with the entry's reason or the contradiction in its message.
+
+    update: the command that updates the file for this cell.
+    """
+    if entry is None or outcome.verdict in SILENT:
         return outcome
-    met = outcome.verdict is entry.verdict and (entry.stage is None or outcome.stage is entry.stage)
-    if met:
+    if entry.meets(outcome.verdict, outcome.stage):
         link = f" ({entry.link})" if entry.link else ""
         return replace(outcome, expected=True, notes=(*outcome.notes, f"expected: {entry.reason}{link}"))
     is_now = outcome.verdict.value + (f" at stage {outcome.stage.value}" if outcome.stage else "")
     said = f"{path}, entry {entry.number} expects {entry.says} ({entry.reason}), it is {is_now}"
-    return replace(outcome, expected=False, message=f"{said}: correct or remove the entry\n{outcome.message}".rstrip())
+    remedy = "correct or remove the entry" + (f", or run: {update}" if update else "")
+    return replace(outcome, expected=False, message=f"{said}: {remedy}\n{outcome.message}".rstrip())
+
+
+def settle(outcome: Outcome, entry: Entry | None, path: Path | None) -> Outcome:
+    """The outcome of a cell as the updated file will judge it: what passes needs no entry, what fails has one."""
+    if outcome.verdict in SILENT or outcome.verdict is Verdict.PASS or (entry is None and not outcome.failed):
+        return outcome
+    if entry is not None and entry.meets(outcome.verdict, outcome.stage):
+        return judge(outcome, entry, path)
+    return replace(outcome, expected=True, notes=(*outcome.notes, _SETTLED))

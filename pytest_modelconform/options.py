@@ -47,6 +47,7 @@ class Settings:
     timeout: float
     cache: Path
     inline: bool
+    update_expected: bool
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -65,6 +66,12 @@ def add_options(parser: pytest.Parser) -> None:
         help="no worker processes, for --pdb: a crash then ends the run; Python runtimes only, not with -n",
     )
     parser.addini("modelconform_inline", "as --modelconform-inline", type="bool", default=False)
+    # No ini key: a run that rewrites what it is judged by has to be asked for each time.
+    group.addoption(
+        "--modelconform-update-expected",
+        action="store_true",
+        help="rewrite expected.toml at the end so that it agrees with what was seen; new reasons are to be filled in",
+    )
 
 
 def enabled(config: pytest.Config) -> bool:
@@ -108,4 +115,5 @@ def settings(config: pytest.Config) -> Settings:
         timeout=timeout,
         cache=(start / value("cache")).resolve() if value("cache") else default_folder(),
         inline=inline,
+        update_expected=bool(config.getoption("--modelconform-update-expected")),
     )

@@ -37,4 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if options.enabled(config):
         from .session import SessionPlugin
 
-        config.pluginmanager.register(SessionPlugin(config), "modelconform-session")
+        session = SessionPlugin(config)
+        config.pluginmanager.register(session, "modelconform-session")
+        if session.settings.update_expected:
+            from .expected_session import UpdatePlugin
+
+            config.pluginmanager.register(UpdatePlugin(session), "modelconform-update-expected")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shlex
 import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from . import artifacts, collect, environment, expected, options, tolerances
+from . import artifacts, collect, environment, expected, expected_cells, options, tolerances
 from .artifacts import Cache, CacheRefused, hash_file, hash_of
 from .case import DEFAULTS, Tolerance
 from .collect import COLLECT, CaseFile, CellItem, Declaration, Declared, ExpectedFile
@@ -118,6 +119,10 @@ class SessionPlugin:
             )
         return found
 
+    def existing(self, folder: Path) -> expected_cells.Existing:
+        """The cells that can exist below a folder, whatever was asked for."""
+        return expected_cells.existing(self, folder)
+
     def register_marker(self, name: str) -> None:
         """Let `--strict-markers` know a marker."""
         self.config.addinivalue_line("markers", f"{name}: cells of pytest-modelconform")
@@ -136,6 +141,25 @@ class SessionPlugin:
         if isinstance(found, expected.ExpectedError):
             return None, source
         return found.find(found.relative(case_file, item_name)), source
+
+    def judge(self, outcome: Outcome, item: CellItem) -> Outcome:
+        """The outcome as expected.toml has it, or will have it once this session has updated it."""
+        entry, source = self.expectation(item.path, item.name)
+        if self.settings.update_expected:
+            return expected.settle(outcome, entry, source)
+        return expected.judge(outcome, entry, source, self.update_command(item.path, item.name, item.cell))
+
+    def update_command(self, path: Path, item_name: str, cell: Cell | None = None) -> str:
+        """What updates expected.toml for one item, to be copied into a shell in the folder that this run began in."""
+        words = ["pytest", "--modelconform", "--modelconform-update-expected"]
+        if cell is not None and not cell.is_check:
+            # A cell that only the command line asked for is not there without it.
+            named = {"formats": cell.format, "runtimes": cell.runtime, "devices": cell.device}
+            named["precisions"] = cell.precision
+            given = [name for name in named if self.config.getoption(f"--modelconform-{name}") is not None]
+            words += [f"--modelconform-{name}={named[name]}" for name in given]
+        file = Path(os.path.relpath(path, self.config.invocation_params.dir)).as_posix()
+        return shlex.join([*words, f"{file}::{item_name}"])
 
     def expectations(self, path: Path) -> expected.Expectations | expected.ExpectedError:
         """An expected.toml, read once."""

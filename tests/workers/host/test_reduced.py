@@ -217,7 +217,8 @@ def fast_references(folder: Path, body: str) -> tuple[references.Prepared, list[
 
 def test_an_integer_output_that_depends_on_bfloat16_is_not_compared(tmp_path: Path) -> None:
     prepared, notes = fast_references(tmp_path, "return y, (y * 1000).long(), y > -99")
-    assert len(notes) == 3  # two sets and a generated one
+    notes = [note for note in notes if "'auto-" not in note]
+    assert len(notes) == 2
     assert notes[0].startswith("input set 'a', not compared in a fast mode: output[1]: ")
     assert "% of its elements change" in notes[0]
     found = prepared.sets["a"].references
