@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import product
 
 from .expected import pattern_of
@@ -13,25 +13,39 @@ _SPECIAL = re.compile(r"[*?]")
 _MOST_PARTS = 8
 
 
-def fold(cells: Iterable[str], ids: Iterable[str], near: Sequence[str] = ()) -> list[str]:
-    """Patterns that match exactly `cells` among `ids`, each cell once; the ones that match most come first to be taken.
+def file_of(cell: str) -> str:
+    """The case file of an id or a pattern."""
+    return cell.partition("::")[0]
 
-    cells, ids: ids relative to the file's folder, `ids` those of all cells that can exist. Where no pattern matches
-    part of the cells and nothing else, a cell stands for itself. near: patterns that are tried first, and whose part
-    before the bracket may stay (`text/*[…]`). Returned in the order in which `ids` has what they match.
-    """
-    order = {cell: i for i, cell in enumerate(dict.fromkeys([*ids, *cells]))}
-    wanted = set(cells)
-    by_file: dict[str, list[str]] = {}
-    for cell in order:
-        by_file.setdefault(_file(cell), []).append(cell)
-    usable: dict[str, frozenset[str]] = {}
-    tried = (pattern for cell in sorted(wanted, key=order.__getitem__) for pattern in _patterns(cell, near))
-    for pattern in dict.fromkeys([*near, *tried]):
+
+class Ids:
+    """The ids of all cells that can exist, in order, and what patterns match of them."""
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        self.order = {cell: i for i, cell in enumerate(dict.fromkeys(ids))}
+        self._by_file: dict[str, list[str]] = {}
+        for cell in self.order:
+            self._by_file.setdefault(file_of(cell), []).append(cell)
+
+    def matching(self, pattern: str) -> Iterator[str]:
+        """The ids that a pattern matches."""
         # Most patterns name their file, which spares the ids of all others.
-        file = _file(pattern)
-        matched = _matched(pattern, order if _SPECIAL.search(file) else by_file.get(file, ()), wanted)
-        if matched:
+        file = file_of(pattern)
+        near = self.order if _SPECIAL.search(file) else self._by_file.get(file, ())
+        return filter(pattern_of(pattern).fullmatch, near)
+
+
+def fold(cells: Sequence[str], ids: Ids, near: Sequence[str] = ()) -> list[str]:
+    """Patterns that match exactly `cells`, which are some of `ids`, each cell once; as few as a greedy choice finds.
+
+    Where no pattern matches part of the cells and nothing else, a cell stands for itself. near: patterns that are
+    preferred where they fit, and whose part before the bracket may stay (`text/*[…]`). Returned in the order in which
+    `ids` has what they match.
+    """
+    wanted = set(cells)
+    usable: dict[str, frozenset[str]] = {}
+    for pattern in dict.fromkeys([*near, *(pattern for cell in cells for pattern in _patterns(cell, near))]):
+        if matched := _matched(pattern, ids, wanted):
             usable[pattern] = matched
     chosen = []
     left = set(wanted)
@@ -40,9 +54,8 @@ def fold(cells: Iterable[str], ids: Iterable[str], near: Sequence[str] = ()) -> 
         # A file whose name holds "*" has no pattern that is exactly its own: its id has to do.
         best = min(fitting, key=lambda p: (-len(usable[p]), p not in near, *_cost(p)), default=min(left))
         chosen.append(best)
-        left -= usable.get(best, {best})
-    first = {pattern: min(order[cell] for cell in usable.get(pattern, {pattern})) for pattern in chosen}
-    return sorted(chosen, key=first.__getitem__)
+        left -= usable.setdefault(best, frozenset({best}))
+    return sorted(chosen, key=lambda pattern: min(ids.order[cell] for cell in usable[pattern]))
 
 
 def _cost(pattern: str) -> tuple[int, int, str]:
@@ -50,15 +63,13 @@ def _cost(pattern: str) -> tuple[int, int, str]:
     return len(_SPECIAL.findall(pattern)), len(pattern), pattern
 
 
-def _matched(pattern: str, ids: Iterable[str], wanted: set[str]) -> frozenset[str]:
+def _matched(pattern: str, ids: Ids, wanted: Collection[str]) -> frozenset[str]:
     """The ids that a pattern matches; none if one of them is not wanted."""
-    match = pattern_of(pattern).fullmatch
     found = []
-    for cell in ids:
-        if match(cell):
-            if cell not in wanted:
-                return frozenset()
-            found.append(cell)
+    for cell in ids.matching(pattern):
+        if cell not in wanted:
+            return frozenset()
+        found.append(cell)
     return frozenset(found)
 
 
@@ -69,7 +80,7 @@ def _patterns(cell: str, near: Sequence[str]) -> Iterator[str]:
     if not bracket:
         return
     parts = rest.rstrip("]").split("-")
-    heads = [head, f"{_file(cell)}::*", *(pattern.partition("[")[0] for pattern in near if "[" in pattern)]
+    heads = [head, f"{file_of(cell)}::*", *(pattern.partition("[")[0] for pattern in near if "[" in pattern)]
     for some in product((False, True), repeat=min(len(parts), _MOST_PARTS)):
         mask = (*some, *(False,) * (len(parts) - len(some)))
         text = "-".join("*" if starred else part for starred, part in zip(mask, parts, strict=True))

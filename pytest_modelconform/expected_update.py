@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import expected_text
-from .expected import SILENT, TODO, Entry, Expectations, ExpectedError, parse, pattern_of
-from .expected_fold import fold
+from .expected import SILENT, TODO, Entry, ExpectedError, parse, pattern_of
+from .expected_fold import Ids, file_of, fold
 from .expected_text import BEFORE, SEEN, Piece
 from .outcome import Outcome, Stage, Verdict
 
@@ -59,30 +59,31 @@ def update(text: str, path: Path, ids: Iterable[str], seen: Mapping[str, Seen], 
     except ExpectedError as error:
         raise ExpectedError(f"{path}: {error}") from error
     told = {cell: what for cell, what in seen.items() if what.verdict not in SILENT}
-    existing = list(dict.fromkeys([*ids, *told]))
-    here = [entry for entry in entries if entry.applies_here()]
-    stale = Expectations(path, entries).stale(existing, vague)
+    existing = Ids([*ids, *told])
+    matching = {e: list(existing.matching(e.cell)) for e in entries if e.applies_here()}
     # Entries may overlap, which is a fault of the file: a cell is settled if one of them is met.
-    settled = {c for c, w in told.items() if any(e.matches(c) and e.meets(w.verdict, w.stage) for e in here)}
+    settled = {c for e, cells in matching.items() for c in cells if c in told and _met(e, told[c])}
     slots: list[list[Piece]] = []
     for entry, piece in zip(entries, pieces, strict=True):
-        if entry in stale or entry not in here:
-            slots.append([] if entry in stale else [piece])
-            continue
-        matching = [cell for cell in existing if entry.matches(cell)]
-        kept = [c for c in matching if c not in told or entry.meets(told[c].verdict, told[c].stage)]
-        if len(kept) == len(matching):
+        if entry not in matching:
             slots.append([piece])
             continue
-        failing = [c for c in matching if c not in {*kept, *settled} and told[c].verdict is not Verdict.PASS]
+        cells = matching[entry]
+        kept = [c for c in cells if c not in told or _met(entry, told[c])]
+        if len(kept) == len(cells):
+            is_stale = not cells and not any(entry.may_match_in(file) for file in vague)
+            slots.append([] if is_stale else [piece])
+            continue
+        failing = [c for c in cells if c in told and c not in settled and told[c].verdict is not Verdict.PASS]
         settled.update(failing)
         slot = _narrowed(piece, entry, kept, existing)
         slots.append([*slot, *_rewritten(piece, entry, failing, told, existing, in_place=not slot)])
-    homeless = [c for c in existing if c in told and told[c].failed and not any(e.matches(c) for e in here)]
+    known = {cell for cells in matching.values() for cell in cells}
+    homeless = [c for c in existing.order if c in told and told[c].failed and c not in known]
     # Beside what is already known of the case file; after all the rest where nothing is.
     beside: dict[int, list[Piece]] = {}
     for file, piece in _added(homeless, told, existing):
-        place = max((i for i, entry in enumerate(entries) if _file(entry.cell) == file), default=len(entries))
+        place = max((i for i, entry in enumerate(entries) if file_of(entry.cell) == file), default=len(entries))
         beside.setdefault(place, []).append(piece)
     joined = _joined(text, pieces, slots, beside, tail)
     added = sum(max(len(slot) - 1, 0) for slot in slots) + sum(map(len, beside.values()))
@@ -91,18 +92,18 @@ def update(text: str, path: Path, ids: Iterable[str], seen: Mapping[str, Seen], 
     return Update(joined, added, changed, sum(not slot for slot in slots), todo)
 
 
-def _file(cell: str) -> str:
-    return cell.partition("::")[0]
+def _met(entry: Entry, what: Seen) -> bool:
+    return entry.meets(what.verdict, what.stage)
 
 
-def _narrowed(piece: Piece, entry: Entry, cells: Sequence[str], existing: Sequence[str]) -> list[Piece]:
+def _narrowed(piece: Piece, entry: Entry, cells: Sequence[str], existing: Ids) -> list[Piece]:
     """The entry for those of its cells that still meet it."""
     bodies = [expected_text.edited(piece.body, {"cell": p}) for p in fold(cells, existing, [entry.cell])]
     return [Piece(piece.gap if i == 0 else "\n", body) for i, body in enumerate(bodies)]
 
 
 def _rewritten(
-    piece: Piece, entry: Entry, cells: Sequence[str], told: Mapping[str, Seen], existing: Sequence[str], in_place: bool
+    piece: Piece, entry: Entry, cells: Sequence[str], told: Mapping[str, Seen], existing: Ids, in_place: bool
 ) -> list[Piece]:
     """Entries for the cells that fail otherwise than the entry says; `when` stays, since only there this was seen.
 
@@ -125,10 +126,10 @@ def _rewritten(
     return pieces
 
 
-def _added(cells: Sequence[str], told: Mapping[str, Seen], existing: Sequence[str]) -> Iterator[tuple[str, Piece]]:
+def _added(cells: Sequence[str], told: Mapping[str, Seen], existing: Ids) -> Iterator[tuple[str, Piece]]:
     """Entries for cells that have none, each with its case file."""
-    for file in dict.fromkeys(map(_file, cells)):
-        for (verdict, stage), group in _groups([cell for cell in cells if _file(cell) == file], told).items():
+    for file in dict.fromkeys(map(file_of, cells)):
+        for (verdict, stage), group in _groups([cell for cell in cells if file_of(cell) == file], told).items():
             for pattern in fold(group, existing):
                 fields = {"cell": pattern, "verdict": verdict.value, "stage": stage.value if stage else None}
                 body = expected_text.new_body({**fields, "reason": TODO})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_modelconform import expected
-from pytest_modelconform.expected import ExpectedError, find_file, judge, load
+from pytest_modelconform.expected import ExpectedError, find_file, judge, load, settle
 from pytest_modelconform.outcome import Outcome, Stage, Verdict
 from tests import fakes, runs
 from tests.runs import Run
@@ -99,6 +99,53 @@ def test_stale_and_overlapping_entries(tmp_path: Path) -> None:
         "entry 3 ('b.py::b[*]') matches no cell: correct its pattern or remove it",
         "entries 1 and 2 both match a.py::a[onnx-ort-cpu]: narrow the pattern of one",
     ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "overlap"),
+    [
+        ("", "", True),
+        ("", 'torch = ">=2"', True),
+        ('torch = ">=2"', 'torch = ">=1", python = ">=3"', True),
+        ('torch = ">=2"', 'torch = "<2"', False),
+        ("", 'torch = "<2"', False),
+        ('torch = "<1"', 'torch = "<2"', False),
+    ],
+)
+def test_duplicates_overlap_where_both_hold(tmp_path: Path, first: str, second: str, overlap: bool) -> None:
+    entries = [ENTRY + (f"when = {{ {when} }}\n" if when else "") for when in (first, second)]
+    faults = load(toml(tmp_path, *entries)).check(["a.py::a[eager]"])
+    assert faults == (["entries 1 and 2 both match a.py::a[eager]: narrow the pattern of one"] if overlap else [])
+
+
+def test_a_reason_has_to_be_given_on_every_machine(tmp_path: Path) -> None:
+    entries = [ENTRY.replace("known", " Todo") + 'when = { torch = "<1" }', ENTRY.replace("known", "TODO: later")]
+    faults = load(toml(tmp_path, *entries)).check(["a.py::a[eager]"])
+    assert faults == ["entry 1 ('a.py::a[*]') has the reason Todo: fill in why the cell fails"]
+
+
+def test_entries_of_a_file_with_unknown_cells_are_not_stale(tmp_path: Path) -> None:
+    expectations = load(toml(tmp_path, ENTRY))
+    assert expectations.check([], ["a.py"]) == []
+    assert len(expectations.check([], ["b.py", "aa.py"])) == 1
+
+
+def test_settle(tmp_path: Path) -> None:
+    path = toml(tmp_path, ENTRY)
+    entry = load(path).find("a.py::a[onnx-ort-cpu]")
+    met = Outcome(Verdict.ERROR, Stage.RUN, "boom")
+    assert settle(met, entry, path) == judge(met, entry, path)
+    for verdict in (Verdict.PASS, Verdict.UNAVAILABLE, Verdict.NOT_RUN):
+        assert settle(Outcome(verdict), entry, path) == Outcome(verdict)
+    assert settle(Outcome(Verdict.UNSUPPORTED), None, None) == Outcome(Verdict.UNSUPPORTED)
+    for outcome, known in (
+        (Outcome(Verdict.CRASH, Stage.RUN, "boom"), None),
+        (Outcome(Verdict.CRASH, Stage.RUN, "boom"), entry),
+        (Outcome(Verdict.UNSUPPORTED, Stage.RUN, "boom"), entry),
+    ):
+        settled = settle(outcome, known, path)
+        assert (settled.expected, settled.verdict, settled.message) == (True, outcome.verdict, "boom")
+        assert settled.notes[-1].startswith("expected: --modelconform-update-expected writes it to expected.toml")
 
 
 def test_the_nearest_file_speaks(tmp_path: Path) -> None:
