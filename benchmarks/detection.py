@@ -155,7 +155,7 @@ def run(tasks: list[Task], jobs: int, folder: Path) -> tuple[list[Record], list[
             reruns.append(Record(task.name, "process", "", "", "", "crash", hard=True, message=message))
         seconds = time.monotonic() - begin
         print(f"{task.name}: {len(mutants)} mutants, {len(reruns)} reruns, {seconds:.0f} s", file=sys.stderr)
-        left_out = next((row["left_out"] for row in rows if "left_out" in row), {})
+        left_out: dict[str, str] = next((row["left_out"] for row in rows if "left_out" in row), {})
         return mutants, reruns, {task.name: left_out} if left_out else {}
 
     with ThreadPoolExecutor(jobs) as threads:
@@ -167,8 +167,8 @@ def run(tasks: list[Task], jobs: int, folder: Path) -> tuple[list[Record], list[
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", metavar="GLOB", default="*", help="of a case's name, or its file in cases/")
-    parser.add_argument("--mutants", type=int, default=1600, help="in all, spread over the cases")
-    parser.add_argument("--reruns", type=int, default=1600, help="in all, spread over the cases")
+    parser.add_argument("--mutants", type=int, default=4000, help="in all, spread over the cases")
+    parser.add_argument("--reruns", type=int, default=3000, help="in all, spread over the cases")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
     parser.add_argument("--bits-lost", type=float, help="instead of the cases' own")
@@ -189,7 +189,7 @@ def main() -> None:
         if not found:
             parser.error(f"no case fits {options.cases!r}")
         each = [math.ceil(count / len(found)) for count in (options.mutants, options.reruns)]
-        tasks = [Task(*case, *each, options.seed, options.bits_lost, options.worst) for case in found]
+        tasks = [Task(*case, each[0], each[1], options.seed, options.bits_lost, options.worst) for case in found]
         with temporary() as folder:
             mutants, reruns, left_out = run(tasks, options.jobs, Path(folder))
         about = {

@@ -89,7 +89,9 @@ class TorchArtifact:
         def feed(path: str) -> torch.Tensor:
             return inputs[path].clone(memory_format=torch.preserve_format)
 
-        return [decode(tree, feed) for tree in entry.args], {name: decode(tree, feed) for name, tree in entry.kwargs}
+        return [decode(dict(tree), feed) for tree in entry.args], {
+            name: decode(tree, feed) for name, tree in entry.kwargs
+        }
 
     def _call(self, module: Any, args: list[Any], kwargs: dict[str, Any]) -> Run:
         with torch.no_grad(), self.around():

@@ -35,7 +35,8 @@ class Spectrum(nn.Module):
         self.linear = nn.Linear(16, 16)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.fft.rfft(self.linear(x))
+        found: Tensor = torch.fft.rfft(self.linear(x))
+        return found
 
 
 class Largest(nn.Module):
@@ -66,7 +67,8 @@ class Single(nn.Module):
         self.linear = nn.Linear(8, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(x).square().mean()
+        mean: Tensor = self.linear(x).square().mean()
+        return mean
 
 
 class Masked(nn.Module):
@@ -79,7 +81,8 @@ class Masked(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         scores = self.query(x) @ self.key(x).transpose(1, 2) * 0.25
         scores = torch.where(mask, scores, torch.full_like(scores, torch.finfo(scores.dtype).min))
-        return torch.softmax(scores, -1) @ self.value(x)
+        seen: Tensor = torch.softmax(scores, -1) @ self.value(x)
+        return seen
 
 
 class Pixels(nn.Module):
@@ -108,7 +111,8 @@ class Activations(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm(self.first(x))
         y = nn.functional.gelu(y) + nn.functional.silu(y) * torch.tanh(y) + nn.functional.gelu(y, approximate="tanh")
-        return self.groups(self.second(y))
+        found: Tensor = self.groups(self.second(y))
+        return found
 
 
 class Shared(nn.Module):

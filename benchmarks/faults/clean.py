@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ NOT_COMPARABLE = "not comparable"
 MAGNITUDES = (1e-3, 1e-1, 10.0, 1e3)
 SEEDS = 3
 WEIGHTS_SEED = 1
+LARGE = 60  # nodes
 REPEATS = 3  # TorchScript optimises from the second run on
 
 Answer = Callable[[InputSet], list[Run]]
@@ -114,7 +116,7 @@ def in_torch(threads: int, onednn: bool, change: Callable[[Any], Any], artifact:
 
     def answer(entry: InputSet) -> list[Run]:
         changed = TorchArtifact(artifact.format, module)
-        with torch_threads(threads), torch.backends.mkldnn.flags(enabled=onednn):  # type: ignore[no-untyped-call]
+        with torch_threads(threads), torch.backends.mkldnn.flags(enabled=onednn):
             return [changed.run(entry, read_inputs(entry)) for _ in range(REPEATS)]
 
     return answer
@@ -123,7 +125,7 @@ def in_torch(threads: int, onednn: bool, change: Callable[[Any], Any], artifact:
 def channels_last(artifact: TorchArtifact) -> Answer:
     """Weights and images with the channels as the fastest dimension."""
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
-    module = tree_copy(artifact.module)
+    module = copy.deepcopy(artifact.module)
     for value in module.parameters():
         if value.dim() in formats:
             value.data = value.data.contiguous(memory_format=formats[value.dim()])
@@ -136,13 +138,6 @@ def channels_last(artifact: TorchArtifact) -> Answer:
         return [TorchArtifact(artifact.format, module).run(entry, inputs) for _ in range(REPEATS)]
 
     return answer
-
-
-def tree_copy(module: Any) -> Any:
-    """A copy that may be changed."""
-    import copy
-
-    return copy.deepcopy(module)
 
 
 def in_ort(threads: int, level: str, artifact: OnnxArtifact) -> Answer:
@@ -167,12 +162,12 @@ def in_openvino(threads: int, streams: int, artifact: OnnxArtifact) -> Answer:
 
 def frozen(module: Any) -> Any:
     """With weights as constants."""
-    return torch.jit.freeze(tree_copy(module).eval())
+    return torch.jit.freeze(copy.deepcopy(module).eval())
 
 
 def optimised(module: Any) -> Any:
     """Frozen, norms folded, and in oneDNN's layouts where those are faster."""
-    return torch.jit.optimize_for_inference(tree_copy(module).eval())
+    return torch.jit.optimize_for_inference(copy.deepcopy(module).eval())
 
 
 LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL")
@@ -210,7 +205,7 @@ def reruns(subject: Subject, wanted: int, seed: str, folder: Path) -> Iterator[R
     for variant, change in VARIANTS.items():
         mine = [setting for name, setting in combinations if name == variant and (name, setting) in chosen]
         if mine:
-            yield from _variant(subject, variant, change, mine, serving, folder / str(len(variant)) / variant[-3:])
+            yield from _variant(subject, variant, change, mine, serving, folder / variant)
 
 
 def _variant(
@@ -228,7 +223,7 @@ def _variant(
         prepared = subject.prepared if built is subject.built and variant == "as it is" else prepare(built, folder)
         if variant == "other weights":
             built.output_paths = prepared.output_paths
-            artifacts = _anew(built, artifacts, folder)
+            artifacts = _anew(built, artifacts)
     except SameInputs:
         return
     except (WorkerError, ModelFault) as error:
@@ -247,14 +242,12 @@ def _variant(
         yield clean_record(record, Faulty(answer, answer), prepared.sets, subject.tolerance)
 
 
-def _anew(built: Built, artifacts: Mapping[str, Artifact], folder: Path) -> dict[str, Artifact]:
-    """Artifacts of a changed model."""
+def _anew(built: Built, artifacts: Mapping[str, Artifact]) -> dict[str, Artifact]:
+    """Artifacts of a changed model, without large graphs: these take half a minute to export."""
     found: dict[str, Artifact] = {}
     for runtime, artifact in artifacts.items():
         if artifact.format == "eager":
             found[runtime] = artifact
-            continue
-        target = folder / artifact.format
-        target.mkdir(parents=True)
-        found[runtime] = exported(built, artifact.format, target)
+        elif isinstance(artifact, TorchArtifact) or len(artifact.model.graph.node) < LARGE:  # type: ignore[attr-defined]
+            found[runtime] = exported(built, artifact.format)
     return found

@@ -14,7 +14,7 @@ from onnx.reference.op_run import OpRun
 _NARROW = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
 
-class Conv(OpRun):  # type: ignore[misc]
+class Conv(OpRun):
     """ONNX's own takes seconds a call, torch's double precision milliseconds."""
 
     op_domain = ""
@@ -54,8 +54,8 @@ def in_double(model: ModelProto) -> ModelProto:
 def evaluate(model: ModelProto, fetches: list[str], feeds: dict[str, Any]) -> list[Any]:
     """Outputs of a model. Raises whatever the reference implementation raises."""
     with np.errstate(all="ignore"):
-        found: list[Any] = ReferenceEvaluator(model, new_ops=[Conv]).run(fetches, feeds)
-    return found
+        found: Any = ReferenceEvaluator(model, new_ops=[Conv]).run(fetches, feeds)
+    return list(found)
 
 
 def _widen(graph: GraphProto) -> None:

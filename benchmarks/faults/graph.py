@@ -220,8 +220,8 @@ def _baked(artifact: OnnxArtifact, entry: InputSet) -> Change:
         found: list[Any] = []
 
         def run(fetches: list[str], feeds: dict[str, Any]) -> list[Any]:
-            *outputs, value = running.run([*fetches, name], feeds)
-            found.append(value)
+            outputs: list[Any] = running.run([*fetches, name], feeds)
+            found.append(outputs.pop())
             return outputs
 
         artifact.answer(entry, read_inputs(entry), run)

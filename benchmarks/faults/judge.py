@@ -104,7 +104,7 @@ def judge(faulty: Faulty, sets: Mapping[str, InputSet], tolerance: Tolerance) ->
     )
 
 
-def exact_numbers(faulty: Faulty, sets: Mapping[str, InputSet]) -> dict[str, float | None]:
+def exact_numbers(faulty: Faulty, sets: Mapping[str, InputSet]) -> dict[str, Any]:
     """What a fault does without rounding: greatest loss, judged loss and worst; all None where that isn't known.
 
     A difference that has no number (structure, integers, NaN) is an infinite one.

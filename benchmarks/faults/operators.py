@@ -247,7 +247,7 @@ class Site:
     only: int | None
 
 
-class Changed(TorchDispatchMode):
+class Changed(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Runs with operators changed. `applied` counts the calls that were."""
 
     @classmethod
@@ -255,7 +255,7 @@ class Changed(TorchDispatchMode):
         return False  # True, the default, imports the compiler
 
     def __init__(self, sites: list[Site]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.sites = sites
         self.seen = [0] * len(sites)
         self.applied = 0
@@ -278,7 +278,7 @@ class Changed(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-class Counted(TorchDispatchMode):
+class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts calls by operator."""
 
     @classmethod
@@ -286,7 +286,7 @@ class Counted(TorchDispatchMode):
         return False
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.calls: dict[str, int] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -48,7 +48,8 @@ def from_json(file: Path) -> tuple[list[Record], list[Record], dict[str, Any]]:
     content = json.loads(file.read_text())
 
     def record(row: dict[str, Any]) -> Record:
-        return Record(**{k: float(v) if v in ("inf", "-inf") else v for k, v in row.items()})
+        values: dict[str, Any] = {k: float(v) if v in ("inf", "-inf") else v for k, v in row.items()}
+        return Record(**values)
 
     return [*map(record, content["mutants"])], [*map(record, content["reruns"])], content["about"]
 
@@ -98,11 +99,11 @@ def rerun_tables(reruns: Sequence[Record]) -> str:
     lines = [f"{'clean reruns':34}{'run':>11}{'alarms':>11}{'loss':>11}{'worst':>11}"]
     for runtime in sorted({r.runtime for r in compared}):
         mine = [r for r in compared if r.runtime == runtime]
-        alarms = sum(not r.passed for r in mine)
+        failed = sum(not r.passed for r in mine)
         most = [
             max((v for r in mine if (v := getattr(r, name)) is not None), default=None) for name in ("loss", "worst")
         ]
-        lines.append(f"{runtime:34}{len(mine):>11}{alarms:>11}{number(most[0]):>11}{number(most[1]):>11}")
+        lines.append(f"{runtime:34}{len(mine):>11}{failed:>11}{number(most[0]):>11}{number(most[1]):>11}")
     apart = [r for r in reruns if r.verdict == NOT_COMPARABLE]
     lines += ["", f"{len(apart)} reruns can't be compared" + (":" if apart else "")]
     lines += [f"  {r.case}, {r.kind}{', ' + r.where if r.where else ''}: {r.message.splitlines()[0]}" for r in apart]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -53,8 +54,8 @@ def prepare(built: Built, folder: Path) -> Prepared:
     return Prepared(content, folder, cached=False)
 
 
-def exported(built: Built, format_name: str, folder: Path | None = None) -> Artifact:
-    """A case in a format: from the cache, or exported (into `folder`, if given, and not kept)."""
+def exported(built: Built, format_name: str) -> Artifact:
+    """A case in a format, from the cache or exported. Cases are single files here, so that these stand for all."""
     exporter: Any = importlib.import_module(FORMATS[format_name])
     state = Globals()
 
@@ -66,11 +67,9 @@ def exported(built: Built, format_name: str, folder: Path | None = None) -> Arti
             state.restore()
         (folder / "signature.json").write_text(json.dumps({**signature, "format": format_name}))
 
-    if folder is None:
-        key = artifacts.hash_of("detection", artifacts.fingerprint(), built.digest, built.files, format_name)
-        folder, _ = Cache(artifacts.default_folder()).produce("artifacts", key, make)
-    else:
-        make(folder)
+    source = artifacts.hash_file(inspect.getfile(built.case.model))
+    key = artifacts.hash_of("detection", artifacts.fingerprint(), source, built.name, built.digest, format_name)
+    folder, _ = Cache(artifacts.default_folder()).produce("artifacts", key, make)
     return load(format_name, folder, json.loads((folder / "signature.json").read_text()))
 
 
