@@ -167,8 +167,8 @@ def run(tasks: list[Task], jobs: int, folder: Path) -> tuple[list[Record], list[
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", metavar="GLOB", default="*", help="of a case's name, or its file in cases/")
-    parser.add_argument("--mutants", type=int, default=4000, help="in all, spread over the cases")
-    parser.add_argument("--reruns", type=int, default=3000, help="in all, spread over the cases")
+    parser.add_argument("--mutants", type=int, default=2500, help="in all, spread over the cases")
+    parser.add_argument("--reruns", type=int, default=2000, help="in all, spread over the cases")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
     parser.add_argument("--bits-lost", type=float, help="instead of the cases' own")

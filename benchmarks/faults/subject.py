@@ -6,7 +6,7 @@ import importlib
 import inspect
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,16 @@ def exported(built: Built, format_name: str) -> Artifact:
     return load(format_name, folder, json.loads((folder / "signature.json").read_text()))
 
 
-def subject(file: Path, root: Path, name: str, folder: Path, bits_lost: float | None, worst: float | None) -> Subject:
-    """Build a case, its references (in `folder`) and its artifacts."""
+def subject(
+    file: Path,
+    root: Path,
+    name: str,
+    folder: Path,
+    bits_lost: float | None = None,
+    worst: float | None = None,
+    choices: Sequence[Sequence[str]] = SERVING,
+) -> Subject:
+    """Build a case, its references (in `folder`) and its artifacts: of each of `choices`, the first that passes."""
     built = build(str(file), file.relative_to(root).as_posix(), name)
     prepared = prepare(built, folder)
     built.output_paths = prepared.output_paths
@@ -85,7 +93,7 @@ def subject(file: Path, root: Path, name: str, folder: Path, bits_lost: float | 
         tolerance = replace(tolerance, worst=worst)
     serving: dict[str, Artifact] = {}
     left_out: dict[str, str] = {}
-    for formats in SERVING:
+    for formats in choices:
         for format_name in formats:
             try:
                 artifact = exported(built, format_name)
