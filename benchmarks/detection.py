@@ -1,10 +1,10 @@
 """How far the plugin's verdicts can be trusted: faults that it has to detect, and clean reruns that it has to let pass.
 
 Faults are made in real artifacts and runtimes of the cases, and judged by the functions that decide in production. A
-mutant whose verdict is not `pass` is detected. A survivor is computed once more in float64: where even without rounding
-the fault moves the outputs by no more than bits_lost + 1, it is equivalent to the model as far as the tolerance goes;
-every other one is listed. Clean reruns (other seeds, magnitudes, threads, optimisation levels, memory formats) have to
-pass.
+mutant whose verdict is not `pass` is detected. What passes is computed once more in float64: where the fault itself,
+without rounding, moves the outputs by no more than a faithful runtime's rounding does, the mutant is equivalent to the
+model; every other one is a survivor and listed. Clean reruns (other seeds, magnitudes, threads, optimisation levels,
+memory formats) have to pass.
 
     python -m benchmarks.detection --json detection.json
     python -m benchmarks.detection --again detection.json --bits-lost 2 --worst 4
@@ -31,6 +31,7 @@ from typing import Any
 
 import torch
 
+from pytest_modelconform.case import Tolerance
 from pytest_modelconform.collect import is_case_file
 
 from .faults import answers, clean, graph, operators, report, weights
@@ -201,7 +202,13 @@ def main() -> None:
         }
         if options.json:
             options.json.write_text(report.to_json(mutants, reruns, about))
-    print(report.mutant_tables(mutants), report.rerun_tables(reruns), sep="\n\n")
+    default = Tolerance()
+    limits = [
+        fallback if given is None else given
+        for given, fallback in ((options.bits_lost, default.bits_lost), (options.worst, default.worst))
+    ]
+    tables = report.mutant_tables(mutants), report.rerun_tables(reruns), report.limits_table(mutants, reruns, *limits)
+    print(*tables, sep="\n\n")
 
 
 if __name__ == "__main__":

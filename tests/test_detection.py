@@ -103,15 +103,14 @@ def test_a_harmless_fault_is_equivalent_and_not_detected(net: subject.Subject) -
 
 
 def test_a_survivor_is_reported_as_one(net: subject.Subject) -> None:
-    # A limit of 2**40 times the noise lets everything pass that has numbers; equivalent is what float64 says.
     for runtime in net.artifacts:
-        mutant = scaled(net, runtime, 1.01)
-        assert record(net, mutant).verdict == "mismatch"
-        loose = record(net, mutant, Tolerance(bits_lost=5, worst=40))
-        assert loose.verdict == "mismatch"
-        survivor = dataclasses.replace(loose, verdict="pass", equivalent=False)
-        assert report.fate(survivor) == "survived"
+        mutant = scaled(net, runtime, 1.0001)
+        assert report.fate(record(net, mutant)) == "mismatch"
+        survivor = record(net, mutant, Tolerance(bits_lost=40, worst=40))
+        assert (survivor.verdict, survivor.equivalent, report.fate(survivor)) == ("pass", False, "survived")
+        assert survivor.loss == pytest.approx(survivor.exact_loss, abs=1)
         assert "1 survivors:\n  small_net[" in report.mutant_tables([survivor])
+        assert "0 survivors" in report.mutant_tables([report.judged_again(survivor, 3, 6)])
 
 
 def test_a_fault_without_float64_numbers_is_no_equivalent(net: subject.Subject) -> None:
@@ -162,7 +161,7 @@ def test_clean_reruns_pass(net: subject.Subject, tmp_path: Path) -> None:
 
 
 def test_records_can_be_judged_by_other_limits(tmp_path: Path) -> None:
-    base = judge.Record("c", "k", "w", "onnx", "ort", "pass", judged=2.5, loss=2.5, worst=5.0, exact_judged=2.4)
+    base = judge.Record("c", "k", "w", "onnx", "ort", "pass", judged=2.5, loss=2.5, worst=5.0, exact_judged=0.9)
     hard = dataclasses.replace(base, verdict="mismatch", hard=True, exact_judged=None)
     none = dataclasses.replace(base, verdict=clean.NOT_COMPARABLE)
     file = tmp_path / "records.json"
@@ -172,6 +171,7 @@ def test_records_can_be_judged_by_other_limits(tmp_path: Path) -> None:
     assert (same, still, apart, about) == (base, hard, none, {"seed": 0})
     assert report.judged_again(same, 3, 6).passed
     assert report.judged_again(same, 3, 6).equivalent
+    assert not report.judged_again(dataclasses.replace(base, exact_judged=2.4), 3, 6).equivalent
     assert not report.judged_again(same, 2, 6).passed
     assert not report.judged_again(same, 3, 4).passed
     assert not report.judged_again(still, 99, 99).passed

@@ -21,6 +21,9 @@ from .artifact import NoFloat64
 from .mutants import Faulty, NotApplicable
 
 ANYTHING = Tolerance(bits_lost=math.inf, worst=math.inf)
+# log2 of a fault's own effect, in units of eager's noise: up to there, faithful runtimes are as far off, and no tolerance
+# can tell them apart. Not bits_lost + 1: whatever passes is within that, so that nothing would ever survive.
+EQUIVALENT = 1.0
 SHOWN = 300  # characters of a message
 
 
@@ -31,7 +34,7 @@ class Record:
     hard: it would fail whatever bits_lost and worst are (structure, dtype, integers, NaN, an exception).
     loss, worst: the greatest over outputs and input sets; judged: the same loss, less what small tensors are allowed.
     exact_loss, exact_worst, exact_judged: of a survivor, without any rounding; None where that can't be computed.
-    equivalent: a survivor whose exact_judged is at most bits_lost + 1.
+    equivalent: a survivor whose exact_judged is at most EQUIVALENT.
     """
 
     case: str
@@ -161,9 +164,12 @@ def mutant_record(base: Record, faulty: Faulty, sets: Mapping[str, InputSet], to
     if not record.passed:
         return record
     exact = exact_numbers(faulty, sets)
-    judged = exact["exact_judged"]
-    equivalent = judged is not None and judged <= tolerance.bits_lost + 1
-    return replace(record, **exact, equivalent=equivalent)
+    return replace(record, **exact, equivalent=is_equivalent(exact["exact_judged"]))
+
+
+def is_equivalent(exact_judged: float | None) -> bool:
+    """Whether a fault's own effect is too small to be told from rounding; not known is no."""
+    return exact_judged is not None and exact_judged <= EQUIVALENT
 
 
 def clean_record(base: Record, faulty: Faulty, sets: Mapping[str, InputSet], tolerance: Tolerance) -> Record:

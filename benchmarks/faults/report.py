@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
@@ -12,15 +13,15 @@ from typing import Any
 from pytest_modelconform.outcome import Verdict
 
 from .clean import NOT_COMPARABLE
-from .judge import Record
+from .judge import Record, is_equivalent
 
 REFUSED = (Verdict.ERROR.value, Verdict.CRASH.value)
 
 
 def fate(record: Record) -> str:
-    """What became of a mutant; "equivalent" says that no comparison could have told it from the model."""
+    """What became of a mutant; only "survived" is a miss."""
     if not record.passed:
-        return "refused" if record.verdict in REFUSED else "detected"
+        return "refused" if record.verdict in REFUSED else "mismatch"
     return "equivalent" if record.equivalent else "survived"
 
 
@@ -30,7 +31,7 @@ def judged_again(record: Record, bits_lost: float, worst: float) -> Record:
         return record
     beyond = record.hard or (record.judged or 0.0) > bits_lost or (record.worst or 0.0) > worst
     verdict = Verdict.MISMATCH if beyond else Verdict.PASS
-    equivalent = not beyond and record.exact_judged is not None and record.exact_judged <= bits_lost + 1
+    equivalent = not beyond and is_equivalent(record.exact_judged)
     return replace(record, verdict=verdict.value, equivalent=equivalent)
 
 
@@ -66,6 +67,7 @@ def mutant_tables(mutants: Sequence[Record]) -> str:
     lines += [_row("all", mutants), "", f"{'mutants by case':34}" + "".join(f"{name:>11}" for name in COLUMNS)]
     lines += [_row(case, [m for m in mutants if m.case == case]) for case in sorted({m.case for m in mutants})]
     survivors = [m for m in mutants if fate(m) == "survived"]
+    survivors.sort(key=lambda m: -math.inf if m.exact_judged is None else -m.exact_judged)
     lines += ["", f"{len(survivors)} survivors" + (":" if survivors else "")]
     lines += [
         f"  {m.case}[{m.format}]: {m.kind}, {m.where}: loss {number(m.loss)}, worst {number(m.worst)}, "
@@ -75,22 +77,30 @@ def mutant_tables(mutants: Sequence[Record]) -> str:
     return "\n".join(lines)
 
 
-COLUMNS = ("injected", "mismatch", "refused", "hidden", "within", "survived")
+COLUMNS = ("injected", "mismatch", "refused", "equivalent", "survived")
 
 
 def _row(name: str, mutants: Iterable[Record]) -> str:
-    """hidden, within: equivalents whose fault stays below eager's own noise, or above, but within the tolerance."""
-    counts = Counter(map(fate, mutants := list(mutants)))
-    hidden = sum(fate(m) == "equivalent" and (m.exact_loss or 0.0) <= 0.0 for m in mutants)
-    values = (
-        len(mutants),
-        counts["detected"],
-        counts["refused"],
-        hidden,
-        counts["equivalent"] - hidden,
-        counts["survived"],
-    )
+    """A mutant that is refused does not even run: the easiest kind to detect."""
+    counts = Counter(map(fate, mutants))
+    values = (counts.total(), *(counts[name] for name in COLUMNS[1:]))
     return f"{name:34}" + "".join(f"{value:>11}" for value in values)
+
+
+LIMITS = [(bits_lost, worst) for bits_lost in (1.0, 1.5, 2.0, 2.5, 3.0, 4.0) for worst in (3.0, 4.0, 5.0, 6.0)]
+
+
+def limits_table(mutants: Sequence[Record], reruns: Sequence[Record], bits_lost: float, worst: float) -> str:
+    """What stricter limits than those of the run would have missed, and raised false alarms about."""
+    lines = [f"{'bits_lost':>10}{'worst':>8}{'survived':>10}{'false alarms':>14}"]
+    for one, other in LIMITS:
+        if one > bits_lost or other > worst:
+            continue
+        missed = sum(fate(judged_again(m, one, other)) == "survived" for m in mutants)
+        again = [judged_again(r, one, other) for r in reruns]
+        alarms = sum(not r.passed and r.verdict != NOT_COMPARABLE for r in again)
+        lines.append(f"{one:>10g}{other:>8g}{missed:>10}{alarms:>14}")
+    return "\n".join(lines)
 
 
 def rerun_tables(reruns: Sequence[Record]) -> str:
