@@ -145,7 +145,7 @@ def run(tasks: list[Task], jobs: int, folder: Path) -> tuple[list[Record], list[
     def one(task: Task) -> tuple[list[Record], list[Record], dict[str, Any]]:
         output = folder / f"{task.name}.jsonl"
         begin = time.monotonic()
-        process = context.Process(target=examine, args=(task, output))
+        process = context.Process(target=examine, args=(task, output), daemon=True)
         process.start()
         process.join()
         rows = [json.loads(line) for line in output.read_text().splitlines()] if output.exists() else []
