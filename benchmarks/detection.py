@@ -31,7 +31,7 @@ from typing import Any
 
 import torch
 
-from pytest_modelconform.case import Tolerance
+from pytest_modelconform.case import DEFAULTS
 from pytest_modelconform.collect import is_case_file
 
 from .faults import answers, clean, graph, operators, report, weights
@@ -202,12 +202,11 @@ def main() -> None:
         }
         if options.json:
             options.json.write_text(report.to_json(mutants, reruns, about))
-    default = Tolerance()
-    limits = [
-        fallback if given is None else given
-        for given, fallback in ((options.bits_lost, default.bits_lost), (options.worst, default.worst))
-    ]
-    tables = report.mutant_tables(mutants), report.rerun_tables(reruns), report.limits_table(mutants, reruns, *limits)
+    default_bits, default_worst = DEFAULTS["float32"]
+    bits_lost = default_bits if options.bits_lost is None else options.bits_lost
+    worst = default_worst if options.worst is None else options.worst
+    limits = report.limits_table(mutants, reruns, bits_lost, worst)
+    tables = report.mutant_tables(mutants), report.rerun_tables(reruns), limits
     print(*tables, sep="\n\n")
 
 

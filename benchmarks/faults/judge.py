@@ -21,8 +21,8 @@ from .artifact import NoFloat64
 from .mutants import Faulty, NotApplicable
 
 ANYTHING = Tolerance(bits_lost=math.inf, worst=math.inf)
-# log2 of a fault's own effect, in units of eager's noise: up to there, faithful runtimes are as far off, and nothing can
-# tell them apart. Not bits_lost + 1: whatever passes is within that, so that nothing would ever survive.
+# log2 of a fault's own effect, in units of eager's noise: up to there, faithful runtimes are as far off, and nothing
+# can tell them apart. Not bits_lost + 1: whatever passes is within that, so that nothing would ever survive.
 EQUIVALENT = 1.0
 SHOWN = 300  # characters of a message
 
@@ -83,6 +83,9 @@ def judge(faulty: Faulty, sets: Mapping[str, InputSet], tolerance: Tolerance) ->
             raise
         except Exception as error:
             message = f"{type(error).__name__}: {error}"
+            if entry.may_refuse:
+                inputs[name] = {"verdict": Verdict.UNSUPPORTED.value, "stage": Stage.RUN.value, "message": message}
+                continue
             inputs[name] = {"verdict": Verdict.ERROR.value, "stage": Stage.RUN.value, "message": message}
             hard = True
             continue

@@ -16,6 +16,7 @@ from pytest_modelconform.artifacts import Cache
 from pytest_modelconform.case import Tolerance
 from pytest_modelconform.formats.registry import BUILT_IN as FORMATS
 from pytest_modelconform.references import Prepared
+from pytest_modelconform.tolerances import limits
 from pytest_modelconform.workers.host import cases as case_files
 from pytest_modelconform.workers.host import reference
 from pytest_modelconform.workers.host.build import Built, build
@@ -49,9 +50,8 @@ def find_cases(file: Path, root: Path) -> Iterator[str]:
 def prepare(built: Built, folder: Path) -> Prepared:
     """The references of a case, in `folder`. Raises WorkerError or ModelFault where it has none."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = reference.make(built, str(folder))
-    content["notes"] = references.make(folder, content)
-    return Prepared(content, folder, cached=False)
+    content = reference.make(built, str(folder), search=False)
+    return Prepared({**content, **references.make(folder, content)}, folder, cached=False)
 
 
 def exported(built: Built, format_name: str) -> Artifact:
@@ -86,18 +86,20 @@ def subject(
     built = build(str(file), file.relative_to(root).as_posix(), name)
     prepared = prepare(built, folder)
     built.output_paths = prepared.output_paths
-    tolerance = prepared.tolerance
-    if bits_lost is not None:
-        tolerance = replace(tolerance, bits_lost=bits_lost)
-    if worst is not None:
-        tolerance = replace(tolerance, worst=worst)
+    default_bits, default_worst = limits(prepared.tolerance, built.dtype)
+    own = replace(prepared.tolerance, bits_lost=default_bits, worst=default_worst)
+    tolerance = replace(
+        own,
+        bits_lost=default_bits if bits_lost is None else bits_lost,
+        worst=default_worst if worst is None else worst,
+    )
     serving: dict[str, Artifact] = {}
     left_out: dict[str, str] = {}
     for formats in choices:
         for format_name in formats:
             try:
                 artifact = exported(built, format_name)
-                found = judge(of_artifact(artifact), prepared.sets, prepared.tolerance)
+                found = judge(of_artifact(artifact), prepared.sets, own)
                 reason = found.message
             except Exception as error:
                 reason = f"{type(error).__name__}: {error}"

@@ -39,15 +39,15 @@ def jittered(built: Built) -> Move:
     return move
 
 
-def make(built: Built, folder: str, moves: Callable[[Built], Move] = jittered) -> dict[str, Any]:
+def make(built: Built, folder: str, moves: Callable[[Built], Move] = jittered, search: bool = True) -> dict[str, Any]:
     """Write `inputs-<set>.safetensors` and `runs-<set>.safetensors` for each input set; return what is in them.
 
     Keys of the latter are `<run>:<path of the output>`, with run `e0` for eager, `r` for float64, `e1` … for the
     jittered ones, `again` for a second eager run, where that gave other bits, and `contiguous` for eager on the
     row-major copy of transposed inputs.
 
-    moves: makes the runs that show eager's noise. A generated set that the model itself can't run is left out;
-    `left_out` says why, by name.
+    moves: makes the runs that show eager's noise. search: whether to look for what the case can't see. A generated set
+    that the model itself can't run is left out; `left_out` says why, by name.
     """
     runs: dict[str, dict[str, Tensor]] = {}
     sets: dict[str, dict[str, Any]] = {}
@@ -92,7 +92,7 @@ def make(built: Built, folder: str, moves: Callable[[Built], Move] = jittered) -
         "tolerances": {key: asdict(tolerance) for key, tolerance in built.case.tolerances.items()},
         "notes": built.notes,
         "parameters": sum(p.numel() for p in built.model.parameters()),
-        "unseen": unseen.find(built, runs, run) if moves is jittered else unseen.NOT_LOOKED_FOR,
+        "unseen": unseen.find(built, runs, run) if search and moves is jittered else unseen.NOT_LOOKED_FOR,
     }
 
 
