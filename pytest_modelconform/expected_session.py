@@ -137,7 +137,15 @@ class UpdatePlugin:
             sound = cells.sound.get(file.relative_to(folder).as_posix(), ())
             told = {**{cell: Seen(Verdict.PASS) for cell in sound}, **told}
         text = HEADER if is_new else _read(path)
-        made = update(text, path, cells.ids, told, cells.vague)
+        # Of a device that nobody asked for this machine may not even have one.
+        devices, precisions = self.session.devices, self.session.precisions
+        found = ((name, self.session.cell_of(name)) for name in cells.ids)
+        aside = [
+            name
+            for name, cell in found
+            if cell and not cell.is_check and not (cell.device in devices and cell.precision in precisions)
+        ]
+        made = update(text, path, cells.ids, told, cells.vague, aside)
         if made.text != text:
             _write(path, made.text)
         return _summary(path, made, made.text != text, is_new)

@@ -6,6 +6,7 @@ that did not run counts as it stands in the file, and a reason that nobody knows
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,11 +48,20 @@ class Update:
     todo: int = 0
 
 
-def update(text: str, path: Path, ids: Iterable[str], seen: Mapping[str, Seen], vague: Sequence[str] = ()) -> Update:
+def update(
+    text: str,
+    path: Path,
+    ids: Iterable[str],
+    seen: Mapping[str, Seen],
+    vague: Sequence[str] = (),
+    aside: Collection[str] = (),
+) -> Update:
     """The text of an expected.toml that agrees with what was seen. Raises ExpectedError where it can't be updated.
 
     path: for messages. ids: of all cells that can exist, seen: of those that ran, all relative to the file's folder.
-    vague: case files that may have more cells than `ids` says, relative to that folder.
+    vague: case files that may have more cells than `ids` says, relative to that folder. aside: those of `ids` of which
+    this machine can't say anything (devices that were not asked for): patterns may cover them, unless another entry
+    does, and no entry is kept or narrowed for their sake alone.
     """
     entries = parse(text, path).entries
     try:
@@ -61,6 +71,8 @@ def update(text: str, path: Path, ids: Iterable[str], seen: Mapping[str, Seen], 
     told = {cell: what for cell, what in seen.items() if what.verdict not in SILENT}
     existing = Ids([*ids, *told])
     matching = {e: list(existing.matching(e.cell)) for e in entries if e.applies_here()}
+    aside = set(aside).difference(told)
+    owners = Counter(c for cells in matching.values() for c in cells)
     # Entries may overlap, which is a fault of the file: a cell is settled if one of them is met.
     settled = {c for e, cells in matching.items() for c in cells if c in told and _met(e, told[c])}
     slots: list[list[Piece]] = []
@@ -76,13 +88,15 @@ def update(text: str, path: Path, ids: Iterable[str], seen: Mapping[str, Seen], 
             continue
         failing = [c for c in cells if c in told and c not in settled and told[c].verdict is not Verdict.PASS]
         settled.update(failing)
-        slot = _narrowed(piece, entry, kept, existing)
-        slots.append([*slot, *_rewritten(piece, entry, failing, told, existing, in_place=not slot)])
+        mine = set(cells)
+        near = Ids(c for c in existing.order if c not in aside or owners[c] > (c in mine))
+        slot = _narrowed(piece, entry, [c for c in kept if c not in aside], near)
+        slots.append([*slot, *_rewritten(piece, entry, failing, told, near, in_place=not slot)])
     known = {cell for cells in matching.values() for cell in cells}
     homeless = [c for c in existing.order if c in told and told[c].failed and c not in known]
     # Beside what is already known of the case file; after all the rest where nothing is.
     beside: dict[int, list[Piece]] = {}
-    for file, piece in _added(homeless, told, existing):
+    for file, piece in _added(homeless, told, Ids(c for c in existing.order if c not in aside or owners[c])):
         place = max((i for i, entry in enumerate(entries) if file_of(entry.cell) == file), default=len(entries))
         beside.setdefault(place, []).append(piece)
     joined = _joined(text, pieces, slots, beside, tail)

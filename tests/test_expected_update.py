@@ -358,3 +358,28 @@ def test_whatever_was_seen_the_new_text_agrees_and_keeps_what_was_not(seed: int)
     assert len(after.entries) == len(before.entries) + made.added - made.removed
     assert made.todo == sum(e.is_todo for e in after.entries)
     assert all(e.is_todo or e.reason in {old.reason for old in before.entries} for e in after.entries)
+
+
+ASIDE = ("net.py::net[onnx-ort-cuda]", "net.py::net[export-torch-cuda]")
+
+
+def test_devices_that_were_not_asked_for_keep_no_entry_alive() -> None:
+    passed = {f"net.py::net[onnx-{name}]": PASS for name in ("ort-cpu", "ort_cpp-cpu", "ort_cpp-cpu-bfloat16")}
+    text = entry("net.py::net[onnx-*]")
+    assert update(text, PATH, IDS, passed, aside=ASIDE).text == ""
+    # One that is about nothing else stays.
+    assert update(entry("net.py::net[onnx-ort-cuda]"), PATH, IDS, passed, aside=ASIDE).removed == 0
+    # Nor are they listed among the rest.
+    made = update(text, PATH, IDS, {"net.py::net[onnx-ort_cpp-cpu]": PASS}, aside=ASIDE)
+    assert [e.cell for e in parse(made.text, PATH).entries] == [
+        "net.py::net[onnx-ort-cpu]", "net.py::net[onnx-ort_cpp-cpu-bfloat16]"
+    ]  # fmt: skip
+
+
+def test_new_entries_cover_devices_that_were_not_asked_for_unless_another_entry_does() -> None:
+    failed = {f"net.py::net[onnx-{name}]": EXPORT for name in ("ort-cpu", "ort_cpp-cpu", "ort_cpp-cpu-bfloat16")}
+    made = update("", PATH, IDS, failed, aside=ASIDE)
+    assert [e.cell for e in parse(made.text, PATH).entries] == ["net.py::net[onnx-*]"]
+    made = update(entry("net.py::net[onnx-ort-cuda]"), PATH, IDS, failed, aside=ASIDE)
+    cells = [e.cell for e in parse(made.text, PATH).entries]
+    assert cells == ["net.py::net[onnx-ort-cuda]", "net.py::net[onnx-ort-cpu]", "net.py::net[onnx-ort_cpp-*]"]
