@@ -105,31 +105,31 @@ class Jitter:
         self.parameters = [(value, value.detach().clone()) for value in self.model.parameters()]
         self.buffers = [(value, value.detach().clone()) for value in self.model.buffers()]
 
-    def move(self, seed: int) -> torch.Generator:
-        """Move everything up or down at random. Returns the generator, for the inputs."""
+    def move(self, seed: int, units: int = 1) -> torch.Generator:
+        """Move everything up or down at random, by so many units. Returns the generator, for the inputs."""
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for value, original in self.parameters:
-                value.copy_(_moved(original, generator, parameter=True))
+                value.copy_(_moved(original, generator, units, parameter=True))
             for buffer, original in self.buffers:
-                buffer.copy_(_moved(original, generator))
+                buffer.copy_(_moved(original, generator, units))
         return generator
 
 
-def moved(value: Any, generator: torch.Generator) -> Any:
-    """Every tensor of a nest with its elements one unit in the last place larger or smaller, at random.
+def moved(value: Any, generator: torch.Generator, units: int = 1) -> Any:
+    """Every tensor of a nest with its elements that many units in the last place larger or smaller, at random.
 
     Zeros, infinities and NaN stay, and so do tensors that hold whole numbers only: these are masks, counts and flags,
     which a model compares with 0 and 1. (A parameter is none of these, whatever its values.)
     """
-    return tree_map(lambda leaf: _moved(leaf, generator), value)
+    return tree_map(lambda leaf: _moved(leaf, generator, units), value)
 
 
-def _moved(value: Any, generator: torch.Generator, parameter: bool = False) -> Any:
+def _moved(value: Any, generator: torch.Generator, units: int, parameter: bool = False) -> Any:
     if not isinstance(value, torch.Tensor):
         return value
     if value.is_complex():
-        return torch.view_as_complex(_moved(torch.view_as_real(value.resolve_conj()), generator, parameter))
+        return torch.view_as_complex(_moved(torch.view_as_real(value.resolve_conj()), generator, units, parameter))
     integer = SAME_SIZE_INTEGER.get(value.dtype)
     # A single number is a scale rather than a flag, even when it is whole.
     if integer is None or value.numel() == 0 or (not parameter and value.numel() > 1 and is_whole(value)):
@@ -138,7 +138,7 @@ def _moved(value: Any, generator: torch.Generator, parameter: bool = False) -> A
     step = torch.where(torch.isfinite(value) & (value != 0), step, 0)
     # As transposed as it was: other strides are other kernels, and a model's view() may need them.
     result = torch.empty_like(value, memory_format=torch.preserve_format)
-    return result.copy_((value.contiguous().view(integer) + step).view(value.dtype))
+    return result.copy_((value.contiguous().view(integer) + units * step).view(value.dtype))
 
 
 def is_whole(value: torch.Tensor) -> bool:

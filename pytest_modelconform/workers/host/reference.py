@@ -24,17 +24,26 @@ from .generate import TRANSPOSED, VALUES, contiguous
 from .state import seed_all, seed_of
 
 JITTERED_RUNS = 4
+# Further ones, moved by more, that only tell what rounding decides: integers, and how much comes out. A threshold that
+# a value is close to shows in four small moves with luck only.
+WIDE_RUNS = 3
+WIDE_UNITS = 4
+FLOATING = {
+    *("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"),
+    *("complex64", "complex128"),
+}
 # Moves the model for the k-th run; returns what adds that run of an input set.
 Move = Callable[[int], Callable[[str, dict[str, Tensor]], None]]
 
 
 def jittered(built: Built) -> Move:
-    """The runs with parameters, buffers and inputs moved by one unit in the last place."""
+    """The runs with parameters, buffers and inputs moved by one unit in the last place, and the wide ones."""
     jitter = Jitter(built.model)
 
     def move(k: int) -> Callable[[str, dict[str, Tensor]], None]:
-        jitter.move(seed_of(built.case.seed, built.name, "jitter", k))
-        return lambda key, runs: _jittered(built, key, k, jitter.model, runs)
+        units = 1 if k <= JITTERED_RUNS else WIDE_UNITS
+        jitter.move(seed_of(built.case.seed, built.name, "jitter", k), units)
+        return lambda key, runs: _jittered(built, key, k, units, jitter.model, runs)
 
     return move
 
@@ -43,8 +52,8 @@ def make(built: Built, folder: str, moves: Callable[[Built], Move] = jittered, s
     """Write `inputs-<set>.safetensors` and `runs-<set>.safetensors` for each input set; return what is in them.
 
     Keys of the latter are `<run>:<path of the output>`, with run `e0` for eager, `r` for float64, `e1` … for the
-    jittered ones, `again` for a second eager run, where that gave other bits, and `contiguous` for eager on the
-    row-major copy of transposed inputs.
+    jittered ones (from `e5` on the wide ones, without floating-point outputs), `again` for a second eager run, where
+    that gave other bits, and `contiguous` for eager on the row-major copy of transposed inputs.
 
     moves: makes the runs that show eager's noise. search: whether to look for what the case can't see. A generated set
     that the model itself can't run is left out; `left_out` says why, by name.
@@ -69,7 +78,7 @@ def make(built: Built, folder: str, moves: Callable[[Built], Move] = jittered, s
     for key in built.inputs:
         attempt(key, partial(one_set, key))
     move = moves(built)
-    for k in range(1, JITTERED_RUNS + 1):
+    for k in range(1, JITTERED_RUNS + WIDE_RUNS + 1 if moves is jittered else JITTERED_RUNS + 1):
         add = move(k)
         for key in list(sets):
             attempt(key, partial(add, key, runs[key]))
@@ -207,12 +216,17 @@ def _views(returned: Any, call: Any) -> list[str]:
     return [path for path, value in leaves(returned) if value.numel() and value.untyped_storage().data_ptr() in memory]
 
 
-def _jittered(built: Built, key: str, k: int, model: torch.nn.Module, runs: dict[str, Tensor]) -> None:
-    """Add the k-th jittered run to `runs`."""
+def _jittered(built: Built, key: str, k: int, units: int, model: torch.nn.Module, runs: dict[str, Tensor]) -> None:
+    """Add the k-th jittered run to `runs`; of a wide one only what isn't compared by its noise."""
     generator = torch.Generator().manual_seed(seed_of(built.case.seed, built.name, "jitter", key, k))
     args, kwargs = built.clone_inputs(key)
-    inputs = (moved(args, generator), moved(kwargs, generator))
-    add_run(built, key, k, model, inputs, runs, "parameters and inputs moved by one unit in the last place")
+    inputs = (moved(args, generator, units), moved(kwargs, generator, units))
+    by = "one unit" if units == 1 else f"{units} units"
+    add_run(built, key, k, model, inputs, runs, f"parameters and inputs moved by {by} in the last place")
+    if units > 1:
+        for name, tensor in list(runs.items()):
+            if name.startswith(f"e{k}:") and tensor.dtype in FLOATING:
+                del runs[name]
 
 
 def add_run(
