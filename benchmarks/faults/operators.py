@@ -36,7 +36,7 @@ def put(argument: str, value: Any) -> Change:
 
     def change(func: Any, values: Values) -> bool | None:
         before, values[argument] = values[argument], value
-        return False if before is value else None
+        return False if before is value or before == value else None
 
     return change
 

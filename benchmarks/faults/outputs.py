@@ -134,7 +134,7 @@ def last_block_zero(value: Array, source: random.Random) -> Array:
 
 def in_steps(value: Array, source: random.Random) -> Array:
     """In 255 steps over the range, as quantised."""
-    need(value.dtype.kind == "f" and bool(np.isfinite(value).all()))
+    need(value.dtype.kind == "f" and value.size > 0 and bool(np.isfinite(value).all()))
     step = np.abs(value).max() / 127
     return np.round(value / step) * step if step else value
 
