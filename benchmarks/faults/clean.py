@@ -31,8 +31,8 @@ NOT_COMPARABLE = "not comparable"
 KNOWN_FAULT = "known fault"
 # (case, runtime, a setting or "" for all): what is wrong there. Such a rerun may fail without being a false alarm.
 _POOLING = (
-    "oneDNN's average pooling divides by the whole window where ceil_mode makes one hang over the edge: of ones, padded "
-    "by one, it makes 1/3, where eager and ONNX Runtime make 1/2"
+    "oneDNN's average pooling divides by the whole window where ceil_mode makes one hang over the edge: of ones that "
+    "are padded by one it makes 1/3, where eager and ONNX Runtime make 1/2"
 )
 KNOWN = {
     ("large_integers", "openvino", ""): "OpenVINO computes int64 in 32 bits",
