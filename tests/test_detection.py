@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from benchmarks import detection
-from benchmarks.faults import artifact, clean, judge, mutants, operators, report, subject, weights
+from benchmarks.faults import artifact, clean, dispatch, judge, mutants, report, subject, weights
 from pytest_modelconform.case import Tolerance
 
 # Exporters and TorchScript warn that they are deprecated.
@@ -131,7 +131,7 @@ def test_what_makes_faults_is_not_seen_itself(net: subject.Subject) -> None:
     assert isinstance(onnx_artifact, artifact.OnnxArtifact)
     for same in (
         torch_artifact.with_tensors(torch_artifact.tensors()),
-        torch_artifact.with_around(lambda: operators.Changed([])),
+        torch_artifact.with_around(lambda: dispatch.Changed([])),
         onnx_artifact.with_tensors(onnx_artifact.tensors()),
         onnx_artifact.with_model(onnx_artifact.copied()),
     ):

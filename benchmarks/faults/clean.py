@@ -29,6 +29,17 @@ from .mutants import Faulty
 from .subject import Subject, exported, prepare
 
 NOT_COMPARABLE = "not comparable"
+KNOWN_FAULT = "known fault"
+# (case, runtime, a setting or "" for all): what is wrong there. Such a rerun may fail without being a false alarm.
+_POOLING = (
+    "oneDNN's average pooling divides by the whole window where ceil_mode makes one hang over the edge: of ones that "
+    "are padded by one it makes 1/3, where eager and ONNX Runtime make 1/2"
+)
+KNOWN = {
+    ("large_integers", "openvino", ""): "OpenVINO computes int64 in 32 bits",
+    ("pixels", "openvino", ""): _POOLING,
+    ("pixels", "torch", "optimized for inference"): _POOLING,
+}
 MAGNITUDES = (1e-3, 1e-1, 10.0, 1e3)
 SEEDS = 2
 WEIGHTS_SEED = 1
@@ -234,13 +245,16 @@ def _variant(
         artifact = artifacts.get(serving[setting.runtime])
         if artifact is None:
             continue
+        at = (subject.name, setting.runtime)
         record = replace(base, where=setting.name, format=artifact.format, runtime=setting.runtime)
         try:
             answer = setting.make(artifact)
         except Exception as error:
             yield replace(record, message=f"{type(error).__name__}: {error}"[:300])
             continue
-        yield clean_record(record, Faulty(answer, answer), prepared.sets, subject.tolerance)
+        record = clean_record(record, Faulty(answer, answer), prepared.sets, subject.tolerance)
+        reason = next((KNOWN[key] for name in (setting.name, "") if (key := (*at, name)) in KNOWN), "")
+        yield replace(record, verdict=KNOWN_FAULT, message=reason) if reason and not record.passed else record
 
 
 def _anew(built: Built, artifacts: Mapping[str, Artifact]) -> dict[str, Artifact]:

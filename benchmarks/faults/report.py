@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_modelconform.outcome import Verdict
 
-from .clean import NOT_COMPARABLE
+from .clean import KNOWN_FAULT, NOT_COMPARABLE
 from .judge import Record, is_equivalent
 
 REFUSED = (Verdict.ERROR.value, Verdict.CRASH.value)
@@ -27,7 +27,7 @@ def fate(record: Record) -> str:
 
 def judged_again(record: Record, bits_lost: float, worst: float) -> Record:
     """A record as other limits would have it. What passes only now has no float64 numbers, and so is no equivalent."""
-    if record.verdict in (*REFUSED, NOT_COMPARABLE):
+    if record.verdict in (*REFUSED, *APART):
         return record
     beyond = record.hard or (record.judged or 0.0) > bits_lost or (record.worst or 0.0) > worst
     verdict = Verdict.MISMATCH if beyond else Verdict.PASS
@@ -77,6 +77,7 @@ def mutant_tables(mutants: Sequence[Record]) -> str:
     return "\n".join(lines)
 
 
+APART = (NOT_COMPARABLE, KNOWN_FAULT)  # no verdicts on the tolerance
 COLUMNS = ("injected", "mismatch", "refused", "equivalent", "survived")
 
 
@@ -98,14 +99,14 @@ def limits_table(mutants: Sequence[Record], reruns: Sequence[Record], bits_lost:
             continue
         missed = sum(fate(judged_again(m, one, other)) == "survived" for m in mutants)
         again = [judged_again(r, one, other) for r in reruns]
-        alarms = sum(not r.passed and r.verdict != NOT_COMPARABLE for r in again)
+        alarms = sum(not r.passed and r.verdict not in APART for r in again)
         lines.append(f"{one:>10g}{other:>8g}{missed:>10}{alarms:>14}")
     return "\n".join(lines)
 
 
 def rerun_tables(reruns: Sequence[Record]) -> str:
     """By runtime, what can't be compared, and every false alarm."""
-    compared = [r for r in reruns if r.verdict != NOT_COMPARABLE]
+    compared = [r for r in reruns if r.verdict not in APART]
     lines = [f"{'clean reruns':34}{'run':>11}{'alarms':>11}{'loss':>11}{'worst':>11}"]
     for runtime in sorted({r.runtime for r in compared}):
         mine = [r for r in compared if r.runtime == runtime]
@@ -114,9 +115,15 @@ def rerun_tables(reruns: Sequence[Record]) -> str:
             max((v for r in mine if (v := getattr(r, name)) is not None), default=None) for name in ("loss", "worst")
         ]
         lines.append(f"{runtime:34}{len(mine):>11}{failed:>11}{number(most[0]):>11}{number(most[1]):>11}")
-    apart = [r for r in reruns if r.verdict == NOT_COMPARABLE]
-    lines += ["", f"{len(apart)} reruns can't be compared" + (":" if apart else "")]
-    lines += [f"  {r.case}, {r.kind}{', ' + r.where if r.where else ''}: {r.message.splitlines()[0]}" for r in apart]
+    for verdict, sentence in (
+        (NOT_COMPARABLE, "reruns can't be compared"),
+        (KNOWN_FAULT, "show a runtime's known fault"),
+    ):
+        apart = [r for r in reruns if r.verdict == verdict]
+        lines += ["", f"{len(apart)} {sentence}" + (":" if apart else "")]
+        lines += [
+            f"  {r.case}, {r.kind}{', ' + r.where if r.where else ''}: {r.message.splitlines()[0]}" for r in apart
+        ]
     alarms = [r for r in compared if not r.passed]
     lines += ["", f"{len(alarms)} false alarms" + (":" if alarms else "")]
     lines += [
