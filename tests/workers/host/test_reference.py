@@ -138,7 +138,7 @@ def test_a_threshold_that_a_value_is_close_to(tmp_path: Path) -> None:
     body = "return x[x > 0.5 + 1.5e-7]"
     edge = "torch.cat([torch.full((2, 1), 0.5 + 3.0e-7), torch.rand(2, 7)], 1)"
     head = head.format(body, ", fixed_inputs='-'").replace("(torch.rand(4, 8),)", f"({edge},)")
-    with pytest.raises(WorkerError, match="outputs depend on rounding: with .* moved by 4 units in the last place"):
+    with pytest.raises(WorkerError, match=r"outputs depend on rounding: with .* moved by 4 units in the last place"):
         make(tmp_path, head=head)
 
 
