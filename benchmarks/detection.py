@@ -3,8 +3,8 @@
 Faults are made in real artifacts and runtimes of the cases, and judged by the functions that decide in production. A
 mutant whose verdict is not `pass` is detected. What passes is computed once more in float64: where the fault itself,
 without rounding, moves the outputs by no more than a faithful runtime's rounding does, the mutant is equivalent to the
-model; every other one is a survivor and listed. Clean reruns (other seeds, magnitudes, threads, optimisation levels,
-memory formats) have to pass.
+model; where it stays under bits_lost + 1 it is faint, within what the limit admits; every other one is a survivor.
+Clean reruns (other seeds, magnitudes, threads, optimisation levels, memory formats) have to pass.
 
     python -m benchmarks.detection --json detection.json
     python -m benchmarks.detection --again detection.json --bits-lost 2 --worst 4

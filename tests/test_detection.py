@@ -109,6 +109,8 @@ def test_a_survivor_is_reported_as_one(net: subject.Subject) -> None:
         survivor = record(net, mutant, Tolerance(bits_lost=40, worst=40))
         assert (survivor.verdict, survivor.equivalent, report.fate(survivor)) == ("pass", False, "survived")
         assert survivor.loss == pytest.approx(survivor.exact_loss, abs=1)
+        faint = dataclasses.replace(survivor, exact_judged=report.FAINT - 0.1)
+        assert "1 faint ones:\n  small_net[" in report.mutant_tables([faint])
         assert "1 survivors:\n  small_net[" in report.mutant_tables([survivor])
         assert "0 survivors" in report.mutant_tables([report.judged_again(survivor, 3, 6)])
 

@@ -57,7 +57,7 @@ class SameInputs(Exception):
 
 
 def other_seed(built: Built, seed: int) -> Built:
-    """The inputs that the case's functions draw under another seed."""
+    """The inputs that the case's functions draw under another seed; without the sets that were made from others."""
     inputs = {}
     for key, function in built.case.inputs.items():
         seed_all(seed, built.name, key, "detection")
@@ -78,10 +78,10 @@ def _changed(built: Built, inputs: dict[str, Any]) -> Built:
     def tensors(values: dict[str, Any]) -> list[torch.Tensor]:
         return [leaf for leaf in torch.utils._pytree.tree_leaves(values) if isinstance(leaf, torch.Tensor)]
 
-    pairs = zip(tensors(built.inputs), tensors({key: inputs[key] for key in built.inputs}), strict=True)
+    pairs = zip(tensors({key: built.inputs[key] for key in inputs}), tensors(inputs), strict=True)
     if all(torch.equal(one, two) for one, two in pairs):
         raise SameInputs
-    return replace(built, inputs=inputs)
+    return replace(built, inputs=inputs, generated={k: v for k, v in built.generated.items() if k in inputs})
 
 
 def other_weights(built: Built, seed: int) -> Built:

@@ -10,19 +10,27 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from pytest_modelconform.case import DEFAULTS
 from pytest_modelconform.outcome import Verdict
 
 from .clean import KNOWN_FAULT, NOT_COMPARABLE
 from .judge import Record, is_equivalent
 
+FAINT = DEFAULTS["float32"][0] + 1
 REFUSED = (Verdict.ERROR.value, Verdict.CRASH.value)
 
 
 def fate(record: Record) -> str:
-    """What became of a mutant; only "survived" is a miss."""
+    """What became of a mutant; only "survived" is a miss.
+
+    "faint": it passes, and its own effect, without rounding, is beyond what rounding hides, but under `bits_lost` + 1:
+    what the limit admits. By the usual count these are equivalent, too.
+    """
     if not record.passed:
         return "refused" if record.verdict in REFUSED else "mismatch"
-    return "equivalent" if record.equivalent else "survived"
+    if record.equivalent:
+        return "equivalent"
+    return "faint" if record.exact_judged is not None and record.exact_judged < FAINT else "survived"
 
 
 def judged_again(record: Record, bits_lost: float, worst: float) -> Record:
@@ -66,19 +74,20 @@ def mutant_tables(mutants: Sequence[Record]) -> str:
     lines += [_row(kind, [m for m in mutants if m.kind == kind]) for kind in sorted({m.kind for m in mutants})]
     lines += [_row("all", mutants), "", f"{'mutants by case':34}" + "".join(f"{name:>11}" for name in COLUMNS)]
     lines += [_row(case, [m for m in mutants if m.case == case]) for case in sorted({m.case for m in mutants})]
-    survivors = [m for m in mutants if fate(m) == "survived"]
-    survivors.sort(key=lambda m: -math.inf if m.exact_judged is None else -m.exact_judged)
-    lines += ["", f"{len(survivors)} survivors" + (":" if survivors else "")]
-    lines += [
-        f"  {m.case}[{m.format}]: {m.kind}, {m.where}: loss {number(m.loss)}, worst {number(m.worst)}, "
-        f"in float64 {number(m.exact_loss)} and {number(m.exact_worst)}"
-        for m in survivors
-    ]
+    for name, what in (("survived", "survivors"), ("faint", "faint ones")):
+        passed = [m for m in mutants if fate(m) == name]
+        passed.sort(key=lambda m: -math.inf if m.exact_judged is None else -m.exact_judged)
+        lines += ["", f"{len(passed)} {what}" + (":" if passed else "")]
+        lines += [
+            f"  {m.case}[{m.format}]: {m.kind}, {m.where}: loss {number(m.loss)}, worst {number(m.worst)}, "
+            f"in float64 {number(m.exact_loss)} and {number(m.exact_worst)}"
+            for m in passed
+        ]
     return "\n".join(lines)
 
 
 APART = (NOT_COMPARABLE, KNOWN_FAULT)  # no verdicts on the tolerance
-COLUMNS = ("injected", "mismatch", "refused", "equivalent", "survived")
+COLUMNS = ("injected", "mismatch", "refused", "equivalent", "faint", "survived")
 
 
 def _row(name: str, mutants: Iterable[Record]) -> str:
@@ -92,12 +101,12 @@ LIMITS = [(bits_lost, worst) for bits_lost in (1.0, 1.5, 2.0, 2.5, 3.0, 4.0) for
 
 
 def limits_table(mutants: Sequence[Record], reruns: Sequence[Record], bits_lost: float, worst: float) -> str:
-    """What stricter limits than those of the run would have missed, and raised false alarms about."""
-    lines = [f"{'bits_lost':>10}{'worst':>8}{'survived':>10}{'false alarms':>14}"]
+    """What stricter limits than those of the run would let pass (faint or not), and raise false alarms about."""
+    lines = [f"{'bits_lost':>10}{'worst':>8}{'let pass':>10}{'false alarms':>14}"]
     for one, other in LIMITS:
         if one > bits_lost or other > worst:
             continue
-        missed = sum(fate(judged_again(m, one, other)) == "survived" for m in mutants)
+        missed = sum(fate(judged_again(m, one, other)) in ("faint", "survived") for m in mutants)
         again = [judged_again(r, one, other) for r in reruns]
         alarms = sum(not r.passed and r.verdict not in APART for r in again)
         lines.append(f"{one:>10g}{other:>8g}{missed:>10}{alarms:>14}")
