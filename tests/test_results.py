@@ -166,7 +166,7 @@ def test_an_unsupported_input_set_beside_one_that_passes_is_a_note() -> None:
     assert outcome.verdict is Verdict.PASS
     assert outcome.notes == (
         "input set 'two' is unsupported: declares (2, 3)",
-        "the exporter dropped unused inputs: /args/1",
+        "the exporter dropped inputs that it took for unused: /args/1",
     )
     assert summarise({"two": refused}, {}).verdict is Verdict.UNSUPPORTED
 
