@@ -160,13 +160,28 @@ def _sizes(
         more = {root: _within(bounds[root], value + 1 + i) for i, (root, value) in enumerate(roots.items())}
         if is_new(wanted := lengths(more)):
             yield SHAPE, wanted, "other sizes", False
-    least = {root: bounds[root].least or 1 for root in roots}
+    entries = leaves[exporter_set]
+    spread = {known[name].root for name in known if _is_spread(name, entries)}
+    least = {root: bounds[root].least or (2 if root in spread else 1) for root in roots}
     if is_new(wanted := lengths(least)):
         declared = all(bounds[root].least is not None for root in roots)
         yield LEAST, wanted, "the least sizes", not declared
     most = {root: bounds[root].most or value for root, value in roots.items()}
     if any(bounds[root].most is not None for root in roots) and is_new(wanted := lengths(most)):
         yield MOST, wanted, "the greatest sizes", False
+
+
+def _is_spread(name: str, entries: list[dict[str, Any]]) -> bool:
+    """Whether a dimension is one of space or time in a tensor of numbers: neither its first nor that of integers.
+
+    A single value that a model stretches (an image of one pixel) is the same everywhere and so has none of the noise
+    that runtimes differ by. (Measured: SSDLite on such images lost 2.9 bits in ONNX Runtime, and 0.9 on others.)
+    """
+    return any(
+        declared == name and axis > 0 and leaf["dtype"].startswith(("float", "bfloat", "complex"))
+        for leaf in entries
+        for axis, declared in enumerate(leaf["shape"])
+    )
 
 
 def _within(bounds: Dimension, value: int) -> int:

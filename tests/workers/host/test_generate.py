@@ -68,8 +68,8 @@ def test_sizes_that_no_set_has() -> None:
     assert shape(found["auto-shape"]) == [3, 9]
     assert found["auto-shape"].why == "other sizes: batch = 3, length = 9"
     assert not found["auto-shape"].may_refuse
-    # No bound is given: one that doesn't take a length of 1 keeps within what was asked for.
-    assert shape(found["auto-least"]) == [1, 1]
+    # No bound is given: one that doesn't take such a length keeps within what was asked for.
+    assert shape(found["auto-least"]) == [1, 2]
     assert found["auto-least"].may_refuse
     assert "auto-most" not in found
     # Rows are repeated: a mask stays a mask.
@@ -78,7 +78,10 @@ def test_sizes_that_no_set_has() -> None:
     found = made({"a": call(2, 7), "b": call(3, 9)}, spec)
     assert "auto-shape" not in found
     assert "auto-shape" in made({"a": call(2, 7), "b": call(3, 7)}, spec)
-    assert "auto-least" not in made({"a": call(2, 7), "b": call(1, 1)}, spec)
+    assert "auto-least" not in made({"a": call(2, 7), "b": call(1, 2)}, spec)
+    # A sequence of integers may be as short as one.
+    ids: dict[str, Call] = {"a": ((torch.arange(14).reshape(2, 7),), {})}
+    assert shape(made(ids, spec)["auto-least"]) == [1, 1]
 
 
 def test_sizes_at_their_bounds() -> None:
@@ -88,7 +91,7 @@ def test_sizes_at_their_bounds() -> None:
     assert shape(found["auto-most"]) == [6, 16]
     assert found["auto-most"].why == "the greatest sizes: batch = 6, length = 16"
     # No size beyond a bound.
-    assert shape(made({"a": call(4, 7)}, {"x": {0: Dim("b", max=4), 1: Dim("l", max=7)}})["auto-least"]) == [1, 1]
+    assert shape(made({"a": call(4, 7)}, {"x": {0: Dim("b", max=4), 1: Dim("l", max=7)}})["auto-least"]) == [1, 2]
     assert "auto-shape" not in made({"a": call(4, 7)}, {"x": {0: Dim("b", max=4), 1: Dim("l", max=7)}})
 
 
@@ -100,6 +103,7 @@ def test_derived_dimensions_follow_their_root() -> None:
     found = made({"a": call(2, 8)}, {"x": {0: "batch", 1: 4 * Dim("quarter", min=2)}})
     assert shape(found["auto-shape"]) == [3, 16]
     assert shape(found["auto-least"]) == [1, 8]
+    assert shape(made({"a": call(2, 8)}, {"x": {0: "batch", 1: 4 * Dim("quarter")}})["auto-least"]) == [1, 8]
     assert dimension(4 * Dim("quarter"), "4*quarter").root_of(9) is None
     # A length that doesn't come from any root: nothing is known of it.
     assert set(made({"a": call(2, 9)}, {"x": {1: 4 * Dim("quarter")}})) == {"auto-values", "auto-transposed"}
