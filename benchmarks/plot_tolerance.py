@@ -1,7 +1,7 @@
 """Draw what `benchmarks.detection` measured: clean reruns and mutants, and the limits between them.
 
 pip install matplotlib
-python -m benchmarks.plot_tolerance detection.json docs/tolerance.svg
+python -m benchmarks.plot_tolerance detection.json docs/tolerance.png
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-mpl.use("svg")
+mpl.use("agg")
 import matplotlib.pyplot as plt
 
 from pytest_modelconform.case import DEFAULTS
 
 from .faults import report
-from .faults.clean import NOT_COMPARABLE
+from .faults.clean import KNOWN_FAULT, NOT_COMPARABLE
 from .faults.judge import Record
 
 # Of these, the gentlest of all that are made: the others are far to the right.
@@ -53,8 +53,9 @@ CLEAN, FAULT, EQUIVALENT = "#0072b2", "#d55e00", "#999999"  # told apart by the 
 
 def rows(mutants: Sequence[Record], reruns: Sequence[Record]) -> list[tuple[str, str, list[Record]]]:
     """(label, colour, records) from the top."""
-    clean = [r for r in reruns if r.verdict != NOT_COMPARABLE]
+    clean = [r for r in reruns if r.verdict not in (NOT_COMPARABLE, KNOWN_FAULT)]
     found = [(f"clean: {name}", CLEAN, [r for r in clean if r.runtime == name]) for name in _names(clean, "runtime")]
+    found.append(("known faults of runtimes", FAULT, [r for r in reruns if r.verdict == KNOWN_FAULT]))
     for kind in GENTLE:
         mine = [m for m in mutants if m.kind == kind]
         if mine:
@@ -95,7 +96,7 @@ def draw(source: Path, target: Path) -> None:
         f"{len(reruns)} clean reruns (blue), {len(mutants)} mutants (orange; grey: equivalent)\n{versions}", fontsize=9
     )
     figure.tight_layout()
-    figure.savefig(target, metadata={"Date": None})
+    figure.savefig(target, dpi=80)
 
 
 if __name__ == "__main__":
