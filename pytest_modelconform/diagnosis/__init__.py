@@ -76,6 +76,8 @@ class Diagnosis:
         runtime = self.exports.registry.runtime(cell.runtime)
         seen = _seen(evidence, runtime.NARROWS)
         found, complete = patterns.hints(seen, exporter, late=lambda: time.monotonic() > end)
+        if (sentence := patterns.only_exported(seen, exporter)) and "baked in" not in " ".join(found):
+            found, complete = [sentence, *found][: patterns.MOST], True
         one = next((one for one in seen if one.outputs and one.wrong), None)
         left = end - time.monotonic()
         if complete or one is None or one.outputs.keys() != one.references.keys() or left < LEAST_SECONDS:

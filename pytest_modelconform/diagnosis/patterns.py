@@ -54,6 +54,14 @@ def hints(seen: Sequence[Seen], exporter: str, late: Callable[[], bool] = lambda
     return [_say(sentence, places, len(seen) > 1) for sentence, places in ranked], complete and bool(ranked)
 
 
+def only_exported(seen: Sequence[Seen], exporter: str) -> str | None:
+    """Say so where the set that exporters saw is right and every other one is wrong."""
+    wrong = [one.name for one in seen if one.outputs]
+    if len(seen) < 3 or exporter in wrong or len(wrong) < len(seen) - 1:
+        return None
+    return f"only the exported input set {exporter!r} is right: something that depends on the inputs was baked in"
+
+
 def _of_set(
     one: Seen, seen: Sequence[Seen], exporter: str, late: Callable[[], bool]
 ) -> list[tuple[str | None, str | None, bool]]:

@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from pytest_modelconform.diagnosis.patterns import hints
+from pytest_modelconform.diagnosis.patterns import hints, only_exported
 from pytest_modelconform.diagnosis.values import log_softmax, sigmoid, softmax
 from tests.diagnosis.synthetic import Array, faithful, numbers, of, seen
 
@@ -361,3 +361,15 @@ def test_what_passes_needs_no_hint() -> None:
 
 def test_without_time_nothing_is_looked_at() -> None:
     assert hints([seen("first", {"": TABLE}, {"": faithful(2 * TABLE)})], "first", late=lambda: True) == ([], False)
+
+
+def test_only_the_exported_set_is_right() -> None:
+    right, wrong = seen("a", {"": TABLE}, {}), seen("b", {"": TABLE}, {"": TABLE + 1})
+    also = seen("c", {"": TABLE}, {"": TABLE - 1})
+    assert only_exported([right, wrong, also], "a") == (
+        "only the exported input set 'a' is right: something that depends on the inputs was baked in"
+    )
+    # Two sets don't make a pattern; nor do a set that passes beside it, or an exported one that doesn't.
+    assert only_exported([right, wrong], "a") is None
+    assert only_exported([right, wrong, seen("c", {"": TABLE}, {})], "a") is None
+    assert only_exported([right, wrong, also], "b") is None
