@@ -64,16 +64,16 @@ def find(built: Built, runs: Mapping[str, Mapping[str, Tensor]], call: Callable[
     near = [
         name for name, estimate in estimates.items() if 0 < estimate < _MARGIN * 2.0 ** (tolerance.bits_lost or 0.0)
     ]
+    # No floating-point output depends on these, as on a head whose detections are all sorted out; integers may.
+    silent = [name for name, estimate in estimates.items() if estimate == 0]
+    counted = any(not isinstance(output, _Output) for output in references.values())
+    tried = sorted(near, key=estimates.__getitem__) + (silent if counted else [])
+    found = [] if counted else silent
     deadline = time.monotonic() + _SECONDS
-    # No output in numbers depends on these, as on a head whose detections are all sorted out.
-    found = [name for name, estimate in estimates.items() if estimate == 0]
-    for checked, name in enumerate(sorted(near, key=estimates.__getitem__)):
+    for checked, name in enumerate(tried):
         if checked == _MOST_CHECKED or time.monotonic() > deadline:
-            return {
-                "tensors": total,
-                "unseen": sorted(found),
-                "skipped": f"only {checked} of {len(near)} could be tried",
-            }
+            skipped = f"only {checked} of {len(tried)} that may be among them could be tried"
+            return {"tensors": total, "unseen": sorted(found), "skipped": skipped}
         if not search.sees(name):
             found.append(name)
     return {"tensors": total, "unseen": sorted(found), "skipped": ""}

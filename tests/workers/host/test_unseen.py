@@ -86,4 +86,7 @@ def test_an_integer_output_counts(tmp_path: Path) -> None:
     init = "self.a = torch.nn.Linear(8, 8); self.b = torch.nn.Parameter(torch.ones(8))"
     forward = "return self.a(x), (self.b * 1e4).round().long()"
     found = unseen(tmp_path, init, forward)
-    assert found["unseen"] in ([], ["b"])
+    assert found == {"tensors": 3, "unseen": [], "skipped": ""}
+    # A change of 1 % changes none of these integers.
+    found = unseen(tmp_path, init, "return self.a(x), (self.b * 3 + torch.arange(8)).round().long()")
+    assert found["unseen"] == ["b"]
