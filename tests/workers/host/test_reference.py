@@ -165,6 +165,16 @@ def test_what_is_worth_knowing_of_a_model(tmp_path: Path) -> None:
     assert any(note.startswith("cannot see 1 of its 3 tensors") and note.endswith(": count") for note in made["notes"])
 
 
+def test_elements_that_are_not_compared_are_counted(tmp_path: Path) -> None:
+    # One of 64 numbers is where rounding decides.
+    head = HEAD.format("return y, (self.edge * 1.0).round().long()", "").replace(
+        "self.calls = 0",
+        "self.register_buffer('edge', torch.where(torch.arange(64) == 5, 5.5, torch.arange(64) + 0.25))",
+    )
+    made = references.make(tmp_path, make(tmp_path, head=head))
+    assert "input set 'a', output[1]: 1 of 64 elements depend on rounding and are not compared" in made["notes"]
+
+
 def test_an_output_without_information_can_be_all_right(tmp_path: Path) -> None:
     made = references.make(tmp_path, make(tmp_path, "return y * 0", ", blind_ok='the head is zero by design'"))
     assert "cannot see 2 of its 2 tensors" in made["notes"][0]
