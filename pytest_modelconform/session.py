@@ -161,6 +161,12 @@ class SessionPlugin:
         file = Path(os.path.relpath(path, self.config.invocation_params.dir)).as_posix()
         return shlex.join([*words, f"{file}::{item_name}"])
 
+    def _rerun_command(self) -> str:
+        """What a rerun of a cell begins with: without these options some cells are not there."""
+        options = [f"--modelconform-{name}" for name in ("formats", "runtimes", "devices", "precisions")]
+        given = {option: self.config.getoption(option) for option in options}
+        return shlex.join(["pytest", "--modelconform", *(f"{k}={v}" for k, v in given.items() if v is not None)])
+
     def expectations(self, path: Path) -> expected.Expectations | expected.ExpectedError:
         """An expected.toml, read once."""
         if path not in self._expectations:
@@ -364,7 +370,7 @@ class SessionPlugin:
         terminalreporter.section("compatibility matrix")
         writer = terminalreporter._tw
         folded = matrix.fold(written.cells, self.registry.formats, self.registry.runtimes)
-        terminal.write(folded, writer, "pytest --modelconform", written.complete)
+        terminal.write(folded, writer, self._rerun_command(), written.complete)
         writer.line()
         writer.line(terminal.legend(writer.hasmarkup))
         writer.line(f"log: {self._log.path}")

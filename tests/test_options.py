@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
@@ -155,8 +156,11 @@ def test_a_node_id_on_the_command_line(start: Start) -> None:
 def test_the_rerun_command_of_a_failure_runs_just_it(start: Start) -> None:
     first = start(*given("fake-good-never,fake-wrong-run"), "plain.py")
     [line] = [line for line in first.outlines if line.strip().startswith("rerun:")]
-    assert line == f"  rerun: pytest --modelconform 'plain.py::{WRONG}'"
-    again = start(*given("fake-good-never,fake-wrong-run"), f"plain.py::{WRONG}")
+    command = shlex.split(line.strip().removeprefix("rerun: pytest "))
+    # With the options that the cell would not be there without.
+    options = ["--modelconform-formats=torchscript-trace", "--modelconform-runtimes=fake-good-never,fake-wrong-run"]
+    assert command == ["--modelconform", *options, f"plain.py::{WRONG}"]
+    again = start(*command)
     again.assert_outcomes(failed=1)
 
 
