@@ -15,7 +15,7 @@ from .artifacts import Cache, hash_file, hash_of
 from .formats.base import Signature
 from .harness import BuildError
 from .model_check import ModelFault
-from .outcome import EAGER, FAST, FULL, Cell, Outcome, Stage, Verdict
+from .outcome import EAGER, FAST, FULL, INFERENCE, Cell, Outcome, Stage, Verdict
 from .pool import AnyWorker, Pool
 from .references import Prepared
 from .registry import Registry
@@ -37,6 +37,7 @@ class CaseRef:
     """Where a case is: its file, that file's path relative to the root, its name; and the dtype that it is cast to.
 
     precision: "fast" for the references of runtimes' fast modes. Everything else is made for "full".
+    task: "training" for all that is made for gradients, training and resuming.
     """
 
     file: Path
@@ -44,11 +45,12 @@ class CaseRef:
     name: str
     dtype: str = "float32"
     precision: str = FULL
+    task: str = INFERENCE
 
     @property
     def check(self) -> str:
         """The name of the case's model check."""
-        return Cell(self.relative, self.name, EAGER, EAGER, dtype=self.dtype).name
+        return Cell(self.relative, self.name, EAGER, EAGER, dtype=self.dtype, task=self.task).name
 
 
 SMOKE = CaseRef(_SMOKE_FILE, "pytest_modelconform_smoke.py", "smoke")

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..outcome import INFERENCE
+
 if TYPE_CHECKING:
     from ..workers.host.build import Built
 
@@ -27,6 +29,8 @@ class Format(Protocol):
 
     NAME: as in options and reports. REQUIRES: packages that the exporter needs. MAIN: whether it runs by default.
     REPEATS: how often each input set is run on an artifact (TorchScript optimises from the second run on).
+    NEEDS: fields of a `Case` that have to be set: a case without them has no cells in this format ("cpp", "train").
+    TASKS: what its artifacts can be used for, see `outcome.TASKS`; "inference" if not said.
     VERSION: raised when the module changes what it writes, so that cached artifacts are made anew.
     """
 
@@ -34,6 +38,8 @@ class Format(Protocol):
     REQUIRES: Sequence[str]
     MAIN: bool
     REPEATS: int
+    NEEDS: Sequence[str]
+    TASKS: Sequence[str]
     VERSION: int
 
     def export(self, built: Built, folder: Path) -> Signature:
@@ -45,7 +51,8 @@ def complete(module: ModuleType) -> Format:
     lacking = [name for name in ("NAME", "export") if not hasattr(module, name)]
     if lacking:
         raise TypeError(f"format module {module.__name__} lacks {', '.join(lacking)}")
-    for name, value in (("REQUIRES", ()), ("MAIN", False), ("REPEATS", 2), ("VERSION", 1)):
+    defaults = {"REQUIRES": (), "MAIN": False, "REPEATS": 2, "VERSION": 1, "NEEDS": (), "TASKS": (INFERENCE,)}
+    for name, value in defaults.items():
         if not hasattr(module, name):
             setattr(module, name, value)
     return module

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from packaging.requirements import Requirement
 
+from ..outcome import INFERENCE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,6 +30,7 @@ class Runtime(Protocol):
     run on.
     REQUIRES: packages, as pip names them. MAIN: whether it is among the runtimes that run by default.
     PRECISIONS: "full", and "fast" if it has a faster mode; `load` says which is wanted.
+    TASKS: what it can do with an artifact, see `outcome.TASKS`; "inference" if not said.
     NARROWS: dtypes that it is known to return narrower, e.g. {"int64": "int32"}; any other change is a mismatch.
     PRECISION_NOTE: what to know where its numbers look like those of a narrower precision; a hint quotes it.
     """
@@ -38,6 +41,7 @@ class Runtime(Protocol):
     REQUIRES: Sequence[str]
     MAIN: bool
     PRECISIONS: Sequence[str]
+    TASKS: Sequence[str]
     NARROWS: dict[str, str]
     PRECISION_NOTE: str
 
@@ -95,7 +99,8 @@ def complete(module: ModuleType) -> Runtime:
         raise TypeError(f"runtime module {module.__name__} lacks {', '.join(lacking)}")
     namespace: Any = module
     for name, value in (("DEVICES", ("cpu",)), ("REQUIRES", ()), ("MAIN", False), ("PRECISIONS", ("full",)),
-                        ("NARROWS", {}), ("PRECISION_NOTE", ""), ("load_request", load_request)):  # fmt: skip
+                        ("TASKS", (INFERENCE,)), ("NARROWS", {}), ("PRECISION_NOTE", ""),
+                        ("load_request", load_request)):  # fmt: skip
         if not hasattr(module, name):
             setattr(namespace, name, value)
     if not hasattr(module, "unavailable"):
