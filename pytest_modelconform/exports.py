@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import artifacts, references
+from . import artifacts, devices, references
 from .artifacts import Cache, hash_file, hash_of
 from .formats.base import Signature
 from .harness import BuildError
@@ -140,7 +140,7 @@ class Exports:
         # By precision, since the two of a case take turns.
         self._prepared: dict[str, tuple[CaseRef, Prepared]] = {}
         self._faults: dict[CaseRef, StageFailure] = {}
-        self._failed_exports: dict[tuple[CaseRef, str], StageFailure] = {}
+        self._failed_exports: dict[tuple[CaseRef, str, str], StageFailure] = {}
 
     def prepare(self, ref: CaseRef, budget: Budget) -> Prepared:
         """The references of a case, from the cache or made. Raises StageFailure; again for a case that failed."""
@@ -241,18 +241,19 @@ class Exports:
         torch 2.14: where torch.export has failed on a dynamic length of an LSTM, torch.onnx.export in the same process
         makes that length static, without a word), so that a fresh host's artifact counts where a used one's fails.
         """
-        if failure := self._failed_exports.get((ref, cell.format)):
-            raise failure
         module = self.registry.format(cell.format)
-        key = hash_of("artifact", prepared.key, cell.format, module.VERSION, artifacts.fingerprint())
+        device = devices.route(cell.device, module.DEVICE_BOUND).exported_on
+        key = hash_of("artifact", prepared.key, cell.format, module.VERSION, device, artifacts.fingerprint())
+        if failure := self._failed_exports.get((ref, cell.format, device)):
+            raise failure
         folder = self.cache.folder / "artifacts" / key
         if anew and folder.is_dir() and not artifacts.read_json(folder / "export.json")["fresh"]:
             self.cache.forget("artifacts", key)
             self._fresh_host()
         try:
-            cached = self._export(ref, prepared, cell, key, budget, expects)
+            cached = self._export(ref, prepared, cell, device, key, budget, expects)
         except StageFailure as failure:
-            self._failed_exports[ref, cell.format] = failure
+            self._failed_exports[ref, cell.format, device] = failure
             raise
         made = artifacts.read_json(folder / "export.json")
         signature = artifacts.read_json(folder / "signature.json")
@@ -263,6 +264,7 @@ class Exports:
         ref: CaseRef,
         prepared: Prepared,
         cell: Cell,
+        device: str,
         key: str,
         budget: Budget,
         expects: Callable[[Outcome], bool],
@@ -271,6 +273,7 @@ class Exports:
         request = {
             "module": self.registry.format(cell.format).__name__,  # type: ignore[attr-defined]
             "digest": prepared.digest,
+            "device": device,
             "output_paths": prepared.output_paths,
             **self._request(ref),
         }

@@ -99,7 +99,7 @@ class Cell:
         """The item's name: `resnet18[onnx-ort_cpp-cpu]`, or `resnet18[onnx-ort_cpp-cpu-bfloat16-fast]`."""
         parts = [self.format]
         if not self.is_check:
-            parts = [self.format.replace("-", "_"), self.runtime.replace("-", "_"), self.device]
+            parts = [name.replace("-", "_") for name in (self.format, self.runtime, self.device)]
         others = ((self.dtype, "float32"), (self.precision, FULL), (self.task, INFERENCE))
         parts += [word for word, usual in others if word != usual]
         return f"{self.case}[{'-'.join(parts)}]"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from . import devices
 from .artifacts import Cache
 from .case import Tolerance
 from .diagnosis import Diagnosis, Evidence
@@ -75,7 +76,8 @@ class Pipeline:
 
     def unavailable(self, cell: Cell) -> str | None:
         """None if a cell's format and runtime are there, else what to do."""
-        reason = self.registry.runtime(cell.runtime).unavailable(cell.device)
+        runs_on = devices.route(cell.device).runs_on
+        reason = self.registry.runtime(cell.runtime).unavailable(runs_on) or devices.lacking(cell.device)
         if reason:
             return (
                 f"runtime {cell.runtime} {reason}"
@@ -120,12 +122,14 @@ class Pipeline:
         worker: AnyWorker | None = None
         used = False
         fresh_export = True
+        notes: tuple[str, ...] = ()
         self._evidence = None
         try:
             prepared = self._reference_for(ref, budget)
             judge = self._judge_of(ref, prepared, cell, budget)
             artifact = self.exports.artifact(ref, prepared, cell, budget, expects, anew)
             fresh_export = artifact.fresh
+            notes = devices.kept_note(artifact.signature, cell.device)
             seconds["export"] = artifact.seconds
             found |= {"artifact_bytes": artifact.size, "cached": artifact.cached}
             worker = self.worker(cell)
@@ -145,6 +149,7 @@ class Pipeline:
             outcome = failure.outcome()
         except WorkerProblem as problem:
             outcome = failure_of(problem, Stage.RUN).outcome()
+        outcome = replace(outcome, notes=(*outcome.notes, *notes))
         if worker is not None and outcome.failed and (used or not fresh_export) and not expects(outcome):
             self.pool.discard(worker)
         return replace(outcome, **found), fresh_export and not used

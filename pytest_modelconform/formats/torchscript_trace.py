@@ -20,6 +20,7 @@ def export(built: Built, folder: Path) -> Signature:
     """`torch.jit.trace` on the exporters' input set."""
     import torch
 
+    from ..workers.host import kept_devices
     from ..workers.host.operators import of_script
 
     args, kwargs = built.clone_inputs()
@@ -32,4 +33,4 @@ def export(built: Built, folder: Path) -> Signature:
         else:
             traced = torch.jit.trace(built.model, args, **options)
     torch.jit.save(traced, folder / "model.pt")
-    return tree_signature("model.pt", of_script(traced))
+    return {**tree_signature("model.pt", of_script(traced)), "kept_devices": kept_devices.of_script(traced)}

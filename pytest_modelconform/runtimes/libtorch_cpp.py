@@ -20,7 +20,7 @@ PRECISIONS = ("full", "fast")
 
 def unavailable(device: str) -> str | None:
     """None if the harness can be built, else what it lacks."""
-    return harness.unavailable(ENGINE) or base.no_device(device)
+    return harness.unavailable(ENGINE)
 
 
 def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

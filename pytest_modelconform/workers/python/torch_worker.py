@@ -63,9 +63,10 @@ def set_precision(fast: bool) -> None:
 
 
 def load_program(path: str, device: str) -> Callable[..., Any]:
-    """A module from a .pt2 file."""
+    """A module from a .pt2 file, on the device, wherever it was exported."""
     program = torch.export.load(path)
-    if device != "cpu":
+    tensors = [*program.state_dict.values(), *program.constants.values()]
+    if device != "cpu" or any(value.device.type != device for value in tensors if isinstance(value, torch.Tensor)):
         from torch.export.passes import move_to_device_pass
 
         program = move_to_device_pass(program, device)
