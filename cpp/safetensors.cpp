@@ -15,6 +15,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "numbers.h"
+
 namespace modelconform {
 namespace {
 
@@ -50,8 +52,6 @@ constexpr std::array kStored{
 };
 
 const StoredRow& row_of(DType dtype) { return kStored.at(static_cast<std::size_t>(dtype)); }
-
-bool is_complex(DType dtype) { return dtype == DType::kComplex64 || dtype == DType::kComplex128; }
 
 // Files come from other programs: sizes are multiplied with a check, as they may claim anything.
 std::optional<std::size_t> checked_product(std::size_t a, std::size_t b) {
