@@ -47,6 +47,7 @@ add_library(modelconform STATIC
   reference.cpp # the slowest to compile: first
   safetensors.cpp
   compare.cpp
+  compare/closeness.cpp
   compare/difference.cpp
   compare/groups.cpp
   compare/leaves.cpp
@@ -76,6 +77,10 @@ endforeach()
 target_include_directories(modelconform PUBLIC
   $<BUILD_INTERFACE:${staged}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 
+# A project that has this as a part installs what it needs of it itself.
+if(NOT PROJECT_IS_TOP_LEVEL)
+  return()
+endif()
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/modelconform)
 install(TARGETS modelconform EXPORT modelconform ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${public_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/modelconform)
