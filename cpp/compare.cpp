@@ -64,6 +64,15 @@ Verdict compare_all(const Leaves& leaves, const Reference& reference, const Tole
 
 }  // namespace
 
+std::string summary(const Verdict& verdict) {
+  if (!verdict.ok) return verdict.message;
+  if (!verdict.bits) return "pass";
+  const std::string eager = verdict.reference_bits
+                                ? " (eager has " + formatted("%.1f", *verdict.reference_bits) + ")"
+                                : "";
+  return "pass, " + formatted("%.1f", *verdict.bits) + " bits" + eager;
+}
+
 Verdict compare(const Tensor& output, const Reference& reference, const Tolerance& tolerance) {
   return compare_all({{"", output}}, reference, tolerance);
 }

@@ -3,6 +3,8 @@
 //   auto reference = modelconform::Reference::read("exported", "pair");
 //   auto verdict = modelconform::compare(outputs, reference);
 //   if (!verdict.ok) std::cerr << verdict.message << "\n";
+//
+// Tensors over an engine's memory are made by view.h, and read from files by safetensors.h.
 #pragma once
 
 #include <cstddef>
@@ -55,6 +57,9 @@ Verdict compare(const std::map<std::string, Tensor>& outputs, const Reference& r
                 const Tolerance& tolerance);
 Verdict compare(const Tree& outputs, const Reference& reference);
 Verdict compare(const Tree& outputs, const Reference& reference, const Tolerance& tolerance);
+
+// In words: "pass, 22.6 bits (eager has 22.5)", or the message.
+std::string summary(const Verdict& verdict);
 
 // One output tensor; `where` is how messages name it.
 Difference compare_tensor(const Tensor& actual, const OutputReference& reference,
