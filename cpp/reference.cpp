@@ -3,6 +3,7 @@
 #include <array>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
@@ -68,11 +69,12 @@ class Maker {
     output.reduced = meta_.at("reduced").get<bool>();
     output.eager_numbers = numbers_of(meta_.at("eager"));
 
+    check_shape(output.shape);
     const Layout layout(output.shape, output.dtype);
     output.eager = need("eager", find("eager", layout.size(), element_size(real(output))));
     output.eager.dtype = real(output);  // bfloat16 and float8 are stored as unsigned integers
-    output.r = find("r", layout.size(), sizeof(double));
-    output.floor = find("floor", layout.size(), 0);
+    output.r = find_floats("r", layout.size());
+    output.floor = find_floats("floor", layout.size());
     output.codes = find("codes", layout.size(), 1);
     output.signal = list("signal");
     output.noise = list("noise");
@@ -86,9 +88,21 @@ class Maker {
     throw TensorFileError("output" + path_ + ": " + what);
   }
 
+  // Lengths are multiplied and divided by later.
+  void check_shape(const Shape& shape) const {
+    std::int64_t elements = 1;
+    for (const std::int64_t length : shape) {
+      constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 32;
+      if (length < 0 || (length > 0 && elements > kMost / length)) {
+        fail("its shape is " + shape_text(shape));
+      }
+      elements *= length;
+    }
+  }
+
   static DType real(const OutputReference& output) { return real_dtype(output.dtype); }
 
-  // An array of so many elements, of so many bytes each (0: those of its own dtype).
+  // An array of so many elements, of so many bytes each (0: as its own dtype has).
   std::optional<Tensor> find(const std::string& name, std::size_t size, std::size_t bytes) const {
     const auto found = arrays_.find(path_ + "#" + name);
     if (found == arrays_.end()) return std::nullopt;
@@ -99,6 +113,14 @@ class Maker {
            " elements of " + std::to_string(each) + " bytes were expected");
     }
     return tensor;
+  }
+
+  std::optional<Tensor> find_floats(const std::string& name, std::size_t size) const {
+    const auto found = find(name, size, 0);
+    if (found && found->dtype != DType::kFloat64 && found->dtype != DType::kFloat32) {
+      fail("its array '" + name + "' is " + describe(*found));
+    }
+    return found;
   }
 
   Tensor need(const std::string& name, const std::optional<Tensor>& found) const {

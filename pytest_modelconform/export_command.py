@@ -1,8 +1,8 @@
 """`modelconform export`: an artifact, with the inputs and references of each input set, in a folder of the user's.
 
-A run of pytest on the case file that collects nothing and exports in the place of running tests. So the root folder, ini
-files, conftest.py, the formats of other packages, the case host and the cache are what `pytest --modelconform` has, and
-what is written is the artifact that it tests.
+A run of pytest on the case file that collects nothing and exports in the place of running tests. So the root folder,
+ini files, conftest.py, the formats of other packages, the case host and the cache are what `pytest --modelconform` has,
+and what is written is the artifact that it tests.
 """
 
 from __future__ import annotations

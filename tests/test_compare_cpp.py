@@ -5,23 +5,38 @@ A small program that finds the library as users do (tests/embedding) judges outp
 
 from __future__ import annotations
 
+import json
 import math
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import pytest
 
 from pytest_modelconform import cmake_package, harness, references
 from pytest_modelconform.case import Tolerance
-from pytest_modelconform.compare import Reference, UnusableReferenceError, compare_leaves, compare_tensor, make_reference
-from pytest_modelconform.compare.measure import AS_EAGER, LEFT_OUT, RELATIVE, UNSTABLE, flat, layout_of, measure, worst_position
+from pytest_modelconform.compare import (
+    Reference,
+    UnusableReferenceError,
+    compare_leaves,
+    compare_tensor,
+    flatten,
+    make_reference,
+)
+from pytest_modelconform.compare.measure import (
+    AS_EAGER,
+    LEFT_OUT,
+    RELATIVE,
+    UNSTABLE,
+    flat,
+    layout_of,
+    measure,
+    worst_position,
+)
 from pytest_modelconform.results import merge
 from pytest_modelconform.workers import arrays
 from tests import embedding
@@ -280,3 +295,115 @@ def check_element(answer: Answer, output: Array, reference: Reference, tolerance
     assert (answer.output, answer.index, answer.part) == ("output", str(index), part), about
     assert reference.r is not None
     assert (answer.value, answer.expected) == (float(values[position]), float(reference.r[position])), about
+
+
+# ---- Several outputs, and what can't be read -------------------------------------------------------------------------
+
+
+def small(seed: int = 1, dtype: str = "float32") -> tuple[Reference, Array]:
+    random = np.random.default_rng(seed)
+    values = random.standard_normal((3, 40))
+    runs = [noisy(random, values, dtype, 1.0) for _ in range(5)]
+    return make_reference(values, runs[0], runs[1:], dtype, where="output"), runs[0]
+
+
+def test_a_structure_is_compared_by_path(judge: Path, tmp_path: Path) -> None:
+    tree = {
+        "dict": [
+            ["boxes", {"tuple": [{"tensor": "a"}, {"none": True}, {"tensor": "b"}]}],
+            [3, {"list": [{"tensor": "c"}]}],
+            ["it's", {"tensor": "d"}],
+            ["n", {"value": 5}],
+        ]
+    }
+    paths = {key: path for path, key in flatten(tree)[1].items()}
+    made = {key: small(seed) for seed, key in enumerate(paths)}
+    references._write(tmp_path, "whole", {paths[key]: reference for key, (reference, _) in made.items()})
+    eager = {key: array for key, (_, array) in made.items()}
+    off = {**eager, "b": eager["b"] * np.float32(1.01)}
+    for name, outputs in (("eager", eager), ("off", off)):
+        arrays.write(tmp_path / f"{name}.safetensors", outputs)
+    right, wrong = answers(judge, [f"{tmp_path} whole {tmp_path}/{name}.safetensors tree" for name in ("eager", "off")])
+    assert (right.ok, right.message) == (True, "")
+    difference = compare_tensor(off["b"], made["b"][0], Tolerance(), where="output['boxes'][2]", dtype="float32")
+    assert (wrong.ok, wrong.message) == (False, difference.message)
+    assert wrong.output == "output['boxes'][2]"
+    found = [compare_tensor(off[key], made[key][0], Tolerance(), where="", dtype="float32") for key in off]
+    merged = merge([{name: getattr(one, name) for name in NUMBERS} for one in found])
+    assert all(close(wrong.numbers[name], merged[name]) for name in NUMBERS)
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [["[0]"], ["[0]", "[1]", "[2]"], ["[0]", "['x']"], [""], ["[0]", "[1]['a']"], [f"[{i}]" for i in range(12)]],
+    ids=str,
+)
+def test_outputs_that_are_missing_or_too_many_are_named(judge: Path, tmp_path: Path, returned: list[str]) -> None:
+    reference, eager = small()
+    references._write(tmp_path, "two", {"[0]": reference, "[1]": reference})
+    (answer,) = answers(judge, [line(tmp_path, "two", dict.fromkeys(sorted(returned), eager), Tolerance())])
+    assert [answer.message] == compare_leaves(["[0]", "[1]"], sorted(returned))
+    assert set(answer.numbers.values()) == {None}
+
+
+def test_the_tolerance_of_the_case_is_the_references_own(judge: Path, tmp_path: Path) -> None:
+    reference, eager = small()
+    off = eager * np.float32(1.001)
+    references._write(tmp_path, "s", {"": reference})
+    arrays.write(tmp_path / "off.safetensors", {"": off})
+    question = f"{tmp_path} s {tmp_path}/off.safetensors own"
+    (without,) = answers(judge, [question])
+    assert without.message == compare_tensor(off, reference, Tolerance(), where="output", dtype="float32").message
+    (tmp_path / "case.json").write_text(json.dumps({"tolerance": asdict(Tolerance(rtol=0.01))}))
+    (own,) = answers(judge, [question])
+    assert own.ok
+    (tmp_path / "case.json").write_text("{}")
+    (broken,) = ask(judge, [question])
+    assert broken[0] == "error"
+    assert broken[1].startswith(f"{tmp_path}/case.json: 'tolerance' can't be read: ")
+
+
+Edit = Callable[[dict[str, Any], dict[str, Array]], object]
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda meta, stored: meta.update(kind="odd"), "output: its kind is 'odd', which this reader doesn't know"),
+        (lambda meta, stored: meta.update(dtype="float31"), "no dtype is called 'float31'"),
+        (lambda meta, stored: meta.pop("shape"), "key 'shape' not found"),
+        (lambda meta, stored: meta.update(shape=[3, -40]), "its shape is [3, -40]"),
+        (lambda meta, stored: meta.update(shape=[2**40, 2**40]), "its shape is [1099511627776, 1099511627776]"),
+        (
+            lambda meta, stored: meta.update(shape=[3, 41]),
+            "its array 'eager' is float32 [120]; 123 elements of 4 bytes",
+        ),
+        (lambda meta, stored: stored.pop("#r"), "its array 'r' is missing"),
+        (lambda meta, stored: stored.update({"#floor": stored["#floor"][:-1]}), "its array 'floor' is float32 [119]"),
+        (lambda meta, stored: stored.update({"#noise": stored["#noise"][:-1]}), "its noise is that of"),
+        (lambda meta, stored: stored.update({"#r": stored["#r"].astype("int64")}), "its array 'r' is int64 [120]"),
+        (lambda meta, stored: meta.update(dtype="int32"), "its kind is for numbers that aren't integers"),
+    ],
+)
+def test_a_reference_that_makes_no_sense_is_refused(judge: Path, tmp_path: Path, edit: Edit, message: str) -> None:
+    reference, eager = small()
+    references._write(tmp_path, "s", {"": reference})
+    metas = json.loads((tmp_path / "references-s.json").read_text())
+    stored = dict(arrays.read(tmp_path / "references-s.safetensors"))
+    edit(metas[""], stored)
+    (tmp_path / "references-s.json").write_text(json.dumps(metas))
+    arrays.write(tmp_path / "new.safetensors", stored)
+    (tmp_path / "new.safetensors").rename(tmp_path / "references-s.safetensors")
+    ((kind, said),) = ask(judge, [line(tmp_path, "s", {"": eager}, Tolerance())])
+    assert kind == "error"
+    assert said.startswith(f"{tmp_path}/references-s.")
+    assert message in said
+
+
+def test_a_reference_that_is_not_there_is_named(judge: Path, tmp_path: Path) -> None:
+    arrays.write(tmp_path / "o.safetensors", {"": np.zeros(1, np.float32)})
+    (tmp_path / "references-broken.json").write_text("[")
+    questions = [f"{tmp_path} {name} {tmp_path}/o.safetensors own" for name in ("none", "broken")]
+    said = [answer[1] for answer in ask(judge, questions)]
+    assert said[0].startswith(f"{tmp_path}/references-none.json can't be opened: `modelconform export` writes one")
+    assert said[1] == f"{tmp_path}/references-broken.json is no JSON object"

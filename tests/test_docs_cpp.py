@@ -1,4 +1,4 @@
-"""docs/cpp.md, executed: its files are written, its commands are run, and what it says they print is what they print."""
+"""docs/cpp.md, executed: its files are written, its commands run, and what it says they print is what they print."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 // test_compare_cpp.py asks:
 //
 //   FOLDER SET OUTPUTS.safetensors BITS_LOST WORST RTOL ATOL COSINE      ("-": not given)
+//   FOLDER SET OUTPUTS.safetensors own          (the reference's own tolerance)
+//   FOLDER SET OUTPUTS.safetensors tree         (outputs a, b, ... in the structure of `structure`)
 //
 // and answers each with a line: ok bits reference_bits loss worst max_abs unstable ill_conditioned
 // output index part value expected, then the message, in which line ends are written as "\n"; or
@@ -35,18 +37,39 @@ std::optional<double> read_number(std::istream& words) {
   return std::stod(word);
 }
 
-void judge(const std::string& line) {
-  std::istringstream words(line);
-  std::string folder, set, file;
+// {"boxes": (a, None, b), 3: [c], "it's": d, "n": 5}
+modelconform::Tree structure(const std::map<std::string, modelconform::Tensor>& outputs) {
+  using namespace modelconform;
+  const auto leaf = [&](const char* key) { return Tree{Leaf{key, outputs.at(key)}}; };
+  return Tree{Dict{{
+      {DictKey("boxes"), Tree{Tuple{{leaf("a"), Tree{None{}}, leaf("b")}}}},
+      {DictKey(std::int64_t{3}), Tree{List{{leaf("c")}}}},
+      {DictKey("it's"), leaf("d")},
+      {DictKey("n"), Tree{std::int64_t{5}}},
+  }}};
+}
+
+modelconform::Verdict verdict_of(std::istringstream& words) {
+  std::string folder, set, file, how;
   words >> folder >> set >> file;
+  const auto reference = modelconform::Reference::read(folder, set);
+  const auto outputs = modelconform::read_tensors(file);
+  const auto limits = words.tellg();
+  words >> how;
+  if (how == "own") return modelconform::compare(outputs, reference);
+  if (how == "tree") return modelconform::compare(structure(outputs), reference);
+  words.seekg(limits);
   modelconform::Tolerance tolerance;
   for (auto* field : {&tolerance.bits_lost, &tolerance.worst, &tolerance.rtol, &tolerance.atol,
                       &tolerance.cosine}) {
     *field = read_number(words);
   }
-  const auto reference = modelconform::Reference::read(folder, set);
-  const auto verdict =
-      modelconform::compare(modelconform::read_tensors(file), reference, tolerance);
+  return modelconform::compare(outputs, reference, tolerance);
+}
+
+void judge(const std::string& line) {
+  std::istringstream words(line);
+  const modelconform::Verdict verdict = verdict_of(words);
   std::size_t unstable = 0;
   bool ill_conditioned = false;
   for (const auto& [_, output] : verdict.outputs) {
