@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "safetensors.h"
 #include "wire.h"
 
 namespace modelconform {
