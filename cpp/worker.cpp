@@ -262,7 +262,9 @@ class Worker {
       for (const auto& [name, tree] : pairs_field(request, "kwargs")) {
         call.kwargs.emplace_back(name, tree_from_json(tree, find));
       }
-    } else {
+    }
+    // An engine of modules may also have models that are graphs.
+    if (engine_.description().layout == Layout::kFlat || request.contains("feeds")) {
       for (const auto& [name, key] : pairs_field(request, "feeds")) {
         const std::string text = as_text(key, "the key of feed '" + name + "'");
         call.feeds.emplace_back(name, Leaf{text, find(text)});

@@ -243,7 +243,8 @@ class Exports:
         """
         module = self.registry.format(cell.format)
         device = devices.route(cell.device, module.DEVICE_BOUND).exported_on
-        key = hash_of("artifact", prepared.key, cell.format, module.VERSION, device, artifacts.fingerprint())
+        made_with = [module.VERSION, module.tools(), device]
+        key = hash_of("artifact", prepared.key, cell.format, made_with, artifacts.fingerprint())
         if failure := self._failed_exports.get((ref, cell.format, device)):
             raise failure
         folder = self.cache.folder / "artifacts" / key
@@ -291,7 +292,7 @@ class Exports:
                 fresh = True
                 self._fresh_host()
                 for left in folder.iterdir():
-                    left.unlink()
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
                 more = Budget(self.timeout, self.pool)
                 answer = self._ask_host(more, Stage.EXPORT, "export", folder=str(folder), **request)
             made = {"seconds": number(answer.get("seconds")), "bytes": int(answer.get("bytes", 0)), "fresh": fresh}

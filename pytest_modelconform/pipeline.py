@@ -84,7 +84,8 @@ class Pipeline:
                 if reason.startswith("needs ")
                 else f"runtime {cell.runtime}: {reason}"
             )
-        reason = missing_packages(self.registry.format(cell.format).REQUIRES)
+        module = self.registry.format(cell.format)
+        reason = missing_packages(module.REQUIRES) or module.unavailable()
         return f"format {cell.format} {reason}" if reason else None
 
     def run(self, ref: CaseRef, cell: Cell, expects: Callable[[Outcome], bool] = lambda outcome: False) -> Outcome:

@@ -119,7 +119,8 @@ class Pool:
         if self.inline:
             worker = InlineWorker(name, inline_handlers(name, command, runs_on, self.threads))
         else:
-            worker = Worker(name, command, {**environment(self.threads), **devices.environment(device, self.process)})
+            env = {**environment(self.threads, self.cache), **devices.environment(device, self.process)}
+            worker = Worker(name, command, env)
         self._workers[key] = worker
         return worker
 
@@ -146,11 +147,14 @@ def worker_limit(share: int, memory: int | None = None) -> int:
     return max(4, min(12, memory // 2 // _BYTES_A_WORKER // max(share, 1)))
 
 
-def environment(threads: int, base: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment(threads: int, cache: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """Environment of a worker: ours, with the number of threads that libraries ask it for."""
     env = dict(os.environ if base is None else base)
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    # The last one is of processes, which inductor starts to compile a GPU's kernels.
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS"):
         env[name] = str(threads)
+    # The default is a folder below /tmp that all programs of a user share, and that another user may have made.
+    env["TORCHINDUCTOR_CACHE_DIR"] = str(cache / "inductor")
     # What a worker inherits of pytest's own switches is none of a model's business.
     env.pop("PYTEST_CURRENT_TEST", None)
     env.pop("PYTHONSAFEPATH", None)

@@ -44,6 +44,12 @@ class Format(Protocol):
     TASKS: Sequence[str]
     VERSION: int
 
+    def unavailable(self) -> str | None:
+        """None if the exporter can run, else a sentence that says what to do. REQUIRES has been seen to before."""
+
+    def tools(self) -> str:
+        """What artifacts are made with besides Python packages, and in which version: part of the cache's key."""
+
     def export(self, built: Built, folder: Path) -> Signature:
         """Store the model in `folder`. Raises whatever the exporter raises."""
 
@@ -53,7 +59,7 @@ def complete(module: ModuleType) -> Format:
     lacking = [name for name in ("NAME", "export") if not hasattr(module, name)]
     if lacking:
         raise TypeError(f"format module {module.__name__} lacks {', '.join(lacking)}")
-    defaults = {
+    defaults: dict[str, Any] = {
         "REQUIRES": (),
         "MAIN": False,
         "REPEATS": 2,
@@ -61,6 +67,8 @@ def complete(module: ModuleType) -> Format:
         "NEEDS": (),
         "TASKS": (INFERENCE,),
         "DEVICE_BOUND": False,
+        "unavailable": lambda: None,
+        "tools": lambda: "",
     }
     for name, value in defaults.items():
         if not hasattr(module, name):

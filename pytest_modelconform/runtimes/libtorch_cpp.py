@@ -1,4 +1,4 @@
-"""TorchScript in C++: `torch::jit::load`."""
+"""libtorch in C++: TorchScript by `torch::jit::load`, packages of AOTInductor by `AOTIModelPackageLoader`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import base
 
 NAME = "libtorch-cpp"
 ENGINE = "libtorch"
-FORMATS = ("torchscript-trace", "torchscript-script")
+FORMATS = ("torchscript-trace", "torchscript-script", "aoti")
 DEVICES = ("cpu", "cuda")
 REQUIRES = harness.ENGINES[ENGINE].requires
 MAIN = True
