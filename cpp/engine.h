@@ -66,6 +66,9 @@ struct EngineError : std::runtime_error {
   std::string details;
 };
 
+struct Training;  // training.h
+struct Trained;
+
 class Engine {
  public:
   Engine() = default;
@@ -85,6 +88,8 @@ class Engine {
   // its threads; it never outlives this one. nullptr where the engine has no such thing: only one
   // instance is then tried from several threads.
   virtual std::unique_ptr<Engine> clone() { return nullptr; }
+  // Trains the model as it was loaded, whatever was run or trained before. By default: throws.
+  virtual Trained train(const Training& training);
   virtual void unload() = 0;
 };
 

@@ -9,58 +9,21 @@
 #include <exception>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <typeinfo>
 #include <utility>
 #include <vector>
 
 #include "concurrent.h"
+#include "fields.h"
 #include "safetensors.h"
+#include "train_request.h"
 #include "wire.h"
 
 namespace modelconform {
 namespace {
 
-using Json = nlohmann::json;
-
 // ---- Fields of a request -----------------------------------------------------------------------
-
-const Json& field(const Json& request, const std::string& name) {
-  const auto found = request.find(name);
-  if (found == request.end()) throw RequestError("the request has no '" + name + "'");
-  return *found;
-}
-
-std::string as_text(const Json& json, const std::string& name) {
-  if (!json.is_string()) throw RequestError("'" + name + "' is a text, not a " + json.type_name());
-  return json.get<std::string>();
-}
-
-const Json& as_list(const Json& json, const std::string& name) {
-  if (!json.is_array()) throw RequestError("'" + name + "' is a list, not a " + json.type_name());
-  return json;
-}
-
-std::string text_field(const Json& request, const std::string& name) {
-  return as_text(field(request, name), name);
-}
-
-std::int64_t number_field(const Json& request, const std::string& name) {
-  const Json& json = field(request, name);
-  if (!json.is_number_integer()) {
-    throw RequestError("'" + name + "' is an integer, not a " + json.type_name());
-  }
-  return json.get<std::int64_t>();
-}
-
-std::vector<std::string> texts_field(const Json& request, const std::string& name) {
-  std::vector<std::string> texts;
-  for (const Json& text : as_list(field(request, name), name)) {
-    texts.push_back(as_text(text, "an item of '" + name + "'"));
-  }
-  return texts;
-}
 
 // How often, or how many: bounded, so that a slip doesn't take the machine.
 std::size_t count_of(const Json& json, const std::string& name, std::size_t largest) {
@@ -83,19 +46,6 @@ std::vector<std::size_t> counts_field(const Json& request, const std::string& na
     counts.push_back(count_of(count, "an item of '" + name + "'", 256));
   }
   return counts;
-}
-
-// [[NAME, X], ...], as JSON objects would lose the order.
-std::vector<std::pair<std::string, Json>> pairs_field(const Json& request,
-                                                      const std::string& name) {
-  std::vector<std::pair<std::string, Json>> pairs;
-  for (const Json& pair : as_list(field(request, name), name)) {
-    if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string()) {
-      throw RequestError("an item of '" + name + "' is no [NAME, ...]");
-    }
-    pairs.emplace_back(pair[0].get<std::string>(), pair[1]);
-  }
-  return pairs;
 }
 
 Precision precision_of(const Json& request) {
@@ -191,6 +141,7 @@ class Worker {
     static const std::map<std::string, Json (Worker::*)(const Json&)> kOperations = {
         {"hello", &Worker::hello},   {"load", &Worker::load}, {"run", &Worker::run},
         {"unload", &Worker::unload}, {"quit", &Worker::quit}, {"concurrent", &Worker::concurrent},
+        {"train", &Worker::train},
     };
     const std::string name = text_field(request, "op");
     const auto operation = kOperations.find(name);
@@ -284,6 +235,11 @@ class Worker {
     }
     write_tensors(outputs_file, keys.tensors());
     return reply;
+  }
+
+  Json train(const Json& request) {
+    require_model();
+    return answer_train(engine_, request);
   }
 
   Json unload(const Json&) {

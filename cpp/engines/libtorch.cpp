@@ -12,7 +12,9 @@
 
 #include "../engine.h"
 #include "../libtorch/errors.h"
+#include "../libtorch/script_trainable.h"
 #include "../libtorch/setup.h"
+#include "../libtorch/training.h"
 #include "../libtorch/values.h"
 
 namespace modelconform {
@@ -35,6 +37,7 @@ class LibtorchEngine : public Engine {
   void load(const Model& model) override {
     open_libraries(model.libraries);
     set_precision(model.precision);
+    file_ = model.file;
     in_torch([&] { module_ = torch::jit::load(model.file, device_); });
   }
 
@@ -50,6 +53,14 @@ class LibtorchEngine : public Engine {
       std::unique_ptr<LibtorchEngine> copy(new LibtorchEngine(device_));
       copy->module_ = module_->deepcopy();
       return copy;
+    });
+  }
+
+  // From the file, so that no training sees what another one or a run has left.
+  Trained train(const Training& training) override {
+    return in_torch([&] {
+      ScriptTrainable model(torch::jit::load(file_, device_));
+      return modelconform::train(model, training, device_);
     });
   }
 
@@ -100,6 +111,7 @@ class LibtorchEngine : public Engine {
   }
 
   c10::Device device_;
+  std::string file_;
   std::optional<torch::jit::Module> module_;
 };
 
