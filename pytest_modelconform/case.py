@@ -1,4 +1,4 @@
-"""What a case author imports: `Case`, `Tolerance` and `generic_weights`. Imports neither torch nor numpy."""
+"""What a case author imports: `Case`, `Tolerance`, `Train` and `generic_weights`. Imports neither torch nor numpy."""
 
 from __future__ import annotations
 
@@ -22,6 +22,18 @@ DEFAULTS: dict[str, tuple[float, float]] = {
 }
 
 
+# What `Train(loss=…)` takes by name, as in torch.nn.functional.
+LOSSES = (
+    "mse_loss",
+    "l1_loss",
+    "smooth_l1_loss",
+    "huber_loss",
+    "cross_entropy",
+    "nll_loss",
+    "binary_cross_entropy_with_logits",
+)
+
+
 @dataclass(frozen=True)
 class Tolerance:
     """How far a runtime's numbers may be from the reference. See docs/verdicts.md for the formulas.
@@ -39,6 +51,31 @@ class Tolerance:
     atol: float | None = None
     cosine: float | None = None
     reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """How a case is trained: by eager PyTorch, and by runtimes that train. See docs/verdicts.md.
+
+    loss: name of a function of torch.nn.functional, one of `LOSSES`, with its default arguments; or a function of the
+        model's output and the target that returns a tensor without dimensions and can be traced.
+    optimizer: "sgd", "adam" or "adamw", with PyTorch's defaults but for `lr`, `momentum` (sgd only) and `weight_decay`.
+    steps: how many batches are learnt from, in order; after the last sample comes the first again.
+    batch_size: samples a step. resume_at: the step after which the checkpoint is written; None: half of them.
+    data: a function without arguments that returns (inputs, targets), each with the samples along the first
+        dimension: inputs as a tensor, or a tuple of them for several arguments; None: the exporters' input set, with
+        targets that fit the loss, drawn at random.
+    """
+
+    loss: str | Callable[[Any, torch.Tensor], torch.Tensor]
+    optimizer: Literal["sgd", "adam", "adamw"]
+    lr: float
+    steps: int
+    batch_size: int = 2
+    momentum: float = 0.0
+    weight_decay: float | None = None
+    resume_at: int | None = None
+    data: Callable[[], tuple[Any, torch.Tensor]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +99,8 @@ class Case:
     accept: reasons by what the model does that would else be an error of `case[eager]`: "mutates-inputs" (writes to its
         inputs) or "layout" (gives other numbers for transposed inputs).
     fixed_inputs: the reason why no further input sets (other values, sizes, transposed tensors) are generated.
+    cpp: a C++ source, relative to the case file, that implements the model with `torch::nn`: see docs/cpp-frontend.md.
+    train: `Train(...)`: cells for gradients, training and resuming a training are added, see docs/verdicts.md.
     files: further files that the model is built from, where Python can't see them being opened.
     seed: changes every random number of the case.
     """
@@ -79,6 +118,8 @@ class Case:
     blind_ok: str = ""
     accept: Mapping[str, str] = field(default_factory=dict)
     fixed_inputs: str = ""
+    cpp: str | None = None
+    train: Train | None = None
     files: tuple[str, ...] = ()
     seed: int = 0
 

@@ -14,6 +14,7 @@ from . import expected
 from .case import DEFAULTS, Tolerance
 from .exports import CaseRef
 from .outcome import EAGER, Cell, Outcome, Stage, Verdict
+from .registry import OPTIONAL
 from .runtimes.base import missing_packages
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _PLUGIN = "pytest_modelconform"
 
 @dataclass(frozen=True)
 class Declared:
-    """A case as its file declares it. fault: why it can't run, or None."""
+    """A case as its file declares it. fault: why it can't run, or None. has: which of `OPTIONAL` it gives."""
 
     name: str
     fault: str | None = None
@@ -33,6 +34,7 @@ class Declared:
     paper: str = ""
     requires: Sequence[str] = ()
     dtypes: Sequence[str] = ("float32",)
+    has: Sequence[str] = ()
     tolerance: Tolerance = field(default_factory=Tolerance)
     tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
 
@@ -93,6 +95,7 @@ def static_cases(path: Path) -> list[Declared]:
                         path.stem if variable == "case" else variable,
                         requires=_literal_strings(node.value, "requires"),
                         dtypes=tuple(dict.fromkeys(dtypes)) or ("float32",),
+                        has=[keyword.arg for keyword in node.value.keywords if keyword.arg in OPTIONAL],
                     )
                 )
     return found
@@ -134,7 +137,7 @@ class CaseFile(pytest.File):
         settled_all = (
             Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, f"case {declared.name!r} {missing}") if missing else None
         )
-        for cell in session.cells(relative, declared.name, declared.dtypes):
+        for cell in session.cells(relative, declared.name, declared.dtypes, declared.has):
             item = CellItem.from_parent(self, name=cell.name, cell=cell, settled=settled_all)
             for mark in (*markers(cell), *declared.tags):
                 session.register_marker(mark)
@@ -144,14 +147,16 @@ class CaseFile(pytest.File):
 
 def markers(cell: Cell) -> list[str]:
     """Names of a cell's markers."""
+    task = f"task_{cell.task}"
     if cell.is_check:
-        return [EAGER, f"dtype_{cell.dtype}"]
+        return [EAGER, f"dtype_{cell.dtype}", task]
     return [
         f"format_{cell.format}".replace("-", "_"),
         f"runtime_{cell.runtime}".replace("-", "_"),
-        f"device_{cell.device}",
+        f"device_{cell.device}".replace("-", "_"),
         f"dtype_{cell.dtype}",
         f"precision_{cell.precision}",
+        task,
     ]
 
 
@@ -200,7 +205,7 @@ class CellItem(pytest.Item):
             raise pytest.skip.Exception(outcome.message, _use_item_location=True)
 
     def _run(self, session: SessionPlugin, expects: Any) -> Outcome:
-        ref = CaseRef(self.path, self.cell.file, self.cell.case, self.cell.dtype)
+        ref = CaseRef(self.path, self.cell.file, self.cell.case, self.cell.dtype, task=self.cell.reference_task)
         if self.cell.is_check:
             return session.pipeline.check(ref)
         return session.pipeline.run(ref, self.cell, expects)

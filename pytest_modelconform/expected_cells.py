@@ -42,7 +42,9 @@ def existing(session: SessionPlugin, folder: Path) -> Existing:
         # A file that can't be imported fails by itself; its entries are not stale for that.
         cases = declaration.cases or static_cases(path)
         whole = Cell(file, path.stem, COLLECT, COLLECT)
-        ids += [whole.id, *(cell.id for case in cases for cell in session.all_cells(file, case.name, case.dtypes))]
+        ids.append(whole.id)
+        for case in cases:
+            ids += [cell.id for cell in session.all_cells(file, case.name, case.dtypes, case.has)]
         if declaration.problem is not None or any(missing_packages(case.requires) for case in cases):
             vague.append(file)
         else:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import artifacts, references
+from . import artifacts, devices, references, training_references
 from .artifacts import Cache, hash_file, hash_of
 from .formats.base import Signature
 from .harness import BuildError
 from .model_check import ModelFault
-from .outcome import EAGER, FAST, FULL, Cell, Outcome, Stage, Verdict
+from .outcome import EAGER, FAST, FULL, INFERENCE, TRAINING, Cell, Outcome, Stage, Verdict
 from .pool import AnyWorker, Pool
 from .references import Prepared
 from .registry import Registry
@@ -37,6 +37,7 @@ class CaseRef:
     """Where a case is: its file, that file's path relative to the root, its name; and the dtype that it is cast to.
 
     precision: "fast" for the references of runtimes' fast modes. Everything else is made for "full".
+    task: "training" for all that is made for gradients, training and resuming.
     """
 
     file: Path
@@ -44,11 +45,12 @@ class CaseRef:
     name: str
     dtype: str = "float32"
     precision: str = FULL
+    task: str = INFERENCE
 
     @property
     def check(self) -> str:
         """The name of the case's model check."""
-        return Cell(self.relative, self.name, EAGER, EAGER, dtype=self.dtype).name
+        return Cell(self.relative, self.name, EAGER, EAGER, dtype=self.dtype, task=self.task).name
 
 
 SMOKE = CaseRef(_SMOKE_FILE, "pytest_modelconform_smoke.py", "smoke")
@@ -135,14 +137,14 @@ class Exports:
         self.cache = cache
         self.pool = pool
         self.timeout = timeout
-        # By precision, since the two of a case take turns.
-        self._prepared: dict[str, tuple[CaseRef, Prepared]] = {}
+        # By precision and task, since those of a case take turns.
+        self._prepared: dict[tuple[str, str], tuple[CaseRef, Prepared]] = {}
         self._faults: dict[CaseRef, StageFailure] = {}
-        self._failed_exports: dict[tuple[CaseRef, str], StageFailure] = {}
+        self._failed_exports: dict[tuple[CaseRef, str, str], StageFailure] = {}
 
     def prepare(self, ref: CaseRef, budget: Budget) -> Prepared:
         """The references of a case, from the cache or made. Raises StageFailure; again for a case that failed."""
-        last, prepared = self._prepared.get(ref.precision, (None, None))
+        last, prepared = self._prepared.get((ref.precision, ref.task), (None, None))
         if prepared is not None and last == ref:
             return prepared
         if ref in self._faults:
@@ -152,12 +154,12 @@ class Exports:
         except StageFailure as failure:
             self._faults[ref] = failure
             raise
-        self._prepared[ref.precision] = (ref, prepared)
+        self._prepared[ref.precision, ref.task] = (ref, prepared)
         return prepared
 
     def find(self, ref: CaseRef, budget: Budget) -> Prepared:
         """The references of a case, without keeping them or their failure. Raises StageFailure."""
-        source = [str(ref.file), ref.relative, ref.name, ref.dtype, ref.precision, hash_file(ref.file)]
+        source = [str(ref.file), ref.relative, ref.name, ref.dtype, ref.precision, ref.task, hash_file(ref.file)]
         # The host's path decides which local module an import finds.
         key = hash_of("reference", artifacts.fingerprint(), self.pool.path, source)
         if found := self._cached(key):
@@ -171,7 +173,10 @@ class Exports:
                 answer = self._ask_reference(budget, folder=str(folder), precision=ref.precision, **request)
                 content = {name: value for name, value in answer.items() if name not in ("id", "ok", "files")}
                 try:
-                    content |= references.make(folder, content, fast=ref.precision == FAST)
+                    if ref.task == TRAINING:
+                        content |= training_references.make(folder, content)
+                    else:
+                        content |= references.make(folder, content, fast=ref.precision == FAST)
                 except ModelFault as fault:
                     raise StageFailure(Stage.REFERENCE, Verdict.ERROR, f"case {ref.name!r}: {fault}") from fault
                 content = self.cache.write_case(key, content, answer["files"], folder)
@@ -185,6 +190,13 @@ class Exports:
         # The host begins no variant that it may not end in time; what is over and above is for building the case.
         fields = {"digest": prepared.digest, "set": name, "folder": str(folder), "seconds": 0.7 * seconds}
         return self._ask_host(Budget(seconds, self.pool), Stage.COMPARE, "diagnose", **fields, **self._request(ref))
+
+    def resume(
+        self, ref: CaseRef, prepared: Prepared, checkpoint: Path, target: Path, budget: Budget
+    ) -> dict[str, Any]:
+        """Have the case host go on with a training from a runtime's checkpoint. Raises StageFailure."""
+        fields = {"digest": prepared.digest, "checkpoint": str(checkpoint), "outputs": str(target)}
+        return self._ask_host(budget, Stage.RUN, "resume", **fields, **self._request(ref))
 
     def _ask_reference(self, budget: Budget, **fields: Any) -> dict[str, Any]:
         used = start(self.pool.host).used
@@ -205,7 +217,8 @@ class Exports:
 
     @staticmethod
     def _request(ref: CaseRef) -> dict[str, Any]:
-        return {"file": str(ref.file), "relative": ref.relative, "case": ref.name, "dtype": ref.dtype}
+        asked = {"file": str(ref.file), "relative": ref.relative, "case": ref.name}
+        return {**asked, "dtype": ref.dtype, "task": ref.task}
 
     def _ask_host(self, budget: Budget, stage: Stage, op: str, **fields: Any) -> dict[str, Any]:
         """Ask the case host, once. One that is of no more use is ended."""
@@ -239,18 +252,20 @@ class Exports:
         torch 2.14: where torch.export has failed on a dynamic length of an LSTM, torch.onnx.export in the same process
         makes that length static, without a word), so that a fresh host's artifact counts where a used one's fails.
         """
-        if failure := self._failed_exports.get((ref, cell.format)):
-            raise failure
         module = self.registry.format(cell.format)
-        key = hash_of("artifact", prepared.key, cell.format, module.VERSION, artifacts.fingerprint())
+        device = devices.route(cell.device, module.DEVICE_BOUND).exported_on
+        made_with = [module.VERSION, module.tools(), device]
+        key = hash_of("artifact", prepared.key, cell.format, made_with, artifacts.fingerprint())
+        if failure := self._failed_exports.get((ref, cell.format, device)):
+            raise failure
         folder = self.cache.folder / "artifacts" / key
         if anew and folder.is_dir() and not artifacts.read_json(folder / "export.json")["fresh"]:
             self.cache.forget("artifacts", key)
             self._fresh_host()
         try:
-            cached = self._export(ref, prepared, cell, key, budget, expects)
+            cached = self._export(ref, prepared, cell, device, key, budget, expects)
         except StageFailure as failure:
-            self._failed_exports[ref, cell.format] = failure
+            self._failed_exports[ref, cell.format, device] = failure
             raise
         made = artifacts.read_json(folder / "export.json")
         signature = artifacts.read_json(folder / "signature.json")
@@ -261,6 +276,7 @@ class Exports:
         ref: CaseRef,
         prepared: Prepared,
         cell: Cell,
+        device: str,
         key: str,
         budget: Budget,
         expects: Callable[[Outcome], bool],
@@ -269,6 +285,7 @@ class Exports:
         request = {
             "module": self.registry.format(cell.format).__name__,  # type: ignore[attr-defined]
             "digest": prepared.digest,
+            "device": device,
             "output_paths": prepared.output_paths,
             **self._request(ref),
         }
@@ -286,7 +303,7 @@ class Exports:
                 fresh = True
                 self._fresh_host()
                 for left in folder.iterdir():
-                    left.unlink()
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
                 more = Budget(self.timeout, self.pool)
                 answer = self._ask_host(more, Stage.EXPORT, "export", folder=str(folder), **request)
             made = {"seconds": number(answer.get("seconds")), "bytes": int(answer.get("bytes", 0)), "fresh": fresh}

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from enum import Enum
 from typing import Any
 
 EAGER = "eager"
 # How a runtime computes: as exactly as it can, or as whoever ships its fast mode.
 FULL, FAST = PRECISIONS = ("full", "fast")
+# What a cell tries: the model's outputs; or, for a case with `train`, the gradients after one backward pass, the
+# parameters after some steps, and the same across a checkpoint that is written in one language and read in another.
+INFERENCE, GRADIENTS, TRAINING, RESUME = TASKS = ("inference", "gradients", "training", "resume")
 # How the message of a cell begins that fails only since its model check does.
 NOT_FIT = "the model itself is not fit to be compared with"
 
@@ -78,7 +81,8 @@ class Cell:
 
     file: path of the case file as in pytest's node id. case: the case's name. The model check (`case[eager]`) has
     format and runtime `eager`; what stands for a whole file (`stem[collect]`) has format and runtime `collect`.
-    precision: "full" or "fast", see docs/verdicts.md.
+    precision: "full" or "fast"; task: "inference", "gradients", "training" or "resume": see docs/verdicts.md. The model
+    check of all that trains has task "training".
     """
 
     file: str
@@ -88,20 +92,27 @@ class Cell:
     device: str = "cpu"
     dtype: str = "float32"
     precision: str = FULL
+    task: str = INFERENCE
 
     @property
     def name(self) -> str:
         """The item's name: `resnet18[onnx-ort_cpp-cpu]`, or `resnet18[onnx-ort_cpp-cpu-bfloat16-fast]`."""
         parts = [self.format]
         if not self.is_check:
-            parts = [self.format.replace("-", "_"), self.runtime.replace("-", "_"), self.device]
-        parts += [word for word, usual in ((self.dtype, "float32"), (self.precision, FULL)) if word != usual]
+            parts = [name.replace("-", "_") for name in (self.format, self.runtime, self.device)]
+        others = ((self.dtype, "float32"), (self.precision, FULL), (self.task, INFERENCE))
+        parts += [word for word, usual in others if word != usual]
         return f"{self.case}[{'-'.join(parts)}]"
 
     @property
     def id(self) -> str:
         """The node id: `cases/vision/resnet.py::resnet18[onnx-ort_cpp-cpu]`."""
         return f"{self.file}::{self.name}"
+
+    @property
+    def reference_task(self) -> str:
+        """Of what the references are that this cell rests on: all that trains has them in common."""
+        return INFERENCE if self.task == INFERENCE else TRAINING
 
     @property
     def is_check(self) -> bool:
@@ -158,8 +169,8 @@ def to_record(cell: Cell, outcome: Outcome) -> dict[str, Any]:
 
 def from_record(record: dict[str, Any]) -> tuple[Cell, Outcome]:
     """Inverse of `to_record`. Raises KeyError or ValueError for a record that is none."""
-    # Logs of before there were precisions have none.
-    cell = Cell(**{f.name: record[f.name] for f in fields(Cell) if f.name != "precision" or f.name in record})
+    # Logs of before there were precisions and tasks have none.
+    cell = Cell(**{f.name: record[f.name] for f in fields(Cell) if f.default is MISSING or f.name in record})
     values = {f.name: record[f.name] for f in fields(Outcome) if f.name in record}
     values["verdict"] = Verdict(record["verdict"])
     values["stage"] = Stage(record["stage"]) if record["stage"] else None

@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from . import devices, training_references
 from .artifacts import Cache
 from .case import Tolerance
 from .diagnosis import Diagnosis, Evidence
 from .exports import SMOKE, VERDICT_OF, Artifact, Budget, CaseRef, Exports, StageFailure, failure_of, number, start
-from .outcome import FULL, NOT_FIT, Cell, Outcome, Stage, Verdict
+from .outcome import FULL, INFERENCE, NOT_FIT, Cell, Outcome, Stage, Verdict
 from .pool import AnyWorker, Pool
 from .references import InputSet, Prepared
 from .registry import Registry
@@ -31,6 +32,7 @@ from .results import (
 from .runtimes.base import missing_packages
 from .runtimes.process import WorkerProblem, WorkerRefused
 from .tolerances import choose
+from .training import Trainings
 from .workers.tensors import TensorFileError
 
 
@@ -61,8 +63,9 @@ class Pipeline:
             return failure.outcome()
         numbers = []
         inputs: dict[str, dict[str, Any]] = {}
+        said = eager_numbers if ref.task == INFERENCE else training_references.eager_numbers
         for name, entry in prepared.sets.items():
-            found = [eager_numbers(reference) for reference in entry.references.values()]
+            found = [said(reference) for reference in entry.references.values()]
             numbers += found
             inputs[name] = {"verdict": Verdict.PASS.value, **merge(found)}
         seconds = {"run": sum(entry["seconds"] for entry in prepared.content["sets"].values())}
@@ -75,14 +78,16 @@ class Pipeline:
 
     def unavailable(self, cell: Cell) -> str | None:
         """None if a cell's format and runtime are there, else what to do."""
-        reason = self.registry.runtime(cell.runtime).unavailable(cell.device)
+        runs_on = devices.route(cell.device).runs_on
+        reason = self.registry.runtime(cell.runtime).unavailable(runs_on) or devices.lacking(cell.device)
         if reason:
             return (
                 f"runtime {cell.runtime} {reason}"
                 if reason.startswith("needs ")
                 else f"runtime {cell.runtime}: {reason}"
             )
-        reason = missing_packages(self.registry.format(cell.format).REQUIRES)
+        module = self.registry.format(cell.format)
+        reason = missing_packages(module.REQUIRES) or module.unavailable()
         return f"format {cell.format} {reason}" if reason else None
 
     def run(self, ref: CaseRef, cell: Cell, expects: Callable[[Outcome], bool] = lambda outcome: False) -> Outcome:
@@ -91,7 +96,7 @@ class Pipeline:
             return Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, reason)
         outcome = self._judged(ref, cell, expects)
         evidence, self._evidence = self._evidence, None
-        if outcome.verdict is not Verdict.MISMATCH or expects(outcome):
+        if outcome.verdict is not Verdict.MISMATCH or expects(outcome) or cell.task != INFERENCE:
             return outcome
         return self._diagnosis.explained(ref, cell, outcome, evidence)
 
@@ -120,12 +125,14 @@ class Pipeline:
         worker: AnyWorker | None = None
         used = False
         fresh_export = True
+        notes: tuple[str, ...] = ()
         self._evidence = None
         try:
             prepared = self._reference_for(ref, budget)
             judge = self._judge_of(ref, prepared, cell, budget)
             artifact = self.exports.artifact(ref, prepared, cell, budget, expects, anew)
             fresh_export = artifact.fresh
+            notes = devices.kept_note(artifact.signature, cell.device)
             seconds["export"] = artifact.seconds
             found |= {"artifact_bytes": artifact.size, "cached": artifact.cached}
             worker = self.worker(cell)
@@ -136,15 +143,20 @@ class Pipeline:
             except WorkerProblem as problem:
                 raise failure_of(problem, Stage.LOAD) from problem
             seconds["load"] = number(answer.get("seconds"))
-            kept: dict[str, list[Run]] = {}
-            outcome = self._run_sets(cell, judge, artifact, worker, budget, seconds, kept)
-            self._evidence = Evidence(judge, choose(judge.tolerance, judge.tolerances, cell)[0], kept, budget)
+            if cell.task == INFERENCE:
+                kept: dict[str, list[Run]] = {}
+                outcome = self._run_sets(cell, judge, artifact, worker, budget, seconds, kept)
+                self._evidence = Evidence(judge, choose(judge.tolerance, judge.tolerances, cell)[0], kept, budget)
+            else:
+                outcome = Trainings(self.exports, ref, judge, cell, worker, budget).outcome(self._folder)
+                seconds |= outcome.seconds
             if worker.alive:
                 budget.ask(worker, "unload")
         except StageFailure as failure:
             outcome = failure.outcome()
         except WorkerProblem as problem:
             outcome = failure_of(problem, Stage.RUN).outcome()
+        outcome = replace(outcome, notes=(*outcome.notes, *notes))
         if worker is not None and outcome.failed and (used or not fresh_export) and not expects(outcome):
             self.pool.discard(worker)
         return replace(outcome, **found), fresh_export and not used
@@ -177,7 +189,8 @@ class Pipeline:
         worker = start(lambda: self.pool.runtime(cell.runtime, cell.device))
         if cell.format in worker.smoked or worker.used:
             return worker
-        smoke = replace(cell, case=SMOKE.name, file=SMOKE.relative, dtype=SMOKE.dtype, precision=FULL)
+        usual = {"dtype": SMOKE.dtype, "precision": FULL, "task": INFERENCE}
+        smoke = replace(cell, case=SMOKE.name, file=SMOKE.relative, **usual)
         budget = Budget(self.timeout, self.pool)
         try:
             prepared = self.exports.find(SMOKE, budget)

@@ -7,14 +7,26 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from . import devices
 from .case import DEFAULTS
+from .devices import exists
 from .formats import base as format_base
 from .formats.base import Format
-from .outcome import EAGER, FAST, FULL, PRECISIONS, Cell
+from .outcome import EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, Cell
 from .runtimes import base as runtime_base
 from .runtimes.base import Runtime
+
+# Fields of a `Case` that bring cells which others don't have.
+OPTIONAL = ("cpp", "train")
+# Steps in 16 bits need loss scaling and master weights, which are not the model's.
+_TRAINED_IN = ("float32", "float64")
+
+
+def tasks_of(dtype: str, precision: str, has: Collection[str]) -> Sequence[str]:
+    """What cells of a case in a dtype and a precision may try."""
+    return TASKS if "train" in has and dtype in _TRAINED_IN and precision == FULL else (INFERENCE,)
 
 
 class UnknownName(ValueError):
@@ -43,7 +55,7 @@ class Registry:
         # Ids and markers write "-" as "_": two names that differ only there could not be told apart.
         taken = {known.replace("-", "_"): known for known in table}
         # The other words mean something in ids and in `Case(tolerances=…)`.
-        if name.replace("-", "_") in taken or name in (EAGER, FAST, *DEFAULTS):
+        if name.replace("-", "_") in taken or name in (EAGER, FAST, *TASKS, *DEFAULTS):
             raise ValueError(f"{kind} {name!r} of {module} is taken by {table.get(name, 'another name like it')}")
         table[name] = module
 
@@ -73,8 +85,9 @@ class Registry:
 
     @property
     def devices(self) -> Sequence[str]:
-        """Names of all devices that some runtime may run on."""
-        return tuple(dict.fromkeys(device for name in self._runtimes for device in self.runtime(name).DEVICES))
+        """Names of all devices that cells may have."""
+        found = dict.fromkeys(device for name in self._runtimes for device in self.runtime(name).DEVICES)
+        return tuple(devices.select(tuple(found)))
 
     def select_formats(self, names: Sequence[str]) -> Sequence[str]:
         """Formats for an option's value: the main ones for (), all for ("all",). Raises UnknownName."""
@@ -87,8 +100,8 @@ class Registry:
         return self._select("runtime", names, self._runtimes, main)
 
     def select_devices(self, names: Sequence[str]) -> Sequence[str]:
-        """Devices for an option's value: the CPU for (). Raises UnknownName."""
-        return self._select("device", names, dict.fromkeys(self.devices, ""), iter(("cpu",)))
+        """Devices for an option's value: the CPU for (); the GPU and back for both. Raises UnknownName."""
+        return self._select("device", devices.select(names), dict.fromkeys(self.devices, ""), iter(("cpu",)))
 
     def select_precisions(self, names: Sequence[str]) -> Sequence[str]:
         """Precisions for an option's value: full for (), both for ("all",). Raises UnknownName."""
@@ -119,18 +132,25 @@ class Registry:
         devices: Iterable[str],
         dtype: str = "float32",
         precisions: Iterable[str] = (FULL,),
+        has: Collection[str] = (),
     ) -> list[Cell]:
-        """The cells of a case in a dtype: every runtime that loads a format, on every device, as it may compute."""
+        """The cells of a case in a dtype: every runtime that loads a format, on every device, as it may compute.
+
+        has: which of the fields that some formats and tasks need the case gives, of `OPTIONAL`.
+        """
         runtimes, devices, precisions = tuple(runtimes), tuple(devices), tuple(precisions)
         return [
-            Cell(file, case, format_name, runtime_name, device, dtype, precision)
+            Cell(file, case, format_name, runtime_name, device, dtype, precision, task)
             for format_name in formats
+            if set(self.format(format_name).NEEDS) <= set(has)
             for runtime_name in runtimes
             if format_name in self.runtime(runtime_name).FORMATS
             for device in devices
-            if device in self.runtime(runtime_name).DEVICES
+            if exists(device, self.runtime(runtime_name).DEVICES, self.format(format_name).DEVICE_BOUND)
             for precision in precisions
             if precision in self.runtime(runtime_name).PRECISIONS
+            for task in tasks_of(dtype, precision, has)
+            if task in self.format(format_name).TASKS and task in self.runtime(runtime_name).TASKS
         ]
 
 

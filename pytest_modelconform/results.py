@@ -24,8 +24,9 @@ class UnsuitableInputs(Exception):
 
 def run_request(signature: Signature, entry: InputSet) -> dict[str, Any]:
     """The part of a `run` request that says what to call the artifact with. Raises UnsuitableInputs."""
+    call = {"args": entry.args, "kwargs": entry.kwargs}
     if signature["layout"] == "tree":
-        return {"args": entry.args, "kwargs": entry.kwargs}
+        return call
     feeds = [[value["name"], value["path"]] for value in signature["inputs"]]
     known = {value["path"] for value in signature["inputs"]} | set(signature["dropped"])
     if set(entry.shapes) != known:
@@ -34,7 +35,8 @@ def run_request(signature: Signature, entry: InputSet) -> dict[str, Any]:
             f"the artifact takes {len(known)} tensors, as the input set that it was exported with; this one has "
             f"{len(entry.shapes)} ({odd} is in one of them only)"
         )
-    return {"feeds": feeds, "fetches": [value["name"] for value in signature["outputs"]]}
+    # Both, since the same artifact may be a graph in one language and called like the model in another.
+    return {**call, "feeds": feeds, "fetches": [value["name"] for value in signature["outputs"]]}
 
 
 def static_conflict(signature: Signature, entry: InputSet) -> str | None:
@@ -69,7 +71,8 @@ def read_runs(answer: Mapping[str, Any], file: Path, repeats: int, signature: Si
             if not 0 <= run["same_as"] < i:
                 raise ValueError(f"run {i} is said to be the same as run {run['same_as']}")
             continue
-        tree = named_outputs(run["outputs"], signature, expected)
+        layout = run.get("layout", signature["layout"])
+        tree = run["outputs"] if layout == "tree" else named_outputs(run["outputs"], signature, expected)
         distinct.append((tree, {key: found[key] for key in flatten(tree)[1].values()}))
     return distinct
 
@@ -80,8 +83,6 @@ def named_outputs(tree: Tree, signature: Signature, expected: Tree) -> Tree:
     Where the model returns other leaves for this input set than for the exported one, the graph's outputs stay a list:
     they can't be equal. Raises KeyError for an answer that lacks an output.
     """
-    if signature["layout"] == "tree":
-        return tree
     by_name = {name: value["tensor"] for name, value in tree["dict"]}
     by_path = {value["path"]: by_name[value["name"]] for value in signature["outputs"]}
     if set(by_path) != set(flatten(expected)[1].values()):
@@ -143,27 +144,31 @@ def compare_runs(
     return result
 
 
-def summarise(inputs: dict[str, dict[str, Any]], signature: Signature) -> Outcome:
-    """The outcome of a cell from the results of its input sets."""
+def _named(name: str, entry: Mapping[str, Any]) -> str:
+    why = f" ({entry['generated']})" if "generated" in entry else ""
+    return f"input set {name!r}{why}"
+
+
+def summarise(
+    inputs: dict[str, dict[str, Any]],
+    signature: Signature,
+    named: Callable[[str, Mapping[str, Any]], str] = _named,
+) -> Outcome:
+    """The outcome of a cell from the results of its input sets. named: how messages name one."""
     ran = {name: entry for name, entry in inputs.items() if entry["verdict"] != Verdict.UNSUPPORTED.value}
     name, worst = max((ran or inputs).items(), key=lambda item: STYLES[Verdict(item[1]["verdict"])].rank)
     verdict = Verdict(worst["verdict"])
     failing = [(n, e) for n, e in ran.items() if STYLES[Verdict(e["verdict"])].outcome == "failed"]
-    message = "\n".join(f"{_named(n, e)}: {e.get('message', '')}" for n, e in failing)
+    message = "\n".join(f"{named(n, e)}: {e.get('message', '')}" for n, e in failing)
     if verdict is Verdict.UNSUPPORTED:
-        message = f"{_named(name, worst)}: {worst.get('message', '')}"
-    notes = [f"{_named(n, e)} is unsupported: {e['message']}" for n, e in inputs.items() if n not in ran]
+        message = f"{named(name, worst)}: {worst.get('message', '')}"
+    notes = [f"{named(n, e)} is unsupported: {e['message']}" for n, e in inputs.items() if n not in ran]
     if signature.get("dropped"):
         notes.append(f"the exporter dropped inputs that it took for unused: {', '.join(signature['dropped'])}")
     # In a mismatch, the numbers of the input sets that pass would hide those of the one that doesn't have any.
     numbers = [entry for _, entry in failing] if verdict is Verdict.MISMATCH else list(ran.values())
     stage = Stage(worst["stage"]) if worst.get("stage") and verdict is not Verdict.PASS else None
     return Outcome(verdict, stage, message, inputs=inputs, notes=tuple(notes), **merge(numbers))
-
-
-def _named(name: str, entry: Mapping[str, Any]) -> str:
-    why = f" ({entry['generated']})" if "generated" in entry else ""
-    return f"input set {name!r}{why}"
 
 
 _NUMBERS = ("bits", "reference_bits", "loss", "worst", "max_abs")

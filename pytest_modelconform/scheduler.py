@@ -9,6 +9,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from .case import DEFAULTS
+from .outcome import GRADIENTS, RESUME, TRAINING
 
 
 class CellScheduling(LoadScopeScheduling):
@@ -63,4 +64,6 @@ def scope_of(node_id: str) -> str:
     if not bracket or "::" not in head:
         return node_id
     first, *others = rest.rstrip("]").split("-")
-    return f"{head}[{'-'.join([first, *(word for word in others if word in DEFAULTS)])}"
+    # What trains has references and artifacts in common that nothing else uses.
+    trains = [TRAINING] if set(others) & {GRADIENTS, TRAINING, RESUME} else []
+    return f"{head}[{'-'.join([first, *(word for word in others if word in DEFAULTS), *trains])}"

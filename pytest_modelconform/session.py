@@ -7,20 +7,35 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from . import artifacts, collect, environment, expected, expected_cells, options, tolerances
+from . import artifacts, collect, devices, environment, expected, expected_cells, options, tolerances
 from .artifacts import Cache, CacheRefused, hash_file, hash_of
 from .case import DEFAULTS, Tolerance
 from .collect import COLLECT, CaseFile, CellItem, Declaration, Declared, ExpectedFile
-from .outcome import EAGER, FAST, FULL, PRECISIONS, STYLES, Cell, Outcome, Stage, Verdict, from_record, to_record
+from .outcome import (
+    EAGER,
+    FAST,
+    FULL,
+    INFERENCE,
+    PRECISIONS,
+    STYLES,
+    TASKS,
+    TRAINING,
+    Cell,
+    Outcome,
+    Stage,
+    Verdict,
+    from_record,
+    to_record,
+)
 from .pipeline import Pipeline
 from .pool import Pool
-from .registry import Registry
+from .registry import OPTIONAL, Registry
 from .report import json_report, log, matrix, terminal
 from .runtimes.base import missing_packages
 from .runtimes.process import WorkerCrashed, WorkerProblem, WorkerRefused, WorkerTimeout
@@ -49,7 +64,7 @@ class SessionPlugin:
             self.cache = Cache(self.settings.cache)
         except (ValueError, CacheRefused) as error:
             raise pytest.UsageError(f"modelconform: {error}") from error
-        if len(self.cells("", "", ["float32"])) == 1:
+        if len(self.cells("", "", ["float32"], OPTIONAL)) == 1:
             raise pytest.UsageError(
                 f"modelconform: none of the runtimes {', '.join(self.runtimes)} loads any of the formats "
                 f"{', '.join(self.formats)} on {', '.join(self.devices)} in {', '.join(self.precisions)} precision"
@@ -81,6 +96,7 @@ class SessionPlugin:
             share=share,
             inline=self.settings.inline,
             progress=self.progress,
+            process=int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0),
         )
 
     @functools.cached_property
@@ -100,23 +116,24 @@ class SessionPlugin:
 
     # -- what items ask --------------------------------------------------------------------------------------------
 
-    def cells(self, file: str, case: str, dtypes: Sequence[str]) -> list[Cell]:
-        """The cells of a case that were asked for, dtype by dtype, each with its model check first."""
+    def cells(self, file: str, case: str, dtypes: Sequence[str], has: Collection[str] = ()) -> list[Cell]:
+        """The cells of a case that were asked for, dtype by dtype, each with its model checks first.
+
+        has: which of the fields `registry.OPTIONAL` the case gives.
+        """
         found = []
         for dtype in dtypes:
-            found.append(Cell(file, case, EAGER, EAGER, dtype=dtype))
-            found += self.registry.cells(file, case, self.formats, self.runtimes, self.devices, dtype, self.precisions)
+            asked = (self.formats, self.runtimes, self.devices, dtype, self.precisions, has)
+            found += _with_checks(file, case, dtype, self.registry.cells(file, case, *asked))
         return found
 
-    def all_cells(self, file: str, case: str, dtypes: Sequence[str]) -> list[Cell]:
+    def all_cells(self, file: str, case: str, dtypes: Sequence[str], has: Collection[str] = ()) -> list[Cell]:
         """The cells of a case that can exist, whatever was asked for."""
         registry = self.registry
         found = [Cell(file, case, COLLECT, COLLECT)]
         for dtype in dtypes:
-            found.append(Cell(file, case, EAGER, EAGER, dtype=dtype))
-            found += registry.cells(
-                file, case, registry.formats, registry.runtimes, registry.devices, dtype, PRECISIONS
-            )
+            every = (registry.formats, registry.runtimes, registry.devices, dtype, PRECISIONS, has)
+            found += _with_checks(file, case, dtype, registry.cells(file, case, *every))
         return found
 
     def existing(self, folder: Path) -> expected_cells.Existing:
@@ -269,10 +286,12 @@ class SessionPlugin:
             runtimes = {name.replace("-", "_"): name for name in self.registry.runtimes}
             if first not in formats or len(words) < 2 or words[0] not in runtimes:
                 return None
-            format_name, runtime, device = formats[first], runtimes[words[0]], words[1]
+            devices = {name.replace("-", "_"): name for name in self.registry.devices}
+            format_name, runtime, device = formats[first], runtimes[words[0]], devices.get(words[1], words[1])
         dtype = next((word for word in words if word in DEFAULTS), "float32")
         precision = FAST if FAST in words else FULL
-        cell = Cell(match["file"], match["case"], format_name, runtime, device, dtype, precision)
+        task = next((word for word in words if word in TASKS), INFERENCE)
+        cell = Cell(match["file"], match["case"], format_name, runtime, device, dtype, precision, task)
         # No other spelling: every cell has one id.
         return cell if cell.id == node_id else None
 
@@ -319,7 +338,8 @@ class SessionPlugin:
         if tuple(self.precisions) != (FULL,):
             lines[0] += f" in {' and '.join(self.precisions)} precision"
         for name in self.runtimes:
-            reasons = {d: self.registry.runtime(name).unavailable(d) for d in self.registry.runtime(name).DEVICES}
+            runtime = self.registry.runtime(name)
+            reasons = {d: runtime.unavailable(d) or devices.lacking(d) for d in runtime.DEVICES}
             lines += [
                 f"modelconform: {name} ({device}) is unavailable: {reason}"
                 for device, reason in reasons.items()
@@ -383,3 +403,10 @@ class SessionPlugin:
         from .scheduler import CellScheduling
 
         return CellScheduling(config, log, environment.durations(self.settings.cache))
+
+
+def _with_checks(file: str, case: str, dtype: str, cells: Sequence[Cell]) -> list[Cell]:
+    """Cells of a case in a dtype behind the model checks that they rest on."""
+    trains = any(cell.task != INFERENCE for cell in cells)
+    tasks = (INFERENCE, TRAINING) if trains else (INFERENCE,)
+    return [*(Cell(file, case, EAGER, EAGER, dtype=dtype, task=task) for task in tasks), *cells]

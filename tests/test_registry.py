@@ -22,7 +22,7 @@ def test_the_built_in_names(registry: Registry) -> None:
     assert registry.select_formats(()) == registry.select_formats(("all",)) == registry.formats
     assert registry.select_runtimes(()) == registry.runtimes
     assert registry.select_devices(()) == ("cpu",)
-    assert registry.devices == ("cpu", "cuda")
+    assert registry.devices == ("cpu", "cuda", "cuda-to-cpu")
     assert registry.select_precisions(()) == ("full",)
     assert registry.select_precisions(("fast", "full")) == registry.select_precisions(("all",)) == ("full", "fast")
     assert all(registry.runtime(name).PRECISIONS == ("full", "fast") for name in registry.runtimes)

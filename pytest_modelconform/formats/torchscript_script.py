@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..outcome import TASKS as TASKS  # artifacts can be trained, too
 from .base import Signature, tree_signature
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ def export(built: Built, folder: Path) -> Signature:
     """`torch.jit.script`."""
     import torch
 
+    from ..workers.host import kept_devices
     from ..workers.host.operators import of_script
 
     scripted = torch.jit.script(built.model)
     torch.jit.save(scripted, folder / "model.pt")
-    return tree_signature("model.pt", of_script(scripted))
+    return {**tree_signature("model.pt", of_script(scripted)), "kept_devices": kept_devices.of_script(scripted)}

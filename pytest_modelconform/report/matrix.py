@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..case import DEFAULTS
-from ..outcome import FULL, NOT_FIT, PRECISIONS, Cell, Outcome, Stage, Verdict
+from ..outcome import FULL, INFERENCE, NOT_FIT, PRECISIONS, TASKS, Cell, Outcome, Stage, Verdict
 
-# Format, runtime, device, precision.
-Column = tuple[str, str, str, str]
+# Format, runtime, device, precision, task.
+Column = tuple[str, str, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,14 @@ def fold(cells: Iterable[tuple[Cell, Outcome]], formats: Sequence[str] = (), run
     """
     latest = dict(sorted(dict(cells).items(), key=lambda item: item[0].file))
     columns = sorted(
-        {(c.format, c.runtime, c.device, c.precision) for c in latest if not c.is_check},
-        key=lambda c: (_place(c[0], formats), _place(c[1], runtimes), c[:3], _place(c[3], PRECISIONS)),
+        {(c.format, c.runtime, c.device, c.precision, c.task) for c in latest if not _is_model_check(c)},
+        key=lambda c: (
+            _place(c[0], formats),
+            _place(c[1], runtimes),
+            c[:3],
+            _place(c[3], PRECISIONS),
+            _place(c[4], TASKS),
+        ),
     )
     # The dtypes of a case below each other, in a fixed order.
     cases = {case: i for i, case in enumerate(dict.fromkeys((cell.file, cell.case) for cell in latest))}
@@ -62,10 +68,10 @@ def fold(cells: Iterable[tuple[Cell, Outcome]], formats: Sequence[str] = (), run
     checks: dict[tuple[str, str, str], Outcome] = {}
     for cell in in_order:
         row = rows.setdefault((cell.file, cell.case, cell.dtype), {})
-        if cell.is_check:
+        if _is_model_check(cell):
             checks[cell.file, cell.case, cell.dtype] = latest[cell]
         else:
-            row[cell.format, cell.runtime, cell.device, cell.precision] = (cell, latest[cell])
+            row[cell.format, cell.runtime, cell.device, cell.precision, cell.task] = (cell, latest[cell])
     return Matrix(
         columns=columns,
         rows=[Row(*key, checks.get(key), row) for key, row in rows.items()],
@@ -80,6 +86,11 @@ def fold(cells: Iterable[tuple[Cell, Outcome]], formats: Sequence[str] = (), run
             and not is_blocked(cell, outcome)
         ],
     )
+
+
+def _is_model_check(cell: Cell) -> bool:
+    """Whether a cell stands beside its row. The check of what trains has a column: few rows have one."""
+    return cell.is_check and cell.task == INFERENCE
 
 
 def _place(name: str, order: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Protocol
 
 from ..diagnosis import PREFIX
-from ..outcome import EAGER, FULL, STYLES, Outcome, Verdict
+from ..outcome import EAGER, FULL, INFERENCE, STYLES, Outcome, Verdict
 from .matrix import Column, Matrix, Row
 
 _MOST_LINES = 6
@@ -164,7 +164,8 @@ def _runtime_name(column: Column, columns: Sequence[Column]) -> str:
     name = column[1]
     if any(other[2] != "cpu" for other in columns):
         name += f" {column[2]}"
-    return name if column[3] == FULL else f"{name} {column[3]}"
+    words = [word for word, usual in ((column[3], FULL), (column[4], INFERENCE)) if word != usual]
+    return " ".join([name, *words])
 
 
 def _write_totals(matrix: Matrix, writer: Writer) -> None:
@@ -184,9 +185,9 @@ def _write_totals(matrix: Matrix, writer: Writer) -> None:
 def _write_notes(matrix: Matrix, writer: Writer) -> None:
     """What the model checks that passed have to say: a line each."""
     for row in matrix.rows:
-        if row.check is None or row.check.failed:
-            continue
-        for note in row.check.notes:
+        checks = [row.check, *(outcome for cell, outcome in row.cells.values() if cell.is_check)]
+        notes = [note for check in checks if check is not None and not check.failed for note in check.notes]
+        for note in dict.fromkeys(notes):
             writer.line(_shortened(f"{_row_name(row, matrix.rows)}: {note.splitlines()[0]}", writer.fullwidth))
 
 

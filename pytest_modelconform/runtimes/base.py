@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from packaging.requirements import Requirement
 
+from ..outcome import INFERENCE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,6 +30,7 @@ class Runtime(Protocol):
     run on.
     REQUIRES: packages, as pip names them. MAIN: whether it is among the runtimes that run by default.
     PRECISIONS: "full", and "fast" if it has a faster mode; `load` says which is wanted.
+    TASKS: what it can do with an artifact, see `outcome.TASKS`; "inference" if not said.
     NARROWS: dtypes that it is known to return narrower, e.g. {"int64": "int32"}; any other change is a mismatch.
     PRECISION_NOTE: what to know where its numbers look like those of a narrower precision; a hint quotes it.
     """
@@ -38,11 +41,15 @@ class Runtime(Protocol):
     REQUIRES: Sequence[str]
     MAIN: bool
     PRECISIONS: Sequence[str]
+    TASKS: Sequence[str]
     NARROWS: dict[str, str]
     PRECISION_NOTE: str
 
     def unavailable(self, device: str) -> str | None:
-        """None if the runtime can be started for `device`, else a sentence that says what to do."""
+        """None if the runtime can be started for `device`, else a sentence that says what to do.
+
+        Whether the machine has such a device is seen to elsewhere.
+        """
 
     def command(self, device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
         """The worker's command line. May build something first; raises harness.BuildError if that fails."""
@@ -69,13 +76,6 @@ def missing_packages(requires: Sequence[str]) -> str | None:
     return f"needs {', '.join(missing)}: pip install {quoted}"
 
 
-def no_device(device: str) -> str | None:
-    """None if the machine has such a device, else a sentence. Looks at the system, not into a framework."""
-    if device == "cuda" and not any(Path("/dev").glob("nvidia[0-9]*")):
-        return "this machine has no NVIDIA GPU (no /dev/nvidia0): run on one that has"
-    return None
-
-
 def python_worker(file: Path, device: str, threads: int, python: str = sys.executable) -> list[str]:
     """Command line of a worker in Python."""
     start = WORKERS / "start.py"
@@ -95,10 +95,11 @@ def complete(module: ModuleType) -> Runtime:
         raise TypeError(f"runtime module {module.__name__} lacks {', '.join(lacking)}")
     namespace: Any = module
     for name, value in (("DEVICES", ("cpu",)), ("REQUIRES", ()), ("MAIN", False), ("PRECISIONS", ("full",)),
-                        ("NARROWS", {}), ("PRECISION_NOTE", ""), ("load_request", load_request)):  # fmt: skip
+                        ("TASKS", (INFERENCE,)), ("NARROWS", {}), ("PRECISION_NOTE", ""),
+                        ("load_request", load_request)):  # fmt: skip
         if not hasattr(module, name):
             setattr(namespace, name, value)
     if not hasattr(module, "unavailable"):
-        namespace.unavailable = lambda device: missing_packages(namespace.REQUIRES) or no_device(device)
+        namespace.unavailable = lambda device: missing_packages(namespace.REQUIRES)
     runtime: Runtime = namespace
     return runtime

@@ -26,7 +26,10 @@ def test_rows_columns_and_totals() -> None:
             (other, Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, "needs ort")),
         ]
     )
-    assert folded.columns == [("export", "torch", "cpu", "full"), ("onnx", "ort", "cpu", "full")]
+    assert folded.columns == [
+        ("export", "torch", "cpu", "full", "inference"),
+        ("onnx", "ort", "cpu", "full", "inference"),
+    ]
     assert [(row.case, row.check is not None, len(row.cells)) for row in folded.rows] == [
         ("a", True, 2),
         ("b", False, 1),
@@ -65,7 +68,7 @@ def test_a_dtype_is_a_row_and_a_precision_a_column() -> None:
     variants = [replace(ORT, dtype=dtype) for dtype in ("bfloat16", "float16", "float32")]
     variants += [replace(ORT, precision="fast"), replace(CHECK, dtype="bfloat16"), Cell("a.py", "other", "onnx", "ort")]
     folded = fold([(cell, Outcome(Verdict.PASS)) for cell in variants])
-    assert folded.columns == [("onnx", "ort", "cpu", "full"), ("onnx", "ort", "cpu", "fast")]
+    assert folded.columns == [("onnx", "ort", "cpu", "full", "inference"), ("onnx", "ort", "cpu", "fast", "inference")]
     assert [(row.case, row.dtype, row.check is not None, len(row.cells)) for row in folded.rows] == [
         ("a", "float32", False, 2),
         ("a", "float16", False, 1),

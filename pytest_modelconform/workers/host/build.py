@@ -7,10 +7,11 @@ import hashlib
 import inspect
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_map_only
 
 from pytest_modelconform.case import Case
 
@@ -34,7 +35,8 @@ class Built:
     output_paths: paths of the tensors that eager returns, in order. digest: of parameters, buffers and inputs.
     generated: the input sets among `inputs` that are not the case's own.
     files: SHA-256 by path of the local files that the case was made from. dtype: of the model's parameters, buffers
-    and inputs, unless they are integers. notes: what there is to say about the cast.
+    and inputs, unless they are integers. notes: what there is to say about the cast. task: "training" for a model in
+    training mode, whose input sets are those of train_data.py.
     """
 
     case: Case
@@ -50,6 +52,7 @@ class Built:
     dtype: str
     notes: list[str]
     generated: dict[str, Generated] = field(default_factory=dict)
+    task: str = "inference"
 
     def clone_inputs(self, name: str = "") -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Fresh inputs of a set; without a name of the one that exporters see."""
@@ -67,6 +70,18 @@ class Built:
     def by_name(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """All arguments by the names that forward gives them."""
         return dict(inspect.signature(self.model.forward).bind(*args, **kwargs).arguments)
+
+
+def on_device(built: Built, device: str) -> Built:
+    """The case with its model and inputs on a device, and as it is where they are on the CPU."""
+    if device == "cpu":
+        return built
+
+    def moved(value: torch.Tensor) -> torch.Tensor:
+        return value.to(device)
+
+    inputs = {key: tree_map_only(torch.Tensor, moved, built.clone_inputs(key)) for key in built.inputs}
+    return replace(built, model=copy.deepcopy(built.model).to(device), inputs=inputs)
 
 
 def clone(value: Any) -> Any:

@@ -23,6 +23,8 @@ PACKAGE = "modelconform_cases"
 TAG = re.compile(r"[a-z0-9_]+")
 # What of a model's behaviour a case may accept; see Case.accept.
 ACCEPTED = ("mutates-inputs", "layout")
+# Fields that bring cells which other cases don't have; as in the registry, which a case host doesn't load.
+OPTIONAL = ("cpp", "train")
 # Markers of pytest itself, which a tag would shadow.
 TAKEN_TAGS = {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "tryfirst", "trylast"}
 
@@ -160,7 +162,7 @@ def check(name: str, case: Case) -> None:
         if (
             not TAG.fullmatch(tag)
             or tag in TAKEN_TAGS
-            or tag.startswith(("format_", "runtime_", "device_", "dtype_", "precision_"))
+            or tag.startswith(("format_", "runtime_", "device_", "dtype_", "precision_", "task_"))
         ):
             raise wrong(
                 "tags", f"{tag!r} can't be a marker: use lower-case letters, digits and '_', none of pytest's own names"
@@ -243,6 +245,7 @@ def collect(path: str, relative: str) -> dict[str, Any]:
                 "paper": str(case.paper),
                 "requires": list(case.requires) if not fault else [],
                 "dtypes": list(case.dtypes) if not fault else [],
+                "has": [field for field in OPTIONAL if getattr(case, field) is not None] if not fault else [],
                 "tolerance": asdict(case.tolerance) if not fault else {},
                 "tolerances": {key: asdict(t) for key, t in case.tolerances.items()} if not fault else {},
             }
