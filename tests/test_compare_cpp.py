@@ -220,7 +220,7 @@ def changed(random: np.random.Generator, eager: Array, dtype: str) -> Array:
     if kind in ("noisy", "off"):
         wide = eager.astype(np.complex128 if dtype.startswith("complex") else np.float64)
         return noisy(random, wide, dtype, {"noisy": 2.0, "off": 2.0 ** random.uniform(0, 20)}[str(kind)])
-    position = tuple(random.integers(0, eager.shape)) if eager.size and eager.ndim else ()
+    position = tuple(int(random.integers(length)) for length in eager.shape) if eager.size else ()
     if eager.size:
         result[position] = np.nan if kind == "nan" else result[position] * cast(np.asarray(1.5), dtype)
     return result

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform.references import Reference
+from pytest_modelconform.compare import Reference
 from pytest_modelconform.workers import arrays
 from tests import runs
 
