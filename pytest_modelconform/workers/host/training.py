@@ -224,7 +224,7 @@ def _eager(built: Built, runs: dict[str, dict[str, Tensor]], save: str) -> dict[
     generator = torch.get_rng_state()
     again: dict[str, Tensor] = {}
     for name, results, _ in _both(built, built.model, data):
-        encode(results, lambda path, name=name: f"{name}{path}", again)
+        encode(results, f"{name}{{}}".format, again)
     entries[TRAINING]["draws"] = not torch.equal(generator, torch.get_rng_state())
     for path, tensor in again.items():
         if first.get(path) != tensor:
