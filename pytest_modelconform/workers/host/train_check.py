@@ -53,7 +53,7 @@ def _counts(train: Train) -> str:
     return ""
 
 
-def _data(train: Train) -> str:
+def _data(train: Any) -> str:
     if train.data is None or callable(train.data):
         return ""
     return "data has to be a function, so that every use gets fresh tensors: `lambda: (inputs, target)`"
