@@ -75,7 +75,7 @@ def make(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
             found[part.path] = _reference(part, entry, runs, steps)
             notes += _notes(part, found[part.path], steps)
             if part.key.startswith("/parameters/"):
-                moved[part.key.removeprefix("/parameters/")] = _seen(part, found[part.path])
+                moved[part.key.removeprefix("/parameters/")] = learnt(part, found[part.path])
         if name == TRAINING:
             _check_losses(found["['loss']"])
         references.write(folder, name, found)
@@ -163,14 +163,14 @@ def _check_losses(reference: Reference) -> None:
         )
 
 
-def _seen(part: Part, reference: Reference) -> float:
-    """How much a parameter has learnt, in units of the noise; 0 if nothing."""
+def learnt(part: Part, reference: Reference) -> float:
+    """How much a parameter has learnt, in units of its noise; 0 if nothing."""
     if reference.r is None or reference.noise is None or part.start is None:
         return 0.0
-    learnt = reference.r - part.start.reshape(-1).astype("float64")
+    change = reference.r - part.start.reshape(-1).astype("float64")
     if reference.codes is not None:
-        learnt = learnt[reference.codes == 0]
-    size = float(np.sqrt(np.mean(learnt * learnt))) if learnt.size else 0.0
+        change = change[reference.codes == 0]
+    size = float(np.sqrt(np.mean(change * change))) if change.size else 0.0
     return size / float(reference.noise[0])
 
 

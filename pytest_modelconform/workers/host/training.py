@@ -151,7 +151,7 @@ def run(
             losses.append(loss.detach())
             if save and step == resume_at(built):
                 checkpoint.write(save, model, optimizer, step)
-    return {"loss": torch.stack(losses), **_state(model)}
+    return {"loss": torch.stack(losses), **state_of(model)}
 
 
 def gradients(built: Built, model: torch.nn.Module, data: Sequence[torch.Tensor]) -> Results:
@@ -167,7 +167,8 @@ def gradients(built: Built, model: torch.nn.Module, data: Sequence[torch.Tensor]
     return {"loss": loss.detach(), "gradients": {k: None if g is None else g.clone() for k, g in found.items()}}
 
 
-def _state(model: torch.nn.Module) -> dict[str, dict[str, torch.Tensor]]:
+def state_of(model: torch.nn.Module) -> dict[str, dict[str, torch.Tensor]]:
+    """Parameters and buffers of a model, copied, by name."""
     return {
         "parameters": {name: value.detach().clone() for name, value in model.named_parameters()},
         "buffers": {name: value.detach().clone() for name, value in model.named_buffers()},
@@ -224,14 +225,14 @@ def _eager(built: Built, runs: dict[str, dict[str, Tensor]], save: str) -> dict[
     generator = torch.get_rng_state()
     again: dict[str, Tensor] = {}
     for name, results, _ in _both(built, built.model, data):
-        encode(results, lambda path, name=name: f"{name}{path}", again)
+        encode(results, f"{name}{{}}".format, again)
     entries[TRAINING]["draws"] = not torch.equal(generator, torch.get_rng_state())
     for path, tensor in again.items():
         if first.get(path) != tensor:
             name, _, rest = path.partition("/")
             runs[name][f"again:/{rest}"] = tensor
     start: dict[str, Tensor] = {}
-    encode(_state(built.model), str, start)
+    encode(state_of(built.model), str, start)
     runs[TRAINING].update((f"start:{path}", tensor) for path, tensor in start.items())
     shared: dict[str, Any] = {"args": [], "kwargs": [], "leaves": [], "inputs_changed": []}
     return {name: {**shared, **entry} for name, entry in entries.items()}
