@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from . import devices, training_references
 from .artifacts import Cache
 from .case import Tolerance
+from .concurrency import AtOnce, failed_at_once
 from .diagnosis import Diagnosis, Evidence
 from .exports import SMOKE, VERDICT_OF, Artifact, Budget, CaseRef, Exports, StageFailure, failure_of, number, start
 from .outcome import FULL, INFERENCE, NOT_FIT, Cell, Outcome, Stage, Verdict
@@ -39,12 +40,15 @@ from .workers.tensors import TensorFileError
 class Pipeline:
     """Runs cells."""
 
-    def __init__(self, registry: Registry, cache: Cache, pool: Pool, timeout: float) -> None:
+    def __init__(
+        self, registry: Registry, cache: Cache, pool: Pool, timeout: float, threads: Sequence[int] = ()
+    ) -> None:
         self.registry = registry
         self.pool = pool
         self.timeout = timeout
         self.exports = Exports(registry, cache, pool, timeout)
         self._folder = Path(tempfile.mkdtemp(prefix="modelconform-"))
+        self._at_once = AtOnce(registry, threads, self._folder)
         self._diagnosis = Diagnosis(self.exports, self._folder)
         # Of the last attempt, if it ended in a mismatch.
         self._evidence: Evidence | None = None
@@ -103,7 +107,7 @@ class Pipeline:
     def _judged(self, ref: CaseRef, cell: Cell, expects: Callable[[Outcome], bool]) -> Outcome:
         """The outcome of a cell without hints, by one attempt or two."""
         outcome, fresh = self._attempt(ref, cell, expects, anew=False)
-        if fresh or not outcome.failed or expects(outcome):
+        if fresh or not outcome.failed or expects(outcome) or failed_at_once(outcome):
             return outcome
         # State leaks between cells in a long-lived worker: the verdict of a fresh one counts.
         first = outcome
@@ -147,6 +151,8 @@ class Pipeline:
                 kept: dict[str, list[Run]] = {}
                 outcome = self._run_sets(cell, judge, artifact, worker, budget, seconds, kept)
                 self._evidence = Evidence(judge, choose(judge.tolerance, judge.tolerances, cell)[0], kept, budget)
+                if outcome.verdict is Verdict.PASS:
+                    outcome = self._at_once.checked(outcome, cell, judge, artifact, worker, budget, seconds["load"])
             else:
                 outcome = Trainings(self.exports, ref, judge, cell, worker, budget).outcome(self._folder)
                 seconds |= outcome.seconds
