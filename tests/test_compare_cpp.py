@@ -254,7 +254,7 @@ def test_both_say_the_same_of_any_output(judge: Path, tmp_path: Path) -> None:
             reference, eager = make(random, shape, dtype)
         except UnusableReferenceError:
             continue
-        references._write(tmp_path, str(seed), {"": reference})
+        references.write(tmp_path, str(seed), {"": reference})
         output = changed(random, eager, dtype)
         name = output.dtype.name
         tolerance = TOLERANCES[random.integers(len(TOLERANCES))]
@@ -318,7 +318,7 @@ def test_a_structure_is_compared_by_path(judge: Path, tmp_path: Path) -> None:
     }
     paths = {key: path for path, key in flatten(tree)[1].items()}
     made = {key: small(seed) for seed, key in enumerate(paths)}
-    references._write(tmp_path, "whole", {paths[key]: reference for key, (reference, _) in made.items()})
+    references.write(tmp_path, "whole", {paths[key]: reference for key, (reference, _) in made.items()})
     eager = {key: array for key, (_, array) in made.items()}
     off = {**eager, "b": eager["b"] * np.float32(1.01)}
     for name, outputs in (("eager", eager), ("off", off)):
@@ -340,7 +340,7 @@ def test_a_structure_is_compared_by_path(judge: Path, tmp_path: Path) -> None:
 )
 def test_outputs_that_are_missing_or_too_many_are_named(judge: Path, tmp_path: Path, returned: list[str]) -> None:
     reference, eager = small()
-    references._write(tmp_path, "two", {"[0]": reference, "[1]": reference})
+    references.write(tmp_path, "two", {"[0]": reference, "[1]": reference})
     (answer,) = answers(judge, [line(tmp_path, "two", dict.fromkeys(sorted(returned), eager), Tolerance())])
     assert [answer.message] == compare_leaves(["[0]", "[1]"], sorted(returned))
     assert set(answer.numbers.values()) == {None}
@@ -349,7 +349,7 @@ def test_outputs_that_are_missing_or_too_many_are_named(judge: Path, tmp_path: P
 def test_the_tolerance_of_the_case_is_the_references_own(judge: Path, tmp_path: Path) -> None:
     reference, eager = small()
     off = eager * np.float32(1.001)
-    references._write(tmp_path, "s", {"": reference})
+    references.write(tmp_path, "s", {"": reference})
     arrays.write(tmp_path / "off.safetensors", {"": off})
     question = f"{tmp_path} s {tmp_path}/off.safetensors own"
     (without,) = answers(judge, [question])
@@ -387,7 +387,7 @@ Edit = Callable[[dict[str, Any], dict[str, Array]], object]
 )
 def test_a_reference_that_makes_no_sense_is_refused(judge: Path, tmp_path: Path, edit: Edit, message: str) -> None:
     reference, eager = small()
-    references._write(tmp_path, "s", {"": reference})
+    references.write(tmp_path, "s", {"": reference})
     metas = json.loads((tmp_path / "references-s.json").read_text())
     stored = dict(arrays.read(tmp_path / "references-s.safetensors"))
     edit(metas[""], stored)
