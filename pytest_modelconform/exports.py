@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import artifacts, devices, references
+from . import artifacts, devices, references, training_references
 from .artifacts import Cache, hash_file, hash_of
 from .formats.base import Signature
 from .harness import BuildError
 from .model_check import ModelFault
-from .outcome import EAGER, FAST, FULL, INFERENCE, Cell, Outcome, Stage, Verdict
+from .outcome import EAGER, FAST, FULL, INFERENCE, TRAINING, Cell, Outcome, Stage, Verdict
 from .pool import AnyWorker, Pool
 from .references import Prepared
 from .registry import Registry
@@ -137,14 +137,14 @@ class Exports:
         self.cache = cache
         self.pool = pool
         self.timeout = timeout
-        # By precision, since the two of a case take turns.
-        self._prepared: dict[str, tuple[CaseRef, Prepared]] = {}
+        # By precision and task, since those of a case take turns.
+        self._prepared: dict[tuple[str, str], tuple[CaseRef, Prepared]] = {}
         self._faults: dict[CaseRef, StageFailure] = {}
         self._failed_exports: dict[tuple[CaseRef, str, str], StageFailure] = {}
 
     def prepare(self, ref: CaseRef, budget: Budget) -> Prepared:
         """The references of a case, from the cache or made. Raises StageFailure; again for a case that failed."""
-        last, prepared = self._prepared.get(ref.precision, (None, None))
+        last, prepared = self._prepared.get((ref.precision, ref.task), (None, None))
         if prepared is not None and last == ref:
             return prepared
         if ref in self._faults:
@@ -154,12 +154,12 @@ class Exports:
         except StageFailure as failure:
             self._faults[ref] = failure
             raise
-        self._prepared[ref.precision] = (ref, prepared)
+        self._prepared[ref.precision, ref.task] = (ref, prepared)
         return prepared
 
     def find(self, ref: CaseRef, budget: Budget) -> Prepared:
         """The references of a case, without keeping them or their failure. Raises StageFailure."""
-        source = [str(ref.file), ref.relative, ref.name, ref.dtype, ref.precision, hash_file(ref.file)]
+        source = [str(ref.file), ref.relative, ref.name, ref.dtype, ref.precision, ref.task, hash_file(ref.file)]
         # The host's path decides which local module an import finds.
         key = hash_of("reference", artifacts.fingerprint(), self.pool.path, source)
         if found := self._cached(key):
@@ -173,7 +173,10 @@ class Exports:
                 answer = self._ask_reference(budget, folder=str(folder), precision=ref.precision, **request)
                 content = {name: value for name, value in answer.items() if name not in ("id", "ok", "files")}
                 try:
-                    content |= references.make(folder, content, fast=ref.precision == FAST)
+                    if ref.task == TRAINING:
+                        content |= training_references.make(folder, content)
+                    else:
+                        content |= references.make(folder, content, fast=ref.precision == FAST)
                 except ModelFault as fault:
                     raise StageFailure(Stage.REFERENCE, Verdict.ERROR, f"case {ref.name!r}: {fault}") from fault
                 content = self.cache.write_case(key, content, answer["files"], folder)
@@ -187,6 +190,13 @@ class Exports:
         # The host begins no variant that it may not end in time; what is over and above is for building the case.
         fields = {"digest": prepared.digest, "set": name, "folder": str(folder), "seconds": 0.7 * seconds}
         return self._ask_host(Budget(seconds, self.pool), Stage.COMPARE, "diagnose", **fields, **self._request(ref))
+
+    def resume(
+        self, ref: CaseRef, prepared: Prepared, checkpoint: Path, target: Path, budget: Budget
+    ) -> dict[str, Any]:
+        """Have the case host go on with a training from a runtime's checkpoint. Raises StageFailure."""
+        fields = {"digest": prepared.digest, "checkpoint": str(checkpoint), "outputs": str(target)}
+        return self._ask_host(budget, Stage.RUN, "resume", **fields, **self._request(ref))
 
     def _ask_reference(self, budget: Budget, **fields: Any) -> dict[str, Any]:
         used = start(self.pool.host).used
@@ -207,7 +217,8 @@ class Exports:
 
     @staticmethod
     def _request(ref: CaseRef) -> dict[str, Any]:
-        return {"file": str(ref.file), "relative": ref.relative, "case": ref.name, "dtype": ref.dtype}
+        asked = {"file": str(ref.file), "relative": ref.relative, "case": ref.name}
+        return {**asked, "dtype": ref.dtype, "task": ref.task}
 
     def _ask_host(self, budget: Budget, stage: Stage, op: str, **fields: Any) -> dict[str, Any]:
         """Ask the case host, once. One that is of no more use is ended."""
@@ -280,7 +291,7 @@ class Exports:
         }
 
         def make(folder: Path) -> None:
-            if ref is not SMOKE:
+            if ref is not SMOKE and cell.runtime != EAGER:
                 # The runtime's process imports its framework meanwhile.
                 self.pool.prestart(cell.runtime, cell.device)
             fresh = not start(self.pool.host).used

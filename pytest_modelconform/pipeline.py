@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import devices
+from . import devices, training_references
 from .artifacts import Cache
 from .case import Tolerance
+from .concurrency import AtOnce, failed_at_once
 from .diagnosis import Diagnosis, Evidence
 from .exports import SMOKE, VERDICT_OF, Artifact, Budget, CaseRef, Exports, StageFailure, failure_of, number, start
-from .outcome import FULL, NOT_FIT, Cell, Outcome, Stage, Verdict
+from .outcome import FULL, INFERENCE, NOT_FIT, Cell, Outcome, Stage, Verdict
 from .pool import AnyWorker, Pool
 from .references import InputSet, Prepared
 from .registry import Registry
@@ -32,18 +33,22 @@ from .results import (
 from .runtimes.base import missing_packages
 from .runtimes.process import WorkerProblem, WorkerRefused
 from .tolerances import choose
+from .training import Trainings
 from .workers.tensors import TensorFileError
 
 
 class Pipeline:
     """Runs cells."""
 
-    def __init__(self, registry: Registry, cache: Cache, pool: Pool, timeout: float) -> None:
+    def __init__(
+        self, registry: Registry, cache: Cache, pool: Pool, timeout: float, threads: Sequence[int] = ()
+    ) -> None:
         self.registry = registry
         self.pool = pool
         self.timeout = timeout
         self.exports = Exports(registry, cache, pool, timeout)
         self._folder = Path(tempfile.mkdtemp(prefix="modelconform-"))
+        self._at_once = AtOnce(registry, threads, self._folder)
         self._diagnosis = Diagnosis(self.exports, self._folder)
         # Of the last attempt, if it ended in a mismatch.
         self._evidence: Evidence | None = None
@@ -62,8 +67,9 @@ class Pipeline:
             return failure.outcome()
         numbers = []
         inputs: dict[str, dict[str, Any]] = {}
+        said = eager_numbers if ref.task == INFERENCE else training_references.eager_numbers
         for name, entry in prepared.sets.items():
-            found = [eager_numbers(reference) for reference in entry.references.values()]
+            found = [said(reference) for reference in entry.references.values()]
             numbers += found
             inputs[name] = {"verdict": Verdict.PASS.value, **merge(found)}
         seconds = {"run": sum(entry["seconds"] for entry in prepared.content["sets"].values())}
@@ -94,14 +100,14 @@ class Pipeline:
             return Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, reason)
         outcome = self._judged(ref, cell, expects)
         evidence, self._evidence = self._evidence, None
-        if outcome.verdict is not Verdict.MISMATCH or expects(outcome):
+        if outcome.verdict is not Verdict.MISMATCH or expects(outcome) or cell.task != INFERENCE:
             return outcome
         return self._diagnosis.explained(ref, cell, outcome, evidence)
 
     def _judged(self, ref: CaseRef, cell: Cell, expects: Callable[[Outcome], bool]) -> Outcome:
         """The outcome of a cell without hints, by one attempt or two."""
         outcome, fresh = self._attempt(ref, cell, expects, anew=False)
-        if fresh or not outcome.failed or expects(outcome):
+        if fresh or not outcome.failed or expects(outcome) or failed_at_once(outcome):
             return outcome
         # State leaks between cells in a long-lived worker: the verdict of a fresh one counts.
         first = outcome
@@ -141,9 +147,15 @@ class Pipeline:
             except WorkerProblem as problem:
                 raise failure_of(problem, Stage.LOAD) from problem
             seconds["load"] = number(answer.get("seconds"))
-            kept: dict[str, list[Run]] = {}
-            outcome = self._run_sets(cell, judge, artifact, worker, budget, seconds, kept)
-            self._evidence = Evidence(judge, choose(judge.tolerance, judge.tolerances, cell)[0], kept, budget)
+            if cell.task == INFERENCE:
+                kept: dict[str, list[Run]] = {}
+                outcome = self._run_sets(cell, judge, artifact, worker, budget, seconds, kept)
+                self._evidence = Evidence(judge, choose(judge.tolerance, judge.tolerances, cell)[0], kept, budget)
+                if outcome.verdict is Verdict.PASS:
+                    outcome = self._at_once.checked(outcome, cell, judge, artifact, worker, budget, seconds["load"])
+            else:
+                outcome = Trainings(self.exports, ref, judge, cell, worker, budget).outcome(self._folder)
+                seconds |= outcome.seconds
             if worker.alive:
                 budget.ask(worker, "unload")
         except StageFailure as failure:
@@ -183,7 +195,8 @@ class Pipeline:
         worker = start(lambda: self.pool.runtime(cell.runtime, cell.device))
         if cell.format in worker.smoked or worker.used:
             return worker
-        smoke = replace(cell, case=SMOKE.name, file=SMOKE.relative, dtype=SMOKE.dtype, precision=FULL)
+        usual = {"dtype": SMOKE.dtype, "precision": FULL, "task": INFERENCE}
+        smoke = replace(cell, case=SMOKE.name, file=SMOKE.relative, **usual)
         budget = Budget(self.timeout, self.pool)
         try:
             prepared = self.exports.find(SMOKE, budget)

@@ -134,7 +134,7 @@ def make(folder: Path, content: Mapping[str, Any], fast: bool = False) -> dict[s
             (folder / f"runs-{name}.safetensors").unlink()
         sets[name], made[name] = entry, found
         notes += more
-        _write(folder, name, found)
+        write(folder, name, found)
     if fast:
         _check_something_is_compared(made, notes)
     else:
@@ -179,7 +179,8 @@ def _make_set(
     return found, notes
 
 
-def _write(folder: Path, name: str, references: Mapping[str, Reference]) -> None:
+def write(folder: Path, name: str, references: Mapping[str, Reference]) -> None:
+    """Store the references of an input set."""
     stored: dict[str, Any] = {}
     metas: dict[str, Any] = {}
     for path, reference in references.items():

@@ -144,27 +144,31 @@ def compare_runs(
     return result
 
 
-def summarise(inputs: dict[str, dict[str, Any]], signature: Signature) -> Outcome:
-    """The outcome of a cell from the results of its input sets."""
+def _named(name: str, entry: Mapping[str, Any]) -> str:
+    why = f" ({entry['generated']})" if "generated" in entry else ""
+    return f"input set {name!r}{why}"
+
+
+def summarise(
+    inputs: dict[str, dict[str, Any]],
+    signature: Signature,
+    named: Callable[[str, Mapping[str, Any]], str] = _named,
+) -> Outcome:
+    """The outcome of a cell from the results of its input sets. named: how messages name one."""
     ran = {name: entry for name, entry in inputs.items() if entry["verdict"] != Verdict.UNSUPPORTED.value}
     name, worst = max((ran or inputs).items(), key=lambda item: STYLES[Verdict(item[1]["verdict"])].rank)
     verdict = Verdict(worst["verdict"])
     failing = [(n, e) for n, e in ran.items() if STYLES[Verdict(e["verdict"])].outcome == "failed"]
-    message = "\n".join(f"{_named(n, e)}: {e.get('message', '')}" for n, e in failing)
+    message = "\n".join(f"{named(n, e)}: {e.get('message', '')}" for n, e in failing)
     if verdict is Verdict.UNSUPPORTED:
-        message = f"{_named(name, worst)}: {worst.get('message', '')}"
-    notes = [f"{_named(n, e)} is unsupported: {e['message']}" for n, e in inputs.items() if n not in ran]
+        message = f"{named(name, worst)}: {worst.get('message', '')}"
+    notes = [f"{named(n, e)} is unsupported: {e['message']}" for n, e in inputs.items() if n not in ran]
     if signature.get("dropped"):
         notes.append(f"the exporter dropped inputs that it took for unused: {', '.join(signature['dropped'])}")
     # In a mismatch, the numbers of the input sets that pass would hide those of the one that doesn't have any.
     numbers = [entry for _, entry in failing] if verdict is Verdict.MISMATCH else list(ran.values())
     stage = Stage(worst["stage"]) if worst.get("stage") and verdict is not Verdict.PASS else None
     return Outcome(verdict, stage, message, inputs=inputs, notes=tuple(notes), **merge(numbers))
-
-
-def _named(name: str, entry: Mapping[str, Any]) -> str:
-    why = f" ({entry['generated']})" if "generated" in entry else ""
-    return f"input set {name!r}{why}"
 
 
 _NUMBERS = ("bits", "reference_bits", "loss", "worst", "max_abs")

@@ -102,7 +102,7 @@ class SessionPlugin:
     @functools.cached_property
     def pipeline(self) -> Pipeline:
         """What runs cells."""
-        return Pipeline(self.registry, self.cache, self.pool, self.settings.timeout)
+        return Pipeline(self.registry, self.cache, self.pool, self.settings.timeout, self.settings.threads)
 
     def progress(self, text: str) -> None:
         """Show a line about work that takes long and happens once."""

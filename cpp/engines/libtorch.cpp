@@ -14,7 +14,9 @@
 #include "../engine.h"
 #include "../libtorch/aoti.h"
 #include "../libtorch/errors.h"
+#include "../libtorch/script_trainable.h"
 #include "../libtorch/setup.h"
+#include "../libtorch/training.h"
 #include "../libtorch/values.h"
 
 namespace modelconform {
@@ -37,6 +39,7 @@ class LibtorchEngine : public Engine {
   void load(const Model& model) override {
     open_libraries(model.libraries);
     set_precision(model.precision);
+    model_ = model;
     in_torch([&] {
       if (is_package(model)) {
         package_ = std::make_unique<AotiPackage>(model.file, device_);
@@ -52,12 +55,35 @@ class LibtorchEngine : public Engine {
     return in_torch([&] { return run_in_torch(call); });
   }
 
+  // deepcopy(), not clone(): docs/architecture.md, "Threads and instances".
+  std::unique_ptr<Engine> clone() override {
+    return in_torch([&] {
+      std::unique_ptr<LibtorchEngine> copy(new LibtorchEngine(device_));
+      if (package_) {
+        copy->package_ = std::make_unique<AotiPackage>(model_.file, device_);
+      } else {
+        copy->module_ = module_->deepcopy();
+      }
+      return copy;
+    });
+  }
+
+  // From the file, so that no training sees what another one or a run has left.
+  Trained train(const Training& training) override {
+    return in_torch([&] {
+      ScriptTrainable model(torch::jit::load(model_.file, device_));
+      return modelconform::train(model, training, device_);
+    });
+  }
+
   void unload() override {
     module_.reset();
     package_.reset();
   }
 
  private:
+  explicit LibtorchEngine(const c10::Device& device) : device_(device) {}
+
   // By hand nobody says the format.
   static bool is_package(const Model& model) {
     static const std::string kSuffix = ".pt2";
@@ -70,6 +96,7 @@ class LibtorchEngine : public Engine {
   Result run_in_torch(const Call& call) {
     // Not InferenceMode: a model may itself ask for gradients inside.
     const at::NoGradGuard no_grad;
+    share_threads();
     if (package_) return package_->run(call);
     const auto forward = module_->get_method("forward");
     const auto& schema = forward.function().getSchema();
@@ -109,6 +136,7 @@ class LibtorchEngine : public Engine {
   }
 
   c10::Device device_;
+  Model model_;                               // as it was asked for
   std::optional<torch::jit::Module> module_;  // this one is loaded,
   std::unique_ptr<AotiPackage> package_;      // or that one
 };

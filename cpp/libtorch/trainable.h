@@ -12,6 +12,8 @@ namespace modelconform {
 
 class Trainable {
  public:
+  using Named = std::vector<std::pair<std::string, at::Tensor>>;
+
   Trainable() = default;
   Trainable(const Trainable&) = delete;
   Trainable& operator=(const Trainable&) = delete;
@@ -19,8 +21,8 @@ class Trainable {
 
   // By the names that they have in Python's state_dict, in the order in which the module registered
   // them: that is the order in which an optimizer sees them. The tensors are the model's own.
-  virtual std::vector<std::pair<std::string, at::Tensor>> parameters() = 0;
-  virtual std::vector<std::pair<std::string, at::Tensor>> buffers() = 0;
+  virtual Named parameters() = 0;
+  virtual Named buffers() = 0;
   // Module::train(): batch norms and dropouts behave as in training.
   virtual void train(bool on) = 0;
   // Called with positional arguments, in the caller's grad mode.

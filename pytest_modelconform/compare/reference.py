@@ -135,13 +135,15 @@ def make_reference(
     where: str,
     blind_ok: bool = False,
     reduced: bool = False,
+    unstable: Array | None = None,
 ) -> Reference:
     """Make the reference of one output tensor.
 
     float64: eager's output in float64, or None where that run wasn't pure. eager: in the case's dtype `dtype`
     (PyTorch's name). jittered: eager with weights and inputs moved by one rounding step, same dtype. where: how
     messages name the output, "output[0]['boxes']". blind_ok: an output without information is all right.
-    reduced: `jittered` are of bfloat16 arithmetic.
+    reduced: `jittered` are of bfloat16 arithmetic. unstable: flat, the elements of a floating-point output that are
+    left out, where the caller has its own rule for them.
 
     Raises UnusableReferenceError.
     """
@@ -166,6 +168,7 @@ def make_reference(
             Reference("tolerance" if float64 is None else "float", dtype, shape, values, reduced=reduced),
             where,
             blind_ok,
+            unstable,
         )
 
 
@@ -182,7 +185,9 @@ def _exact(
     return Reference("exact", dtype, shape, values, codes=codes, unstable=count)
 
 
-def _float(r: Array | None, runs: list[Array], reference: Reference, where: str, blind_ok: bool) -> Reference:
+def _float(
+    r: Array | None, runs: list[Array], reference: Reference, where: str, blind_ok: bool, left_out: Array | None
+) -> Reference:
     """Two passes: sums and element noise, then (with the groups' noise known) the floor.
 
     A third and fourth where some elements turn out to depend on rounding, so that their noise hides no other's.
@@ -191,8 +196,8 @@ def _float(r: Array | None, runs: list[Array], reference: Reference, where: str,
     number = reference.format
     pure = r is not None
     r = runs[0] if r is None else r
-    sums = _sums(r, runs, layout, number, pure, None)
-    if pure and (strays := _strays(sums, layout, number)) is not None:
+    sums = _sums(r, runs, layout, number, pure, left_out)
+    if left_out is None and pure and (strays := _strays(sums, layout, number)) is not None:
         _check_unstable(int(np.count_nonzero(strays)), layout.size, where)
         sums = _sums(r, runs, layout, number, pure, strays)
     codes = sums.codes

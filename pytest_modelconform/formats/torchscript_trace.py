@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..outcome import TASKS as TASKS  # artifacts can be trained, too
+from ..outcome import TRAINING
 from .base import Signature, tree_signature
 
 if TYPE_CHECKING:
@@ -26,11 +28,16 @@ def export(built: Built, folder: Path) -> Signature:
     args, kwargs = built.clone_inputs()
     # strict=False admits dicts as outputs. check_trace would run the model again, and that is what our cells do.
     options = {"strict": False, "check_trace": False}
-    with torch.no_grad():
+    # What is trained is traced as it is trained: models may ask whether gradients are recorded.
+    state = [(value, value.detach().clone()) for value in built.model.buffers()]
+    with torch.set_grad_enabled(built.task == TRAINING):
         if kwargs:
             # trace takes either; keyword arguments keep their names in the schema.
             traced = torch.jit.trace(built.model, example_kwarg_inputs=built.by_name(args, kwargs), **options)
         else:
             traced = torch.jit.trace(built.model, args, **options)
+    with torch.no_grad():
+        for value, before in state:
+            value.copy_(before)  # tracing runs the model, and batch norms in training mode take note of what they see
     torch.jit.save(traced, folder / "model.pt")
     return {**tree_signature("model.pt", of_script(traced)), "kept_devices": kept_devices.of_script(traced)}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import harness
+from ..outcome import TASKS as TASKS  # it can train, too
 from . import base
 
 NAME = "libtorch-cpp"

@@ -35,7 +35,8 @@ class Built:
     output_paths: paths of the tensors that eager returns, in order. digest: of parameters, buffers and inputs.
     generated: the input sets among `inputs` that are not the case's own.
     files: SHA-256 by path of the local files that the case was made from. dtype: of the model's parameters, buffers
-    and inputs, unless they are integers. notes: what there is to say about the cast.
+    and inputs, unless they are integers. notes: what there is to say about the cast. task: "training" for a model in
+    training mode, whose input sets are those of train_data.py.
     """
 
     case: Case
@@ -51,6 +52,7 @@ class Built:
     dtype: str
     notes: list[str]
     generated: dict[str, Generated] = field(default_factory=dict)
+    task: str = "inference"
 
     def clone_inputs(self, name: str = "") -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Fresh inputs of a set; without a name of the one that exporters see."""

@@ -14,10 +14,10 @@ from dataclasses import asdict, fields
 from types import ModuleType
 from typing import Any
 
-from pytest_modelconform.case import DEFAULTS, Case, Tolerance
+from pytest_modelconform.case import DEFAULTS, Case, Tolerance, Train
 
 from ..loop import WorkerError
-from . import files
+from . import files, train_check
 
 PACKAGE = "modelconform_cases"
 TAG = re.compile(r"[a-z0-9_]+")
@@ -65,7 +65,7 @@ def explain(error: BaseException, path: str) -> str:
     text = f"line {line}: " if line else ""
     text += f"{type(error).__name__}: {error}"
     if isinstance(error, TypeError) and (match := re.search(r"unexpected keyword argument '(\w+)'", str(error))):
-        for kind in (Case, Tolerance):
+        for kind in (Case, Tolerance, Train):
             if f"{kind.__name__}." in str(error):
                 return f"line {line}: {unknown_field(kind, match[1])}"
     if isinstance(error, ModuleNotFoundError) and error.name:
@@ -75,7 +75,7 @@ def explain(error: BaseException, path: str) -> str:
 
 
 def unknown_field(kind: type[Any], name: str) -> str:
-    """The message for a misspelt field of Case or Tolerance."""
+    """The message for a misspelt field of Case, Tolerance or Train."""
     known = [f.name for f in fields(kind)]
     near = difflib.get_close_matches(name, known, 1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -167,6 +167,8 @@ def check(name: str, case: Case) -> None:
             raise wrong(
                 "tags", f"{tag!r} can't be a marker: use lower-case letters, digits and '_', none of pytest's own names"
             )
+    if case.train is not None and (fault := train_check.fault(case.train)):
+        raise wrong("train", fault)
     if case.mode not in ("eval", "train"):
         raise wrong("mode", f"is 'eval' or 'train', not {case.mode!r}")
     for field in ("blind_ok", "fixed_inputs"):

@@ -12,19 +12,20 @@ from typing import Any
 
 import torch
 
+from pytest_modelconform.outcome import INFERENCE, TRAINING
+
 from ..loop import Answer, Handlers, WorkerError
-from . import cases, reduced, reference
+from . import cases, reduced, reference, train_data, training
 from .build import Built, build, digest, on_device
 from .state import Globals, seed_all
 
 
 class Host:
-    """The handlers, and the case that was built last: cells of one case follow each other."""
+    """The handlers, and the case that was built last, by task: cells of one case follow each other."""
 
     def __init__(self) -> None:
         self.globals = Globals()
-        self.built: Built | None = None
-        self.built_for: tuple[str, str, str] | None = None
+        self.built: dict[str, tuple[tuple[str, str, str], Built]] = {}
 
     def hello(self, request: dict[str, Any]) -> Answer:
         """Who we are. Appends the folders that cases import local modules from to sys.path."""
@@ -46,13 +47,15 @@ class Host:
 
     def build(self, request: dict[str, Any]) -> Built:
         """The case that is asked for, built anew unless it is the last one and still as it was."""
-        dtype = request.get("dtype", "float32")
+        dtype, task = request.get("dtype", "float32"), request.get("task", INFERENCE)
         wanted = (request["file"], request["case"], dtype)
-        if self.built is None or self.built_for != wanted:
-            self.built = self.built_for = None
-            self.built = build(request["file"], request["relative"], request["case"], dtype)
-            self.built_for = wanted
-        return self.built
+        last, built = self.built.pop(task, (None, None))
+        if built is None or last != wanted:
+            built = build(request["file"], request["relative"], request["case"], dtype)
+            if task == TRAINING:
+                built = train_data.for_training(built, request["file"])
+        self.built[task] = (wanted, built)
+        return built
 
     def reference(self, request: dict[str, Any]) -> Answer:
         """Write the references of a case to `folder`; those of a runtime's fast mode where `precision` is "fast"."""
@@ -60,6 +63,8 @@ class Host:
         built = self.build(request)
         fast = request.get("precision") == "fast"
         try:
+            if built.task == TRAINING:
+                return training.make(built, request["folder"])
             return reference.make(built, request["folder"], reduced.moves if fast else reference.jittered)
         finally:
             self.keep_if_untouched(built)
@@ -69,7 +74,7 @@ class Host:
         self.globals.restore()
         built = self.build(request)
         if built.digest != request["digest"]:
-            self.built = None
+            self.forget(built)
             raise WorkerError(
                 f"case {request['case']!r}: building it twice gave other parameters or inputs, so that "
                 f"references and artifacts "
@@ -97,7 +102,7 @@ class Host:
         self.globals.restore()
         built = self.build(request)
         if built.digest != request["digest"]:
-            self.built = None
+            self.forget(built)
             raise WorkerError(f"case {request['case']!r} was built with other parameters or inputs this time", "build")
         try:
             # Here, since a run without mismatches does without it.
@@ -108,12 +113,25 @@ class Host:
             self.globals.restore()
             self.keep_if_untouched(built)
 
+    def resume(self, request: dict[str, Any]) -> Answer:
+        """Go on with a training from a runtime's `checkpoint`; writes `outputs`. `digest` of the expected case."""
+        self.globals.restore()
+        built = self.build(request)
+        if built.digest != request["digest"]:
+            self.forget(built)
+            raise WorkerError(f"case {request['case']!r} was built with other parameters or inputs this time", "build")
+        return training.resume(built, request)
+
     def keep_if_untouched(self, built: Built) -> None:
         """Forget the built case if an exporter or a run has changed its parameters, mode or inputs."""
         training = built.case.mode == "train"
         modes = any(module.training != training for module in built.model.modules())
         if modes or digest(built.model, built.inputs) != built.digest:
-            self.built = None
+            self.forget(built)
+
+    def forget(self, built: Built) -> None:
+        """Build a case anew when it is asked for next."""
+        self.built.pop(built.task, None)
 
 
 def handlers(device: str, threads: int) -> Handlers:
@@ -128,4 +146,5 @@ def handlers(device: str, threads: int) -> Handlers:
         "reference": host.reference,
         "export": host.export,
         "diagnose": host.diagnose,
+        "resume": host.resume,
     }
