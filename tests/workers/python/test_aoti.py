@@ -88,8 +88,9 @@ def test_a_free_length_may_be_one(loaded: Handlers, tmp_path: Path) -> None:
 def test_inputs_that_a_package_was_not_compiled_for_are_refused(
     loaded: Handlers, tmp_path: Path, name: str, value: torch.Tensor, message: str
 ) -> None:
-    with pytest.raises(RuntimeError, match=message):
+    with pytest.raises(WorkerError, match=message + r".* \(AOTI_RUNTIME_CHECK_INPUTS=1; without it,") as caught:
         run(loaded, tmp_path, inputs(**{name: value}))
+    assert caught.value.kind == "RuntimeError"
 
 
 def test_a_package_for_another_device_is_refused(
