@@ -2,7 +2,6 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/jit_type.h>
-#include <c10/util/Exception.h>
 #include <dlfcn.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 #include <torch/cuda.h>
@@ -10,6 +9,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
+#include <exception>
 #include <utility>
 #include <vector>
 
@@ -75,8 +75,8 @@ std::vector<at::Tensor> inputs_of(const Call& call, ArgumentMaker& maker) {
 std::vector<at::Tensor> checked_run(Loader& loader, const std::vector<at::Tensor>& inputs) {
   try {
     return loader.run(inputs);
-  } catch (const c10::Error& error) {
-    std::string text = error.what_without_backtrace();
+  } catch (const std::exception& error) {
+    std::string text = error.what();
     if (text.find("input_handles[") == std::string::npos) throw;
     text.erase(text.find_last_not_of(" \n") + 1);
     throw EngineError("RuntimeError", text + kWithoutCheck);
