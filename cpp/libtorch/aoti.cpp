@@ -76,10 +76,9 @@ std::vector<at::Tensor> checked_run(Loader& loader, const std::vector<at::Tensor
   try {
     return loader.run(inputs);
   } catch (const std::exception& error) {
-    std::string text = error.what();
+    const std::string text = error.what();
     if (text.find("input_handles[") == std::string::npos) throw;
-    text.erase(text.find_last_not_of(" \n") + 1);
-    throw EngineError("RuntimeError", text + kWithoutCheck);
+    throw EngineError("RuntimeError", text.substr(0, text.find('\n')) + kWithoutCheck);
   }
 }
 
