@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "safetensors.h"
+
 namespace modelconform {
 namespace {
 

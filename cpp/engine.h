@@ -77,8 +77,14 @@ class Engine {
   virtual void load(const Model& model) = 0;
   // Names of the loaded graph's inputs in its order; empty in Layout::kTree.
   virtual std::vector<std::string> input_names() const = 0;
-  // Passes fresh copies of the inputs each time.
+  // Passes fresh copies of the inputs each time. Several threads may be in here at once, each of
+  // which computes as the one that loaded the model does: what a library keeps for each thread
+  // (libtorch: whether gradients are recorded, the number of threads) is set in here.
   virtual Result run(const Call& call) = 0;
+  // Another instance of the loaded model with memory of its own, as a server makes one for each of
+  // its threads; it never outlives this one. nullptr where the engine has no such thing: only one
+  // instance is then tried from several threads.
+  virtual std::unique_ptr<Engine> clone() { return nullptr; }
   virtual void unload() = 0;
 };
 

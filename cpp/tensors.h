@@ -1,15 +1,11 @@
-// Tensors as they travel: a dtype, a shape and bytes, without any engine's types, and the
-// safetensors files that hold them (docs/architecture.md, "Tensor files").
+// Tensors as they travel: a dtype, a shape and bytes, without any engine's types.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace modelconform {
@@ -52,6 +48,8 @@ struct Tensor {
   std::size_t size_in_bytes() const;
 };
 
+// The dimensions of a row-major tensor in order of their strides: 0, 1, ...
+Shape row_major(std::size_t dimensions);
 // Strides in elements of a dense tensor of this shape whose dimensions are laid out in this order.
 Shape strides_of(const Shape& shape, const Shape& order);
 // The other direction: empty where the strides are row-major.
@@ -69,16 +67,8 @@ Tensor ones(DType dtype, Shape shape);
 // dtype, shape and every byte; NaNs of the same bits are equal, 0 and -0 are not.
 bool same_bits(const Tensor& a, const Tensor& b);
 
+std::string shape_text(const Shape& shape);                     // "[1, 1000]"
 std::string describe(const Tensor& tensor);                     // "float32 [1, 1000]"
 std::string first_values(const Tensor& tensor, std::size_t n);  // "0.0345 -0.4521 ..."
-
-// A tensor file that can't be read, or can't be written.
-struct TensorFileError : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-// The tensors refer to the file, which stays mapped as long as one of them lives.
-std::map<std::string, Tensor> read_tensors(const std::string& path);
-void write_tensors(const std::string& path, std::vector<std::pair<std::string, Tensor>> tensors);
 
 }  // namespace modelconform

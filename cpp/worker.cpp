@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "concurrent.h"
+#include "safetensors.h"
 #include "wire.h"
 
 namespace modelconform {
@@ -58,6 +60,29 @@ std::vector<std::string> texts_field(const Json& request, const std::string& nam
     texts.push_back(as_text(text, "an item of '" + name + "'"));
   }
   return texts;
+}
+
+// How often, or how many: bounded, so that a slip doesn't take the machine.
+std::size_t count_of(const Json& json, const std::string& name, std::size_t largest) {
+  if (json.is_number_integer()) {
+    const auto count = json.get<std::int64_t>();
+    if (count >= 1 && count <= static_cast<std::int64_t>(largest)) {
+      return static_cast<std::size_t>(count);
+    }
+  }
+  throw RequestError(name + " is a number from 1 to " + std::to_string(largest));
+}
+
+std::size_t repeats_of(const Json& request) {
+  return request.contains("repeats") ? count_of(request["repeats"], "'repeats'", 1000) : 1;
+}
+
+std::vector<std::size_t> counts_field(const Json& request, const std::string& name) {
+  std::vector<std::size_t> counts;
+  for (const Json& count : as_list(field(request, name), name)) {
+    counts.push_back(count_of(count, "an item of '" + name + "'", 256));
+  }
+  return counts;
 }
 
 // [[NAME, X], ...], as JSON objects would lose the order.
@@ -165,7 +190,7 @@ class Worker {
   Json dispatch(const Json& request) {
     static const std::map<std::string, Json (Worker::*)(const Json&)> kOperations = {
         {"hello", &Worker::hello},   {"load", &Worker::load}, {"run", &Worker::run},
-        {"unload", &Worker::unload}, {"quit", &Worker::quit},
+        {"unload", &Worker::unload}, {"quit", &Worker::quit}, {"concurrent", &Worker::concurrent},
     };
     const std::string name = text_field(request, "op");
     const auto operation = kOperations.find(name);
@@ -185,7 +210,8 @@ class Worker {
             {"version", description.version},
             {"language", "C++"},
             {"layout", description.layout == Layout::kTree ? "tree" : "flat"},
-            {"devices", description.devices}};
+            {"devices", description.devices},
+            {"concurrent", true}};
   }
 
   Json load(const Json& request) {
@@ -203,19 +229,18 @@ class Worker {
   }
 
   Json run(const Json& request) {
-    const std::int64_t repeats = request.contains("repeats") ? number_field(request, "repeats") : 1;
-    if (repeats < 1 || repeats > 1000) throw RequestError("'repeats' is a number from 1 to 1000");
+    const std::size_t repeats = repeats_of(request);
     const std::string outputs_file = text_field(request, "outputs");
     const auto inputs = read_tensors(text_field(request, "inputs"));
     const Call call = read_call(request, inputs);
-    if (!loaded_) throw RequestError("no model is loaded");
+    require_model();
 
     Json runs = Json::array();
     // Runs that differ from all before them; the others are named by number, not kept.
     std::vector<std::pair<std::size_t, Tree>> distinct;
     std::vector<std::string> changed;
     OutputKeys keys;
-    for (std::size_t n = 0; n < static_cast<std::size_t>(repeats); ++n) {
+    for (std::size_t n = 0; n < repeats; ++n) {
       Result result = engine_.run(call);
       note_changes(result.passed, inputs, changed);
       Json entry = {{"seconds", result.seconds}};
@@ -232,6 +257,35 @@ class Worker {
     return {{"runs", std::move(runs)}, {"inputs_changed", changed}};
   }
 
+  // The same calls from several threads at once (concurrent.h).
+  Json concurrent(const Json& request) {
+    require_model();
+    const std::vector<std::size_t> threads = counts_field(request, "threads");
+    const std::vector<std::size_t> clone_counts = counts_field(request, "clones");
+    const std::string outputs_file = text_field(request, "outputs");
+    const std::vector<Call> calls = read_calls(request);
+    const SerialResults serial = run_serially(engine_, calls, repeats_of(request));
+
+    Json reply = {{"trials", Json::array()}};
+    OutputKeys keys;
+    for (const std::size_t count : threads) {
+      const std::vector<Engine*> instances(count, &engine_);
+      reply["trials"].push_back(
+          to_json(run_at_once(instances, calls, serial), serial, "one", count, keys));
+    }
+    if (const std::vector<std::unique_ptr<Engine>> clones = clones_for(clone_counts, reply);
+        !clones.empty()) {
+      for (const std::size_t count : clone_counts) {
+        std::vector<Engine*> instances;
+        for (std::size_t i = 0; i < count; ++i) instances.push_back(clones[i].get());
+        reply["trials"].push_back(
+            to_json(run_at_once(instances, calls, serial), serial, "clones", count, keys));
+      }
+    }
+    write_tensors(outputs_file, keys.tensors());
+    return reply;
+  }
+
   Json unload(const Json&) {
     forget_model();
     return Json::object();
@@ -245,6 +299,61 @@ class Worker {
   void forget_model() {
     loaded_ = false;
     engine_.unload();
+  }
+
+  void require_model() const {
+    if (!loaded_) throw RequestError("no model is loaded");
+  }
+
+  std::vector<Call> read_calls(const Json& request) const {
+    std::vector<Call> calls;
+    for (const Json& call : as_list(field(request, "calls"), "calls")) {
+      calls.push_back(read_call(call, read_tensors(text_field(call, "inputs"))));
+    }
+    if (calls.empty()) throw RequestError("'calls' is empty");
+    return calls;
+  }
+
+  // As many as the largest of these counts asks for; none where there are none to have, which the
+  // reply then says.
+  std::vector<std::unique_ptr<Engine>> clones_for(const std::vector<std::size_t>& counts,
+                                                  Json& reply) {
+    if (counts.empty()) return {};
+    try {
+      auto clones = make_clones(engine_, *std::max_element(counts.begin(), counts.end()));
+      reply["clonable"] = !clones.empty();
+      return clones;
+    } catch (...) {
+      reply["clonable"] = false;
+      reply["clone_error"] = current_failure();
+      return {};
+    }
+  }
+
+  static Json to_json(Trial trial, const SerialResults& serial, const char* instance,
+                      std::size_t count, OutputKeys& keys) {
+    Json json = {{"instance", instance},
+                 {"threads", count},
+                 {"results", trial.results},
+                 {"different", trial.different},
+                 {"failed", trial.failed}};
+    const auto named = [&](Tree tree) {
+      keys.assign(tree, keys.tensors().size());
+      return tree_to_json(tree);
+    };
+    if (trial.first) {
+      json["first"] = {{"call", trial.first->call},
+                       {"outputs", named(std::move(trial.first->outputs))},
+                       {"serial", named(serial[trial.first->call].front())}};
+    }
+    if (trial.first_failure != nullptr) {
+      try {
+        std::rethrow_exception(trial.first_failure);
+      } catch (...) {
+        json["error"] = current_failure();
+      }
+    }
+    return json;
   }
 
   Call read_call(const Json& request, const std::map<std::string, Tensor>& inputs) const {

@@ -44,12 +44,24 @@ class LibtorchEngine : public Engine {
     return in_torch([&] { return run_in_torch(call); });
   }
 
+  // deepcopy(), not clone(): docs/architecture.md, "Threads and instances".
+  std::unique_ptr<Engine> clone() override {
+    return in_torch([&] {
+      std::unique_ptr<LibtorchEngine> copy(new LibtorchEngine(device_));
+      copy->module_ = module_->deepcopy();
+      return copy;
+    });
+  }
+
   void unload() override { module_.reset(); }
 
  private:
+  explicit LibtorchEngine(const c10::Device& device) : device_(device) {}
+
   Result run_in_torch(const Call& call) {
     // Not InferenceMode: a model may itself ask for gradients inside.
     const at::NoGradGuard no_grad;
+    share_threads();
     const auto forward = module_->get_method("forward");
     const auto& schema = forward.function().getSchema();
 

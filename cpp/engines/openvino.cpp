@@ -101,15 +101,8 @@ class OpenvinoEngine : public Engine {
 
   void load(const Model& model) override {
     for (const std::string& library : model.libraries) core_.add_extension(library);
-    ov::AnyMap options = {ov::inference_num_threads(threads_)};
-    // By default the plugin computes in bfloat16 on CPUs that have it, and in float16 on ARM.
-    if (model.precision == Precision::kFull) {
-      options.insert(ov::hint::inference_precision(ov::element::f32));
-    } else {
-      options.insert(ov::hint::execution_mode(ov::hint::ExecutionMode::PERFORMANCE));
-    }
-    model_ = core_.compile_model(model.file, "CPU", options);
-    request_ = model_->create_infer_request();
+    source_ = model;
+    compile();
   }
 
   std::vector<std::string> input_names() const override {
@@ -123,15 +116,18 @@ class OpenvinoEngine : public Engine {
       throw EngineError("ValueError", "the model takes the inputs " + names_of(model_->inputs()) +
                                           "; " + std::to_string(call.feeds.size()) + " were given");
     }
+    // Each call has a request of its own: one request can't be shared by threads, and one that ran
+    // before would keep a model's state.
+    ov::InferRequest request = model_->create_infer_request();
     std::vector<OwnedTensor> feeds;
     for (const auto& [name, leaf] : call.feeds) {
       const auto port = find_port(model_->inputs(), name, "input");
       feeds.push_back(writable_copy(leaf.tensor));
-      request_->set_tensor(port, view_of(feeds.back()));
+      request.set_tensor(port, view_of(feeds.back()));
     }
 
     const auto start = std::chrono::steady_clock::now();
-    request_->infer();
+    request.infer();
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
 
     Result result;
@@ -139,12 +135,12 @@ class OpenvinoEngine : public Engine {
     Dict dict;
     for (const std::string& name : call.fetches) {
       const auto port = find_port(model_->outputs(), name, "output");
-      dict.items.emplace_back(name, Tree{Leaf{"", tensor_from(request_->get_tensor(port))}});
+      dict.items.emplace_back(name, Tree{Leaf{"", tensor_from(request.get_tensor(port))}});
     }
     if (call.fetches.empty()) {
       for (const auto& port : model_->outputs()) {
         dict.items.emplace_back(name_of(port),
-                                Tree{Leaf{"", tensor_from(request_->get_tensor(port))}});
+                                Tree{Leaf{"", tensor_from(request.get_tensor(port))}});
       }
     }
     result.outputs = {dict};
@@ -154,16 +150,34 @@ class OpenvinoEngine : public Engine {
     return result;
   }
 
-  void unload() override {
-    request_.reset();
-    model_.reset();
+  // A model compiled anew; compiled models share no state.
+  std::unique_ptr<Engine> clone() override {
+    std::unique_ptr<OpenvinoEngine> copy(new OpenvinoEngine(threads_, core_, source_));
+    copy->compile();
+    return copy;
   }
 
+  void unload() override { model_.reset(); }
+
  private:
+  OpenvinoEngine(int threads, const ov::Core& core, const Model& source)
+      : threads_(threads), core_(core), source_(source) {}
+
+  void compile() {
+    ov::AnyMap options = {ov::inference_num_threads(threads_)};
+    // By default the plugin computes in bfloat16 on CPUs that have it, and in float16 on ARM.
+    if (source_.precision == Precision::kFull) {
+      options.insert(ov::hint::inference_precision(ov::element::f32));
+    } else {
+      options.insert(ov::hint::execution_mode(ov::hint::ExecutionMode::PERFORMANCE));
+    }
+    model_ = core_.compile_model(source_.file, "CPU", options);
+  }
+
   int threads_;
   ov::Core core_;
+  Model source_;
   std::optional<ov::CompiledModel> model_;
-  std::optional<ov::InferRequest> request_;
 };
 
 }  // namespace

@@ -111,7 +111,7 @@ class OrtEngine : public Engine {
     if (settings.device != "cpu") {
       throw EngineError("ValueError", "ort-cpp runs on the device cpu, not " + settings.device);
     }
-    environment_.emplace(ORT_LOGGING_LEVEL_ERROR, "modelconform");
+    environment_ = std::make_shared<Ort::Env>(ORT_LOGGING_LEVEL_ERROR, "modelconform");
   }
 
   Description description() const override {
@@ -119,6 +119,7 @@ class OrtEngine : public Engine {
   }
 
   void load(const Model& model) override {
+    model_ = model;
     Ort::SessionOptions options;
     options.SetIntraOpNumThreads(threads_);
     options.SetInterOpNumThreads(1);
@@ -172,6 +173,13 @@ class OrtEngine : public Engine {
     return result;
   }
 
+  // A session of its own in the same environment; sessions share nothing else.
+  std::unique_ptr<Engine> clone() override {
+    std::unique_ptr<OrtEngine> copy(new OrtEngine(threads_, environment_));
+    copy->load(model_);
+    return copy;
+  }
+
   void unload() override {
     session_.reset();
     inputs_.clear();
@@ -179,8 +187,12 @@ class OrtEngine : public Engine {
   }
 
  private:
+  OrtEngine(int threads, std::shared_ptr<Ort::Env> environment)
+      : threads_(threads), environment_(std::move(environment)) {}
+
   int threads_;
-  std::optional<Ort::Env> environment_;
+  std::shared_ptr<Ort::Env> environment_;
+  Model model_;
   std::optional<Ort::Session> session_;
   std::vector<std::string> inputs_;
   std::vector<std::string> outputs_;

@@ -7,6 +7,8 @@
 #include <torch/cuda.h>
 #include <unistd.h>
 
+#include <utility>
+
 namespace modelconform {
 
 // A CUDA build keeps what is CUDA's in a library that nothing in this program refers to, because it
@@ -49,6 +51,12 @@ std::string library_version() {
 void set_threads(int threads) {
   at::set_num_threads(threads);
   at::set_num_interop_threads(1);
+}
+
+void share_threads() {
+  // libtorch does so itself before its own parallel loops, but not before those of oneDNN and MKL.
+  thread_local bool done = false;
+  if (!std::exchange(done, true)) at::init_num_threads();
 }
 
 void open_libraries(const std::vector<std::string>& libraries) {
