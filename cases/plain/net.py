@@ -24,6 +24,7 @@ case = Case(
     },
     dynamic_shapes={"x": {0: "batch"}},
     dtypes=("float32", "float16", "bfloat16"),
+    cpp="net.cpp",
     tags=("plain",),
     paper="arXiv:1912.01703",
 )
