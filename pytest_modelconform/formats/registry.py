@@ -6,4 +6,5 @@ BUILT_IN = {
     "export": "pytest_modelconform.formats.export",
     "onnx": "pytest_modelconform.formats.onnx",
     "onnx-legacy": "pytest_modelconform.formats.onnx_legacy",
+    "state-dict": "pytest_modelconform.formats.state_dict",
 }
