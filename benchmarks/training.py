@@ -119,7 +119,7 @@ def trained(built: Built, model: torch.nn.Module, data: Sequence[torch.Tensor], 
         loss = torch.nn.functional.mse_loss(output, wanted)
         if change.loss is not None:
             loss = change.loss((output - wanted) ** 2)
-        loss.backward()
+        torch.autograd.backward(loss)
         if step < train.steps - change.fewer:
             optimizer.step()
         losses.append(loss.detach())
@@ -178,9 +178,8 @@ def faults(count: int, models: Sequence[str]) -> int:
                     result = judged(built, found, trained(built, copy.deepcopy(built.model), data, change), folder)
                     ok = result["verdict"] != "pass"
                     wrong += not ok
-                    print(
-                        f"{name:6} {train.optimizer:6} fault  {'' if ok else 'MISSED':6}{change.name}: {_numbers(result)}"
-                    )
+                    said = f"fault  {'' if ok else 'MISSED':6}{change.name}: {_numbers(result)}"
+                    print(f"{name:6} {train.optimizer:6} {said}", flush=True)
     return wrong
 
 

@@ -46,10 +46,10 @@ def make(built: Built, folder: str) -> dict[str, Any]:
     *inputs, target = (encode(value, str, written, f"/{i}") for i, value in enumerate(built.inputs[DATA][0]))
     tensors.write(os.path.join(folder, "data.safetensors"), written)
     named = isinstance(train.loss, str)
-    if not named:
-        _write_loss(built, os.path.join(folder, "loss.pt"))
     runs: dict[str, dict[str, Tensor]] = {GRADIENTS: {}, TRAINING: {}}
     entries = _eager(built, runs, os.path.join(folder, "checkpoint.safetensors"))
+    if not named:
+        _write_loss(built, os.path.join(folder, "loss.pt"))
     _wide(built, runs, entries)
     jitter = Jitter(built.model)
     for k in range(1, JITTERED_RUNS + WIDE_RUNS + 1):
