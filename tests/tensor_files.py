@@ -73,23 +73,7 @@ RIGHT: dict[str, bytes] = {
     "the dtype that it has": extras({"x": {"dtype": "float32"}}),
     "no extras": extras({}),
     "extras that say nothing": extras({"x": {}}),
-    **{
-        dtype: one(dtype, (3,), (0, 3 * width), 3 * width)
-        for dtype, width in {
-            "BOOL": 1,
-            "U8": 1,
-            "I8": 1,
-            "U16": 2,
-            "I16": 2,
-            "U32": 4,
-            "I32": 4,
-            "U64": 8,
-            "I64": 8,
-            "F16": 2,
-            "BF16": 2,
-            "F64": 8,
-        }.items()  # fmt: skip
-    },
+    **{dtype: one(dtype, (3,), (0, 3 * width), 3 * width) for dtype, width in WIDTHS.items()},
 }
 
 MALFORMED: dict[str, bytes] = {
