@@ -13,7 +13,8 @@
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <optional>
+#include <set>
+#include <string_view>
 
 #include "numbers.h"
 
@@ -53,18 +54,15 @@ constexpr std::array kStored{
 
 const StoredRow& row_of(DType dtype) { return kStored.at(static_cast<std::size_t>(dtype)); }
 
-// Files come from other programs: sizes are multiplied with a check, as they may claim anything.
-std::optional<std::size_t> checked_product(std::size_t a, std::size_t b) {
-  std::size_t product = 0;
-  if (__builtin_mul_overflow(a, b, &product)) return std::nullopt;
-  return product;
-}
-
 // ---- Reading -----------------------------------------------------------------------------------
 
 // The format's own limit. A header is read into memory before anything of it is known to be true.
 constexpr std::uint64_t kLargestHeader = 100'000'000;
 constexpr std::size_t kLengthBytes = 8;
+// Header, tensor, shape: 3 are needed. Deeper values end the stacks of parsers and printers.
+constexpr int kDeepest = 16;
+// What a tensor may take in bytes, its empty dimensions counted as 1, so that strides fit, too.
+constexpr std::uint64_t kLargestTensor = std::numeric_limits<std::int64_t>::max();
 
 class Reader {
  public:
@@ -141,8 +139,27 @@ class Reader {
     return size;
   }
 
+  // An object in JSON. What parsers read differently is refused: a key given twice, and what
+  // follows a zero byte, which to this parser is the end of the text.
   Json parse(std::string_view text, const std::string& what) const {
-    Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+    std::vector<std::set<std::string>> keys;
+    const auto look = [&](int depth, Json::parse_event_t event, const Json& parsed) {
+      const bool is_object = event == Json::parse_event_t::object_start;
+      if (is_object) keys.emplace_back();
+      if ((is_object || event == Json::parse_event_t::array_start) && depth >= kDeepest) {
+        fail(what + " is nested deeper than " + std::to_string(kDeepest));
+      }
+      if (event == Json::parse_event_t::object_end) keys.pop_back();
+      if (event == Json::parse_event_t::key &&
+          !keys.back().insert(parsed.get_ref<const std::string&>()).second) {
+        fail(what + " has the key " + parsed.dump() + " twice");
+      }
+      return true;
+    };
+    Json json(Json::value_t::discarded);
+    if (text.starts_with('{') && text.find('\0') == std::string_view::npos) {
+      json = Json::parse(text, look, /*allow_exceptions=*/false);
+    }
     if (!json.is_object()) fail(what + " is no JSON object");
     return json;
   }
@@ -222,14 +239,20 @@ class Reader {
 
   void check_bytes(const std::string& key, const Shape& shape, std::size_t element,
                    std::size_t bytes) const {
-    std::optional<std::size_t> expected = element;
+    // Files may claim anything: nothing is multiplied without a look at what comes out.
+    std::uint64_t most = element;
     for (const std::int64_t size : shape) {
-      expected = checked_product(*expected, static_cast<std::size_t>(size));
-      if (!expected) fail("tensor '" + key + "' of shape " + shape_text(shape) + " overflows");
+      const auto factor = static_cast<std::uint64_t>(std::max<std::int64_t>(size, 1));
+      if (most > kLargestTensor / factor) {
+        fail("tensor '" + key + "' of shape " + shape_text(shape) + " overflows");
+      }
+      most *= factor;
     }
-    if (*expected != bytes) {
+    const bool empty = std::find(shape.begin(), shape.end(), 0) != shape.end();
+    const std::uint64_t expected = empty ? 0 : most;
+    if (expected != bytes) {
       fail("tensor '" + key + "' of shape " + shape_text(shape) + " needs " +
-           std::to_string(*expected) + " bytes, its 'data_offsets' give " + std::to_string(bytes));
+           std::to_string(expected) + " bytes, its 'data_offsets' give " + std::to_string(bytes));
     }
   }
 
@@ -259,7 +282,7 @@ class Reader {
     Shape sorted;
     if (order.is_array()) {
       for (const Json& dimension : order) {
-        if (dimension.is_number_integer()) tensor.order.push_back(dimension.get<std::int64_t>());
+        if (dimension.is_number_unsigned()) tensor.order.push_back(dimension.get<std::int64_t>());
       }
       sorted = tensor.order;
       std::sort(sorted.begin(), sorted.end());
