@@ -17,7 +17,7 @@ def registry() -> Registry:
 
 
 def test_the_built_in_names(registry: Registry) -> None:
-    assert registry.formats == ("torchscript-trace", "torchscript-script", "export", "onnx", "onnx-legacy")
+    assert registry.formats == ("torchscript-trace", "torchscript-script", "export", "aoti", "onnx", "onnx-legacy")
     assert registry.runtimes == ("torch", "libtorch-cpp", "ort", "ort-cpp", "openvino", "openvino-cpp")
     assert registry.select_formats(()) == registry.select_formats(("all",)) == registry.formats
     assert registry.select_runtimes(()) == registry.runtimes
@@ -50,7 +50,7 @@ def test_cells(registry: Registry) -> None:
         "a[onnx-ort_cpp-cpu]",
         "a[onnx_legacy-ort_cpp-cpu]",
     ]
-    assert len(cells) == 3 * 2 + 2
+    assert len(cells) == 4 * 2 + 2
 
 
 def test_cells_of_a_dtype_in_each_precision(registry: Registry) -> None:

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/jit_type.h>
+#include <c10/util/Exception.h>
 #include <dlfcn.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 #include <torch/cuda.h>
@@ -21,6 +22,9 @@ using Loader = torch::inductor::AOTIModelPackageLoader;
 
 // The name that inductor gives to a package's model unless told otherwise.
 constexpr const char* kModel = "model";
+// Said of a refusal, since users mostly leave the check off. workers/python/aoti.py says the same.
+constexpr const char* kWithoutCheck =
+    " (AOTI_RUNTIME_CHECK_INPUTS=1; without it, the package reads such an input as if it fitted)";
 // So many calls run at once, others wait. The weights are shared; an instance is 0.1 ms to make.
 constexpr std::size_t kRunners = 8;
 
@@ -66,6 +70,17 @@ std::vector<at::Tensor> inputs_of(const Call& call, ArgumentMaker& maker) {
   for (const Tree& tree : call.args) add(tree);
   for (const auto& [name, tree] : call.kwargs) add(tree);
   return inputs;
+}
+
+std::vector<at::Tensor> checked_run(Loader& loader, const std::vector<at::Tensor>& inputs) {
+  try {
+    return loader.run(inputs);
+  } catch (const c10::Error& error) {
+    std::string text = error.what_without_backtrace();
+    if (text.find("input_handles[") == std::string::npos) throw;
+    text.erase(text.find_last_not_of(" \n") + 1);
+    throw EngineError("RuntimeError", text + kWithoutCheck);
+  }
 }
 
 const at::Tensor& output_at(const std::vector<at::Tensor>& outputs, const std::string& place) {
@@ -134,7 +149,7 @@ Result AotiPackage::run(const Call& call) const {
   const std::vector<at::Tensor> inputs = inputs_of(call, maker);
   synchronize();
   const auto start = std::chrono::steady_clock::now();
-  const std::vector<at::Tensor> outputs = loader_->run(inputs);
+  const std::vector<at::Tensor> outputs = checked_run(*loader_, inputs);
   synchronize();
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
 

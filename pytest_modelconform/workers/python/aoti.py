@@ -10,6 +10,9 @@ import torch
 
 from ..loop import WorkerError
 
+# Said of a refusal, since users mostly leave the check off. cpp/libtorch/aoti.cpp says the same.
+WITHOUT_CHECK = " (AOTI_RUNTIME_CHECK_INPUTS=1; without it, the package reads such an input as if it fitted)"
+
 
 def load(path: str, device: str) -> Callable[..., Any]:
     """`torch._inductor.aoti_load_package`, with its check of inputs on.
@@ -23,7 +26,16 @@ def load(path: str, device: str) -> Callable[..., Any]:
     if problem := unsuitable(read._aoti.AOTIModelPackageLoader.load_metadata_from_package(path, "model"), device):
         raise WorkerError(problem)
     package: Callable[..., Any] = torch._inductor.aoti_load_package(path)
-    return package
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return package(*args, **kwargs)
+        except RuntimeError as error:
+            if "input_handles[" not in str(error):
+                raise
+            raise WorkerError(str(error).strip() + WITHOUT_CHECK, kind="RuntimeError") from error
+
+    return call
 
 
 def unsuitable(metadata: Mapping[str, str], device: str) -> str | None:
