@@ -15,6 +15,7 @@ resnet18 = Case(
     # Of 32 pixels or fewer, one is left at the end, and torch.export takes another branch for sizes of 1.
     dynamic_shapes={"x": {0: "batch", 2: Dim("height", min=33), 3: Dim("width", min=33)}},
     dtypes=("float32", "float16", "bfloat16"),
+    cpp="resnet.cpp",
     # Batch norms that see few values normalise noise: four images leave 16 of each channel at the end.
     train=Train(
         loss="cross_entropy",
