@@ -14,6 +14,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 #include <string_view>
 
 #include "numbers.h"
@@ -70,6 +71,20 @@ class Reader {
 
   std::map<std::string, Tensor> read() {
     map_file();
+    return read_mapped();
+  }
+
+  std::map<std::string, Tensor> read(std::span<const std::byte> bytes,
+                                     std::shared_ptr<const void> owner) {
+    bytes_ = bytes.data();
+    size_ = bytes.size();
+    owner_ = std::move(owner);
+    return read_mapped();
+  }
+
+ private:
+  std::map<std::string, Tensor> read_mapped() {
+    check_length();
     const std::uint64_t header_size = read_header_size();
     const Json header =
         parse(std::string_view(reinterpret_cast<const char*>(bytes_ + kLengthBytes), header_size),
@@ -97,7 +112,6 @@ class Reader {
     return tensors;
   }
 
- private:
   [[noreturn]] void fail(const std::string& what) const {
     throw TensorFileError("tensor file " + path_ + ": " + what);
   }
@@ -111,9 +125,9 @@ class Reader {
       fail("is not a plain file");
     }
     size_ = static_cast<std::size_t>(status.st_size);
-    if (size_ < kLengthBytes) {
+    if (size_ == 0) {  // which can't be mapped
       ::close(file);
-      fail("is truncated: " + std::to_string(size_) + " bytes, less than the length of a header");
+      check_length();
     }
     void* mapping = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
     const int problem = errno;
@@ -121,6 +135,12 @@ class Reader {
     if (mapping == MAP_FAILED) fail(std::string("cannot be mapped: ") + std::strerror(problem));
     bytes_ = static_cast<const std::byte*>(mapping);
     owner_ = std::shared_ptr<const void>(mapping, [size = size_](void* at) { ::munmap(at, size); });
+  }
+
+  void check_length() const {
+    if (size_ < kLengthBytes) {
+      fail("is truncated: " + std::to_string(size_) + " bytes, less than the length of a header");
+    }
   }
 
   std::uint64_t read_header_size() const {
@@ -353,6 +373,12 @@ class OutputFile {
 }  // namespace
 
 std::map<std::string, Tensor> read_tensors(const std::string& path) { return Reader(path).read(); }
+
+std::map<std::string, Tensor> parse_tensors(const std::string& name,
+                                            std::span<const std::byte> bytes,
+                                            std::shared_ptr<const void> owner) {
+  return Reader(name).read(bytes, std::move(owner));
+}
 
 void write_tensors(const std::string& path, std::vector<std::pair<std::string, Tensor>> tensors) {
   static_assert(std::endian::native == std::endian::little, "safetensors files are little-endian");

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
+from pathlib import Path
 from typing import Any
 
 
@@ -205,3 +207,11 @@ ALL: dict[str, tuple[bytes, bool]] = {
 def trees(keys: list[str]) -> list[dict[str, Any]]:
     """Arguments of a call: the tensors of these keys."""
     return [{"tensor": key} for key in keys]
+
+
+if __name__ == "__main__":
+    # Seeds for the fuzzer: python -m tests.tensor_files FOLDER
+    folder = Path(sys.argv[1])
+    folder.mkdir()
+    for number, (data, _) in enumerate(ALL.values()):
+        (folder / f"{number:03}.safetensors").write_bytes(data)
