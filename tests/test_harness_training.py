@@ -23,7 +23,8 @@ class Net(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.first = torch.nn.Linear(3, 8)
+        # Without a bias: before a batch norm its gradient is rounding, of which Adam makes whole steps.
+        self.first = torch.nn.Linear(3, 8, bias=False)
         self.norm = torch.nn.BatchNorm1d(8)
         self.drop = torch.nn.Dropout(0.5)
         self.last = torch.nn.Linear(8, 2)
@@ -33,6 +34,15 @@ class Net(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         result: torch.Tensor = self.last(self.drop(torch.tanh(self.norm(self.first(x))))) * self.frozen
         return result
+
+
+class Pair(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.linear(x), x
 
 
 SGD = {"name": "sgd", "lr": 0.1, "momentum": 0.9}
@@ -88,7 +98,8 @@ def fields(folder: Path, **more: Any) -> dict[str, Any]:
 def trained(worker: Worker, folder: Path, **more: Any) -> dict[str, torch.Tensor]:
     answer = worker.get("train", **fields(folder, **more))
     assert answer["seconds"] > 0
-    return read_outputs(folder / "out.safetensors")
+    # Copies: they are on the file's memory, which the next training writes to.
+    return {key: value.clone() for key, value in read_outputs(folder / "out.safetensors").items()}
 
 
 def expected(net: Net, optimizer: dict[str, Any], steps: int = 5) -> dict[str, torch.Tensor]:
@@ -159,11 +170,11 @@ def test_losses(worker: Worker, tmp_path: Path, loss: str) -> None:
 
 def test_a_loss_from_a_file(worker: Worker, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    net = torch.nn.GRU(3, 2)
-    traced = jit.trace(net, (X,))
-    traced.save(tmp_path / "gru.pt")
-    worker.get("load", model=str(tmp_path / "gru.pt"))
-    jit.trace(lambda output, target: (output[0] - target).abs().sum(), (net(X), Y)).save(tmp_path / "loss.pt")
+    net = Pair()
+    jit.script(net).save(tmp_path / "pair.pt")
+    worker.get("load", model=str(tmp_path / "pair.pt"))
+    example = (tuple(value.detach() for value in net(X)), Y)
+    jit.trace(lambda output, target: (output[0] - target).abs().sum(), example).save(str(tmp_path / "loss.pt"))
     asked = fields(tmp_path, loss=None, loss_module=str(tmp_path / "loss.pt"), steps=1, batch_size=6)
     worker.get("train", **asked)
     wanted = (net(X)[0] - Y).abs().sum().detach()
@@ -177,8 +188,8 @@ def test_a_checkpoint_goes_on_where_it_was_written(loaded: Worker, tmp_path: Pat
     file = str(tmp_path / "checkpoint.safetensors")
     whole = trained(loaded, tmp_path, optimizer=optimizer, checkpoint={"step": 3, "file": file})
     rest = trained(loaded, tmp_path, optimizer=optimizer, resume={"step": 3, "file": file})
-    assert torch.equal(rest["0/loss"], whole["0/loss"][3:])
-    assert all(torch.equal(rest[key], whole[key]) for key in whole if key != "0/loss")
+    # Close only: TorchScript's optimiser looks at the first steps and changes the later ones.
+    same(rest, {**whole, "0/loss": whole["0/loss"][3:]})
     stored = read_outputs(Path(file))
     assert stored["step"] == 3
     parts = {"momentum_buffer"} if optimizer is SGD else {"step", "exp_avg", "exp_avg_sq"}
@@ -239,6 +250,6 @@ def test_losses_without_a_gradient(worker: Worker, tmp_path: Path) -> None:
     worker.get("load", model=str(tmp_path / "frozen.pt"))
     says = worker.fail("train", **fields(tmp_path))
     assert says.startswith("the loss depends on no parameter that requires a gradient")
-    jit.trace(lambda output, target: output - target, (Y, Y)).save(tmp_path / "loss.pt")
+    jit.trace(lambda output, target: output - target, (Y, Y)).save(str(tmp_path / "loss.pt"))
     says = worker.fail("train", **fields(tmp_path, loss=None, loss_module=str(tmp_path / "loss.pt")))
     assert says == "the loss is a tensor of shape [4, 2]; a number, without dimensions, has a gradient"

@@ -14,7 +14,7 @@ from pytest_modelconform.case import Tolerance
 from pytest_modelconform.references import Prepared
 from pytest_modelconform.training_references import named, undecided
 from pytest_modelconform.workers import arrays, tensors
-from pytest_modelconform.workers.host import training as host_training
+from pytest_modelconform.workers.host import train_loop
 from pytest_modelconform.workers.torch_tensors import encode
 from tests import trainings
 
@@ -78,7 +78,7 @@ def case(tmp_path: Path) -> Any:
 
 def test_what_a_training_comes_to(tmp_path: Path, case: Any) -> None:
     found = trainings.prepared(case, tmp_path)
-    results = host_training.run(case, copy.deepcopy(case.model), case.inputs["data"][0])
+    results = train_loop.run(case, copy.deepcopy(case.model), case.inputs["data"][0])
     whole = judged(found, "training", results, tmp_path)
     assert whole["verdict"] == "pass"
     assert whole["bits"] > 15
@@ -107,7 +107,7 @@ def test_what_a_training_comes_to(tmp_path: Path, case: Any) -> None:
 def test_gradients_that_are_none(tmp_path: Path) -> None:
     case = trainings.built(tmp_path, "Unused()")
     found = trainings.prepared(case, tmp_path)
-    results = host_training.gradients(case, copy.deepcopy(case.model), case.inputs["data"][0])
+    results = train_loop.gradients(case, copy.deepcopy(case.model), case.inputs["data"][0])
     assert judged(found, "gradients", results, tmp_path)["verdict"] == "pass"
     results["gradients"]["idle"] = results["loss"].new_zeros(2)
     results["gradients"]["linear.bias"] = None

@@ -12,7 +12,7 @@ import torch
 
 from pytest_modelconform.model_check import ModelFault
 from pytest_modelconform.workers import arrays, tensors
-from pytest_modelconform.workers.host import checkpoint, train_data, training
+from pytest_modelconform.workers.host import checkpoint, train_data, train_loop, training
 from pytest_modelconform.workers.host.build import Built, build, digest
 from pytest_modelconform.workers.loop import WorkerError
 from tests import trainings
@@ -31,14 +31,16 @@ def test_runs(tmp_path: Path) -> None:
         "steps": 4,
         "batch_size": 2,
         "resume_at": 2,
-        "seed": training.seed(case),
+        "seed": train_loop.seed(case),
     }
     json.dumps(content)
     assert {key: value.shape for key, value in arrays.read(tmp_path / "data.safetensors").items()} == {
         "/0": (4, 3),
         "/1": (4, 2),
     }
-    runs = arrays.read(tmp_path / "runs-training.safetensors")
+    runs: dict[str, arrays.Array] = {}
+    for file in tmp_path.glob("runs-training-*.safetensors"):
+        runs |= arrays.read(file)
     names = {"start", "e0", "r", *(f"e{k}" for k in range(1, 8))}
     assert {key.partition(":")[0] for key in runs if key.endswith("/parameters/0.weight")} == names
     assert runs["r:/loss"].dtype == np.float64
@@ -64,7 +66,7 @@ def test_a_training_is_what_a_loop_in_pytorch_gives(tmp_path: Path) -> None:
         loss.backward()
         optimizer.step()
         losses.append(loss.detach())
-    found = training.run(case, copy.deepcopy(case.model), case.inputs["data"][0])
+    found = train_loop.run(case, copy.deepcopy(case.model), case.inputs["data"][0])
     assert torch.equal(found["loss"], torch.stack(losses))
     for name, value in model.named_parameters():
         assert torch.equal(found["parameters"][name], value)
@@ -72,7 +74,7 @@ def test_a_training_is_what_a_loop_in_pytorch_gives(tmp_path: Path) -> None:
 
 def test_no_gradient_is_not_a_gradient_of_zero(tmp_path: Path) -> None:
     case = trainings.built(tmp_path, "Unused()")
-    found = training.gradients(case, copy.deepcopy(case.model), case.inputs["data"][0])
+    found = train_loop.gradients(case, copy.deepcopy(case.model), case.inputs["data"][0])
     assert {name: value is None for name, value in found["gradients"].items()} == {
         "idle": True,
         "linear.weight": False,
@@ -89,7 +91,7 @@ def test_a_checkpoint_goes_on_where_it_was_written(tmp_path: Path, optimizer: st
     model = "nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 2))"
     case = trainings.built(tmp_path, model, f'"optimizer": "{optimizer}", "resume_at": 3, "steps": 5{momentum}')
     file = tmp_path / "checkpoint.safetensors"
-    whole = training.run(case, copy.deepcopy(case.model), case.inputs["data"][0], save=str(file))
+    whole = train_loop.run(case, copy.deepcopy(case.model), case.inputs["data"][0], save=str(file))
     answer = training.resume(case, {"checkpoint": str(file), "outputs": str(tmp_path / "out.safetensors")})
     found = arrays.read(tmp_path / "out.safetensors")
     assert (found["/loss"] == whole["loss"][3:].numpy()).all()
@@ -106,7 +108,7 @@ def test_a_checkpoint_goes_on_where_it_was_written(tmp_path: Path, optimizer: st
 def test_checkpoints_that_do_not_fit(tmp_path: Path) -> None:
     case = trainings.built(tmp_path)
     file = tmp_path / "checkpoint.safetensors"
-    training.run(case, copy.deepcopy(case.model), case.inputs["data"][0], save=str(file))
+    train_loop.run(case, copy.deepcopy(case.model), case.inputs["data"][0], save=str(file))
     state = checkpoint.read(str(file))
     state["model/0.weigth"] = state.pop("model/0.weight")
     state["model/2.bias"] = torch.zeros(3)
