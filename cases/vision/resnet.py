@@ -22,6 +22,7 @@ resnet18 = Case(
     # Of 32 pixels or fewer, one is left at the end, and torch.export takes another branch for sizes of 1.
     dynamic_shapes={"x": {0: "batch", 2: Dim("height", min=33), 3: Dim("width", min=33)}},
     dtypes=("float32", "float16", "bfloat16"),
+    cpp="resnet.cpp",
     train=Train(loss="cross_entropy", optimizer="sgd", lr=0.01, momentum=0.9, steps=3, batch_size=8, data=images),
     tags=("vision",),
     paper="arXiv:1512.03385",
