@@ -33,10 +33,10 @@ class Other(nn.Module):
 
 
 inputs = {"four": lambda: (torch.rand(4, 3),)}
-sgd = Train(loss="mse_loss", optimizer="sgd", lr=0.1, momentum=0.9, steps=4)
+sgd = Train(loss="mse_loss", optimizer="sgd", lr=0.1, momentum=0.9, steps=4, batch_size=4)
 good = Case(model=model, inputs=inputs, train=sgd)
 short = Case(model=model, inputs=inputs, train=Train(loss="cross_entropy", optimizer="adam", lr=0.1, steps=1))
-wrong = Case(model=Other, inputs=inputs, train=sgd, blind_ok="-")
+wrong = Case(model=lambda: Other(), inputs=inputs, train=sgd)
 unfit = Case(model=model, inputs=inputs, train=Train(loss="mse_loss", optimizer="sgd", lr=1e30, steps=4))
 """
 

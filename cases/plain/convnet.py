@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from pytest_modelconform import Case, generic_weights
+from pytest_modelconform import Case, Train, generic_weights
 
 
 class ConvNet(nn.Module):
@@ -35,6 +35,15 @@ case = Case(
     dynamic_shapes={"x": {0: "batch", 2: Dim("height", min=4), 3: Dim("width", min=4)}},
     dtypes=("float32", "float16", "bfloat16"),
     cpp="convnet.cpp",
+    train=Train(
+        loss="cross_entropy",
+        optimizer="sgd",
+        lr=0.05,
+        momentum=0.9,
+        steps=6,
+        batch_size=4,
+        data=lambda: (torch.rand(8, 3, 16, 16), torch.randint(0, 10, (8,))),
+    ),
     tags=("plain",),
     paper="arXiv:1502.03167",
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pytest_modelconform import Case, generic_weights
+from pytest_modelconform import Case, Train, generic_weights
 
 
 def model() -> nn.TransformerEncoderLayer:
@@ -29,6 +29,14 @@ case = Case(
     dynamic_shapes={"src": {0: "batch", 1: "length"}, "src_key_padding_mask": {0: "batch", 1: "length"}},
     dtypes=("float32", "float64", "bfloat16"),
     cpp="encoder_block.cpp",
+    train=Train(
+        loss="mse_loss",
+        optimizer="adamw",
+        lr=0.01,
+        steps=6,
+        batch_size=3,
+        data=lambda: (torch.randn(8, 9, 32), torch.randn(8, 9, 32)),
+    ),
     tags=("plain", "transformer"),
     paper="arXiv:2002.04745",
 )

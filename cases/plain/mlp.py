@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from pytest_modelconform import Case, generic_weights
+from pytest_modelconform import Case, Train, generic_weights
 
 
 class Mlp(nn.Module):
@@ -28,6 +28,7 @@ case = Case(
     dynamic_shapes={"x": {0: "batch", 1: "length"}},
     dtypes=("float32", "float64", "float16", "bfloat16"),
     cpp="mlp.cpp",
+    train=Train(loss="mse_loss", optimizer="adam", lr=0.01, steps=6, batch_size=1),
     tags=("plain",),
     paper="arXiv:2010.11929",
 )

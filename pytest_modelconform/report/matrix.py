@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..case import DEFAULTS
-from ..outcome import FULL, INFERENCE, NOT_FIT, PRECISIONS, TASKS, Cell, Outcome, Stage, Verdict
+from ..outcome import EAGER, FULL, INFERENCE, NOT_FIT, PRECISIONS, TASKS, Cell, Outcome, Stage, Verdict
 
 # Format, runtime, device, precision, task.
 Column = tuple[str, str, str, str, str]
