@@ -26,7 +26,7 @@ case = Case(
         "one_longer": lambda: (torch.randn(1, 16, 24),),
     },
     dynamic_shapes={"x": {0: "batch", 1: "length"}},
-    dtypes=("float32", "float64", "float16", "bfloat16"),
+    dtypes=("float32", "float64"),
     cpp="mlp.cpp",
     tags=("plain",),
     paper="arXiv:2010.11929",
