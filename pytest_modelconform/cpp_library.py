@@ -31,6 +31,7 @@ LINES_SHOWN = 40
 _KIND = "cpp"
 _HEADER = "torch.h"
 _ERROR = re.compile(r"(?P<file>[^\s:][^:\n]*):(?P<line>\d+):(?:\d+:)? (?:fatal )?error: (?P<text>.*)")
+_PLACE = re.compile(r"(?P<include>In file included from )?(?P<file>[^\s:][^:\n]*):(?P<line>\d+)[:,]")
 # By key, in this process: the same source would fail again, some seconds a cell.
 _failures: dict[str, str] = {}
 
@@ -180,12 +181,12 @@ def _failure(source: Path, files: Sequence[Path], status: int, text: str) -> str
     place = f"{Path(match['file']).name}:{match['line']}"
     if Path(match["file"]) not in (source, *files):
         # In a header, mostly ours: what in the source led there?
-        names = {str(file): file for file in (source, *files)}
-        leads = (re.match(r"(?:In file included from )?([^\s:][^:\n]*):(\d+)[:,]", line) for line in lines)
-        for lead in leads:
-            if lead is not None and lead[1] in names:
-                place = f"{names[lead[1]].name}:{lead[2]} (and {place})"
-                break
+        names = {str(file): file.name for file in (source, *files)}
+        leads = [lead for line in lines if (lead := _PLACE.match(line)) and lead["file"] in names]
+        # That of an #include says least.
+        leads.sort(key=lambda lead: lead["include"] is not None)
+        if leads:
+            place = f"{names[leads[0]['file']]}:{leads[0]['line']} (and {place})"
     return f"{source.name} does not compile: {place}: {match['text']}\n{_shown(lines)}"
 
 

@@ -32,6 +32,7 @@ def test_a_case_with_its_source_passes_as_it_is(tmp_path: Path, capsys: pytest.C
         "--modelconform-formats=state-dict",
         runtimes="cpp-frontend",
         env={"MODELCONFORM_CACHE": str(CACHE)},
+        seconds=1200,
     )
     assert run.status == 0, run.stdout
     verdicts = {name: cell["verdict"] for name, cell in run.cells.items()}
@@ -55,7 +56,10 @@ def test_a_case_alone_passes_as_it_is(tmp_path: Path) -> None:
         ("../net", "'../net' is no identifier: use letters, digits and '_', like my_net"),
         ("class", "'class' is no identifier: use letters, digits and '_', like my_net"),
         ("", "'' is no identifier: use letters, digits and '_', like my_net"),
-        ("test_net", "test_net.py would be no case file: no name that begins with '_' or 'test_', nor conftest, is"),
+        (
+            "test_net",
+            "test_net.py would be no case file: its name may not begin with '_' or 'test_', nor be conftest",
+        ),
     ],
 )
 def test_names_that_are_refused(name: str, fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

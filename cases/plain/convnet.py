@@ -33,7 +33,7 @@ case = Case(
     },
     # Pooling leaves half of it, and torch.export takes another branch for sizes of 1.
     dynamic_shapes={"x": {0: "batch", 2: Dim("height", min=4), 3: Dim("width", min=4)}},
-    dtypes=("float32", "float16", "bfloat16"),
+    dtypes=("float32", "float16"),
     cpp="convnet.cpp",
     train=Train(
         loss="cross_entropy",

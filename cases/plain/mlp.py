@@ -26,7 +26,7 @@ case = Case(
         "one_longer": lambda: (torch.randn(1, 16, 24),),
     },
     dynamic_shapes={"x": {0: "batch", 1: "length"}},
-    dtypes=("float32", "float64", "float16", "bfloat16"),
+    dtypes=("float32", "float64"),
     cpp="mlp.cpp",
     train=Train(loss="mse_loss", optimizer="adam", lr=0.01, steps=6, batch_size=1),
     tags=("plain",),

@@ -134,10 +134,11 @@ def named(**more):
 
 positional = case(lambda: (torch.randn(3, 2), tuple(tensors(2)), torch.randn(3, 2), tensors(2), 2.5))
 by_name = case(lambda: named(scale=2.0))
-raises = case(lambda: named(raises=True))
+raises = case(lambda: named(scale=1.0, raises=True))
 crashes = case(lambda: named(scale=-1.0))
 too_many = case(lambda: named(more=torch.randn(1)))
-one_too_few = case(lambda: named() | {"pair": tuple(tensors(2)), "parts": torch.randn(2, 2)})
+no_vector = case(lambda: named() | {"parts": torch.randn(2, 2)})
+left_out = case(lambda: named(raises=False))
 """
 
 BROKEN = '#include <modelconform/frontend.h>\n#include "part.h"\n\nMODELCONFORM_MODEL(Broken)\n'
@@ -160,7 +161,8 @@ BROKEN_CASES = runs.CASE + "\n".join(
 
 def run_frontend(folder: Path, *arguments: str) -> runs.Run:
     options = ["--modelconform-formats=state-dict", "--modelconform-timeout=120", *arguments]
-    return runs.run(folder, *options, runtimes="cpp-frontend", env={"MODELCONFORM_CACHE": str(CACHE)})
+    # Compiling takes a minute where others want the processors, too.
+    return runs.run(folder, *options, runtimes="cpp-frontend", env={"MODELCONFORM_CACHE": str(CACHE)}, seconds=1200)
 
 
 def nets(folder: Path) -> runs.Run:
@@ -219,7 +221,9 @@ def test_arguments_and_results_are_converted(case: str, session_folder: Path) ->
             "too_many",
             "forward takes 6 arguments in C++, the case passes 7 (x, pair, mask, parts, scale, raises, more)",
         ),
-        ("one_too_few", "forward's argument 4 (parts) is a vector in C++, the case passes a tensor"),
+        ("no_vector", "forward's argument 4 (parts) is a vector in C++, the case passes a tensor"),
+        # C++'s defaults are for what is left out at the end.
+        ("left_out", "forward's argument 5 (scale) is a number in C++, the case passes None"),
     ],
 )
 def test_what_forward_throws_is_an_error_of_the_run(case: str, message: str, session_folder: Path) -> None:
@@ -237,11 +241,8 @@ def test_a_crash_is_a_crash(session_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("case", "first"),
     [
-        ("broken", "broken.cpp does not compile: part.h:2: 'addm' is not a member of 'torch'; did you mean 'addmm'?"),
-        (
-            "no_forward",
-            "no_forward.cpp does not compile: no_forward.cpp:3 (and frontend.h:",
-        ),
+        ("broken", "broken.cpp does not compile: part.h:2: 'addm' is not a member of 'torch'"),
+        ("no_forward", "no_forward.cpp does not compile: no_forward.cpp:3 (and frontend.h:"),
     ],
 )
 def test_a_source_that_does_not_compile(case: str, first: str, session_folder: Path) -> None:
