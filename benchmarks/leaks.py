@@ -56,7 +56,7 @@ def measure(pipeline: Pipeline, ref: CaseRef, format_name: str, runtime: str, lo
     entry = next(iter(prepared.sets.values()))
     request = registry.runtime(runtime).load_request(artifact.folder, artifact.signature)
     call = run_request(artifact.signature, entry)
-    worker = Worker(runtime, command, environment_of_workers(environment.threads(1)))
+    worker = Worker(runtime, command, environment_of_workers(environment.threads(1), pipeline.pool.cache))
     memory = []
     with tempfile.TemporaryDirectory() as folder:
         outputs = str(Path(folder) / "outputs.safetensors")
