@@ -28,7 +28,7 @@ from pytest_modelconform import training_references
 from pytest_modelconform.case import Tolerance, Train
 from pytest_modelconform.references import Prepared
 from pytest_modelconform.workers import arrays, tensors
-from pytest_modelconform.workers.host import train_data, training
+from pytest_modelconform.workers.host import train_data, train_loop, training
 from pytest_modelconform.workers.host.build import Built, build
 from pytest_modelconform.workers.host.double import Jitter, moved
 from pytest_modelconform.workers.tensors import Tensor
@@ -99,16 +99,16 @@ def prepared(name: str, folder: Path, train: Train | None = None) -> tuple[Built
 def trained(built: Built, model: torch.nn.Module, data: Sequence[torch.Tensor], change: Change) -> dict[str, Any]:
     """As training.run, but for the change."""
     train = train_data.train_of(built)
-    options = {k: v for k, v in training.options(built).items() if k not in change.without}
+    options = {k: v for k, v in train_loop.options(built).items() if k not in change.without}
     options = {**options, "lr": options["lr"] * change.lr, **change.options}
-    optimizer = training.OPTIMIZERS[change.optimizer or train.optimizer](model.parameters(), **options)
+    optimizer = train_loop.OPTIMIZERS[change.optimizer or train.optimizer](model.parameters(), **options)
     model.train(not change.evaluate)
     *inputs, target = data
     if change.drop_last:
         whole = len(target) // train.batch_size * train.batch_size
         inputs, target = [value[:whole] for value in inputs], target[:whole]
     batches = train_data.batches(inputs, target, train.batch_size)
-    torch.manual_seed(training.seed(built))
+    torch.manual_seed(train_loop.seed(built))
     losses = []
     kept = {k: v.clone() for k, v in model.named_buffers() if change.keep_buffer and k.endswith(change.keep_buffer)}
     for step in range(train.steps):
@@ -119,7 +119,7 @@ def trained(built: Built, model: torch.nn.Module, data: Sequence[torch.Tensor], 
         loss = torch.nn.functional.mse_loss(output, wanted)
         if change.loss is not None:
             loss = change.loss((output - wanted) ** 2)
-        loss.backward()
+        torch.autograd.backward(loss)
         if step < train.steps - change.fewer:
             optimizer.step()
         losses.append(loss.detach())
@@ -127,7 +127,7 @@ def trained(built: Built, model: torch.nn.Module, data: Sequence[torch.Tensor], 
         for name, buffer in model.named_buffers():
             if name in kept:
                 buffer.copy_(kept[name])
-    return {"loss": torch.stack(losses), **training.state_of(model)}
+    return {"loss": torch.stack(losses), **train_loop.state_of(model)}
 
 
 def judged(built: Built, found: Prepared, results: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -151,8 +151,8 @@ def clean(built: Built, count: int) -> Iterator[tuple[str, dict[str, Any]]]:
         change = Change(name, options={name: True})
         yield name, trained(built, copy.deepcopy(built.model), data, change)
     threads = torch.get_num_threads()
-    torch.set_num_threads(1 if threads > 1 else 2)
-    yield "other threads", trained(built, copy.deepcopy(built.model), data, Change(""))
+    torch.set_num_threads(threads + 1)
+    yield "another thread", trained(built, copy.deepcopy(built.model), data, Change(""))
     torch.set_num_threads(threads)
     with torch.backends.mkldnn.flags(enabled=False):
         yield "no oneDNN", trained(built, copy.deepcopy(built.model), data, Change(""))
@@ -178,9 +178,8 @@ def faults(count: int, models: Sequence[str]) -> int:
                     result = judged(built, found, trained(built, copy.deepcopy(built.model), data, change), folder)
                     ok = result["verdict"] != "pass"
                     wrong += not ok
-                    print(
-                        f"{name:6} {train.optimizer:6} fault  {'' if ok else 'MISSED':6}{change.name}: {_numbers(result)}"
-                    )
+                    said = f"fault  {'' if ok else 'MISSED':6}{change.name}: {_numbers(result)}"
+                    print(f"{name:6} {train.optimizer:6} {said}", flush=True)
     return wrong
 
 
@@ -225,6 +224,7 @@ if __name__ == "__main__":
     parser.add_argument("--clean", type=int, default=20, help="trainings one unit apart, for each model and optimizer")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     arguments = parser.parse_args()
+    torch.set_num_threads(1)  # small models: more of them wait for each other
     if arguments.what == "growth":
         growth(arguments.models)
     elif count := faults(arguments.clean, arguments.models):

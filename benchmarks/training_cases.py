@@ -13,7 +13,8 @@ class Recurrent(nn.Module):
         self.out = nn.Linear(16, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.lstm(x)[0][:, -1])
+        result: Tensor = self.out(self.lstm(x)[0][:, -1])
+        return result
 
 
 def perceptron() -> nn.Module:

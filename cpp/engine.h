@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -34,11 +35,21 @@ enum class Precision {
   kFast,  // what the engine offers those who trade accuracy for speed
 };
 
+// For format state-dict: the module in C++ that takes the weights, and what Python knows of it.
+struct Frontend {
+  std::string library;                 // the case's source, compiled
+  std::string dtype = "float32";       // what floating tensors are cast to first
+  bool training = false;               // whether the module is left in training mode
+  std::vector<std::string> arguments;  // names of forward's parameters in Python, in order
+  std::vector<std::string> computed;   // buffers that Python's state_dict leaves out
+};
+
 struct Model {
   std::string file;
   std::string format;
   std::vector<std::string> libraries;  // with the operators that the model needs, in order
   Precision precision = Precision::kFull;
+  std::optional<Frontend> frontend = std::nullopt;
 };
 
 struct Call {

@@ -58,6 +58,12 @@ Precision precision_of(const Json& request) {
   throw RequestError("'precision' is 'full' or 'fast', not '" + name + "'");
 }
 
+Frontend frontend_of(const Json& json) {
+  return {text_field(json, "library"), text_field(json, "dtype"),
+          text_field(json, "mode") == "train", texts_field(json, "arguments"),
+          texts_field(json, "computed")};
+}
+
 // ---- Errors ------------------------------------------------------------------------------------
 
 // Longer than any message that a person reads; libraries quote whole graphs in theirs.
@@ -173,6 +179,7 @@ class Worker {
     model.format = request.contains("format") ? text_field(request, "format") : "";
     if (request.contains("libraries")) model.libraries = texts_field(request, "libraries");
     model.precision = precision_of(request);
+    if (request.contains("frontend")) model.frontend = frontend_of(request["frontend"]);
     forget_model();
     const auto start = std::chrono::steady_clock::now();
     engine_.load(model);

@@ -3,6 +3,7 @@
     cases/<key>.json       what importing a case file or building a case came to, and the files that it depends on
     references/<key>/      inputs, eager's outputs and the noise floor of a case
     artifacts/<key>/       a case stored in a format
+    cpp/<key>/             C++ sources of cases, compiled (see cpp_library.py)
     harness/…              compiled C++ harnesses (see harness.py)
 
 A wrong hit would be a wrong verdict. Every key holds the fingerprint of the environment; an entry of `cases` is checked
@@ -76,7 +77,7 @@ class Cache:
             raise CacheRefused(
                 f"others may write to the cache folder {folder}, and what is in it gets executed: chmod 700 it"
             )
-        for name in ("cases", "references", "artifacts", "locks"):
+        for name in ("cases", "references", "artifacts", "cpp", "locks"):
             (folder / name).mkdir(exist_ok=True, mode=0o700)
 
     def lock(self, name: str) -> contextlib.AbstractContextManager[Any]:

@@ -73,8 +73,9 @@ def find(cache: Path, progress: Progress) -> Path:
 def _key(tree: Path, compiler: list[str]) -> str:
     """All that decides what a build gives."""
     key = hashlib.sha256()
-    # The version is in the package's own __init__.py.
-    own = [path for path in tree.rglob("*") if path.suffix in (".cpp", ".h", ".txt", ".cmake")]
+    # The harness's own folders are no part of it. The version is in the package's __init__.py.
+    found = [path for pattern in ("*", "compare/*") for path in tree.glob(pattern)]
+    own = [path for path in found if path.suffix in (".cpp", ".h", ".txt", ".cmake")]
     for path in (Path(__file__).with_name("__init__.py"), *sorted(own)):
         key.update(f"{os.path.relpath(path, tree)}\0".encode() + path.read_bytes() + b"\0")
     about = subprocess.run([*compiler, "--version"], capture_output=True, check=False).stdout

@@ -107,8 +107,8 @@ class ExportPlugin:
     def export(self, plugin: SessionPlugin) -> tuple[dict[str, Any], Prepared, Artifact]:
         """The case's description, references and artifact. Raises Refused or StageFailure."""
         declared = self._declared(plugin)
-        missing = missing_packages(plugin.registry.format(self.format).REQUIRES)
-        if missing:
+        module = plugin.registry.format(self.format)
+        if missing := missing_packages(module.REQUIRES) or module.unavailable():
             raise Refused(f"format {self.format} {missing}")
         root = plugin.config.rootpath
         relative = self.file.relative_to(root).as_posix() if root in self.file.parents else self.file.name

@@ -86,6 +86,7 @@ ENGINES: Mapping[str, Engine] = {
     engine.name: engine
     for engine in (
         Engine("libtorch", "modelconform-libtorch", ("torch",), _libtorch, _nothing),
+        Engine("frontend", "modelconform-frontend", ("torch",), _libtorch, _nothing),
         Engine("ort", "modelconform-ort", ("onnxruntime",), _ort, ort_headers.obstacle),
         Engine("openvino", "modelconform-openvino", ("openvino",), _openvino, _nothing),
     )
@@ -363,6 +364,11 @@ def _main(engine: str) -> NoReturn:
 def main_libtorch() -> NoReturn:
     """``modelconform-libtorch``: builds the harness if needed, then becomes it."""
     _main("libtorch")
+
+
+def main_frontend() -> NoReturn:
+    """``modelconform-frontend``: builds the harness if needed, then becomes it."""
+    _main("frontend")
 
 
 def main_ort() -> NoReturn:

@@ -15,6 +15,7 @@ from .case import Tolerance
 from .concurrency import AtOnce, failed_at_once
 from .diagnosis import Diagnosis, Evidence
 from .exports import SMOKE, VERDICT_OF, Artifact, Budget, CaseRef, Exports, StageFailure, failure_of, number, start
+from .harness import BuildError
 from .outcome import FULL, INFERENCE, NOT_FIT, Cell, Outcome, Stage, Verdict
 from .pool import AnyWorker, Pool
 from .references import InputSet, Prepared
@@ -141,7 +142,7 @@ class Pipeline:
             found |= {"artifact_bytes": artifact.size, "cached": artifact.cached}
             worker = self.worker(cell)
             used, worker.used = worker.used, True
-            request = self.registry.runtime(cell.runtime).load_request(artifact.folder, artifact.signature)
+            request = self._load_request(cell, artifact)
             try:
                 answer = budget.ask(worker, "load", precision=cell.precision, **request)
             except WorkerProblem as problem:
@@ -201,7 +202,7 @@ class Pipeline:
         try:
             prepared = self.exports.find(SMOKE, budget)
             artifact = self.exports.artifact(SMOKE, prepared, smoke, budget, lambda outcome: False)
-            request = self.registry.runtime(cell.runtime).load_request(artifact.folder, artifact.signature)
+            request = self._load_request(cell, artifact)
             budget.ask(worker, "load", precision=smoke.precision, **request)
             outcome = self._run_sets(smoke, prepared, artifact, worker, budget, {}, {})
             message = outcome.message if outcome.failed else ""
@@ -219,6 +220,14 @@ class Pipeline:
             )
         worker.smoked.add(cell.format)
         return worker
+
+    def _load_request(self, cell: Cell, artifact: Artifact) -> dict[str, Any]:
+        runtime = self.registry.runtime(cell.runtime)
+        request = runtime.load_request(artifact.folder, artifact.signature)
+        try:
+            return request | runtime.build(artifact.signature, self.pool.cache, self.pool.progress)
+        except BuildError as error:
+            raise StageFailure(Stage.BUILD, Verdict.ERROR, str(error)) from error
 
     def _run_sets(
         self,

@@ -64,9 +64,10 @@ def make(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     notes: list[str] = []
     moved: dict[str, float] = {}
     for name, entry in content["sets"].items():
-        file = folder / f"runs-{name}.safetensors"
-        runs = arrays.read(file)
-        file.unlink()
+        runs: dict[str, Array] = {}
+        for file in folder.glob(f"runs-{name}-*.safetensors"):
+            runs |= arrays.read(file)
+            file.unlink()  # it is mapped into memory
         _check_repeats(entry, runs, steps)
         if entry["impure"]:
             notes.append(f"{name}: {entry['impure']}: compared with eager in its own dtype")

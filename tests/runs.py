@@ -94,8 +94,9 @@ def run(
     *arguments: str,
     runtimes: str = "fake-good-never",
     env: Mapping[str, str] | None = None,
+    seconds: float = 300,
 ) -> Run:
-    """Run pytest in a folder, by default in the well-behaved fake, and read its JSON report."""
+    """Run pytest in a folder, by default in the well-behaved fake, and read its JSON report. seconds: for all of it."""
     handle, name = tempfile.mkstemp(prefix="report-", suffix=".json", dir=folder)
     os.close(handle)
     report = Path(name)
@@ -108,7 +109,7 @@ def run(
         capture_output=True,
         encoding="utf-8",
         errors="replace",
-        timeout=300,
+        timeout=seconds,
         check=False,
     )
     content = json.loads(report.read_text()) if report.exists() else {}

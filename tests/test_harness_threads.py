@@ -25,15 +25,25 @@ ECHO = Engine("echo", "modelconform-echo", (), lambda cache, progress: {}, lambd
 COUNTS = [1, 2, 8]
 
 
+def echo_worker(folder: Path) -> Worker:
+    """The harness of the engine that only returns what it is given."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harness, "ENGINES", {**harness.ENGINES, "echo": ECHO})
+        path = harness.executable("echo", CACHE, lambda line: print(line, file=sys.stderr))
+    return Worker(path, folder)
+
+
 @pytest.fixture
-def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Worker]]:
-    """Start the harness of an engine, or of the one that only returns what it is given."""
-    monkeypatch.setattr(harness, "ENGINES", {**harness.ENGINES, "echo": ECHO})
+def start(tmp_path: Path) -> Iterator[Callable[[str], Worker]]:
+    """Start the harness of an engine."""
     workers: list[Worker] = []
 
     def started(engine: str) -> Worker:
-        path = harness.executable(engine, CACHE, lambda line: print(line, file=sys.stderr))
-        workers.append(Worker(path, tmp_path))
+        if engine == "echo":
+            workers.append(echo_worker(tmp_path))
+        else:
+            path = harness.executable(engine, CACHE, lambda line: print(line, file=sys.stderr))
+            workers.append(Worker(path, tmp_path))
         return workers[-1]
 
     yield started

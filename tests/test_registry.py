@@ -17,8 +17,9 @@ def registry() -> Registry:
 
 
 def test_the_built_in_names(registry: Registry) -> None:
-    assert registry.formats == ("torchscript-trace", "torchscript-script", "export", "aoti", "onnx", "onnx-legacy")
-    assert registry.runtimes == ("torch", "libtorch-cpp", "ort", "ort-cpp", "openvino", "openvino-cpp")
+    formats = ("torchscript-trace", "torchscript-script", "export", "aoti", "onnx", "onnx-legacy", "state-dict")
+    runtimes = ("torch", "libtorch-cpp", "cpp-frontend", "ort", "ort-cpp", "openvino", "openvino-cpp")
+    assert (registry.formats, registry.runtimes) == (formats, runtimes)
     assert registry.select_formats(()) == registry.select_formats(("all",)) == registry.formats
     assert registry.select_runtimes(()) == registry.runtimes
     assert registry.select_devices(()) == ("cpu",)

@@ -19,6 +19,7 @@ case = Case(
     model=model,
     inputs={"two": lambda: (torch.randn(2, 7, 16),), "three_longer": lambda: (torch.randn(3, 12, 16),)},
     dynamic_shapes={"input": {0: "batch", 1: "length"}},
+    cpp="lstm.cpp",
     train=Train(
         loss=loss,
         optimizer="adam",

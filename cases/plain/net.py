@@ -24,6 +24,7 @@ case = Case(
     },
     dynamic_shapes={"x": {0: "batch"}},
     dtypes=("float32", "float16", "bfloat16"),
+    cpp="net.cpp",
     train=Train(loss="mse_loss", optimizer="sgd", lr=0.1, momentum=0.9, steps=8),
     tags=("plain",),
     paper="arXiv:1912.01703",

@@ -6,6 +6,13 @@ from torchvision import models
 
 from pytest_modelconform import Case, Train, generic_weights
 
+
+def images() -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and classes, chosen rather than drawn: for every third seed some unit sits on the kink of its ReLU."""
+    generator = torch.Generator().manual_seed(2)
+    return torch.rand(8, 3, 32, 32, generator=generator), torch.randint(0, 1000, (8,), generator=generator)
+
+
 resnet18 = Case(
     model=lambda: generic_weights(models.resnet18()),
     inputs={
@@ -15,16 +22,8 @@ resnet18 = Case(
     # Of 32 pixels or fewer, one is left at the end, and torch.export takes another branch for sizes of 1.
     dynamic_shapes={"x": {0: "batch", 2: Dim("height", min=33), 3: Dim("width", min=33)}},
     dtypes=("float32", "float16", "bfloat16"),
-    # Batch norms that see few values normalise noise: four images leave 16 of each channel at the end.
-    train=Train(
-        loss="cross_entropy",
-        optimizer="sgd",
-        lr=0.01,
-        momentum=0.9,
-        steps=3,
-        batch_size=4,
-        data=lambda: (torch.rand(8, 3, 64, 64), torch.randint(0, 1000, (8,))),
-    ),
+    cpp="resnet.cpp",
+    train=Train(loss="cross_entropy", optimizer="sgd", lr=0.01, momentum=0.9, steps=3, batch_size=8, data=images),
     tags=("vision",),
     paper="arXiv:1512.03385",
     requires=("torchvision",),

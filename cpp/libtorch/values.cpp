@@ -37,23 +37,24 @@ constexpr std::array kScalarTypes{
     std::pair{DType::kFloat8E5M2, at::kFloat8_e5m2},
 };
 
-at::ScalarType scalar_type_of(DType dtype) {
+}  // namespace
+
+at::ScalarType to_scalar_type(DType dtype) {
   for (const auto& [ours, theirs] : kScalarTypes) {
     if (ours == dtype) return theirs;
   }
   throw EngineError("TypeError", "no libtorch dtype for " + std::string(dtype_name(dtype)));
 }
 
-DType dtype_of(at::ScalarType type) {
+DType from_scalar_type(at::ScalarType type) {
   for (const auto& [ours, theirs] : kScalarTypes) {
     if (theirs == type) return ours;
   }
   throw EngineError("TypeError", std::string("the wire has no dtype ") + c10::toString(type));
 }
-}  // namespace
 
 at::Tensor to_torch(const Tensor& tensor, const c10::Device& device) {
-  const auto options = at::TensorOptions(scalar_type_of(tensor.dtype));
+  const auto options = at::TensorOptions(to_scalar_type(tensor.dtype));
   at::Tensor row_major = at::empty(tensor.shape, options);
   const std::size_t size = tensor.size_in_bytes();
   if (size > 0) std::memcpy(row_major.data_ptr(), tensor.data, size);
@@ -174,7 +175,7 @@ Tensor from_torch(const at::Tensor& tensor) {
                           ", which can't be compared: return a dense tensor of plain numbers");
   }
   Tensor result;
-  result.dtype = dtype_of(tensor.scalar_type());
+  result.dtype = from_scalar_type(tensor.scalar_type());
   result.shape = tensor.sizes().vec();
   if (tensor.is_non_overlapping_and_dense()) {
     result.order = order_of(result.shape, tensor.strides().vec());

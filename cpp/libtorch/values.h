@@ -11,6 +11,9 @@
 
 namespace modelconform {
 
+at::ScalarType to_scalar_type(DType dtype);
+DType from_scalar_type(at::ScalarType type);
+
 // Of its own memory, with the strides that the tensor stands for.
 at::Tensor to_torch(const Tensor& tensor, const c10::Device& device);
 // A copy in row-major order that says how the tensor lies in memory; throws for one that isn't

@@ -7,4 +7,5 @@ BUILT_IN = {
     "aoti": "pytest_modelconform.formats.aoti",
     "onnx": "pytest_modelconform.formats.onnx",
     "onnx-legacy": "pytest_modelconform.formats.onnx_legacy",
+    "state-dict": "pytest_modelconform.formats.state_dict",
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..case import DEFAULTS
-from ..outcome import FULL, INFERENCE, NOT_FIT, PRECISIONS, TASKS, Cell, Outcome, Stage, Verdict
+from ..outcome import EAGER, FULL, INFERENCE, NOT_FIT, PRECISIONS, TASKS, Cell, Outcome, Stage, Verdict
 
 # Format, runtime, device, precision, task.
 Column = tuple[str, str, str, str, str]
@@ -54,6 +54,7 @@ def fold(cells: Iterable[tuple[Cell, Outcome]], formats: Sequence[str] = (), run
     columns = sorted(
         {(c.format, c.runtime, c.device, c.precision, c.task) for c in latest if not _is_model_check(c)},
         key=lambda c: (
+            c[0] != EAGER,
             _place(c[0], formats),
             _place(c[1], runtimes),
             c[:3],

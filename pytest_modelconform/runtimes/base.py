@@ -57,6 +57,12 @@ class Runtime(Protocol):
     def load_request(self, artifact: Path, signature: dict[str, Any]) -> dict[str, Any]:
         """What `load` is asked with, besides the operation."""
 
+    def build(self, signature: dict[str, Any], cache: Path, progress: Callable[[str], None]) -> dict[str, Any]:
+        """What has to be built for an artifact before it is loaded, as further fields of `load`; by default nothing.
+
+        Not part of the cell's time. Raises harness.BuildError, which is the cell's error at stage build.
+        """
+
 
 def missing_packages(requires: Sequence[str]) -> str | None:
     """None if all packages are installed in the wanted versions, else a sentence with the pip command."""
@@ -88,6 +94,11 @@ def load_request(artifact: Path, signature: dict[str, Any]) -> dict[str, Any]:
     return {"model": model, "format": signature["format"], "operators": signature.get("operators", [])}
 
 
+def build(signature: dict[str, Any], cache: Path, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Nothing, as most runtimes load an artifact as it is."""
+    return {}
+
+
 def complete(module: ModuleType) -> Runtime:
     """A runtime module with the defaults filled in. Raises TypeError naming what a module lacks."""
     lacking = [name for name in ("NAME", "FORMATS", "command") if not hasattr(module, name)]
@@ -96,7 +107,7 @@ def complete(module: ModuleType) -> Runtime:
     namespace: Any = module
     for name, value in (("DEVICES", ("cpu",)), ("REQUIRES", ()), ("MAIN", False), ("PRECISIONS", ("full",)),
                         ("TASKS", (INFERENCE,)), ("NARROWS", {}), ("PRECISION_NOTE", ""),
-                        ("load_request", load_request)):  # fmt: skip
+                        ("load_request", load_request), ("build", build)):  # fmt: skip
         if not hasattr(module, name):
             setattr(namespace, name, value)
     if not hasattr(module, "unavailable"):

@@ -3,6 +3,7 @@
 BUILT_IN = {
     "torch": "pytest_modelconform.runtimes.torch",
     "libtorch-cpp": "pytest_modelconform.runtimes.libtorch_cpp",
+    "cpp-frontend": "pytest_modelconform.runtimes.cpp_frontend",
     "ort": "pytest_modelconform.runtimes.ort",
     "ort-cpp": "pytest_modelconform.runtimes.ort_cpp",
     "openvino": "pytest_modelconform.runtimes.openvino",

@@ -71,7 +71,7 @@ def test_each_format(name: str, tmp_path: Path) -> None:
     assert (folder / signature["file"]).stat().st_size < answer["bytes"]
     assert signature["operators"] == []
     if signature["layout"] == "tree":
-        assert name.startswith(("torchscript", "export"))
+        assert name.startswith(("torchscript", "export", "state-dict"))
         return
     taken = {value["path"] for value in signature["inputs"]}
     assert taken >= {"/kwargs/x", "/kwargs/shift"}
@@ -140,4 +140,5 @@ def test_torchscript_runs_three_times() -> None:
     # Its optimiser works from the second run on.
     assert {name: registry().format(name).REPEATS for name in BUILT_IN} == {
         "torchscript-trace": 3, "torchscript-script": 3, "export": 2, "aoti": 2, "onnx": 2, "onnx-legacy": 2,
+        "state-dict": 2,
     }  # fmt: skip

@@ -19,7 +19,7 @@ from ..loop import WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, encode
 from . import cast, files
-from .cases import PACKAGE, check, explain, find, import_file, short_trace
+from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_file, short_trace
 from .generate import TRANSPOSED, Call, Generated, dimensions, generate, name_of
 from .state import seed_all
 
@@ -35,8 +35,9 @@ class Built:
     output_paths: paths of the tensors that eager returns, in order. digest: of parameters, buffers and inputs.
     generated: the input sets among `inputs` that are not the case's own.
     files: SHA-256 by path of the local files that the case was made from. dtype: of the model's parameters, buffers
-    and inputs, unless they are integers. notes: what there is to say about the cast. task: "training" for a model in
-    training mode, whose input sets are those of train_data.py.
+    and inputs, unless they are integers. notes: what there is to say about the cast. cpp: absolute path of the model's
+    C++ source, if the case names one. task: "training" for a model in training mode, whose input sets are those of
+    train_data.py.
     """
 
     case: Case
@@ -52,6 +53,7 @@ class Built:
     dtype: str
     notes: list[str]
     generated: dict[str, Generated] = field(default_factory=dict)
+    cpp: str | None = None
     task: str = "inference"
 
     def clone_inputs(self, name: str = "") -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -101,7 +103,7 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
     """Import the file, build the case's model and inputs in a dtype. Raises WorkerError at stage collect or build."""
     with files.recorded() as opened:
         case = find(import_file(path, relative), path)[name]
-        check(name, case)
+        check(name, case, path)
         model = _call(case.model, path, f"case {name!r}, field 'model'", case, name, "model")
         if not isinstance(model, torch.nn.Module):
             raise WorkerError(
@@ -133,6 +135,7 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
     if missing:
         raise WorkerError(f"case {name!r}, field 'files': there is no {missing[0]}", "build")
     local = opened | files.local_modules(PACKAGE) | {os.path.realpath(file) for file in (path, *declared)}
+    local |= cpp_files(case, path)
     return Built(
         case=case,
         name=name,
@@ -147,6 +150,7 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
         dtype=dtype,
         notes=cast.notes(model, inputs, dtype) if dtype != "float32" else [],
         generated=generated,
+        cpp=cpp_source(case, path),
     )
 
 

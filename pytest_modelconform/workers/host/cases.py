@@ -11,10 +11,12 @@ import re
 import sys
 import traceback
 from dataclasses import asdict, fields
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from pytest_modelconform.case import DEFAULTS, Case, Tolerance, Train
+from pytest_modelconform.cpp_sources import SUFFIXES, UnknownInclude, local_files
 
 from ..loop import WorkerError
 from . import files, train_check
@@ -125,8 +127,8 @@ def find(module: ModuleType, path: str) -> dict[str, Case]:
     return found
 
 
-def check(name: str, case: Case) -> None:
-    """Look at the fields of a case. Raises WorkerError naming case, field and remedy."""
+def check(name: str, case: Case, path: str) -> None:
+    """Look at the fields of a case in the file `path`. Raises WorkerError naming case, field and remedy."""
 
     def wrong(field: str, fault: str) -> WorkerError:
         return WorkerError(f"case {name!r}, field {field!r}: {fault}", "collect")
@@ -154,6 +156,8 @@ def check(name: str, case: Case) -> None:
             raise wrong(field, fault)
     if fault := _fault_of_dtypes(case.dtypes):
         raise wrong("dtypes", fault)
+    if fault := _fault_of_cpp(case, path):
+        raise wrong("cpp", fault)
     for field in ("tags", "requires", "files"):
         value = getattr(case, field)
         if isinstance(value, str) or not all(isinstance(item, str) for item in value):
@@ -181,6 +185,34 @@ def check(name: str, case: Case) -> None:
             raise wrong("accept", f"{what!r} can't be accepted, these can: {', '.join(ACCEPTED)}")
         if not isinstance(reason, str) or not reason.strip():
             raise wrong("accept", f"{what!r} needs a reason as text")
+
+
+def cpp_source(case: Case, path: str) -> str | None:
+    """The absolute path of the C++ source that a case in the file `path` names, if it names one."""
+    return os.path.join(os.path.dirname(os.path.abspath(path)), case.cpp) if isinstance(case.cpp, str) else None
+
+
+def cpp_files(case: Case, path: str) -> set[str]:
+    """The files that the C++ source of a case consists of; those that are missing, too."""
+    source = cpp_source(case, path)
+    try:
+        return {str(file) for file in local_files(Path(source))} if source is not None else set()
+    except UnknownInclude:
+        # The compilation's error to tell, in the cells that need it.
+        return {os.path.realpath(str(source))}
+
+
+def _fault_of_cpp(case: Case, path: str) -> str:
+    """What is wrong with a case's C++ source, and the remedy; "" if nothing is."""
+    if case.cpp is None:
+        return ""
+    if not isinstance(case.cpp, str) or os.path.isabs(case.cpp):
+        return f'is the path of a C++ source, relative to the case file, like "net.cpp", not {case.cpp!r}'
+    if not case.cpp.endswith(SUFFIXES):
+        return f"{case.cpp!r} is no C++ source: its name has to end in {', '.join(SUFFIXES)}"
+    if not os.path.isfile(str(cpp_source(case, path))):
+        return f"there is no {cpp_source(case, path)}: write it, see docs/cpp-frontend.md, or leave the field out"
+    return ""
 
 
 def _fault_of(tolerance: Tolerance) -> str:
@@ -233,10 +265,12 @@ def collect(path: str, relative: str) -> dict[str, Any]:
     with files.recorded() as opened:
         module = import_file(path, relative)
     listed = []
+    sources: set[str] = set()
     for name, case in find(module, path).items():
         fault = None
+        sources |= cpp_files(case, path)
         try:
-            check(name, case)
+            check(name, case, path)
         except WorkerError as error:
             fault = str(error)
         listed.append(
@@ -252,5 +286,5 @@ def collect(path: str, relative: str) -> dict[str, Any]:
                 "tolerances": {key: asdict(t) for key, t in case.tolerances.items()} if not fault else {},
             }
         )
-    local = opened | files.local_modules(PACKAGE) | {os.path.realpath(path)}
+    local = opened | files.local_modules(PACKAGE) | {os.path.realpath(path)} | sources
     return {"cases": listed, "files": files.hashed(local)}

@@ -1,8 +1,10 @@
 """The smoke model: each worker runs it before any case, so that a broken worker is told from a broken model."""
 
+import os
+
 import torch
 
-from pytest_modelconform import Case
+from pytest_modelconform import Case, harness
 
 
 class Smoke(torch.nn.Module):
@@ -17,4 +19,8 @@ class Smoke(torch.nn.Module):
         return x * self.weight + 1.0
 
 
-smoke = Case(model=lambda: Smoke(), inputs={"x": lambda: (torch.arange(1.0, 5.0).reshape(2, 2),)})
+smoke = Case(
+    model=lambda: Smoke(),
+    inputs={"x": lambda: (torch.arange(1.0, 5.0).reshape(2, 2),)},
+    cpp=os.path.relpath(harness.sources() / "frontend" / "smoke.cpp", os.path.dirname(__file__)),
+)

@@ -1,0 +1,56 @@
+"""The weights alone, by name, as safetensors: for models whose code exists in another language, too."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..outcome import TASKS as TASKS  # artifacts can be trained, too
+from .base import Signature, tree_signature
+
+if TYPE_CHECKING:
+    from ..workers.host.build import Built
+    from ..workers.tensors import Tensor
+
+NAME = "state-dict"
+REQUIRES = ("torch",)
+MAIN = True
+NEEDS = ("cpp",)
+FILE = "model.safetensors"
+
+
+def export(built: Built, folder: Path) -> Signature:
+    """Write `state_dict()`. The signature says what the file can't: see docs/architecture.md, "The signature".
+
+    Raises TypeError for a state_dict with more than tensors in it.
+    """
+    import torch
+
+    from ..workers import tensors
+    from ..workers.torch_tensors import encode
+
+    state = built.model.state_dict()
+    others = [name for name, value in state.items() if not isinstance(value, torch.Tensor)]
+    if others:
+        raise TypeError(f"the state_dict holds more than tensors, which safetensors can't store: {', '.join(others)}")
+    found: dict[str, Tensor] = {}
+    for name, value in state.items():
+        encode(value, lambda path, name=name: name, found)  # type: ignore[misc]
+    tensors.write(str(folder / FILE), found)
+    buffers = [name for name, _ in built.model.named_buffers(remove_duplicate=False)]
+    parameters = inspect.signature(built.model.forward).parameters.values()
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {
+        **tree_signature(FILE),
+        "parameters": [name for name, _ in built.model.named_parameters()],
+        "buffers": [name for name in buffers if name in state],
+        "cpp": built.cpp,
+        # As the worker is told at `load`.
+        "frontend": {
+            "dtype": built.dtype,
+            "mode": built.case.mode,
+            "arguments": [p.name for p in parameters if p.kind not in variable],
+            "computed": [name for name in buffers if name not in state],
+        },
+    }
