@@ -151,7 +151,7 @@ def main() -> None:
             args, kwargs = built.clone_inputs()
             with torch.no_grad():
                 built.output_paths = paths(encode(built.model(*args, **kwargs), str, {}))
-            for format_name in FORMATS:
+            for format_name in (name for name in FORMATS if not registry.format(name).NEEDS):
                 with tempfile.TemporaryDirectory() as temporary:
                     folder = Path(temporary)
                     for key, (args, kwargs) in built.inputs.items():

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .artifacts import Cache
+from .artifacts import Cache, hash_file
 from .cpp_sources import UnknownInclude, local_files
 from .harness import BuildError, Progress, _compiler, _package, sources, unavailable
 
@@ -88,7 +88,7 @@ def library(source: Path, cache: Path, progress: Progress) -> Path:
         headers = local_files(own / "modelconform" / "frontend.h")
     except (LookupError, UnknownInclude) as error:
         raise BuildError(f"{source.name} can't be compiled: {error}") from error
-    key = _key("library", compiler, compiler.link_flags, _content(files), _content(headers))
+    key = _key("library", compiler, compiler.link_flags, _content(source, files), _content(own, headers))
     if key in _failures:
         raise BuildError(_failures[key])
 
@@ -122,12 +122,10 @@ def _key(what: str, compiler: Compiler, *more: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _content(files: Sequence[Path]) -> list[tuple[str, str]]:
-    found = []
-    for file in files:
-        digest = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "missing"
-        found.append((str(file), digest))
-    return found
+def _content(source: Path, files: Sequence[Path]) -> list[tuple[str, str]]:
+    """Names, relative to the source's folder, and digests: a checkout that moves needn't be compiled again."""
+    folder = os.path.realpath(source.parent)
+    return [(os.path.relpath(file, folder), hash_file(file)) for file in files]
 
 
 def _header(compiler: Compiler, cache: Path, progress: Progress) -> Path:
