@@ -90,11 +90,15 @@ def failed_at_once(outcome: Outcome) -> bool:
 
 @dataclass(frozen=True)
 class AtOnce:
-    """Runs what has passed again, from so many threads (`counts`; none: not at all). folder: for files of results."""
+    """Runs what has passed again, from so many threads (`counts`; none: not at all).
+
+    folder: for files of results. asked: whether somebody asked for just these numbers, so that they may take long.
+    """
 
     registry: Registry
     counts: Sequence[int]
     folder: Path
+    asked: bool = False
 
     def checked(
         self,
@@ -116,7 +120,10 @@ class AtOnce:
             return outcome
         run = sum(float(outcome.inputs[entry.name].get("seconds") or 0.0) for entry in sets)
         repeats = self.registry.format(cell.format).REPEATS
-        wanted = plan(self.counts, run, load, artifact.size, repeats, min(MOST_SECONDS, budget.left / 2))
+        # With its patience a plan takes up to (1 + PATIENCE) times that, and must not cost the cell its verdict.
+        within = budget.left / (2 + PATIENCE)
+        most = within if self.asked else min(MOST_SECONDS, within)
+        wanted = plan(self.counts, run, load, artifact.size, repeats, most)
         notes = [f"{FROM_THREADS}: {wanted.left_out}"] if wanted.left_out else []
         if not wanted.threads and not wanted.clones:
             return replace(outcome, notes=(*outcome.notes, *notes))

@@ -25,7 +25,7 @@ _OPTIONS = [
         "threads",
         "1,2,8",
         "numbers of threads, separated by commas, from which C++ runtimes run an artifact at once; 0: none "
-        "(default: 1,2,8)",
+        "(default: 1,2,8, as far as that takes about a second a cell; as an option: however long it takes)",
     ),
     ("json", "", "write the results to this file as JSON"),
     ("timeout", "300", "limit for one cell in seconds: its own work, not waiting for locks or builds (default: 300)"),
@@ -44,7 +44,8 @@ MOST_THREADS = 64
 class Settings:
     """What the session was asked for. Names are as given: they are checked against the registry elsewhere.
 
-    threads: numbers of threads to run artifacts from at once; empty: none. timeout: seconds for one cell.
+    threads: numbers of threads to run artifacts from at once; empty: none. threads_asked: whether the command line says
+    so, and none of them is left out to save time. timeout: seconds for one cell.
     """
 
     formats: Sequence[str]
@@ -53,6 +54,7 @@ class Settings:
     precisions: Sequence[str]
     require: Sequence[str]
     threads: Sequence[int]
+    threads_asked: bool
     json: Path | None
     timeout: float
     cache: Path
@@ -133,6 +135,7 @@ def settings(config: pytest.Config) -> Settings:
         precisions=names("precisions"),
         require=names("require"),
         threads=_counts(names("threads"), value("threads")),
+        threads_asked=config.getoption("--modelconform-threads") is not None,
         json=start / json if json else None,
         timeout=timeout,
         cache=(start / value("cache")).resolve() if value("cache") else default_folder(),

@@ -42,14 +42,20 @@ class Pipeline:
     """Runs cells."""
 
     def __init__(
-        self, registry: Registry, cache: Cache, pool: Pool, timeout: float, threads: Sequence[int] = ()
+        self,
+        registry: Registry,
+        cache: Cache,
+        pool: Pool,
+        timeout: float,
+        threads: Sequence[int] = (),
+        threads_asked: bool = False,
     ) -> None:
         self.registry = registry
         self.pool = pool
         self.timeout = timeout
         self.exports = Exports(registry, cache, pool, timeout)
         self._folder = Path(tempfile.mkdtemp(prefix="modelconform-"))
-        self._at_once = AtOnce(registry, threads, self._folder)
+        self._at_once = AtOnce(registry, threads, self._folder, threads_asked)
         self._diagnosis = Diagnosis(self.exports, self._folder)
         # Of the last attempt, if it ended in a mismatch.
         self._evidence: Evidence | None = None

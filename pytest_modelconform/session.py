@@ -102,7 +102,14 @@ class SessionPlugin:
     @functools.cached_property
     def pipeline(self) -> Pipeline:
         """What runs cells."""
-        return Pipeline(self.registry, self.cache, self.pool, self.settings.timeout, self.settings.threads)
+        return Pipeline(
+            self.registry,
+            self.cache,
+            self.pool,
+            self.settings.timeout,
+            self.settings.threads,
+            self.settings.threads_asked,
+        )
 
     def progress(self, text: str) -> None:
         """Show a line about work that takes long and happens once."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pytest_modelconform.concurrency import MOST_BYTES, Plan, distance, plan
+from pytest_modelconform.concurrency import MOST_BYTES, AtOnce, Plan, distance, plan
+from pytest_modelconform.exports import Budget
+from pytest_modelconform.outcome import Cell, Outcome, Verdict
+from pytest_modelconform.registry import Registry, register_built_in
+from pytest_modelconform.runtimes.process import WorkerRefused
 
 ALL = (1, 2, 8)
 
@@ -57,3 +63,28 @@ def test_one_thread_alone_may_be_asked_for() -> None:
 def test_how_far_results_are_apart(one: list[Any], other: list[Any], said: str) -> None:
     arrays = {"a": np.array(one), "b": np.array(other)}
     assert distance(({"tensor": "a"}, arrays), ({"tensor": "b"}, arrays)) == said
+
+
+@pytest.mark.parametrize(("asked", "threads", "clones"), [(False, [1, 2], [1]), (True, [1, 2, 8], [1, 2, 8])])
+def test_numbers_that_were_asked_for_may_take_long(
+    tmp_path: Path, asked: bool, threads: list[int], clones: list[int]
+) -> None:
+    registry = Registry()
+    register_built_in(registry)
+    requests: list[dict[str, Any]] = []
+
+    def ask(op: str, timeout: float, **fields: Any) -> dict[str, Any]:
+        requests.append(fields)
+        raise WorkerRefused("RuntimeError", "no", "", "")
+
+    worker: Any = SimpleNamespace(info={"concurrent": True}, ask=ask)
+    entry = SimpleNamespace(name="two", generated="", file=tmp_path / "inputs", args=[], kwargs=[])
+    prepared: Any = SimpleNamespace(sets={"two": entry}, tolerance=None, tolerances={})
+    artifact: Any = SimpleNamespace(size=1000, signature={"layout": "tree"})
+    outcome = Outcome(Verdict.PASS, inputs={"two": {"verdict": "pass", "seconds": 0.15}})
+    cell = Cell("a.py", "a", "torchscript-trace", "libtorch-cpp")
+    budget = Budget(300.0, SimpleNamespace(last_op=""))  # type: ignore[arg-type]
+    found = AtOnce(registry, ALL, tmp_path, asked).checked(outcome, cell, prepared, artifact, worker, budget, 0.0)
+    assert [(request["threads"], request["clones"]) for request in requests] == [(threads, clones)]
+    assert found.verdict is Verdict.ERROR
+    assert found.message.endswith("threads at once: RuntimeError: no")
