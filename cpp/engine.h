@@ -56,7 +56,8 @@ struct Call {
   // Layout::kTree
   std::vector<Tree> args;
   std::vector<std::pair<std::string, Tree>> kwargs;
-  // Layout::kFlat: the tensors by graph input; the outputs wanted, all of them where empty
+  // Layout::kFlat, and artifacts that are graphs in an engine of modules: the tensors by graph
+  // input; the outputs wanted, all of them where empty
   std::vector<std::pair<std::string, Leaf>> feeds;
   std::vector<std::string> fetches;
 };

@@ -15,6 +15,10 @@
 #include "process.h"
 #include "worker.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
+
 namespace {
 
 using namespace modelconform;
@@ -97,6 +101,9 @@ void serve_as_worker(const Settings& settings) {
   std::signal(SIGPIPE, SIG_IGN);  // a reader that has gone is seen by the loop
   const auto engine = make_engine(settings);
   serve(*engine, STDIN_FILENO, wire);
+#ifdef __SANITIZE_ADDRESS__
+  __lsan_do_leak_check();  // which would otherwise come with the destructors
+#endif
   // Nothing is left to say. Destructors of the libraries are known to crash or hang at exit, which
   // would look like a crash of the model.
   ::_exit(0);

@@ -13,7 +13,11 @@
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <optional>
+#include <set>
+#include <span>
+#include <string_view>
+
+#include "numbers.h"
 
 namespace modelconform {
 namespace {
@@ -51,20 +55,15 @@ constexpr std::array kStored{
 
 const StoredRow& row_of(DType dtype) { return kStored.at(static_cast<std::size_t>(dtype)); }
 
-bool is_complex(DType dtype) { return dtype == DType::kComplex64 || dtype == DType::kComplex128; }
-
-// Files come from other programs: sizes are multiplied with a check, as they may claim anything.
-std::optional<std::size_t> checked_product(std::size_t a, std::size_t b) {
-  std::size_t product = 0;
-  if (__builtin_mul_overflow(a, b, &product)) return std::nullopt;
-  return product;
-}
-
 // ---- Reading -----------------------------------------------------------------------------------
 
 // The format's own limit. A header is read into memory before anything of it is known to be true.
 constexpr std::uint64_t kLargestHeader = 100'000'000;
 constexpr std::size_t kLengthBytes = 8;
+// Header, tensor, shape: 3 are needed. Deeper values end the stacks of parsers and printers.
+constexpr int kDeepest = 16;
+// What a tensor may take in bytes, its empty dimensions counted as 1, so that strides fit, too.
+constexpr std::uint64_t kLargestTensor = std::numeric_limits<std::int64_t>::max();
 
 class Reader {
  public:
@@ -72,6 +71,20 @@ class Reader {
 
   std::map<std::string, Tensor> read() {
     map_file();
+    return read_mapped();
+  }
+
+  std::map<std::string, Tensor> read(std::span<const std::byte> bytes,
+                                     std::shared_ptr<const void> owner) {
+    bytes_ = bytes.data();
+    size_ = bytes.size();
+    owner_ = std::move(owner);
+    return read_mapped();
+  }
+
+ private:
+  std::map<std::string, Tensor> read_mapped() {
+    check_length();
     const std::uint64_t header_size = read_header_size();
     const Json header =
         parse(std::string_view(reinterpret_cast<const char*>(bytes_ + kLengthBytes), header_size),
@@ -99,7 +112,6 @@ class Reader {
     return tensors;
   }
 
- private:
   [[noreturn]] void fail(const std::string& what) const {
     throw TensorFileError("tensor file " + path_ + ": " + what);
   }
@@ -113,9 +125,9 @@ class Reader {
       fail("is not a plain file");
     }
     size_ = static_cast<std::size_t>(status.st_size);
-    if (size_ < kLengthBytes) {
+    if (size_ == 0) {  // which can't be mapped
       ::close(file);
-      fail("is truncated: " + std::to_string(size_) + " bytes, less than the length of a header");
+      check_length();
     }
     void* mapping = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
     const int problem = errno;
@@ -123,6 +135,12 @@ class Reader {
     if (mapping == MAP_FAILED) fail(std::string("cannot be mapped: ") + std::strerror(problem));
     bytes_ = static_cast<const std::byte*>(mapping);
     owner_ = std::shared_ptr<const void>(mapping, [size = size_](void* at) { ::munmap(at, size); });
+  }
+
+  void check_length() const {
+    if (size_ < kLengthBytes) {
+      fail("is truncated: " + std::to_string(size_) + " bytes, less than the length of a header");
+    }
   }
 
   std::uint64_t read_header_size() const {
@@ -141,8 +159,27 @@ class Reader {
     return size;
   }
 
+  // An object in JSON. What parsers read differently is refused: a key given twice, and what
+  // follows a zero byte, which to this parser is the end of the text.
   Json parse(std::string_view text, const std::string& what) const {
-    Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+    std::vector<std::set<std::string>> keys;
+    const auto look = [&](int depth, Json::parse_event_t event, const Json& parsed) {
+      const bool is_object = event == Json::parse_event_t::object_start;
+      if (is_object) keys.emplace_back();
+      if ((is_object || event == Json::parse_event_t::array_start) && depth >= kDeepest) {
+        fail(what + " is nested deeper than " + std::to_string(kDeepest));
+      }
+      if (event == Json::parse_event_t::object_end) keys.pop_back();
+      if (event == Json::parse_event_t::key &&
+          !keys.back().insert(parsed.get_ref<const std::string&>()).second) {
+        fail(what + " has the key " + parsed.dump() + " twice");
+      }
+      return true;
+    };
+    Json json(Json::value_t::discarded);
+    if (text.starts_with('{') && text.find('\0') == std::string_view::npos) {
+      json = Json::parse(text, look, /*allow_exceptions=*/false);
+    }
     if (!json.is_object()) fail(what + " is no JSON object");
     return json;
   }
@@ -222,14 +259,20 @@ class Reader {
 
   void check_bytes(const std::string& key, const Shape& shape, std::size_t element,
                    std::size_t bytes) const {
-    std::optional<std::size_t> expected = element;
+    // Files may claim anything: nothing is multiplied without a look at what comes out.
+    std::uint64_t most = element;
     for (const std::int64_t size : shape) {
-      expected = checked_product(*expected, static_cast<std::size_t>(size));
-      if (!expected) fail("tensor '" + key + "' of shape " + shape_text(shape) + " overflows");
+      const auto factor = static_cast<std::uint64_t>(std::max<std::int64_t>(size, 1));
+      if (most > kLargestTensor / factor) {
+        fail("tensor '" + key + "' of shape " + shape_text(shape) + " overflows");
+      }
+      most *= factor;
     }
-    if (*expected != bytes) {
+    const bool empty = std::find(shape.begin(), shape.end(), 0) != shape.end();
+    const std::uint64_t expected = empty ? 0 : most;
+    if (expected != bytes) {
       fail("tensor '" + key + "' of shape " + shape_text(shape) + " needs " +
-           std::to_string(*expected) + " bytes, its 'data_offsets' give " + std::to_string(bytes));
+           std::to_string(expected) + " bytes, its 'data_offsets' give " + std::to_string(bytes));
     }
   }
 
@@ -259,7 +302,7 @@ class Reader {
     Shape sorted;
     if (order.is_array()) {
       for (const Json& dimension : order) {
-        if (dimension.is_number_integer()) tensor.order.push_back(dimension.get<std::int64_t>());
+        if (dimension.is_number_unsigned()) tensor.order.push_back(dimension.get<std::int64_t>());
       }
       sorted = tensor.order;
       std::sort(sorted.begin(), sorted.end());
@@ -330,6 +373,12 @@ class OutputFile {
 }  // namespace
 
 std::map<std::string, Tensor> read_tensors(const std::string& path) { return Reader(path).read(); }
+
+std::map<std::string, Tensor> parse_tensors(const std::string& name,
+                                            std::span<const std::byte> bytes,
+                                            std::shared_ptr<const void> owner) {
+  return Reader(name).read(bytes, std::move(owner));
+}
 
 void write_tensors(const std::string& path, std::vector<std::pair<std::string, Tensor>> tensors) {
   static_assert(std::endian::native == std::endian::little, "safetensors files are little-endian");

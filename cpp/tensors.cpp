@@ -8,6 +8,8 @@
 #include <limits>
 #include <numeric>
 
+#include "numbers.h"
+
 namespace modelconform {
 namespace {
 
@@ -38,33 +40,6 @@ constexpr std::array kDTypes{
 };
 
 const DTypeRow& row_of(DType dtype) { return kDTypes.at(static_cast<std::size_t>(dtype)); }
-
-template <typename T>
-T load_as(const std::byte* from) {
-  T value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
-
-// A float of `exponent_bits` and `mantissa_bits` after the sign. float8_e4m3fn alone has no
-// infinity: all ones is NaN, and its largest exponent is an ordinary one.
-double small_float(std::uint32_t bits, int exponent_bits, int mantissa_bits, bool has_infinity) {
-  const std::uint32_t largest_exponent = (1U << exponent_bits) - 1;
-  const std::uint32_t largest_mantissa = (1U << mantissa_bits) - 1;
-  const std::uint32_t exponent = (bits >> mantissa_bits) & largest_exponent;
-  const std::uint32_t mantissa = bits & largest_mantissa;
-  const double sign = (bits >> (exponent_bits + mantissa_bits)) & 1U ? -1.0 : 1.0;
-  const int bias = (1 << (exponent_bits - 1)) - 1;
-  if (exponent == largest_exponent) {
-    if (has_infinity && mantissa == 0) return sign * std::numeric_limits<double>::infinity();
-    if (has_infinity || mantissa == largest_mantissa) {
-      return std::numeric_limits<double>::quiet_NaN();
-    }
-  }
-  if (exponent == 0) return sign * std::ldexp(mantissa, 1 - bias - mantissa_bits);
-  return sign * std::ldexp(mantissa + (1U << mantissa_bits),
-                           static_cast<int>(exponent) - bias - mantissa_bits);
-}
 
 std::string float_text(double value) {
   std::array<char, 40> text{};
@@ -97,26 +72,13 @@ std::string value_text(DType dtype, const std::byte* at) {
       return std::to_string(load_as<std::uint64_t>(at));
     case DType::kInt64:
       return std::to_string(load_as<std::int64_t>(at));
-    case DType::kFloat16:
-      return float_text(small_float(load_as<std::uint16_t>(at), 5, 10, true));
-    case DType::kBFloat16:
-      return float_text(small_float(load_as<std::uint16_t>(at), 8, 7, true));
-    case DType::kFloat32:
-      return float_text(static_cast<double>(load_as<float>(at)));
-    case DType::kFloat64:
-      return float_text(load_as<double>(at));
     case DType::kComplex64:
-      return float_text(static_cast<double>(load_as<float>(at))) + "+" +
-             float_text(static_cast<double>(load_as<float>(at + sizeof(float)))) + "j";
     case DType::kComplex128:
-      return float_text(load_as<double>(at)) + "+" +
-             float_text(load_as<double>(at + sizeof(double))) + "j";
-    case DType::kFloat8E4M3FN:
-      return float_text(small_float(load_as<std::uint8_t>(at), 4, 3, false));
-    case DType::kFloat8E5M2:
-      return float_text(small_float(load_as<std::uint8_t>(at), 5, 2, true));
+      return float_text(number_at(dtype, at)) + "+" +
+             float_text(number_at(dtype, at + element_size(dtype) / 2)) + "j";
+    default:
+      return float_text(number_at(dtype, at));
   }
-  return "?";
 }
 
 // The bytes of the number 1, which happen to be the same in each element.

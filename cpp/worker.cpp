@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <typeinfo>
 #include <utility>
 #include <vector>
@@ -226,19 +228,22 @@ class Worker {
 
     Json reply = {{"trials", Json::array()}};
     OutputKeys keys;
-    for (const std::size_t count : threads) {
-      const std::vector<Engine*> instances(count, &engine_);
+    const auto attempt = [&](const char* name, const std::vector<Engine*>& instances) {
+      // The last words of a worker that doesn't come back from it.
+      std::fprintf(stderr, "running from %zu threads at once on %s\n", instances.size(),
+                   name == std::string_view("one") ? "one instance" : name);
       reply["trials"].push_back(
-          to_json(run_at_once(instances, calls, serial), serial, "one", count, keys));
+          to_json(run_at_once(instances, calls, serial), serial, name, instances.size(), keys));
+    };
+    for (const std::size_t count : threads) {
+      attempt("one", std::vector<Engine*>(count, &engine_));
     }
-    if (const std::vector<std::unique_ptr<Engine>> clones = clones_for(clone_counts, reply);
-        !clones.empty()) {
-      for (const std::size_t count : clone_counts) {
-        std::vector<Engine*> instances;
-        for (std::size_t i = 0; i < count; ++i) instances.push_back(clones[i].get());
-        reply["trials"].push_back(
-            to_json(run_at_once(instances, calls, serial), serial, "clones", count, keys));
-      }
+    const std::vector<std::unique_ptr<Engine>> clones = clones_for(clone_counts, reply);
+    for (const std::size_t count : clone_counts) {
+      if (clones.empty()) break;
+      std::vector<Engine*> instances;
+      for (std::size_t i = 0; i < count; ++i) instances.push_back(clones[i].get());
+      attempt("clones", instances);
     }
     write_tensors(outputs_file, keys.tensors());
     return reply;
@@ -333,7 +338,9 @@ class Worker {
       for (const auto& [name, tree] : pairs_field(request, "kwargs")) {
         call.kwargs.emplace_back(name, tree_from_json(tree, find));
       }
-    } else {
+    }
+    // An engine of modules may also have models that are graphs.
+    if (engine_.description().layout == Layout::kFlat || request.contains("feeds")) {
       for (const auto& [name, key] : pairs_field(request, "feeds")) {
         const std::string text = as_text(key, "the key of feed '" + name + "'");
         call.feeds.emplace_back(name, Leaf{text, find(text)});

@@ -29,7 +29,19 @@ from typing import Any
 from . import __version__
 
 # Environment variables that change numbers or exporters.
-_PREFIXES = ("ATEN_", "OMP_", "MKL_", "DNNL_", "ONEDNN_", "OPENBLAS_", "PYTORCH_", "TORCH", "CUBLAS_", "NVIDIA_TF32")
+_PREFIXES = (
+    "AOT",
+    "ATEN_",
+    "OMP_",
+    "MKL_",
+    "DNNL_",
+    "ONEDNN_",
+    "OPENBLAS_",
+    "PYTORCH_",
+    "TORCH",
+    "CUBLAS_",
+    "NVIDIA_TF32",
+)
 
 
 class CacheRefused(Exception):

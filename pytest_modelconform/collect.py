@@ -153,7 +153,7 @@ def markers(cell: Cell) -> list[str]:
     return [
         f"format_{cell.format}".replace("-", "_"),
         f"runtime_{cell.runtime}".replace("-", "_"),
-        f"device_{cell.device}",
+        f"device_{cell.device}".replace("-", "_"),
         f"dtype_{cell.dtype}",
         f"precision_{cell.precision}",
         task,

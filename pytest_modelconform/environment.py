@@ -51,6 +51,7 @@ def describe(session: SessionPlugin) -> dict[str, Any]:
             "runtimes": list(session.runtimes),
             "devices": list(session.devices),
             "precisions": list(session.precisions),
+            "threads": list(session.settings.threads),
             "timeout": session.settings.timeout,
             "arguments": [str(argument) for argument in session.config.invocation_params.args],
         },

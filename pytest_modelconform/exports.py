@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import artifacts, references, training_references
+from . import artifacts, devices, references, training_references
 from .artifacts import Cache, hash_file, hash_of
 from .formats.base import Signature
 from .harness import BuildError
@@ -140,7 +140,7 @@ class Exports:
         # By precision and task, since those of a case take turns.
         self._prepared: dict[tuple[str, str], tuple[CaseRef, Prepared]] = {}
         self._faults: dict[CaseRef, StageFailure] = {}
-        self._failed_exports: dict[tuple[CaseRef, str], StageFailure] = {}
+        self._failed_exports: dict[tuple[CaseRef, str, str], StageFailure] = {}
 
     def prepare(self, ref: CaseRef, budget: Budget) -> Prepared:
         """The references of a case, from the cache or made. Raises StageFailure; again for a case that failed."""
@@ -252,18 +252,20 @@ class Exports:
         torch 2.14: where torch.export has failed on a dynamic length of an LSTM, torch.onnx.export in the same process
         makes that length static, without a word), so that a fresh host's artifact counts where a used one's fails.
         """
-        if failure := self._failed_exports.get((ref, cell.format)):
-            raise failure
         module = self.registry.format(cell.format)
-        key = hash_of("artifact", prepared.key, cell.format, module.VERSION, artifacts.fingerprint())
+        device = devices.route(cell.device, module.DEVICE_BOUND).exported_on
+        made_with = [module.VERSION, module.tools(), device]
+        key = hash_of("artifact", prepared.key, cell.format, made_with, artifacts.fingerprint())
+        if failure := self._failed_exports.get((ref, cell.format, device)):
+            raise failure
         folder = self.cache.folder / "artifacts" / key
         if anew and folder.is_dir() and not artifacts.read_json(folder / "export.json")["fresh"]:
             self.cache.forget("artifacts", key)
             self._fresh_host()
         try:
-            cached = self._export(ref, prepared, cell, key, budget, expects)
+            cached = self._export(ref, prepared, cell, device, key, budget, expects)
         except StageFailure as failure:
-            self._failed_exports[ref, cell.format] = failure
+            self._failed_exports[ref, cell.format, device] = failure
             raise
         made = artifacts.read_json(folder / "export.json")
         signature = artifacts.read_json(folder / "signature.json")
@@ -274,6 +276,7 @@ class Exports:
         ref: CaseRef,
         prepared: Prepared,
         cell: Cell,
+        device: str,
         key: str,
         budget: Budget,
         expects: Callable[[Outcome], bool],
@@ -282,12 +285,13 @@ class Exports:
         request = {
             "module": self.registry.format(cell.format).__name__,  # type: ignore[attr-defined]
             "digest": prepared.digest,
+            "device": device,
             "output_paths": prepared.output_paths,
             **self._request(ref),
         }
 
         def make(folder: Path) -> None:
-            if ref is not SMOKE:
+            if ref is not SMOKE and cell.runtime != EAGER:
                 # The runtime's process imports its framework meanwhile.
                 self.pool.prestart(cell.runtime, cell.device)
             fresh = not start(self.pool.host).used
@@ -299,7 +303,7 @@ class Exports:
                 fresh = True
                 self._fresh_host()
                 for left in folder.iterdir():
-                    left.unlink()
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
                 more = Budget(self.timeout, self.pool)
                 answer = self._ask_host(more, Stage.EXPORT, "export", folder=str(folder), **request)
             made = {"seconds": number(answer.get("seconds")), "bytes": int(answer.get("bytes", 0)), "fresh": fresh}

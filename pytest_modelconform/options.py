@@ -21,6 +21,12 @@ _OPTIONS = [
         "",
         "runtimes and formats, separated by commas, that have to be available: unavailable is then a failure",
     ),
+    (
+        "threads",
+        "1,2,8",
+        "numbers of threads, separated by commas, from which C++ runtimes run an artifact at once; 0: none "
+        "(default: 1,2,8)",
+    ),
     ("json", "", "write the results to this file as JSON"),
     ("timeout", "300", "limit for one cell in seconds: its own work, not waiting for locks or builds (default: 300)"),
     (
@@ -30,12 +36,15 @@ _OPTIONS = [
     ),
 ]
 
+# Threads that --modelconform-threads may ask for: a slip shouldn't take the machine.
+MOST_THREADS = 64
+
 
 @dataclass(frozen=True)
 class Settings:
     """What the session was asked for. Names are as given: they are checked against the registry elsewhere.
 
-    timeout: seconds for one cell. cores: processors of this machine that are ours to use.
+    threads: numbers of threads to run artifacts from at once; empty: none. timeout: seconds for one cell.
     """
 
     formats: Sequence[str]
@@ -43,6 +52,7 @@ class Settings:
     devices: Sequence[str]
     precisions: Sequence[str]
     require: Sequence[str]
+    threads: Sequence[int]
     json: Path | None
     timeout: float
     cache: Path
@@ -79,6 +89,17 @@ def enabled(config: pytest.Config) -> bool:
     return bool(config.getoption("--modelconform") or config.getini("modelconform"))
 
 
+def _counts(words: Sequence[str], given: str) -> Sequence[int]:
+    """Numbers of threads. Raises pytest.UsageError."""
+    import pytest
+
+    if any(not (word.isascii() and word.isdecimal()) or int(word) > MOST_THREADS for word in words):
+        raise pytest.UsageError(
+            f"--modelconform-threads: {given!r} is no list of numbers from 1 to {MOST_THREADS}, such as 1,2,8, or 0"
+        )
+    return tuple(sorted({int(word) for word in words} - {0}))
+
+
 def settings(config: pytest.Config) -> Settings:
     """The settings of a run. Raises pytest.UsageError for a value that is none."""
     import pytest
@@ -111,6 +132,7 @@ def settings(config: pytest.Config) -> Settings:
         devices=names("devices"),
         precisions=names("precisions"),
         require=names("require"),
+        threads=_counts(names("threads"), value("threads")),
         json=start / json if json else None,
         timeout=timeout,
         cache=(start / value("cache")).resolve() if value("cache") else default_folder(),

@@ -20,6 +20,8 @@ FULL, FAST = PRECISIONS = ("full", "fast")
 INFERENCE, GRADIENTS, TRAINING, RESUME = TASKS = ("inference", "gradients", "training", "resume")
 # How the message of a cell begins that fails only since its model check does.
 NOT_FIT = "the model itself is not fit to be compared with"
+# How the notes of a cell begin that was run from several threads.
+FROM_THREADS = "from several threads at once"
 
 
 class Verdict(str, Enum):
@@ -99,7 +101,7 @@ class Cell:
         """The item's name: `resnet18[onnx-ort_cpp-cpu]`, or `resnet18[onnx-ort_cpp-cpu-bfloat16-fast]`."""
         parts = [self.format]
         if not self.is_check:
-            parts = [self.format.replace("-", "_"), self.runtime.replace("-", "_"), self.device]
+            parts = [name.replace("-", "_") for name in (self.format, self.runtime, self.device)]
         others = ((self.dtype, "float32"), (self.precision, FULL), (self.task, INFERENCE))
         parts += [word for word, usual in others if word != usual]
         return f"{self.case}[{'-'.join(parts)}]"
@@ -127,6 +129,8 @@ class Outcome:
     bits, reference_bits, loss, worst: log2 figures, see docs/verdicts.md. max_abs: largest absolute difference.
     inputs: per input set a dict with the same names. seconds: by stage ("export", "load", "run").
     hints: likely causes of a mismatch, likeliest first; they are in the message, too.
+    threads: None unless it was run from several threads at once; else `counts` and `clones` (numbers of threads on one
+    instance, and each on a clone), `identical`, `results`, `seconds`.
     expected: True if the verdict is the one recorded in expected.toml, False if another is recorded, None without
     entry.
     """
@@ -146,6 +150,7 @@ class Outcome:
     cached: bool | None = None
     notes: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
+    threads: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Take out of the texts what would act on a terminal: they come from libraries, and these love colours."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import training_references
+from . import devices, training_references
 from .artifacts import Cache
 from .case import Tolerance
+from .concurrency import AtOnce, failed_at_once
 from .diagnosis import Diagnosis, Evidence
 from .exports import SMOKE, VERDICT_OF, Artifact, Budget, CaseRef, Exports, StageFailure, failure_of, number, start
 from .harness import BuildError
@@ -40,12 +41,15 @@ from .workers.tensors import TensorFileError
 class Pipeline:
     """Runs cells."""
 
-    def __init__(self, registry: Registry, cache: Cache, pool: Pool, timeout: float) -> None:
+    def __init__(
+        self, registry: Registry, cache: Cache, pool: Pool, timeout: float, threads: Sequence[int] = ()
+    ) -> None:
         self.registry = registry
         self.pool = pool
         self.timeout = timeout
         self.exports = Exports(registry, cache, pool, timeout)
         self._folder = Path(tempfile.mkdtemp(prefix="modelconform-"))
+        self._at_once = AtOnce(registry, threads, self._folder)
         self._diagnosis = Diagnosis(self.exports, self._folder)
         # Of the last attempt, if it ended in a mismatch.
         self._evidence: Evidence | None = None
@@ -79,14 +83,16 @@ class Pipeline:
 
     def unavailable(self, cell: Cell) -> str | None:
         """None if a cell's format and runtime are there, else what to do."""
-        reason = self.registry.runtime(cell.runtime).unavailable(cell.device)
+        runs_on = devices.route(cell.device).runs_on
+        reason = self.registry.runtime(cell.runtime).unavailable(runs_on) or devices.lacking(cell.device)
         if reason:
             return (
                 f"runtime {cell.runtime} {reason}"
                 if reason.startswith("needs ")
                 else f"runtime {cell.runtime}: {reason}"
             )
-        reason = missing_packages(self.registry.format(cell.format).REQUIRES)
+        module = self.registry.format(cell.format)
+        reason = missing_packages(module.REQUIRES) or module.unavailable()
         return f"format {cell.format} {reason}" if reason else None
 
     def run(self, ref: CaseRef, cell: Cell, expects: Callable[[Outcome], bool] = lambda outcome: False) -> Outcome:
@@ -102,7 +108,7 @@ class Pipeline:
     def _judged(self, ref: CaseRef, cell: Cell, expects: Callable[[Outcome], bool]) -> Outcome:
         """The outcome of a cell without hints, by one attempt or two."""
         outcome, fresh = self._attempt(ref, cell, expects, anew=False)
-        if fresh or not outcome.failed or expects(outcome):
+        if fresh or not outcome.failed or expects(outcome) or failed_at_once(outcome):
             return outcome
         # State leaks between cells in a long-lived worker: the verdict of a fresh one counts.
         first = outcome
@@ -124,12 +130,14 @@ class Pipeline:
         worker: AnyWorker | None = None
         used = False
         fresh_export = True
+        notes: tuple[str, ...] = ()
         self._evidence = None
         try:
             prepared = self._reference_for(ref, budget)
             judge = self._judge_of(ref, prepared, cell, budget)
             artifact = self.exports.artifact(ref, prepared, cell, budget, expects, anew)
             fresh_export = artifact.fresh
+            notes = devices.kept_note(artifact.signature, cell.device)
             seconds["export"] = artifact.seconds
             found |= {"artifact_bytes": artifact.size, "cached": artifact.cached}
             worker = self.worker(cell)
@@ -144,6 +152,8 @@ class Pipeline:
                 kept: dict[str, list[Run]] = {}
                 outcome = self._run_sets(cell, judge, artifact, worker, budget, seconds, kept)
                 self._evidence = Evidence(judge, choose(judge.tolerance, judge.tolerances, cell)[0], kept, budget)
+                if outcome.verdict is Verdict.PASS:
+                    outcome = self._at_once.checked(outcome, cell, judge, artifact, worker, budget, seconds["load"])
             else:
                 outcome = Trainings(self.exports, ref, judge, cell, worker, budget).outcome(self._folder)
                 seconds |= outcome.seconds
@@ -153,6 +163,7 @@ class Pipeline:
             outcome = failure.outcome()
         except WorkerProblem as problem:
             outcome = failure_of(problem, Stage.RUN).outcome()
+        outcome = replace(outcome, notes=(*outcome.notes, *notes))
         if worker is not None and outcome.failed and (used or not fresh_export) and not expects(outcome):
             self.pool.discard(worker)
         return replace(outcome, **found), fresh_export and not used

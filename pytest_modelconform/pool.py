@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from . import devices
 from .harness import BuildError
 from .registry import Registry
 from .runtimes.base import WORKERS, python_worker
@@ -31,7 +32,7 @@ class Pool:
     """Starts workers, keeps them, and ends the one that is cheapest to have again when there are too many.
 
     path: folders that the case host adds to sys.path. threads: for each worker. share: pytest processes on this
-    machine.
+    machine; process: which of them this is, from 0.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Pool:
         share: int,
         inline: bool,
         progress: Callable[[str], None],
+        process: int = 0,
     ) -> None:
         self.registry = registry
         self.cache = cache
@@ -50,6 +52,7 @@ class Pool:
         self.threads = threads
         self.inline = inline
         self.progress = progress
+        self.process = process
         self.limit = worker_limit(share)
         # The last operation that any worker was asked for.
         self.last_op = ""
@@ -109,13 +112,15 @@ class Pool:
 
     def _start(self, key: tuple[str, str]) -> AnyWorker:
         name, device = key
+        runs_on = devices.route(device).runs_on
         self._make_room()
         worker: AnyWorker
-        command = python_worker(HOST_FILE, device, self.threads) if name == HOST else self._command(name, device)
+        command = python_worker(HOST_FILE, runs_on, self.threads) if name == HOST else self._command(name, runs_on)
         if self.inline:
-            worker = InlineWorker(name, inline_handlers(name, command, device, self.threads))
+            worker = InlineWorker(name, inline_handlers(name, command, runs_on, self.threads))
         else:
-            worker = Worker(name, command, environment(self.threads))
+            env = {**environment(self.threads, self.cache), **devices.environment(device, self.process)}
+            worker = Worker(name, command, env)
         self._workers[key] = worker
         return worker
 
@@ -142,11 +147,14 @@ def worker_limit(share: int, memory: int | None = None) -> int:
     return max(4, min(12, memory // 2 // _BYTES_A_WORKER // max(share, 1)))
 
 
-def environment(threads: int, base: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment(threads: int, cache: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """Environment of a worker: ours, with the number of threads that libraries ask it for."""
     env = dict(os.environ if base is None else base)
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    # The last one is of processes, which inductor starts to compile a GPU's kernels.
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS"):
         env[name] = str(threads)
+    # The default is a folder below /tmp that all programs of a user share, and that another user may have made.
+    env["TORCHINDUCTOR_CACHE_DIR"] = str(cache / "inductor")
     # What a worker inherits of pytest's own switches is none of a model's business.
     env.pop("PYTEST_CURRENT_TEST", None)
     env.pop("PYTHONSAFEPATH", None)

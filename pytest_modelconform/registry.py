@@ -9,7 +9,9 @@ import difflib
 import importlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from . import devices
 from .case import DEFAULTS
+from .devices import exists
 from .formats import base as format_base
 from .formats.base import Format
 from .outcome import EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, Cell
@@ -83,8 +85,9 @@ class Registry:
 
     @property
     def devices(self) -> Sequence[str]:
-        """Names of all devices that some runtime may run on."""
-        return tuple(dict.fromkeys(device for name in self._runtimes for device in self.runtime(name).DEVICES))
+        """Names of all devices that cells may have."""
+        found = dict.fromkeys(device for name in self._runtimes for device in self.runtime(name).DEVICES)
+        return tuple(devices.select(tuple(found)))
 
     def select_formats(self, names: Sequence[str]) -> Sequence[str]:
         """Formats for an option's value: the main ones for (), all for ("all",). Raises UnknownName."""
@@ -97,8 +100,8 @@ class Registry:
         return self._select("runtime", names, self._runtimes, main)
 
     def select_devices(self, names: Sequence[str]) -> Sequence[str]:
-        """Devices for an option's value: the CPU for (). Raises UnknownName."""
-        return self._select("device", names, dict.fromkeys(self.devices, ""), iter(("cpu",)))
+        """Devices for an option's value: the CPU for (); the GPU and back for both. Raises UnknownName."""
+        return self._select("device", devices.select(names), dict.fromkeys(self.devices, ""), iter(("cpu",)))
 
     def select_precisions(self, names: Sequence[str]) -> Sequence[str]:
         """Precisions for an option's value: full for (), both for ("all",). Raises UnknownName."""
@@ -143,7 +146,7 @@ class Registry:
             for runtime_name in runtimes
             if format_name in self.runtime(runtime_name).FORMATS
             for device in devices
-            if device in self.runtime(runtime_name).DEVICES
+            if exists(device, self.runtime(runtime_name).DEVICES, self.format(format_name).DEVICE_BOUND)
             for precision in precisions
             if precision in self.runtime(runtime_name).PRECISIONS
             for task in tasks_of(dtype, precision, has)

@@ -24,8 +24,9 @@ class UnsuitableInputs(Exception):
 
 def run_request(signature: Signature, entry: InputSet) -> dict[str, Any]:
     """The part of a `run` request that says what to call the artifact with. Raises UnsuitableInputs."""
+    call = {"args": entry.args, "kwargs": entry.kwargs}
     if signature["layout"] == "tree":
-        return {"args": entry.args, "kwargs": entry.kwargs}
+        return call
     feeds = [[value["name"], value["path"]] for value in signature["inputs"]]
     known = {value["path"] for value in signature["inputs"]} | set(signature["dropped"])
     if set(entry.shapes) != known:
@@ -34,7 +35,8 @@ def run_request(signature: Signature, entry: InputSet) -> dict[str, Any]:
             f"the artifact takes {len(known)} tensors, as the input set that it was exported with; this one has "
             f"{len(entry.shapes)} ({odd} is in one of them only)"
         )
-    return {"feeds": feeds, "fetches": [value["name"] for value in signature["outputs"]]}
+    # Both, since the same artifact may be a graph in one language and called like the model in another.
+    return {**call, "feeds": feeds, "fetches": [value["name"] for value in signature["outputs"]]}
 
 
 def static_conflict(signature: Signature, entry: InputSet) -> str | None:
@@ -69,7 +71,8 @@ def read_runs(answer: Mapping[str, Any], file: Path, repeats: int, signature: Si
             if not 0 <= run["same_as"] < i:
                 raise ValueError(f"run {i} is said to be the same as run {run['same_as']}")
             continue
-        tree = named_outputs(run["outputs"], signature, expected)
+        layout = run.get("layout", signature["layout"])
+        tree = run["outputs"] if layout == "tree" else named_outputs(run["outputs"], signature, expected)
         distinct.append((tree, {key: found[key] for key in flatten(tree)[1].values()}))
     return distinct
 
@@ -80,8 +83,6 @@ def named_outputs(tree: Tree, signature: Signature, expected: Tree) -> Tree:
     Where the model returns other leaves for this input set than for the exported one, the graph's outputs stay a list:
     they can't be equal. Raises KeyError for an answer that lacks an output.
     """
-    if signature["layout"] == "tree":
-        return tree
     by_name = {name: value["tensor"] for name, value in tree["dict"]}
     by_path = {value["path"]: by_name[value["name"]] for value in signature["outputs"]}
     if set(by_path) != set(flatten(expected)[1].values()):

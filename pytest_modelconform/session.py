@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from . import artifacts, collect, environment, expected, expected_cells, options, tolerances
+from . import artifacts, collect, devices, environment, expected, expected_cells, options, tolerances
 from .artifacts import Cache, CacheRefused, hash_file, hash_of
 from .case import DEFAULTS, Tolerance
 from .collect import COLLECT, CaseFile, CellItem, Declaration, Declared, ExpectedFile
@@ -96,12 +96,13 @@ class SessionPlugin:
             share=share,
             inline=self.settings.inline,
             progress=self.progress,
+            process=int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0),
         )
 
     @functools.cached_property
     def pipeline(self) -> Pipeline:
         """What runs cells."""
-        return Pipeline(self.registry, self.cache, self.pool, self.settings.timeout)
+        return Pipeline(self.registry, self.cache, self.pool, self.settings.timeout, self.settings.threads)
 
     def progress(self, text: str) -> None:
         """Show a line about work that takes long and happens once."""
@@ -285,7 +286,8 @@ class SessionPlugin:
             runtimes = {name.replace("-", "_"): name for name in self.registry.runtimes}
             if first not in formats or len(words) < 2 or words[0] not in runtimes:
                 return None
-            format_name, runtime, device = formats[first], runtimes[words[0]], words[1]
+            devices = {name.replace("-", "_"): name for name in self.registry.devices}
+            format_name, runtime, device = formats[first], runtimes[words[0]], devices.get(words[1], words[1])
         dtype = next((word for word in words if word in DEFAULTS), "float32")
         precision = FAST if FAST in words else FULL
         task = next((word for word in words if word in TASKS), INFERENCE)
@@ -336,7 +338,8 @@ class SessionPlugin:
         if tuple(self.precisions) != (FULL,):
             lines[0] += f" in {' and '.join(self.precisions)} precision"
         for name in self.runtimes:
-            reasons = {d: self.registry.runtime(name).unavailable(d) for d in self.registry.runtime(name).DEVICES}
+            runtime = self.registry.runtime(name)
+            reasons = {d: runtime.unavailable(d) or devices.lacking(d) for d in runtime.DEVICES}
             lines += [
                 f"modelconform: {name} ({device}) is unavailable: {reason}"
                 for device, reason in reasons.items()

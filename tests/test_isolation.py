@@ -68,6 +68,27 @@ EXPECTED: dict[str, tuple[str, str | None, str]] = {
     "wrong@run": (MISMATCH, "compare", r"input set 'seven': output"),
     "changes@run": (MISMATCH, "compare", r"changes its input /args/0 in place, the model does not"),
     "segfault@unload": (CRASH, "run", r"SIGSEGV"),
+    "good@concurrent": (PASS, None, ""),
+    "differs@concurrent": (
+        MISMATCH,
+        "compare",
+        r"^run from 2 threads at once on one instance: 3 of 4 results differ from those of serial runs; input set",
+    ),
+    "nearly@concurrent": (PASS, None, ""),
+    "throws@concurrent": (
+        ERROR,
+        "run",
+        r"^run from 2 threads at once on one instance: 1 of 4 calls fail: RuntimeError: busy$",
+    ),
+    "noclones@concurrent": (PASS, None, ""),
+    "notrials@concurrent": (ERROR, "run", r"broke the protocol: from several threads at once: KeyError: 'trials'"),
+    "refuse@concurrent": (ERROR, "run", r"while it ran from 1, 2, 8 threads at once: RuntimeError: Unrecognized"),
+    "segfault@concurrent": (
+        CRASH,
+        "run",
+        r"while it ran from 1, 2, 8 threads at once: .*SIGSEGV \(segmentation fault\)\n  \| about to read address 0",
+    ),
+    "endless@concurrent": (TIMEOUT, "run", r"while it ran from 1, 2, 8 threads at once: .* no answer within"),
 }
 TIMEOUT_SECONDS = 3
 
@@ -88,7 +109,7 @@ def runtimes_run(processes: int, project: Path, session_folder: Path) -> Run:
 
     def make(folder: Path) -> Run:
         options = ["-n", str(processes), f"--modelconform-timeout={TIMEOUT_SECONDS}"]
-        second = "eager or good or segfault_run or refuse_run or chatty or stateful or nojson_load"
+        second = "eager or good_never or segfault_run or refuse_run or chatty or stateful or nojson_load"
         options += ["-k", f"plain or (second and ({second}))"]
         names = ",".join(map(fakes.runtime_name, fakes.FAKES))
         return runs.run(project, *options, runtimes=names, env={"FAKE_PIDS": str(folder)})
@@ -141,6 +162,33 @@ def test_a_verdict_of_a_used_worker_is_repeated_in_a_fresh_one(runtimes_run: Run
     assert len(notes) == 1 or (processes == 2 and not notes)
     says = "depends on order: in a process that had run other cells it was mismatch: input set 'seven'"
     assert all(note.startswith(says) for note in notes)
+
+
+def test_what_several_threads_came_to_is_recorded(runtimes_run: Run) -> None:
+    good, nearly, noclones = (
+        runtimes_run.cells[runs.cell("plain", f"{name}@concurrent")] for name in ("good", "nearly", "noclones")
+    )
+    assert good["threads"].pop("seconds") < TIMEOUT_SECONDS
+    assert good["threads"] == {"counts": [1, 2, 8], "clones": [1, 2, 8], "identical": True, "results": 44}
+    assert good["notes"] == []
+    assert nearly["threads"]["identical"] is False
+    said = (
+        "from several threads at once: run from 2 threads at once on one instance: 3 of 4 results differ from those "
+        "of serial runs, within the tolerance: 2 of 2 elements, by 1.91e-06 at most"
+    )
+    assert nearly["notes"] == [said]
+    assert f"{runs.cell('plain', 'nearly@concurrent')}: {said}"[:79] in runtimes_run.stdout
+    assert noclones["threads"]["clones"] == []
+    assert noclones["notes"] == ["from several threads at once: no clones: no deepcopy of a capsule"]
+    assert runtimes_run.cells[runs.cell("plain", "good@never")]["threads"] is None
+
+
+def test_a_failure_from_several_threads_counts_at_once(runtimes_run: Run) -> None:
+    """It may well not happen in a second attempt, and yet it has happened."""
+    for name in ("differs", "throws", "segfault"):
+        cell = runtimes_run.cells[runs.cell("plain", f"{name}@concurrent")]
+        assert cell["threads"]["identical"] is False
+        assert cell["inputs"]["seven"]["verdict"] == PASS
 
 
 def test_the_last_words_are_on_the_terminal(runtimes_run: Run) -> None:

@@ -105,6 +105,9 @@ def test_all(start: Start) -> None:
         ("--modelconform-timeout=soon", "--modelconform-timeout: 'soon' is no positive number of seconds"),
         ("--modelconform-timeout=-1", "--modelconform-timeout: '-1' is no positive number of seconds"),
         ("--modelconform-timeout=nan", "--modelconform-timeout: 'nan' is no positive number of seconds"),
+        ("--modelconform-threads=1,x", "--modelconform-threads: '1,x' is no list of numbers from 1 to 64, such as 1,2"),
+        ("--modelconform-threads=-2", "--modelconform-threads: '-2' is no list of numbers"),
+        ("--modelconform-threads=2,65", "--modelconform-threads: '2,65' is no list of numbers"),
     ],
 )
 def test_a_wrong_value_lists_the_right_ones(start: Start, option: str, message: str) -> None:
@@ -337,6 +340,32 @@ def test_require(start: Start, pytester: pytest.Pytester, variant: list[str], as
 def test_requiring_what_is_there_changes_nothing(start: Start) -> None:
     line = [*given(), "plain.py", "--modelconform-require=fake-good-never,torchscript-trace"]
     start(*line).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    ("variant", "option", "ini", "counts"),
+    [
+        (VARIANTS[0], [], "", [1, 2, 8]),
+        (VARIANTS[1], ["--modelconform-threads=3, 2"], "modelconform_threads = 5\n", [2, 3]),
+        (VARIANTS[2], [], "modelconform_threads = 4\n", [4]),
+        (VARIANTS[1], ["--modelconform-threads=0"], "", None),
+        (VARIANTS[0], ["--modelconform-threads="], "modelconform_threads = 4\n", None),
+    ],
+    ids=["default", "option", "ini", "zero", "empty"],
+)
+def test_threads(
+    start: Start,
+    pytester: pytest.Pytester,
+    variant: list[str],
+    option: list[str],
+    ini: str,
+    counts: list[int] | None,
+) -> None:
+    report = pytester.path / "out.json"
+    line = [*given("fake-good-concurrent"), "plain.py", f"--modelconform-json={report}", *option]
+    start(*line, ini=ini, n=variant).assert_outcomes(passed=2)
+    found = cells(report)[runs.cell("plain", "good@concurrent")]["threads"]
+    assert (found and found["counts"]) == counts
 
 
 @variants

@@ -40,6 +40,14 @@ def test_a_record_from_before_there_were_hints_has_none() -> None:
     assert from_record(record)[1].hints == ()
 
 
+def test_a_record_from_before_threads_were_tried_has_none() -> None:
+    threads = {"counts": [1, 2], "clones": [], "identical": True}
+    record = to_record(CELL, Outcome(Verdict.PASS, threads=threads))
+    assert from_record(record)[1].threads == threads
+    del record["threads"]
+    assert from_record(record)[1].threads is None
+
+
 def test_a_record_of_before_there_were_precisions_is_read() -> None:
     record = to_record(CELL, Outcome(Verdict.PASS))
     assert record.pop("precision") == "full"

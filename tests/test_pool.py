@@ -105,9 +105,10 @@ def test_a_harness_that_does_not_build_is_built_once(pool: Pool, monkeypatch: py
 
 
 def test_the_environment_of_a_worker() -> None:
-    env = environment(3, {"A": "b", "PYTEST_CURRENT_TEST": "x", "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "64"})
-    assert env == {
+    given = {"A": "b", "PYTEST_CURRENT_TEST": "x", "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "64"}
+    assert environment(3, Path("cache"), given) == {
         "A": "b", "OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3", "PYTHONUNBUFFERED": "1",
+        "TORCHINDUCTOR_COMPILE_THREADS": "3", "TORCHINDUCTOR_CACHE_DIR": "cache/inductor",
     }  # fmt: skip
 
 

@@ -17,13 +17,13 @@ def registry() -> Registry:
 
 
 def test_the_built_in_names(registry: Registry) -> None:
-    formats = ("torchscript-trace", "torchscript-script", "export", "onnx", "onnx-legacy", "state-dict")
+    formats = ("torchscript-trace", "torchscript-script", "export", "aoti", "onnx", "onnx-legacy", "state-dict")
     runtimes = ("torch", "libtorch-cpp", "cpp-frontend", "ort", "ort-cpp", "openvino", "openvino-cpp")
     assert (registry.formats, registry.runtimes) == (formats, runtimes)
     assert registry.select_formats(()) == registry.select_formats(("all",)) == registry.formats
     assert registry.select_runtimes(()) == registry.runtimes
     assert registry.select_devices(()) == ("cpu",)
-    assert registry.devices == ("cpu", "cuda")
+    assert registry.devices == ("cpu", "cuda", "cuda-to-cpu")
     assert registry.select_precisions(()) == ("full",)
     assert registry.select_precisions(("fast", "full")) == registry.select_precisions(("all",)) == ("full", "fast")
     assert all(registry.runtime(name).PRECISIONS == ("full", "fast") for name in registry.runtimes)
@@ -51,7 +51,7 @@ def test_cells(registry: Registry) -> None:
         "a[onnx-ort_cpp-cpu]",
         "a[onnx_legacy-ort_cpp-cpu]",
     ]
-    assert len(cells) == 3 * 2 + 2
+    assert len(cells) == 4 * 2 + 2
 
 
 def test_cells_of_a_dtype_in_each_precision(registry: Registry) -> None:

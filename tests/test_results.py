@@ -52,7 +52,9 @@ def answer(*runs: Any) -> dict[str, Any]:
 
 def test_a_flat_request_feeds_by_graph_name_and_leaves_dropped_inputs_out() -> None:
     request = run_request(FLAT, input_set({"/args/0": [2, 3], "/args/1": [1]}))
-    assert request == {"feeds": [["x", "/args/0"]], "fetches": ["b", "a"]}
+    assert (request["feeds"], request["fetches"]) == ([["x", "/args/0"]], ["b", "a"])
+    # For a worker that calls the artifact like the model.
+    assert (request["args"], request["kwargs"]) == ([{"tensor": "/args/0"}], [])
 
 
 def test_an_input_set_with_other_tensors_than_the_exported_one_is_unsuitable() -> None:
@@ -86,6 +88,13 @@ def test_a_graph_with_more_outputs_than_this_input_set_has_can_not_be_equal() ->
     result = compare_runs([(named_outputs(tree, FLAT, entry.outputs), {"0/a": X, "0/b": X})], entry, Tolerance(), {})
     assert result["verdict"] == "mismatch"
     assert "returns 2 tensors, the model returns 1" in result["message"]
+
+
+def test_a_worker_that_called_a_graph_like_the_model_returned_what_the_model_does(tmp_path: Path) -> None:
+    arrays.write(tmp_path / "out", {"0/0": X, "0/1/scores": X * 2})
+    tree = {"tuple": [{"tensor": "0/0"}, {"dict": [["scores", {"tensor": "0/1/scores"}]]}]}
+    [(found, _)] = read_runs(answer({"layout": "tree", "outputs": tree}), tmp_path / "out", 1, FLAT, PAIR)
+    assert found == tree
 
 
 def test_an_answer_without_one_of_the_outputs_is_nonsense() -> None:

@@ -1,9 +1,10 @@
-// TorchScript modules in libtorch.
+// TorchScript modules and AOTInductor's packages in libtorch.
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/serialization/import.h>
 #include <torch/cuda.h>
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "../engine.h"
+#include "../libtorch/aoti.h"
 #include "../libtorch/errors.h"
 #include "../libtorch/script_trainable.h"
 #include "../libtorch/setup.h"
@@ -37,8 +39,14 @@ class LibtorchEngine : public Engine {
   void load(const Model& model) override {
     open_libraries(model.libraries);
     set_precision(model.precision);
-    file_ = model.file;
-    in_torch([&] { module_ = torch::jit::load(model.file, device_); });
+    model_ = model;
+    in_torch([&] {
+      if (is_package(model)) {
+        package_ = std::make_unique<AotiPackage>(model.file, device_);
+      } else {
+        module_ = torch::jit::load(model.file, device_);
+      }
+    });
   }
 
   std::vector<std::string> input_names() const override { return {}; }
@@ -51,7 +59,11 @@ class LibtorchEngine : public Engine {
   std::unique_ptr<Engine> clone() override {
     return in_torch([&] {
       std::unique_ptr<LibtorchEngine> copy(new LibtorchEngine(device_));
-      copy->module_ = module_->deepcopy();
+      if (package_) {
+        copy->package_ = std::make_unique<AotiPackage>(model_.file, device_);
+      } else {
+        copy->module_ = module_->deepcopy();
+      }
       return copy;
     });
   }
@@ -59,20 +71,33 @@ class LibtorchEngine : public Engine {
   // From the file, so that no training sees what another one or a run has left.
   Trained train(const Training& training) override {
     return in_torch([&] {
-      ScriptTrainable model(torch::jit::load(file_, device_));
+      ScriptTrainable model(torch::jit::load(model_.file, device_));
       return modelconform::train(model, training, device_);
     });
   }
 
-  void unload() override { module_.reset(); }
+  void unload() override {
+    module_.reset();
+    package_.reset();
+  }
 
  private:
   explicit LibtorchEngine(const c10::Device& device) : device_(device) {}
+
+  // By hand nobody says the format.
+  static bool is_package(const Model& model) {
+    static const std::string kSuffix = ".pt2";
+    const std::string& file = model.file;
+    if (!model.format.empty()) return model.format == "aoti";
+    return file.size() >= kSuffix.size() &&
+           file.compare(file.size() - kSuffix.size(), kSuffix.size(), kSuffix) == 0;
+  }
 
   Result run_in_torch(const Call& call) {
     // Not InferenceMode: a model may itself ask for gradients inside.
     const at::NoGradGuard no_grad;
     share_threads();
+    if (package_) return package_->run(call);
     const auto forward = module_->get_method("forward");
     const auto& schema = forward.function().getSchema();
 
@@ -111,8 +136,9 @@ class LibtorchEngine : public Engine {
   }
 
   c10::Device device_;
-  std::string file_;
-  std::optional<torch::jit::Module> module_;
+  Model model_;                               // as it was asked for
+  std::optional<torch::jit::Module> module_;  // this one is loaded,
+  std::unique_ptr<AotiPackage> package_;      // or that one
 };
 
 }  // namespace

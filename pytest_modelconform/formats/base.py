@@ -30,6 +30,7 @@ class Format(Protocol):
     NAME: as in options and reports. REQUIRES: packages that the exporter needs. MAIN: whether it runs by default.
     REPEATS: how often each input set is run on an artifact (TorchScript optimises from the second run on).
     NEEDS: fields of a `Case` that have to be set: a case without them has no cells in this format ("cpp", "train").
+    DEVICE_BOUND: whether an artifact runs on the device only that it was exported on.
     TASKS: what its artifacts can be used for, see `outcome.TASKS`; "inference" if not said.
     VERSION: raised when the module changes what it writes, so that cached artifacts are made anew.
     """
@@ -39,8 +40,15 @@ class Format(Protocol):
     MAIN: bool
     REPEATS: int
     NEEDS: Sequence[str]
+    DEVICE_BOUND: bool
     TASKS: Sequence[str]
     VERSION: int
+
+    def unavailable(self) -> str | None:
+        """None if the exporter can run, else a sentence that says what to do. REQUIRES has been seen to before."""
+
+    def tools(self) -> str:
+        """What artifacts are made with besides Python packages, and in which version: part of the cache's key."""
 
     def export(self, built: Built, folder: Path) -> Signature:
         """Store the model in `folder`. Raises whatever the exporter raises."""
@@ -51,7 +59,17 @@ def complete(module: ModuleType) -> Format:
     lacking = [name for name in ("NAME", "export") if not hasattr(module, name)]
     if lacking:
         raise TypeError(f"format module {module.__name__} lacks {', '.join(lacking)}")
-    defaults = {"REQUIRES": (), "MAIN": False, "REPEATS": 2, "VERSION": 1, "NEEDS": (), "TASKS": (INFERENCE,)}
+    defaults: dict[str, Any] = {
+        "REQUIRES": (),
+        "MAIN": False,
+        "REPEATS": 2,
+        "VERSION": 1,
+        "NEEDS": (),
+        "TASKS": (INFERENCE,),
+        "DEVICE_BOUND": False,
+        "unavailable": lambda: None,
+        "tools": lambda: "",
+    }
     for name, value in defaults.items():
         if not hasattr(module, name):
             setattr(module, name, value)

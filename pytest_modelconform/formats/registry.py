@@ -4,6 +4,7 @@ BUILT_IN = {
     "torchscript-trace": "pytest_modelconform.formats.torchscript_trace",
     "torchscript-script": "pytest_modelconform.formats.torchscript_script",
     "export": "pytest_modelconform.formats.export",
+    "aoti": "pytest_modelconform.formats.aoti",
     "onnx": "pytest_modelconform.formats.onnx",
     "onnx-legacy": "pytest_modelconform.formats.onnx_legacy",
     "state-dict": "pytest_modelconform.formats.state_dict",

@@ -21,8 +21,9 @@ def export(built: Built, folder: Path) -> Signature:
     """`torch.jit.script`."""
     import torch
 
+    from ..workers.host import kept_devices
     from ..workers.host.operators import of_script
 
     scripted = torch.jit.script(built.model)
     torch.jit.save(scripted, folder / "model.pt")
-    return tree_signature("model.pt", of_script(scripted))
+    return {**tree_signature("model.pt", of_script(scripted)), "kept_devices": kept_devices.of_script(scripted)}

@@ -22,6 +22,7 @@ def export(built: Built, folder: Path) -> Signature:
     """`torch.jit.trace` on the exporters' input set."""
     import torch
 
+    from ..workers.host import kept_devices
     from ..workers.host.operators import of_script
 
     args, kwargs = built.clone_inputs()
@@ -39,4 +40,4 @@ def export(built: Built, folder: Path) -> Signature:
         for value, before in state:
             value.copy_(before)  # tracing runs the model, and batch norms in training mode take note of what they see
     torch.jit.save(traced, folder / "model.pt")
-    return tree_signature("model.pt", of_script(traced))
+    return {**tree_signature("model.pt", of_script(traced)), "kept_devices": kept_devices.of_script(traced)}

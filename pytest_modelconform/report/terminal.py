@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Protocol
 
 from ..diagnosis import PREFIX
-from ..outcome import EAGER, FULL, INFERENCE, STYLES, Outcome, Verdict
+from ..outcome import EAGER, FROM_THREADS, FULL, INFERENCE, STYLES, Outcome, Verdict
 from .matrix import Column, Matrix, Row
 
 _MOST_LINES = 6
@@ -183,8 +183,12 @@ def _write_totals(matrix: Matrix, writer: Writer) -> None:
 
 
 def _write_notes(matrix: Matrix, writer: Writer) -> None:
-    """What the model checks that passed have to say: a line each."""
+    """What the model checks that passed say, and of cells that passed what several threads change: a line each."""
     for row in matrix.rows:
+        for cell, outcome in row.cells.values():
+            if not outcome.failed and not (outcome.threads or {}).get("identical", True):
+                for note in (note for note in outcome.notes if note.startswith(FROM_THREADS)):
+                    writer.line(_shortened(f"{cell.name}: {note}", writer.fullwidth))
         checks = [row.check, *(outcome for cell, outcome in row.cells.values() if cell.is_check)]
         notes = [note for check in checks if check is not None and not check.failed for note in check.notes]
         for note in dict.fromkeys(notes):

@@ -46,7 +46,10 @@ class Runtime(Protocol):
     PRECISION_NOTE: str
 
     def unavailable(self, device: str) -> str | None:
-        """None if the runtime can be started for `device`, else a sentence that says what to do."""
+        """None if the runtime can be started for `device`, else a sentence that says what to do.
+
+        Whether the machine has such a device is seen to elsewhere.
+        """
 
     def command(self, device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
         """The worker's command line. May build something first; raises harness.BuildError if that fails."""
@@ -79,13 +82,6 @@ def missing_packages(requires: Sequence[str]) -> str | None:
     return f"needs {', '.join(missing)}: pip install {quoted}"
 
 
-def no_device(device: str) -> str | None:
-    """None if the machine has such a device, else a sentence. Looks at the system, not into a framework."""
-    if device == "cuda" and not any(Path("/dev").glob("nvidia[0-9]*")):
-        return "this machine has no NVIDIA GPU (no /dev/nvidia0): run on one that has"
-    return None
-
-
 def python_worker(file: Path, device: str, threads: int, python: str = sys.executable) -> list[str]:
     """Command line of a worker in Python."""
     start = WORKERS / "start.py"
@@ -115,6 +111,6 @@ def complete(module: ModuleType) -> Runtime:
         if not hasattr(module, name):
             setattr(namespace, name, value)
     if not hasattr(module, "unavailable"):
-        namespace.unavailable = lambda device: missing_packages(namespace.REQUIRES) or no_device(device)
+        namespace.unavailable = lambda device: missing_packages(namespace.REQUIRES)
     runtime: Runtime = namespace
     return runtime

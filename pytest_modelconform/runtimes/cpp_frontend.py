@@ -8,7 +8,6 @@ from typing import Any
 
 from .. import cpp_library, harness
 from ..outcome import TASKS as TASKS  # it can train, too
-from . import base
 
 NAME = "cpp-frontend"
 ENGINE = "frontend"
@@ -21,7 +20,7 @@ PRECISIONS = ("full", "fast")
 
 def unavailable(device: str) -> str | None:
     """None if the harness can be built, else what it lacks."""
-    return harness.unavailable(ENGINE) or base.no_device(device)
+    return harness.unavailable(ENGINE)
 
 
 def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

@@ -1,4 +1,4 @@
-"""TorchScript in C++: `torch::jit::load`."""
+"""libtorch in C++: TorchScript by `torch::jit::load`, packages of AOTInductor by `AOTIModelPackageLoader`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import base
 
 NAME = "libtorch-cpp"
 ENGINE = "libtorch"
-FORMATS = ("torchscript-trace", "torchscript-script")
+FORMATS = ("torchscript-trace", "torchscript-script", "aoti")
 DEVICES = ("cpu", "cuda")
 REQUIRES = harness.ENGINES[ENGINE].requires
 MAIN = True
@@ -21,7 +21,7 @@ PRECISIONS = ("full", "fast")
 
 def unavailable(device: str) -> str | None:
     """None if the harness can be built, else what it lacks."""
-    return harness.unavailable(ENGINE) or base.no_device(device)
+    return harness.unavailable(ENGINE)
 
 
 def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .. import harness
-from .base import no_device
 
 NAME = "ort-cpp"
 ENGINE = "ort"
@@ -19,7 +18,7 @@ PRECISIONS = ("full", "fast")
 
 def unavailable(device: str) -> str | None:
     """None if the harness can be built, else what it lacks."""
-    return harness.unavailable(ENGINE) or no_device(device)
+    return harness.unavailable(ENGINE)
 
 
 def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

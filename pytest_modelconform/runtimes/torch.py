@@ -8,7 +8,7 @@ from pathlib import Path
 from .base import WORKERS, python_worker
 
 NAME = "torch"
-FORMATS = ("torchscript-trace", "torchscript-script", "export")
+FORMATS = ("torchscript-trace", "torchscript-script", "export", "aoti")
 DEVICES = ("cpu", "cuda")
 REQUIRES = ("torch",)
 MAIN = True

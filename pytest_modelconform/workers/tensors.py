@@ -7,12 +7,13 @@ A file is safetensors (8 bytes of header length, JSON header, data) with what th
 import json
 import mmap
 import os
-from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 Buffer = Union[bytes, memoryview]
 
 METADATA = "modelconform"
 LARGEST_HEADER = 100_000_000
+DEEPEST = 16  # header, tensor, shape: 3 are needed
 
 # PyTorch's name of a dtype -> (name in the file, bytes an element there, further elements an element).
 DTYPES: Dict[str, Tuple[str, int, int]] = {
@@ -34,6 +35,8 @@ DTYPES: Dict[str, Tuple[str, int, int]] = {
     "float8_e4m3fn": ("U8", 1, 1),
     "float8_e5m2": ("U8", 1, 1),
 }
+# Names that newer files may use for what we store under another one.
+OWN = {"C64": "complex64", "C128": "complex128", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
 PLAIN = {stored: name for name, (stored, _, pairs) in DTYPES.items() if pairs == 1 and "float8" not in name}
 
 
@@ -95,7 +98,10 @@ def write(path: str, tensors: Dict[str, Tensor]) -> None:
 
 
 def read(path: str) -> Dict[str, Tensor]:
-    """All tensors of a file; their data are views into a memory map. Raises TensorFileError for a malformed file."""
+    """All tensors of a file; their data are views into a memory map. Raises TensorFileError for a malformed file.
+
+    What is refused is refused by the C++ reader (cpp/safetensors.cpp), too, and the other way round.
+    """
     with open(path, "rb") as file:
         total = os.fstat(file.fileno()).st_size
         if total < 8:
@@ -104,34 +110,115 @@ def read(path: str) -> Dict[str, Tensor]:
         if length > min(total - 8, LARGEST_HEADER):
             raise TensorFileError("%s: a header of %d bytes in a file of %d" % (path, length, total))
         try:
-            header = json.loads(file.read(length).decode("utf-8"))
-            extra = json.loads(header.pop("__metadata__", {}).get(METADATA, "{}"))
-        except (ValueError, AttributeError, TypeError) as error:
+            header = _object(file.read(length).decode("utf-8"))
+            metadata = header.pop("__metadata__", {})
+            if not isinstance(metadata, dict):
+                raise ValueError("__metadata__ is no object")
+            extra = _object(metadata.get(METADATA, "{}"))
+        except (ValueError, TypeError, RecursionError) as error:
             raise TensorFileError("%s: the header is not the expected JSON: %s" % (path, error)) from None
         whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))[8 + length :]
     try:
-        return {key: _tensor(entry, extra.get(key, {}), whole) for key, entry in header.items()}
+        for key, more in extra.items():
+            if key not in header or not isinstance(more, dict):
+                raise ValueError("metadata of %r, which is no tensor of it, or no object: %r" % (key, more))
+        found = {key: _tensor(entry, extra.get(key, {}), whole) for key, entry in header.items()}
+        _check_covering([entry["data_offsets"] for entry in header.values()], len(whole))
     except (KeyError, TypeError, ValueError) as error:
         raise TensorFileError("%s: %s" % (path, error)) from None
+    return found
+
+
+def _object(text: Any) -> Dict[str, Any]:
+    """An object in JSON. What parsers read differently is refused: keys given twice, NaN, halves of characters."""
+    if not isinstance(text, str) or not text.startswith("{"):
+        raise ValueError("it is no text that begins with {")
+    found: Dict[str, Any] = json.loads(
+        text, object_pairs_hook=_once, parse_constant=_no_constant, parse_int=_integer, parse_float=_finite
+    )
+    todo: List[Tuple[Any, int]] = [(found, 1)]
+    while todo:
+        value, depth = todo.pop()
+        if isinstance(value, str):
+            value.encode("utf-8")
+        elif isinstance(value, (dict, list)):
+            if depth > DEEPEST:
+                raise ValueError("it is nested deeper than %d" % DEEPEST)
+            items = list(value) + list(value.values()) if isinstance(value, dict) else value
+            todo += [(item, depth + 1) for item in items]
+    return found
+
+
+def _once(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is given twice among %r" % ([key for key, _ in pairs],))
+    return found
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError("%s is no JSON" % text)
+
+
+def _integer(text: str) -> Union[int, float]:
+    _finite(text)
+    return -0.0 if text == "-0" else int(text)  # not a size, whoever reads it
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value - value != 0:
+        raise ValueError("a number that is too large")
+    return value
+
+
+def _sizes(entry: Dict[str, Any], field: str) -> List[int]:
+    """A list of sizes. `type`, since a bool is an int, too."""
+    values = entry[field]
+    if not isinstance(values, list) or any(type(value) is not int or not 0 <= value < 2**63 for value in values):
+        raise ValueError("impossible %s %r" % (field, values))
+    return values
 
 
 def _tensor(entry: Dict[str, Any], more: Dict[str, Any], whole: memoryview) -> Tensor:
-    stored, shape = entry["dtype"], tuple(entry["shape"])
-    begin, end = entry["data_offsets"]
-    if stored not in PLAIN:
-        raise ValueError("unknown dtype %r" % stored)
-    dtype = more.get("dtype", PLAIN[stored])
-    if dtype not in DTYPES or DTYPES[dtype][0] != stored:
-        raise ValueError("a %s tensor can't hold %r" % (stored, dtype))
-    if any(not isinstance(length, int) or length < 0 for length in shape):
-        raise ValueError("impossible shape %r" % (shape,))
-    if DTYPES[dtype][2] == 2:
-        if not shape or shape[-1] != 2:
-            raise ValueError("complex tensor without a last dimension of 2: %r" % (shape,))
-        shape = shape[:-1]
-    if not 0 <= begin <= end <= len(whole) or end - begin != size(dtype, shape):
-        raise ValueError("offsets %r do not fit shape %r of %s" % ([begin, end], shape, dtype))
-    order = more.get("order")
-    if order is not None and sorted(order) != list(range(len(shape))):
-        raise ValueError("order %r is no permutation of %d dimensions" % (order, len(shape)))
-    return Tensor(dtype, shape, whole[begin:end], None if order is None else tuple(order))
+    if not isinstance(entry, dict):
+        raise ValueError("a tensor is no object: %r" % (entry,))
+    stored, shape = entry["dtype"], tuple(_sizes(entry, "shape"))
+    offsets = _sizes(entry, "data_offsets")
+    if stored not in PLAIN and stored not in OWN:
+        raise ValueError("unknown dtype %r" % (stored,))
+    dtype = PLAIN.get(stored) or OWN[stored]
+    if "dtype" in more:
+        dtype = more["dtype"]
+        if dtype not in DTYPES or DTYPES[dtype][0] != stored:
+            raise ValueError("a %s tensor can't hold %r" % (stored, dtype))
+        if DTYPES[dtype][2] == 2:
+            if not shape or shape[-1] != 2:
+                raise ValueError("complex tensor without a last dimension of 2: %r" % (shape,))
+            shape = shape[:-1]
+    # Dimensions of 0 count as 1, so that strides fit into 64 bits, too.
+    most = size(dtype, ())
+    for length in shape:
+        most *= max(length, 1)
+        if most >= 2**63:
+            raise ValueError("shape %r of %s overflows" % (shape, dtype))
+    if len(offsets) != 2 or not offsets[0] <= offsets[1] <= len(whole) or offsets[1] - offsets[0] != size(dtype, shape):
+        raise ValueError("offsets %r do not fit shape %r of %s" % (offsets, shape, dtype))
+    order = None
+    if "order" in more:
+        order = tuple(_sizes(more, "order"))
+        if sorted(order) != list(range(len(shape))):
+            raise ValueError("order %r is no permutation of %d dimensions" % (list(order), len(shape)))
+    return Tensor(dtype, shape, whole[offsets[0] : offsets[1]], order)
+
+
+def _check_covering(ranges: List[List[int]], total: int) -> None:
+    """Each byte belongs to one tensor: an overlap or a hole is a sign of a broken writer."""
+    last = 0
+    for begin, end in sorted(ranges):
+        if begin != last:
+            what = "belong to two tensors" if begin < last else "belong to no tensor"
+            raise ValueError("bytes %d to %d of the data %s" % (min(begin, last), max(begin, last), what))
+        last = end
+    if last != total:
+        raise ValueError("the last %d bytes of the data belong to no tensor" % (total - last))

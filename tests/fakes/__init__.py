@@ -62,6 +62,15 @@ FAKES = (
     "wrong@run",
     "changes@run",
     "segfault@unload",
+    "good@concurrent",
+    "differs@concurrent",
+    "nearly@concurrent",
+    "throws@concurrent",
+    "noclones@concurrent",
+    "notrials@concurrent",
+    "refuse@concurrent",
+    "segfault@concurrent",
+    "endless@concurrent",
 )
 # Runtimes that are not there.
 ABSENT = "fake-absent"

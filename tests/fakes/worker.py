@@ -170,7 +170,8 @@ def hello(request: dict[str, Any]) -> dict[str, Any]:
     if NAME == "protocol" and STAGE == "hello":
         say(json.dumps({"id": request["id"], "ok": True, "protocol": 7}) + "\n")
     misbehave("hello")
-    return {"name": "fake", "version": "1.0", "language": "Python", "layout": "tree", "devices": ["cpu"]}
+    able = {"concurrent": True} if STAGE == "concurrent" else {}
+    return {"name": "fake", "version": "1.0", "language": "Python", "layout": "tree", "devices": ["cpu"], **able}
 
 
 def load(request: dict[str, Any]) -> dict[str, Any]:
@@ -296,10 +297,63 @@ RESULTS = {
 }
 
 
+# -- several threads at once, which are only told of ------------------------------------------------------------------
+
+
+def concurrent(request: dict[str, Any]) -> dict[str, Any]:
+    """The first trial from more than one thread goes as told; of the others nothing is to be said."""
+    misbehave("concurrent")
+    tensors.write(request["outputs"], {})
+    trials: list[dict[str, Any]] = [
+        {"instance": instance, "threads": count, "results": count * len(request["calls"]), "different": 0, "failed": 0}
+        for instance, counts in (("one", request["threads"]), ("clones", request["clones"]))
+        for count in counts
+    ]
+    answer: dict[str, Any] = {"clonable": True, "trials": trials}
+    if NAME in AT_ONCE:
+        AT_ONCE[NAME](request, answer, next(trial for trial in trials if trial["threads"] > 1))
+    return answer
+
+
+def deviates(request: dict[str, Any], trial: dict[str, Any], shift: float) -> None:
+    call = {**request["calls"][1], "repeats": 1}
+    found = {}
+    for name, more in (("outputs", shift), ("serial", 0.0)):
+        correct({**call, "outputs": request["outputs"]}, shift=1.0 + more)
+        tensor = tensors.read(request["outputs"])["0"]
+        found[name] = tensor._replace(data=bytes(tensor.data))  # no view of a file that is written again
+    tensors.write(request["outputs"], found)
+    first = {"call": 1, **{name: {"tensor": name} for name in found}}
+    trial.update(different=3, first=first)
+
+
+def throws(request: dict[str, Any], answer: dict[str, Any], trial: dict[str, Any]) -> None:
+    trial.update(failed=1, results=trial["results"] - 1, error={"type": "RuntimeError", "message": "busy"})
+
+
+def noclones(request: dict[str, Any], answer: dict[str, Any], trial: dict[str, Any]) -> None:
+    answer["trials"] = [trial for trial in answer["trials"] if trial["instance"] == "one"]
+    answer.update(clonable=False, clone_error={"type": "RuntimeError", "message": "no deepcopy of a capsule"})
+
+
+def notrials(request: dict[str, Any], answer: dict[str, Any], trial: dict[str, Any]) -> None:
+    del answer["trials"]
+
+
+AT_ONCE: dict[str, Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], None]] = {
+    "differs": lambda request, answer, trial: deviates(request, trial, 0.5),
+    # One unit in the last place of 16 to 32.
+    "nearly": lambda request, answer, trial: deviates(request, trial, 2.0**-19),
+    "throws": throws,
+    "noclones": noclones,
+    "notrials": notrials,
+}
+
+
 def handlers(device: str, threads: int) -> dict[str, Any]:
     note("worker")
     misbehave("start")
-    return {"hello": hello, "load": load, "run": run, "unload": unload}
+    return {"hello": hello, "load": load, "run": run, "unload": unload, "concurrent": concurrent}
 
 
 misbehave("import")

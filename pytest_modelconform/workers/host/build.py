@@ -7,10 +7,11 @@ import hashlib
 import inspect
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_map_only
 
 from pytest_modelconform.case import Case
 
@@ -71,6 +72,18 @@ class Built:
     def by_name(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """All arguments by the names that forward gives them."""
         return dict(inspect.signature(self.model.forward).bind(*args, **kwargs).arguments)
+
+
+def on_device(built: Built, device: str) -> Built:
+    """The case with its model and inputs on a device, and as it is where they are on the CPU."""
+    if device == "cpu":
+        return built
+
+    def moved(value: torch.Tensor) -> torch.Tensor:
+        return value.to(device)
+
+    inputs = {key: tree_map_only(torch.Tensor, moved, built.clone_inputs(key)) for key in built.inputs}
+    return replace(built, model=copy.deepcopy(built.model).to(device), inputs=inputs)
 
 
 def clone(value: Any) -> Any:

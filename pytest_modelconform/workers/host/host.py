@@ -16,7 +16,7 @@ from pytest_modelconform.outcome import INFERENCE, TRAINING
 
 from ..loop import Answer, Handlers, WorkerError
 from . import cases, reduced, reference, train_data, training
-from .build import Built, build, digest
+from .build import Built, build, digest, on_device
 from .state import Globals, seed_all
 
 
@@ -89,7 +89,7 @@ class Host:
         seed_all(built.case.seed, built.name, "export")
         begin = time.perf_counter()
         try:
-            signature = exporter.export(built, folder)
+            signature = exporter.export(on_device(built, request.get("device", "cpu")), folder)
         finally:
             seconds = time.perf_counter() - begin
             self.keep_if_untouched(built)

@@ -1,4 +1,4 @@
-"""PyTorch in a process that has none of the case's code: loads TorchScript and .pt2 files."""
+"""PyTorch in a process that has none of the case's code: loads TorchScript, .pt2 files and AOTInductor's packages."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .. import tensors
 from ..loop import Answer, Handlers, WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, decode, encode, same_bits, to_torch
+from . import aoti
 
 
 def handlers(device: str, threads: int) -> Handlers:
@@ -23,6 +24,7 @@ def handlers(device: str, threads: int) -> Handlers:
         "torchscript-trace": lambda path: torch.jit.load(path, map_location=device),
         "torchscript-script": lambda path: torch.jit.load(path, map_location=device),
         "export": lambda path: load_program(path, device),
+        "aoti": lambda path: aoti.load(path, device),
     }
     loaded: list[Callable[..., Any]] = []
 
@@ -63,9 +65,10 @@ def set_precision(fast: bool) -> None:
 
 
 def load_program(path: str, device: str) -> Callable[..., Any]:
-    """A module from a .pt2 file."""
+    """A module from a .pt2 file, on the device, wherever it was exported."""
     program = torch.export.load(path)
-    if device != "cpu":
+    tensors = [*program.state_dict.values(), *program.constants.values()]
+    if device != "cpu" or any(value.device.type != device for value in tensors if isinstance(value, torch.Tensor)):
         from torch.export.passes import move_to_device_pass
 
         program = move_to_device_pass(program, device)
@@ -101,7 +104,9 @@ def run(model: Callable[..., Any], request: dict[str, Any], device: str) -> Answ
             runs.append({"seconds": seconds, "same_as": same})
             continue
         out.update((f"{repeat}{path}", tensor) for path, tensor in values.items())
-        runs.append({"seconds": seconds, "outputs": encode(returned, partial("{}{}".format, repeat), {})})
+        outputs = encode(returned, partial("{}{}".format, repeat), {})
+        # Whatever the artifact is elsewhere: here it was called like the model, and returned what the model does.
+        runs.append({"seconds": seconds, "layout": "tree", "outputs": outputs})
     tensors.write(request["outputs"], out)
     return {"runs": runs, "inputs_changed": sorted(key for key in fed if not same_bits(fed[key], source[key]))}
 

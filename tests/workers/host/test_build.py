@@ -11,7 +11,15 @@ import torch
 from torch import nn
 
 from pytest_modelconform.workers.host import build as build_module
-from pytest_modelconform.workers.host.build import Built, build, choose_exporter_set, digest, leaf_shapes, with_dims
+from pytest_modelconform.workers.host.build import (
+    Built,
+    build,
+    choose_exporter_set,
+    digest,
+    leaf_shapes,
+    on_device,
+    with_dims,
+)
 from pytest_modelconform.workers.loop import WorkerError
 
 HEAD = """\
@@ -210,3 +218,15 @@ def test_clone_keeps_kinds() -> None:
     assert isinstance(value["o"], OrderedDict)
     assert value["k"].a is not x
     assert (value["n"], value["s"]) == (None, "text")
+
+
+def test_a_case_is_moved_to_another_device_as_a_copy(tmp_path: Path) -> None:
+    found = built(tmp_path, f"model=lambda: Net(), inputs={INPUTS}, dynamic_shapes={{'x': {{0: 'batch'}}}}")
+    assert on_device(found, "cpu") is found
+    # "meta" stands for a GPU here: a device on which nothing is shared with the CPU.
+    moved = on_device(found, "meta")
+    assert {p.device.type for p in moved.model.parameters()} == {"meta"}
+    args, kwargs = moved.clone_inputs()
+    assert (args, kwargs["x"].device.type, kwargs["mask"]) == ((), "meta", None)
+    assert {p.device.type for p in found.model.parameters()} == {"cpu"}
+    assert digest(found.model, found.inputs) == found.digest

@@ -1,0 +1,228 @@
+// Compares one output tensor with its reference, and says in words how they differ.
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+
+#include "closeness.h"
+#include "words.h"
+
+namespace modelconform {
+namespace {
+
+using Kind = OutputReference::Kind;
+
+// A root mean square over fewer elements is itself uncertain: one more bit may be lost.
+constexpr std::size_t kFewElements = 16;
+
+struct Limits {
+  double bits_lost;
+  double worst;
+};
+
+// Those that a tolerance gives, or the defaults of the dtype (pytest_modelconform/case.py).
+Limits limits_of(const Tolerance& tolerance, DType dtype) {
+  const auto format = float_format(dtype);
+  const bool wide = format && format->precision >= 24;
+  const Limits defaults = wide ? Limits{2.0, 4.0} : Limits{1.0, 3.0};
+  return {tolerance.bits_lost.value_or(defaults.bits_lost),
+          tolerance.worst.value_or(defaults.worst)};
+}
+
+bool is_ill_conditioned(const OutputReference& reference) {
+  const auto format = float_format(reference.dtype);
+  if (reference.reduced || !reference.reference_bits || !format) return false;
+  return *reference.reference_bits < std::max(4, format->precision - 7);
+}
+
+// Everything that the rules need, and the result that they fill in.
+struct Comparison {
+  const Tensor& values;
+  const OutputReference& reference;
+  const Tolerance& tolerance;
+  const std::string& where;
+  Pairing pairing;
+  Difference result;
+
+  void take(const Numbers& numbers) { static_cast<Numbers&>(result) = numbers; }
+
+  void take_worst(std::optional<std::size_t> position) {
+    if (position) result.worst_element = element_of(*position, values, reference, where);
+  }
+
+  Difference fail(const std::string& message) {
+    result.ok = false;
+    result.message = message;
+    return result;
+  }
+
+  Difference without_finite();
+  Difference exactly();
+  Difference by_noise(const Measured& measured);
+  Difference by_tolerance(std::optional<std::size_t> worst_position);
+};
+
+// Names the first position at which one is NaN or infinite and the other isn't.
+Difference Comparison::without_finite() {
+  std::size_t count = 0;
+  std::size_t first = 0;
+  for (std::size_t i = 0; i < pairing.size(); ++i) {
+    if (!pairing.is_strange(i)) continue;
+    if (count++ == 0) first = i;
+  }
+  const std::string more = count > 1 ? " (" + std::to_string(count) + " such elements of " +
+                                           std::to_string(pairing.size()) + ")"
+                                     : "";
+  result.worst_element = element_of(first, values, reference, where, /*eager=*/true);
+  return fail(where + " differs from the model in where it is NaN or infinite: " +
+              element_text(first, values, reference, /*eager=*/true) + more);
+}
+
+Difference Comparison::exactly() {
+  const Row mine(values);
+  const Row model(reference.eager);
+  const std::size_t size = element_size(mine.dtype());
+  std::size_t count = 0;
+  std::size_t worst = 0;
+  double largest = -1.0;
+  for (std::size_t i = 0; i < mine.size(); ++i) {
+    if (std::memcmp(mine.at(i), model.at(i), size) == 0 || pairing.code(i) == kUnstable) continue;
+    ++count;
+    const double difference = std::fabs(mine[i] - model[i]);
+    if (difference > largest) {
+      largest = difference;
+      worst = i;
+    }
+  }
+  result.max_abs = std::max(largest, 0.0);
+  if (count == 0) return result;
+  take_worst(worst);
+  const std::string kind = reference.dtype == DType::kBool ? "bools" : "integers";
+  return fail(where + " differs in " + std::to_string(count) + " of " +
+              std::to_string(mine.size()) + " elements; worst " +
+              element_text(worst, values, reference) + "; " + kind + " must be equal");
+}
+
+// Judges the loss of every group, and the worst element, in units of eager's own noise.
+Difference Comparison::by_noise(const Measured& measured) {
+  const double loss = measured.loss.value_or(0.0);
+  const double worst = measured.worst.value_or(0.0);
+  const Limits limits = limits_of(tolerance, reference.dtype);
+  const std::size_t elements = pairing.size() / (is_complex(reference.dtype) ? 2 : 1);
+  const double grace = elements < kFewElements ? 1.0 : 0.0;
+  std::vector<std::string> faults;
+  std::vector<std::string> needs;
+  if (loss > limits.bits_lost + grace) {
+    const Layout layout(reference.shape, reference.dtype);
+    faults.push_back("loses " + formatted("%.1f", loss) + " bits " +
+                     group_text(layout, measured.loss_group, is_complex(reference.dtype)) + " (" +
+                     general(limits.bits_lost + grace) + " allowed)");
+    needs.push_back("bits_lost=" + number_text(tenth_up(loss - grace)));
+  }
+  if (worst > limits.worst) {
+    const std::string whose = reference.reduced ? "bfloat16" : "eager";
+    faults.push_back("has an element off by 2^" + formatted("%.1f", worst) + " times " + whose +
+                     "'s noise (2^" + general(limits.worst) + " allowed)");
+    needs.push_back("worst=" + number_text(tenth_up(worst)));
+  }
+  if (faults.empty()) return result;
+  const std::string noisy = result.ill_conditioned
+                                ? "; ill-conditioned: eager itself has " +
+                                      formatted("%.1f", *reference.reference_bits) + " bits"
+                                : "";
+  return fail(where + " " + joined(faults, " and ") + "; worst " +
+              element_text(measured.worst_position.value_or(0), values, reference) +
+              "; it would need " + joined(needs, ", ") + noisy);
+}
+
+// Judges |y - r| <= atol + rtol |r|, and the cosine: as the tolerance says, or, without a pure
+// float64 run, by dtype.
+Difference Comparison::by_tolerance(std::optional<std::size_t> worst_position) {
+  std::optional<double> rtol = tolerance.rtol;
+  std::optional<double> atol = tolerance.atol;
+  std::string source;
+  if (!rtol && !atol && !tolerance.cosine) {
+    const double rms = reference.signal.empty() ? 0.0 : reference.signal[0];
+    rtol = float_format(reference.dtype)->lenient;
+    atol = std::strtod(digits_up(*rtol * rms).c_str(), nullptr);
+    source =
+        ", by default for " + std::string(dtype_name(reference.dtype)) + " as float64 is impure";
+  }
+  std::vector<std::string> faults;
+  std::vector<std::string> needs;
+  if (rtol || atol) {
+    const double relative = rtol.value_or(0.0);
+    const double absolute = atol.value_or(0.0);
+    const Closeness close = closeness_of(pairing, relative, absolute);
+    result.max_abs = close.max_abs;
+    take_worst(close.position);
+    if (close.count > 0) {
+      const auto rounded = [](double value) {
+        return std::strtod(digits_up(value).c_str(), nullptr);
+      };
+      faults.push_back("has " + std::to_string(close.count) + " of " +
+                       std::to_string(pairing.size()) + " elements beyond " +
+                       tolerance_text(relative, absolute) + source);
+      const std::string either =
+          std::isfinite(close.rtol) ? tolerance_text(rounded(close.rtol), absolute) + " or " : "";
+      needs.push_back(either + tolerance_text(relative, rounded(close.atol)));
+      faults.push_back("worst " + element_text(close.position, values, reference));
+    }
+  }
+  if (tolerance.cosine) {
+    const double cosine = cosine_of(pairing);
+    if (cosine < *tolerance.cosine) {
+      faults.push_back("has cosine similarity " + formatted("%.6f", cosine) + " (at least " +
+                       general(*tolerance.cosine) + " asked for)");
+      needs.push_back("cosine=" + general(std::floor(cosine * 1e6) / 1e6));
+      if (faults.size() == 1 && result.worst) {
+        faults.push_back("worst " + element_text(worst_position.value_or(0), values, reference));
+      }
+    }
+  }
+  if (faults.empty()) return result;
+  return fail(where + " " + joined(faults, "; ") + "; it would need " + joined(needs, ", "));
+}
+
+// Another dtype is a mismatch whatever the numbers are; that they would agree is worth knowing.
+bool has_numbers_all_the_same(const Tensor& actual, const OutputReference& reference) {
+  return reference.kind == Kind::kFloat && float_format(actual.dtype) &&
+         is_complex(actual.dtype) == is_complex(reference.dtype) && actual.shape == reference.shape;
+}
+
+}  // namespace
+
+Difference compare_tensor(const Tensor& actual, const OutputReference& reference,
+                          const Tolerance& tolerance, const std::string& where) {
+  Comparison comparison{actual, reference, tolerance, where, Pairing(actual, reference), {}};
+  Difference& result = comparison.result;
+  result.reference_bits = reference.reference_bits;
+  result.ill_conditioned = is_ill_conditioned(reference);
+  result.unstable = reference.unstable;
+  const std::string mismatch = dtype_and_shape(actual, reference, where);
+  if (!mismatch.empty()) {
+    if (has_numbers_all_the_same(actual, reference) && !comparison.pairing.has_strange()) {
+      comparison.take(measure(comparison.pairing, reference));
+    }
+    return comparison.fail(mismatch);
+  }
+  if (reference.kind == Kind::kEmpty) return result;
+  const std::size_t size = actual.size_in_bytes();
+  if (size == 0 || std::memcmp(actual.data, reference.eager.data, size) == 0) {
+    comparison.take(reference.eager_numbers);
+    if (!result.max_abs) result.max_abs = 0.0;
+    return result;
+  }
+  if (reference.kind == Kind::kExact) return comparison.exactly();
+  if (comparison.pairing.has_strange()) return comparison.without_finite();
+  if (reference.kind == Kind::kTolerance) return comparison.by_tolerance(std::nullopt);
+  const Measured measured = measure(comparison.pairing, reference);
+  comparison.take(measured);
+  comparison.take_worst(measured.worst_position);
+  if (tolerance.rtol || tolerance.atol || tolerance.cosine) {
+    return comparison.by_tolerance(measured.worst_position);
+  }
+  return comparison.by_noise(measured);
+}
+
+}  // namespace modelconform

@@ -1,0 +1,178 @@
+#include "words.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "../numbers.h"
+
+namespace modelconform {
+namespace {
+
+// An integer or a bool, whole.
+std::string exact_text(DType dtype, const std::byte* at) {
+  if (dtype == DType::kBool) return number_at(dtype, at) != 0.0 ? "True" : "False";
+  if (dtype == DType::kUInt64) return std::to_string(load_as<std::uint64_t>(at));
+  if (dtype == DType::kInt64) return std::to_string(load_as<std::int64_t>(at));
+  return std::to_string(static_cast<std::int64_t>(number_at(dtype, at)));
+}
+
+struct Family {
+  std::string name;
+  int width;
+};
+
+Family family_of(DType dtype) {
+  if (const auto format = float_format(dtype)) {
+    return {is_complex(dtype) ? "complex" : "float", format->precision};
+  }
+  if (dtype == DType::kBool) return {"bool", 0};
+  return {"integer", static_cast<int>(8 * element_size(dtype))};
+}
+
+std::string narrowed(DType dtype, DType expected) {
+  const Family one = family_of(dtype);
+  const Family other = family_of(expected);
+  if (one.name != other.name || one.width == other.width) return "";
+  return one.width < other.width ? " (narrowed)" : " (widened)";
+}
+
+}  // namespace
+
+std::string formatted(const char* format, double value) {
+  if (std::isnan(value)) return "nan";  // C has a negative one, too
+  std::array<char, 64> text{};
+  const int length = std::snprintf(text.data(), text.size(), format, value);
+  if (static_cast<std::size_t>(length) < text.size()) return text.data();
+  std::string longer(static_cast<std::size_t>(length) + 1, '\0');
+  std::snprintf(longer.data(), longer.size(), format, value);
+  longer.pop_back();
+  return longer;
+}
+
+std::string general(double value) { return formatted("%g", value); }
+
+std::string number_text(double value) {
+  std::array<char, 400> text{};
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+  std::string result(text.data(), end.ptr);
+  if (result.find('.') == std::string::npos) result += ".0";
+  return result;
+}
+
+std::string tuple_text(const Shape& shape) {
+  std::string text = "(";
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (i > 0) text += ", ";
+    text += std::to_string(shape[i]);
+  }
+  return text + (shape.size() == 1 ? ",)" : ")");
+}
+
+// What isn't ASCII stays as it is.
+std::string quoted(const std::string& text) {
+  const bool has_single = text.find('\'') != std::string::npos;
+  const bool has_double = text.find('"') != std::string::npos;
+  const char quote = has_single && !has_double ? '"' : '\'';
+  std::string result(1, quote);
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == quote || c == '\\') {
+      result += std::string("\\") + c;
+    } else if (c == '\n' || c == '\r' || c == '\t') {
+      result += c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t";
+    } else if (byte < 0x20 || byte == 0x7f) {
+      std::array<char, 8> escape{};
+      std::snprintf(escape.data(), escape.size(), "\\x%02x", byte);
+      result += escape.data();
+    } else {
+      result += c;
+    }
+  }
+  return result + quote;
+}
+
+std::string joined(const std::vector<std::string>& parts, const std::string& between) {
+  std::string text;
+  for (std::size_t i = 0; i < parts.size(); ++i) text += (i > 0 ? between : "") + parts[i];
+  return text;
+}
+
+double tenth_up(double value) { return std::ceil(value * 10 + 1e-9) / 10; }
+
+std::string digits_up(double value) {
+  if (!(value > 0.0) || std::isinf(value)) return "0";
+  const double unit = std::pow(10.0, std::floor(std::log10(value)) - 2);
+  if (unit == 0.0) return formatted("%.3g", value);
+  return formatted("%.3g", std::ceil(value / unit * (1 + 1e-12)) * unit);
+}
+
+std::string tolerance_text(double rtol, double atol) {
+  std::vector<std::string> parts;
+  if (rtol != 0.0) parts.push_back("rtol=" + general(rtol));
+  if (atol != 0.0) parts.push_back("atol=" + general(atol));
+  return parts.empty() ? "rtol=0" : joined(parts, ", ");
+}
+
+std::string group_text(const Layout& layout, std::size_t group, bool pairs) {
+  const auto name = layout.name(group);
+  if (!name) return "over the whole tensor";
+  const auto [axis, index] = *name;
+  if (pairs && axis + 1 == layout.shape().size()) {
+    return std::string("in the ") + (index == 0 ? "real" : "imaginary") + " parts";
+  }
+  return "in row " + std::to_string(index) + " of axis " + std::to_string(axis);
+}
+
+Element element_of(std::size_t position, const Tensor& values, const OutputReference& reference,
+                   const std::string& where, bool eager) {
+  Element element;
+  element.output = where;
+  element.index = Layout(reference.shape, reference.dtype).index(position);
+  if (is_complex(reference.dtype)) {
+    element.part = element.index.back() == 0 ? "real" : "imaginary";
+    element.index.pop_back();
+  }
+  element.value = Row(values)[position];
+  element.expected = Row(eager || !reference.r ? reference.eager : *reference.r)[position];
+  return element;
+}
+
+std::string element_text(std::size_t position, const Tensor& values,
+                         const OutputReference& reference, bool eager) {
+  const Element element = element_of(position, values, reference, "", eager);
+  std::string text = "element " + shape_text(element.index);
+  if (!element.part.empty()) text += " (" + element.part + " part)";
+  if (reference.kind == OutputReference::Kind::kExact) {
+    const Row model(reference.eager);
+    return text + ": " + exact_text(values.dtype, Row(values).at(position)) + ", the model gives " +
+           exact_text(model.dtype(), model.at(position));
+  }
+  const auto format = float_format(reference.dtype);
+  const int digits =
+      static_cast<int>(std::ceil((format ? format->precision : 53) * std::log10(2.0))) + 1;
+  const std::string pattern = "%." + std::to_string(digits) + "g";
+  return text + ": " + formatted(pattern.c_str(), element.value) + ", the model gives " +
+         formatted(pattern.c_str(), element.expected);
+}
+
+std::string dtype_and_shape(const Tensor& actual, const OutputReference& reference,
+                            const std::string& where) {
+  std::vector<std::string> faults;
+  if (actual.dtype != reference.dtype) {
+    faults.push_back("dtype " + std::string(dtype_name(actual.dtype)) + ", the model returns " +
+                     std::string(dtype_name(reference.dtype)) +
+                     narrowed(actual.dtype, reference.dtype));
+  }
+  if (actual.shape != reference.shape) {
+    faults.push_back("shape " + tuple_text(actual.shape) + ", the model returns " +
+                     tuple_text(reference.shape));
+  }
+  return faults.empty() ? "" : where + " has " + joined(faults, "; and ");
+}
+
+}  // namespace modelconform

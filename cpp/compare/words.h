@@ -1,0 +1,41 @@
+// How messages write numbers: as Python does, so that both say the same.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "../compare.h"
+#include "groups.h"
+#include "measure.h"
+
+namespace modelconform {
+
+std::string formatted(const char* format, double value);  // as printf
+std::string general(double value);                        // 2, 0.001, 1e-05
+std::string number_text(double value);                    // the shortest that reads back: 2.0
+std::string tuple_text(const Shape& shape);               // (4, 20), (4,), ()
+std::string quoted(const std::string& text);              // 'boxes'
+std::string joined(const std::vector<std::string>& parts, const std::string& between);
+
+// Rounded up, so that it is enough: to a tenth, to three digits.
+double tenth_up(double value);
+std::string digits_up(double value);
+// "rtol=0.001, atol=1e-05", without the one that is 0.
+std::string tolerance_text(double rtol, double atol);
+
+// "over the whole tensor", "in row 3 of axis 1".
+std::string group_text(const Layout& layout, std::size_t group, bool pairs);
+
+// An element with its value and the reference's; `eager` for eager's own in place of float64's.
+Element element_of(std::size_t position, const Tensor& values, const OutputReference& reference,
+                   const std::string& where, bool eager = false);
+// "element [0, 3]: 0.5, the model gives 0.25".
+std::string element_text(std::size_t position, const Tensor& values,
+                         const OutputReference& reference, bool eager = false);
+
+// Why dtype or shape are another than the model's; empty if they are not.
+std::string dtype_and_shape(const Tensor& actual, const OutputReference& reference,
+                            const std::string& where);
+
+}  // namespace modelconform

@@ -1,0 +1,7 @@
+"""`python -m pytest_modelconform` is the `modelconform` command."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

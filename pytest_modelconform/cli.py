@@ -1,0 +1,46 @@
+"""The `modelconform` command: a table of subcommands, each a module that is imported when it is asked for.
+
+A subcommand's module has `add_arguments(parser)` and `run(arguments) -> int`, the exit status.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+
+# Name -> (module, what it does).
+COMMANDS = {
+    "cmake-dir": ("pytest_modelconform.cmake_package", "print where the CMake package of the C++ library is"),
+    "export": ("pytest_modelconform.export_command", "store a case in a format, with its inputs and references"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand; returns the exit status. 2 for a command line that makes no sense, as argparse has it."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="modelconform", usage="modelconform COMMAND …", epilog=_table())
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    if not words or words[0] in ("-h", "--help"):
+        parser.print_help()
+        return 0 if words else 2
+    name = words[0]
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        print(f"modelconform: unknown command {name!r}.{hint} Known commands: {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    module_name, text = COMMANDS[name]
+    module = importlib.import_module(module_name)
+    command = argparse.ArgumentParser(prog=f"modelconform {name}", description=f"{text[0].upper()}{text[1:]}.")
+    module.add_arguments(command)
+    status: int = module.run(command.parse_args(words[1:]))
+    return status
+
+
+def _table() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(["commands:", *lines, "", "modelconform COMMAND --help says more."])

@@ -1,0 +1,62 @@
+"""The `modelconform` command: its table, and what it says to a command line that makes no sense."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from pytest_modelconform import cli
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    out = capsys.readouterr().out
+    for name, (_, text) in cli.COMMANDS.items():
+        assert f"  {name} " in out
+        assert text in out
+
+
+def test_without_a_command_the_help_is_shown_and_that_is_a_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    assert "commands:" in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_named_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["exprot"]) == 2
+    err = capsys.readouterr().err
+    known = ", ".join(cli.COMMANDS)
+    assert err == f"modelconform: unknown command 'exprot'. Did you mean 'export'? Known commands: {known}\n"
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_a_command_has_arguments_and_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    module = importlib.import_module(cli.COMMANDS[name][0])
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)
+    assert callable(module.run)
+    with pytest.raises(SystemExit) as ended:
+        cli.main([name, "--help"])
+    assert ended.value.code == 0
+    assert f"usage: modelconform {name}" in capsys.readouterr().out
+
+
+def test_a_command_imports_only_its_own_module() -> None:
+    code = (
+        "import sys\nfrom pytest_modelconform.cli import main\nmain(['--help'])\n"
+        "assert not {'torch', 'numpy', 'pytest', 'pytest_modelconform.harness'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_the_package_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest_modelconform", "cmake-dir", "--sources"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.rstrip("\n").endswith("cpp")

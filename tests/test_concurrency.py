@@ -1,0 +1,59 @@
+"""What of the numbers of threads is tried, and how far results are apart. Whole cells: test_isolation.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_modelconform.concurrency import MOST_BYTES, Plan, distance, plan
+
+ALL = (1, 2, 8)
+
+
+@pytest.mark.parametrize(
+    ("run", "load", "size", "threads", "clones", "repeats", "left_out"),
+    [
+        (0.001, 0.01, 1000, ALL, ALL, 3, ""),
+        # Eight loads don't fit into a second; two do.
+        (0.001, 0.25, 1000, ALL, (1, 2), 3, "not tried with 8 on clones: a pass takes 0.001 s, loading 0.25 s"),
+        # What was cloned for two is there for eight.
+        (0.001, 0.1, 1000, ALL, ALL, 3, ""),
+        (0.05, 0.0, 1000, ALL, (1, 2), 3, "not tried with 8 on clones: a pass takes 0.05 s, loading 0 s"),
+        (0.15, 0.0, 1000, (1, 2), (1,), 3, "not tried with 2 on clones, 8 on one instance, 8 on clones: a pass takes"),
+        # Serial runs alone would take more than half of the time: one has to do.
+        (0.2, 0.0, 1000, (1, 2), (1,), 1, "not tried with 2 on clones, 8 on one instance, 8 on clones: a pass takes"),
+        (1.5, 9.0, 1000, (2,), (), 1, "not tried with 1 on one instance, 1 on clones, 2 on clones, 8 on one instance"),
+        (4.0, 0.0, 1000, (), (), 1, "not tried with 1 on one instance, 1 on clones, 2 on one instance, 2 on clones, "),
+        (0.001, 0.0, MOST_BYTES // 2, ALL, (1, 2), 3, "not tried with 8 on clones: the artifact has 512 MiB"),
+    ],
+)
+def test_what_takes_too_long_or_too_much_is_left_out_and_said(
+    run: float, load: float, size: int, threads: Any, clones: Any, repeats: int, left_out: str
+) -> None:
+    found = plan(ALL, run, load, size, 3)
+    assert found.left_out.startswith(left_out)
+    assert bool(found.left_out) == bool(left_out)
+    assert found == Plan(threads, clones, repeats, found.left_out)
+
+
+def test_one_thread_alone_may_be_asked_for() -> None:
+    assert plan((1,), 2.0, 0.0, 1000, 3) == Plan(
+        (1,), (), 1, "not tried with 1 on clones: a pass takes 2 s, loading 0 s"
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        ([1.0, 2.0, 3.0], [1.0, 2.0, 3.5], "1 of 3 elements, by 0.5 at most"),
+        ([1 + 1j], [1 - 1j], "1 of 1 elements, by 2 at most"),
+        ([True, False], [False, False], "1 of 2 elements, by 1 at most"),
+        ([0.0, np.inf], [-0.0, 1.0], "1 of 2 elements, by inf at most"),
+        ([], [], "0 of 0 elements, by 0 at most"),
+    ],
+)
+def test_how_far_results_are_apart(one: list[Any], other: list[Any], said: str) -> None:
+    arrays = {"a": np.array(one), "b": np.array(other)}
+    assert distance(({"tensor": "a"}, arrays), ({"tensor": "b"}, arrays)) == said

@@ -1,0 +1,99 @@
+"""docs/cpp.md, executed: its files are written, its commands run, and what it says they print is what they print."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from pytest_modelconform import harness
+
+REPOSITORY = Path(__file__).parent.parent
+DOCUMENT = REPOSITORY / "docs" / "cpp.md"
+# The user's own, in which library and headers are; conftest.py gives each test another.
+CACHE = harness.default_cache()
+NUMBER = re.compile(r"\d+\.\d+")
+MOST_LINES = 32  # "a program of about 30 lines"
+
+
+class Block(NamedTuple):
+    """A fenced block of the document."""
+
+    language: str
+    text: str
+
+    @property
+    def file(self) -> str | None:
+        """The file that its first line names, or None."""
+        match = re.match(r"(?://|#) (server/\S+)\n", self.text)
+        return match[1] if match else None
+
+
+def blocks() -> list[Block]:
+    return [Block(*match) for match in re.findall(r"^```(\w+)\n(.*?)^```$", DOCUMENT.read_text(), re.M | re.S)]
+
+
+def shell(text: str, folder: Path) -> str:
+    """Run commands as in a shell in which the package is installed, and return what they print to stdout."""
+    bin_folder = folder / "bin"
+    bin_folder.mkdir(exist_ok=True)
+    command = bin_folder / "modelconform"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m pytest_modelconform "$@"\n')
+    command.chmod(0o755)
+    tools = {str(Path(tool).parent) for name in ("cmake", "ninja") if (tool := harness._tool(name))}
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(bin_folder), *sorted(tools), os.environ["PATH"]]),
+        "PYTHONPATH": str(REPOSITORY),
+        "MODELCONFORM_CACHE": str(CACHE),
+        "CMAKE_GENERATOR": "Ninja",
+    }
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", text],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.skipif(harness.unavailable("ort") is not None, reason=str(harness.unavailable("ort")))
+def test_the_document_does_what_it_says(tmp_path: Path) -> None:
+    shutil.copytree(REPOSITORY / "cases" / "plain", tmp_path / "cases" / "plain")
+    found = blocks()
+    for block in found:
+        if block.file is not None:
+            path = tmp_path / block.file
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(block.text)
+    commands = [block.text for block in found if block.language == "sh"]
+    printed = [line for text in commands for line in shell(text, tmp_path).splitlines()]
+    promised = "".join(block.text for block in found if block.language == "text").splitlines()
+    assert len(promised) == 6  # two input sets in three programs
+    for said, line in zip(promised, printed[-len(promised) :], strict=True):
+        # Bits differ by processor; the words don't, and neither does much of the numbers.
+        assert NUMBER.sub("N", line) == NUMBER.sub("N", said)
+        for one, two in zip(NUMBER.findall(line), NUMBER.findall(said), strict=True):
+            assert abs(float(one) - float(two)) < 2.0, (line, said)
+
+
+def test_programs_are_short() -> None:
+    programs = [block for block in blocks() if block.language == "cpp"]
+    assert [block.file for block in programs] == [f"server/{name}.cpp" for name in ("torchscript", "aoti", "onnx")]
+    for block in programs:
+        lines = [line for line in block.text.splitlines() if line.strip() and not line.startswith("#include")]
+        assert len(lines) <= MOST_LINES, block.file
+
+
+def test_every_block_is_used() -> None:
+    for block in blocks():
+        assert block.file is not None or block.language in ("sh", "text"), block.text
