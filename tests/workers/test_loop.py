@@ -89,7 +89,7 @@ def test_a_worker_speaks_the_wire(python: str, talks: list[Talk], tmp_path: Path
     assert (refused["id"], refused["ok"]) == (8, False)
     assert refused["error"]["message"] == "this worker speaks protocol 1, not 2"
     unknown = talk.ask({"id": 9, "op": "dance", "further": "keys are ignored"})
-    assert unknown["error"]["message"] == "unknown operation 'dance'; known: hello, load, run, unload"
+    assert unknown["error"]["message"] == "unknown operation 'dance'; known: concurrent, hello, load, run, unload"
     for nonsense in ("nonsense", "[1]", '{"id": 1}', "é"):
         answer = talk.ask(nonsense)
         assert (answer["ok"], "message" in answer["error"]) == (False, True)
