@@ -15,6 +15,7 @@ from collections.abc import Sequence
 COMMANDS = {
     "cmake-dir": ("pytest_modelconform.cmake_package", "print where the CMake package of the C++ library is"),
     "export": ("pytest_modelconform.export_command", "store a case in a format, with its inputs and references"),
+    "new": ("pytest_modelconform.scaffold", "write a case file, with --cpp its model in C++, too"),
 }
 
 
