@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .exports import VERDICT_OF
 from .outcome import FROM_THREADS, Cell, Outcome, Stage, Verdict
-from .results import Run, UnsuitableInputs, compare_runs, named_outputs, run_request
+from .results import Run, UnsuitableInputs, compare_runs, run_request, structured
 from .runtimes.process import WorkerProblem
 from .tolerances import choose
 from .workers import arrays
@@ -209,7 +209,9 @@ class Trials:
     def _compared(self, first: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[str, str]:
         """The first result that differs: what is wrong with it, or "", and how far it is from the serial one."""
         entry = self.sets[first["call"]]
-        runs = [(named_outputs(first[name], self.signature, entry.outputs), found) for name in ("outputs", "serial")]
+        layout = self.signature["layout"]
+        trees = [structured(first[name], layout, self.signature, entry.outputs) for name in ("outputs", "serial")]
+        runs = [(tree, found) for tree in trees]
         result = compare_runs(runs[:1], entry, self.tolerance, self.narrows)
         if result["verdict"] == Verdict.MISMATCH.value:
             return f"input set {entry.name!r}: {result['message']}", ""

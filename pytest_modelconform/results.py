@@ -71,10 +71,14 @@ def read_runs(answer: Mapping[str, Any], file: Path, repeats: int, signature: Si
             if not 0 <= run["same_as"] < i:
                 raise ValueError(f"run {i} is said to be the same as run {run['same_as']}")
             continue
-        layout = run.get("layout", signature["layout"])
-        tree = run["outputs"] if layout == "tree" else named_outputs(run["outputs"], signature, expected)
+        tree = structured(run["outputs"], run.get("layout", signature["layout"]), signature, expected)
         distinct.append((tree, {key: found[key] for key in flatten(tree)[1].values()}))
     return distinct
+
+
+def structured(outputs: Tree, layout: str, signature: Signature, expected: Tree) -> Tree:
+    """Outputs in the model's structure, from the layout `tree` or `flat`. Raises KeyError as `named_outputs` does."""
+    return outputs if layout == "tree" else named_outputs(outputs, signature, expected)
 
 
 def named_outputs(tree: Tree, signature: Signature, expected: Tree) -> Tree:
