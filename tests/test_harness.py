@@ -354,7 +354,8 @@ def test_a_model_that_cannot_be_loaded_is_an_answer(engine: str, start: Callable
     assert worker.get("hello", protocol=1)["layout"] in ("tree", "flat")
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+# A model of the C++ frontend is a library as well: tests/runtimes/test_cpp_frontend.py.
+@pytest.mark.parametrize("engine", [engine for engine in ENGINES if engine != "frontend"])
 def test_a_model_is_loaded_in_a_precision(engine: str, start: Callable[..., Worker], tmp_path: Path) -> None:
     worker = start(engine)
     inputs = {"x": torch.ones(2, 3), "n": torch.tensor(5)}
@@ -987,8 +988,8 @@ def test_an_interrupt_ends_the_compilers(small: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert [harness.unavailable(engine) for engine in ENGINES] == [None, None, None]
-    assert harness.unavailable("caffe") == "no C++ engine is called 'caffe'; there are libtorch, ort, openvino"
+    assert [harness.unavailable(engine) for engine in ENGINES] == [None] * len(ENGINES)
+    assert harness.unavailable("caffe") == "no C++ engine is called 'caffe'; there are libtorch, frontend, ort, openvino"
     with monkeypatch.context() as patch:
         patch.setattr(harness, "_installed", lambda name: name != "onnxruntime")
         sentence = "the ort harness needs onnxruntime: pip install onnxruntime"
