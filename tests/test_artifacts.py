@@ -22,7 +22,7 @@ from tests.runs import Run
 def test_it_is_the_users_own(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "deep" / "cache")
     assert cache.folder.stat().st_mode & 0o777 == 0o700
-    assert {path.name for path in cache.folder.iterdir()} == {"cases", "references", "artifacts", "locks"}
+    assert {path.name for path in cache.folder.iterdir()} == {"cases", "references", "artifacts", "locks", "cpp"}
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o722])

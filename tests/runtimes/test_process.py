@@ -57,7 +57,7 @@ def test_a_conversation(start: Start) -> None:
     assert (worker.info["layout"], worker.info["protocol"]) == ("tree", 1)
     with pytest.raises(WorkerRefused) as refused:
         worker.ask("dance", 5)
-    assert str(refused.value) == "unknown operation 'dance'; known: hello, load, run, unload"
+    assert str(refused.value) == "unknown operation 'dance'; known: concurrent, hello, load, run, unload"
     with pytest.raises(WorkerRefused, match=r"^FileNotFoundError: .*nowhere") as missing:
         worker.ask("load", 5, model="/nowhere")
     assert missing.value.kind == "FileNotFoundError"

@@ -47,8 +47,10 @@ def test_runs(tmp_path: Path) -> None:
     assert runs["e0:/loss"].shape == (4,)
     assert runs["e0:/buffers/1.num_batches_tracked"] == 4
     assert runs["start:/buffers/1.num_batches_tracked"] == 0
+    # Begun a unit in the last place apart; what that grows to depends on the processor (1e-6 to 1e-5 were seen), while
+    # another order of batches or another start would differ by 1e-2 and more.
     for k in range(1, 5):
-        assert 0 < np.abs(runs[f"e{k}:/parameters/0.weight"] - runs["e0:/parameters/0.weight"]).max() < 1e-5
+        assert 0 < np.abs(runs[f"e{k}:/parameters/0.weight"] - runs["e0:/parameters/0.weight"]).max() < 1e-3
     # Nothing of that has changed the model, from which artifacts are made.
     assert digest(case.model, case.inputs) == case.digest
 
