@@ -8,4 +8,7 @@ BUILT_IN = {
     "ort-cpp": "pytest_modelconform.runtimes.ort_cpp",
     "openvino": "pytest_modelconform.runtimes.openvino",
     "openvino-cpp": "pytest_modelconform.runtimes.openvino_cpp",
+    # Old frameworks.
+    "caffe2": "pytest_modelconform.runtimes.caffe2",
+    "mxnet": "pytest_modelconform.runtimes.mxnet",
 }
