@@ -76,6 +76,15 @@ class Registry:
             self._loaded_formats[name] = format_base.complete(importlib.import_module(self._formats[name]))
         return self._loaded_formats[name]
 
+    def made_through(self, name: str) -> list[str]:
+        """A format and those that it is made from, the first one last. Raises UnknownName."""
+        through = [name]
+        while source := self.format(through[-1]).FROM:
+            if source in through:
+                raise UnknownName(f"format {name!r} is made from itself: {' from '.join([*through, source])}")
+            through.append(source)
+        return through
+
     def runtime(self, name: str) -> Runtime:
         """The runtime of a name. Raises UnknownName."""
         if name not in self._loaded_runtimes:
