@@ -12,4 +12,5 @@ BUILT_IN = {
     "onnx-opset9": "pytest_modelconform.formats.onnx_opset9",
     "caffe2": "pytest_modelconform.formats.caffe2",
     "mxnet": "pytest_modelconform.formats.mxnet",
+    "openvino": "pytest_modelconform.formats.openvino",
 }
