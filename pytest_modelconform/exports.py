@@ -343,7 +343,7 @@ class Exports:
         }
 
         def make(folder: Path) -> None:
-            if ref is not SMOKE and cell.runtime != EAGER:
+            if ref.file != SMOKE.file and cell.runtime != EAGER:
                 # The runtime's process imports its framework meanwhile.
                 self.pool.prestart(cell.runtime, cell.device)
             fresh = not start(host).used

@@ -42,6 +42,8 @@ class Format(Protocol):
     the main environment.
     FROM: the format whose artifacts it is made from, by a converter (below); then there is no `export`.
     LIMITS: what it is known not to hold, and why, by the kinds in `limits.py`: `unsupported` instead of tried.
+    SMOKE: the case of workers/host/smoke.py that its runtimes have to run before any other: "smoke", or "smoke_images"
+    for formats that hold nothing but layers on images.
     """
 
     NAME: str
@@ -56,6 +58,7 @@ class Format(Protocol):
     ENVIRONMENT: Environment | None
     FROM: str
     LIMITS: Mapping[str, str]
+    SMOKE: str
 
     def unavailable(self) -> str | None:
         """None if the exporter can run, else a sentence that says what to do. REQUIRES has been seen to before."""
@@ -91,6 +94,7 @@ def complete(module: ModuleType) -> Format:
         "ENVIRONMENT": None,
         "FROM": "",
         "LIMITS": {},
+        "SMOKE": "smoke",
         "unavailable": lambda: None,
         "tools": lambda: "",
     }

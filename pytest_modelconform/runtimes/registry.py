@@ -11,4 +11,5 @@ BUILT_IN = {
     # Old frameworks.
     "caffe2": "pytest_modelconform.runtimes.caffe2",
     "mxnet": "pytest_modelconform.runtimes.mxnet",
+    "caffe": "pytest_modelconform.runtimes.caffe",
 }
