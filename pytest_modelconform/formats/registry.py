@@ -9,4 +9,5 @@ BUILT_IN = {
     "onnx-legacy": "pytest_modelconform.formats.onnx_legacy",
     "state-dict": "pytest_modelconform.formats.state_dict",
     "openvino": "pytest_modelconform.formats.openvino",
+    "stablehlo": "pytest_modelconform.formats.stablehlo",
 }

@@ -8,4 +8,5 @@ BUILT_IN = {
     "ort-cpp": "pytest_modelconform.runtimes.ort_cpp",
     "openvino": "pytest_modelconform.runtimes.openvino",
     "openvino-cpp": "pytest_modelconform.runtimes.openvino_cpp",
+    "jax": "pytest_modelconform.runtimes.jax",
 }
