@@ -14,4 +14,5 @@ BUILT_IN = {
     "caffe2": "pytest_modelconform.formats.caffe2",
     "mxnet": "pytest_modelconform.formats.mxnet",
     "caffe": "pytest_modelconform.formats.caffe",
+    "stablehlo": "pytest_modelconform.formats.stablehlo",
 }

@@ -12,4 +12,5 @@ BUILT_IN = {
     "caffe2": "pytest_modelconform.runtimes.caffe2",
     "mxnet": "pytest_modelconform.runtimes.mxnet",
     "caffe": "pytest_modelconform.runtimes.caffe",
+    "jax": "pytest_modelconform.runtimes.jax",
 }
