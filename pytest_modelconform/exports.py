@@ -271,7 +271,8 @@ class Exports:
         folder = self.cache.folder / "artifacts" / key
         if anew and folder.is_dir() and not artifacts.read_json(folder / "export.json")["fresh"]:
             self.cache.forget("artifacts", key)
-            self._fresh_host(self._host_of(module))
+            if not module.FROM:  # else its source is made by a fresh one
+                self._fresh_host(self._host_of(module))
         try:
             if module.FROM:
                 source = self.artifact(ref, prepared, replace(cell, format=module.FROM), budget, expects, anew)

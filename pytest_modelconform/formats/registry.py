@@ -14,5 +14,6 @@ BUILT_IN = {
     "caffe2": "pytest_modelconform.formats.caffe2",
     "mxnet": "pytest_modelconform.formats.mxnet",
     "caffe": "pytest_modelconform.formats.caffe",
+    "tensorflow": "pytest_modelconform.formats.tensorflow",
     "stablehlo": "pytest_modelconform.formats.stablehlo",
 }

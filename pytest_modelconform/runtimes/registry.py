@@ -12,5 +12,7 @@ BUILT_IN = {
     "caffe2": "pytest_modelconform.runtimes.caffe2",
     "mxnet": "pytest_modelconform.runtimes.mxnet",
     "caffe": "pytest_modelconform.runtimes.caffe",
+    "tensorflow": "pytest_modelconform.runtimes.tensorflow",
+    "keras": "pytest_modelconform.runtimes.keras",
     "jax": "pytest_modelconform.runtimes.jax",
 }
