@@ -41,6 +41,7 @@ class Format(Protocol):
     For exporters that change their process for good. ENVIRONMENT: where that host, or the converter, lives; None is
     the main environment.
     FROM: the format whose artifacts it is made from, by a converter (below); then there is no `export`.
+    FRAMEWORKS: by framework that a case may be written in the import path of the module whose `export` stores it.
     LIMITS: what it is known not to hold, and why, by the kinds in `limits.py`: `unsupported` instead of tried.
     """
 
@@ -55,6 +56,7 @@ class Format(Protocol):
     HOST: str
     ENVIRONMENT: Environment | None
     FROM: str
+    FRAMEWORKS: Mapping[str, str]
     LIMITS: Mapping[str, str]
 
     def unavailable(self) -> str | None:
@@ -90,6 +92,7 @@ def complete(module: ModuleType) -> Format:
         "HOST": "",
         "ENVIRONMENT": None,
         "FROM": "",
+        "FRAMEWORKS": {} if makes == "command" else {"torch": module.__name__},
         "LIMITS": {},
         "unavailable": lambda: None,
         "tools": lambda: "",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 NAME = "onnx"
 REQUIRES = ("torch", "onnx", "onnxscript")
 MAIN = True
+FRAMEWORKS = {"torch": __name__, "onnx": "pytest_modelconform.formats.onnx_file"}
 
 
 def export(built: Built, folder: Path) -> Signature:
