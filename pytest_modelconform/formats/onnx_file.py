@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .base import Signature, flat_signature
 
@@ -15,14 +15,15 @@ def export(built: Built, folder: Path) -> Signature:
     """Save the model, external weights and all, in one file."""
     import onnx
 
-    adapter = built.model.adapter
+    adapter: Any = built.model.adapter
     onnx.save(adapter.model, folder / "model.onnx")
     return flat_signature("model.onnx", built, adapter.inputs, adapter.outputs, argument_names(built))
 
 
 def argument_names(built: Built) -> list[str]:
     """The graph's name for each tensor of the exporters' input set, in the order of the leaves."""
-    names: list[str] = list(built.model.adapter.inputs)
+    adapter: Any = built.model.adapter
+    names: list[str] = list(adapter.inputs)
     found = []
     for leaf in built.input_leaves:
         kind, place = leaf["path"].removeprefix("/").split("/")[:2]

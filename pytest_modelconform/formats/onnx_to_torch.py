@@ -33,7 +33,8 @@ def converted(built: Built) -> tuple[torch.nn.Module, tuple[Any, ...]]:
     args, kwargs = built.clone_inputs()
     if kwargs:
         raise ExportMismatch("a module made from ONNX is called by position: give the inputs as a tuple")
-    module: torch.nn.Module = onnx2torch.convert(built.model.adapter.model)
+    adapter: Any = built.model.adapter
+    module: torch.nn.Module = onnx2torch.convert(adapter.model)
     return module.eval(), args
 
 

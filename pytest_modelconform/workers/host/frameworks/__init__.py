@@ -7,7 +7,6 @@ these alike. An adapter keeps no state: parameters and inputs go into each call.
 from __future__ import annotations
 
 import importlib
-import inspect
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -110,8 +109,7 @@ def _array(value: Any) -> Any:
 
 def by_position(adapter: Adapter, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
     """The call's arguments in the order of the adapter's inputs. Raises TypeError where they don't fit."""
-    parameters = [
-        inspect.Parameter(re.sub(r"\W", "_", n), inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in adapter.inputs
-    ]
-    named = {re.sub(r"\W", "_", name): value for name, value in kwargs.items()}
-    return list(inspect.Signature(parameters).bind(*args, **named).arguments.values())
+    given = dict(zip(adapter.inputs, args, strict=False)) | dict(kwargs)
+    if len(given) != len(args) + len(kwargs) or set(given) != set(adapter.inputs):
+        raise TypeError(f"the model takes {', '.join(adapter.inputs)}, and is given {', '.join(given) or 'nothing'}")
+    return [given[name] for name in adapter.inputs]

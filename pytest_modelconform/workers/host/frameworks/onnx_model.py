@@ -24,10 +24,12 @@ class OnnxAdapter:
         onnx.checker.check_model(model, full_check=True)
         self.model = model
         held = {tensor.name for tensor in model.graph.initializer}
-        self.inputs = [value.name for value in model.graph.input if value.name not in held]
+        self.inputs: Sequence[str] = [value.name for value in model.graph.input if value.name not in held]
         self.outputs = [value.name for value in model.graph.output]
         tensors = {tensor.name: tensor for tensor in model.graph.initializer if tensor.data_type in _FLOATS}
-        self.parameters = {name: np.array(numpy_helper.to_array(tensor)) for name, tensor in tensors.items()}
+        self.parameters: Mapping[str, Array] = {
+            name: np.array(numpy_helper.to_array(tensor)) for name, tensor in tensors.items()
+        }
         self._float64: onnx.ModelProto | None = None
 
     def run(self, parameters: Mapping[str, Array], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -76,7 +78,9 @@ def _widen_nodes(nodes: Any) -> None:
                 attribute.i = TensorProto.DOUBLE
             elif attribute.name in ("value_float", "value_floats"):
                 values = attribute.floats if attribute.name.endswith("s") else attribute.f
-                attribute.CopyFrom(onnx.helper.make_attribute("value", numpy_helper.from_array(np.float64(values))))
+                attribute.CopyFrom(
+                    onnx.helper.make_attribute("value", numpy_helper.from_array(np.asarray(values, np.float64)))
+                )
             elif attribute.HasField("t"):
                 _widen_tensor(attribute.t)
             elif attribute.HasField("g"):
