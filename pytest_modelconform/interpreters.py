@@ -59,9 +59,8 @@ def lacking(version: str) -> str | None:
     name = variable(version)
     if given := os.environ.get(name):
         return f"needs Python {version} with venv, and ${name} ({given}) is none: mend it, or unset it"
-    return (
-        f"needs Python {version}: uv python install {version} (or pyenv install {version}, or set {name} to its path)"
-    )
+    others = f"pyenv install {version}, or its path in {name}"
+    return f"needs Python {version}: uv python install {version}, or {others}"
 
 
 def _candidates(version: str) -> Iterator[str]:

@@ -8,4 +8,9 @@ BUILT_IN = {
     "onnx": "pytest_modelconform.formats.onnx",
     "onnx-legacy": "pytest_modelconform.formats.onnx_legacy",
     "state-dict": "pytest_modelconform.formats.state_dict",
+    # Old frameworks.
+    "onnx-opset9": "pytest_modelconform.formats.onnx_opset9",
+    "caffe2": "pytest_modelconform.formats.caffe2",
+    "mxnet": "pytest_modelconform.formats.mxnet",
+    "openvino": "pytest_modelconform.formats.openvino",
 }

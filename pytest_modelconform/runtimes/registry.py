@@ -12,4 +12,7 @@ BUILT_IN = {
     "ort-wasm": "pytest_modelconform.runtimes.ort_wasm",
     "ort-web": "pytest_modelconform.runtimes.ort_web",
     "ort-webgpu": "pytest_modelconform.runtimes.ort_webgpu",
+    # Old frameworks.
+    "caffe2": "pytest_modelconform.runtimes.caffe2",
+    "mxnet": "pytest_modelconform.runtimes.mxnet",
 }
