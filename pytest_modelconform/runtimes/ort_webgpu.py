@@ -10,7 +10,8 @@ from . import node
 NAME = "ort-webgpu"
 FORMATS = ("onnx", "onnx-legacy")
 ENVIRONMENT = node.ENVIRONMENT
-LIMITS = node.LIMITS
+# Chromium's own adapter; GPUs may have it, but then only some machines would.
+LIMITS = {**node.LIMITS, "dtype:float16": "SwiftShader, on which it runs, has no shader-f16"}
 unavailable = node.browser_unavailable
 
 
