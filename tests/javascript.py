@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from typing import Any
 from pytest_modelconform import environments, node_tools
 from pytest_modelconform.runtimes import node
 from pytest_modelconform.runtimes.base import WORKERS
+from tests.runs import wait_until
 
 ECHO = Path(__file__).parent / "fakes" / "echo.mjs"
 # Where the environment stays between sessions of these tests: it takes half a minute and 500 MB.
@@ -45,9 +45,8 @@ class Worker:
 
     def __init__(self, command: list[str], folder: Path, env: Mapping[str, str] | None = None) -> None:
         self.stderr = folder / "stderr"
-        # Of its own, so that what it leaves behind is seen.
-        self.temporary = folder / "temporary"
-        self.temporary.mkdir()
+        # Of its own, so that what it leaves behind is seen. Not below `folder`: its path would be too long for sockets.
+        self.temporary = Path(tempfile.mkdtemp(prefix="js-"))
         more = {"MODELCONFORM_PARENT": str(os.getpid()), "TMPDIR": str(self.temporary), **(env or {})}
         with self.stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
@@ -82,11 +81,8 @@ class Worker:
         return self.process.stdout.readline()
 
     def end(self) -> None:
-        """Kill it and wait."""
+        """Kill it and wait until it has left nothing behind."""
         self.process.kill()
         self.process.communicate()
-
-
-def has_chromium() -> bool:
-    """Whether there is a Chromium on PATH, besides the one in the environment."""
-    return any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+        wait_until(lambda: not any(self.temporary.iterdir()), 20, f"{self.temporary} is not empty")
+        self.temporary.rmdir()
