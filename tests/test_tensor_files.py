@@ -76,9 +76,7 @@ def content(found: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 @pytest.mark.parametrize("name", tensor_files.ALL)
-def test_readers_agree(
-    name: str, worker: Worker, javascript_worker: javascript.Worker, tmp_path: Path
-) -> None:
+def test_readers_agree(name: str, worker: Worker, javascript_worker: javascript.Worker, tmp_path: Path) -> None:
     data, right = tensor_files.ALL[name]
     path = tmp_path / "x"
     path.write_bytes(data)

@@ -107,7 +107,7 @@ def test_it_dies_with_its_parent(tmp_path: Path) -> None:
         "import os, subprocess, time\n"
         "env = {**os.environ, 'MODELCONFORM_PARENT': str(os.getpid())}\n"
         f"worker = subprocess.Popen({javascript.echo()!r}, env=env, stdin=subprocess.PIPE)\n"
-        "worker.stdin.write(b'{\"id\": 1, \"op\": \"hang\"}\\n')\n"
+        'worker.stdin.write(b\'{"id": 1, "op": "hang"}\\n\')\n'
         "worker.stdin.flush()\n"
         "time.sleep(600)\n"
     )
@@ -130,9 +130,7 @@ def test_it_ends_with_the_watchdogs_pipe(tmp_path: Path) -> None:
     env = {**os.environ, "MODELCONFORM_WATCHDOG": str(watch), "ECHO_HANGS": str(hangs)}
     # Without become.py, whose own thread goes with exec.
     command = javascript.echo()[-2:]
-    process = subprocess.Popen(
-        command, env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pass_fds=(watch,)
-    )
+    process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pass_fds=(watch,))
     os.close(watch)
     assert process.stdin is not None
     process.stdin.write(b'{"id": 1, "op": "hang"}\n')
