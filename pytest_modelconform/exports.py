@@ -23,7 +23,7 @@ from .pool import AnyWorker, Pool
 from .references import Prepared
 from .registry import Registry
 from .runtimes.base import WORKERS
-from .runtimes.process import WorkerCrashed, WorkerLied, WorkerProblem, WorkerRefused, WorkerTimeout
+from .runtimes.process import WorkerCrashed, WorkerLied, WorkerProblem, WorkerRefused, WorkerTimeout, is_unavailable
 from .workers.loop import WorkerError
 
 VERDICT_OF: dict[type[WorkerProblem], Verdict] = {
@@ -119,6 +119,8 @@ def start(start: Callable[[], AnyWorker]) -> AnyWorker:
     except BuildError as error:
         raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, f"the C++ harness can't be built: {error}") from error
     except WorkerProblem as problem:
+        if is_unavailable(problem):
+            raise StageFailure(Stage.ENVIRONMENT, Verdict.UNAVAILABLE, str(problem)) from problem
         verdict = VERDICT_OF[type(problem)]
         raise StageFailure(Stage.ENVIRONMENT, verdict, f"the worker does not start: {problem}") from problem
 

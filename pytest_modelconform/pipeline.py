@@ -142,13 +142,14 @@ class Pipeline:
         self._evidence = None
         try:
             prepared = self._reference_for(ref, budget)
-            self._refuse_what_is_limited(ref, cell, prepared)
+            self._refuse_to_export(ref, cell, prepared)
             judge = self._judge_of(ref, prepared, cell, budget)
             artifact = self.exports.artifact(ref, prepared, cell, budget, expects, anew)
             fresh_export = artifact.fresh
             notes = devices.kept_note(artifact.signature, cell.device)
             seconds["export"] = artifact.seconds
             found |= {"artifact_bytes": artifact.size, "cached": artifact.cached}
+            self._refuse_to_load(cell, prepared)
             worker = self.worker(cell)
             used, worker.used = worker.used, True
             request = self._load_request(cell, artifact)
@@ -190,11 +191,14 @@ class Pipeline:
                 f"{NOT_FIT}, see {ref.check}: {first}",
             ) from failure
 
-    def _refuse_what_is_limited(self, ref: CaseRef, cell: Cell, prepared: Prepared) -> None:
-        """Raises StageFailure where a format on the way or the runtime states that it can't do this case."""
+    def _refuse_to_export(self, ref: CaseRef, cell: Cell, prepared: Prepared) -> None:
+        """Raises StageFailure where a format on the way states that it can't do this case."""
         for name in self.registry.made_through(cell.format, ref.framework):
             if reason := limits.of_case(self.registry.format(name).LIMITS, cell, prepared):
                 raise StageFailure(Stage.EXPORT, Verdict.UNSUPPORTED, f"format {name} can't: {reason}")
+
+    def _refuse_to_load(self, cell: Cell, prepared: Prepared) -> None:
+        """The same for the runtime. Asked after the export: one that fails fails whatever would have run it."""
         if reason := limits.of_case(self.registry.runtime(cell.runtime).LIMITS, cell, prepared):
             raise StageFailure(Stage.LOAD, Verdict.UNSUPPORTED, f"runtime {cell.runtime} can't: {reason}")
 

@@ -19,7 +19,7 @@ from .frameworks import Framework
 from .harness import BuildError
 from .registry import Registry
 from .runtimes.base import WORKERS, python_worker
-from .runtimes.process import InlineWorker, Worker, WorkerCrashed, WorkerProblem
+from .runtimes.process import InlineWorker, Worker, WorkerCrashed, WorkerProblem, is_unavailable
 
 AnyWorker = Worker | InlineWorker
 HOST = "case host"
@@ -61,6 +61,7 @@ class Pool:
         self.last_op = ""
         self._workers: dict[tuple[str, str], AnyWorker] = {}
         self._unbuildable: dict[str, BuildError] = {}
+        self._not_here: dict[tuple[str, str], WorkerProblem] = {}
         self._start_seconds: dict[tuple[str, str], float] = {}
 
     def host(self, name: str = "") -> AnyWorker:
@@ -115,6 +116,8 @@ class Pool:
         self._workers.clear()
 
     def _ready(self, key: tuple[str, str], python: str = sys.executable, **hello: Any) -> AnyWorker:
+        if key in self._not_here:
+            raise self._not_here[key]
         worker = self._workers.get(key)
         if worker is not None and not worker.alive:
             # It died between two requests, of its own accord or by another's hand: nobody's verdict.
@@ -125,8 +128,10 @@ class Pool:
             begin = time.monotonic()
             try:
                 worker.hello(START_LIMIT, **hello)
-            except BaseException:
+            except BaseException as error:
                 self.discard(worker)
+                if isinstance(error, WorkerProblem) and is_unavailable(error):
+                    self._not_here[key] = error
                 raise
             self._start_seconds[key] = max(time.monotonic() - begin, self._start_seconds.get(key, 0.0))
         worker.last_used = time.monotonic()

@@ -8,6 +8,10 @@ BUILT_IN = {
     "ort-cpp": "pytest_modelconform.runtimes.ort_cpp",
     "openvino": "pytest_modelconform.runtimes.openvino",
     "openvino-cpp": "pytest_modelconform.runtimes.openvino_cpp",
+    "ort-node": "pytest_modelconform.runtimes.ort_node",
+    "ort-wasm": "pytest_modelconform.runtimes.ort_wasm",
+    "ort-web": "pytest_modelconform.runtimes.ort_web",
+    "ort-webgpu": "pytest_modelconform.runtimes.ort_webgpu",
     # Old frameworks.
     "caffe2": "pytest_modelconform.runtimes.caffe2",
     "mxnet": "pytest_modelconform.runtimes.mxnet",
