@@ -10,4 +10,6 @@ BUILT_IN = {
     "state-dict": "pytest_modelconform.formats.state_dict",
     "openvino": "pytest_modelconform.formats.openvino",
     "stablehlo": "pytest_modelconform.formats.stablehlo",
+    "executorch": "pytest_modelconform.formats.executorch",
+    "executorch-portable": "pytest_modelconform.formats.executorch_portable",
 }

@@ -9,4 +9,5 @@ BUILT_IN = {
     "openvino": "pytest_modelconform.runtimes.openvino",
     "openvino-cpp": "pytest_modelconform.runtimes.openvino_cpp",
     "jax": "pytest_modelconform.runtimes.jax",
+    "executorch": "pytest_modelconform.runtimes.executorch",
 }
