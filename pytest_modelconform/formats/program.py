@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .base import Signature
+
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
@@ -79,3 +81,13 @@ def with_bounds(built: Built) -> Any:
         return made.setdefault(name, Dim(name, min=dim.min, max=longest[name] + 1))
 
     return walk(built.dynamic_shapes)
+
+
+def with_static_shapes(signature: Signature, built: Built, reason: str) -> Signature:
+    """The signature of an artifact whose shapes are those of the exporters' input set, since it can't be otherwise.
+
+    reason: why; the cell says so.
+    """
+    actual = {leaf["path"]: leaf["actual"] for leaf in built.input_leaves}
+    inputs = [{**value, "shape": actual[value["path"]]} for value in signature["inputs"]]
+    return {**signature, "inputs": inputs, "static": reason}

@@ -12,4 +12,5 @@ BUILT_IN = {
     "stablehlo": "pytest_modelconform.formats.stablehlo",
     "executorch": "pytest_modelconform.formats.executorch",
     "executorch-portable": "pytest_modelconform.formats.executorch_portable",
+    "litert": "pytest_modelconform.formats.litert",
 }

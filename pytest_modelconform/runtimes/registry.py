@@ -10,4 +10,5 @@ BUILT_IN = {
     "openvino-cpp": "pytest_modelconform.runtimes.openvino_cpp",
     "jax": "pytest_modelconform.runtimes.jax",
     "executorch": "pytest_modelconform.runtimes.executorch",
+    "litert": "pytest_modelconform.runtimes.litert",
 }
