@@ -13,4 +13,8 @@ BUILT_IN = {
     "caffe2": "pytest_modelconform.formats.caffe2",
     "mxnet": "pytest_modelconform.formats.mxnet",
     "openvino": "pytest_modelconform.formats.openvino",
+    "stablehlo": "pytest_modelconform.formats.stablehlo",
+    "executorch": "pytest_modelconform.formats.executorch",
+    "executorch-portable": "pytest_modelconform.formats.executorch_portable",
+    "litert": "pytest_modelconform.formats.litert",
 }

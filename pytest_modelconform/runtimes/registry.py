@@ -15,4 +15,7 @@ BUILT_IN = {
     # Old frameworks.
     "caffe2": "pytest_modelconform.runtimes.caffe2",
     "mxnet": "pytest_modelconform.runtimes.mxnet",
+    "jax": "pytest_modelconform.runtimes.jax",
+    "executorch": "pytest_modelconform.runtimes.executorch",
+    "litert": "pytest_modelconform.runtimes.litert",
 }
