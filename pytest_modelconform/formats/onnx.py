@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from .base import Signature, flat_signature
 
 if TYPE_CHECKING:
+    from torch.onnx import ONNXProgram
+
     from ..workers.host.build import Built
 
 NAME = "onnx"
@@ -30,11 +32,16 @@ def export(built: Built, folder: Path) -> Signature:
             verbose=False,
         )
     assert program is not None
+    return store(program, built, folder)
+
+
+def store(program: ONNXProgram, built: Built, folder: Path) -> Signature:
+    """Write an exporter's program to `folder`. Also used by onnx-decomposed."""
+    from torch.export.graph_signature import InputKind, TensorArgument
+
     # One file: the weights of what we test stay under the 2 GB that a protobuf can hold.
     program.save(folder / "model.onnx", external_data=False)
     assert program.exported_program is not None
-    from torch.export.graph_signature import InputKind, TensorArgument
-
     # The graph's inputs are named like the program's; these come in the order of the flattened call.
     names = [
         spec.arg.name

@@ -8,4 +8,5 @@ BUILT_IN = {
     "onnx": "pytest_modelconform.formats.onnx",
     "onnx-legacy": "pytest_modelconform.formats.onnx_legacy",
     "state-dict": "pytest_modelconform.formats.state_dict",
+    "onnx-decomposed": "pytest_modelconform.formats.onnx_decomposed",
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 from .base import WORKERS, python_worker
 
 NAME = "openvino"
-FORMATS = ("onnx", "onnx-legacy")
+FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed")
 DEVICES = ("cpu",)
 REQUIRES = ("openvino",)
 MAIN = True

@@ -8,4 +8,8 @@ BUILT_IN = {
     "ort-cpp": "pytest_modelconform.runtimes.ort_cpp",
     "openvino": "pytest_modelconform.runtimes.openvino",
     "openvino-cpp": "pytest_modelconform.runtimes.openvino_cpp",
+    "onnx-reference": "pytest_modelconform.runtimes.onnx_reference",
+    "tract": "pytest_modelconform.runtimes.tract",
+    "opencv": "pytest_modelconform.runtimes.opencv",
+    "tinygrad": "pytest_modelconform.runtimes.tinygrad",
 }
