@@ -14,6 +14,8 @@ from collections.abc import Sequence
 # Name -> (module, what it does).
 COMMANDS = {
     "cmake-dir": ("pytest_modelconform.cmake_package", "print where the CMake package of the C++ library is"),
+    "doctor": ("pytest_modelconform.doctor", "all formats and runtimes: version, where, and why one isn't available"),
+    "env": ("pytest_modelconform.env_command", "list, install and remove isolated environments"),
     "export": ("pytest_modelconform.export_command", "store a case in a format, with its inputs and references"),
     "new": ("pytest_modelconform.scaffold", "write a case file, with --cpp its model in C++, too"),
 }

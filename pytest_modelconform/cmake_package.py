@@ -24,12 +24,12 @@ from .harness import (
     Progress,
     _compiler,
     _package,
-    _run,
     _tool,
     default_cache,
     sources,
     unavailable,
 )
+from .subprocesses import run as run_logged
 
 # Where the package is, below the folder that it is installed to.
 INSIDE = Path("lib", "cmake", "modelconform")
@@ -108,7 +108,7 @@ def _install(tree: Path, json: Path, tools: list[str], compiler: list[str], targ
         for command in commands:
             output.write(f"$ {shlex.join(command)}\n".encode())
             output.flush()
-            status = _run(command, {**os.environ, "CXX": shlex.join(compiler)}, output.fileno())
+            status = run_logged(command, {**os.environ, "CXX": shlex.join(compiler)}, output.fileno())
             if status != 0:
                 shutil.rmtree(work, ignore_errors=True)
                 lines = log.read_text(errors="replace").splitlines()[-60:]

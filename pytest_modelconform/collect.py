@@ -13,14 +13,13 @@ import pytest
 from . import expected
 from .case import DEFAULTS, Tolerance
 from .exports import CaseRef
-from .outcome import EAGER, Cell, Outcome, Stage, Verdict
+from .outcome import COLLECT, EAGER, Cell, Outcome, Stage, Verdict
 from .registry import OPTIONAL
 from .runtimes.base import missing_packages
 
 if TYPE_CHECKING:
     from .session import SessionPlugin
 
-COLLECT = "collect"
 _PLUGIN = "pytest_modelconform"
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .collect import COLLECT, is_case_file, static_cases
-from .outcome import Cell
+from .collect import is_case_file, static_cases
+from .outcome import COLLECT, Cell
 from .runtimes.base import missing_packages
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ import pytest
 from . import collect
 from .case import DEFAULTS
 from .exports import Artifact, Budget, CaseRef, StageFailure
+from .formats import base as format_base
 from .outcome import EAGER, Cell
 from .references import Prepared
 from .runtimes.base import missing_packages
@@ -107,9 +108,9 @@ class ExportPlugin:
     def export(self, plugin: SessionPlugin) -> tuple[dict[str, Any], Prepared, Artifact]:
         """The case's description, references and artifact. Raises Refused or StageFailure."""
         declared = self._declared(plugin)
-        module = plugin.registry.format(self.format)
-        if missing := missing_packages(module.REQUIRES) or module.unavailable():
-            raise Refused(f"format {self.format} {missing}")
+        for format_name in plugin.registry.made_through(self.format):
+            if missing := format_base.unavailable(plugin.registry.format(format_name)):
+                raise Refused(f"format {format_name} {missing}")
         root = plugin.config.rootpath
         relative = self.file.relative_to(root).as_posix() if root in self.file.parents else self.file.name
         ref = CaseRef(self.file, relative, declared.name, self.dtype)

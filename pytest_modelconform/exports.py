@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import artifacts, devices, references, training_references
+from . import artifacts, devices, environments, references, training_references
 from .artifacts import Cache, hash_file, hash_of
-from .formats.base import Signature
+from .environments import Environment, EnvironmentFault
+from .formats.base import Format, Signature
 from .harness import BuildError
 from .model_check import ModelFault
 from .outcome import EAGER, FAST, FULL, INFERENCE, TRAINING, Cell, Outcome, Stage, Verdict
@@ -110,6 +112,8 @@ def start(start: Callable[[], AnyWorker]) -> AnyWorker:
     """A worker, or StageFailure at stage environment."""
     try:
         return start()
+    except EnvironmentFault as fault:
+        raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, str(fault)) from fault
     except BuildError as error:
         raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, f"the C++ harness can't be built: {error}") from error
     except WorkerProblem as problem:
@@ -188,14 +192,19 @@ class Exports:
     def variants(self, ref: CaseRef, prepared: Prepared, name: str, folder: Path, seconds: float) -> dict[str, Any]:
         """Have the case host write eager variants of an input set to `folder`. Raises StageFailure."""
         # The host begins no variant that it may not end in time; what is over and above is for building the case.
-        fields = {"digest": prepared.digest, "set": name, "folder": str(folder), "seconds": 0.7 * seconds}
+        fields: dict[str, Any] = {
+            "digest": prepared.digest,
+            "set": name,
+            "folder": str(folder),
+            "seconds": 0.7 * seconds,
+        }
         return self._ask_host(Budget(seconds, self.pool), Stage.COMPARE, "diagnose", **fields, **self._request(ref))
 
     def resume(
         self, ref: CaseRef, prepared: Prepared, checkpoint: Path, target: Path, budget: Budget
     ) -> dict[str, Any]:
         """Have the case host go on with a training from a runtime's checkpoint. Raises StageFailure."""
-        fields = {"digest": prepared.digest, "checkpoint": str(checkpoint), "outputs": str(target)}
+        fields: dict[str, Any] = {"digest": prepared.digest, "checkpoint": str(checkpoint), "outputs": str(target)}
         return self._ask_host(budget, Stage.RUN, "resume", **fields, **self._request(ref))
 
     def _ask_reference(self, budget: Budget, **fields: Any) -> dict[str, Any]:
@@ -220,9 +229,11 @@ class Exports:
         asked = {"file": str(ref.file), "relative": ref.relative, "case": ref.name}
         return {**asked, "dtype": ref.dtype, "task": ref.task}
 
-    def _ask_host(self, budget: Budget, stage: Stage, op: str, **fields: Any) -> dict[str, Any]:
-        """Ask the case host, once. One that is of no more use is ended."""
-        worker = start(self.pool.host)
+    def _ask_host(
+        self, budget: Budget, stage: Stage, op: str, /, host: Callable[[], AnyWorker] | None = None, **fields: Any
+    ) -> dict[str, Any]:
+        """Ask a case host (the common one) or a converter, once. One that is of no more use is ended."""
+        worker = start(host or self.pool.host)
         worker.used = True
         try:
             return budget.ask(worker, op, **fields)
@@ -231,9 +242,9 @@ class Exports:
                 self.pool.discard(worker)
             raise failure_of(problem, stage) from problem
 
-    def _fresh_host(self) -> None:
+    def _fresh_host(self, host: Callable[[], AnyWorker] | None = None) -> None:
         """See to it that the next request goes to a case host that has done nothing before."""
-        worker = start(self.pool.host)
+        worker = start(host or self.pool.host)
         if worker.used:
             self.pool.discard(worker)
 
@@ -254,22 +265,61 @@ class Exports:
         """
         module = self.registry.format(cell.format)
         device = devices.route(cell.device, module.DEVICE_BOUND).exported_on
-        made_with = [module.VERSION, module.tools(), device]
-        key = hash_of("artifact", prepared.key, cell.format, made_with, artifacts.fingerprint())
+        key = self._key(prepared, module, device)
         if failure := self._failed_exports.get((ref, cell.format, device)):
             raise failure
         folder = self.cache.folder / "artifacts" / key
         if anew and folder.is_dir() and not artifacts.read_json(folder / "export.json")["fresh"]:
             self.cache.forget("artifacts", key)
-            self._fresh_host()
+            self._fresh_host(self._host_of(module))
         try:
-            cached = self._export(ref, prepared, cell, device, key, budget, expects)
+            if module.FROM:
+                source = self.artifact(ref, prepared, replace(cell, format=module.FROM), budget, expects, anew)
+                cached = self._convert(source, cell, key, budget)
+            else:
+                cached = self._export(ref, prepared, cell, device, key, budget, expects)
         except StageFailure as failure:
             self._failed_exports[ref, cell.format, device] = failure
             raise
         made = artifacts.read_json(folder / "export.json")
         signature = artifacts.read_json(folder / "signature.json")
         return Artifact(folder, signature, made["seconds"], made["bytes"], cached, made["fresh"])
+
+    def _key(self, prepared: Prepared, module: Format, device: str) -> str:
+        """What names an artifact: all that decides what is in it."""
+        made_with: list[Any] = [module.VERSION, module.tools(), device]
+        if module.ENVIRONMENT is not None:
+            made_with.append(self._environment(module.ENVIRONMENT))
+        if module.FROM:
+            made_with.append(self._key(prepared, self.registry.format(module.FROM), device))
+        return hash_of("artifact", prepared.key, module.NAME, made_with, artifacts.fingerprint())
+
+    def _environment(self, environment: Environment) -> str:
+        try:
+            return environments.path_of(environment, self.pool.cache).name
+        except EnvironmentFault as fault:
+            raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, str(fault)) from fault
+
+    def _host_of(self, module: Format) -> Callable[[], AnyWorker]:
+        return lambda: self.pool.host_of(module.NAME)
+
+    def _convert(self, source: Artifact, cell: Cell, key: str, budget: Budget) -> bool:
+        """Have the format's converter make an artifact from another format's unless it is there already."""
+
+        def make(folder: Path) -> None:
+            self.pool.last_op = "convert"
+            request = {"source": str(source.folder), "signature": source.signature, "folder": str(folder)}
+            converter = functools.partial(self.pool.converter, cell.format)
+            answer = self._ask_host(budget, Stage.EXPORT, "convert", host=converter, **request)
+            signature = {**answer["signature"], "format": cell.format}
+            (folder / "signature.json").write_text(artifacts.dumps(signature))
+            # What the way from the model took, as for formats that are made in one step.
+            seconds = source.seconds + number(answer.get("seconds"))
+            size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            made = {"seconds": seconds, "bytes": size, "fresh": source.fresh}
+            (folder / "export.json").write_text(artifacts.dumps(made))
+
+        return self.cache.produce("artifacts", key, make)[1]
 
     def _export(
         self,
@@ -282,8 +332,10 @@ class Exports:
         expects: Callable[[Outcome], bool],
     ) -> bool:
         """Export unless it is there already; whether it was. What a used host fails at, a fresh one tries again."""
+        module = self.registry.format(cell.format)
+        host = self._host_of(module)
         request = {
-            "module": self.registry.format(cell.format).__name__,  # type: ignore[attr-defined]
+            "module": module.__name__,  # type: ignore[attr-defined]
             "digest": prepared.digest,
             "device": device,
             "output_paths": prepared.output_paths,
@@ -294,18 +346,18 @@ class Exports:
             if ref is not SMOKE and cell.runtime != EAGER:
                 # The runtime's process imports its framework meanwhile.
                 self.pool.prestart(cell.runtime, cell.device)
-            fresh = not start(self.pool.host).used
+            fresh = not start(host).used
             try:
-                answer = self._ask_host(budget, Stage.EXPORT, "export", folder=str(folder), **request)
+                answer = self._ask_host(budget, Stage.EXPORT, "export", host=host, folder=str(folder), **request)
             except StageFailure as failure:
                 if fresh or expects(failure.outcome()):
                     raise
                 fresh = True
-                self._fresh_host()
+                self._fresh_host(host)
                 for left in folder.iterdir():
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
                 more = Budget(self.timeout, self.pool)
-                answer = self._ask_host(more, Stage.EXPORT, "export", folder=str(folder), **request)
+                answer = self._ask_host(more, Stage.EXPORT, "export", host=host, folder=str(folder), **request)
             made = {"seconds": number(answer.get("seconds")), "bytes": int(answer.get("bytes", 0)), "fresh": fresh}
             (folder / "export.json").write_text(artifacts.dumps(made))
 

@@ -14,7 +14,6 @@ import os
 import platform
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pytest_modelconform import ort_headers
+from pytest_modelconform.subprocesses import run
 
 Progress = Callable[[str], None]
 
@@ -320,26 +320,13 @@ def _build(plan: _Plan) -> None:
         for command in commands:
             log.write(f"$ {shlex.join(command)}\n".encode())
             log.flush()
-            status = _run(command, environment, log.fileno())
+            status = run(command, environment, log.fileno())
             if status != 0:
                 shutil.rmtree(temporary, ignore_errors=True)
                 _failures[plan.folder] = _failure(plan, Path(command[0]).name, status)
                 raise BuildError(_failures[plan.folder])
     shutil.rmtree(work)
     temporary.rename(plan.folder)
-
-
-def _run(command: list[str], environment: dict[str, str], output: int) -> int:
-    # In a session of its own, so that Ctrl-C in the terminal reaches this process alone, which then ends the compilers.
-    process = subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-    )
-    try:
-        return process.wait()
-    except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
 
 
 def _failure(plan: _Plan, program: str, status: int) -> str:

@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import devices, training_references
+from . import devices, limits, training_references
 from .artifacts import Cache
 from .case import Tolerance
 from .concurrency import AtOnce, failed_at_once
 from .diagnosis import Diagnosis, Evidence
 from .exports import SMOKE, VERDICT_OF, Artifact, Budget, CaseRef, Exports, StageFailure, failure_of, number, start
+from .formats import base as format_base
 from .harness import BuildError
 from .outcome import FULL, INFERENCE, NOT_FIT, Cell, Outcome, Stage, Verdict
 from .pool import AnyWorker, Pool
@@ -31,7 +32,6 @@ from .results import (
     static_conflict,
     summarise,
 )
-from .runtimes.base import missing_packages
 from .runtimes.process import WorkerProblem, WorkerRefused
 from .tolerances import choose
 from .training import Trainings
@@ -97,9 +97,10 @@ class Pipeline:
                 if reason.startswith("needs ")
                 else f"runtime {cell.runtime}: {reason}"
             )
-        module = self.registry.format(cell.format)
-        reason = missing_packages(module.REQUIRES) or module.unavailable()
-        return f"format {cell.format} {reason}" if reason else None
+        for name in self.registry.made_through(cell.format):
+            if reason := format_base.unavailable(self.registry.format(name)):
+                return f"format {name} {reason}"
+        return None
 
     def run(self, ref: CaseRef, cell: Cell, expects: Callable[[Outcome], bool] = lambda outcome: False) -> Outcome:
         """The outcome of a cell. `expects` says whether a failure is the recorded one: it is then not tried again."""
@@ -140,6 +141,7 @@ class Pipeline:
         self._evidence = None
         try:
             prepared = self._reference_for(ref, budget)
+            self._refuse_what_is_limited(cell, prepared)
             judge = self._judge_of(ref, prepared, cell, budget)
             artifact = self.exports.artifact(ref, prepared, cell, budget, expects, anew)
             fresh_export = artifact.fresh
@@ -186,6 +188,14 @@ class Pipeline:
                 Verdict.ERROR,
                 f"{NOT_FIT}, see {ref.check}: {first}",
             ) from failure
+
+    def _refuse_what_is_limited(self, cell: Cell, prepared: Prepared) -> None:
+        """Raises StageFailure where a format on the way or the runtime states that it can't do this case."""
+        for name in self.registry.made_through(cell.format):
+            if reason := limits.of_case(self.registry.format(name).LIMITS, cell, prepared):
+                raise StageFailure(Stage.EXPORT, Verdict.UNSUPPORTED, f"format {name} can't: {reason}")
+        if reason := limits.of_case(self.registry.runtime(cell.runtime).LIMITS, cell, prepared):
+            raise StageFailure(Stage.LOAD, Verdict.UNSUPPORTED, f"runtime {cell.runtime} can't: {reason}")
 
     def _judge_of(self, ref: CaseRef, prepared: Prepared, cell: Cell, budget: Budget) -> Prepared:
         """What a cell's outputs are compared with: the case's references, or those for fast modes, made when asked."""
@@ -254,12 +264,25 @@ class Pipeline:
             if not worker.alive:
                 inputs[name] = {"verdict": Verdict.NOT_RUN.value, "message": "the worker died in another input set"}
                 continue
-            inputs[name] = self._run_set(cell, entry, artifact, worker, budget, tolerance, kept)
+            if reason := self._limit_of_set(cell, prepared, entry):
+                inputs[name] = {"verdict": Verdict.UNSUPPORTED.value, "stage": Stage.RUN.value, "message": reason}
+            else:
+                inputs[name] = self._run_set(cell, entry, artifact, worker, budget, tolerance, kept)
             if entry.generated:
                 inputs[name]["generated"] = entry.generated
         seconds["run"] = sum(number(entry.get("seconds")) for entry in inputs.values())
         outcome = summarise(inputs, artifact.signature)
         return replace(outcome, notes=(*outcome.notes, *notes))
+
+    def _limit_of_set(self, cell: Cell, prepared: Prepared, entry: InputSet) -> str | None:
+        stated = {
+            f"format {name}": self.registry.format(name).LIMITS for name in self.registry.made_through(cell.format)
+        }
+        stated[f"runtime {cell.runtime}"] = self.registry.runtime(cell.runtime).LIMITS
+        for what, limited in stated.items():
+            if reason := limits.of_set(limited, prepared, entry):
+                return f"{what} can't: {reason}"
+        return None
 
     def _run_set(
         self,

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from . import devices
+from . import devices, environments
 from .harness import BuildError
 from .registry import Registry
 from .runtimes.base import WORKERS, python_worker
@@ -21,6 +21,7 @@ from .runtimes.process import InlineWorker, Worker, WorkerCrashed, WorkerProblem
 
 AnyWorker = Worker | InlineWorker
 HOST = "case host"
+CONVERTER = "converter to"
 HOST_FILE = WORKERS / "host" / "host.py"
 # Seconds from the start of a process to its answer to hello: imports of a framework on a cold disk.
 START_LIMIT = 180.0
@@ -60,9 +61,21 @@ class Pool:
         self._unbuildable: dict[str, BuildError] = {}
         self._start_seconds: dict[tuple[str, str], float] = {}
 
-    def host(self) -> AnyWorker:
-        """The case host. Raises a WorkerProblem if it can't be started."""
-        return self._ready((HOST, "cpu"), path=self.path)
+    def host(self, name: str = "") -> AnyWorker:
+        """The case host of a name; "" is the common one. Raises a WorkerProblem if it can't be started."""
+        return self._ready((f"{HOST} {name}".strip(), "cpu"), path=self.path)
+
+    def host_of(self, format_name: str) -> AnyWorker:
+        """The case host that exports to a format. Raises a WorkerProblem or harness.BuildError if it can't start."""
+        module = self.registry.format(format_name)
+        if module.ENVIRONMENT is None:
+            return self.host(module.HOST)
+        python = environments.python(module.ENVIRONMENT, self.cache, self.progress)
+        return self._ready((f"{HOST} {module.HOST or module.ENVIRONMENT.name}", "cpu"), python=python, path=self.path)
+
+    def converter(self, format_name: str) -> AnyWorker:
+        """The converter of a format. Raises a WorkerProblem or harness.BuildError if it can't be started."""
+        return self._ready((f"{CONVERTER} {format_name}", "cpu"))
 
     def runtime(self, name: str, device: str) -> AnyWorker:
         """The worker of a runtime. Raises a WorkerProblem or harness.BuildError if it can't be started."""
@@ -92,13 +105,13 @@ class Pool:
             worker.close(kill=True)
         self._workers.clear()
 
-    def _ready(self, key: tuple[str, str], **hello: Any) -> AnyWorker:
+    def _ready(self, key: tuple[str, str], python: str = sys.executable, **hello: Any) -> AnyWorker:
         worker = self._workers.get(key)
         if worker is not None and not worker.alive:
             # It died between two requests, of its own accord or by another's hand: nobody's verdict.
             self.discard(worker)
             worker = None
-        worker = worker or self._start(key)
+        worker = worker or self._start(key, python)
         if not worker.info:
             begin = time.monotonic()
             try:
@@ -110,16 +123,22 @@ class Pool:
         worker.last_used = time.monotonic()
         return worker
 
-    def _start(self, key: tuple[str, str]) -> AnyWorker:
+    def _start(self, key: tuple[str, str], python: str = sys.executable) -> AnyWorker:
         name, device = key
         runs_on = devices.route(device).runs_on
         self._make_room()
         worker: AnyWorker
-        command = python_worker(HOST_FILE, runs_on, self.threads) if name == HOST else self._command(name, runs_on)
+        if name.startswith(HOST):
+            command = python_worker(HOST_FILE, runs_on, self.threads, python)
+        else:
+            command = self._command(name, runs_on)
         if self.inline:
             worker = InlineWorker(name, inline_handlers(name, command, runs_on, self.threads))
         else:
             env = {**environment(self.threads, self.cache), **devices.environment(device, self.process)}
+            if command[0] != sys.executable:
+                # Our packages are none of another environment's.
+                env = environments.surroundings(env)
             worker = Worker(name, command, env)
         self._workers[key] = worker
         return worker
@@ -128,6 +147,9 @@ class Pool:
         if name in self._unbuildable:
             raise self._unbuildable[name]
         try:
+            if name.startswith(CONVERTER):
+                module = self.registry.format(name.removeprefix(CONVERTER).strip())
+                return module.command(self.threads, self.cache, self.progress)
             return self.registry.runtime(name).command(device, self.threads, self.cache, self.progress)
         except BuildError as error:
             self._unbuildable[name] = error

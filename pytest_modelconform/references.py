@@ -87,7 +87,7 @@ class Prepared:
         metas = json.loads((self.folder / f"references-{name}.json").read_text())
         references = {
             path: Reference.from_arrays(
-                meta, {key.partition("#")[2]: array for key, array in found.items() if key.partition("#")[0] == path}
+                meta, {key.rpartition("#")[2]: array for key, array in found.items() if key.rpartition("#")[0] == path}
             )
             for path, meta in metas.items()
         }

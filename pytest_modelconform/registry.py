@@ -14,7 +14,7 @@ from .case import DEFAULTS
 from .devices import exists
 from .formats import base as format_base
 from .formats.base import Format
-from .outcome import EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, Cell
+from .outcome import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, Cell
 from .runtimes import base as runtime_base
 from .runtimes.base import Runtime
 
@@ -55,7 +55,7 @@ class Registry:
         # Ids and markers write "-" as "_": two names that differ only there could not be told apart.
         taken = {known.replace("-", "_"): known for known in table}
         # The other words mean something in ids and in `Case(tolerances=…)`.
-        if name.replace("-", "_") in taken or name in (EAGER, FAST, *TASKS, *DEFAULTS):
+        if name.replace("-", "_") in taken or name in (EAGER, COLLECT, FAST, *TASKS, *DEFAULTS):
             raise ValueError(f"{kind} {name!r} of {module} is taken by {table.get(name, 'another name like it')}")
         table[name] = module
 
@@ -75,6 +75,15 @@ class Registry:
             self._known("format", name, self._formats)
             self._loaded_formats[name] = format_base.complete(importlib.import_module(self._formats[name]))
         return self._loaded_formats[name]
+
+    def made_through(self, name: str) -> list[str]:
+        """A format and those that it is made from, the first one last. Raises UnknownName."""
+        through = [name]
+        while source := self.format(through[-1]).FROM:
+            if source in through:
+                raise UnknownName(f"format {name!r} is made from itself: {' from '.join([*through, source])}")
+            through.append(source)
+        return through
 
     def runtime(self, name: str) -> Runtime:
         """The runtime of a name. Raises UnknownName."""

@@ -16,8 +16,9 @@ import pytest
 from . import artifacts, collect, devices, environment, expected, expected_cells, options, tolerances
 from .artifacts import Cache, CacheRefused, hash_file, hash_of
 from .case import DEFAULTS, Tolerance
-from .collect import COLLECT, CaseFile, CellItem, Declaration, Declared, ExpectedFile
+from .collect import CaseFile, CellItem, Declaration, Declared, ExpectedFile
 from .outcome import (
+    COLLECT,
     EAGER,
     FAST,
     FULL,

@@ -6,14 +6,18 @@ here or in a format's module imports torch at import time; `export` runs in the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .. import environments
+from ..limits import check_limits
 from ..outcome import INFERENCE
+from ..runtimes.base import missing_packages
 
 if TYPE_CHECKING:
+    from ..environments import Environment
     from ..workers.host.build import Built
 
 # What `export` returns and signature.json holds; see docs/architecture.md, "The signature".
@@ -33,6 +37,11 @@ class Format(Protocol):
     DEVICE_BOUND: whether an artifact runs on the device only that it was exported on.
     TASKS: what its artifacts can be used for, see `outcome.TASKS`; "inference" if not said.
     VERSION: raised when the module changes what it writes, so that cached artifacts are made anew.
+    HOST: the name of the case host that it exports in, shared with formats that name the same; "" is the common one.
+    For exporters that change their process for good. ENVIRONMENT: where that host, or the converter, lives; None is
+    the main environment.
+    FROM: the format whose artifacts it is made from, by a converter (below); then there is no `export`.
+    LIMITS: what it is known not to hold, and why, by the kinds in `limits.py`: `unsupported` instead of tried.
     """
 
     NAME: str
@@ -43,6 +52,10 @@ class Format(Protocol):
     DEVICE_BOUND: bool
     TASKS: Sequence[str]
     VERSION: int
+    HOST: str
+    ENVIRONMENT: Environment | None
+    FROM: str
+    LIMITS: Mapping[str, str]
 
     def unavailable(self) -> str | None:
         """None if the exporter can run, else a sentence that says what to do. REQUIRES has been seen to before."""
@@ -53,10 +66,17 @@ class Format(Protocol):
     def export(self, built: Built, folder: Path) -> Signature:
         """Store the model in `folder`. Raises whatever the exporter raises."""
 
+    def command(self, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
+        """The command line of the converter: a worker that answers `convert`, see workers/convert.py.
+
+        May install its environment first; raises harness.BuildError if that fails.
+        """
+
 
 def complete(module: ModuleType) -> Format:
     """A format module with the defaults filled in. Raises TypeError naming what a module lacks."""
-    lacking = [name for name in ("NAME", "export") if not hasattr(module, name)]
+    makes = "command" if getattr(module, "FROM", "") else "export"
+    lacking = [name for name in ("NAME", makes) if not hasattr(module, name)]
     if lacking:
         raise TypeError(f"format module {module.__name__} lacks {', '.join(lacking)}")
     defaults: dict[str, Any] = {
@@ -67,13 +87,24 @@ def complete(module: ModuleType) -> Format:
         "NEEDS": (),
         "TASKS": (INFERENCE,),
         "DEVICE_BOUND": False,
+        "HOST": "",
+        "ENVIRONMENT": None,
+        "FROM": "",
+        "LIMITS": {},
         "unavailable": lambda: None,
         "tools": lambda: "",
     }
     for name, value in defaults.items():
         if not hasattr(module, name):
             setattr(module, name, value)
+    check_limits(module.LIMITS, module.__name__)
     return module
+
+
+def unavailable(module: Format) -> str | None:
+    """None if a format can be exported to, else a sentence that says what to do."""
+    environment = environments.unavailable(module.ENVIRONMENT) if module.ENVIRONMENT else None
+    return missing_packages(module.REQUIRES) or environment or module.unavailable()
 
 
 def tree_signature(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .base import Signature, flat_signature
+from .program import input_names
 
 if TYPE_CHECKING:
     from torch.onnx import ONNXProgram
@@ -37,17 +38,11 @@ def export(built: Built, folder: Path) -> Signature:
 
 def store(program: ONNXProgram, built: Built, folder: Path) -> Signature:
     """Write an exporter's program to `folder`. Also used by onnx-decomposed."""
-    from torch.export.graph_signature import InputKind, TensorArgument
-
     # One file: the weights of what we test stay under the 2 GB that a protobuf can hold.
     program.save(folder / "model.onnx", external_data=False)
     assert program.exported_program is not None
-    # The graph's inputs are named like the program's; these come in the order of the flattened call.
-    names = [
-        spec.arg.name
-        for spec in program.exported_program.graph_signature.input_specs
-        if spec.kind == InputKind.USER_INPUT and isinstance(spec.arg, TensorArgument)
-    ]
+    # The graph's inputs are named like the program's.
+    names = input_names(program.exported_program)
     graph = program.model.graph
     initializers = set(graph.initializers)
     inputs = [value.name or "" for value in graph.inputs if value.name not in initializers]

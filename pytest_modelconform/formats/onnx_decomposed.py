@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from . import onnx
 from .base import Signature
+from .program import exported
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
@@ -22,9 +23,8 @@ def export(built: Built, folder: Path) -> Signature:
     """`torch.onnx.export` of `torch.export.export(…).run_decompositions()`."""
     import torch
 
-    args, kwargs = built.clone_inputs()
+    decomposed = exported(built).run_decompositions()
     with torch.no_grad():
-        exported = torch.export.export(built.model, args, kwargs, dynamic_shapes=built.dynamic_shapes)
-        program = torch.onnx.export(exported.run_decompositions(), None, dynamo=True, verbose=False)
+        program = torch.onnx.export(decomposed, None, dynamo=True, verbose=False)
     assert program is not None
     return onnx.store(program, built, folder)

@@ -9,4 +9,9 @@ BUILT_IN = {
     "onnx-legacy": "pytest_modelconform.formats.onnx_legacy",
     "state-dict": "pytest_modelconform.formats.state_dict",
     "onnx-decomposed": "pytest_modelconform.formats.onnx_decomposed",
+    # Old frameworks.
+    "onnx-opset9": "pytest_modelconform.formats.onnx_opset9",
+    "caffe2": "pytest_modelconform.formats.caffe2",
+    "mxnet": "pytest_modelconform.formats.mxnet",
+    "openvino": "pytest_modelconform.formats.openvino",
 }

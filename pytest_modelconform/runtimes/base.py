@@ -1,7 +1,7 @@
 """What a runtime module offers, and the functions that most of them share.
 
 A runtime is a module with constants and a function or two; the names in `Runtime` are all there is. A module may leave
-out whatever `DEFAULTS` gives. Nothing here or in a runtime's module imports the framework: that happens in its worker.
+out whatever `complete` gives. Nothing here or in a runtime's module imports the framework: that happens in its worker.
 """
 
 from __future__ import annotations
@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from packaging.requirements import Requirement
 
+from .. import environments
+from ..limits import check_limits
 from ..outcome import INFERENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from ..environments import Environment
 
 WORKERS = Path(__file__).resolve().parent.parent / "workers"
 
@@ -33,6 +37,8 @@ class Runtime(Protocol):
     TASKS: what it can do with an artifact, see `outcome.TASKS`; "inference" if not said.
     NARROWS: dtypes that it is known to return narrower, e.g. {"int64": "int32"}; any other change is a mismatch.
     PRECISION_NOTE: what to know where its numbers look like those of a narrower precision; a hint quotes it.
+    ENVIRONMENT: what it needs that can't live beside everything else, see `environments.Environment`; else None.
+    LIMITS: what it is known not to do, and why, by the kinds in `limits.py`: `unsupported` instead of tried.
     """
 
     NAME: str
@@ -44,6 +50,8 @@ class Runtime(Protocol):
     TASKS: Sequence[str]
     NARROWS: dict[str, str]
     PRECISION_NOTE: str
+    ENVIRONMENT: Environment | None
+    LIMITS: Mapping[str, str]
 
     def unavailable(self, device: str) -> str | None:
         """None if the runtime can be started for `device`, else a sentence that says what to do.
@@ -82,6 +90,11 @@ def missing_packages(requires: Sequence[str]) -> str | None:
     return f"needs {', '.join(missing)}: pip install {quoted}"
 
 
+def lacking(requires: Sequence[str], environment: Environment | None) -> str | None:
+    """None if the packages are installed and the environment can be had, else a sentence that says what to do."""
+    return missing_packages(requires) or (environments.unavailable(environment) if environment else None)
+
+
 def python_worker(file: Path, device: str, threads: int, python: str = sys.executable) -> list[str]:
     """Command line of a worker in Python."""
     start = WORKERS / "start.py"
@@ -101,16 +114,28 @@ def build(signature: dict[str, Any], cache: Path, progress: Callable[[str], None
 
 def complete(module: ModuleType) -> Runtime:
     """A runtime module with the defaults filled in. Raises TypeError naming what a module lacks."""
-    lacking = [name for name in ("NAME", "FORMATS", "command") if not hasattr(module, name)]
-    if lacking:
-        raise TypeError(f"runtime module {module.__name__} lacks {', '.join(lacking)}")
+    left_out = [name for name in ("NAME", "FORMATS", "command") if not hasattr(module, name)]
+    if left_out:
+        raise TypeError(f"runtime module {module.__name__} lacks {', '.join(left_out)}")
     namespace: Any = module
-    for name, value in (("DEVICES", ("cpu",)), ("REQUIRES", ()), ("MAIN", False), ("PRECISIONS", ("full",)),
-                        ("TASKS", (INFERENCE,)), ("NARROWS", {}), ("PRECISION_NOTE", ""),
-                        ("load_request", load_request), ("build", build)):  # fmt: skip
+    defaults: dict[str, Any] = {
+        "DEVICES": ("cpu",),
+        "REQUIRES": (),
+        "MAIN": False,
+        "PRECISIONS": ("full",),
+        "TASKS": (INFERENCE,),
+        "NARROWS": {},
+        "PRECISION_NOTE": "",
+        "ENVIRONMENT": None,
+        "LIMITS": {},
+        "load_request": load_request,
+        "build": build,
+    }
+    for name, value in defaults.items():
         if not hasattr(module, name):
             setattr(namespace, name, value)
     if not hasattr(module, "unavailable"):
-        namespace.unavailable = lambda device: missing_packages(namespace.REQUIRES)
+        namespace.unavailable = lambda device: lacking(namespace.REQUIRES, namespace.ENVIRONMENT)
+    check_limits(namespace.LIMITS, module.__name__)
     runtime: Runtime = namespace
     return runtime

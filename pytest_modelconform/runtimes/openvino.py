@@ -1,4 +1,4 @@
-"""OpenVINO in Python, reading ONNX."""
+"""OpenVINO in Python, reading ONNX and its own format."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from .base import WORKERS, python_worker
 
 NAME = "openvino"
-FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed")
+FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed", "openvino")
 DEVICES = ("cpu",)
 REQUIRES = ("openvino",)
 MAIN = True

@@ -1,4 +1,4 @@
-"""OpenVINO in C++, reading ONNX."""
+"""OpenVINO in C++, reading ONNX and its own format."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .openvino import PRECISION_NOTE as PRECISION_NOTE
 
 NAME = "openvino-cpp"
 ENGINE = "openvino"
-FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed")
+FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed", "openvino")
 DEVICES = ("cpu",)
 REQUIRES = harness.ENGINES[ENGINE].requires
 MAIN = True

@@ -12,4 +12,7 @@ BUILT_IN = {
     "tract": "pytest_modelconform.runtimes.tract",
     "opencv": "pytest_modelconform.runtimes.opencv",
     "tinygrad": "pytest_modelconform.runtimes.tinygrad",
+    # Old frameworks.
+    "caffe2": "pytest_modelconform.runtimes.caffe2",
+    "mxnet": "pytest_modelconform.runtimes.mxnet",
 }

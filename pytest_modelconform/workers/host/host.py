@@ -95,7 +95,7 @@ class Host:
             self.keep_if_untouched(built)
         signature["format"] = exporter.NAME
         (folder / "signature.json").write_text(json.dumps(signature, indent=1))
-        return {"seconds": seconds, "bytes": sum(f.stat().st_size for f in folder.iterdir())}
+        return {"seconds": seconds, "bytes": sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())}
 
     def diagnose(self, request: dict[str, Any]) -> Answer:
         """Write what eager variants of a case return for an input set: `set`, `folder`, `seconds`, `digest`."""

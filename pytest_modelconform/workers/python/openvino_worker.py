@@ -1,4 +1,4 @@
-"""OpenVINO in Python, reading ONNX."""
+"""OpenVINO in Python, reading ONNX and its own format."""
 
 from __future__ import annotations
 

@@ -1,0 +1,117 @@
+"""`modelconform doctor`: all formats and runtimes, in which version, where, and whether they are there.
+
+Imports no framework: versions are those of installed packages, and of what environments pin.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import Requirement
+
+from . import borrowed, devices, environments, harness
+from .formats import base as format_base
+
+if TYPE_CHECKING:
+    from .session import SessionPlugin
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table. reason: why it isn't available and what to do, or what else there is to know."""
+
+    kind: str
+    name: str
+    version: str
+    where: str
+    available: bool
+    reason: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of `modelconform doctor`."""
+    parser.add_argument("names", nargs="*", metavar="NAME", help="formats and runtimes; all if none is named")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit status: 0, 1 if something that was named is not available, 2 for a name that nothing has."""
+    return borrowed.session(lambda plugin: _print(plugin, arguments.names))
+
+
+def _print(plugin: SessionPlugin, names: Sequence[str]) -> int:
+    rows = table(plugin)
+    strange = [name for name in names if name not in {row.name for row in rows}]
+    if strange:
+        print(f"modelconform doctor: no format or runtime {strange[0]!r}; {_known(rows)}", file=sys.stderr)
+        return 2
+    shown = [row for row in rows if not names or row.name in names]
+    for line in lines(shown):
+        print(line)
+    return 1 if names and not all(row.available for row in shown) else 0
+
+
+def _known(rows: Iterable[Row]) -> str:
+    return f"there are: {', '.join(dict.fromkeys(row.name for row in rows))}"
+
+
+def lines(rows: Sequence[Row]) -> list[str]:
+    """The table as text: formats, then runtimes."""
+    widths = [max(len(getattr(row, field)) for row in rows) for field in ("name", "version", "where")]
+    found: list[str] = []
+    for kind in dict.fromkeys(row.kind for row in rows):
+        found += [*([""] if found else []), f"{kind}s"]
+        for row in rows:
+            if row.kind == kind:
+                cells = (row.name, row.version, row.where)
+                aligned = "  ".join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True))
+                found.append(f"  {'yes' if row.available else 'no ':3}  {aligned}  {row.reason}".rstrip())
+    return found
+
+
+def table(plugin: SessionPlugin) -> list[Row]:
+    """A row for each format, then each runtime, in the order of registration."""
+    registry, cache = plugin.registry, plugin.settings.cache
+    found = []
+    for name in registry.formats:
+        module: Any = registry.format(name)
+        reason = next(
+            filter(None, (format_base.unavailable(registry.format(n)) for n in registry.made_through(name))), ""
+        )
+        source = f"from {module.FROM}" if module.FROM else ""
+        found.append(_row("format", module, reason, source, cache))
+    for name in registry.runtimes:
+        module = registry.runtime(name)
+        reason, here = "", []
+        for device in module.DEVICES:
+            why = module.unavailable(device) or devices.lacking(device)
+            reason = reason or (why or "")
+            here += [] if why else [device]
+        others = [device for device in module.DEVICES if device not in here]
+        note = f"not on {', '.join(others)}" if here and others else ""
+        found.append(_row("runtime", module, "" if here else reason, note, cache))
+    return found
+
+
+def _row(kind: str, module: Any, reason: str, note: str, cache: Path) -> Row:
+    environment = module.ENVIRONMENT
+    if environment is None:
+        version = next((v for v in map(_version, module.REQUIRES) if v), "")
+        where = "C++" if getattr(module, "ENGINE", "") in harness.ENGINES else "here"
+        return Row(kind, module.NAME, version, where, not reason, reason or note)
+    version = next((word.partition("==")[2] for word in environment.requirements if "==" in word), "")
+    if not reason and not environments.is_complete(environments.path_of(environment, cache)):
+        note = f"{note}{'; ' if note else ''}installed on first use, or by: modelconform env install {environment.name}"
+    return Row(kind, module.NAME, version, f"env {environment.name}", not reason, reason or note)
+
+
+def _version(text: str) -> str:
+    try:
+        return importlib.metadata.version(Requirement(text).name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

@@ -1,0 +1,288 @@
+"""Isolated environments: what a runtime or a format needs that can't live beside everything else.
+
+Another Python, other versions of packages, or Node's packages. An environment is a folder in the cache, named after a
+hash of all that decides what is in it; it is made on first use (or by `modelconform env install`), by one process while
+the others wait, tried out, and only then marked as complete. One that isn't complete, or has lost its interpreter, is
+made anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import interpreters, node_tools
+from .harness import LINES_SHOWN, BuildError
+from .subprocesses import run
+
+Progress = Callable[[str], None]
+
+# Written last: a folder without it was left half-made.
+MARK = "environment.json"
+FOLDER = "environments"
+# Variables with which a user's shell would reach into an environment.
+_FOREIGN = (
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONSAFEPATH",
+    "PIP_TARGET",
+    "PIP_USER",
+    "PIP_PREFIX",
+    "PIP_REQUIRE_VIRTUALENV",
+)
+
+
+class EnvironmentFault(BuildError):
+    """An environment could not be made; the message holds what pip or npm said."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What has to be installed.
+
+    requirements: for pip, each pinned exactly. python: the wanted version ("3.8"); "" is that of the running
+    interpreter. npm: a folder with package.json and package-lock.json, for an environment of Node's packages instead.
+    check: statements that are run once after installing (Python, or an ES module of JavaScript); failing is the
+    environment's fault. megabytes: what it takes on disk, about.
+    """
+
+    name: str
+    requirements: tuple[str, ...] = ()
+    python: str = ""
+    npm: Path | None = None
+    check: str = ""
+    megabytes: int = 0
+
+    @property
+    def made_with(self) -> str:
+        """In words, for progress lines and lists."""
+        return "Node" if self.npm is not None else f"Python {self.python or interpreters.running()}"
+
+
+# ---- What is there ---------------------------------------------------------------------------------------------------
+
+
+def unavailable(environment: Environment) -> str | None:
+    """None if the environment is there or can be made, else a sentence that says what to do. Installs nothing."""
+    if sys.platform == "win32":
+        return "environments are made on Linux and macOS only"
+    if environment.npm is not None:
+        found = node_tools.find()
+        return found if isinstance(found, str) else None
+    return interpreters.lacking(environment.python)
+
+
+def path_of(environment: Environment, cache: Path) -> Path:
+    """Where the environment is, or will be. Raises EnvironmentFault if there is nothing to make it with."""
+    if reason := unavailable(environment):
+        raise EnvironmentFault(f"the environment {environment.name} {reason}")
+    return cache / FOLDER / f"{environment.name}-{_key(environment)}"
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether the environment in a folder was made to its end and still has what runs it."""
+    said = describe(folder)
+    return bool(said) and Path(folder, str(said.get("runs", ""))).exists()
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """What was written when the environment in a folder was complete; empty if it isn't."""
+    try:
+        said = json.loads((folder / MARK).read_text())
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _key(environment: Environment) -> str:
+    made_of: list[Any] = [environment.requirements, environment.check, platform.machine(), sys.platform]
+    if environment.npm is not None:
+        tools = _node()
+        made_of += [
+            tools.version,
+            *((environment.npm / name).read_text() for name in ("package.json", "package-lock.json")),
+        ]
+    else:
+        python = interpreters.find(environment.python)
+        assert python is not None  # unavailable() has seen to it
+        made_of += [python.version, python.path]
+    return hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]
+
+
+def _node() -> node_tools.NodeTools:
+    found = node_tools.find()
+    if isinstance(found, str):
+        raise EnvironmentFault(found)
+    return found
+
+
+# ---- Using one -------------------------------------------------------------------------------------------------------
+
+
+def python(environment: Environment, cache: Path, progress: Progress) -> str:
+    """The environment's interpreter; installs on first use. Raises EnvironmentFault."""
+    return str(install(environment, cache, progress) / "venv" / "bin" / "python")
+
+
+def node(environment: Environment, cache: Path, progress: Progress) -> tuple[str, Path]:
+    """Node, and the folder of the environment's node_modules; installs on first use. Raises EnvironmentFault."""
+    return _node().node, install(environment, cache, progress)
+
+
+# What failed in this process: it would fail again, minutes a cell.
+_failures: dict[Path, str] = {}
+
+
+def install(environment: Environment, cache: Path, progress: Progress) -> Path:
+    """The environment's folder, made if it isn't there. Any number of processes may call this at once.
+
+    Raises EnvironmentFault.
+    """
+    import filelock
+
+    folder = path_of(environment, cache)
+    if is_complete(folder):
+        return folder
+    if folder in _failures:
+        raise EnvironmentFault(_failures[folder])
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(f"{folder}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        progress(f"waiting for another process that installs the environment {environment.name} …")
+        lock.acquire()
+    try:
+        if not is_complete(folder):
+            _make(environment, folder, progress)
+    except EnvironmentFault as fault:
+        _failures[folder] = str(fault)
+        raise
+    finally:
+        lock.release()
+    return folder
+
+
+def _make(environment: Environment, folder: Path, progress: Progress) -> None:
+    """Make an environment in its own place, since what is in it knows where it is. The caller holds the lock."""
+    if folder.exists():
+        progress(
+            f"the environment {environment.name} was left half-made or has lost its {environment.made_with}: anew …"
+        )
+        shutil.rmtree(folder)
+    folder.mkdir()
+    size = f", about {environment.megabytes} MB" if environment.megabytes else ""
+    head = f"installing the environment {environment.name} ({environment.made_with}{size}, once)"
+    begin = time.monotonic()
+    try:
+        with log_of(folder).open("wb") as log:
+            for what, command in _commands(environment, folder):
+                progress(f"{head}: {what} …")
+                log.write(f"$ {shlex.join(command)}\n".encode())
+                log.flush()
+                status = run(command, surroundings(), log.fileno(), folder)
+                if status != 0:
+                    raise EnvironmentFault(_failure(environment, folder, what, status))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    said = {
+        "name": environment.name,
+        "made_with": environment.made_with,
+        "requirements": list(environment.requirements),
+        "runs": "node_modules" if environment.npm is not None else "venv/bin/python",
+        "seconds": round(time.monotonic() - begin, 1),
+        "bytes": _size(folder),
+    }
+    partial = folder / f"{MARK}.partial"
+    partial.write_text(json.dumps(said, indent=1))
+    partial.rename(folder / MARK)
+
+
+def _commands(environment: Environment, folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """What to run, in order, and what that is called."""
+    if environment.npm is not None:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copyfile(environment.npm / name, folder / name)
+        tools = _node()
+        # No package's own scripts: what they would download, a locked-down machine has not, and they run as the user.
+        yield "npm ci", [*tools.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=dev"]
+        if environment.check:
+            yield "trying it out", [tools.node, "--input-type=module", "--eval", environment.check]
+        return
+    base = interpreters.find(environment.python)
+    assert base is not None  # unavailable() has seen to it
+    own = str(folder / "venv" / "bin" / "python")
+    yield "a virtual environment", [base.path, "-I", "-m", "venv", str(folder / "venv")]
+    if environment.requirements:
+        pip = [
+            own,
+            "-I",
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--no-warn-script-location",
+        ]
+        yield "pip install", [*pip, *environment.requirements]
+    if environment.check:
+        yield "trying it out", [own, "-I", "-c", environment.check]
+
+
+def surroundings(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Environment variables (ours) without those that would bring other packages into an environment."""
+    return {name: value for name, value in variables.items() if name not in _FOREIGN}
+
+
+def log_of(folder: Path) -> Path:
+    """What the last installation of a folder printed; it stays when that failed."""
+    return folder.with_name(f"{folder.name}.log")
+
+
+def _failure(environment: Environment, folder: Path, what: str, status: int) -> str:
+    lines = log_of(folder).read_text(errors="replace").splitlines()
+    ended = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+    cut = f"(the last {LINES_SHOWN} of {len(lines)} lines)\n" if len(lines) > LINES_SHOWN else ""
+    shown = "\n".join(lines[-LINES_SHOWN:])
+    head = f"the environment {environment.name} can't be installed: {what} {ended}"
+    return f"{head}\n{cut}{shown}\nfull log: {log_of(folder)}"
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.lstat().st_size
+    return total
+
+
+# ---- Those that are there --------------------------------------------------------------------------------------------
+
+
+def installed(cache: Path) -> list[Path]:
+    """Folders of all environments in a cache, half-made ones too."""
+    folder = cache / FOLDER
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def remove(folder: Path) -> None:
+    """Remove an environment, once nobody is installing it."""
+    import filelock
+
+    with filelock.FileLock(f"{folder}.lock"):
+        # First, so that one that can't be removed whole is not taken for complete.
+        (folder / MARK).unlink(missing_ok=True)
+        shutil.rmtree(folder)
+        log_of(folder).unlink(missing_ok=True)

@@ -1,0 +1,34 @@
+"""OpenVINO's own format, made from an ExportedProgram: `model.xml` and its weights, `model.bin`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .base import Signature, flat_signature
+from .program import exported, input_names
+
+if TYPE_CHECKING:
+    from ..workers.host.build import Built
+
+NAME = "openvino"
+REQUIRES = ("torch", "openvino")
+
+
+def export(built: Built, folder: Path) -> Signature:
+    """`openvino.convert_model(ExportedProgram)` and `openvino.save_model`, with the weights as they are."""
+    import openvino
+
+    program = exported(built)
+    model = openvino.convert_model(program)
+    # OpenVINO calls outputs after the operation that makes them; a dot is in no argument's name.
+    outputs = [f"output.{i}" for i in range(len(model.outputs))]
+    for port, name in zip(model.outputs, outputs, strict=True):
+        # Added, not set: where a model returns an input as it is, the tensor also has that one's name.
+        port.get_tensor().add_names({name})
+    names = input_names(program)
+    # One that OpenVINO gave several names is known by the program's.
+    inputs = [next((name for name in names if name in port.get_names()), port.get_any_name()) for port in model.inputs]
+    # By default the weights become float16.
+    openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
+    return flat_signature("model.xml", built, inputs, outputs, names)

@@ -1,0 +1,80 @@
+"""What formats and runtimes state that they can't do, and where that gives `unsupported`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pytest_modelconform import limits
+from pytest_modelconform.outcome import Cell
+from pytest_modelconform.references import InputSet
+
+CELL = Cell("a.py", "a", "onnx", "ort", dtype="bfloat16")
+
+
+def entry(name: str, **shapes: list[int]) -> InputSet:
+    return InputSet(name, Path("none"), [], [], {}, {f"/args/{k}": v for k, v in shapes.items()}, frozenset(), {})
+
+
+def prepared(*sets: InputSet, dtypes: tuple[str, ...] = ("float32", "int64"), outputs: int = 2) -> Any:
+    content = {
+        "input_leaves": [{"path": f"/args/{i}", "dtype": dtype} for i, dtype in enumerate(dtypes)],
+        "exporter_set": sets[0].name if sets else "",
+    }
+    return SimpleNamespace(content=content, output_paths=[""] * outputs, sets={s.name: s for s in sets})
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("dtype:bfloat16", "bfloat16: why"),
+        ("dtype:float16", None),
+        ("input:int64", "input /args/1 is int64: why"),
+        ("input:bool", None),
+        ("inputs>1", "2 inputs: why"),
+        ("inputs>2", None),
+        ("outputs>1", "2 outputs: why"),
+        ("outputs>2", None),
+        ("batch>1", None),
+    ],
+)
+def test_of_cases(kind: str, said: str | None) -> None:
+    assert limits.of_case({kind: "why"}, CELL, prepared()) == said
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("batch>1", "input /args/x has a first dimension of 3: why"),
+        ("batch>3", None),
+        ("rank>1", "input /args/x has 2 dimensions: why"),
+        ("rank>2", None),
+        ("rank<1", "input /args/y has 0 dimensions: why"),
+        ("dynamic-shapes", "input /args/x has another shape than the exported input set's: why"),
+        ("dtype:bfloat16", None),
+    ],
+)
+def test_of_sets(kind: str, said: str | None) -> None:
+    first, second = entry("first", x=[2, 4], y=[]), entry("second", x=[3, 4], y=[])
+    assert limits.of_set({kind: "why"}, prepared(first, second), second) == said
+
+
+def test_the_exported_set_is_within_its_own_shapes() -> None:
+    first = entry("first", x=[2, 4])
+    assert limits.of_set({"dynamic-shapes": "why"}, prepared(first), first) is None
+
+
+@pytest.mark.parametrize(
+    ("faulty", "said"),
+    [
+        ({"dynamic": "why"}, "my.module: LIMITS has 'dynamic', which is no kind of limit"),
+        ({"outputs>": "why"}, "LIMITS has 'outputs>'"),
+        ({"batch>1": " "}, r"LIMITS\['batch>1'\] gives no reason"),
+    ],
+)
+def test_nonsense_is_refused(faulty: dict[str, str], said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        limits.check_limits(faulty, "my.module")
