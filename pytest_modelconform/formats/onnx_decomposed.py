@@ -25,6 +25,6 @@ def export(built: Built, folder: Path) -> Signature:
 
     decomposed = exported(built).run_decompositions()
     with torch.no_grad():
-        program = torch.onnx.export(decomposed, None, dynamo=True, verbose=False)
+        program = torch.onnx.export(decomposed, (), dynamo=True, verbose=False)
     assert program is not None
     return onnx.store(program, built, folder)

@@ -14,4 +14,9 @@ BUILT_IN = {
     "caffe2": "pytest_modelconform.formats.caffe2",
     "mxnet": "pytest_modelconform.formats.mxnet",
     "openvino": "pytest_modelconform.formats.openvino",
+    # From ONNX, and from a trace.
+    "mnn": "pytest_modelconform.formats.mnn",
+    "iree": "pytest_modelconform.formats.iree",
+    "tvm": "pytest_modelconform.formats.tvm",
+    "ncnn": "pytest_modelconform.formats.ncnn",
 }

@@ -15,4 +15,9 @@ BUILT_IN = {
     # Old frameworks.
     "caffe2": "pytest_modelconform.runtimes.caffe2",
     "mxnet": "pytest_modelconform.runtimes.mxnet",
+    # From ONNX, and from a trace.
+    "mnn": "pytest_modelconform.runtimes.mnn",
+    "iree": "pytest_modelconform.runtimes.iree",
+    "tvm": "pytest_modelconform.runtimes.tvm",
+    "ncnn": "pytest_modelconform.runtimes.ncnn",
 }

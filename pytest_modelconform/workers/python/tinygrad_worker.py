@@ -37,8 +37,9 @@ os.environ["DEV"] = "CPU"
 if not shutil.which(os.environ.get("CC", "clang")) and (clang := clang_of_package()):
     os.environ["CC"] = clang
 
-from tinygrad import Tensor, dtypes  # noqa: E402
+from tinygrad.dtype import dtypes  # noqa: E402
 from tinygrad.nn.onnx import OnnxRunner  # noqa: E402
+from tinygrad.tensor import Tensor  # noqa: E402
 
 
 def handlers(device: str, threads: int) -> Handlers:
