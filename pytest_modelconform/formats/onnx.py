@@ -9,6 +9,8 @@ from .base import Signature, flat_signature
 from .program import input_names
 
 if TYPE_CHECKING:
+    from torch.onnx import ONNXProgram
+
     from ..workers.host.build import Built
 
 NAME = "onnx"
@@ -32,6 +34,11 @@ def export(built: Built, folder: Path) -> Signature:
             verbose=False,
         )
     assert program is not None
+    return store(program, built, folder)
+
+
+def store(program: ONNXProgram, built: Built, folder: Path) -> Signature:
+    """Write an exporter's program to `folder`. Also used by onnx-decomposed."""
     # One file: the weights of what we test stay under the 2 GB that a protobuf can hold.
     program.save(folder / "model.onnx", external_data=False)
     assert program.exported_program is not None
