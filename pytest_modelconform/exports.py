@@ -283,7 +283,8 @@ class Exports:
         folder = self.cache.folder / "artifacts" / key
         if anew and folder.is_dir() and not artifacts.read_json(folder / "export.json")["fresh"]:
             self.cache.forget("artifacts", key)
-            self._fresh_host(self._host_of(ref, module))
+            if ref.framework in module.FRAMEWORKS:  # else its source is made by a fresh one
+                self._fresh_host(self._host_of(ref, module))
         try:
             if ref.framework not in module.FRAMEWORKS:
                 source = self.artifact(ref, prepared, replace(cell, format=module.FROM), budget, expects, anew)
@@ -357,7 +358,7 @@ class Exports:
         }
 
         def make(folder: Path) -> None:
-            if ref is not SMOKE and cell.runtime != EAGER:
+            if ref.file != SMOKE.file and cell.runtime != EAGER:
                 # The runtime's process imports its framework meanwhile.
                 self.pool.prestart(cell.runtime, cell.device)
             fresh = not start(host).used

@@ -218,11 +218,12 @@ class Pipeline:
         if cell.format in worker.smoked or worker.used:
             return worker
         usual = {"dtype": SMOKE.dtype, "precision": FULL, "task": INFERENCE}
-        smoke = replace(cell, case=SMOKE.name, file=SMOKE.relative, **usual)
+        ref = replace(SMOKE, name=self.registry.format(cell.format).SMOKE)
+        smoke = replace(cell, case=ref.name, file=ref.relative, **usual)
         budget = Budget(self.timeout, self.pool)
         try:
-            prepared = self.exports.find(SMOKE, budget)
-            artifact = self.exports.artifact(SMOKE, prepared, smoke, budget, lambda outcome: False)
+            prepared = self.exports.find(ref, budget)
+            artifact = self.exports.artifact(ref, prepared, smoke, budget, lambda outcome: False)
             request = self._load_request(cell, artifact)
             budget.ask(worker, "load", precision=smoke.precision, **request)
             outcome = self._run_sets(smoke, prepared, artifact, worker, budget, {}, {})

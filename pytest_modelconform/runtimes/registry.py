@@ -15,6 +15,9 @@ BUILT_IN = {
     # Old frameworks.
     "caffe2": "pytest_modelconform.runtimes.caffe2",
     "mxnet": "pytest_modelconform.runtimes.mxnet",
+    "caffe": "pytest_modelconform.runtimes.caffe",
+    "tensorflow": "pytest_modelconform.runtimes.tensorflow",
+    "keras": "pytest_modelconform.runtimes.keras",
     "jax": "pytest_modelconform.runtimes.jax",
     "executorch": "pytest_modelconform.runtimes.executorch",
     "litert": "pytest_modelconform.runtimes.litert",
