@@ -26,8 +26,6 @@ BUILT_IN = {
     "opencv": "pytest_modelconform.runtimes.opencv",
     "tinygrad": "pytest_modelconform.runtimes.tinygrad",
     # Old frameworks.
-    "caffe2": "pytest_modelconform.runtimes.caffe2",
-    "mxnet": "pytest_modelconform.runtimes.mxnet",
     # From ONNX, and from a trace.
     "mnn": "pytest_modelconform.runtimes.mnn",
     "iree": "pytest_modelconform.runtimes.iree",
