@@ -44,7 +44,7 @@ def find(env: Mapping[str, str] | None = None) -> NodeTools | str:
         if found is None:
             return f"needs Node {OLDEST} or newer: {VARIABLE} names {named}, which is no program"
         tools = _tools(found, env)
-        return tools if isinstance(tools, NodeTools) else f"needs Node {OLDEST} or newer, {VARIABLE} names {tools}"
+        return tools if isinstance(tools, NodeTools) else f"needs Node {OLDEST} or newer with npm: {tools} ({VARIABLE})"
     faults = []
     if on_path := shutil.which("node", path=env.get("PATH")):
         tools = _tools(on_path, env)

@@ -41,6 +41,7 @@ class Format(Protocol):
     For exporters that change their process for good. ENVIRONMENT: where that host, or the converter, lives; None is
     the main environment.
     FROM: the format whose artifacts it is made from, by a converter (below); then there is no `export`.
+    FRAMEWORKS: by framework that a case may be written in the import path of the module whose `export` stores it.
     LIMITS: what it is known not to hold, and why, by the kinds in `limits.py`: `unsupported` instead of tried.
     SMOKE: the case of workers/host/smoke.py that its runtimes have to run before any other: "smoke", or "smoke_images"
     for formats that hold nothing but layers on images.
@@ -57,6 +58,7 @@ class Format(Protocol):
     HOST: str
     ENVIRONMENT: Environment | None
     FROM: str
+    FRAMEWORKS: Mapping[str, str]
     LIMITS: Mapping[str, str]
     SMOKE: str
 
@@ -93,6 +95,7 @@ def complete(module: ModuleType) -> Format:
         "HOST": "",
         "ENVIRONMENT": None,
         "FROM": "",
+        "FRAMEWORKS": {} if makes == "command" else {"torch": module.__name__},
         "LIMITS": {},
         "SMOKE": "smoke",
         "unavailable": lambda: None,

@@ -8,6 +8,7 @@ BUILT_IN = {
     "onnx": "pytest_modelconform.formats.onnx",
     "onnx-legacy": "pytest_modelconform.formats.onnx_legacy",
     "state-dict": "pytest_modelconform.formats.state_dict",
+    "onnx-decomposed": "pytest_modelconform.formats.onnx_decomposed",
     "openvino": "pytest_modelconform.formats.openvino",
     # Old frameworks.
     "onnx-opset9": "pytest_modelconform.formats.onnx_opset9",
@@ -21,4 +22,12 @@ BUILT_IN = {
     "torchscript-trace-2.15": "pytest_modelconform.formats.torchscript_trace_2_15",
     "export-2.15": "pytest_modelconform.formats.export_2_15",
     "stablehlo": "pytest_modelconform.formats.stablehlo",
+    "executorch": "pytest_modelconform.formats.executorch",
+    "executorch-portable": "pytest_modelconform.formats.executorch_portable",
+    "litert": "pytest_modelconform.formats.litert",
+    # From ONNX, and from a trace.
+    "mnn": "pytest_modelconform.formats.mnn",
+    "iree": "pytest_modelconform.formats.iree",
+    "tvm": "pytest_modelconform.formats.tvm",
+    "ncnn": "pytest_modelconform.formats.ncnn",
 }

@@ -46,7 +46,7 @@ def export(built: Built, folder: Path) -> Signature:
 
 
 def import_torchax() -> Any:
-    """torchax with its tables freed of operators that this torch has dropped."""
+    """Torchax with its tables freed of operators that this torch has dropped."""
     import torch
 
     with tolerated():
@@ -116,7 +116,9 @@ def avals_of(program: ExportedProgram) -> list[Any]:
     scope = jax.export.SymbolicScope(constraints)
     avals = []
     for tensor in tensors:
-        said = ", ".join(str(length.node.expr if isinstance(length, torch.SymInt) else length) for length in tensor.shape)
+        said = ", ".join(
+            str(length.node.expr if isinstance(length, torch.SymInt) else length) for length in tensor.shape
+        )
         shape = jax.export.symbolic_shape(said, scope=scope) if symbols else tuple(tensor.shape)
         avals.append(jax.ShapeDtypeStruct(shape, t2j_dtype(tensor.dtype)))
     return avals

@@ -5,6 +5,7 @@ of the owner, or when the program does, all that the program has started is kill
 in a session of its own, so that it lives on when the owner's whole group is killed.
 """
 
+import contextlib
 import ctypes
 import os
 import select
@@ -13,12 +14,11 @@ import signal
 import subprocess
 import sys
 import time
-from typing import List
 
 SECONDS = 5.0
 
 
-def main(folder: str, command: List[str]) -> int:
+def main(folder: str, command: list[str]) -> int:
     """Returns the program's exit status, 0 if it was ended."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -56,25 +56,21 @@ def main(folder: str, command: List[str]) -> int:
 
 def _end(leader: int, linux: bool) -> None:
     """Kill the program's group, and then whatever of it has come to us."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     deadline = time.monotonic() + SECONDS
     while linux and time.monotonic() < deadline:
         children = _children(os.getpid())
         if not children:
             return
         for child in children:
-            try:
+            with contextlib.suppress(ProcessLookupError, PermissionError, ChildProcessError):
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, os.WNOHANG)
-            except (ProcessLookupError, PermissionError, ChildProcessError):
-                pass
         time.sleep(0.01)
 
 
-def _children(parent: int) -> List[int]:
+def _children(parent: int) -> list[int]:
     try:
         with open("/proc/%d/task/%d/children" % (parent, parent)) as file:
             return [int(child) for child in file.read().split()]

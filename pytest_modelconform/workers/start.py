@@ -58,7 +58,9 @@ if __name__ == "__main__":
     assert loop.loader is not None
     early = importlib.util.module_from_spec(loop)
     loop.loader.exec_module(early)
-    early.die_with_parent()  # Before the worker's imports, which may take seconds.
+    # Both before the worker's imports, which may take seconds, and print (MNN's does).
+    early.die_with_parent()
+    answers = early.take_stdout()
     module = load(worker)
     name = os.path.splitext(os.path.basename(worker))[0]
-    sys.exit(importlib.import_module(PACKAGE + ".loop").serve(name, module.handlers))
+    sys.exit(importlib.import_module(PACKAGE + ".loop").serve(name, module.handlers, answers))

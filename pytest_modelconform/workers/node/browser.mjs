@@ -34,18 +34,22 @@ const FLAGS = [
   "--use-mock-keychain",
 ];
 
+// Most characters of a profile's path: Chromium makes a socket below it, and a socket's path has 107.
+const LONGEST_PROFILE = 60;
+const STDERR_LINES = 10;
+
 export class Browser {
   // Start a browser. flags: further ones. Throws WorkerError if there is none, or if it doesn't start.
   static async start(flags) {
     const { program, env } = await findChromium();
-    const profile = fs.mkdtempSync(path.join(os.tmpdir(), "modelconform-browser-"));
+    const profile = newProfile();
     // Root has no sandbox in Chromium; whoever else runs this gets one.
     const all = [...FLAGS, ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []), ...flags];
     const python = process.env.MODELCONFORM_PYTHON ?? "python3";
     const command = ["-I", KEEPER, profile, program, `--user-data-dir=${profile}`, ...all, "about:blank"];
     const keeper = spawn(python, command, {
       env: { ...process.env, ...env, HOME: profile, XDG_CONFIG_HOME: profile, XDG_CACHE_HOME: profile, TMPDIR: profile },
-      stdio: ["pipe", process.stderr, process.stderr, "pipe", "pipe"],
+      stdio: ["pipe", "ignore", "pipe", "pipe", "pipe"],
       detached: true, // not killed with our group: it has to clean up
     });
     keeper.on("error", () => fs.rmSync(profile, { recursive: true, force: true }));
@@ -55,7 +59,8 @@ export class Browser {
       browser.version = product.replace(/^.*\//, "");
       return browser;
     } catch {
-      throw new WorkerError(`${program} does not start as a headless browser; stderr says why`);
+      await browser.close();
+      throw new WorkerError([`${program} does not start as a headless browser:`, ...browser.stderr].join("\n"));
     }
   }
 
@@ -64,6 +69,11 @@ export class Browser {
     this.closing = false;
     this.ended = new Promise((resolve) => keeper.on("close", resolve));
     keeper.stdin.on("error", () => {});
+    this.stderr = [];
+    keeper.stderr.setEncoding("utf-8").on("data", (text) => {
+      process.stderr.write(text);
+      this.stderr = [...this.stderr, ...text.split("\n").filter((line) => line.trim())].slice(-STDERR_LINES);
+    });
     this.devtools = new DevTools(
       keeper.stdio[3],
       keeper.stdio[4],
@@ -114,4 +124,11 @@ export class Browser {
     }
     if (method === "Log.entryAdded") console.error(`[page] ${params.entry.text} ${params.entry.url ?? ""}`);
   }
+}
+
+// A folder for a profile, in the system's folder for such if its path is short enough.
+function newProfile() {
+  const name = "modelconform-browser-";
+  const long = path.join(os.tmpdir(), name).length + 6 > LONGEST_PROFILE;
+  return fs.mkdtempSync(path.join(long ? "/tmp" : os.tmpdir(), name));
 }

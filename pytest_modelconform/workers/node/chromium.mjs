@@ -14,17 +14,12 @@ const NAMES = ["chromium", "chromium-browser", "google-chrome"];
 const PACKAGE = "@sparticuz/chromium";
 const MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome";
 
-// Whether the user or the environment says which it is, in words for messages.
-export function whichOf(name) {
-  return process.env[VARIABLE] ? `${VARIABLE}, ${name}` : name;
-}
-
 // {program, env}: the executable, and what its environment needs besides ours. Throws WorkerError.
 export async function findChromium() {
   const named = process.env[VARIABLE];
   if (named) {
     const found = onPath(named);
-    if (!found) throw new WorkerError(`${VARIABLE} names ${named}, which is no program`);
+    if (!found) throw unavailable(`${VARIABLE} names ${named}, which is no program`);
     return { program: found, env: {} };
   }
   for (const name of [...NAMES, ...(process.platform === "darwin" ? [MAC] : [])]) {
@@ -32,7 +27,11 @@ export async function findChromium() {
     if (found) return { program: found, env: {} };
   }
   if (process.platform === "linux" && process.arch === "x64" && fs.existsSync(packageFolder(PACKAGE))) return unpacked();
-  throw new WorkerError(`needs a Chromium: install ${NAMES[0]}, or let ${VARIABLE} name one`);
+  throw unavailable(`needs a Chromium: install ${NAMES[0]}, or let ${VARIABLE} name one`);
+}
+
+function unavailable(reason) {
+  return new WorkerError(reason, { kind: "Unavailable" });
 }
 
 function onPath(name) {

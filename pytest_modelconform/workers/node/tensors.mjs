@@ -145,7 +145,9 @@ function parseTensor(entry, more, size) {
       throw new TensorFileError(`order ${show(order)} is no permutation of ${shape.length} dimensions`);
     }
   }
-  return { dtype, shape: shape.map(Number), order, begin: Number(begin), end: Number(end) };
+  // A size that a Number can't hold, which only an empty tensor can have, stays a BigInt.
+  const exact = shape.map((length) => (length <= Number.MAX_SAFE_INTEGER ? Number(length) : length));
+  return { dtype, shape: exact, order, begin: Number(begin), end: Number(end) };
 }
 
 // Each byte belongs to one tensor: an overlap or a hole is a sign of a broken writer.
@@ -168,30 +170,30 @@ export function fromBytes({ dtype, shape, order }, buffer) {
 
 // The header of a file of these tensors (Map of key -> tensor), with its length before it. The data follow in order.
 export function makeHeader(tensors) {
+  const entries = [];
   // Without a prototype, since a key may be called like a part of one.
-  const header = Object.create(null);
   const extra = Object.create(null);
   let offset = 0;
   for (const [key, { dtype, shape, data, order }] of tensors) {
     const [stored, , pairs] = DTYPES.get(dtype) ?? [];
     if (stored === undefined) throw new TensorFileError(`tensor ${key}: the wire knows no dtype ${dtype}`);
-    const expected = shape.reduce((product, length) => product * length, width(dtype));
-    if (data.byteLength !== expected) {
+    const expected = shape.reduce((product, length) => product * BigInt(length), BigInt(width(dtype)));
+    if (BigInt(data.byteLength) !== expected) {
       throw new TensorFileError(`tensor ${key} has ${data.byteLength} bytes, its shape needs ${expected}`);
     }
-    header[key] = {
-      dtype: stored,
-      shape: pairs === 2 ? [...shape, 2] : shape,
-      data_offsets: [offset, offset + expected],
-    };
-    offset += expected;
+    const sizes = pairs === 2 ? [...shape, 2] : shape;
+    const end = offset + data.byteLength;
+    entries.push(`${JSON.stringify(key)}:{"dtype":"${stored}","shape":[${sizes}],"data_offsets":[${offset},${end}]}`);
+    offset = end;
     const more = {};
     if (PLAIN.get(stored) !== dtype) more.dtype = dtype;
     if (order) more.order = order;
     if (Object.keys(more).length) extra[key] = more;
   }
-  if (Object.keys(extra).length) header.__metadata__ = { [METADATA]: JSON.stringify(extra) };
-  const text = new TextEncoder().encode(JSON.stringify(header));
+  if (Object.keys(extra).length) {
+    entries.push(`"__metadata__":${JSON.stringify({ [METADATA]: JSON.stringify(extra) })}`);
+  }
+  const text = new TextEncoder().encode(`{${entries}}`);
   const padded = new Uint8Array(8 + Math.ceil(text.length / 8) * 8).fill(32);
   new DataView(padded.buffer).setBigUint64(0, BigInt(padded.length - 8), true);
   padded.set(text, 8);
