@@ -58,12 +58,12 @@ class Two(nn.Module):
 
 
 image = Case(
-    model=Image,
+    model=lambda: Image(),
     inputs={"two": lambda: (torch.rand(2, 1, 6, 5),), "one": lambda: (torch.rand(1, 1, 6, 5),)},
     dynamic_shapes={"x": {0: "batch"}},
 )
 two = Case(
-    model=Two,
+    model=lambda: Two(),
     inputs={"a": lambda: {"tokens": torch.randint(0, 10, (2, 3)), "scale": torch.rand(2, 3, 4)}},
     dtypes=("float32", "bfloat16"),
 )
@@ -124,7 +124,7 @@ def test_caffe_has_layers_only(seen: Run) -> None:
 def test_several_tensors_of_several_dtypes(seen: Run, runtime: str) -> None:
     assert seen.verdict(cell("two", runtime)) == ("pass", None)
     assert seen.verdict(cell("two", runtime, "-bfloat16")) == ("pass", None)
-    assert seen.cells[cell("two", runtime)]["inputs"]["a"]["outputs"]["output/tokens"]["dtype"] == "int64"
+    assert seen.cells[cell("two", runtime)]["inputs"]["a"]["outputs"]["output['tokens']"]["dtype"] == "int64"
 
 
 @pytest.mark.parametrize("runtime", ["caffe2", "mxnet", "caffe"])
@@ -139,7 +139,9 @@ def test_integers_in_caffe2_are_integers(seen: Run) -> None:
 
 
 def test_mxnets_reader_makes_floats_of_integers(seen: Run) -> None:
-    assert seen.verdict(cell("two", "mxnet"))[0] in ("mismatch", "error")
+    # It adds a float 1 to the tokens.
+    assert seen.verdict(cell("two", "mxnet")) == ("error", "run")
+    assert "Incompatible attr in node /Add" in seen.message(cell("two", "mxnet"))
 
 
 def test_another_weight_is_seen_in_all(seen: Run, session_folder: Path) -> None:
@@ -150,6 +152,9 @@ def test_another_weight_is_seen_in_all(seen: Run, session_folder: Path) -> None:
         if weights.exists() and struct.pack("<f", 5.5) in (content := weights.read_bytes()):
             weights.write_bytes(content.replace(struct.pack("<f", 5.5), struct.pack("<f", 5.505)))
             tampered.append(weights.name)
+            # What a host made that had made others would be made anew by a fresh one, and be right again.
+            made = path.with_name("export.json")
+            made.write_text(json.dumps({**json.loads(made.read_text()), "fresh": True}))
     assert len(tampered) == len(FILES)
     second = run(folder, "more.py")
     for runtime in RUNTIMES:
