@@ -82,7 +82,8 @@ class Train:
 class Case:
     """One model with its inputs and tolerance.
 
-    model: a function without arguments that returns the `torch.nn.Module`. It is seeded before the call.
+    model: a function without arguments that returns the `torch.nn.Module`, or the model of another `framework`. It is
+        seeded before the call.
     inputs: functions without arguments by name of the input set; each returns a tuple (positional arguments) or a
         dict (keyword arguments) for the model. The first set that varies every dynamic dimension is the one that
         exporters see; the others check that the export generalises.
@@ -103,6 +104,8 @@ class Case:
     train: `Train(...)`: cells for gradients, training and resuming a training are added, see docs/verdicts.md.
     files: further files that the model is built from, where Python can't see them being opened.
     seed: changes every random number of the case.
+    framework: what the model is written in: "torch", "onnx" (the model is a path or an `onnx.ModelProto`), "jax" (a
+        pair of a function and its parameters), "keras" or "tensorflow". Its own eager result is the reference.
     """
 
     model: Callable[[], torch.nn.Module]
@@ -122,6 +125,7 @@ class Case:
     train: Train | None = None
     files: tuple[str, ...] = ()
     seed: int = 0
+    framework: Literal["torch", "onnx", "jax", "keras", "tensorflow"] = "torch"
 
 
 def generic_weights(module: Module, seed: int = 0) -> Module:

@@ -16,6 +16,7 @@ from .concurrency import AtOnce, failed_at_once
 from .diagnosis import Diagnosis, Evidence
 from .exports import SMOKE, VERDICT_OF, Artifact, Budget, CaseRef, Exports, StageFailure, failure_of, number, start
 from .formats import base as format_base
+from .frameworks import TORCH
 from .harness import BuildError
 from .outcome import FULL, INFERENCE, NOT_FIT, Cell, Outcome, Stage, Verdict
 from .pool import AnyWorker, Pool
@@ -87,8 +88,8 @@ class Pipeline:
 
     # -- a cell ----------------------------------------------------------------------------------------------------
 
-    def unavailable(self, cell: Cell) -> str | None:
-        """None if a cell's format and runtime are there, else what to do."""
+    def unavailable(self, cell: Cell, framework: str = TORCH) -> str | None:
+        """None if a cell's format and runtime are there, else what to do. framework: the case's."""
         runs_on = devices.route(cell.device).runs_on
         reason = self.registry.runtime(cell.runtime).unavailable(runs_on) or devices.lacking(cell.device)
         if reason:
@@ -97,14 +98,14 @@ class Pipeline:
                 if reason.startswith("needs ")
                 else f"runtime {cell.runtime}: {reason}"
             )
-        for name in self.registry.made_through(cell.format):
+        for name in self.registry.made_through(cell.format, framework):
             if reason := format_base.unavailable(self.registry.format(name)):
                 return f"format {name} {reason}"
         return None
 
     def run(self, ref: CaseRef, cell: Cell, expects: Callable[[Outcome], bool] = lambda outcome: False) -> Outcome:
         """The outcome of a cell. `expects` says whether a failure is the recorded one: it is then not tried again."""
-        if reason := self.unavailable(cell):
+        if reason := self.unavailable(cell, ref.framework):
             return Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, reason)
         outcome = self._judged(ref, cell, expects)
         evidence, self._evidence = self._evidence, None
@@ -141,7 +142,7 @@ class Pipeline:
         self._evidence = None
         try:
             prepared = self._reference_for(ref, budget)
-            self._refuse_to_export(cell, prepared)
+            self._refuse_to_export(ref, cell, prepared)
             judge = self._judge_of(ref, prepared, cell, budget)
             artifact = self.exports.artifact(ref, prepared, cell, budget, expects, anew)
             fresh_export = artifact.fresh
@@ -190,9 +191,9 @@ class Pipeline:
                 f"{NOT_FIT}, see {ref.check}: {first}",
             ) from failure
 
-    def _refuse_to_export(self, cell: Cell, prepared: Prepared) -> None:
+    def _refuse_to_export(self, ref: CaseRef, cell: Cell, prepared: Prepared) -> None:
         """Raises StageFailure where a format on the way states that it can't do this case."""
-        for name in self.registry.made_through(cell.format):
+        for name in self.registry.made_through(cell.format, ref.framework):
             if reason := limits.of_case(self.registry.format(name).LIMITS, cell, prepared):
                 raise StageFailure(Stage.EXPORT, Verdict.UNSUPPORTED, f"format {name} can't: {reason}")
 
@@ -217,11 +218,12 @@ class Pipeline:
         if cell.format in worker.smoked or worker.used:
             return worker
         usual = {"dtype": SMOKE.dtype, "precision": FULL, "task": INFERENCE}
-        smoke = replace(cell, case=SMOKE.name, file=SMOKE.relative, **usual)
+        ref = replace(SMOKE, name=self.registry.format(cell.format).SMOKE)
+        smoke = replace(cell, case=ref.name, file=ref.relative, **usual)
         budget = Budget(self.timeout, self.pool)
         try:
-            prepared = self.exports.find(SMOKE, budget)
-            artifact = self.exports.artifact(SMOKE, prepared, smoke, budget, lambda outcome: False)
+            prepared = self.exports.find(ref, budget)
+            artifact = self.exports.artifact(ref, prepared, smoke, budget, lambda outcome: False)
             request = self._load_request(cell, artifact)
             budget.ask(worker, "load", precision=smoke.precision, **request)
             outcome = self._run_sets(smoke, prepared, artifact, worker, budget, {}, {})
@@ -279,9 +281,8 @@ class Pipeline:
         return replace(outcome, notes=(*outcome.notes, *notes))
 
     def _limit_of_set(self, cell: Cell, prepared: Prepared, entry: InputSet) -> str | None:
-        stated = {
-            f"format {name}": self.registry.format(name).LIMITS for name in self.registry.made_through(cell.format)
-        }
+        through = self.registry.made_through(cell.format, prepared.content["framework"])
+        stated = {f"format {name}": self.registry.format(name).LIMITS for name in through}
         stated[f"runtime {cell.runtime}"] = self.registry.runtime(cell.runtime).LIMITS
         for what, limited in stated.items():
             if reason := limits.of_set(limited, prepared, entry):

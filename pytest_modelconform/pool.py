@@ -14,6 +14,8 @@ from types import ModuleType
 from typing import Any
 
 from . import devices, environments
+from .environments import Environment
+from .frameworks import Framework
 from .harness import BuildError
 from .registry import Registry
 from .runtimes.base import WORKERS, python_worker
@@ -66,13 +68,20 @@ class Pool:
         """The case host of a name; "" is the common one. Raises a WorkerProblem if it can't be started."""
         return self._ready((f"{HOST} {name}".strip(), "cpu"), path=self.path)
 
+    def host_for(self, framework: Framework) -> AnyWorker:
+        """The case host of a framework. Raises a WorkerProblem or harness.BuildError if it can't start."""
+        return self._host_in(framework.host, framework.environment)
+
     def host_of(self, format_name: str) -> AnyWorker:
         """The case host that exports to a format. Raises a WorkerProblem or harness.BuildError if it can't start."""
         module = self.registry.format(format_name)
-        if module.ENVIRONMENT is None:
-            return self.host(module.HOST)
-        python = environments.python(module.ENVIRONMENT, self.cache, self.progress)
-        return self._ready((f"{HOST} {module.HOST or module.ENVIRONMENT.name}", "cpu"), python=python, path=self.path)
+        return self._host_in(module.HOST, module.ENVIRONMENT)
+
+    def _host_in(self, name: str, environment: Environment | None) -> AnyWorker:
+        if environment is None:
+            return self.host(name)
+        python = environments.python(environment, self.cache, self.progress)
+        return self._ready((f"{HOST} {name or environment.name}", "cpu"), python=python, path=self.path)
 
     def converter(self, format_name: str) -> AnyWorker:
         """The converter of a format. Raises a WorkerProblem or harness.BuildError if it can't be started."""

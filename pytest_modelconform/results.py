@@ -169,6 +169,8 @@ def summarise(
     notes = [f"{named(n, e)} is unsupported: {e['message']}" for n, e in inputs.items() if n not in ran]
     if signature.get("dropped"):
         notes.append(f"the exporter dropped inputs that it took for unused: {', '.join(signature['dropped'])}")
+    if signature.get("static"):
+        notes.append(f"the artifact's shapes are static, though the case's are not: {signature['static']}")
     # In a mismatch, the numbers of the input sets that pass would hide those of the one that doesn't have any.
     numbers = [entry for _, entry in failing] if verdict is Verdict.MISMATCH else list(ran.values())
     stage = Stage(worst["stage"]) if worst.get("stage") and verdict is not Verdict.PASS else None

@@ -8,9 +8,21 @@ BUILT_IN = {
     "onnx": "pytest_modelconform.formats.onnx",
     "onnx-legacy": "pytest_modelconform.formats.onnx_legacy",
     "state-dict": "pytest_modelconform.formats.state_dict",
+    "onnx-decomposed": "pytest_modelconform.formats.onnx_decomposed",
+    "openvino": "pytest_modelconform.formats.openvino",
     # Old frameworks.
     "onnx-opset9": "pytest_modelconform.formats.onnx_opset9",
     "caffe2": "pytest_modelconform.formats.caffe2",
     "mxnet": "pytest_modelconform.formats.mxnet",
-    "openvino": "pytest_modelconform.formats.openvino",
+    "caffe": "pytest_modelconform.formats.caffe",
+    "tensorflow": "pytest_modelconform.formats.tensorflow",
+    "stablehlo": "pytest_modelconform.formats.stablehlo",
+    "executorch": "pytest_modelconform.formats.executorch",
+    "executorch-portable": "pytest_modelconform.formats.executorch_portable",
+    "litert": "pytest_modelconform.formats.litert",
+    # From ONNX, and from a trace.
+    "mnn": "pytest_modelconform.formats.mnn",
+    "iree": "pytest_modelconform.formats.iree",
+    "tvm": "pytest_modelconform.formats.tvm",
+    "ncnn": "pytest_modelconform.formats.ncnn",
 }

@@ -15,4 +15,20 @@ BUILT_IN = {
     # Old frameworks.
     "caffe2": "pytest_modelconform.runtimes.caffe2",
     "mxnet": "pytest_modelconform.runtimes.mxnet",
+    "caffe": "pytest_modelconform.runtimes.caffe",
+    "tensorflow": "pytest_modelconform.runtimes.tensorflow",
+    "keras": "pytest_modelconform.runtimes.keras",
+    "jax": "pytest_modelconform.runtimes.jax",
+    "executorch": "pytest_modelconform.runtimes.executorch",
+    "litert": "pytest_modelconform.runtimes.litert",
+    "onnx-reference": "pytest_modelconform.runtimes.onnx_reference",
+    "tract": "pytest_modelconform.runtimes.tract",
+    "opencv": "pytest_modelconform.runtimes.opencv",
+    "tinygrad": "pytest_modelconform.runtimes.tinygrad",
+    # Old frameworks.
+    # From ONNX, and from a trace.
+    "mnn": "pytest_modelconform.runtimes.mnn",
+    "iree": "pytest_modelconform.runtimes.iree",
+    "tvm": "pytest_modelconform.runtimes.tvm",
+    "ncnn": "pytest_modelconform.runtimes.ncnn",
 }

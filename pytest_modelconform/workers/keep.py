@@ -14,12 +14,11 @@ import signal
 import subprocess
 import sys
 import time
-from typing import List
 
 SECONDS = 5.0
 
 
-def main(folder: str, command: List[str]) -> int:
+def main(folder: str, command: list[str]) -> int:
     """Returns the program's exit status, 0 if it was ended."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -71,7 +70,7 @@ def _end(leader: int, linux: bool) -> None:
         time.sleep(0.01)
 
 
-def _children(parent: int) -> List[int]:
+def _children(parent: int) -> list[int]:
     try:
         with open("/proc/%d/task/%d/children" % (parent, parent)) as file:
             return [int(child) for child in file.read().split()]

@@ -27,6 +27,8 @@ TAG = re.compile(r"[a-z0-9_]+")
 ACCEPTED = ("mutates-inputs", "layout")
 # Fields that bring cells which other cases don't have; as in the registry, which a case host doesn't load.
 OPTIONAL = ("cpp", "train")
+# As in pytest_modelconform/frameworks.py, which a case host doesn't load.
+FRAMEWORKS = ("torch", "onnx", "jax", "keras", "tensorflow")
 # Markers of pytest itself, which a tag would shadow.
 TAKEN_TAGS = {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "tryfirst", "trylast"}
 
@@ -173,6 +175,8 @@ def check(name: str, case: Case, path: str) -> None:
             )
     if case.train is not None and (fault := train_check.fault(case.train)):
         raise wrong("train", fault)
+    if fault := _fault_of_framework(case):
+        raise wrong("framework", fault)
     if case.mode not in ("eval", "train"):
         raise wrong("mode", f"is 'eval' or 'train', not {case.mode!r}")
     for field in ("blind_ok", "fixed_inputs"):
@@ -200,6 +204,18 @@ def cpp_files(case: Case, path: str) -> set[str]:
     except UnknownInclude:
         # The compilation's error to tell, in the cells that need it.
         return {os.path.realpath(str(source))}
+
+
+def _fault_of_framework(case: Case) -> str:
+    """What is wrong with a case's framework; "" if nothing is."""
+    if case.framework not in FRAMEWORKS:
+        return f"{case.framework!r} is none; there are {', '.join(FRAMEWORKS)}"
+    if case.framework == FRAMEWORKS[0]:
+        return ""
+    only = {"cpp": case.cpp is not None, "train": case.train is not None, "mode": case.mode != "eval"}
+    only["dtypes"] = tuple(case.dtypes) != ("float32",)
+    field = next((field for field, given in only.items() if given), None)
+    return f"a model in {case.framework} can't have the field {field!r}: leave it out" if field else ""
 
 
 def _fault_of_cpp(case: Case, path: str) -> str:
@@ -282,6 +298,7 @@ def collect(path: str, relative: str) -> dict[str, Any]:
                 "requires": list(case.requires) if not fault else [],
                 "dtypes": list(case.dtypes) if not fault else [],
                 "has": [field for field in OPTIONAL if getattr(case, field) is not None] if not fault else [],
+                "framework": case.framework if not fault else "torch",
                 "tolerance": asdict(case.tolerance) if not fault else {},
                 "tolerances": {key: asdict(t) for key, t in case.tolerances.items()} if not fault else {},
             }

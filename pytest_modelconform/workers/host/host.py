@@ -93,7 +93,7 @@ class Host:
         finally:
             seconds = time.perf_counter() - begin
             self.keep_if_untouched(built)
-        signature["format"] = exporter.NAME
+        signature["format"] = request.get("format") or exporter.NAME
         (folder / "signature.json").write_text(json.dumps(signature, indent=1))
         return {"seconds": seconds, "bytes": sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())}
 

@@ -1,0 +1,43 @@
+"""ExecuTorch's .pte, with what XNNPACK can do handed to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .base import Signature, flat_signature
+from .program import call_of, exported, input_names
+
+if TYPE_CHECKING:
+    from ..workers.host.build import Built
+
+NAME = "executorch"
+REQUIRES = ("torch", "executorch")
+# Its import registers operators, and types with pytree, and takes seconds.
+HOST = "executorch"
+
+
+def export(built: Built, folder: Path) -> Signature:
+    """`to_edge_transform_and_lower` with the XNNPACK partitioner."""
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+
+    return lowered(built, folder, [XnnpackPartitioner()])
+
+
+def lowered(built: Built, folder: Path, partitioners: Sequence[Any]) -> Signature:
+    """Store the model as `model.pte`, with these partitioners; what they leave runs in portable kernels.
+
+    ExecuTorch plans its memory when it exports: every dynamic dimension needs an upper bound. (For one without, 1.5.1
+    takes the exported length, and refuses longer ones.)
+    """
+    from executorch.exir import to_edge_transform_and_lower
+
+    program = exported(built, bounded=True)
+    # Asked before it is lowered, which works on the program itself.
+    call, names = call_of(program), input_names(program)
+    manager = to_edge_transform_and_lower(program, partitioner=list(partitioners)).to_executorch()
+    with (folder / "model.pte").open("wb") as file:
+        manager.write_to_file(file)
+    outputs = [f"output.{i}" for i in call["returns"]]
+    return flat_signature("model.pte", built, names, outputs, names) | call

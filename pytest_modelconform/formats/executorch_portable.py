@@ -1,0 +1,21 @@
+"""ExecuTorch's .pte, in its portable kernels alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .base import Signature
+from .executorch import HOST as HOST
+from .executorch import REQUIRES as REQUIRES
+from .executorch import lowered
+
+if TYPE_CHECKING:
+    from ..workers.host.build import Built
+
+NAME = "executorch-portable"
+
+
+def export(built: Built, folder: Path) -> Signature:
+    """`to_edge_transform_and_lower` without a partitioner."""
+    return lowered(built, folder, [])

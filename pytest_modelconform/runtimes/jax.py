@@ -1,0 +1,18 @@
+"""JAX in Python, reading what `jax.export` stored. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .base import WORKERS, python_worker
+
+NAME = "jax"
+FORMATS = ("stablehlo",)
+DEVICES = ("cpu",)
+REQUIRES = ("jax",)
+
+
+def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
+    """The worker's command line."""
+    return python_worker(WORKERS / "python" / "jax_worker.py", device, threads)

@@ -1,0 +1,20 @@
+"""LiteRT's interpreter in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .base import WORKERS, python_worker
+
+NAME = "litert"
+FORMATS = ("litert",)
+DEVICES = ("cpu",)
+REQUIRES = ("ai-edge-litert",)
+# litert_torch makes 64-bit integers 32-bit ones, inputs and outputs included, unless it is told not to; it says so.
+NARROWS = {"int64": "int32"}
+
+
+def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
+    """The worker's command line."""
+    return python_worker(WORKERS / "python" / "litert_worker.py", device, threads)

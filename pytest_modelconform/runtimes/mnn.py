@@ -1,0 +1,18 @@
+"""MNN, Alibaba's engine for phones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .base import WORKERS, python_worker
+
+NAME = "mnn"
+FORMATS = ("mnn",)
+REQUIRES = ("MNN",)
+NARROWS = {"int64": "int32", "bool": "int32"}
+
+
+def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
+    """The worker's command line."""
+    return python_worker(WORKERS / "python" / "mnn_worker.py", device, threads)
