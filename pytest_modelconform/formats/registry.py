@@ -13,4 +13,5 @@ BUILT_IN = {
     "executorch": "pytest_modelconform.formats.executorch",
     "executorch-portable": "pytest_modelconform.formats.executorch_portable",
     "litert": "pytest_modelconform.formats.litert",
+    "coreml": "pytest_modelconform.formats.coreml",
 }

@@ -1,7 +1,7 @@
 """StableHLO: torchax makes a JAX function of an ExportedProgram, `jax.export` stores it with its weights.
 
-`model.jax` is what `jax.export.deserialize` reads; `model.mlirbc` is the StableHLO module in it, for others; `call.json`
-says how that module is called.
+`model.jax` is what `jax.export.deserialize` reads; `model.mlirbc` is the StableHLO module in it, for others;
+`call.json` says how that module is called.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def export(built: Built, folder: Path) -> Signature:
 
 
 def import_torchax() -> Any:
-    """torchax with its tables freed of operators that this torch has dropped."""
+    """The package, with its tables freed of operators that this torch has dropped."""
     import torch
 
     with tolerated():
@@ -116,7 +116,9 @@ def avals_of(program: ExportedProgram) -> list[Any]:
     scope = jax.export.SymbolicScope(constraints)
     avals = []
     for tensor in tensors:
-        said = ", ".join(str(length.node.expr if isinstance(length, torch.SymInt) else length) for length in tensor.shape)
+        said = ", ".join(
+            str(length.node.expr if isinstance(length, torch.SymInt) else length) for length in tensor.shape
+        )
         shape = jax.export.symbolic_shape(said, scope=scope) if symbols else tuple(tensor.shape)
         avals.append(jax.ShapeDtypeStruct(shape, t2j_dtype(tensor.dtype)))
     return avals

@@ -11,4 +11,5 @@ BUILT_IN = {
     "jax": "pytest_modelconform.runtimes.jax",
     "executorch": "pytest_modelconform.runtimes.executorch",
     "litert": "pytest_modelconform.runtimes.litert",
+    "coreml": "pytest_modelconform.runtimes.coreml",
 }
