@@ -25,4 +25,5 @@ BUILT_IN = {
     "iree": "pytest_modelconform.formats.iree",
     "tvm": "pytest_modelconform.formats.tvm",
     "ncnn": "pytest_modelconform.formats.ncnn",
+    "coreml": "pytest_modelconform.formats.coreml",
 }

@@ -28,7 +28,9 @@ def save(built: Built, adapter: Any, parameters: Any, folder: Path) -> Signature
     serve, specs = function_of(built, adapter)
     names = output_names(built)
     module = tf.Module()
-    module.model = adapter.model
+    # The variables themselves and not the Keras model that holds them: with that, LiteRT's converter leaves weights
+    # unset, and its models compute with whatever is in memory (seen with TensorFlow 2.21: NaN, or other numbers).
+    module.tracked = adapter.tracked
     module.serve = tf.function(
         lambda feeds: dict(zip(names, serve(**feeds), strict=True)), input_signature=[specs], autograph=False
     )

@@ -22,6 +22,11 @@ class KerasAdapter:
         self.parameters: Mapping[str, Array] = {name: array for name, array in found.items() if array.dtype.kind == "f"}
         self._wide: Any = None
 
+    @property
+    def tracked(self) -> list[Any]:
+        """TensorFlow's own variables."""
+        return [variable.value for variable in self.model.variables]
+
     def call(self, model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """What the model returns for inputs as the case gives them: several are a list to Keras, named ones a dict."""
         given = dict(kwargs) if kwargs else args[0] if len(args) == 1 else list(args)

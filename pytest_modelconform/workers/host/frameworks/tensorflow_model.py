@@ -23,6 +23,11 @@ class TensorFlowAdapter:
         floating = {name: variable for name, variable in self.variables.items() if variable.dtype.is_floating}
         self.parameters: Mapping[str, Array] = {name: variable.numpy() for name, variable in floating.items()}
 
+    @property
+    def tracked(self) -> list[Any]:
+        """TensorFlow's own variables."""
+        return list(self.model.variables)
+
     def call(self, model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """What the model returns for tensors."""
         return model(*args, **kwargs)
