@@ -16,6 +16,11 @@ BUILT_IN = {
     "mxnet": "pytest_modelconform.formats.mxnet",
     "caffe": "pytest_modelconform.formats.caffe",
     "tensorflow": "pytest_modelconform.formats.tensorflow",
+    # Other versions of PyTorch.
+    "torchscript-trace-2.11": "pytest_modelconform.formats.torchscript_trace_2_11",
+    "export-2.11": "pytest_modelconform.formats.export_2_11",
+    "torchscript-trace-2.15": "pytest_modelconform.formats.torchscript_trace_2_15",
+    "export-2.15": "pytest_modelconform.formats.export_2_15",
     "stablehlo": "pytest_modelconform.formats.stablehlo",
     "executorch": "pytest_modelconform.formats.executorch",
     "executorch-portable": "pytest_modelconform.formats.executorch_portable",

@@ -18,6 +18,9 @@ BUILT_IN = {
     "caffe": "pytest_modelconform.runtimes.caffe",
     "tensorflow": "pytest_modelconform.runtimes.tensorflow",
     "keras": "pytest_modelconform.runtimes.keras",
+    # Other versions of PyTorch.
+    "torch-2.11": "pytest_modelconform.runtimes.torch_2_11",
+    "torch-2.15": "pytest_modelconform.runtimes.torch_2_15",
     "jax": "pytest_modelconform.runtimes.jax",
     "executorch": "pytest_modelconform.runtimes.executorch",
     "litert": "pytest_modelconform.runtimes.litert",
