@@ -13,7 +13,7 @@ HIDDEN = 32
 
 
 def apply(parameters: dict[str, Any], x: jax.Array) -> dict[str, jax.Array]:
-    """x (batch, WIDTH) → hidden, the same, and norm (batch,)."""
+    """The block: x (batch, WIDTH) → hidden, the same, and norm (batch,)."""
     centred = x - x.mean(axis=-1, keepdims=True)
     scaled = centred / jnp.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-5)
     normed = scaled * parameters["norm"]["weight"] + parameters["norm"]["bias"]

@@ -12,7 +12,7 @@ RANDOM = keras.initializers.RandomNormal(stddev=0.3)
 
 
 def block(x: keras.KerasTensor, filters: int, activation: str) -> keras.KerasTensor:
-    """x (batch, height, width, channels) → (batch, height, width, filters)."""
+    """Convolution, norm, activation: (batch, height, width, channels) → (batch, height, width, filters)."""
     x = keras.layers.Conv2D(filters, 3, padding="same", bias_initializer=RANDOM.clone())(x)
     x = keras.layers.BatchNormalization(
         beta_initializer=RANDOM.clone(),

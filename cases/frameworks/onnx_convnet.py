@@ -14,7 +14,7 @@ CLASSES = 5
 
 
 def build() -> onnx.ModelProto:
-    """images (batch, 3, height, width) → classes (batch, 5), probabilities."""
+    """The graph: images (batch, 3, height, width) → classes (batch, 5), probabilities."""
     random = np.random.default_rng(0)
     weights: dict[str, np.ndarray] = {}
 
