@@ -17,8 +17,13 @@ from ...arrays import Array
 from . import by_position
 
 _FLOATS = (TensorProto.FLOAT,)
-# Attributes that say in which dtype to compute.
-_DTYPES = ("to", "dtype", "stash_type")
+# By operator, the attribute that is float32 if it isn't given. Other norms have a stash_type, too, but aren't evaluated
+# by it, and LayerNormalization refuses any but the default.
+_STASH = ("GroupNormalization", "stash_type")
+_DEFAULTS: Mapping[str, tuple[str, Any]] = {
+    "ConstantOfShape": ("value", numpy_helper.from_array(np.zeros(1, np.float32))),
+    "GroupNormalization": ("stash_type", int(TensorProto.FLOAT)),
+}
 
 
 class Erf(OpRun):
@@ -77,28 +82,25 @@ def in_float64(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of a model in which all that is float32 is float64: weights, constants, casts, inputs and outputs."""
     wide = onnx.ModelProto()
     wide.CopyFrom(model)
-    _say_defaults(wide.graph, {entry.domain: entry.version for entry in wide.opset_import})
+    _say_defaults(wide.graph)
     _widen_graph(wide.graph)
     for function in wide.functions:
-        _say_defaults(function, {entry.domain: entry.version for entry in function.opset_import})
+        _say_defaults(function)
         _widen_nodes(function.node)
     return wide
 
 
-def _say_defaults(graph: Any, versions: Mapping[str, int]) -> None:
+def _say_defaults(graph: Any) -> None:
     """Write down what nodes leave to a default of float32. graph: an onnx.GraphProto or FunctionProto."""
     for node in graph.node:
         given = {attribute.name for attribute in node.attribute}
-        if (node.op_type, node.domain) == ("ConstantOfShape", "") and not given:
-            zero = numpy_helper.from_array(np.zeros(1, np.float32))
-            node.attribute.append(onnx.helper.make_attribute("value", zero))
-        elif "stash_type" not in given and onnx.defs.has(node.op_type, node.domain):
-            schema = onnx.defs.get_schema(node.op_type, versions[node.domain], node.domain)
-            if "stash_type" in schema.attributes:
-                node.attribute.append(onnx.helper.make_attribute("stash_type", TensorProto.FLOAT))
+        if node.op_type in _DEFAULTS and not node.domain:
+            name, value = _DEFAULTS[node.op_type]
+            if name not in given:
+                node.attribute.append(onnx.helper.make_attribute(name, value))
         for attribute in node.attribute:
             if attribute.HasField("g"):
-                _say_defaults(attribute.g, versions)
+                _say_defaults(attribute.g)
 
 
 def _widen_graph(graph: onnx.GraphProto) -> None:
@@ -113,7 +115,8 @@ def _widen_graph(graph: onnx.GraphProto) -> None:
 def _widen_nodes(nodes: Any) -> None:
     for node in nodes:
         for attribute in node.attribute:
-            if attribute.name in _DTYPES and attribute.i == TensorProto.FLOAT:
+            named = attribute.name in ("to", "dtype") or (node.op_type, attribute.name) == _STASH
+            if named and attribute.i == TensorProto.FLOAT:
                 attribute.i = TensorProto.DOUBLE
             elif attribute.name in ("value_float", "value_floats"):
                 values = attribute.floats if attribute.name.endswith("s") else attribute.f
