@@ -36,7 +36,8 @@ def save(built: Built, adapter: Any, parameters: Any, folder: Path) -> Signature
             filled[place] = value
         own_args, own_kwargs = jax.tree_util.tree_unflatten(structure, filled)
         tree = jax.tree_util.tree_map(np.asarray, adapter.tree_of(parameters))
-        return _flat(adapter.function(tree, *own_args, **own_kwargs))
+        # In JAX's order, which sorts mappings: eager's result has been through a tree_map, too.
+        return jax.tree_util.tree_leaves(adapter.function(tree, *own_args, **own_kwargs))
 
     # Integers of 64 bits stay what they are, and products have float32's precision wherever they run.
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):
@@ -60,12 +61,3 @@ def _avals(built: Built) -> list[Any]:
         shape = jax.export.symbolic_shape(said, scope=scope) if dynamic else tuple(leaf["shape"])
         found.append(jax.ShapeDtypeStruct(shape, leaf["dtype"]))
     return found
-
-
-def _flat(value: Any) -> list[Any]:
-    """Leaves in the order of the wire's trees: mappings as they come, which JAX would sort."""
-    if isinstance(value, dict):
-        return [leaf for entry in value.values() for leaf in _flat(entry)]
-    if isinstance(value, (list, tuple)):
-        return [leaf for entry in value for leaf in _flat(entry)]
-    return [] if value is None else [value]
