@@ -82,7 +82,8 @@ class Train:
 class Case:
     """One model with its inputs and tolerance.
 
-    model: a function without arguments that returns the `torch.nn.Module`. It is seeded before the call.
+    model: a function without arguments that returns the `torch.nn.Module`, or the model of another `framework`. It is
+        seeded before the call.
     inputs: functions without arguments by name of the input set; each returns a tuple (positional arguments) or a
         dict (keyword arguments) for the model. The first set that varies every dynamic dimension is the one that
         exporters see; the others check that the export generalises.
@@ -100,9 +101,14 @@ class Case:
         inputs) or "layout" (gives other numbers for transposed inputs).
     fixed_inputs: the reason why no further input sets (other values, sizes, transposed tensors) are generated.
     cpp: a C++ source, relative to the case file, that implements the model with `torch::nn`: see docs/cpp-frontend.md.
+    twins: functions by framework ("keras", "jax") that make the same model there: each is called with the weights,
+        numpy arrays by the names of `state_dict()`, and returns the model with these poured into it, as `framework`
+        takes it. It is then run in its own framework and compared with PyTorch.
     train: `Train(...)`: cells for gradients, training and resuming a training are added, see docs/verdicts.md.
     files: further files that the model is built from, where Python can't see them being opened.
     seed: changes every random number of the case.
+    framework: what the model is written in: "torch", "onnx" (the model is a path or an `onnx.ModelProto`), "jax" (a
+        pair of a function and its parameters), "keras" or "tensorflow". Its own eager result is the reference.
     """
 
     model: Callable[[], torch.nn.Module]
@@ -119,9 +125,11 @@ class Case:
     accept: Mapping[str, str] = field(default_factory=dict)
     fixed_inputs: str = ""
     cpp: str | None = None
+    twins: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
     train: Train | None = None
     files: tuple[str, ...] = ()
     seed: int = 0
+    framework: Literal["torch", "onnx", "jax", "keras", "tensorflow"] = "torch"
 
 
 def generic_weights(module: Module, seed: int = 0) -> Module:

@@ -13,14 +13,14 @@ import pytest
 from . import expected
 from .case import DEFAULTS, Tolerance
 from .exports import CaseRef
-from .outcome import EAGER, Cell, Outcome, Stage, Verdict
+from .frameworks import FRAMEWORKS, TORCH
+from .outcome import COLLECT, EAGER, Cell, Outcome, Stage, Verdict
 from .registry import OPTIONAL
 from .runtimes.base import missing_packages
 
 if TYPE_CHECKING:
     from .session import SessionPlugin
 
-COLLECT = "collect"
 _PLUGIN = "pytest_modelconform"
 
 
@@ -37,6 +37,12 @@ class Declared:
     has: Sequence[str] = ()
     tolerance: Tolerance = field(default_factory=Tolerance)
     tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
+    framework: str = TORCH
+
+    def missing(self) -> str | None:
+        """None if its packages and its framework are there, else a sentence that says what to do."""
+        framework = FRAMEWORKS.get(self.framework)
+        return missing_packages(self.requires) or (framework.unavailable() if framework else None)
 
 
 @dataclass(frozen=True)
@@ -90,15 +96,24 @@ def static_cases(path: Path) -> list[Declared]:
             if name == "Case":
                 variable = node.targets[0].id
                 dtypes = [dtype for dtype in _literal_strings(node.value, "dtypes") if dtype in DEFAULTS]
+                framework = next((k.value for k in node.value.keywords if k.arg == "framework"), None)
                 found.append(
                     Declared(
                         path.stem if variable == "case" else variable,
                         requires=_literal_strings(node.value, "requires"),
                         dtypes=tuple(dict.fromkeys(dtypes)) or ("float32",),
-                        has=[keyword.arg for keyword in node.value.keywords if keyword.arg in OPTIONAL],
+                        has=[k.arg for k in node.value.keywords if k.arg in OPTIONAL] + _twins(node.value),
+                        framework=str(framework.value) if isinstance(framework, ast.Constant) else TORCH,
                     )
                 )
     return found
+
+
+def _twins(call: ast.Call) -> list[str]:
+    """What a literal dict in the field `twins` adds to what the case has."""
+    given = next((k.value for k in call.keywords if k.arg == "twins"), None)
+    keys = [key.value for key in given.keys if isinstance(key, ast.Constant)] if isinstance(given, ast.Dict) else []
+    return [f"twin-{key}" for key in keys if isinstance(key, str)]
 
 
 def _literal_strings(call: ast.Call, field: str) -> Sequence[str]:
@@ -133,12 +148,14 @@ class CaseFile(pytest.File):
             settled = Outcome(Verdict.ERROR, Stage.COLLECT, declared.fault)
             yield CellItem.from_parent(self, name=cell.name, cell=cell, settled=settled)
             return
-        missing = missing_packages(declared.requires)
+        missing = declared.missing()
         settled_all = (
             Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, f"case {declared.name!r} {missing}") if missing else None
         )
-        for cell in session.cells(relative, declared.name, declared.dtypes, declared.has):
-            item = CellItem.from_parent(self, name=cell.name, cell=cell, settled=settled_all)
+        for cell in session.cells(relative, declared):
+            item = CellItem.from_parent(
+                self, name=cell.name, cell=cell, settled=settled_all, framework=declared.framework
+            )
             for mark in (*markers(cell), *declared.tags):
                 session.register_marker(mark)
                 item.add_marker(mark)
@@ -167,11 +184,12 @@ class CellFailed(Exception):
 class CellItem(pytest.Item):
     """One cell. Its outcome rides on the test report as a plain dict."""
 
-    def __init__(self, *, cell: Cell, settled: Outcome | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, cell: Cell, settled: Outcome | None = None, framework: str = TORCH, **kwargs: Any) -> None:
         # Said rather than derived: pytest 9.2 tells an id that it parsed (--lf) from one that it put together.
         super().__init__(nodeid=cell.id, **kwargs)
         self.cell = cell
         self.settled = settled
+        self.framework = framework
         self.outcome: Outcome | None = None
 
     def runtest(self) -> None:
@@ -205,7 +223,14 @@ class CellItem(pytest.Item):
             raise pytest.skip.Exception(outcome.message, _use_item_location=True)
 
     def _run(self, session: SessionPlugin, expects: Any) -> Outcome:
-        ref = CaseRef(self.path, self.cell.file, self.cell.case, self.cell.dtype, task=self.cell.reference_task)
+        ref = CaseRef(
+            self.path,
+            self.cell.file,
+            self.cell.case,
+            self.cell.dtype,
+            task=self.cell.reference_task,
+            framework=self.framework,
+        )
         if self.cell.is_check:
             return session.pipeline.check(ref)
         return session.pipeline.run(ref, self.cell, expects)

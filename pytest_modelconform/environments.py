@@ -16,6 +16,7 @@ import platform
 import shlex
 import shutil
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ class Environment:
     interpreter. npm: a folder with package.json and package-lock.json, for an environment of Node's packages instead.
     check: statements that are run once after installing (Python, or an ES module of JavaScript); failing is the
     environment's fault. megabytes: what it takes on disk, about.
+    complete: `requirements` are all that is installed: pip is told not to look for what these need. beside: after its
+    own packages it sees those of the running interpreter, whose version its Python then has to be.
     """
 
     name: str
@@ -63,6 +66,8 @@ class Environment:
     npm: Path | None = None
     check: str = ""
     megabytes: int = 0
+    complete: bool = False
+    beside: bool = False
 
     @property
     def made_with(self) -> str:
@@ -117,6 +122,8 @@ def _key(environment: Environment) -> str:
         python = interpreters.find(environment.python)
         assert python is not None  # unavailable() has seen to it
         made_of += [python.version, python.path]
+        if environment.complete or environment.beside:
+            made_of += [environment.complete, _site_packages() if environment.beside else []]
     return hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]
 
 
@@ -236,7 +243,12 @@ def _commands(environment: Environment, folder: Path) -> Iterator[tuple[str, lis
             "--no-input",
             "--no-warn-script-location",
         ]
-        yield "pip install", [*pip, *environment.requirements]
+        yield "pip install", [*pip, *(["--no-deps"] if environment.complete else []), *environment.requirements]
+    if environment.beside:
+        # After pip, which would take these for its own. addsitedir appends, and minds the links of editable installs.
+        [target] = (folder / "venv" / "lib").glob("python*/site-packages")
+        lines = [f"import site; site.addsitedir({path!r})" for path in _site_packages()]
+        (target / "beside.pth").write_text("\n".join(lines) + "\n")
     if environment.check:
         yield "trying it out", [own, "-I", "-c", environment.check]
 
@@ -244,6 +256,11 @@ def _commands(environment: Environment, folder: Path) -> Iterator[tuple[str, lis
 def surroundings(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Environment variables (ours) without those that would bring other packages into an environment."""
     return {name: value for name, value in variables.items() if name not in _FOREIGN}
+
+
+def _site_packages() -> list[str]:
+    """Where the running interpreter's packages are."""
+    return sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
 
 
 def log_of(folder: Path) -> Path:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .collect import COLLECT, is_case_file, static_cases
-from .outcome import Cell
-from .runtimes.base import missing_packages
+from .collect import is_case_file, static_cases
+from .outcome import COLLECT, Cell
 
 if TYPE_CHECKING:
     from .session import SessionPlugin
@@ -44,8 +43,8 @@ def existing(session: SessionPlugin, folder: Path) -> Existing:
         whole = Cell(file, path.stem, COLLECT, COLLECT)
         ids.append(whole.id)
         for case in cases:
-            ids += [cell.id for cell in session.all_cells(file, case.name, case.dtypes, case.has)]
-        if declaration.problem is not None or any(missing_packages(case.requires) for case in cases):
+            ids += [cell.id for cell in session.all_cells(file, case)]
+        if declaration.problem is not None or any(case.missing() for case in cases):
             vague.append(file)
         else:
             cells = [whole, *(Cell(file, case.name, COLLECT, COLLECT) for case in cases)]

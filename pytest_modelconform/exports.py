@@ -15,6 +15,7 @@ from . import artifacts, devices, environments, references, training_references
 from .artifacts import Cache, hash_file, hash_of
 from .environments import Environment, EnvironmentFault
 from .formats.base import Format, Signature
+from .frameworks import FRAMEWORKS, TORCH
 from .harness import BuildError
 from .model_check import ModelFault
 from .outcome import EAGER, FAST, FULL, INFERENCE, TRAINING, Cell, Outcome, Stage, Verdict
@@ -22,7 +23,7 @@ from .pool import AnyWorker, Pool
 from .references import Prepared
 from .registry import Registry
 from .runtimes.base import WORKERS
-from .runtimes.process import WorkerCrashed, WorkerLied, WorkerProblem, WorkerRefused, WorkerTimeout
+from .runtimes.process import WorkerCrashed, WorkerLied, WorkerProblem, WorkerRefused, WorkerTimeout, is_unavailable
 from .workers.loop import WorkerError
 
 VERDICT_OF: dict[type[WorkerProblem], Verdict] = {
@@ -39,7 +40,7 @@ class CaseRef:
     """Where a case is: its file, that file's path relative to the root, its name; and the dtype that it is cast to.
 
     precision: "fast" for the references of runtimes' fast modes. Everything else is made for "full".
-    task: "training" for all that is made for gradients, training and resuming.
+    task: "training" for all that is made for gradients, training and resuming. framework: what it is written in.
     """
 
     file: Path
@@ -48,6 +49,7 @@ class CaseRef:
     dtype: str = "float32"
     precision: str = FULL
     task: str = INFERENCE
+    framework: str = TORCH
 
     @property
     def check(self) -> str:
@@ -117,6 +119,8 @@ def start(start: Callable[[], AnyWorker]) -> AnyWorker:
     except BuildError as error:
         raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, f"the C++ harness can't be built: {error}") from error
     except WorkerProblem as problem:
+        if is_unavailable(problem):
+            raise StageFailure(Stage.ENVIRONMENT, Verdict.UNAVAILABLE, str(problem)) from problem
         verdict = VERDICT_OF[type(problem)]
         raise StageFailure(Stage.ENVIRONMENT, verdict, f"the worker does not start: {problem}") from problem
 
@@ -165,6 +169,8 @@ class Exports:
         """The references of a case, without keeping them or their failure. Raises StageFailure."""
         source = [str(ref.file), ref.relative, ref.name, ref.dtype, ref.precision, ref.task, hash_file(ref.file)]
         # The host's path decides which local module an import finds.
+        if (environment := FRAMEWORKS[ref.framework].environment) is not None:
+            source.append(self._environment(environment))
         key = hash_of("reference", artifacts.fingerprint(), self.pool.path, source)
         if found := self._cached(key):
             return found
@@ -174,7 +180,7 @@ class Exports:
             folder = Path(tempfile.mkdtemp(prefix=".making-", dir=self.cache.folder / "references"))
             try:
                 request = self._request(ref)
-                answer = self._ask_reference(budget, folder=str(folder), precision=ref.precision, **request)
+                answer = self._ask_reference(ref, budget, folder=str(folder), precision=ref.precision, **request)
                 content = {name: value for name, value in answer.items() if name not in ("id", "ok", "files")}
                 try:
                     if ref.task == TRAINING:
@@ -198,7 +204,8 @@ class Exports:
             "folder": str(folder),
             "seconds": 0.7 * seconds,
         }
-        return self._ask_host(Budget(seconds, self.pool), Stage.COMPARE, "diagnose", **fields, **self._request(ref))
+        fields |= {"host": self._case_host(ref), **self._request(ref)}
+        return self._ask_host(Budget(seconds, self.pool), Stage.COMPARE, "diagnose", **fields)
 
     def resume(
         self, ref: CaseRef, prepared: Prepared, checkpoint: Path, target: Path, budget: Budget
@@ -207,15 +214,20 @@ class Exports:
         fields: dict[str, Any] = {"digest": prepared.digest, "checkpoint": str(checkpoint), "outputs": str(target)}
         return self._ask_host(budget, Stage.RUN, "resume", **fields, **self._request(ref))
 
-    def _ask_reference(self, budget: Budget, **fields: Any) -> dict[str, Any]:
-        used = start(self.pool.host).used
+    def _case_host(self, ref: CaseRef) -> Callable[[], AnyWorker]:
+        """The case host that builds a case."""
+        return functools.partial(self.pool.host_for, FRAMEWORKS[ref.framework])
+
+    def _ask_reference(self, ref: CaseRef, budget: Budget, **fields: Any) -> dict[str, Any]:
+        host = self._case_host(ref)
+        used = start(host).used
         try:
-            return self._ask_host(budget, Stage.REFERENCE, "reference", **fields)
+            return self._ask_host(budget, Stage.REFERENCE, "reference", host=host, **fields)
         except StageFailure:
             if not used:
                 raise
-            self._fresh_host()
-            return self._ask_host(Budget(self.timeout, self.pool), Stage.REFERENCE, "reference", **fields)
+            self._fresh_host(host)
+            return self._ask_host(Budget(self.timeout, self.pool), Stage.REFERENCE, "reference", host=host, **fields)
 
     def _cached(self, key: str) -> Prepared | None:
         content = self.cache.read_case(key)
@@ -265,15 +277,16 @@ class Exports:
         """
         module = self.registry.format(cell.format)
         device = devices.route(cell.device, module.DEVICE_BOUND).exported_on
-        key = self._key(prepared, module, device)
+        key = self._key(prepared, module, device, ref.framework)
         if failure := self._failed_exports.get((ref, cell.format, device)):
             raise failure
         folder = self.cache.folder / "artifacts" / key
         if anew and folder.is_dir() and not artifacts.read_json(folder / "export.json")["fresh"]:
             self.cache.forget("artifacts", key)
-            self._fresh_host(self._host_of(module))
+            if ref.framework in module.FRAMEWORKS:  # else its source is made by a fresh one
+                self._fresh_host(self._host_of(ref, module))
         try:
-            if module.FROM:
+            if ref.framework not in module.FRAMEWORKS:
                 source = self.artifact(ref, prepared, replace(cell, format=module.FROM), budget, expects, anew)
                 cached = self._convert(source, cell, key, budget)
             else:
@@ -285,13 +298,13 @@ class Exports:
         signature = artifacts.read_json(folder / "signature.json")
         return Artifact(folder, signature, made["seconds"], made["bytes"], cached, made["fresh"])
 
-    def _key(self, prepared: Prepared, module: Format, device: str) -> str:
+    def _key(self, prepared: Prepared, module: Format, device: str, framework: str) -> str:
         """What names an artifact: all that decides what is in it."""
         made_with: list[Any] = [module.VERSION, module.tools(), device]
         if module.ENVIRONMENT is not None:
             made_with.append(self._environment(module.ENVIRONMENT))
-        if module.FROM:
-            made_with.append(self._key(prepared, self.registry.format(module.FROM), device))
+        if framework not in module.FRAMEWORKS:
+            made_with.append(self._key(prepared, self.registry.format(module.FROM), device, framework))
         return hash_of("artifact", prepared.key, module.NAME, made_with, artifacts.fingerprint())
 
     def _environment(self, environment: Environment) -> str:
@@ -300,8 +313,9 @@ class Exports:
         except EnvironmentFault as fault:
             raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, str(fault)) from fault
 
-    def _host_of(self, module: Format) -> Callable[[], AnyWorker]:
-        return lambda: self.pool.host_of(module.NAME)
+    def _host_of(self, ref: CaseRef, module: Format) -> Callable[[], AnyWorker]:
+        """The case host that exports a case: the format's for a model in PyTorch, else the framework's."""
+        return (lambda: self.pool.host_of(module.NAME)) if ref.framework == TORCH else self._case_host(ref)
 
     def _convert(self, source: Artifact, cell: Cell, key: str, budget: Budget) -> bool:
         """Have the format's converter make an artifact from another format's unless it is there already."""
@@ -333,9 +347,10 @@ class Exports:
     ) -> bool:
         """Export unless it is there already; whether it was. What a used host fails at, a fresh one tries again."""
         module = self.registry.format(cell.format)
-        host = self._host_of(module)
+        host = self._host_of(ref, module)
         request = {
-            "module": module.__name__,  # type: ignore[attr-defined]
+            "module": module.FRAMEWORKS[ref.framework],
+            "format": module.NAME,
             "digest": prepared.digest,
             "device": device,
             "output_paths": prepared.output_paths,
@@ -343,7 +358,7 @@ class Exports:
         }
 
         def make(folder: Path) -> None:
-            if ref is not SMOKE and cell.runtime != EAGER:
+            if ref.file != SMOKE.file and cell.runtime != EAGER:
                 # The runtime's process imports its framework meanwhile.
                 self.pool.prestart(cell.runtime, cell.device)
             fresh = not start(host).used

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 EAGER = "eager"
+COLLECT = "collect"
 # How a runtime computes: as exactly as it can, or as whoever ships its fast mode.
 FULL, FAST = PRECISIONS = ("full", "fast")
 # What a cell tries: the model's outputs; or, for a case with `train`, the gradients after one backward pass, the
@@ -119,7 +120,7 @@ class Cell:
     @property
     def is_check(self) -> bool:
         """Whether this is the model check or a file's item rather than a format in a runtime."""
-        return self.format == self.runtime
+        return self.runtime in (EAGER, COLLECT)
 
 
 @dataclass(frozen=True)

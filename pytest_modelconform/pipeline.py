@@ -16,6 +16,7 @@ from .concurrency import AtOnce, failed_at_once
 from .diagnosis import Diagnosis, Evidence
 from .exports import SMOKE, VERDICT_OF, Artifact, Budget, CaseRef, Exports, StageFailure, failure_of, number, start
 from .formats import base as format_base
+from .frameworks import TORCH
 from .harness import BuildError
 from .outcome import FULL, INFERENCE, NOT_FIT, Cell, Outcome, Stage, Verdict
 from .pool import AnyWorker, Pool
@@ -87,8 +88,8 @@ class Pipeline:
 
     # -- a cell ----------------------------------------------------------------------------------------------------
 
-    def unavailable(self, cell: Cell) -> str | None:
-        """None if a cell's format and runtime are there, else what to do."""
+    def unavailable(self, cell: Cell, framework: str = TORCH) -> str | None:
+        """None if a cell's format and runtime are there, else what to do. framework: the case's."""
         runs_on = devices.route(cell.device).runs_on
         reason = self.registry.runtime(cell.runtime).unavailable(runs_on) or devices.lacking(cell.device)
         if reason:
@@ -97,10 +98,10 @@ class Pipeline:
                 if reason.startswith("needs ")
                 else f"runtime {cell.runtime}: {reason}"
             )
-        return self._format_unavailable(cell)
+        return self._format_unavailable(cell, framework)
 
-    def _format_unavailable(self, cell: Cell) -> str | None:
-        for name in self.registry.made_through(cell.format):
+    def _format_unavailable(self, cell: Cell, framework: str) -> str | None:
+        for name in self.registry.made_through(cell.format, framework):
             if reason := format_base.unavailable(self.registry.format(name)):
                 return f"format {name} {reason}"
         return None
@@ -110,7 +111,7 @@ class Pipeline:
         budget = Budget(self.timeout, self.pool)
         try:
             prepared = self._reference_for(ref, budget)
-            self._refuse_what_is_limited(cell, prepared)
+            self._refuse_to_export(ref, cell, prepared)
             artifact = self.exports.artifact(ref, prepared, cell, budget, expects)
         except StageFailure as failure:
             return failure.outcome()
@@ -126,8 +127,9 @@ class Pipeline:
 
     def run(self, ref: CaseRef, cell: Cell, expects: Callable[[Outcome], bool] = lambda outcome: False) -> Outcome:
         """The outcome of a cell. `expects` says whether a failure is the recorded one: it is then not tried again."""
-        if reason := self.unavailable(cell):
-            if self.registry.runtime(cell.runtime).EXPORTS_ANYWAY and not self._format_unavailable(cell):
+        if reason := self.unavailable(cell, ref.framework):
+            exports_anyway = self.registry.runtime(cell.runtime).EXPORTS_ANYWAY
+            if exports_anyway and not self._format_unavailable(cell, ref.framework):
                 return self._exported_only(ref, cell, expects, reason)
             return Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, reason)
         outcome = self._judged(ref, cell, expects)
@@ -165,13 +167,14 @@ class Pipeline:
         self._evidence = None
         try:
             prepared = self._reference_for(ref, budget)
-            self._refuse_what_is_limited(cell, prepared)
+            self._refuse_to_export(ref, cell, prepared)
             judge = self._judge_of(ref, prepared, cell, budget)
             artifact = self.exports.artifact(ref, prepared, cell, budget, expects, anew)
             fresh_export = artifact.fresh
             notes = devices.kept_note(artifact.signature, cell.device)
             seconds["export"] = artifact.seconds
             found |= {"artifact_bytes": artifact.size, "cached": artifact.cached}
+            self._refuse_to_load(cell, prepared)
             worker = self.worker(cell)
             used, worker.used = worker.used, True
             request = self._load_request(cell, artifact)
@@ -213,11 +216,14 @@ class Pipeline:
                 f"{NOT_FIT}, see {ref.check}: {first}",
             ) from failure
 
-    def _refuse_what_is_limited(self, cell: Cell, prepared: Prepared) -> None:
-        """Raises StageFailure where a format on the way or the runtime states that it can't do this case."""
-        for name in self.registry.made_through(cell.format):
+    def _refuse_to_export(self, ref: CaseRef, cell: Cell, prepared: Prepared) -> None:
+        """Raises StageFailure where a format on the way states that it can't do this case."""
+        for name in self.registry.made_through(cell.format, ref.framework):
             if reason := limits.of_case(self.registry.format(name).LIMITS, cell, prepared):
                 raise StageFailure(Stage.EXPORT, Verdict.UNSUPPORTED, f"format {name} can't: {reason}")
+
+    def _refuse_to_load(self, cell: Cell, prepared: Prepared) -> None:
+        """The same for the runtime. Asked after the export: one that fails fails whatever would have run it."""
         if reason := limits.of_case(self.registry.runtime(cell.runtime).LIMITS, cell, prepared):
             raise StageFailure(Stage.LOAD, Verdict.UNSUPPORTED, f"runtime {cell.runtime} can't: {reason}")
 
@@ -237,11 +243,12 @@ class Pipeline:
         if cell.format in worker.smoked or worker.used:
             return worker
         usual = {"dtype": SMOKE.dtype, "precision": FULL, "task": INFERENCE}
-        smoke = replace(cell, case=SMOKE.name, file=SMOKE.relative, **usual)
+        ref = replace(SMOKE, name=self.registry.format(cell.format).SMOKE)
+        smoke = replace(cell, case=ref.name, file=ref.relative, **usual)
         budget = Budget(self.timeout, self.pool)
         try:
-            prepared = self.exports.find(SMOKE, budget)
-            artifact = self.exports.artifact(SMOKE, prepared, smoke, budget, lambda outcome: False)
+            prepared = self.exports.find(ref, budget)
+            artifact = self.exports.artifact(ref, prepared, smoke, budget, lambda outcome: False)
             request = self._load_request(cell, artifact)
             budget.ask(worker, "load", precision=smoke.precision, **request)
             outcome = self._run_sets(smoke, prepared, artifact, worker, budget, {}, {})
@@ -299,9 +306,8 @@ class Pipeline:
         return replace(outcome, notes=(*outcome.notes, *notes))
 
     def _limit_of_set(self, cell: Cell, prepared: Prepared, entry: InputSet) -> str | None:
-        stated = {
-            f"format {name}": self.registry.format(name).LIMITS for name in self.registry.made_through(cell.format)
-        }
+        through = self.registry.made_through(cell.format, prepared.content["framework"])
+        stated = {f"format {name}": self.registry.format(name).LIMITS for name in through}
         stated[f"runtime {cell.runtime}"] = self.registry.runtime(cell.runtime).LIMITS
         for what, limited in stated.items():
             if reason := limits.of_set(limited, prepared, entry):

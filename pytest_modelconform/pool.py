@@ -14,10 +14,12 @@ from types import ModuleType
 from typing import Any
 
 from . import devices, environments
+from .environments import Environment
+from .frameworks import Framework
 from .harness import BuildError
 from .registry import Registry
 from .runtimes.base import WORKERS, python_worker
-from .runtimes.process import InlineWorker, Worker, WorkerCrashed, WorkerProblem
+from .runtimes.process import InlineWorker, Worker, WorkerCrashed, WorkerProblem, is_unavailable
 
 AnyWorker = Worker | InlineWorker
 HOST = "case host"
@@ -59,19 +61,27 @@ class Pool:
         self.last_op = ""
         self._workers: dict[tuple[str, str], AnyWorker] = {}
         self._unbuildable: dict[str, BuildError] = {}
+        self._not_here: dict[tuple[str, str], WorkerProblem] = {}
         self._start_seconds: dict[tuple[str, str], float] = {}
 
     def host(self, name: str = "") -> AnyWorker:
         """The case host of a name; "" is the common one. Raises a WorkerProblem if it can't be started."""
         return self._ready((f"{HOST} {name}".strip(), "cpu"), path=self.path)
 
+    def host_for(self, framework: Framework) -> AnyWorker:
+        """The case host of a framework. Raises a WorkerProblem or harness.BuildError if it can't start."""
+        return self._host_in(framework.host, framework.environment)
+
     def host_of(self, format_name: str) -> AnyWorker:
         """The case host that exports to a format. Raises a WorkerProblem or harness.BuildError if it can't start."""
         module = self.registry.format(format_name)
-        if module.ENVIRONMENT is None:
-            return self.host(module.HOST)
-        python = environments.python(module.ENVIRONMENT, self.cache, self.progress)
-        return self._ready((f"{HOST} {module.HOST or module.ENVIRONMENT.name}", "cpu"), python=python, path=self.path)
+        return self._host_in(module.HOST, module.ENVIRONMENT)
+
+    def _host_in(self, name: str, environment: Environment | None) -> AnyWorker:
+        if environment is None:
+            return self.host(name)
+        python = environments.python(environment, self.cache, self.progress)
+        return self._ready((f"{HOST} {name or environment.name}", "cpu"), python=python, path=self.path)
 
     def converter(self, format_name: str) -> AnyWorker:
         """The converter of a format. Raises a WorkerProblem or harness.BuildError if it can't be started."""
@@ -106,6 +116,8 @@ class Pool:
         self._workers.clear()
 
     def _ready(self, key: tuple[str, str], python: str = sys.executable, **hello: Any) -> AnyWorker:
+        if key in self._not_here:
+            raise self._not_here[key]
         worker = self._workers.get(key)
         if worker is not None and not worker.alive:
             # It died between two requests, of its own accord or by another's hand: nobody's verdict.
@@ -116,8 +128,10 @@ class Pool:
             begin = time.monotonic()
             try:
                 worker.hello(START_LIMIT, **hello)
-            except BaseException:
+            except BaseException as error:
                 self.discard(worker)
+                if isinstance(error, WorkerProblem) and is_unavailable(error):
+                    self._not_here[key] = error
                 raise
             self._start_seconds[key] = max(time.monotonic() - begin, self._start_seconds.get(key, 0.0))
         worker.last_used = time.monotonic()
@@ -177,6 +191,9 @@ def environment(threads: int, cache: Path, base: Mapping[str, str] | None = None
         env[name] = str(threads)
     # The default is a folder below /tmp that all programs of a user share, and that another user may have made.
     env["TORCHINDUCTOR_CACHE_DIR"] = str(cache / "inductor")
+    # ONNX Runtime reports its use to its maker, on Linux, too (seen in 1.30 for Node, 1.32 for Python): no model's
+    # business is anyone else's, and the reports leave files behind.
+    env["ORT_DISABLE_TELEMETRY"] = "1"
     # What a worker inherits of pytest's own switches is none of a model's business.
     env.pop("PYTEST_CURRENT_TEST", None)
     env.pop("PYTHONSAFEPATH", None)

@@ -14,12 +14,15 @@ from .case import DEFAULTS
 from .devices import exists
 from .formats import base as format_base
 from .formats.base import Format
-from .outcome import EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, Cell
+from .frameworks import TORCH
+from .outcome import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, Cell
 from .runtimes import base as runtime_base
 from .runtimes.base import Runtime
 
 # Fields of a `Case` that bring cells which others don't have.
 OPTIONAL = ("cpp", "train")
+# All that a case may have: these, and twins.
+EVERYTHING = (*OPTIONAL, "twin-keras", "twin-jax")
 # Steps in 16 bits need loss scaling and master weights, which are not the model's.
 _TRAINED_IN = ("float32", "float64")
 
@@ -55,7 +58,7 @@ class Registry:
         # Ids and markers write "-" as "_": two names that differ only there could not be told apart.
         taken = {known.replace("-", "_"): known for known in table}
         # The other words mean something in ids and in `Case(tolerances=…)`.
-        if name.replace("-", "_") in taken or name in (EAGER, FAST, *TASKS, *DEFAULTS):
+        if name.replace("-", "_") in taken or name in (EAGER, COLLECT, FAST, *TASKS, *DEFAULTS):
             raise ValueError(f"{kind} {name!r} of {module} is taken by {table.get(name, 'another name like it')}")
         table[name] = module
 
@@ -76,10 +79,14 @@ class Registry:
             self._loaded_formats[name] = format_base.complete(importlib.import_module(self._formats[name]))
         return self._loaded_formats[name]
 
-    def made_through(self, name: str) -> list[str]:
-        """A format and those that it is made from, the first one last. Raises UnknownName."""
+    def holds(self, name: str, framework: str) -> bool:
+        """Whether models of a framework can be stored in a format."""
+        return framework in self.format(self.made_through(name, framework)[-1]).FRAMEWORKS
+
+    def made_through(self, name: str, framework: str = TORCH) -> list[str]:
+        """A format and those that it is made from for a framework, the first one last. Raises UnknownName."""
         through = [name]
-        while source := self.format(through[-1]).FROM:
+        while framework not in self.format(through[-1]).FRAMEWORKS and (source := self.format(through[-1]).FROM):
             if source in through:
                 raise UnknownName(f"format {name!r} is made from itself: {' from '.join([*through, source])}")
             through.append(source)
@@ -142,6 +149,7 @@ class Registry:
         dtype: str = "float32",
         precisions: Iterable[str] = (FULL,),
         has: Collection[str] = (),
+        framework: str = TORCH,
     ) -> list[Cell]:
         """The cells of a case in a dtype: every runtime that loads a format, on every device, as it may compute.
 
@@ -151,7 +159,7 @@ class Registry:
         return [
             Cell(file, case, format_name, runtime_name, device, dtype, precision, task)
             for format_name in formats
-            if set(self.format(format_name).NEEDS) <= set(has)
+            if set(self.format(format_name).NEEDS) <= set(has) and self.holds(format_name, framework)
             for runtime_name in runtimes
             if format_name in self.runtime(runtime_name).FORMATS
             for device in devices

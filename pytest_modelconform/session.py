@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ import pytest
 from . import artifacts, collect, devices, environment, expected, expected_cells, options, tolerances
 from .artifacts import Cache, CacheRefused, hash_file, hash_of
 from .case import DEFAULTS, Tolerance
-from .collect import COLLECT, CaseFile, CellItem, Declaration, Declared, ExpectedFile
+from .collect import CaseFile, CellItem, Declaration, Declared, ExpectedFile
+from .frameworks import FRAMEWORKS, TORCH
 from .outcome import (
+    COLLECT,
     EAGER,
     FAST,
     FULL,
@@ -35,9 +37,8 @@ from .outcome import (
 )
 from .pipeline import Pipeline
 from .pool import Pool
-from .registry import OPTIONAL, Registry
+from .registry import EVERYTHING, Registry
 from .report import json_report, log, matrix, terminal
-from .runtimes.base import missing_packages
 from .runtimes.process import WorkerCrashed, WorkerProblem, WorkerRefused, WorkerTimeout
 from .workers.loop import WorkerError
 
@@ -64,7 +65,7 @@ class SessionPlugin:
             self.cache = Cache(self.settings.cache)
         except (ValueError, CacheRefused) as error:
             raise pytest.UsageError(f"modelconform: {error}") from error
-        if len(self.cells("", "", ["float32"], OPTIONAL)) == 1:
+        if all(len(self.cells("", Declared("", has=EVERYTHING, framework=name))) == 1 for name in FRAMEWORKS):
             raise pytest.UsageError(
                 f"modelconform: none of the runtimes {', '.join(self.runtimes)} loads any of the formats "
                 f"{', '.join(self.formats)} on {', '.join(self.devices)} in {', '.join(self.precisions)} precision"
@@ -123,24 +124,21 @@ class SessionPlugin:
 
     # -- what items ask --------------------------------------------------------------------------------------------
 
-    def cells(self, file: str, case: str, dtypes: Sequence[str], has: Collection[str] = ()) -> list[Cell]:
-        """The cells of a case that were asked for, dtype by dtype, each with its model checks first.
-
-        has: which of the fields `registry.OPTIONAL` the case gives.
-        """
+    def cells(self, file: str, case: Declared) -> list[Cell]:
+        """The cells of a case that were asked for, dtype by dtype, each with its model checks first."""
         found = []
-        for dtype in dtypes:
-            asked = (self.formats, self.runtimes, self.devices, dtype, self.precisions, has)
-            found += _with_checks(file, case, dtype, self.registry.cells(file, case, *asked))
+        for dtype in case.dtypes:
+            asked = (self.formats, self.runtimes, self.devices, dtype, self.precisions, case.has, case.framework)
+            found += _with_checks(file, case.name, dtype, self.registry.cells(file, case.name, *asked))
         return found
 
-    def all_cells(self, file: str, case: str, dtypes: Sequence[str], has: Collection[str] = ()) -> list[Cell]:
+    def all_cells(self, file: str, case: Declared) -> list[Cell]:
         """The cells of a case that can exist, whatever was asked for."""
         registry = self.registry
-        found = [Cell(file, case, COLLECT, COLLECT)]
-        for dtype in dtypes:
-            every = (registry.formats, registry.runtimes, registry.devices, dtype, PRECISIONS, has)
-            found += _with_checks(file, case, dtype, registry.cells(file, case, *every))
+        found = [Cell(file, case.name, COLLECT, COLLECT)]
+        for dtype in case.dtypes:
+            every = (registry.formats, registry.runtimes, registry.devices, dtype, PRECISIONS, case.has, case.framework)
+            found += _with_checks(file, case.name, dtype, registry.cells(file, case.name, *every))
         return found
 
     def existing(self, folder: Path) -> expected_cells.Existing:
@@ -210,14 +208,14 @@ class SessionPlugin:
         """The cases of a file, from the cache or by importing it in the case host."""
         if path not in self._declared:
             static = collect.static_cases(path)
-            if any(missing_packages(case.requires) for case in static):
+            if any(case.missing() for case in static):
                 # It can't be imported here; its cells are shown as unavailable all the same.
                 self._declared[path] = Declaration(static)
             else:
-                self._declared[path] = self._import(path)
+                self._declared[path] = self._import(path, static)
         return self._declared[path]
 
-    def _import(self, path: Path) -> Declaration:
+    def _import(self, path: Path, static: Sequence[Declared]) -> Declaration:
         relative = path.relative_to(self.config.rootpath).as_posix() if self._is_below_root(path) else path.name
         key = hash_of("collect", artifacts.fingerprint(), self.pool.path, str(path), relative, hash_file(path))
         try:
@@ -226,7 +224,9 @@ class SessionPlugin:
                 with self.cache.lock(f"case-{key}"):
                     content = self.cache.read_case(key)
                     if content is None:
-                        worker = self.pool.host()
+                        # Where the first case that isn't PyTorch's lives: what it imports is only there.
+                        others = (FRAMEWORKS[c.framework] for c in static if c.framework in FRAMEWORKS)
+                        worker = self.pool.host_for(next((f for f in others if f.name != TORCH), FRAMEWORKS[TORCH]))
                         answer = worker.ask("collect", self.settings.timeout, file=str(path), relative=relative)
                         content = self.cache.write_case(key, {"cases": answer["cases"]}, answer["files"])
         except WorkerError as error:

@@ -172,3 +172,32 @@ environments.install(slow, Path({json.dumps(str(tmp_path))}), lambda line: print
     _, err = process.communicate(timeout=60)
     assert "KeyboardInterrupt" in err
     assert environments.installed(tmp_path) == []
+
+
+def test_a_complete_one_gets_nothing_but_what_is_named(tmp_path: Path) -> None:
+    path = tmp_path / WHEEL.format("1.5")
+    info = "modelconform_probe-1.5.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("modelconform_probe.py", "VALUE = 7\n")
+        needs = "Requires-Dist: modelconform-nobody-has==9\n"
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: modelconform-probe\nVersion: 1.5\n{needs}")
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{info}/RECORD", "")
+    whole = Environment("whole", (str(path),), check="import modelconform_probe", complete=True)
+    environments.install(whole, tmp_path, lambda line: None)
+    with pytest.raises(EnvironmentFault, match="modelconform-nobody-has"):
+        environments.install(replace(whole, complete=False), tmp_path, lambda line: None)
+
+
+def test_one_beside_ours_sees_its_own_packages_first_and_then_ours(wheel: str, tmp_path: Path) -> None:
+    beside = Environment("beside", (wheel,), check="import modelconform_probe, numpy", beside=True)
+    python = environments.python(beside, tmp_path, lambda line: None)
+    import numpy as np
+
+    code = "import modelconform_probe as p, numpy; print(p.VALUE, numpy.__file__)"
+    assert says(python, code) == f"7 {np.__file__}"
+    alone = environments.python(replace(beside, check="", beside=False), tmp_path, lambda line: None)
+    with pytest.raises(subprocess.CalledProcessError):
+        says(alone, "import numpy")

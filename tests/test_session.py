@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pytest_modelconform.case import DEFAULTS
+from pytest_modelconform.collect import Declared
 from pytest_modelconform.outcome import PRECISIONS, Cell
 from pytest_modelconform.registry import Registry, register_built_in
 from pytest_modelconform.session import SessionPlugin
@@ -20,7 +21,7 @@ def session() -> Any:
 
 
 def test_every_cell_is_found_by_its_id(session: Any) -> None:
-    cells = SessionPlugin.all_cells(session, "cases/a.py", "a", tuple(DEFAULTS))
+    cells = SessionPlugin.all_cells(session, "cases/a.py", Declared("a", dtypes=tuple(DEFAULTS)))
     assert len({cell.id for cell in cells}) == len(cells)
     assert {(cell.dtype, cell.precision) for cell in cells} == {(d, p) for d in DEFAULTS for p in PRECISIONS}
     for cell in cells:
@@ -28,7 +29,7 @@ def test_every_cell_is_found_by_its_id(session: Any) -> None:
 
 
 def test_a_case_without_float32_has_no_plain_cells(session: Any) -> None:
-    cells = SessionPlugin.all_cells(session, "a.py", "a", ("bfloat16",))
+    cells = SessionPlugin.all_cells(session, "a.py", Declared("a", dtypes=("bfloat16",)))
     assert Cell("a.py", "a", "eager", "eager", dtype="bfloat16") in cells
     # A fault of the file is none of a dtype.
     assert [cell.name for cell in cells if cell.dtype == "float32"] == ["a[collect]"]

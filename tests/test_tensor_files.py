@@ -1,4 +1,4 @@
-"""The readers of tensor files, in Python and in C++: both take the same files, and find the same in them."""
+"""The readers of tensor files, in Python, C++ and JavaScript: all take the same files, and find the same in them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_modelconform.workers import tensors
-from tests import tensor_files
+from tests import javascript, tensor_files
 from tests.test_harness import Worker
 from tests.test_harness_threads import echo_worker
 
@@ -24,6 +24,15 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     yield worker
     worker.process.kill()
     worker.process.communicate()
+
+
+@pytest.fixture(scope="module")
+def javascript_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[javascript.Worker]:
+    """The same in JavaScript."""
+    worker = javascript.Worker(javascript.echo(), tmp_path_factory.mktemp("echo"))
+    worker.get("load", model="echo")
+    yield worker
+    worker.end()
 
 
 def in_python(path: Path) -> dict[str, tensors.Tensor] | None:
@@ -46,6 +55,19 @@ def in_cpp(worker: Worker, path: Path, keys: list[str]) -> dict[str, Any] | None
     return None
 
 
+def in_javascript(worker: javascript.Worker, path: Path, keys: list[str]) -> dict[str, Any] | None:
+    outputs = path.with_suffix(".out")
+    names = [str(number) for number in range(len(keys))]
+    request = {"inputs": str(path), "outputs": str(outputs), "repeats": 1}
+    answer = worker.ask("run", **request, feeds=list(zip(names, keys, strict=True)), fetches=names)
+    if answer["ok"]:
+        found = tensors.read(str(outputs))
+        return {key: found[f"0/{name}"] for name, key in zip(names, keys, strict=True)}
+    assert answer["error"]["type"] == "TensorFileError", answer
+    assert answer["error"]["message"].startswith(f"tensor file {path}: ")
+    return None
+
+
 def content(found: dict[str, Any] | None) -> dict[str, Any] | None:
     """With the bytes themselves; an order that changes nothing is none."""
     if found is None:
@@ -54,10 +76,11 @@ def content(found: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 @pytest.mark.parametrize("name", tensor_files.ALL)
-def test_readers_agree(name: str, worker: Worker, tmp_path: Path) -> None:
+def test_readers_agree(name: str, worker: Worker, javascript_worker: javascript.Worker, tmp_path: Path) -> None:
     data, right = tensor_files.ALL[name]
     path = tmp_path / "x"
     path.write_bytes(data)
     python = in_python(path)
     assert (python is not None) == right
     assert content(in_cpp(worker, path, list(python or {}))) == content(python)
+    assert content(in_javascript(javascript_worker, path, list(python or {}))) == content(python)

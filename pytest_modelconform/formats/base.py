@@ -41,7 +41,10 @@ class Format(Protocol):
     For exporters that change their process for good. ENVIRONMENT: where that host, or the converter, lives; None is
     the main environment.
     FROM: the format whose artifacts it is made from, by a converter (below); then there is no `export`.
+    FRAMEWORKS: by framework that a case may be written in the import path of the module whose `export` stores it.
     LIMITS: what it is known not to hold, and why, by the kinds in `limits.py`: `unsupported` instead of tried.
+    SMOKE: the case of workers/host/smoke.py that its runtimes have to run before any other: "smoke", or "smoke_images"
+    for formats that hold nothing but layers on images.
     """
 
     NAME: str
@@ -55,7 +58,9 @@ class Format(Protocol):
     HOST: str
     ENVIRONMENT: Environment | None
     FROM: str
+    FRAMEWORKS: Mapping[str, str]
     LIMITS: Mapping[str, str]
+    SMOKE: str
 
     def unavailable(self) -> str | None:
         """None if the exporter can run, else a sentence that says what to do. REQUIRES has been seen to before."""
@@ -90,7 +95,9 @@ def complete(module: ModuleType) -> Format:
         "HOST": "",
         "ENVIRONMENT": None,
         "FROM": "",
+        "FRAMEWORKS": {} if makes == "command" else {"torch": module.__name__},
         "LIMITS": {},
+        "SMOKE": "smoke",
         "unavailable": lambda: None,
         "tools": lambda: "",
     }

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 NAME = "export"
 REQUIRES = ("torch",)
 MAIN = True
+FRAMEWORKS = {"torch": __name__, "onnx": "pytest_modelconform.formats.onnx_to_torch"}
 
 
 def export(built: Built, folder: Path) -> Signature:

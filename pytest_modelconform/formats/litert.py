@@ -15,6 +15,10 @@ NAME = "litert"
 REQUIRES = ("torch", "litert-torch", "ai-edge-litert")
 # Its import makes JAX keep 64-bit numbers in the whole process, and silences torch's log.
 HOST = "litert"
+FRAMEWORKS = {
+    "torch": __name__,
+    **dict.fromkeys(("keras", "tensorflow"), "pytest_modelconform.formats.tensorflow_litert"),
+}
 
 
 def export(built: Built, folder: Path) -> Signature:

@@ -9,11 +9,19 @@ from .base import Signature, flat_signature
 from .program import input_names
 
 if TYPE_CHECKING:
+    from torch.onnx import ONNXProgram
+
     from ..workers.host.build import Built
 
 NAME = "onnx"
 REQUIRES = ("torch", "onnx", "onnxscript")
 MAIN = True
+FRAMEWORKS = {
+    "torch": __name__,
+    "onnx": "pytest_modelconform.formats.onnx_file",
+    "keras": "pytest_modelconform.formats.tensorflow_onnx",
+    "tensorflow": "pytest_modelconform.formats.tensorflow_onnx",
+}
 
 
 def export(built: Built, folder: Path) -> Signature:
@@ -31,6 +39,11 @@ def export(built: Built, folder: Path) -> Signature:
             verbose=False,
         )
     assert program is not None
+    return store(program, built, folder)
+
+
+def store(program: ONNXProgram, built: Built, folder: Path) -> Signature:
+    """Write an exporter's program to `folder`. Also used by onnx-decomposed."""
     # One file: the weights of what we test stay under the 2 GB that a protobuf can hold.
     program.save(folder / "model.onnx", external_data=False)
     assert program.exported_program is not None

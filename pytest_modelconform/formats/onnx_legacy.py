@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .base import Signature, flat_signature
 
@@ -17,6 +17,11 @@ MAIN = True
 
 def export(built: Built, folder: Path) -> Signature:
     """`torch.onnx.export(…, dynamo=False)`."""
+    return store(built, folder)
+
+
+def store(built: Built, folder: Path, **options: Any) -> Signature:
+    """Export with further options of `torch.onnx.export`."""
     import onnx
     import torch
 
@@ -39,6 +44,7 @@ def export(built: Built, folder: Path) -> Signature:
             input_names=names,
             output_names=outputs,
             dynamic_axes={name: dynamic for name, dynamic in axes.items() if dynamic},
+            **options,
         )
     graph = onnx.load(folder / "model.onnx", load_external_data=False).graph
     constants = {tensor.name for tensor in graph.initializer}

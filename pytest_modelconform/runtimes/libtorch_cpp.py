@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .. import harness
+from .. import harness, torch_versions
 from ..outcome import TASKS as TASKS  # it can train, too
 from . import base
 
 NAME = "libtorch-cpp"
 ENGINE = "libtorch"
-FORMATS = ("torchscript-trace", "torchscript-script", "aoti")
+FORMATS = ("torchscript-trace", "torchscript-script", "aoti", *torch_versions.THEIR_TORCHSCRIPT)
 DEVICES = ("cpu", "cuda")
 REQUIRES = harness.ENGINES[ENGINE].requires
 MAIN = True

@@ -8,7 +8,7 @@ from pathlib import Path
 from .base import WORKERS, python_worker
 
 NAME = "openvino"
-FORMATS = ("onnx", "onnx-legacy", "openvino")
+FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed", "openvino")
 DEVICES = ("cpu",)
 REQUIRES = ("openvino",)
 MAIN = True

@@ -10,7 +10,7 @@ from .openvino import PRECISION_NOTE as PRECISION_NOTE
 
 NAME = "openvino-cpp"
 ENGINE = "openvino"
-FORMATS = ("onnx", "onnx-legacy", "openvino")
+FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed", "openvino")
 DEVICES = ("cpu",)
 REQUIRES = harness.ENGINES[ENGINE].requires
 MAIN = True

@@ -8,7 +8,7 @@ from pathlib import Path
 from .base import WORKERS, python_worker
 
 NAME = "ort"
-FORMATS = ("onnx", "onnx-legacy")
+FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed", "onnx-opset9")
 DEVICES = ("cpu", "cuda")
 REQUIRES = ("onnxruntime",)
 MAIN = True

@@ -9,7 +9,7 @@ from .. import harness
 
 NAME = "ort-cpp"
 ENGINE = "ort"
-FORMATS = ("onnx", "onnx-legacy")
+FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed")
 DEVICES = ("cpu",)
 REQUIRES = harness.ENGINES[ENGINE].requires
 MAIN = True

@@ -23,6 +23,8 @@ LONGEST_LINE = 16 * 2**20
 STDERR_LINES = 200
 STDERR_SHOWN = 15
 _CHUNK = 2**16
+# The type of error by which a worker says, in answer to hello, that what it runs is not on this machine.
+UNAVAILABLE = "Unavailable"
 
 
 class WorkerProblem(Exception):
@@ -40,9 +42,14 @@ class WorkerRefused(WorkerProblem):
     """
 
     def __init__(self, kind: str, message: str, details: str, stage: str) -> None:
-        super().__init__(f"{kind}: {message}" if kind else message, details)
+        super().__init__(f"{kind}: {message}" if kind and kind != UNAVAILABLE else message, details)
         self.kind = kind
         self.stage = stage
+
+
+def is_unavailable(problem: WorkerProblem) -> bool:
+    """Whether a worker could only find out itself that its runtime is not there, such as a browser without WebGPU."""
+    return isinstance(problem, WorkerRefused) and problem.kind == UNAVAILABLE
 
 
 class WorkerCrashed(WorkerProblem):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from .. import torch_versions
 from .base import WORKERS, python_worker
 
 NAME = "torch"
-FORMATS = ("torchscript-trace", "torchscript-script", "export", "aoti")
+FORMATS = ("torchscript-trace", "torchscript-script", "export", "aoti", *torch_versions.THEIRS)
 DEVICES = ("cpu", "cuda")
 REQUIRES = ("torch",)
 MAIN = True

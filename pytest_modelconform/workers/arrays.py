@@ -1,24 +1,39 @@
-"""numpy arrays from and to the wire's tensors. Used by the pytest process and by the workers that take numpy arrays."""
+"""numpy arrays from and to the wire's tensors. Used by the pytest process and by the workers that take numpy arrays.
+
+Python 3.8 and numpy 1.19 (which has no numpy.typing): workers in the environments of old frameworks use this, too.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from . import tensors
 from .tensors import Tensor
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+else:
+    Array = np.ndarray
+
+# What numpy itself has no dtype for.
+_SPECIAL = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:
-    """Numpy's dtype for PyTorch's name of it; bfloat16 and float8 come from ml_dtypes."""
-    if name in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):
-        import ml_dtypes
+    """Numpy's dtype for PyTorch's name of it; bfloat16 and float8 come from ml_dtypes.
+
+    Raises TypeError for these where ml_dtypes isn't installed.
+    """
+    if name in _SPECIAL:
+        try:
+            import ml_dtypes
+        except ModuleNotFoundError:
+            raise TypeError("numpy has no %s by itself, and this environment has no ml_dtypes" % name) from None
 
         special: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
         return special

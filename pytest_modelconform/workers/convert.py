@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Callable, Dict
 
 from .loop import Answer, Handlers, WorkerError
 
 # (folder of the source, its signature, folder to write to) -> the signature of what was written.
-Convert = Callable[[str, dict[str, Any], str], dict[str, Any]]
+Convert = Callable[[str, Dict[str, Any], str], Dict[str, Any]]
 
 
 def handlers(name: str, version: str, convert: Convert) -> Handlers:

@@ -1,10 +1,12 @@
-"""The handlers of a Python worker whose runtime takes and returns numpy arrays by graph input and output name."""
+"""The handlers of a Python worker whose runtime takes and returns numpy arrays by graph input and output name.
+
+Python 3.8 and old numpy: workers in the environments of old frameworks use this, too.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Callable, Dict, Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from .loop import Answer, Handlers, WorkerError
 
 # Takes arrays by graph input name and the wanted graph outputs, returns these in order.
 Model = Callable[[Mapping[str, Array], Sequence[str]], Sequence[Any]]
-Load = Callable[[dict[str, Any]], Model]
+Load = Callable[[Dict[str, Any]], Model]
 
 
 def handlers(hello: dict[str, Any], load: Load) -> Handlers:
@@ -71,8 +73,8 @@ def run(model: Model, request: dict[str, Any]) -> Answer:
             runs.append({"seconds": seconds, "same_as": same})
             continue
         keys = [f"{repeat}/{name}" for name in fetches]
-        out.update(zip(keys, result, strict=True))
-        tree = {"dict": [[name, {"tensor": key}] for name, key in zip(fetches, keys, strict=True)]}
+        out.update(zip(keys, result))
+        tree = {"dict": [[name, {"tensor": key}] for name, key in zip(fetches, keys)]}
         runs.append({"seconds": seconds, "outputs": tree})
     arrays.write(request["outputs"], out)
     changed = [key for name, key in request["feeds"] if not same_bits(feeds[name], source[key])]

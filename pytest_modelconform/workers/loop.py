@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import traceback
-from typing import Any, Callable, Dict, List, TextIO
+from typing import Any, Callable, Dict, List, Optional, TextIO
 
 PROTOCOL = 1
 PARENT = "MODELCONFORM_PARENT"
@@ -36,10 +36,13 @@ class WorkerError(Exception):
         self.details = details
 
 
-def serve(name: str, make_handlers: Callable[[str, int], Handlers]) -> int:
-    """Answer requests until stdin ends or `quit` is asked. Returns the exit status."""
+def serve(name: str, make_handlers: Callable[[str, int], Handlers], answers: Optional[TextIO] = None) -> int:
+    """Answer requests until stdin ends or `quit` is asked. Returns the exit status.
+
+    answers: where to write them if stdout has been taken before (`take_stdout`).
+    """
     die_with_parent()
-    answers = take_stdout()
+    answers = answers or take_stdout()
     parser = argparse.ArgumentParser(prog=name)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)

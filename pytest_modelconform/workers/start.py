@@ -23,6 +23,8 @@ def load(path: str) -> types.ModuleType:
     sys.modules[PACKAGE] = package
     relative = os.path.relpath(os.path.abspath(path), folder)
     if not relative.startswith(os.pardir):
+        if relative.startswith("host" + os.sep):
+            provide(os.path.dirname(folder))
         return importlib.import_module(PACKAGE + "." + os.path.splitext(relative)[0].replace(os.sep, "."))
     spec = importlib.util.spec_from_file_location("modelconform_worker", path)
     if spec is None or spec.loader is None:
@@ -31,6 +33,20 @@ def load(path: str) -> types.ModuleType:
     sys.modules["modelconform_worker"] = module
     spec.loader.exec_module(module)
     return module
+
+
+def provide(folder: str) -> None:
+    """Have `import pytest_modelconform`, as in case files, find the one that this file is part of.
+
+    A case host in an environment of its own has none, or another one.
+    """
+    name = os.path.basename(folder)
+    spec = importlib.util.spec_from_file_location(name, os.path.join(folder, "__init__.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
 
 
 if __name__ == "__main__":
@@ -42,7 +58,9 @@ if __name__ == "__main__":
     assert loop.loader is not None
     early = importlib.util.module_from_spec(loop)
     loop.loader.exec_module(early)
-    early.die_with_parent()  # Before the worker's imports, which may take seconds.
+    # Both before the worker's imports, which may take seconds, and print (MNN's does).
+    early.die_with_parent()
+    answers = early.take_stdout()
     module = load(worker)
     name = os.path.splitext(os.path.basename(worker))[0]
-    sys.exit(importlib.import_module(PACKAGE + ".loop").serve(name, module.handlers))
+    sys.exit(importlib.import_module(PACKAGE + ".loop").serve(name, module.handlers, answers))

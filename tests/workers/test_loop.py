@@ -202,3 +202,15 @@ def test_answers_in_this_process() -> None:
         handle({"op": "boom"}, {"boom": boom})
     assert describe(caught.value) == {"type": "Refused", "message": "said so", "details": "trace", "stage": "export"}
     assert describe(KeyError("k"))["type"] == "KeyError"
+
+
+def test_what_a_library_prints_when_it_is_imported_is_no_answer(python: str, talks: list[Talk], tmp_path: Path) -> None:
+    worker = tmp_path / "worker.py"
+    worker.write_text(
+        "import os\nprint('a greeting')\nos.write(1, b'and one from C')\n"
+        "def handlers(device, threads):\n    return {'hello': lambda request: {'name': device}}\n"
+    )
+    start = Path(loop.__file__).with_name("start.py")
+    talk = Talk([python, str(start), str(worker), "--device", "cpu", "--threads", "1"])
+    talks.append(talk)
+    assert talk.ask({"id": 1, "op": "hello", "protocol": 1}) == {"id": 1, "ok": True, "protocol": 1, "name": "cpu"}

@@ -18,7 +18,7 @@ from pytest_modelconform.case import Case
 from ..loop import WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, encode
-from . import cast, files
+from . import cast, files, frameworks
 from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_file, short_trace
 from .generate import TRANSPOSED, Call, Generated, dimensions, generate, name_of
 from .state import seed_all
@@ -60,6 +60,10 @@ class Built:
         """Fresh inputs of a set; without a name of the one that exporters see."""
         args, kwargs = self.inputs[name or self.exporter_set]
         return clone(args), clone(kwargs)
+
+    def weights(self) -> dict[str, Any]:
+        """What a twin is given: arrays by the names of `state_dict()`."""
+        return {name: value.detach().numpy().copy() for name, value in self.model.state_dict().items()}
 
     def argument_name(self, path: str) -> str:
         """The name of an argument's tensor, by forward's parameters: `/args/0` is `x`, `/kwargs/state/1` `state_1`."""
@@ -105,6 +109,8 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
         case = find(import_file(path, relative), path)[name]
         check(name, case, path)
         model = _call(case.model, path, f"case {name!r}, field 'model'", case, name, "model")
+        if case.framework != "torch":
+            model = _wrapped(name, case.framework, model)
         if not isinstance(model, torch.nn.Module):
             raise WorkerError(
                 f"case {name!r}, field 'model': returned a {type(model).__name__}; it has to return an nn.Module",
@@ -114,7 +120,8 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
 
         def make(key: str, *purpose: str) -> Call:
             where = f"case {name!r}, input set {key!r}"
-            call = normalise(model, _call(case.inputs[key], path, where, case, name, key, *purpose), name, key)
+            given = _call(case.inputs[key], path, where, case, name, key, *purpose)
+            call = normalise(model, given if case.framework == "torch" else frameworks.to_torch(given), name, key)
             return call if dtype == "float32" else cast.cast(call, dtype)
 
         if dtype != "float32":
@@ -152,6 +159,13 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
         generated=generated,
         cpp=cpp_source(case, path),
     )
+
+
+def _wrapped(name: str, framework: str, model: Any) -> torch.nn.Module:
+    try:
+        return frameworks.wrap(framework, model)
+    except Exception as error:
+        raise WorkerError(f"case {name!r}, field 'model': {type(error).__name__}: {error}", "build") from error
 
 
 def _call(function: Any, path: str, what: str, case: Case, *purpose: str) -> Any:

@@ -58,6 +58,8 @@ def make(built: Built, folder: str, moves: Callable[[Built], Move] = jittered, s
     moves: makes the runs that show eager's noise. search: whether to look for what the case can't see. A generated set
     that the model itself can't run is left out; `left_out` says why, by name.
     """
+    # Gradients, by which that is told, are PyTorch's.
+    search = search and moves is jittered and built.case.framework == "torch"
     runs: dict[str, dict[str, Tensor]] = {}
     sets: dict[str, dict[str, Any]] = {}
     left_out: dict[str, str] = {}
@@ -95,13 +97,14 @@ def make(built: Built, folder: str, moves: Callable[[Built], Move] = jittered, s
         "sets": sets,
         "generated": {key: [built.generated[key].why, built.generated[key].may_refuse] for key in built.generated},
         "left_out": left_out,
+        "framework": built.case.framework,
         "blind_ok": bool(built.case.blind_ok),
         "accept": sorted(built.case.accept),
         "tolerance": asdict(built.case.tolerance),
         "tolerances": {key: asdict(tolerance) for key, tolerance in built.case.tolerances.items()},
         "notes": built.notes,
         "parameters": sum(p.numel() for p in built.model.parameters()),
-        "unseen": unseen.find(built, runs, run) if search and moves is jittered else unseen.NOT_LOOKED_FOR,
+        "unseen": unseen.find(built, runs, run) if search else unseen.NOT_LOOKED_FOR,
     }
 
 

@@ -57,6 +57,7 @@ def make(built: Built, folder: str) -> dict[str, Any]:
         "input_leaves": built.input_leaves,
         "output_paths": paths(entries[TRAINING]["outputs"]),
         "sets": entries,
+        "framework": built.case.framework,
         "generated": {},
         "left_out": {},
         "tolerance": asdict(built.case.tolerance),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import time
 from collections.abc import Callable
 from functools import partial
@@ -34,7 +35,9 @@ def handlers(device: str, threads: int) -> Handlers:
         for package in request.get("operators", []):
             importlib.import_module(package)  # registers the package's operators
         begin = time.perf_counter()
-        loaded.append(loaders[request["format"]](request["model"]))
+        # `export-2.11` is what another version wrote.
+        kind = re.sub(r"-\d+\.\d+$", "", request["format"])
+        loaded.append(loaders[kind](request["model"]))
         return {"seconds": time.perf_counter() - begin}
 
     def run_loaded(request: dict[str, Any]) -> Answer:

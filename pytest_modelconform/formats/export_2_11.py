@@ -1,0 +1,9 @@
+"""`torch.export`'s .pt2 file, by PyTorch 2.11."""
+
+from __future__ import annotations
+
+from ..torch_versions import V2_11 as ENVIRONMENT
+from .export import export as export
+
+NAME = "export-2.11"
+HOST = ENVIRONMENT.name

@@ -1,0 +1,30 @@
+"""ONNX of PyTorch's core operators: GRU, LSTM, attention and the like are taken apart before they are translated.
+
+Some runtimes know the parts, but not what `onnx` keeps whole (OpenCV's and tinygrad's, for one).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import onnx
+from .base import Signature
+from .program import exported
+
+if TYPE_CHECKING:
+    from ..workers.host.build import Built
+
+NAME = "onnx-decomposed"
+REQUIRES = onnx.REQUIRES
+
+
+def export(built: Built, folder: Path) -> Signature:
+    """`torch.onnx.export` of `torch.export.export(…).run_decompositions()`."""
+    import torch
+
+    decomposed = exported(built).run_decompositions()
+    with torch.no_grad():
+        program = torch.onnx.export(decomposed, (), dynamo=True, verbose=False)
+    assert program is not None
+    return onnx.store(program, built, folder)

@@ -1,0 +1,21 @@
+"""ONNX of 2019, by the older exporter: operator set 9, weights among the graph's inputs. What Caffe2 and MXNet read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import onnx_legacy
+from .base import Signature
+
+if TYPE_CHECKING:
+    from ..workers.host.build import Built
+
+NAME = "onnx-opset9"
+REQUIRES = ("torch", "onnx")
+
+
+def export(built: Built, folder: Path) -> Signature:
+    """`torch.onnx.export(…, dynamo=False, opset_version=9, keep_initializers_as_inputs=True)`."""
+    # Until version 4 of ONNX's format, a weight had to be an input of the graph as well.
+    return onnx_legacy.store(built, folder, opset_version=9, keep_initializers_as_inputs=True)

@@ -1,0 +1,10 @@
+"""TorchScript by tracing, in PyTorch 2.11."""
+
+from __future__ import annotations
+
+from ..torch_versions import V2_11 as ENVIRONMENT
+from .torchscript_trace import export as export
+
+NAME = "torchscript-trace-2.11"
+HOST = ENVIRONMENT.name
+REPEATS = 3

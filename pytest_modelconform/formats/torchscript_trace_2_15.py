@@ -1,0 +1,10 @@
+"""TorchScript by tracing, in PyTorch 2.15."""
+
+from __future__ import annotations
+
+from ..torch_versions import V2_15 as ENVIRONMENT
+from .torchscript_trace import export as export
+
+NAME = "torchscript-trace-2.15"
+HOST = ENVIRONMENT.name
+REPEATS = 3

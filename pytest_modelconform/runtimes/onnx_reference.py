@@ -1,0 +1,17 @@
+"""ONNX's own reference evaluator: what the standard says, in numpy and slowly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .base import WORKERS, python_worker
+
+NAME = "onnx-reference"
+FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed")
+REQUIRES = ("onnx>=1.17",)
+
+
+def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
+    """The worker's command line."""
+    return python_worker(WORKERS / "python" / "onnx_reference_worker.py", device, threads)

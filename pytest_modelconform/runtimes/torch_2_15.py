@@ -1,0 +1,12 @@
+"""PyTorch 2.15 on what today's has written."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .. import torch_versions
+from ..torch_versions import V2_15 as ENVIRONMENT
+
+NAME = "torch-2.15"
+FORMATS = torch_versions.OURS
+command = partial(torch_versions.command, ENVIRONMENT)

@@ -1,0 +1,101 @@
+"""A model that is an ONNX file: its reference is ONNX's own evaluator."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from ...arrays import Array
+from . import by_position
+
+_FLOATS = (TensorProto.FLOAT,)
+
+
+class OnnxAdapter:
+    """model: as it was loaded, with its weights."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        onnx.checker.check_model(model, full_check=True)
+        self.model = model
+        held = {tensor.name for tensor in model.graph.initializer}
+        self.inputs: Sequence[str] = [value.name for value in model.graph.input if value.name not in held]
+        self.outputs = [value.name for value in model.graph.output]
+        tensors = {tensor.name: tensor for tensor in model.graph.initializer if tensor.data_type in _FLOATS}
+        self.parameters: Mapping[str, Array] = {
+            name: np.array(numpy_helper.to_array(tensor)) for name, tensor in tensors.items()
+        }
+        self._float64: onnx.ModelProto | None = None
+
+    def run(self, parameters: Mapping[str, Array], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """The graph's outputs, in its order; one of them alone."""
+        arrays = [np.asarray(value) for value in by_position(self, args, kwargs)]
+        wide = any(array.dtype == np.float64 for array in (*parameters.values(), *arrays))
+        model = onnx.ModelProto()
+        model.CopyFrom(self._wide() if wide else self.model)
+        for tensor in model.graph.initializer:
+            if tensor.name in parameters:
+                tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(parameters[tensor.name]), tensor.name))
+        found = ReferenceEvaluator(model).run(None, dict(zip(self.inputs, arrays, strict=True)))
+        # The evaluator may widen what numpy would (a mean of float32 in float64): the graph says what comes out.
+        outputs = tuple(np.asarray(value) for value in found)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def _wide(self) -> onnx.ModelProto:
+        if self._float64 is None:
+            self._float64 = in_float64(self.model)
+        return self._float64
+
+
+def in_float64(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of a model in which all that is float32 is float64: weights, constants, casts, inputs and outputs."""
+    wide = onnx.ModelProto()
+    wide.CopyFrom(model)
+    _widen_graph(wide.graph)
+    for function in wide.functions:
+        _widen_nodes(function.node)
+    return wide
+
+
+def _widen_graph(graph: onnx.GraphProto) -> None:
+    for tensor in graph.initializer:
+        _widen_tensor(tensor)
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        if value.type.tensor_type.elem_type == TensorProto.FLOAT:
+            value.type.tensor_type.elem_type = TensorProto.DOUBLE
+    _widen_nodes(graph.node)
+
+
+def _widen_nodes(nodes: Any) -> None:
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.name in ("to", "dtype") and attribute.i == TensorProto.FLOAT:
+                attribute.i = TensorProto.DOUBLE
+            elif attribute.name in ("value_float", "value_floats"):
+                values = attribute.floats if attribute.name.endswith("s") else attribute.f
+                attribute.CopyFrom(
+                    onnx.helper.make_attribute("value", numpy_helper.from_array(np.asarray(values, np.float64)))
+                )
+            elif attribute.HasField("t"):
+                _widen_tensor(attribute.t)
+            elif attribute.HasField("g"):
+                _widen_graph(attribute.g)
+
+
+def _widen_tensor(tensor: onnx.TensorProto) -> None:
+    if tensor.data_type == TensorProto.FLOAT:
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name))
+
+
+def adapt(model: Any) -> OnnxAdapter:
+    """Raises TypeError for what is neither a file nor a model."""
+    if isinstance(model, (str, os.PathLike)):
+        return OnnxAdapter(onnx.load(os.fspath(model)))
+    if isinstance(model, onnx.ModelProto):
+        return OnnxAdapter(model)
+    raise TypeError(f"a model in ONNX is a path or an onnx.ModelProto, not a {type(model).__name__}")

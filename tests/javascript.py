@@ -1,0 +1,88 @@
+"""Workers in JavaScript, spoken to by hand, and the environment that they need."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_modelconform import environments, node_tools, pool
+from pytest_modelconform.runtimes import node
+from pytest_modelconform.runtimes.base import WORKERS
+from tests.runs import wait_until
+
+ECHO = Path(__file__).parent / "fakes" / "echo.mjs"
+# Where the environment stays between sessions of these tests: it takes half a minute and 500 MB.
+KEPT = Path(os.environ.get("MODELCONFORM_TEST_ENVIRONMENTS") or Path(tempfile.gettempdir(), "modelconform-tests"))
+
+
+def environment() -> Path:
+    """The cache with the environment of JavaScript's runtimes in it, installed by whoever comes first."""
+    KEPT.mkdir(mode=0o700, parents=True, exist_ok=True)
+    environments.install(node.ENVIRONMENT, KEPT, print)
+    return KEPT
+
+
+def command(file: str, *more: str, threads: int = 1) -> list[str]:
+    """The command line of a worker in `workers/node/`."""
+    return node.node_worker(file, "cpu", threads, environment(), print, *more)
+
+
+def echo() -> list[str]:
+    """The command line of the worker that returns what it is given; it needs no environment."""
+    tools = node_tools.find()
+    assert isinstance(tools, node_tools.NodeTools), tools
+    return [sys.executable, "-I", str(WORKERS / "become.py"), tools.node, str(ECHO)]
+
+
+class Worker:
+    """A worker's process. Its stderr is in the file `stderr`."""
+
+    def __init__(self, command: list[str], folder: Path, env: Mapping[str, str] | None = None) -> None:
+        self.stderr = folder / "stderr"
+        # Of its own, so that what it leaves behind is seen. Not below `folder`: its path would be too long for sockets.
+        self.temporary = Path(tempfile.mkdtemp(prefix="js-"))
+        more = {"MODELCONFORM_PARENT": str(os.getpid()), "TMPDIR": str(self.temporary), **(env or {})}
+        with self.stderr.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                command,
+                env={**pool.environment(1, KEPT), **more},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        self.requests = 0
+
+    def ask(self, op: str, **fields: Any) -> dict[str, Any]:
+        """The answer to a request."""
+        self.requests += 1
+        answer: dict[str, Any] = json.loads(self.send(json.dumps({"id": self.requests, "op": op, **fields}).encode()))
+        assert answer["id"] == self.requests
+        return answer
+
+    def get(self, op: str, **fields: Any) -> dict[str, Any]:
+        """The answer to a request that must not fail."""
+        answer = self.ask(op, **fields)
+        assert answer["ok"], answer["error"]["message"] + "\n" + self.stderr.read_text()
+        return answer
+
+    def send(self, line: bytes) -> bytes:
+        """The line that is answered to a line."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(line + b"\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline()
+
+    def end(self) -> None:
+        """Kill it and wait until it has left nothing behind."""
+        self.process.kill()
+        self.process.communicate()
+        wait_until(lambda: not any(self.temporary.iterdir()), 20, f"{self.temporary} is not empty")
+        self.temporary.rmdir()

@@ -1,0 +1,29 @@
+"""Starting a worker in an environment that has no pytest-modelconform, or another one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest_modelconform
+
+HERE = Path(pytest_modelconform.__file__).parent
+
+
+def test_a_host_finds_the_package_that_it_is_part_of(tmp_path: Path) -> None:
+    other = tmp_path / "pytest_modelconform"
+    other.mkdir()
+    (other / "__init__.py").write_text("VALUE = 'another one'\n")
+    code = f"""
+import importlib.util, sys
+sys.path.insert(0, {str(tmp_path)!r})
+spec = importlib.util.spec_from_file_location("start", {str(HERE / "workers" / "start.py")!r})
+start = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(start)
+start.provide({str(HERE)!r})
+import pytest_modelconform, pytest_modelconform.outcome
+print(pytest_modelconform.__file__, pytest_modelconform.outcome.__file__)
+"""
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [str(HERE / "__init__.py"), str(HERE / "outcome.py")], done.stderr
