@@ -66,7 +66,7 @@ def test_the_same_model_passes(seen: Run) -> None:
 
 def test_another_bias_is_a_mismatch(seen: Run) -> None:
     assert seen.verdict("bad[twin_jax-jax-cpu]") == ("mismatch", "compare")
-    assert "output/y" in seen.message("bad[twin_jax-jax-cpu]")
+    assert "output['y']" in seen.message("bad[twin_jax-jax-cpu]")
     # PyTorch's own cells have nothing to do with it.
     assert seen.verdict("bad[torchscript_trace-torch-cpu]") == ("pass", None)
 
