@@ -99,20 +99,20 @@ def test_right_ones_pass(cell: str, run: runs.Run) -> None:
     assert inputs["two"]["verdict"] == "pass"
     assert inputs["five"]["verdict"] == ("unsupported" if static else "pass")
     assert ("the artifact's shapes are static, though the case's are not" in run.message(name)) == static
-    assert set(inputs["two"]["outputs"]) == {"output/y", "output/best", "output/positive"}
+    assert set(inputs["two"]["outputs"]) == {"output['y']", "output['best']", "output['positive']"}
     # As the runtime returned it.
-    assert inputs["two"]["outputs"]["output/best"]["dtype"] == "int64"
+    assert inputs["two"]["outputs"]["output['best']"]["dtype"] == "int64"
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_wrong_ones_are_seen(cell: str, run: runs.Run) -> None:
     name = f"wrong[{cell}-cpu]"
     assert run.verdict(name) == ("mismatch", "compare"), run.message(name)
-    assert "output/y" in run.message(name)
+    assert "output['y']" in run.message(name)
     assert run.verdict("wrong[eager]") == ("pass", None)
 
 
-@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell != "litert-litert"])
+@pytest.mark.parametrize("cell", ["stablehlo-jax", "executorch-executorch", "executorch_portable-executorch"])
 def test_a_dtype_that_numpy_has_not(cell: str, run: runs.Run) -> None:
     name = f"scaled[{cell}-cpu-bfloat16]"
     assert run.verdict(name) == ("pass", None), run.message(name)
@@ -134,8 +134,8 @@ def test_what_converters_do_not_take_is_an_error_at_export(cell: str, message: s
 
 def test_static_shapes_are_refused_where_they_are_declared(run: runs.Run) -> None:
     five = run.cells["net[litert-litert-cpu]"]["inputs"]["five"]["message"]
-    assert "(2, 6)" in five
-    assert "the model takes [2, 6]" in five
+    assert "has (5, 6, 4): ValueError: input " in five
+    assert "the model takes [2, 6" in five
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="there it runs")
