@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 
 from . import borrowed, devices, environments, harness
+from .environments import Environment
 from .formats import base as format_base
 
 if TYPE_CHECKING:
@@ -101,13 +102,22 @@ def table(plugin: SessionPlugin) -> list[Row]:
 def _row(kind: str, module: Any, reason: str, note: str, cache: Path) -> Row:
     environment = module.ENVIRONMENT
     if environment is None:
-        version = next((v for v in map(_version, module.REQUIRES) if v), "")
+        # PyTorch makes them all; what is special to one says more.
+        versions = {name: v for name in module.REQUIRES if (v := _version(name))}
+        version = next((v for name, v in versions.items() if name != "torch"), versions.get("torch", ""))
         where = "C++" if getattr(module, "ENGINE", "") in harness.ENGINES else "here"
         return Row(kind, module.NAME, version, where, not reason, reason or note)
-    version = next((word.partition("==")[2] for word in environment.requirements if "==" in word), "")
+    version = _pinned(environment, module.NAME)
     if not reason and not environments.is_complete(environments.path_of(environment, cache)):
         note = f"{note}{'; ' if note else ''}installed on first use, or by: modelconform env install {environment.name}"
     return Row(kind, module.NAME, version, f"env {environment.name}", not reason, reason or note)
+
+
+def _pinned(environment: Environment, name: str) -> str:
+    """The version of the package that is called like the format or runtime, or else of the first."""
+    pins = dict(word.split("==", 1) for word in environment.pins() if "==" in word)
+    wanted = "onnxruntime-node" if name == "ort-node" else name
+    return pins.get(wanted) or next(iter(pins.values()), "")
 
 
 def _version(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from . import environments
 from .environments import Environment
 from .runtimes.base import missing_packages
+from .runtimes.tensorflow import REQUIREMENTS as TENSORFLOW_REQUIREMENTS
 
 TORCH = "torch"
 
@@ -31,11 +32,22 @@ class Framework:
         return missing_packages(self.requires) or environment
 
 
+# The case host for models in Keras and TensorFlow: these beside our own packages.
+TENSORFLOW = Environment(
+    "tensorflow-cases",
+    requirements=(*TENSORFLOW_REQUIREMENTS, "tf2onnx==1.17.0", "onnx==1.23.2"),
+    check="import keras, tensorflow as tf, torch; assert float(tf.reduce_sum(tf.ones(2))) == 2",
+    megabytes=1700,
+    beside=True,
+)
+
 FRAMEWORKS: Mapping[str, Framework] = {
     framework.name: framework
     for framework in (
         Framework(TORCH, ("torch",)),
         Framework("onnx", ("torch", "onnx")),
         Framework("jax", ("torch", "jax"), host="jax"),
+        Framework("keras", ("torch",), host="tensorflow", environment=TENSORFLOW),
+        Framework("tensorflow", ("torch",), host="tensorflow", environment=TENSORFLOW),
     )
 }

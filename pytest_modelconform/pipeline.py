@@ -98,14 +98,39 @@ class Pipeline:
                 if reason.startswith("needs ")
                 else f"runtime {cell.runtime}: {reason}"
             )
+        return self._format_unavailable(cell, framework)
+
+    def _format_unavailable(self, cell: Cell, framework: str) -> str | None:
         for name in self.registry.made_through(cell.format, framework):
             if reason := format_base.unavailable(self.registry.format(name)):
                 return f"format {name} {reason}"
         return None
 
+    def _exported_only(self, ref: CaseRef, cell: Cell, expects: Callable[[Outcome], bool], reason: str) -> Outcome:
+        """The outcome of a cell whose runtime isn't there: unavailable, unless not even the export works."""
+        budget = Budget(self.timeout, self.pool)
+        try:
+            prepared = self._reference_for(ref, budget)
+            self._refuse_to_export(ref, cell, prepared)
+            artifact = self.exports.artifact(ref, prepared, cell, budget, expects)
+        except StageFailure as failure:
+            return failure.outcome()
+        message = f"it was exported, and no more than that is known: {reason}"
+        return Outcome(
+            Verdict.UNAVAILABLE,
+            Stage.LOAD,
+            message,
+            seconds={"export": artifact.seconds},
+            artifact_bytes=artifact.size,
+            cached=artifact.cached,
+        )
+
     def run(self, ref: CaseRef, cell: Cell, expects: Callable[[Outcome], bool] = lambda outcome: False) -> Outcome:
         """The outcome of a cell. `expects` says whether a failure is the recorded one: it is then not tried again."""
         if reason := self.unavailable(cell, ref.framework):
+            exports_anyway = self.registry.runtime(cell.runtime).EXPORTS_ANYWAY
+            if exports_anyway and not self._format_unavailable(cell, ref.framework):
+                return self._exported_only(ref, cell, expects, reason)
             return Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, reason)
         outcome = self._judged(ref, cell, expects)
         evidence, self._evidence = self._evidence, None

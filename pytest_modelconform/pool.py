@@ -191,6 +191,9 @@ def environment(threads: int, cache: Path, base: Mapping[str, str] | None = None
         env[name] = str(threads)
     # The default is a folder below /tmp that all programs of a user share, and that another user may have made.
     env["TORCHINDUCTOR_CACHE_DIR"] = str(cache / "inductor")
+    # ONNX Runtime reports its use to its maker, on Linux, too (seen in 1.30 for Node, 1.32 for Python): no model's
+    # business is anyone else's, and the reports leave files behind.
+    env["ORT_DISABLE_TELEMETRY"] = "1"
     # What a worker inherits of pytest's own switches is none of a model's business.
     env.pop("PYTEST_CURRENT_TEST", None)
     env.pop("PYTHONSAFEPATH", None)

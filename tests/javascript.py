@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_modelconform import environments, node_tools
+from pytest_modelconform import environments, node_tools, pool
 from pytest_modelconform.runtimes import node
 from pytest_modelconform.runtimes.base import WORKERS
 from tests.runs import wait_until
@@ -51,7 +51,7 @@ class Worker:
         with self.stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
                 command,
-                env={**os.environ, **more},
+                env={**pool.environment(1, KEPT), **more},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

@@ -111,6 +111,7 @@ def test_the_environment_of_a_worker() -> None:
     assert environment(3, Path("cache"), given) == {
         "A": "b", "OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3", "PYTHONUNBUFFERED": "1",
         "TORCHINDUCTOR_COMPILE_THREADS": "3", "TORCHINDUCTOR_CACHE_DIR": "cache/inductor",
+        "ORT_DISABLE_TELEMETRY": "1",
     }  # fmt: skip
 
 

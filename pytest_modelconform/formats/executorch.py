@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .base import Signature, flat_signature
-from .program import call_of, exported, input_names
+from .program import call_of, exported_with, input_names, with_bounds
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
@@ -33,7 +33,7 @@ def lowered(built: Built, folder: Path, partitioners: Sequence[Any]) -> Signatur
     """
     from executorch.exir import to_edge_transform_and_lower
 
-    program = exported(built, bounded=True)
+    program = exported_with(built, with_bounds(built))
     # Asked before it is lowered, which works on the program itself.
     call, names = call_of(program), input_names(program)
     manager = to_edge_transform_and_lower(program, partitioner=list(partitioners)).to_executorch()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .base import Signature, flat_signature
-from .program import exported, with_static_shapes
+from .program import dynamic_or_static
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
@@ -15,39 +15,31 @@ NAME = "litert"
 REQUIRES = ("torch", "litert-torch", "ai-edge-litert")
 # Its import makes JAX keep 64-bit numbers in the whole process, and silences torch's log.
 HOST = "litert"
+FRAMEWORKS = {
+    "torch": __name__,
+    **dict.fromkeys(("keras", "tensorflow"), "pytest_modelconform.formats.tensorflow_litert"),
+}
 
 
 def export(built: Built, folder: Path) -> Signature:
-    """`litert_torch.convert`: with dynamic shapes if it can, else with those of the exporters' input set.
+    """`litert_torch.convert`: with dynamic shapes if it can, else with those of the exporters' input set."""
 
-    What torch.export refuses is an error here as it is there: only what the converter lacks makes shapes static.
-    """
-    if built.dynamic_shapes is None:
-        return converted(built, folder, dynamic=False)
-    exported(built)
-    try:
-        return converted(built, folder, dynamic=True)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    return with_static_shapes(converted(built, folder, dynamic=False), built, f"litert_torch: {reason}")
+    def convert(shapes: Any) -> Signature:
+        import litert_torch
+        import torch
+        from ai_edge_litert.interpreter import Interpreter
 
+        args, kwargs = built.clone_inputs()
+        with torch.no_grad():
+            model = litert_torch.convert(built.model, args, kwargs, dynamic_shapes=shapes)
+        path = folder / "model.tflite"
+        model.export(str(path))
+        [signature] = Interpreter(str(path)).get_signature_list().values()
+        # `/args/0` is args_0 and `/kwargs/state/1` state_1.
+        names = [leaf["path"].removeprefix("/kwargs").strip("/").replace("/", "_") for leaf in built.input_leaves]
+        return flat_signature("model.tflite", built, signature["inputs"], output_names(built, signature), names)
 
-def converted(built: Built, folder: Path, dynamic: bool) -> Signature:
-    """Store the model as `model.tflite`."""
-    import litert_torch
-    import torch
-    from ai_edge_litert.interpreter import Interpreter
-
-    args, kwargs = built.clone_inputs()
-    shapes = built.dynamic_shapes if dynamic else None
-    with torch.no_grad():
-        model = litert_torch.convert(built.model, args, kwargs, dynamic_shapes=shapes)
-    path = folder / "model.tflite"
-    model.export(str(path))
-    [signature] = Interpreter(str(path)).get_signature_list().values()
-    # `/args/0` is args_0 and `/kwargs/state/1` state_1.
-    names = [leaf["path"].removeprefix("/kwargs").strip("/").replace("/", "_") for leaf in built.input_leaves]
-    return flat_signature("model.tflite", built, signature["inputs"], output_names(built, signature), names)
+    return dynamic_or_static(built, convert)
 
 
 def output_names(built: Built, signature: dict[str, Any]) -> list[str]:

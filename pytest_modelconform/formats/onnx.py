@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 NAME = "onnx"
 REQUIRES = ("torch", "onnx", "onnxscript")
 MAIN = True
-FRAMEWORKS = {"torch": __name__, "onnx": "pytest_modelconform.formats.onnx_file"}
+FRAMEWORKS = {
+    "torch": __name__,
+    "onnx": "pytest_modelconform.formats.onnx_file",
+    "keras": "pytest_modelconform.formats.tensorflow_onnx",
+    "tensorflow": "pytest_modelconform.formats.tensorflow_onnx",
+}
 
 
 def export(built: Built, folder: Path) -> Signature:

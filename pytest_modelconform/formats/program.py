@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .base import Signature
@@ -12,12 +13,16 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 
-def exported(built: Built, bounded: bool = False) -> ExportedProgram:
-    """The case's program, of the exporters' input set; with all of its dynamic dimensions bounded if wanted."""
+def exported(built: Built) -> ExportedProgram:
+    """The case's program, with its dynamic shapes. Raises whatever torch.export raises."""
+    return exported_with(built, built.dynamic_shapes)
+
+
+def exported_with(built: Built, shapes: Any) -> ExportedProgram:
+    """The program of the exporters' input set with these dynamic shapes; None for static ones."""
     import torch
 
     args, kwargs = built.clone_inputs()
-    shapes = with_bounds(built) if bounded else built.dynamic_shapes
     with torch.no_grad():
         return torch.export.export(built.model, args, kwargs, dynamic_shapes=shapes)
 
@@ -36,7 +41,7 @@ def input_names(program: ExportedProgram) -> list[str]:
 def call_of(program: ExportedProgram) -> dict[str, list[Any]]:
     """How a graph is called that takes and returns the program's flattened trees, constants and all.
 
-    `call`: for each argument its name where it is a tensor, else its value. `returns`: which of the results are tensors.
+    `call`: for each argument its name where it is a tensor, else its value. `returns`: which results are tensors.
     """
     from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
 
@@ -66,8 +71,9 @@ def with_bounds(built: Built) -> Any:
 
     def walk(spec: Any) -> Any:
         if isinstance(spec, Dim):
-            # `2 * batch` is the function of another one.
-            return spec.fn(with_bound(spec.root)) if hasattr(spec, "root") else with_bound(spec)
+            root = getattr(spec, "root", None)
+            # `2 * batch` is a function of another one.
+            return with_bound(spec) if root is None else getattr(spec, "fn")(with_bound(root))  # noqa: B009 (not public)
         if isinstance(spec, dict):
             return {key: walk(value) for key, value in spec.items()}
         if isinstance(spec, (list, tuple)):
@@ -83,11 +89,36 @@ def with_bounds(built: Built) -> Any:
     return walk(built.dynamic_shapes)
 
 
-def with_static_shapes(signature: Signature, built: Built, reason: str) -> Signature:
-    """The signature of an artifact whose shapes are those of the exporters' input set, since it can't be otherwise.
+def dynamic_or_static(built: Built, convert: Callable[[Any], Signature]) -> Signature:
+    """What `convert` makes of the case's dynamic shapes, or of none (None) where it can't; the cell then says why.
 
-    reason: why; the cell says so.
+    What torch.export itself refuses is an error here as it is in format `export`: only what a converter lacks makes
+    shapes static.
     """
+    if built.dynamic_shapes is None:
+        return convert(None)
+    exported(built)
+    try:
+        return convert(built.dynamic_shapes)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    return with_static_shapes(convert(None), built, reason)
+
+
+def with_static_shapes(signature: Signature, built: Built, reason: str) -> Signature:
+    """The signature of an artifact that has the shapes of the exporters' input set, since it can't have others."""
     actual = {leaf["path"]: leaf["actual"] for leaf in built.input_leaves}
     inputs = [{**value, "shape": actual[value["path"]]} for value in signature["inputs"]]
     return {**signature, "inputs": inputs, "static": reason}
+
+
+def output_values(program: ExportedProgram) -> list[Any]:
+    """The tensors that the program returns, as it was traced: they have dtype and shape, and no numbers."""
+    from torch.export.graph_signature import OutputKind, TensorArgument
+
+    nodes = {node.name: node for node in program.graph.nodes}
+    return [
+        nodes[spec.arg.name].meta["val"]
+        for spec in program.graph_signature.output_specs
+        if spec.kind == OutputKind.USER_OUTPUT and isinstance(spec.arg, TensorArgument)
+    ]

@@ -1,7 +1,7 @@
 """StableHLO: torchax makes a JAX function of an ExportedProgram, `jax.export` stores it with its weights.
 
-`model.jax` is what `jax.export.deserialize` reads; `model.mlirbc` is the StableHLO module in it, for others; `call.json`
-says how that module is called.
+`model.jax` is what `jax.export.deserialize` reads; `model.mlirbc` is the StableHLO module in it, for others;
+`call.json` says how that module is called.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ NAME = "stablehlo"
 REQUIRES = ("torch", "torchax", "jax")
 # torchax renames a backend of torch's and switches a fast path off; 64-bit integers are a switch of the process's.
 HOST = "jax"
+FRAMEWORKS = {"torch": __name__, "jax": "pytest_modelconform.formats.stablehlo_jax"}
 
 
 def export(built: Built, folder: Path) -> Signature:
@@ -46,7 +47,7 @@ def export(built: Built, folder: Path) -> Signature:
 
 
 def import_torchax() -> Any:
-    """Torchax with its tables freed of operators that this torch has dropped."""
+    """The package, with its tables freed of operators that this torch has dropped."""
     import torch
 
     with tolerated():

@@ -38,6 +38,7 @@ class Runtime(Protocol):
     NARROWS: dtypes that it is known to return narrower, e.g. {"int64": "int32"}; any other change is a mismatch.
     PRECISION_NOTE: what to know where its numbers look like those of a narrower precision; a hint quotes it.
     ENVIRONMENT: what it needs that can't live beside everything else, see `environments.Environment`; else None.
+    EXPORTS_ANYWAY: whether its formats are exported even where it can't run, since that much is then known.
     LIMITS: what it is known not to do, and why, by the kinds in `limits.py`: `unsupported` instead of tried.
     """
 
@@ -51,6 +52,7 @@ class Runtime(Protocol):
     NARROWS: dict[str, str]
     PRECISION_NOTE: str
     ENVIRONMENT: Environment | None
+    EXPORTS_ANYWAY: bool
     LIMITS: Mapping[str, str]
 
     def unavailable(self, device: str) -> str | None:
@@ -127,6 +129,7 @@ def complete(module: ModuleType) -> Runtime:
         "NARROWS": {},
         "PRECISION_NOTE": "",
         "ENVIRONMENT": None,
+        "EXPORTS_ANYWAY": False,
         "LIMITS": {},
         "load_request": load_request,
         "build": build,

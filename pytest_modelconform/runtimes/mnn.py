@@ -10,6 +10,10 @@ from .base import WORKERS, python_worker
 NAME = "mnn"
 FORMATS = ("mnn",)
 REQUIRES = ("MNN",)
+LIMITS = {
+    "dtype:float16": "MNN's Python makes tensors of float32, int32 and uint8 only",
+    "dtype:bfloat16": "MNN's Python makes tensors of float32, int32 and uint8 only",
+}
 NARROWS = {"int64": "int32", "bool": "int32"}
 
 

@@ -10,6 +10,7 @@ from .base import WORKERS, python_worker
 NAME = "opencv"
 FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed")
 REQUIRES = ("opencv-python-headless>=5",)
+LIMITS = {"dtype:bfloat16": "OpenCV's Net.setInput takes no array of it"}
 
 
 def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

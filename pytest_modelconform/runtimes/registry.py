@@ -34,4 +34,5 @@ BUILT_IN = {
     "iree": "pytest_modelconform.runtimes.iree",
     "tvm": "pytest_modelconform.runtimes.tvm",
     "ncnn": "pytest_modelconform.runtimes.ncnn",
+    "coreml": "pytest_modelconform.runtimes.coreml",
 }

@@ -10,10 +10,11 @@ from ..environments import Environment
 from .base import WORKERS, python_worker
 
 NAME = "tensorflow"
-FORMATS = ("tensorflow",)
+FORMATS = ("tensorflow", "twin-keras")
+REQUIREMENTS = ("tensorflow-cpu==2.21.0", "keras==3.15.1", "numpy==2.4.6", "protobuf==7.36.2", "ml_dtypes==0.6.0")
 ENVIRONMENT = Environment(
     "tensorflow",
-    requirements=("tensorflow-cpu==2.21.0", "keras==3.15.1", "numpy==2.4.6", "protobuf==7.36.2", "ml_dtypes==0.6.0"),
+    requirements=REQUIREMENTS,
     check="import tensorflow as tf; assert float(tf.reduce_sum(tf.ones(2))) == 2",
     megabytes=1600,
 )

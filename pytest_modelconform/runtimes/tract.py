@@ -10,6 +10,7 @@ from .base import WORKERS, python_worker
 NAME = "tract"
 FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed")
 REQUIRES = ("tract",)
+LIMITS = {"dtype:bfloat16": "tract's reader of ONNX does not know the type (Unknown DatumType Bfloat16)"}
 
 
 def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -139,6 +140,9 @@ def handlers(device: str, threads: int) -> Handlers:
     torch.set_num_threads(threads)
     # What PyTorch compiles or downloads on its own account is not part of a case.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if importlib.util.find_spec("tensorflow") is not None:
+        # Keras reads it when it is imported; here it is TensorFlow's.
+        os.environ["KERAS_BACKEND"] = "tensorflow"
     host = Host()
     return {
         "hello": host.hello,

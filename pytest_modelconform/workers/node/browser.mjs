@@ -48,7 +48,14 @@ export class Browser {
     const python = process.env.MODELCONFORM_PYTHON ?? "python3";
     const command = ["-I", KEEPER, profile, program, `--user-data-dir=${profile}`, ...all, "about:blank"];
     const keeper = spawn(python, command, {
-      env: { ...process.env, ...env, HOME: profile, XDG_CONFIG_HOME: profile, XDG_CACHE_HOME: profile, TMPDIR: profile },
+      env: {
+        ...process.env,
+        ...env,
+        HOME: profile,
+        XDG_CONFIG_HOME: profile,
+        XDG_CACHE_HOME: profile,
+        TMPDIR: profile,
+      },
       stdio: ["pipe", "ignore", "pipe", "pipe", "pipe"],
       detached: true, // not killed with our group: it has to clean up
     });

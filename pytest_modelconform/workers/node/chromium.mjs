@@ -26,7 +26,8 @@ export async function findChromium() {
     const found = onPath(name);
     if (found) return { program: found, env: {} };
   }
-  if (process.platform === "linux" && process.arch === "x64" && fs.existsSync(packageFolder(PACKAGE))) return unpacked();
+  if (process.platform === "linux" && process.arch === "x64" && fs.existsSync(packageFolder(PACKAGE)))
+    return unpacked();
   throw unavailable(`needs a Chromium: install ${NAMES[0]}, or let ${VARIABLE} name one`);
 }
 

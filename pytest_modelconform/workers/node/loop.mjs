@@ -90,7 +90,7 @@ function write(answer) {
     text = JSON.stringify({ id: answer.id, ok: false, error }) + "\n";
   }
   const data = Buffer.from(text);
-  for (let at = 0; at < data.length; ) {
+  for (let at = 0; at < data.length;) {
     try {
       at += fs.writeSync(wire, data, at);
     } catch (error) {

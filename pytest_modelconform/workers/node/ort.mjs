@@ -4,8 +4,9 @@
 import { DTYPES } from "./tensors.mjs";
 
 // What ONNX Runtime calls like PyTorch. It has no tensors of bfloat16, complex and float8 numbers in JavaScript.
+// prettier-ignore
 const KNOWN = new Set(["bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16",
-  "float32", "float64"]); // prettier-ignore
+  "float32", "float64"]);
 
 // A tensor of the wire as one of ONNX Runtime's, on the same data.
 export function toOrt(ort, name, { dtype, shape, data }) {

@@ -1,5 +1,6 @@
 // ONNX Runtime's Node binding: native code on the CPU.
 
+import "./float16_bits.mjs";
 import { serve } from "./loop.mjs";
 import { environment, flatHandlers, threads, versionOf } from "./handlers.mjs";
 import { model } from "./ort.mjs";

@@ -9,7 +9,10 @@ ort.env.logLevel = "error";
 ort.env.wasm.numThreads = threads;
 
 async function load(request) {
-  const session = await ort.InferenceSession.create(request.model, { executionProviders: ["wasm"], logSeverityLevel: 3 });
+  const session = await ort.InferenceSession.create(request.model, {
+    executionProviders: ["wasm"],
+    logSeverityLevel: 3,
+  });
   return { model: model(ort, session), release: () => session.release() };
 }
 

@@ -13,7 +13,12 @@ const PACKAGE = "onnxruntime-web";
 const provider = option("provider", "wasm");
 const NAME = { wasm: "ort-web", webgpu: "ort-webgpu" }[provider];
 // Without these Chromium has WebGPU only where it knows the GPU; with them also by its own rasteriser, on the CPU.
-const GPU = ["--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-webgpu-adapter=swiftshader", "--ignore-gpu-blocklist"];
+const GPU = [
+  "--enable-unsafe-webgpu",
+  "--enable-features=Vulkan",
+  "--use-webgpu-adapter=swiftshader",
+  "--ignore-gpu-blocklist",
+];
 const FLAGS = { wasm: ["--disable-gpu"], webgpu: GPU }[provider];
 
 const server = new Server({ worker: HERE, ort: path.join(packageFolder(PACKAGE), "dist") });

@@ -32,7 +32,7 @@ export function write(path, tensors) {
   const file = fs.openSync(path, "w", 0o600);
   try {
     for (const part of [header, ...[...tensors.values()].map(bytes)]) {
-      for (let at = 0; at < part.length; ) at += fs.writeSync(file, part, at, Math.min(CHUNK, part.length - at));
+      for (let at = 0; at < part.length;) at += fs.writeSync(file, part, at, Math.min(CHUNK, part.length - at));
     }
   } finally {
     fs.closeSync(file);
@@ -41,7 +41,7 @@ export function write(path, tensors) {
 
 function readAt(file, offset, length) {
   const found = new Uint8Array(length);
-  for (let at = 0; at < length; ) {
+  for (let at = 0; at < length;) {
     const read = fs.readSync(file, found, at, Math.min(CHUNK, length - at), offset + at);
     if (read === 0) throw new TensorFileError("it became shorter while it was read");
     at += read;

@@ -122,7 +122,8 @@ function parseTensor(entry, more, size) {
       throw new TensorFileError(`a ${stored} tensor can't hold ${show(dtype)}`);
     }
     if (DTYPES.get(dtype)[2] === 2) {
-      if (shape.at(-1) !== 2n) throw new TensorFileError(`complex tensor without a last dimension of 2: ${show(shape)}`);
+      if (shape.at(-1) !== 2n)
+        throw new TensorFileError(`complex tensor without a last dimension of 2: ${show(shape)}`);
       shape = shape.slice(0, -1);
     }
   }

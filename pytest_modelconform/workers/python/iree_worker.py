@@ -30,7 +30,7 @@ def handlers(device: str, threads: int) -> Handlers:
 
         def model(feeds: Mapping[str, Array], fetches: Sequence[str]) -> Sequence[Any]:
             # Inputs and outputs have no names, but the graph's order.
-            found = function(*(np.ascontiguousarray(array) for array in feeds.values()))
+            found = function(*(np.asarray(array, order="C") for array in feeds.values()))
             return [value.to_host() for value in (found if isinstance(found, (tuple, list)) else [found])]
 
         return model

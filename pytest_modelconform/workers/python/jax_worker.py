@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -25,10 +25,9 @@ def handlers(device: str, threads: int) -> Handlers:
     jax.config.update("jax_default_matmul_precision", "highest")
 
     def load(request: dict[str, Any]) -> flat.Model:
-        with open(request["model"], "rb") as file:
-            function = jax.jit(jax.export.deserialize(bytearray(file.read())).call)
-        with open(os.path.join(os.path.dirname(request["model"]), "call.json"), encoding="utf-8") as file:
-            call = json.load(file)
+        path = Path(request["model"])
+        function = jax.jit(jax.export.deserialize(bytearray(path.read_bytes())).call)
+        call = json.loads(path.with_name("call.json").read_text())
         inputs = [value["name"] for value in call["inputs"]]
         outputs = [value["name"] for value in call["outputs"]]
 

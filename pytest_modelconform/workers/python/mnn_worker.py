@@ -60,4 +60,4 @@ def to_mnn(array: Array, name: str) -> Any:
         array = narrow
     if array.dtype.name not in TYPES:
         raise WorkerError(f"input {name!r} is {array.dtype.name}: MNN's Python takes {', '.join(TYPES)}")
-    return expr.const(np.ascontiguousarray(array), list(array.shape), expr.NCHW, TYPES[array.dtype.name])
+    return expr.const(np.asarray(array, order="C"), list(array.shape), expr.NCHW, TYPES[array.dtype.name])

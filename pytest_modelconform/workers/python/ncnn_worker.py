@@ -83,4 +83,4 @@ def to_ncnn(array: Array, name: str) -> Array:
         array = narrow
     if array.dtype.name not in ("float32", "int32"):
         raise WorkerError(f"input {name!r} is {array.dtype.name}: ncnn's Python takes float32 and int32")
-    return np.ascontiguousarray(array)
+    return np.asarray(array, order="C")

@@ -24,7 +24,7 @@ def handlers(device: str, threads: int) -> Handlers:
 
         def model(feeds: Mapping[str, Array], fetches: Sequence[str]) -> Sequence[Any]:
             # Inputs and outputs have no names, but the graph's order.
-            found = machine["main"](*(tvm.runtime.tensor(np.ascontiguousarray(array)) for array in feeds.values()))
+            found = machine["main"](*(tvm.runtime.tensor(np.asarray(array, order="C")) for array in feeds.values()))
             return [value.numpy() for value in ([found] if hasattr(found, "numpy") else found)]
 
         return model

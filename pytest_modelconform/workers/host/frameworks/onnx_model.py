@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,11 +11,36 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
 
 from ...arrays import Array
 from . import by_position
 
 _FLOATS = (TensorProto.FLOAT,)
+# By operator, the attribute that is float32 if it isn't given. Other norms have a stash_type, too, but aren't evaluated
+# by it, and LayerNormalization refuses any but the default.
+_STASH = ("GroupNormalization", "stash_type")
+_DEFAULTS: Mapping[str, tuple[str, Any]] = {
+    "ConstantOfShape": ("value", numpy_helper.from_array(np.zeros(1, np.float32))),
+    "GroupNormalization": ("stash_type", int(TensorProto.FLOAT)),
+}
+
+
+class Erf(OpRun):
+    """The error function in the dtype of x: ONNX's own computes float64 in float32 (seen with onnx 1.23)."""
+
+    op_domain = ""
+
+    def _run(self, x: Array) -> tuple[Array]:
+        found = [math.erf(value) for value in x.ravel().tolist()]
+        return (np.asarray(found, np.float64).reshape(x.shape).astype(x.dtype),)
+
+
+class Evaluator(ReferenceEvaluator):
+    """ONNX's evaluator with our Erf; in operators made of others (Gelu), too, which one of the same class evaluates."""
+
+    def __init__(self, model: Any, *args: Any, **named: Any) -> None:
+        super().__init__(model, *args, **{**named, "new_ops": [Erf]})
 
 
 class OnnxAdapter:
@@ -41,7 +67,7 @@ class OnnxAdapter:
         for tensor in model.graph.initializer:
             if tensor.name in parameters:
                 tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(parameters[tensor.name]), tensor.name))
-        found = ReferenceEvaluator(model).run(None, dict(zip(self.inputs, arrays, strict=True)))
+        found = Evaluator(model).run(None, dict(zip(self.inputs, arrays, strict=True)))
         # The evaluator may widen what numpy would (a mean of float32 in float64): the graph says what comes out.
         outputs = tuple(np.asarray(value) for value in found)
         return outputs[0] if len(outputs) == 1 else outputs
@@ -56,10 +82,25 @@ def in_float64(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of a model in which all that is float32 is float64: weights, constants, casts, inputs and outputs."""
     wide = onnx.ModelProto()
     wide.CopyFrom(model)
+    _say_defaults(wide.graph)
     _widen_graph(wide.graph)
     for function in wide.functions:
+        _say_defaults(function)
         _widen_nodes(function.node)
     return wide
+
+
+def _say_defaults(graph: Any) -> None:
+    """Write down what nodes leave to a default of float32. graph: an onnx.GraphProto or FunctionProto."""
+    for node in graph.node:
+        given = {attribute.name for attribute in node.attribute}
+        if node.op_type in _DEFAULTS and not node.domain:
+            name, value = _DEFAULTS[node.op_type]
+            if name not in given:
+                node.attribute.append(onnx.helper.make_attribute(name, value))
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _say_defaults(attribute.g)
 
 
 def _widen_graph(graph: onnx.GraphProto) -> None:
@@ -74,7 +115,8 @@ def _widen_graph(graph: onnx.GraphProto) -> None:
 def _widen_nodes(nodes: Any) -> None:
     for node in nodes:
         for attribute in node.attribute:
-            if attribute.name in ("to", "dtype") and attribute.i == TensorProto.FLOAT:
+            named = attribute.name in ("to", "dtype") or (node.op_type, attribute.name) == _STASH
+            if named and attribute.i == TensorProto.FLOAT:
                 attribute.i = TensorProto.DOUBLE
             elif attribute.name in ("value_float", "value_floats"):
                 values = attribute.floats if attribute.name.endswith("s") else attribute.f
