@@ -101,6 +101,9 @@ class Case:
         inputs) or "layout" (gives other numbers for transposed inputs).
     fixed_inputs: the reason why no further input sets (other values, sizes, transposed tensors) are generated.
     cpp: a C++ source, relative to the case file, that implements the model with `torch::nn`: see docs/cpp-frontend.md.
+    twins: functions by framework ("keras", "jax") that make the same model there: each is called with the weights,
+        numpy arrays by the names of `state_dict()`, and returns the model with these poured into it, as `framework`
+        takes it. It is then run in its own framework and compared with PyTorch.
     train: `Train(...)`: cells for gradients, training and resuming a training are added, see docs/verdicts.md.
     files: further files that the model is built from, where Python can't see them being opened.
     seed: changes every random number of the case.
@@ -122,6 +125,7 @@ class Case:
     accept: Mapping[str, str] = field(default_factory=dict)
     fixed_inputs: str = ""
     cpp: str | None = None
+    twins: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
     train: Train | None = None
     files: tuple[str, ...] = ()
     seed: int = 0

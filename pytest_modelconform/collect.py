@@ -102,11 +102,18 @@ def static_cases(path: Path) -> list[Declared]:
                         path.stem if variable == "case" else variable,
                         requires=_literal_strings(node.value, "requires"),
                         dtypes=tuple(dict.fromkeys(dtypes)) or ("float32",),
-                        has=[keyword.arg for keyword in node.value.keywords if keyword.arg in OPTIONAL],
+                        has=[k.arg for k in node.value.keywords if k.arg in OPTIONAL] + _twins(node.value),
                         framework=str(framework.value) if isinstance(framework, ast.Constant) else TORCH,
                     )
                 )
     return found
+
+
+def _twins(call: ast.Call) -> list[str]:
+    """What a literal dict in the field `twins` adds to what the case has."""
+    given = next((k.value for k in call.keywords if k.arg == "twins"), None)
+    keys = [key.value for key in given.keys if isinstance(key, ast.Constant)] if isinstance(given, ast.Dict) else []
+    return [f"twin-{key}" for key in keys if isinstance(key, str)]
 
 
 def _literal_strings(call: ast.Call, field: str) -> Sequence[str]:

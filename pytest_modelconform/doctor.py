@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -116,10 +115,7 @@ def _row(kind: str, module: Any, reason: str, note: str, cache: Path) -> Row:
 
 def _pinned(environment: Environment, name: str) -> str:
     """The version of the package that is called like the format or runtime, or else of the first."""
-    if environment.npm is not None:
-        pins: dict[str, str] = json.loads((environment.npm / "package.json").read_text())["dependencies"]
-    else:
-        pins = dict(word.split("==", 1) for word in environment.requirements if "==" in word)
+    pins = dict(word.split("==", 1) for word in environment.pins() if "==" in word)
     wanted = "onnxruntime-node" if name == "ort-node" else name
     return pins.get(wanted) or next(iter(pins.values()), "")
 

@@ -46,6 +46,9 @@ def describe(session: SessionPlugin) -> dict[str, Any]:
         "processes": processes,
         "threads": threads(processes),
         "packages": {name: _version(name) for name in sorted(names | {"pytest", "numpy"})},
+        "environments": {
+            module.ENVIRONMENT.name: module.ENVIRONMENT.pins() for module in modules if module.ENVIRONMENT is not None
+        },
         "options": {
             "formats": list(session.formats),
             "runtimes": list(session.runtimes),

@@ -69,6 +69,13 @@ class Environment:
     complete: bool = False
     beside: bool = False
 
+    def pins(self) -> list[str]:
+        """What is installed, as `name==version`."""
+        if self.npm is None:
+            return list(self.requirements)
+        found: dict[str, str] = json.loads((self.npm / "package.json").read_text())["dependencies"]
+        return [f"{name}=={version}" for name, version in found.items()]
+
     @property
     def made_with(self) -> str:
         """In words, for progress lines and lists."""

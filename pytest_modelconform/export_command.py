@@ -108,12 +108,14 @@ class ExportPlugin:
     def export(self, plugin: SessionPlugin) -> tuple[dict[str, Any], Prepared, Artifact]:
         """The case's description, references and artifact. Raises Refused or StageFailure."""
         declared = self._declared(plugin)
-        for format_name in plugin.registry.made_through(self.format):
+        if not plugin.registry.holds(self.format, declared.framework):
+            raise Refused(f"format {self.format} holds no model of {declared.framework}")
+        for format_name in plugin.registry.made_through(self.format, declared.framework):
             if missing := format_base.unavailable(plugin.registry.format(format_name)):
                 raise Refused(f"format {format_name} {missing}")
         root = plugin.config.rootpath
         relative = self.file.relative_to(root).as_posix() if root in self.file.parents else self.file.name
-        ref = CaseRef(self.file, relative, declared.name, self.dtype)
+        ref = CaseRef(self.file, relative, declared.name, self.dtype, framework=declared.framework)
         # No runtime: the check stands for none.
         cell = Cell(relative, declared.name, self.format, EAGER, dtype=self.dtype)
         budget = Budget(plugin.settings.timeout, plugin.pool)

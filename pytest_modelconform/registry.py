@@ -21,6 +21,8 @@ from .runtimes.base import Runtime
 
 # Fields of a `Case` that bring cells which others don't have.
 OPTIONAL = ("cpp", "train")
+# All that a case may have: these, and twins.
+EVERYTHING = (*OPTIONAL, "twin-keras", "twin-jax")
 # Steps in 16 bits need loss scaling and master weights, which are not the model's.
 _TRAINED_IN = ("float32", "float64")
 

@@ -37,7 +37,7 @@ from .outcome import (
 )
 from .pipeline import Pipeline
 from .pool import Pool
-from .registry import OPTIONAL, Registry
+from .registry import EVERYTHING, Registry
 from .report import json_report, log, matrix, terminal
 from .runtimes.process import WorkerCrashed, WorkerProblem, WorkerRefused, WorkerTimeout
 from .workers.loop import WorkerError
@@ -65,7 +65,7 @@ class SessionPlugin:
             self.cache = Cache(self.settings.cache)
         except (ValueError, CacheRefused) as error:
             raise pytest.UsageError(f"modelconform: {error}") from error
-        if all(len(self.cells("", Declared("", has=OPTIONAL, framework=name))) == 1 for name in FRAMEWORKS):
+        if all(len(self.cells("", Declared("", has=EVERYTHING, framework=name))) == 1 for name in FRAMEWORKS):
             raise pytest.UsageError(
                 f"modelconform: none of the runtimes {', '.join(self.runtimes)} loads any of the formats "
                 f"{', '.join(self.formats)} on {', '.join(self.devices)} in {', '.join(self.precisions)} precision"

@@ -26,7 +26,11 @@ SECONDS = 240.0
 
 @dataclass(frozen=True)
 class Small:
-    """`scaled` = relu(x · weight) of x (batch, 4), and `next` = index + 1 of int64 (batch,): both of any batch."""
+    """Four results, of any batch.
+
+    `scaled` = relu(x · weight) of x (batch, 4); `next` = index + 1 of int64 (batch,); `off` = not flag, bool (batch,);
+    `total` = sum(x) + shift, both without dimensions.
+    """
 
     weight: Array
 
@@ -37,20 +41,30 @@ class Small:
         index = graphs.make_tensor_value_info("index", TensorProto.INT64, ["batch"])
         scaled = graphs.make_tensor_value_info("scaled", TensorProto.FLOAT, ["batch", 3])
         following = graphs.make_tensor_value_info("next", TensorProto.INT64, ["batch"])
+        flag = graphs.make_tensor_value_info("flag", TensorProto.BOOL, ["batch"])
+        off = graphs.make_tensor_value_info("off", TensorProto.BOOL, ["batch"])
+        shift = graphs.make_tensor_value_info("shift", TensorProto.FLOAT, [])
+        total = graphs.make_tensor_value_info("total", TensorProto.FLOAT, [])
         nodes = [
             graphs.make_node("MatMul", ["x", "weight"], ["product"]),
             graphs.make_node("Relu", ["product"], ["scaled"]),
             graphs.make_node("Add", ["index", "one"], ["next"]),
+            graphs.make_node("Not", ["flag"], ["off"]),
+            graphs.make_node("ReduceSum", ["x"], ["sum"], keepdims=0),
+            graphs.make_node("Add", ["sum", "shift"], ["total"]),
         ]
         constants = [numpy_helper.from_array(self.weight, "weight"), numpy_helper.from_array(np.array([1]), "one")]
-        graph = graphs.make_graph(nodes, "main_graph", [x, index], [scaled, following], constants)
+        taken, returned = [x, index, flag, shift], [scaled, following, off, total]
+        graph = graphs.make_graph(nodes, "main_graph", taken, returned, constants)
         model = graphs.make_model(graph, opset_imports=[graphs.make_opsetid("", 18)], ir_version=10)
         onnx.save(model, folder / "model.onnx")
         inputs = [
             {"name": "x", "path": "/args/0", "dtype": "float32", "shape": ["batch", 4]},
             {"name": "index", "path": "/args/1", "dtype": "int64", "shape": ["batch"]},
+            {"name": "flag", "path": "/args/2", "dtype": "bool", "shape": ["batch"]},
+            {"name": "shift", "path": "/args/3", "dtype": "float32", "shape": []},
         ]
-        outputs = [{"name": "scaled", "path": "/0"}, {"name": "next", "path": "/1"}]
+        outputs = [{"name": value.name, "path": f"/{i}"} for i, value in enumerate(returned)]
         signature = {"file": "model.onnx", "layout": "flat", "inputs": inputs, "outputs": outputs, "format": "onnx"}
         return self.signed(folder, {**signature, "dropped": [], "operators": []})
 
@@ -60,10 +74,10 @@ class Small:
         (folder / "signature.json").write_text(artifacts.dumps(signature))
         return signature
 
-    def expected(self, x: Array, index: Array) -> list[Array]:
+    def expected(self, x: Array, index: Array, flag: Array, shift: Array) -> list[Array]:
         """What the model returns, by numpy."""
         product: Array = x @ self.weight
-        return [np.maximum(product, 0), index + 1]
+        return [np.maximum(product, 0), index + 1, ~flag, x.sum() + shift]
 
 
 def registry() -> Registry:

@@ -19,14 +19,18 @@ def registry() -> Registry:
 def test_the_built_in_names(registry: Registry) -> None:
     formats = ("torchscript-trace", "torchscript-script", "export", "aoti", "onnx", "onnx-legacy", "state-dict")
     runtimes = ("torch", "libtorch-cpp", "cpp-frontend", "ort", "ort-cpp", "openvino", "openvino-cpp")
-    assert (registry.formats, registry.runtimes) == (formats, runtimes)
-    assert registry.select_formats(()) == registry.select_formats(("all",)) == registry.formats
-    assert registry.select_runtimes(()) == registry.runtimes
+    # The main ones: what others need takes minutes more, and they run when they are named.
+    assert registry.select_formats(()) == formats
+    assert registry.select_runtimes(()) == runtimes
+    assert set(registry.formats) > set(formats)
+    assert set(registry.runtimes) > set(runtimes)
+    assert registry.select_formats(("all",)) == registry.formats
+    assert registry.select_runtimes(("all",)) == registry.runtimes
     assert registry.select_devices(()) == ("cpu",)
     assert registry.devices == ("cpu", "cuda", "cuda-to-cpu")
     assert registry.select_precisions(()) == ("full",)
     assert registry.select_precisions(("fast", "full")) == registry.select_precisions(("all",)) == ("full", "fast")
-    assert all(registry.runtime(name).PRECISIONS == ("full", "fast") for name in registry.runtimes)
+    assert all(registry.runtime(name).PRECISIONS == ("full", "fast") for name in runtimes)
 
 
 def test_every_module_is_called_what_it_is_registered_as(registry: Registry) -> None:
@@ -36,7 +40,8 @@ def test_every_module_is_called_what_it_is_registered_as(registry: Registry) -> 
         runtime = registry.runtime(name)
         assert name == runtime.NAME
         assert set(runtime.FORMATS) <= set(registry.formats)
-        assert runtime.unavailable("cpu") is None or "pip install" in str(runtime.unavailable("cpu"))
+        # What stands behind the colon is what to do.
+        assert runtime.unavailable("cpu") is None or ": " in str(runtime.unavailable("cpu"))
 
 
 def test_the_registrys_order_counts(registry: Registry) -> None:
@@ -44,7 +49,7 @@ def test_the_registrys_order_counts(registry: Registry) -> None:
 
 
 def test_cells(registry: Registry) -> None:
-    cells = registry.cells("a.py", "a", registry.formats, ("torch", "ort-cpp"), ("cpu", "cuda"))
+    cells = registry.cells("a.py", "a", registry.select_formats(()), ("torch", "ort-cpp"), ("cpu", "cuda"))
     assert cells[0] == Cell("a.py", "a", "torchscript-trace", "torch", "cpu")
     # ort-cpp has no CUDA; torch loads no ONNX.
     assert [cell.name for cell in cells if "onnx" in cell.format] == [

@@ -150,3 +150,27 @@ def flat_signature(
         "outputs": [{"name": name, "path": path} for name, path in zip(outputs, paths, strict=True)],
         "operators": [],
     }
+
+
+def in_order(result: Any, paths: Sequence[str]) -> list[Any]:
+    """The leaves of what another framework returned, in the order of these paths (`/y`, `/state/0`).
+
+    Frameworks sort mappings, or don't. Raises ExportMismatch where the result has others.
+    """
+    found: dict[str, Any] = {}
+
+    def walk(value: Any, path: str) -> None:
+        if isinstance(value, Mapping):
+            for key, entry in value.items():
+                walk(entry, f"{path}/{key}")
+        elif isinstance(value, (list, tuple)):
+            for place, entry in enumerate(value):
+                walk(entry, f"{path}/{place}")
+        elif value is not None:
+            found[path] = value
+
+    walk(result, "")
+    if set(found) != set(paths):
+        has, wants = (", ".join(f"output{path}" for path in sorted(names)) for names in (found, paths))
+        raise ExportMismatch(f"it returns {has}, the model {wants}")
+    return [found[path] for path in paths]

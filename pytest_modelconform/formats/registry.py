@@ -30,5 +30,8 @@ BUILT_IN = {
     "iree": "pytest_modelconform.formats.iree",
     "tvm": "pytest_modelconform.formats.tvm",
     "ncnn": "pytest_modelconform.formats.ncnn",
+    # The model written twice.
+    "twin-keras": "pytest_modelconform.formats.twin_keras",
+    "twin-jax": "pytest_modelconform.formats.twin_jax",
     "coreml": "pytest_modelconform.formats.coreml",
 }

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .base import Signature, flat_signature
+from .base import Signature, flat_signature, in_order
 from .stablehlo import call_of
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ def save(built: Built, adapter: Any, parameters: Any, folder: Path) -> Signature
             filled[place] = value
         own_args, own_kwargs = jax.tree_util.tree_unflatten(structure, filled)
         tree = jax.tree_util.tree_map(np.asarray, adapter.tree_of(parameters))
-        # In JAX's order, which sorts mappings: eager's result has been through a tree_map, too.
-        return jax.tree_util.tree_leaves(adapter.function(tree, *own_args, **own_kwargs))
+        return in_order(adapter.function(tree, *own_args, **own_kwargs), built.output_paths)
 
     # Integers of 64 bits stay what they are, and products have float32's precision wherever they run.
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .base import Signature, flat_signature
+from .base import Signature, flat_signature, in_order
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
@@ -68,8 +68,7 @@ def function_of(built: Built, adapter: Any) -> tuple[Callable[..., list[Any]], d
 
     def serve(**feeds: Any) -> list[Any]:
         found = adapter.call(adapter.model, put(args, "/args", feeds), put(kwargs, "/kwargs", feeds))
-        # In the order in which the case host has written eager's outputs.
-        return _flat(found)
+        return in_order(found, built.output_paths)
 
     return serve, specs
 
@@ -77,12 +76,3 @@ def function_of(built: Built, adapter: Any) -> tuple[Callable[..., list[Any]], d
 def output_names(built: Built) -> list[str]:
     """Names for the result's tensors, in order; such that sorting keeps it."""
     return [f"output_{number:03}" for number in range(len(built.output_paths))]
-
-
-def _flat(value: Any) -> list[Any]:
-    """Leaves in the order of the wire's trees: mappings as they come."""
-    if isinstance(value, dict):
-        return [leaf for entry in value.values() for leaf in _flat(entry)]
-    if isinstance(value, (list, tuple)):
-        return [leaf for entry in value for leaf in _flat(entry)]
-    return [] if value is None else [value]

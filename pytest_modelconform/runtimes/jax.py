@@ -8,7 +8,7 @@ from pathlib import Path
 from .base import WORKERS, python_worker
 
 NAME = "jax"
-FORMATS = ("stablehlo",)
+FORMATS = ("stablehlo", "twin-jax")
 DEVICES = ("cpu",)
 REQUIRES = ("jax",)
 

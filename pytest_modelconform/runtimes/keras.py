@@ -10,7 +10,7 @@ from .base import WORKERS, python_worker
 from .tensorflow import ENVIRONMENT as ENVIRONMENT
 
 NAME = "keras"
-FORMATS = ("tensorflow",)
+FORMATS = ("tensorflow", "twin-keras")
 
 
 def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import warnings
 from pathlib import Path
 from typing import Any
@@ -101,9 +102,9 @@ def test_a_spec_that_does_not_fit_is_an_error(converted: tuple[Path, dict[str, A
 
 
 def test_it_runs_on_a_mac_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
     assert runtime.unavailable("cpu") == "Core ML is part of macOS: run this on a Mac"
-    monkeypatch.setattr(runtime.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
     assert runtime.unavailable("cpu") is None
 
 

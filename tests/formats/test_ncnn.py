@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pytest_modelconform.formats import ncnn
+from pytest_modelconform.formats.base import ExportMismatch
 from pytest_modelconform.runtimes.process import WorkerRefused
 from pytest_modelconform.workers import arrays
 from pytest_modelconform.workers.host import host as host_module
@@ -151,5 +152,5 @@ def test_inference():
 
 def test_batches_are_read_from_the_example() -> None:
     assert ncnn.batch_axes(SCRIPT) == ({"in0": 0, "in1": 233, "out0": 1}, ["out0"])
-    with pytest.raises(ncnn.ExportMismatch, match="names no output"):
+    with pytest.raises(ExportMismatch, match="names no output"):
         ncnn.batch_axes("pass")

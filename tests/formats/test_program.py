@@ -127,10 +127,11 @@ def test_litert_names_results(paths: list[str], listed: list[str], names: list[s
 
 def test_operators_that_torch_has_dropped() -> None:
     with tolerated() as met:
-        found = torch.ops.aten.no_such_operator
+        found: object = torch.ops.aten.no_such_operator
         assert isinstance(found, Dropped)
         assert repr(found) == "<aten.no_such_operator, which this torch has dropped>"
-        assert isinstance(torch.ops.aten.add.no_such_overload, Dropped)
+        overload: object = torch.ops.aten.add.no_such_overload
+        assert isinstance(overload, Dropped)
         assert isinstance(found.out, Dropped)
         assert torch.ops.aten.add.Tensor(torch.ones(1), torch.ones(1)) == 2
         # What asks whether there is an operator still gets a no.

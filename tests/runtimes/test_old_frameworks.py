@@ -58,12 +58,12 @@ class Two(nn.Module):
 
 
 image = Case(
-    model=Image,
+    model=lambda: Image(),
     inputs={"two": lambda: (torch.rand(2, 1, 6, 5),), "one": lambda: (torch.rand(1, 1, 6, 5),)},
     dynamic_shapes={"x": {0: "batch"}},
 )
 two = Case(
-    model=Two,
+    model=lambda: Two(),
     inputs={"a": lambda: {"tokens": torch.randint(0, 10, (2, 3)), "scale": torch.rand(2, 3, 4)}},
     dtypes=("float32", "bfloat16"),
 )

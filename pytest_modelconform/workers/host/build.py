@@ -61,6 +61,10 @@ class Built:
         args, kwargs = self.inputs[name or self.exporter_set]
         return clone(args), clone(kwargs)
 
+    def weights(self) -> dict[str, Any]:
+        """What a twin is given: arrays by the names of `state_dict()`."""
+        return {name: value.detach().numpy().copy() for name, value in self.model.state_dict().items()}
+
     def argument_name(self, path: str) -> str:
         """The name of an argument's tensor, by forward's parameters: `/args/0` is `x`, `/kwargs/state/1` `state_1`."""
         kind, first, *rest = path.removeprefix("/").split("/")

@@ -29,6 +29,7 @@ ACCEPTED = ("mutates-inputs", "layout")
 OPTIONAL = ("cpp", "train")
 # As in pytest_modelconform/frameworks.py, which a case host doesn't load.
 FRAMEWORKS = ("torch", "onnx", "jax", "keras", "tensorflow")
+TWINS = ("keras", "jax")
 # Markers of pytest itself, which a tag would shadow.
 TAKEN_TAGS = {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "tryfirst", "trylast"}
 
@@ -177,6 +178,8 @@ def check(name: str, case: Case, path: str) -> None:
         raise wrong("train", fault)
     if fault := _fault_of_framework(case):
         raise wrong("framework", fault)
+    if fault := _fault_of_twins(case):
+        raise wrong("twins", fault)
     if case.mode not in ("eval", "train"):
         raise wrong("mode", f"is 'eval' or 'train', not {case.mode!r}")
     for field in ("blind_ok", "fixed_inputs"):
@@ -216,6 +219,23 @@ def _fault_of_framework(case: Case) -> str:
     only["dtypes"] = tuple(case.dtypes) != ("float32",)
     field = next((field for field, given in only.items() if given), None)
     return f"a model in {case.framework} can't have the field {field!r}: leave it out" if field else ""
+
+
+def has(case: Case) -> list[str]:
+    """What a case gives that brings cells which others don't have."""
+    return [f for f in OPTIONAL if getattr(case, f) is not None] + [f"twin-{framework}" for framework in case.twins]
+
+
+def _fault_of_twins(case: Case) -> str:
+    """What is wrong with a case's twins; "" if nothing is."""
+    if not isinstance(case.twins, dict):
+        return 'has to be a dict of functions by framework, like {"keras": build_keras}'
+    for framework, function in case.twins.items():
+        if framework not in TWINS:
+            return f"{framework!r} has no twins; these have: {', '.join(TWINS)}"
+        if not callable(function):
+            return f"{framework!r} has to be a function that takes the weights and returns the model"
+    return "a model in another framework can't have twins" if case.twins and case.framework != FRAMEWORKS[0] else ""
 
 
 def _fault_of_cpp(case: Case, path: str) -> str:
@@ -297,7 +317,7 @@ def collect(path: str, relative: str) -> dict[str, Any]:
                 "paper": str(case.paper),
                 "requires": list(case.requires) if not fault else [],
                 "dtypes": list(case.dtypes) if not fault else [],
-                "has": [field for field in OPTIONAL if getattr(case, field) is not None] if not fault else [],
+                "has": has(case) if not fault else [],
                 "framework": case.framework if not fault else "torch",
                 "tolerance": asdict(case.tolerance) if not fault else {},
                 "tolerances": {key: asdict(t) for key, t in case.tolerances.items()} if not fault else {},

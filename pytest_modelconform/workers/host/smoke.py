@@ -34,9 +34,32 @@ class Images(torch.nn.Module):
         return self.conv(x)
 
 
+def in_keras(weights):  # type: ignore[no-untyped-def]
+    """The smoke model in Keras."""
+    import keras
+
+    class Twin(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = self.add_weight(shape=(1,), name="weight")
+            self.weight.assign(weights["weight"])
+            self.built = True
+
+        def call(self, x, training=False):  # type: ignore[no-untyped-def]
+            return x * self.weight + 1.0
+
+    return Twin()
+
+
+def in_jax(weights):  # type: ignore[no-untyped-def]
+    """The smoke model in JAX."""
+    return (lambda parameters, x: x * parameters["weight"] + 1.0), weights
+
+
 smoke = Case(
     model=lambda: Smoke(),
     inputs={"x": lambda: (torch.arange(1.0, 5.0).reshape(2, 2),)},
+    twins={"keras": in_keras, "jax": in_jax},
     cpp=os.path.relpath(harness.sources() / "frontend" / "smoke.cpp", os.path.dirname(__file__)),
 )
 

@@ -226,7 +226,7 @@ def test_a_path_is_a_model_and_a_broken_graph_is_none(tmp_path: Path) -> None:
 
 class Taking:
     parameters: Mapping[str, Array] = {}
-    inputs = ("a", "b")
+    inputs: Sequence[str] = ("a", "b")
 
     def run(self, parameters: Any, args: Any, kwargs: Any) -> Any:
         return by_position(self, args, kwargs)
@@ -234,9 +234,16 @@ class Taking:
 
 def test_arguments_in_the_order_of_a_graphs_inputs() -> None:
     taking = Taking()
-    for args, kwargs in (((1, 2), {}), ((1,), {"b": 2}), ((), {"b": 2, "a": 1})):
+    fitting: Sequence[tuple[tuple[int, ...], dict[str, int]]] = (((1, 2), {}), ((1,), {"b": 2}), ((), {"b": 2, "a": 1}))
+    for args, kwargs in fitting:
         assert by_position(taking, args, kwargs) == [1, 2]
-    for args, kwargs, given in (((1,), {}, "a"), ((), {}, "nothing"), ((1, 2), {"a": 3}, "a, b"), ((1, 2, 3), {}, "")):
+    faulty: Sequence[tuple[tuple[int, ...], dict[str, int], str]] = (
+        ((1,), {}, "a"),
+        ((), {}, "nothing"),
+        ((1, 2), {"a": 3}, "a, b"),
+        ((1, 2, 3), {}, ""),
+    )
+    for args, kwargs, given in faulty:
         with pytest.raises(TypeError, match=f"the model takes a, b, and is given {given}"):
             by_position(taking, args, kwargs)
     with pytest.raises(TypeError, match="the model takes a, b, and is given a, c"):
@@ -260,7 +267,11 @@ def test_results_of_any_nest_and_integers_as_they_are() -> None:
 
 
 def test_inputs_of_other_frameworks_become_tensors() -> None:
-    given = (np.float32([1.5]), {"j": jnp.arange(3, dtype=jnp.int32), "n": None, "s": "same"}, jnp.bfloat16(2.5))
+    given = (
+        np.array([1.5], np.float32),
+        {"j": jnp.arange(3, dtype=jnp.int32), "n": None, "s": "same"},
+        jnp.bfloat16(2.5),
+    )
     found = frameworks.to_torch(given)
     assert torch.equal(found[0], torch.tensor([1.5]))
     assert torch.equal(found[1]["j"], torch.arange(3, dtype=torch.int32))

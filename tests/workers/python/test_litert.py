@@ -12,7 +12,7 @@ DETAILS = {"shape_signature": np.array([-1, 3], np.int32), "dtype": np.int32}
 
 def test_integers_are_narrowed_if_they_fit() -> None:
     narrow = litert_worker.suited("args_0", np.array([[1, 2, -3]]), DETAILS)
-    assert (narrow.dtype, narrow.tolist()) == (np.int32, [[1, 2, -3]])
+    assert (narrow.dtype.name, narrow.tolist()) == ("int32", [[1, 2, -3]])
     with pytest.raises(
         ValueError, match="input args_0 has integers that 32 bits don't hold, and the model takes int32"
     ):

@@ -1,0 +1,27 @@
+"""The model written again in Keras, with the same weights, as a SavedModel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..frameworks import TENSORFLOW
+from . import tensorflow_saved
+from .base import Signature
+
+if TYPE_CHECKING:
+    from ..workers.host.build import Built
+
+NAME = "twin-keras"
+NEEDS = ("twin-keras",)
+REQUIRES = ("torch",)
+HOST = "tensorflow"
+ENVIRONMENT = TENSORFLOW
+
+
+def export(built: Built, folder: Path) -> Signature:
+    """Have the case pour its weights into the twin, and save that."""
+    from ..workers.host.frameworks.keras_model import adapt
+
+    adapter = adapt(built.case.twins["keras"](built.weights()))
+    return tensorflow_saved.save(built, adapter, adapter.parameters, folder)

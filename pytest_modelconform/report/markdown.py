@@ -1,0 +1,149 @@
+"""The matrix as Markdown, a rendering of the log: formats and runtimes down, cases across."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..outcome import EAGER, FULL, INFERENCE, STYLES, Cell, Outcome, Verdict
+from .log import Log, LogError, read
+from .matrix import Column, Matrix, Row, fold
+
+
+def render(log: Log, title: str = "Compatibility matrix") -> str:
+    """The whole page. What models and libraries say is escaped."""
+    folded = fold(log.cells)
+    parts = [
+        f"# {escaped(title)}",
+        "\n".join(_about(log, folded)),
+        "\n".join(_table(folded)),
+        _legend(folded),
+        *_reasons(folded),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _about(log: Log, folded: Matrix) -> Iterator[str]:
+    found: Mapping[str, Any] = log.environment
+    date = str(found.get("date", "")).partition("T")[0]
+    processor, python = (escaped(str(found.get(name, ""))) for name in ("processor", "python"))
+    yield f"{escaped(date)}, {processor}, Python {python}."
+    if not log.complete:
+        yield "**This run was cut off: what is not here was not run.**"
+    totals = [f"{count} {verdict.value}" for verdict, count in folded.totals.items()]
+    yield f"{sum(folded.totals.values())} cells: {', '.join(totals)}; {folded.expected} of the failures are expected."
+    packages = {name: version for name, version in dict(found.get("packages", {})).items() if version}
+    packages |= _pins(dict(found.get("environments", {})))
+    if packages:
+        yield ""
+        yield f"Versions: {', '.join(f'{escaped(name)} {escaped(str(v))}' for name, v in sorted(packages.items()))}."
+
+
+def _pins(environments: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """What environments of their own are made for: the first package of each."""
+    first = (text.partition("==") for requirements in environments.values() for text in requirements[:1])
+    return {f"{name} (own environment)": version for name, _, version in first}
+
+
+def _table(folded: Matrix) -> Iterator[str]:
+    heads = [_row_name(row) for row in folded.rows]
+    yield f"| format | runtime | {' | '.join(heads)} |"
+    yield f"| --- | --- |{' :-: |' * len(heads)}"
+    yield f"| model | eager PyTorch | {' | '.join(_symbol(row.check) for row in folded.rows)} |"
+    last = ""
+    for column in folded.columns:
+        format_name, runtime = _column_name(column)
+        cells = [_symbol(row.cells[column][1]) if column in row.cells else "" for row in folded.rows]
+        yield f"| {'' if format_name == last else f'`{format_name}`'} | `{runtime}` | {' | '.join(cells)} |"
+        last = format_name
+
+
+def _row_name(row: Row) -> str:
+    return escaped(row.case if row.dtype == "float32" else f"{row.case} {row.dtype}")
+
+
+def _column_name(column: Column) -> tuple[str, str]:
+    format_name, runtime, device, precision, task = column
+    others = [word for word, usual in ((device, "cpu"), (precision, FULL), (task, INFERENCE)) if word != usual]
+    return format_name, " ".join([runtime if runtime != EAGER else "eager PyTorch", *others])
+
+
+def _symbol(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return ""
+    style = STYLES[outcome.verdict]
+    partly = outcome.verdict is Verdict.PASS and any("is unsupported:" in note for note in outcome.notes)
+    bits = f" {outcome.bits:.0f}" if outcome.bits is not None else ""
+    surprise = "**!**" if outcome.expected is False or (outcome.failed and not outcome.expected) else ""
+    return f"{'◐' if partly else style.symbol}{bits}{surprise}"
+
+
+def _legend(folded: Matrix) -> str:
+    used = [style for verdict, style in STYLES.items() if folded.totals.get(verdict)]
+    said = [f"{style.symbol} {style.meaning}" for style in used]
+    said.append("◐ pass, but an input set is unsupported")
+    return "; ".join(said) + ". Numbers are effective bits. **!** is not what `expected.toml` says."
+
+
+def _reasons(folded: Matrix) -> Iterator[str]:
+    """What failed, was unsupported or unavailable, each reason once with the cells that have it."""
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for row in folded.rows:
+        for cell, outcome in row.cells.values():
+            if outcome.verdict is Verdict.PASS:
+                continue
+            stage = f" at {outcome.stage.value}" if outcome.stage else ""
+            key = (f"{outcome.verdict.value}{stage}", _reason(outcome))
+            by_reason.setdefault(key, []).append(_cell_name(row, cell))
+    if by_reason:
+        yield "## Why"
+        yield "\n".join(_lines(by_reason))
+
+
+def _reason(outcome: Outcome) -> str:
+    expected = next((note for note in outcome.notes if note.startswith("expected: ")), "")
+    text = expected.removeprefix("expected: ") or outcome.message
+    return text.splitlines()[0] if text else ""
+
+
+def _cell_name(row: Row, cell: Cell) -> str:
+    return f"{_row_name(row)} `{cell.format}` in `{cell.runtime}`"
+
+
+def _lines(by_reason: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[str]:
+    for (verdict, reason), cells in sorted(by_reason.items()):
+        shown = reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}…"
+        yield f"- **{verdict}**: {escaped(shown)}  \n  {'; '.join(cells)}"
+
+
+_LONGEST = 400
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown and HTML take as it is."""
+    for character in "\\`*_{}[]<>|#~":
+        text = text.replace(
+            character, f"\\{character}" if character not in "<>" else "&lt;" if character == "<" else "&gt;"
+        )
+    return " ".join(text.split())
+
+
+def main() -> int:
+    """`python -m pytest_modelconform.report.markdown LOG`: the page of a log, on stdout."""
+    parser = argparse.ArgumentParser(description="The matrix of a log as Markdown.")
+    parser.add_argument("log", type=Path)
+    parser.add_argument("--title", default="Compatibility matrix")
+    arguments = parser.parse_args()
+    try:
+        print(render(read(arguments.log), arguments.title), end="")
+    except (OSError, LogError) as error:
+        print(f"modelconform: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""The matrix as Markdown."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from pytest_modelconform.outcome import Cell, Outcome, Stage, Verdict
+from pytest_modelconform.report import markdown
+from pytest_modelconform.report.log import Log, LogWriter
+
+ABOUT = {
+    "date": "2026-11-23T06:00:00+00:00",
+    "processor": "some <processor>",
+    "python": "3.11.7",
+    "packages": {"torch": "2.14.1", "absent": None},
+    "environments": {"caffe2": ["torch==1.4.0", "onnx==1.7.0"]},
+}
+PASS = Outcome(Verdict.PASS, bits=23.4)
+CELLS = [
+    (Cell("a.py", "net", "eager", "eager"), PASS),
+    (Cell("a.py", "net", "onnx", "ort"), PASS),
+    (
+        Cell("a.py", "net", "onnx", "ort-cpp"),
+        Outcome(Verdict.PASS, bits=20, notes=("input set 'b' is unsupported: refused",)),
+    ),
+    (
+        Cell("a.py", "net", "caffe2", "caffe2"),
+        Outcome(Verdict.MISMATCH, Stage.COMPARE, "output | is <b>wrong</b>", bits=3),
+    ),
+    (
+        Cell("a.py", "net", "onnx", "ort", dtype="bfloat16"),
+        Outcome(Verdict.UNSUPPORTED, Stage.EXPORT, "format onnx can't: why"),
+    ),
+    (
+        Cell("a.py", "net", "onnx", "ort-cpp", dtype="bfloat16"),
+        Outcome(Verdict.ERROR, Stage.LOAD, "no kernel", expected=True, notes=("expected: known upstream",)),
+    ),
+]
+
+
+def test_the_table() -> None:
+    lines = markdown.render(Log(ABOUT, CELLS, True), "All of it").splitlines()
+    assert lines[0] == "# All of it"
+    table = [line for line in lines if line.startswith("|")]
+    assert table == [
+        "| format | runtime | net | net bfloat16 |",
+        "| --- | --- | :-: | :-: |",
+        "| model | eager PyTorch | ✓ 23 |  |",
+        "| `caffe2` | `caffe2` | ≠ 3**!** |  |",
+        "| `onnx` | `ort` | ✓ 23 | – |",
+        "|  | `ort-cpp` | ◐ 20 | ✗ |",
+    ]
+
+
+def test_what_it_is_of() -> None:
+    page = markdown.render(Log(ABOUT, CELLS, True))
+    assert "2026-11-23, some &lt;processor&gt;, Python 3.11.7." in page
+    assert "6 cells: 3 pass, 1 mismatch, 1 unsupported, 1 error; 1 of the failures are expected." in page
+    assert "Versions: torch 2.14.1, torch (own environment) 1.4.0." in page
+    assert "cut off" not in page
+    assert "**This run was cut off: what is not here was not run.**" in markdown.render(Log(ABOUT, CELLS, False))
+
+
+def test_every_reason_with_its_cells_and_escaped() -> None:
+    page = markdown.render(Log(ABOUT, CELLS, True))
+    assert "- **mismatch at compare**: output \\| is &lt;b&gt;wrong&lt;/b&gt;  \n  net `caffe2` in `caffe2`" in page
+    assert "- **error at load**: known upstream  \n  net bfloat16 `onnx` in `ort-cpp`" in page
+    assert "- **unsupported at export**: format onnx can't: why  \n  net bfloat16 `onnx` in `ort`" in page
+
+
+def test_from_a_log(tmp_path: Path) -> None:
+    log = tmp_path / "run.jsonl"
+    with LogWriter(log, ABOUT) as writer:
+        for cell, outcome in CELLS:
+            writer.cell(cell, outcome)
+    command = [sys.executable, "-m", "pytest_modelconform.report.markdown"]
+    done = subprocess.run([*command, str(log), "--title", "T"], capture_output=True, text=True, check=True)
+    assert done.stdout == markdown.render(Log(ABOUT, CELLS, True), "T")
+    gone = subprocess.run([*command, str(tmp_path / "none")], capture_output=True, text=True, check=False)
+    assert gone.returncode == 2
+    assert gone.stderr.startswith("modelconform: ")
