@@ -8,16 +8,19 @@ import numpy as np
 
 from pytest_modelconform import Case
 
-RANDOM = keras.initializers.RandomNormal(stddev=0.3)
+
+def normal() -> keras.initializers.Initializer:
+    """Made anew, since an initializer draws its seed when it is made: at import, nothing is seeded yet."""
+    return keras.initializers.RandomNormal(stddev=0.3)
 
 
 def block(x: keras.KerasTensor, filters: int, activation: str) -> keras.KerasTensor:
     """Convolution, norm, activation: (batch, height, width, channels) → (batch, height, width, filters)."""
-    x = keras.layers.Conv2D(filters, 3, padding="same", bias_initializer=RANDOM.clone())(x)
+    x = keras.layers.Conv2D(filters, 3, padding="same", bias_initializer=normal())(x)
     x = keras.layers.BatchNormalization(
-        beta_initializer=RANDOM.clone(),
+        beta_initializer=normal(),
         gamma_initializer=keras.initializers.RandomUniform(0.5, 1.5),
-        moving_mean_initializer=RANDOM.clone(),
+        moving_mean_initializer=normal(),
         moving_variance_initializer=keras.initializers.RandomUniform(0.5, 2.0),
     )(x)
     return keras.layers.Activation(activation)(x)
@@ -31,7 +34,7 @@ def build(activation: str) -> keras.Model:
     x = keras.layers.MaxPooling2D(2)(x)
     x = block(x, 16, activation)
     x = keras.layers.GlobalAveragePooling2D()(x)
-    return keras.Model(images, keras.layers.Dense(5, bias_initializer=RANDOM.clone())(x))
+    return keras.Model(images, keras.layers.Dense(5, bias_initializer=normal())(x))
 
 
 def images(*shape: int) -> np.ndarray:

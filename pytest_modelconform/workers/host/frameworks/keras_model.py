@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,8 @@ class KerasAdapter:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        found = {variable.path: variable.numpy() for variable in model.variables}
+        self.names = [_name(number, variable) for number, variable in enumerate(model.variables)]
+        found = dict(zip(self.names, (variable.numpy() for variable in model.variables), strict=True))
         self.parameters: Mapping[str, Array] = {name: array for name, array in found.items() if array.dtype.kind == "f"}
         self._wide: Any = None
 
@@ -33,10 +35,10 @@ class KerasAdapter:
         return model(given, training=False)
 
     def assign(self, parameters: Mapping[str, Array], model: Any = None) -> None:
-        """Give the model these parameters, by the paths of `self.model`."""
-        for own, variable in zip(self.model.variables, (model or self.model).variables, strict=True):
-            if own.path in parameters:
-                variable.assign(parameters[own.path])
+        """Give the model these parameters, by `self.names`."""
+        for name, variable in zip(self.names, (model or self.model).variables, strict=True):
+            if name in parameters:
+                variable.assign(parameters[name])
 
     def run(self, parameters: Mapping[str, Array], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Keras' eager result."""
@@ -66,6 +68,15 @@ class KerasAdapter:
         for own, variable in zip(self.model.variables, wide.variables, strict=True):
             variable.assign(own.numpy())
         return wide
+
+
+def _name(number: int, variable: Any) -> str:
+    """A variable's name: the same each time that the model is built.
+
+    Keras numbers layers through a process's life: the first convolution of the second model is "conv2d_2".
+    """
+    path = re.sub(r"_\d+(?=/|$)", "", variable.path)
+    return f"{number}:{path}"
 
 
 def _widened(value: Any) -> Any:
