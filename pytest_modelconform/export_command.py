@@ -61,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Options of the ini file and the environment are for runs of tests, and may ask for several processes.
     os.environ.pop("PYTEST_ADDOPTS", None)
     options = ["-o", "addopts=", "-o", "filterwarnings=", "--assert=plain", "-qqq", "-s", "--no-header"]
+    options.append("--disable-warnings")
     options += ["--modelconform", "--modelconform-runtimes=all"]
     options += [f"--modelconform-formats={arguments.format}", f"--modelconform-timeout={arguments.timeout}"]
     # stdout is for what was written.

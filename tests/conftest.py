@@ -15,6 +15,8 @@ from tests import runs
 # A shell that starts us in the background has Ctrl-C ignored, and so would all that we start: tests of it would hang.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+OTHERS_PLUGINS = "-p no:anyio -p no:jaxtyping -p no:hydra_pytest"
+
 
 @pytest.fixture(scope="session")
 def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -35,6 +37,8 @@ def cache(session_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # What pytest says of the run that we are in is none of the business of those that we start.
     for name in [name for name in os.environ if name.startswith(("PYTEST_", "FAKE"))]:
         monkeypatch.delenv(name)
+    # Plugins that came along with exporters: importing them warns, or imports numpy.
+    monkeypatch.setenv("PYTEST_ADDOPTS", OTHERS_PLUGINS)
     artifacts.fingerprint.cache_clear()
     return folder
 

@@ -29,12 +29,12 @@ loaded: list[bool] = []
 cases_loaded = 0
 
 
-def take_stdout(original: Callable[[], Any] = loop.take_stdout) -> Any:
-    wire.append(original())
-    return wire[0]
+def serve(name: str, make: Any, answers: Any, original: Callable[..., Any] = loop.serve) -> Any:
+    wire.append(answers)
+    return original(name, make, answers)
 
 
-loop.take_stdout = take_stdout
+loop.serve = serve
 
 
 def note(word: str) -> None:
