@@ -107,17 +107,16 @@ def _row(kind: str, module: Any, reason: str, note: str, cache: Path) -> Row:
         version = next((v for name, v in versions.items() if name != "torch"), versions.get("torch", ""))
         where = "C++" if getattr(module, "ENGINE", "") in harness.ENGINES else "here"
         return Row(kind, module.NAME, version, where, not reason, reason or note)
-    version = _pinned(environment, module.NAME)
+    version = _pinned(environment, getattr(module, "PACKAGE", module.NAME))
     if not reason and not environments.is_complete(environments.path_of(environment, cache)):
         note = f"{note}{'; ' if note else ''}installed on first use, or by: modelconform env install {environment.name}"
     return Row(kind, module.NAME, version, f"env {environment.name}", not reason, reason or note)
 
 
 def _pinned(environment: Environment, name: str) -> str:
-    """The version of the package that is called like the format or runtime, or else of the first."""
+    """The version of the package of that name, which may be the format's or runtime's own, or else of the first."""
     pins = dict(word.split("==", 1) for word in environment.pins() if "==" in word)
-    wanted = "onnxruntime-node" if name == "ort-node" else name
-    return pins.get(wanted) or next(iter(pins.values()), "")
+    return pins.get(name) or next(iter(pins.values()), "")
 
 
 def _version(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_modelconform.runtimes.base import WORKERS
 from tests import fakes, runs
 from tests.runs import Run
 
@@ -104,6 +106,9 @@ def test_doctor_lists_it(seen: Run, session_folder: Path) -> None:
     assert line(formats, "yes", "outside") == ["yes", "outside", "1.17.0", "env", "outside-onnx", "from", "onnx"]
     assert line(runtimes, "yes", "outside") == ["yes", "outside", "1.17.0", "env", "outside-onnx"]
     assert line(runtimes, "yes", "ort-cpp")[3] == "C++"
+    pinned = json.loads((WORKERS / "node" / "package.json").read_text())["dependencies"]
+    for name, package in (("ort-node", "onnxruntime-node"), ("ort-wasm", "onnxruntime-web")):
+        assert line(runtimes, "yes", name)[2] == pinned[package]
 
 
 def test_doctor_imports_no_framework(seen: Run, session_folder: Path) -> None:

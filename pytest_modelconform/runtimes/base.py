@@ -37,6 +37,7 @@ class Runtime(Protocol):
     TASKS: what it can do with an artifact, see `outcome.TASKS`; "inference" if not said.
     NARROWS: dtypes that it is known to return narrower, e.g. {"int64": "int32"}; any other change is a mismatch.
     PRECISION_NOTE: what to know where its numbers look like those of a narrower precision; a hint quotes it.
+    PACKAGE: the package of its environment whose version is its own, where that is not called NAME.
     ENVIRONMENT: what it needs that can't live beside everything else, see `environments.Environment`; else None.
     EXPORTS_ANYWAY: whether its formats are exported even where it can't run, since that much is then known.
     LIMITS: what it is known not to do, and why, by the kinds in `limits.py`: `unsupported` instead of tried.
@@ -51,6 +52,7 @@ class Runtime(Protocol):
     TASKS: Sequence[str]
     NARROWS: dict[str, str]
     PRECISION_NOTE: str
+    PACKAGE: str
     ENVIRONMENT: Environment | None
     EXPORTS_ANYWAY: bool
     LIMITS: Mapping[str, str]
@@ -140,5 +142,6 @@ def complete(module: ModuleType) -> Runtime:
     if not hasattr(module, "unavailable"):
         namespace.unavailable = lambda device: lacking(namespace.REQUIRES, namespace.ENVIRONMENT)
     check_limits(namespace.LIMITS, module.__name__)
+    namespace.PACKAGE = getattr(module, "PACKAGE", namespace.NAME)
     runtime: Runtime = namespace
     return runtime

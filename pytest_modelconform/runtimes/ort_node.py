@@ -9,6 +9,7 @@ from . import node
 
 NAME = "ort-node"
 FORMATS = ("onnx", "onnx-legacy")
+PACKAGE = "onnxruntime-node"
 ENVIRONMENT = node.ENVIRONMENT
 LIMITS = node.LIMITS
 

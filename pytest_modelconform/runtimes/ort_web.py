@@ -9,6 +9,7 @@ from . import node
 
 NAME = "ort-web"
 FORMATS = ("onnx", "onnx-legacy")
+PACKAGE = "onnxruntime-web"
 ENVIRONMENT = node.ENVIRONMENT
 LIMITS = node.LIMITS
 unavailable = node.browser_unavailable

@@ -9,6 +9,7 @@ from . import node
 
 NAME = "ort-webgpu"
 FORMATS = ("onnx", "onnx-legacy")
+PACKAGE = "onnxruntime-web"
 ENVIRONMENT = node.ENVIRONMENT
 # Chromium's own adapter; GPUs may have it, but then only some machines would.
 LIMITS = {**node.LIMITS, "dtype:float16": "SwiftShader, on which it runs, has no shader-f16"}
