@@ -185,11 +185,14 @@ def from_record(record: dict[str, Any]) -> tuple[Cell, Outcome]:
     return cell, Outcome(**values)
 
 
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
-    """`text` without terminal escape sequences and control characters, newline and tab excepted."""
+    """`text` without terminal escape sequences and control characters, newline and tab excepted.
+
+    Nor halves of surrogate pairs, which JSON can name and no file can hold.
+    """
     return _ESCAPES.sub("", text)
 
 
