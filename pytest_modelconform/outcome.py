@@ -21,6 +21,8 @@ FULL, FAST = PRECISIONS = ("full", "fast")
 INFERENCE, GRADIENTS, TRAINING, RESUME = TASKS = ("inference", "gradients", "training", "resume")
 # How the message of a cell begins that fails only since its model check does.
 NOT_FIT = "the model itself is not fit to be compared with"
+# How the message of a cell ends that is unavailable though it has to be there.
+REQUIRED = "(required by --modelconform-require)"
 # How the notes of a cell begin that was run from several threads.
 FROM_THREADS = "from several threads at once"
 
