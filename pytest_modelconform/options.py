@@ -28,7 +28,11 @@ _OPTIONS = [
         "numbers of threads, separated by commas, from which C++ runtimes run an artifact at once; 0: none "
         "(default: 1,2,8, as far as that takes about a second a cell; as an option: however long it takes)",
     ),
-    ("shard", "", "I/N: run the I-th of N parts of the cells, each on a machine of its own; modelconform merge joins the logs"),
+    (
+        "shard",
+        "",
+        "I/N: run the I-th of N parts of the cells, each on a machine of its own; modelconform merge joins the logs",
+    ),
     ("json", "", "write the results to this file as JSON"),
     ("timeout", "300", "limit for one cell in seconds: its own work, not waiting for locks or builds (default: 300)"),
     (

@@ -56,7 +56,7 @@ def of_case(log: Log, name: str) -> Badge:
     found = [case for case, short in ids.items() if name in (case, short)]
     if len(found) > 1:
         raise UnknownName(f"{len(found)} cases are called {name!r}: say which one: {', '.join(found)}")
-    chosen = found[0] if found else _known("case", name, {case: None for pair in ids.items() for case in pair})
+    chosen = found[0] if found else _known("case", name, dict.fromkeys(ids.values()))
     return _badge(log, ids[chosen], "runs on", lambda cell: f"{cell.file}::{cell.case}" == chosen)
 
 
@@ -111,7 +111,7 @@ def endpoint(badge: Badge) -> str:
 def svg(badge: Badge) -> str:
     """The badge as an image of its own."""
     # Here: only this needs it.
-    from anybadge import Badge as Drawing
+    from anybadge.badge import Badge as Drawing
 
     label, message = (" ".join(xml(text).split()) for text in (badge.label, badge.message))
     drawn = Drawing(label, message, default_color=_HEX[badge.colour], num_padding_chars=1)

@@ -15,23 +15,29 @@ _MOST = 400
 
 @dataclass(frozen=True)
 class Section:
-    """One kind of change. mark: a symbol for it; is_bad: whether it is what a reader has to look at."""
+    """One kind of change. mark: a symbol for it; is_bad: whether it is what a reader has to look at; one: singular."""
 
     title: str
     mark: str
     changes: Sequence[Change]
     is_bad: bool = False
+    one: str = ""
+
+    @property
+    def counted(self) -> str:
+        """How many there are: "1 regression"."""
+        return f"1 {self.one or self.title}" if len(self.changes) == 1 else f"{len(self.changes)} {self.title}"
 
 
 def sections(diff: Diff) -> list[Section]:
     """What there is to show, the worst first; kinds without a change are left out."""
     found = [
-        Section("regressions", "✗", diff.regressions, is_bad=True),
-        Section("worse numbers", "▼", [c for c in diff.numbers if c.worse], is_bad=True),
+        Section("regressions", "✗", diff.regressions, is_bad=True, one="regression"),
+        Section("worse numbers", "▼", [c for c in diff.numbers if c.worse], is_bad=True, one="worse number"),
         Section("gone, or no longer run", "?", diff.gone),
-        Section("fail otherwise", "≠", diff.other),
-        Section("fixes", "✓", diff.fixes),
-        Section("other numbers", "▲", [c for c in diff.numbers if not c.worse]),
+        Section("fail otherwise", "≠", diff.other, one="fails otherwise"),
+        Section("fixes", "✓", diff.fixes, one="fix"),
+        Section("other numbers", "▲", [c for c in diff.numbers if not c.worse], one="other number"),
         Section("new", "+", diff.new),
     ]
     return [section for section in found if section.changes]
@@ -39,7 +45,7 @@ def sections(diff: Diff) -> list[Section]:
 
 def headline(diff: Diff) -> str:
     """All of it in a line."""
-    counts = [f"{len(section.changes)} {section.title}" for section in sections(diff)]
+    counts = [section.counted for section in sections(diff)]
     return f"{'; '.join(counts) or 'No changes'}; {diff.same} cells as before."
 
 
@@ -63,26 +69,37 @@ def text(diff: Diff) -> str:
 
 
 def markdown(diff: Diff, limit: int) -> str:
-    """For a pull request's comment: regressions open, all else folded. Of at most `limit` bytes, say 65000."""
+    """For a pull request's comment: what is bad is open, all else folded. Of at most `limit` bytes, at least 2000."""
     parts = ["## Changes of the compatibility matrix", escaped(headline(diff))]
     parts += [f"**Note: {escaped(what)}.**" for what in diff.incomplete]
     if diff.versions:
-        parts.append(_folded("Versions", [f"{escaped(n)}: {escaped(a)} → {escaped(b)}" for n, a, b in diff.versions]))
+        versions = [f"- {escaped(name)}: {escaped(old)} → {escaped(new)}" for name, old, new in diff.versions]
+        parts.append(_folded("Versions", _fitting(versions, limit // 4)))
     for section in sections(diff):
-        lines = [*_lines(section)]
-        if section.is_bad:
-            parts.append(f"### {section.mark} {len(lines)} {section.title}\n\n" + "\n".join(lines))
-        else:
-            parts.append(_folded(f"{section.mark} {len(lines)} {section.title}", lines))
-    shown: list[str] = []
-    room = limit - 200
-    for part in parts:
-        room -= len(part.encode("utf-8", "replace")) + 2
-        if room < 0:
-            shown.append(f"**The rest is left out: this text has a limit of {limit} bytes.**")
+        room = limit - sum(_length(part) + 2 for part in parts) - 200
+        if room <= 0:
             break
-        shown.append(part)
-    return "\n\n".join(shown) + "\n"
+        lines = _fitting([*_lines(section)], room)
+        if section.is_bad:
+            parts.append(f"### {section.mark} {section.counted}\n\n{lines}")
+        else:
+            parts.append(_folded(f"{section.mark} {section.counted}", lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def _length(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
+
+
+def _fitting(lines: Sequence[str], room: int) -> str:
+    """The first lines that fit into so many bytes, and how many more there are."""
+    shown: list[str] = []
+    for line in lines:
+        room -= _length(line) + 1
+        if room < 0:
+            return "\n".join([*shown, f"- … and {len(lines) - len(shown)} more"])
+        shown.append(line)
+    return "\n".join(shown)
 
 
 def _lines(section: Section) -> Iterator[str]:
@@ -91,9 +108,8 @@ def _lines(section: Section) -> Iterator[str]:
         yield f"- {code(change.cell.id)}: {escaped(change.what)}" + (f"  \n  {escaped(message)}" if message else "")
 
 
-def _folded(title: str, lines: Sequence[str]) -> str:
-    listed = "\n".join(line if line.startswith("- ") else f"- {line}" for line in lines)
-    return f"<details><summary>{title}</summary>\n\n{listed}\n\n</details>"
+def _folded(title: str, text: str) -> str:
+    return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>"
 
 
 def html(diff: Diff, title: str = "Changes") -> str:

@@ -1,12 +1,12 @@
 """What changed between two logs: a pure function of both. `changes.py` shows it.
 
-**Noise.** Measured on reruns of the same cells with the same versions (two cores, other work beside): 88 pairs have the
-same bits to the last digit; sizes of 90 pairs differ by 2e-6 at most (names inside an archive). So a bit of 1 and a size of
-5 % are far from noise: they are what a user would care about. Times are another matter: an input set's is the least of
-its two or three runs, and still that of some set differs by a factor of 2.6 in half of the 90 pairs. What holds for
-*every* input set differs by a factor over 2.2 in two pairs of 100. So a cell counts as slower if each of at least three
-input sets takes four times as long, and all of them 10 ms longer, on the same processor with the same threads; and
-slower is told and no failure.
+**Noise.** Measured on reruns of the same cells (15 logs, two cores, other work beside). Bits: 88 pairs agree to the
+last digit. Sizes: 90 pairs differ by 2e-6 at most, by names inside an archive. So 1 bit and 5 % are far from noise:
+they are what a user may care about. Times are another matter: an input set's is the least of its two or three runs, and
+still that of some set differs by a factor of 2.6 in half of the 90 pairs. The least factor over all sets of a cell was
+over 2.2 in two pairs, in one of them 390. So a cell counts as slower if each of at least three input sets takes four
+times as long, all of them together 10 ms longer, on the same processor with as many threads; and that is told, and no
+failure.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def compare(old: Log, new: Log) -> Diff:
         for kind, change in _changes(cell, before.get(cell), after.get(cell), same_machine):
             found[kind].append(change)
     same = len(found.pop("same"))
-    incomplete = [f"{name} is cut off" for name, log in (("the old log", old), ("the new log", new)) if not log.complete]
+    incomplete = [
+        f"{name} is cut off" for name, log in (("the old log", old), ("the new log", new)) if not log.complete
+    ]
     return Diff(**found, versions=[*_versions(old, new)], same=same, incomplete=incomplete)
 
 

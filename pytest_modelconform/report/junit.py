@@ -11,7 +11,8 @@ from ..outcome import REQUIRED, Cell, Outcome, Verdict
 from .log import Log, missing
 
 if TYPE_CHECKING:
-    from junitparser import FinalResult, TestCase, TestSuite
+    from junitparser import TestCase, TestSuite
+    from junitparser.junitparser import FinalResult
 
 # What XML 1.0 can't hold, not even escaped (https://www.w3.org/TR/xml/#charsets).
 _NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from ..outcome import Cell, Outcome, Verdict
@@ -51,11 +52,11 @@ def _missing(logs: Sequence[tuple[str, Log]]) -> list[int]:
 def _lacking(logs: Sequence[tuple[str, Log]]) -> list[str]:
     """What is missing, in words. Raises MergeError for shards that are not of one run."""
     sharded = [(name, log.shard) for name, log in logs if log.shard]
-    for (first, one), (second, other) in zip(sharded, sharded[1:], strict=False):
+    for (first, one), (second, other) in pairwise(sharded):
         if one.count != other.count:
             raise MergeError(f"{first} is {one}, {second} is {other}: not shards of one run")
     whole = [(name, shard) for name, shard in sharded if shard.cells]
-    for (first, one), (second, other) in zip(whole, whole[1:], strict=False):
+    for (first, one), (second, other) in pairwise(whole):
         if one.cells != other.cells:
             strange = next(iter(dict(one.cells.items() ^ other.cells.items())))
             names = f"{first} and {second}"
