@@ -129,7 +129,9 @@ def render(runs: Sequence[Run], unread: Sequence[str] = (), title: str = "Histor
     rows = []
     for column in columns:
         counts = [run.columns.get(column) for run in in_order]
-        known = [count for count in counts if count is not None]
+        known = [count for count in counts if count and count[1]]
+        if not known:
+            continue  # Model checks of what trains; or all is unsupported.
         name, runtime = column_name(column)
         before = known[-2] if len(known) > 1 else None
         rows.append((name, runtime, spark(counts), known[-1], before))
