@@ -109,17 +109,15 @@ def _day(run: Run) -> str:
 def spark(counts: Sequence[tuple[int, int] | None], width: int = 160, height: int = 24) -> list[str]:
     """Polylines of the share that passes, one for each stretch of runs that have the column."""
     step = width / max(len(counts) - 1, 1)
-    lines: list[list[str]] = [[]]
+    stretches: list[list[tuple[float, float]]] = [[]]
     for i, count in enumerate(counts):
         if count is None or not count[1]:
-            lines.append([])
-            continue
-        y = 2 + (height - 4) * (1 - count[0] / count[1])
-        # A run among others that lack the column has no line: a short one, so that it is seen.
-        lines[-1] += (
-            [f"{i * step:.1f},{y:.1f}"] if lines[-1] else [f"{i * step:.1f},{y:.1f}", f"{i * step + 2:.1f},{y:.1f}"]
-        )
-    return [" ".join(line) for line in lines if line]
+            stretches.append([])
+        else:
+            stretches[-1].append((i * step, 2 + (height - 4) * (1 - count[0] / count[1])))
+    # One run alone has no line: a short one, so that it is seen.
+    lines = [[*line, (line[0][0] + 2, line[0][1])] if len(line) == 1 else line for line in stretches if line]
+    return [" ".join(f"{x:.1f},{y:.1f}" for x, y in line) for line in lines]
 
 
 def render(runs: Sequence[Run], unread: Sequence[str] = (), title: str = "History of the compatibility matrix") -> str:
