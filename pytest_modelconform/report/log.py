@@ -156,7 +156,8 @@ def _need(holds: bool, what: str) -> None:
 
 
 def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300)
+    # An integer that no float can hold could not be shown as one.
+    return value is None or type(value) is float or (type(value) is int and abs(value) < 1 << 1000)
 
 
 def _texts(value: Any) -> bool:

@@ -164,6 +164,13 @@ def test_numbers_that_are_none_and_texts_that_no_file_can_hold(tmp_path: Path) -
     assert log.read(path).cells == [(cell, outcome)]
 
 
+def test_the_largest_numbers_are_numbers(tmp_path: Path) -> None:
+    # An error of a float64 output may be that large.
+    found = log.Log({}, [(CELLS[0][0], Outcome(Verdict.MISMATCH, Stage.COMPARE, max_abs=1.7e308, worst=900))], True)
+    log.write(found, tmp_path / "log.jsonl")
+    assert log.read(tmp_path / "log.jsonl") == found
+
+
 def test_files_of_other_kinds(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_bytes(b"\x80\x81")
