@@ -28,6 +28,7 @@ _OPTIONS = [
         "(default: 1,2,8, as far as that takes about a second a cell; as an option: however long it takes)",
     ),
     ("json", "", "write the results to this file as JSON"),
+    ("html", "", "write the results to this file as a page that holds everything it needs"),
     ("timeout", "300", "limit for one cell in seconds: its own work, not waiting for locks or builds (default: 300)"),
     (
         "cache",
@@ -56,6 +57,7 @@ class Settings:
     threads: Sequence[int]
     threads_asked: bool
     json: Path | None
+    html: Path | None
     timeout: float
     cache: Path
     inline: bool
@@ -126,7 +128,7 @@ def settings(config: pytest.Config) -> Settings:
     inline = bool(config.getoption("--modelconform-inline") or config.getini("modelconform_inline"))
     if inline and (config.getoption("numprocesses", None) or hasattr(config, "workerinput")):
         raise pytest.UsageError("--modelconform-inline has one process only: leave out -n (say -n 0)")
-    json = value("json")
+    json, html = value("json"), value("html")
     start = config.invocation_params.dir
     return Settings(
         formats=names("formats"),
@@ -137,6 +139,7 @@ def settings(config: pytest.Config) -> Settings:
         threads=_counts(names("threads"), value("threads")),
         threads_asked=config.getoption("--modelconform-threads") is not None,
         json=start / json if json else None,
+        html=start / html if html else None,
         timeout=timeout,
         cache=(start / value("cache")).resolve() if value("cache") else default_folder(),
         inline=inline,

@@ -18,6 +18,7 @@ SECOND_GOOD = runs.cell("second", "good@never")
 RECORD = {
     "id", "case", "format", "runtime", "device", "dtype", "precision", "verdict", "stage", "expected", "message",
     "bits", "reference_bits", "loss", "worst", "max_abs", "inputs", "seconds", "artifact_bytes", "cached",
+    "artifact", "tags",
 }  # fmt: skip
 VARIANTS = [["-p", "no:xdist"], ["-n", "0"], ["-n", "2"]]
 variants = pytest.mark.parametrize("variant", VARIANTS, ids=["no-xdist", "n0", "n2"])
@@ -253,6 +254,8 @@ def test_json(start: Start, pytester: pytest.Pytester, variant: list[str]) -> No
     assert set(good["inputs"]) == {"seven", "one", "auto-transposed"}
     assert set(good["seconds"]) == {"export", "load", "run"}
     assert good["artifact_bytes"] > 100
+    assert Path(good["artifact"]).stat().st_size > 100
+    assert (good["tags"], found[SECOND_GOOD]["tags"]) == ([], ["small"])
     assert good["cached"] is True
     assert good["max_abs"] == 0
     wrong = found[WRONG]
