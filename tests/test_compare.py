@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import ml_dtypes
@@ -523,7 +524,7 @@ def test_the_histogram_is_that_of_the_ratios_tile_by_tile() -> None:
     reference = simple(r)
     ratios = np.abs(values.reshape(-1) - np.asarray(reference.r)) / np.asarray(reference.floor)
     bounds = [-1.0, *(2.0**k for k in range(11)), np.inf]
-    expected = [int(((ratios > a) & (ratios <= b)).sum()) for a, b in zip(bounds, bounds[1:], strict=False)]
+    expected = [int(((ratios > a) & (ratios <= b)).sum()) for a, b in pairwise(bounds)]
     assert list(check(values, reference).histogram or ()) == expected
 
 

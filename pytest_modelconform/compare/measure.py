@@ -81,8 +81,8 @@ def piece(row: Array, tile: Tile) -> Array:
 class Numbers:
     """What a pass over a tensor found; all but `max_abs` are log2, and None where they aren't defined.
 
-    loss_group is the group with the greatest loss, worst_tile the tile that holds the worst element. histogram: how many
-    of the compared elements are off by up to 2**0, 2**1, ... 2**10 times their noise, and by more.
+    loss_group is the group with the greatest loss, worst_tile the tile that holds the worst element. histogram: how
+    many of the compared elements are off by up to 2**0, 2**1, ... 2**10 times their noise, and by more.
     """
 
     bits: float | None = None
