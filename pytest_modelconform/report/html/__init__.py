@@ -1,7 +1,7 @@
 """The report as one page that holds all it needs: no network, no folder beside it. A rendering of the log.
 
-`page.html.jinja` is its frame, `styles/` and `scripts/` go into it as they are, `payload.py` makes the data. A browser does the rest:
-what models and libraries say reaches the page as JSON only, and its scripts put it there as text.
+`page.html.jinja` is its frame, `styles/` and `scripts/` go into it as they are, `payload.py` makes the data. A browser
+does the rest: what models and libraries say reaches the page as JSON only, and its scripts put it there as text.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ def render(log: Log, title: str = "Compatibility matrix") -> str:
     """The whole page. The same log gives the same page."""
     payload = make(log)
     theme, script = _file("scripts/theme.js"), _script()
+    # Only these two run, whatever a text contains that was not escaped.
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {_hash(theme)} {_hash(script)}"
     return _template().render(
         title=title,
         style=Markup(_file("styles/report.css")),
         theme=Markup(theme),
         script=Markup(script),
-        # Only these two run, whatever a text contains that was not escaped.
-        policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {_hash(theme)} {_hash(script)}",
+        policy=policy,
         index=Markup(embedded({"title": title, **payload.index})),
         details=Markup("\n".join(embedded(detail) for detail in payload.details)),
     )

@@ -9,19 +9,21 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from ...outcome import EAGER, FULL, STYLES, Cell, Outcome, Stage, Verdict
+from ...outcome import EAGER, FULL, INFERENCE, STYLES, Cell, Outcome, Stage, Verdict
 from ..log import Log
-from ..matrix import Row, fold, is_blocked
+from ..matrix import Column, Row, fold, is_blocked
 
 _VERDICTS = list(STYLES)
 # JavaScript's numbers are exact up to here.
 _EXACT = 2**53
+# What the fonts of few systems have is another one here.
+_SYMBOLS = {Verdict.TIMEOUT: "◷", Verdict.CRASH: "☠\ufe0e"}
 _NOTED, _SURPRISE = 1, 2
 
 
 @dataclass(frozen=True)
 class Payload:
-    """index: rows, columns, and of each cell what its square shows. details: the rest, in the order of index["cells"]."""
+    """index: rows, columns, and of each cell what its square shows. details: the rest, in the order of its cells."""
 
     index: Mapping[str, Any]
     details: Sequence[Mapping[str, Any]]
@@ -37,10 +39,10 @@ def make(log: Log) -> Payload:
         known += [tag for tag in outcome.tags if tag not in known]
     names = ("format", "runtime", "device", "precision", "task")
     # The model check is the first column.
-    columns = [dict(zip(names, (EAGER, EAGER, "cpu", FULL, "inference"), strict=True))]
-    columns += [dict(zip(names, column, strict=True)) for column in folded.columns]
+    every: list[Column] = [(EAGER, EAGER, "cpu", FULL, INFERENCE), *folded.columns]
+    columns = [{**dict(zip(names, column, strict=True)), "rerun": rerun(column)} for column in every]
     places = {column: place for place, column in enumerate(folded.columns, 1)}
-    checks = {(c.file, c.case, c.dtype): c for c, o in log.cells if c.is_check and c.task == "inference"}
+    checks = {(c.file, c.case, c.dtype): c for c, o in log.cells if c.is_check and c.task == INFERENCE}
     cells: list[list[Any]] = []
     details: list[Mapping[str, Any]] = []
     for number, row in enumerate(folded.rows):
@@ -53,7 +55,12 @@ def make(log: Log) -> Payload:
     index = {
         "about": _about(log),
         "verdicts": [
-            {"name": verdict.value, "symbol": style.symbol, "meaning": style.meaning, "failed": style.outcome == "failed"}
+            {
+                "name": verdict.value,
+                "symbol": _SYMBOLS.get(verdict, style.symbol),
+                "meaning": style.meaning,
+                "failed": style.outcome == "failed",
+            }
             for verdict, style in STYLES.items()
         ],
         "stages": [stage.value for stage in Stage],
@@ -72,14 +79,15 @@ def field_of(file: str) -> str:
     return next((folder for folder in folders if folder not in ("/", "..", ".")), "")
 
 
-def rerun(cell: Cell) -> str:
-    """What runs a cell again, to be copied into a shell: cells that only options asked for are there with it, too."""
+def rerun(column: Column) -> str:
+    """What a command begins with that runs a cell again, and ends with its id: cells that options asked for, too."""
+    format_name, runtime, device, precision, _ = column
     words = ["pytest", "--modelconform"]
-    if not cell.is_check:
-        words += [f"--modelconform-formats={cell.format}", f"--modelconform-runtimes={cell.runtime}"]
-        words += [f"--modelconform-devices={cell.device}"] if cell.device != "cpu" else []
-        words += [f"--modelconform-precisions={cell.precision}"] if cell.precision != FULL else []
-    return shlex.join([*words, cell.id])
+    if format_name != EAGER:
+        words += [f"--modelconform-formats={format_name}", f"--modelconform-runtimes={runtime}"]
+        words += [f"--modelconform-devices={device}"] if device != "cpu" else []
+        words += [f"--modelconform-precisions={precision}"] if precision != FULL else []
+    return shlex.join(words)
 
 
 def _about(log: Log) -> dict[str, Any]:
@@ -109,8 +117,7 @@ def _square(outcome: Outcome) -> list[Any]:
 
 def _details(cell: Cell, outcome: Outcome) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "id": cell.id,
-        "rerun": rerun(cell),
+        "id": cell.id,  # the first: it is looked for in the line
         "stage": outcome.stage.value if outcome.stage else None,
         "message": outcome.message,
         "expected": outcome.expected,
@@ -120,7 +127,7 @@ def _details(cell: Cell, outcome: Outcome) -> dict[str, Any]:
         "loss": outcome.loss,
         "worst": outcome.worst,
         "max_abs": outcome.max_abs,
-        "inputs": outcome.inputs,
+        "inputs": {name: _input_set(entry) for name, entry in outcome.inputs.items()},
         "seconds": outcome.seconds,
         "bytes": outcome.artifact_bytes,
         "cached": outcome.cached,
@@ -133,6 +140,12 @@ def _details(cell: Cell, outcome: Outcome) -> dict[str, Any]:
     return {name: _shown(value) for name, value in found.items() if value is not None and value not in ("", [], {})}
 
 
+def _input_set(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What is shown of an input set: its numbers are those of its worst output, where it has outputs."""
+    left_out = ("bits", "reference_bits", "loss", "worst", "max_abs") if entry.get("outputs") else ()
+    return {name: value for name, value in entry.items() if name not in left_out}
+
+
 def _shown(value: Any, name: str = "") -> Any:
     """A value with as many digits as are shown of it; values of a model's outputs whole."""
     if isinstance(value, dict):
@@ -140,7 +153,7 @@ def _shown(value: Any, name: str = "") -> Any:
     if isinstance(value, (list, tuple)):
         return [_shown(v) for v in value]
     if isinstance(value, float) and name not in ("actual", "expected"):
-        return float(f"{value:.6g}")
+        return float(f"{value:.4g}")
     if isinstance(value, int) and abs(value) > _EXACT:
         return str(value)
     return value

@@ -52,7 +52,7 @@ function cellParts(cell) {
   if (d.inputs) parts.push(...Object.entries(d.inputs).map(([name, entry]) => inputSet(name, entry)));
   if (d.threads) parts.push(threadsPart(d.threads));
   if (d.notes) parts.push(h("section", {}, h("h3", {}, "Notes"), h("ul", {}, d.notes.map((note) => h("li", { class: "note" }, note)))));
-  parts.push(commandPart("Run it again", d.rerun, "the command"));
+  parts.push(commandPart("Run it again", `${cell.column.rerun} ${quoted(d.id)}`, "the command"));
   if (d.artifact) parts.push(commandPart("Artifact", d.artifact, "the path"));
   const pins = versionPairs();
   if (pins.length) parts.push(h("section", {}, h("h3", {}, "Versions"), h("p", { class: "versions" }, pins.map(([name, version]) => h("span", {}, `${name} `, h("b", {}, version))))));
@@ -60,7 +60,7 @@ function cellParts(cell) {
 }
 
 function meaningOf(cell, d) {
-  const stage = d.stage ? ` at stage ${d.stage}` : "";
+  const stage = d.stage && d.stage !== "compare" ? ` at stage ${d.stage}` : "";
   let text = `${cell.verdict.meaning}${stage}`;
   if (cell.partly) text += "; an input set is unsupported";
   if (d.blocked) text += "; it follows from the model check alone";
@@ -74,7 +74,7 @@ function figuresOf(d) {
   if (d.bits !== undefined) found.push(["effective bits", bitsText(d.bits), "log2 of signal over error; eager has the number beside"]);
   if (d.reference_bits !== undefined) found.push(["bits of eager", bitsText(d.reference_bits), "what eager itself has"]);
   if (d.loss !== undefined) found.push(["bits lost", fixed(d.loss), "to eager, in the group that loses most"]);
-  if (d.worst !== undefined) found.push(["worst element", [power(d.worst), d.worst > -60 ? " × noise" : ""], "its error in units of eager's noise"]);
+  if (d.worst !== undefined) found.push(["worst element", power(d.worst), "its error in units of eager's noise"]);
   if (d.max_abs !== undefined) found.push(["largest error", scientific(d.max_abs), "largest absolute difference"]);
   if (d.seconds?.run !== undefined) found.push(["all input sets", secondsText(d.seconds.run), "the fastest run of each input set, added up"]);
   if (d.bytes !== undefined) found.push(["artifact", bytesText(d.bytes), `${d.bytes} bytes`]);
@@ -102,16 +102,19 @@ function inputSet(name, entry) {
   const parts = [head];
   if (entry.verdict === "unsupported" && entry.message) parts.push(h("p", { class: "note" }, entry.message));
   if (outputs.length) {
-    const heads = ["output", "dtype", "shape", "bits", "lost", "worst", "largest error", "worst element: is / model's", "errors"];
+    // Logs of earlier versions know less.
+    const all = outputs.map(([, output]) => output);
+    const has = { element: all.some((o) => o.worst_index || o.identical), errors: all.some((o) => o.histogram) };
+    const heads = ["output", "dtype", "shape", "bits", "lost", "worst", "largest error", has.errors && "errors", has.element && "worst element: is / model's"].filter(Boolean);
     parts.push(h("div", { class: "wide-table", tabindex: "0", role: "region", "aria-label": `Outputs of input set ${name}` },
-      h("table", {}, h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, outputs.map(([path, output]) => outputRow(path, output))))));
+      h("table", {}, h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, outputs.map(([path, output]) => outputRow(path, output, has))))));
   } else if (entry.bits !== undefined && entry.bits !== null) {
     parts.push(h("p", { class: "note" }, `${bitsText(entry.bits)} bits, eager ${bitsText(entry.reference_bits)}, worst element 2^${fixed(entry.worst)}`));
   }
   return h("section", { class: "set" }, parts);
 }
 
-function outputRow(path, output) {
+function outputRow(path, output, has) {
   let element = output.identical ? h("small", {}, "the same bits as eager") : "–";
   if (output.worst_index) {
     element = [h("code", {}, `[${output.worst_index.join(", ")}]`), " ", h("span", { class: "is" }, valueText(output.actual)), " / ", h("span", { class: "model" }, valueText(output.expected))];
@@ -120,7 +123,7 @@ function outputRow(path, output) {
     h("th", { scope: "row" }, h("code", {}, path)), h("td", {}, output.dtype), h("td", { class: "shape" }, `(${(output.shape ?? []).join(", ")})`),
     h("td", { class: "number" }, bitsText(output.bits), output.reference_bits !== undefined && output.reference_bits !== null ? h("small", {}, ` of ${bitsText(output.reference_bits)}`) : ""),
     h("td", { class: "number" }, fixed(output.loss)), h("td", { class: "number" }, power(output.worst)), h("td", { class: "number" }, scientific(output.max_abs)),
-    h("td", { class: "element" }, element), h("td", {}, output.histogram ? histogram(output.histogram) : "–"));
+    has.errors && h("td", {}, output.histogram ? histogram(output.histogram) : "–"), has.element && h("td", { class: "element" }, element));
 }
 function valueText(value) {
   if (typeof value !== "number" || Number.isInteger(value)) return String(value);
@@ -138,6 +141,7 @@ function threadsPart(threads) {
 function commandPart(title, text, what) {
   return h("section", {}, h("div", { class: "line" }, h("h3", {}, title), copyable(text, what)), h("pre", { class: "command", tabindex: "0", role: "region", "aria-label": title }, text));
 }
+const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`);
 function versionPairs() {
   const { about } = report;
   const pairs = Object.entries(about.packages ?? {});

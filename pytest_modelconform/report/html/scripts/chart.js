@@ -27,8 +27,8 @@ function ticks(low, high) {
 
 // Deployments by latency (across, log) and effective bits (up); the area is the artifact's size.
 function deploymentChart(points) {
-  const [width, height] = [760, 330];
-  const [left, right, top, bottom] = [46, 24, 18, 44];
+  const [width, height] = [1070, 360];
+  const [left, right, top, bottom] = [52, 30, 24, 46];
   const times = points.map((p) => p.seconds).filter((t) => t > 0);
   const low = Math.min(...times) / 1.3;
   const high = Math.max(...times) * 1.6;
@@ -48,7 +48,7 @@ function deploymentChart(points) {
     const text = p.name;
     const size = text.length * 6.3;
     const r = radius(p.bytes);
-    const options = [[x(p.seconds) + r + 4, y(p.bits) + 4], [x(p.seconds) - r - 4 - size, y(p.bits) + 4], [x(p.seconds) - size / 2, y(p.bits) - r - 5], [x(p.seconds) - size / 2, y(p.bits) + r + 13]];
+    const options = [[x(p.seconds) + r + 4, y(p.bits) + 4], [x(p.seconds) - r - 4 - size, y(p.bits) + 4], [x(p.seconds) - size / 2, y(p.bits) - r - 5], [x(p.seconds) - size / 2, y(p.bits) + r + 13], [x(p.seconds) - size / 2, y(p.bits) - r - 19], [x(p.seconds) - size / 2, y(p.bits) + r + 27], [x(p.seconds) + r * 0.7 - 4, y(p.bits) + r + 11], [x(p.seconds) - size - r * 0.7 + 4, y(p.bits) + r + 11]];
     for (const [lx, ly] of options) {
       const box = [lx, ly - 10, lx + size, ly + 3];
       const free = box[0] >= left && box[2] <= width - 2 && box[1] >= 2 && box[3] <= height - bottom + 2;
@@ -59,8 +59,10 @@ function deploymentChart(points) {
     }
     return null;
   };
-  for (const p of points) placed.push([x(p.seconds) - 4, y(p.bits) - 4, x(p.seconds) + 4, y(p.bits) + 4]);
-  const best = points.filter((p) => p.best);
+  for (const p of points) {
+    const r = radius(p.bytes) - 1;
+    placed.push([x(p.seconds) - r, y(p.bits) - r, x(p.seconds) + r, y(p.bits) + r]);
+  }
   const marks = [...points].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0)).map((p) =>
     svg("a", { href: addressOf({ cell: detailsOf(p.cell).id }), "aria-label": `${p.name}: ${secondsText(p.seconds)}, ${bitsText(p.bits)} bits, ${bytesText(p.bytes)}` },
       svg("circle", { cx: x(p.seconds), cy: y(p.bits), r: radius(p.bytes), class: `point${p.best ? " best" : ""}` }, svg("title", {}, `${p.name}: ${secondsText(p.seconds)}, ${bitsText(p.bits)} bits, ${bytesText(p.bytes)}`))));
@@ -69,7 +71,7 @@ function deploymentChart(points) {
     ticks(low, high).map((t) => [svg("line", { x1: x(t), x2: x(t), y1: top, y2: height - bottom, class: "grid-line" }), svg("text", { x: x(t), y: height - bottom + 16, class: "tick middle" }, secondsText(t).replace(/\.0+ /, " "))]),
     svg("text", { x: (left + width - right) / 2, y: height - 8, class: "axis middle" }, "latency (log) →"),
     svg("text", { x: 12, y: (top + height - bottom) / 2, class: "axis middle", transform: `rotate(-90 12 ${(top + height - bottom) / 2})` }, "effective bits →"),
-    marks, best.map(label), points.filter((p) => !p.best).map(label));
+    marks, [true, false].map((first) => [...points].sort((a, b) => a.seconds - b.seconds).filter((p) => p.best === first).map(label)));
 }
 
 function bar(share, text, kind) {

@@ -3,7 +3,6 @@
 
 const report = JSON.parse(document.getElementById("index").textContent);
 const { rows, columns, verdicts } = report;
-const CHECK = 0; // the column of the model check
 
 rows.forEach((row, i) => {
   row.index = i;
@@ -18,14 +17,14 @@ for (const row of rows) row.name = twins.get(row.case).size > 1 ? row.key : row.
 
 columns.forEach((column, i) => {
   column.index = i;
-  column.check = i === CHECK;
+  column.check = column.runtime === "eager"; // the model itself: its check, and that of its trainings
   const extra = [];
   if (column.device !== "cpu") extra.push(column.device);
   if (column.precision !== "full") extra.push(column.precision);
   if (column.task !== "inference") extra.push(column.task);
   column.extra = extra.join(" ");
-  column.runtimeName = column.check ? "model" : [column.runtime, ...extra].join(" ");
-  column.name = column.check ? "the model itself, in eager mode" : `${column.format} → ${column.runtimeName}`;
+  column.runtimeName = [column.check ? "model" : column.runtime, ...extra].join(" ");
+  column.name = column.check ? `${column.runtimeName} in eager mode` : `${column.format} → ${column.runtimeName}`;
 });
 
 const cells = report.cells.map(([row, column, verdict, state, partly, bits], index) => {
@@ -43,10 +42,16 @@ function detailsOf(cell) {
   }
   return cell.details;
 }
-let byId = null;
+const idOf = (cell) => detailsOf(cell).id;
 function cellOf(id) {
-  if (!byId) byId = new Map(cells.map((cell) => [detailsOf(cell).id, cell]));
-  return byId.get(id);
+  if (cells.length) detailsOf(cells[0]);
+  const index = (lines ?? []).findIndex((line) => JSON.parse(line.match(/^\{"id":("(?:[^"\\]|\\.)*")/)[1]) === id);
+  return cells[index];
+}
+// They come last in the file. The matrix is in use before they are there.
+function whenComplete(action) {
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", action, { once: true });
+  else action();
 }
 
 function distinct(values) {

@@ -2,6 +2,7 @@
 
 const scroller = document.getElementById("matrix");
 const sheet = document.head.appendChild(document.createElement("style"));
+const used = columns.filter((column) => rows.some((row) => row.cells[column.index]));
 const BANDS = 10; // steps of the colour scale for bits: 2.4 bits each, up to the 24 of float32
 let grid = null;
 let order = []; // columns, as they are grouped now
@@ -21,11 +22,13 @@ function drawGrid() {
   const grouped = state.group === "runtime" ? [...columns].sort((a, b) => b.check - a.check || (a.runtime < b.runtime ? -1 : a.runtime > b.runtime ? 1 : a.index - b.index)) : columns;
   order = [...grouped];
   const wide = columns.length <= 16;
+  scroller.style.setProperty("--head", `${Math.min(210, 24 + 6.4 * Math.max(...order.map((c) => Math.max(inGroup(c).length, groupOf(c).length))))}px`);
+  delete document.documentElement.dataset.drawn;
   // One string: thousands of elements one by one take several times as long.
   const parts = ['<div class="heads" role="rowgroup"><div class="bands" role="presentation"></div><div class="row head" role="row" aria-rowindex="1"><div class="corner" role="columnheader" aria-colindex="1">Case</div>'];
   order.forEach((column, place) => {
-    const name = escaped(column.check ? "model" : inGroup(column));
-    const other = escaped(column.check ? "eager" : groupOf(column));
+    const name = escaped(inGroup(column));
+    const other = escaped(groupOf(column));
     parts.push(`<div class="c${column.index} h" role="columnheader" aria-colindex="${place + 2}" data-column="${column.index}"><a tabindex="-1" href="#" aria-label="${escaped(column.name)}"><span class="of">${other}</span> <span class="is">${name}</span></a></div>`);
   });
   parts.push('</div></div><div class="body" role="rowgroup">');
@@ -34,20 +37,7 @@ function drawGrid() {
     if (row.field) parts.push(`<span class="field">${escaped(row.field)}</span> `);
     parts.push(`<span>${escaped(row.name)}</span>`);
     if (row.dtype !== "float32") parts.push(` <span class="dtype">${escaped(row.dtype)}</span>`);
-    parts.push("</a></div>");
-    const name = escaped(rowName(row));
-    for (let place = 0; place < order.length; place++) {
-      const column = order[place];
-      const cell = row.cells[column.index];
-      const place2 = `role="gridcell" aria-colindex="${place + 2}"`;
-      if (!cell) {
-        parts.push(`<div class="c c${column.index}" ${place2} tabindex="-1" data-column="${column.index}" aria-label="none"></div>`);
-        continue;
-      }
-      const band = cell.bits === null ? "" : ` b${bandOf(cell.bits)}`;
-      parts.push(`<div class="c c${column.index} v-${cell.verdict.name} s${cell.state}${band}" ${place2} tabindex="-1" data-cell="${cell.index}" data-column="${column.index}" aria-label="${name}, ${escaped(column.name)}: ${spoken(cell)}">${squareText(cell, wide)}</div>`);
-    }
-    parts.push("</div>");
+    parts.push("</a></div></div>");
   }
   parts.push("</div>");
   grid = document.createElement("div");
@@ -67,6 +57,39 @@ function drawGrid() {
   for (const row of rows) row.link.href = addressOf({ case: row.key });
   drawn = key;
   sorted = "";
+}
+
+// The squares of a row, if it has none yet.
+function fill(row) {
+  if (row.filled === grid) return;
+  row.filled = grid;
+  const wide = columns.length <= 16;
+  const name = escaped(rowName(row));
+  const parts = order.map((column, place) => {
+    const cell = row.cells[column.index];
+    const common = `role="gridcell" aria-colindex="${place + 2}" tabindex="-1" data-column="${column.index}"`;
+    if (!cell) return `<div class="c c${column.index}" ${common} aria-label="none"></div>`;
+    const band = cell.bits === null ? "" : ` b${bandOf(cell.bits)}`;
+    return `<div class="c c${column.index} v-${cell.verdict.name} s${cell.state}${band}" ${common} data-cell="${cell.index}" aria-label="${name}, ${escaped(column.name)}: ${spoken(cell)}">${squareText(cell, wide)}</div>`;
+  });
+  row.element.insertAdjacentHTML("beforeend", parts.join(""));
+}
+
+// What fits the window now, the rest little by little: the matrix is in use before thousands of squares are made.
+function fillAll() {
+  const these = grid;
+  for (const row of shownRows.slice(0, Math.ceil(innerHeight / 29))) fill(row);
+  const rest = [...shownRows, ...rows].filter((row) => row.filled !== these);
+  const more = () => {
+    const until = performance.now() + 12;
+    while (rest.length && performance.now() < until) {
+      if (grid !== these) return;
+      fill(rest.shift());
+    }
+    if (rest.length) setTimeout(more);
+    else document.documentElement.dataset.drawn = "";
+  };
+  if (rest.length) setTimeout(more);
 }
 
 function squareText(cell, wide) {
@@ -111,16 +134,17 @@ function applyFilters() {
   for (const row of rows) row.element.hidden = !visible.has(row);
   grid.style.setProperty("--n", String(shownColumns.length));
   drawBands();
+  fillAll();
 
   if (focus.row && !visible.has(focus.row)) focus.row = null;
   if (focus.column && !shown.has(focus.column)) focus.column = null;
   if (!focus.row) focus = { row: shownRows[0] ?? null, column: focus.column ?? shownColumns[0] ?? null };
   setStop();
   const count = shownRows.reduce((sum, row) => sum + shownColumns.filter((c) => row.cells[c.index]).length, 0);
-  const all = shownRows.length === rows.length && shownColumns.length === columns.length;
+  const all = shownRows.length === rows.length && shownColumns.length === used.length;
   document.getElementById("status").textContent = all
-    ? `${plural(rows.length, "row")} × ${plural(columns.length, "column")}, ${plural(count, "cell")}`
-    : `${shownRows.length} of ${plural(rows.length, "row")}, ${shownColumns.length} of ${plural(columns.length, "column")}, ${count} of ${plural(cells.length, "cell")}`;
+    ? `${plural(rows.length, "row")} × ${plural(used.length, "column")}, ${plural(count, "cell")}`
+    : `${shownRows.length} of ${plural(rows.length, "row")}, ${shownColumns.length} of ${plural(used.length, "column")}, ${count} of ${plural(cells.length, "cell")}`;
 }
 
 function sortRows() {
@@ -162,10 +186,11 @@ function drawBands() {
     else runs.push({ name, columns: [column] });
   }
   const width = columns.length <= 16 ? 68 : 38;
-  bands.replaceChildren(h("div", { class: "corner" }), ...runs.map((run) => h("div", { class: "band", vars: { "--span": run.columns.length }, title: run.name }, run.name)));
+  // A name that its band would cut off stands at the columns instead.
+  const isCut = (run) => run.name.length * 7.3 + 12 > run.columns.length * width;
+  bands.replaceChildren(h("div", { class: "corner" }), ...runs.map((run) => h("div", { class: "band", vars: { "--span": run.columns.length }, title: run.name }, isCut(run) ? "" : run.name)));
   for (const run of runs) {
-    // A name that its band cuts off stands at the columns, too.
-    const cut = run.name.length * 7.2 + 12 > run.columns.length * width;
+    const cut = isCut(run);
     run.columns.forEach((column, i) => {
       const head = grid.querySelector(`.h.c${column.index}`);
       head.classList.toggle("cut", cut);
@@ -173,7 +198,7 @@ function drawBands() {
     });
   }
   const begins = runs.map((run) => `.grid .c${run.columns[0].index}`);
-  if (begins.length) sheet.textContent += `${begins.join(",")}{box-shadow:inset 1px 0 var(--line-strong)}`;
+  if (begins.length) sheet.textContent += `${begins.join(",")}{border-left-color:var(--line-strong);border-top-left-radius:0;border-bottom-left-radius:0}`;
 }
 
 // -- keyboard and pointer --------------------------------------------------------------------------------------------
@@ -181,6 +206,7 @@ function drawBands() {
 function elementAt({ row, column }) {
   if (!grid) return null;
   if (!row) return column ? grid.querySelector(`.h.c${column.index}`)?.firstChild : null;
+  fill(row);
   return column ? row.element.querySelector(`.c${column.index}`) : row.link;
 }
 // Exactly one element of the grid is a tab stop.
@@ -225,10 +251,12 @@ function placeOf(element) {
   return { row: row ? rows[row.dataset.row] : null, column: square.dataset.column ? columns[square.dataset.column] : null };
 }
 function open({ row, column }) {
-  if (row && column) {
-    if (row.cells[column.index]) go({ cell: detailsOf(row.cells[column.index]).id });
-  } else if (row) go({ case: row.key });
-  else if (column && !column.check) go({ runtime: column.runtime });
+  whenComplete(() => {
+    if (row && column) {
+      if (row.cells[column.index]) go({ cell: idOf(row.cells[column.index]) });
+    } else if (row) go({ case: row.key });
+    else if (column && !column.check) go({ runtime: column.runtime });
+  });
 }
 
 scroller.addEventListener("keydown", (event) => {
@@ -272,7 +300,7 @@ scroller.addEventListener("mouseover", (event) => {
   const place = placeOf(square);
   grid.querySelector(`.h.c${place.column.index}`)?.classList.add("hot");
   const cell = place.row.cells[place.column.index];
-  if (cell) timer = setTimeout(() => showTip(square, cell), 150);
+  if (cell) timer = setTimeout(() => whenComplete(() => hot === square && showTip(square, cell)), 150);
 });
 scroller.addEventListener("mouseleave", unhover);
 scroller.addEventListener("scroll", unhover, { passive: true });

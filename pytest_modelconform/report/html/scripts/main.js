@@ -55,7 +55,7 @@ function drawFrame() {
   const said = [cells.some((cell) => cell.partly) && "◐: an input set is unsupported.", noted && "Pale: a failure that expected.toml records."].filter(Boolean);
   document.getElementById("legend").textContent = said.join(" ");
 
-  const options = { field: distinct(rows.map((row) => row.field)), tag: distinct(rows.flatMap((row) => row.tags)), format: distinct(columns.slice(1).map((c) => c.format)), on: distinct(columns.slice(1).map((c) => c.runtime)), device: distinct(columns.slice(1).map((c) => c.device)) };
+  const options = { field: distinct(rows.map((row) => row.field)), tag: distinct(rows.flatMap((row) => row.tags)), format: distinct(columns.filter((c) => !c.check).map((c) => c.format)), on: distinct(columns.filter((c) => !c.check).map((c) => c.runtime)), device: distinct(columns.filter((c) => !c.check).map((c) => c.device)) };
   for (const [name, values] of Object.entries(options)) {
     field(name).append(h("option", { value: "" }, "all"), ...values.map((value) => h("option", { value }, value)));
     // A choice of one is none.
@@ -144,14 +144,17 @@ themeButton.addEventListener("click", () => {
 drawFrame();
 showTheme();
 readAddress();
-// Details come last in the file: an address that needs them waits for its end.
+// An address that needs details waits for them.
 const begin = { ...state };
 state = { ...state, case: "", runtime: "", cell: "" };
 show();
-document.addEventListener("DOMContentLoaded", () => {
+// After the frame that shows the matrix: a task behind it.
+requestAnimationFrame(() => setTimeout(() => performance.mark("modelconform-interactive")));
+whenComplete(() => {
   if (begin.case || begin.runtime || begin.cell) {
     readAddress();
     show();
   }
-  requestAnimationFrame(() => performance.mark("modelconform-interactive"));
+  performance.mark("modelconform-complete");
+  document.documentElement.dataset.complete = "";
 });

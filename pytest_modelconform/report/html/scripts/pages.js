@@ -33,7 +33,7 @@ function casePage(of) {
   const tried = runs.filter((cell) => !["unavailable", "not-run"].includes(cell.verdict.name));
   const passed = runs.filter((cell) => cell.verdict.name === "pass");
   const about = [of[0].field && h("span", { class: "tag" }, of[0].field), ...of[0].tags.map((tag) => h("span", { class: "tag" }, tag)), h("code", {}, of[0].file)];
-  const parts = [back(), heading(of[0].case, h("p", { class: "tags" }, about)), h("p", { class: "lead" }, h("b", {}, `Runs on ${passed.length}/${tried.length}`), ` of what could be tried`, runs.length > tried.length ? `; ${runs.length - tried.length} more not available or not run` : "", "."), shareBar(all)];
+  const parts = [back(), heading(of[0].case, h("p", { class: "tags" }, about)), h("p", { class: "lead" }, h("b", {}, `Runs on ${passed.length} of ${tried.length}`), " that could be tried", runs.length > tried.length ? `; ${runs.length - tried.length} more not available or not run` : "", "."), shareBar(all)];
   for (const row of of) {
     const points = deployments(row);
     if (points.length < 2) continue;
@@ -60,10 +60,11 @@ function deployments(row) {
 }
 
 function advice(points) {
-  const least = (of) => points.reduce((a, b) => (of(b) < of(a) ? b : a));
+  // Of equals the fastest: one artifact is run by several runtimes.
+  const least = (of, among = points) => [...among].sort((a, b) => of(a) - of(b) || a.seconds - b.seconds)[0];
   const sized = points.filter((p) => p.bytes !== undefined);
   const found = [["Fastest", least((p) => p.seconds), (p) => `${secondsText(p.seconds)} an input set`]];
-  if (sized.length) found.push(["Smallest", sized.reduce((a, b) => (b.bytes < a.bytes ? b : a)), (p) => bytesText(p.bytes)]);
+  if (sized.length) found.push(["Smallest", least((p) => p.bytes, sized), (p) => bytesText(p.bytes)]);
   found.push(["Most exact", least((p) => -p.bits), (p) => (p.bits >= 60 ? "no error" : `${p.bits.toFixed(1)} bits`)]);
   return found.map(([word, p, text]) => h("li", {}, h("span", { class: "word" }, word), cellLink(p.cell, p.name), h("b", {}, text(p))));
 }

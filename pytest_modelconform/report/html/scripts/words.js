@@ -20,7 +20,7 @@ function escaped(text) {
   return String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 }
 
-const fixed = (value, digits = 1) => (value === null || value === undefined ? "–" : value.toFixed(digits));
+const fixed = (value, digits = 1) => (value === null || value === undefined ? "–" : value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1"));
 const bitsText = (bits) => (bits === null || bits === undefined ? "–" : bits >= 60 ? "exact" : bits.toFixed(1));
 function power(value) {
   if (value === null || value === undefined) return "–";
