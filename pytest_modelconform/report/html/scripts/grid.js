@@ -81,15 +81,13 @@ function fillAll() {
   for (const row of shownRows.slice(0, Math.ceil(innerHeight / 29))) fill(row);
   const rest = [...shownRows, ...rows].filter((row) => row.filled !== these);
   const more = () => {
+    if (grid !== these) return;
     const until = performance.now() + 12;
-    while (rest.length && performance.now() < until) {
-      if (grid !== these) return;
-      fill(rest.shift());
-    }
-    if (rest.length) setTimeout(more);
-    else document.documentElement.dataset.drawn = "";
+    while (rest.length && performance.now() < until) fill(rest.shift());
+    next();
   };
-  if (rest.length) setTimeout(more);
+  const next = () => (rest.length ? setTimeout(more) : (document.documentElement.dataset.drawn = ""));
+  next();
 }
 
 function squareText(cell, wide) {
