@@ -273,6 +273,29 @@ def test_json_as_ini_key_is_relative_to_where_pytest_was_called(start: Start, pr
     assert set(cells(project / "from-ini.json")) == {GOOD}
 
 
+@variants
+def test_html(pytester: pytest.Pytester, variant: list[str]) -> None:
+    """Of a case whose packages are missing, so that nothing is exported for it."""
+    case = runs.PLAIN.replace("inputs=inputs", "inputs=inputs, requires=('no_such_package',)")
+    (pytester.path / "absent.py").write_text(case)
+    page = pytester.path / "deep" / "report.html"
+    line = [*variant, *given("ort", "onnx"), f"--modelconform-html={page}", "absent.py"]
+    result = pytester.runpytest_subprocess(*line)
+    assert result.ret == pytest.ExitCode.OK
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert '"id":"absent.py::absent[onnx-ort-cpu]"' in text
+    assert "no_such_package" in text
+
+
+def test_html_as_ini_key_is_relative_to_where_pytest_was_called(pytester: pytest.Pytester) -> None:
+    case = runs.PLAIN.replace("inputs=inputs", "inputs=inputs, requires=('no_such_package',)")
+    (pytester.path / "absent.py").write_text(case)
+    pytester.makeini("[pytest]\nmodelconform = true\nmodelconform_html = from-ini.html\n")
+    pytester.runpytest_subprocess("-p", "no:xdist", *given("ort", "onnx"), "absent.py")
+    assert (pytester.path / "from-ini.html").is_file()
+
+
 def test_no_json_for_a_collection(start: Start, pytester: pytest.Pytester) -> None:
     report = pytester.path / "out.json"
     start(*given(), "--collect-only", f"--modelconform-json={report}")

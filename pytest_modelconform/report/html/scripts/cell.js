@@ -3,20 +3,21 @@
 const drawer = document.getElementById("cell");
 let drawerFor = null;
 
+// Returns what is wrong with the address.
 function showCell() {
   const cell = state.cell ? cellOf(state.cell) : null;
-  notice(state.cell && !cell ? `This report has no cell ${state.cell}` : "");
   if (!cell) {
     const was = drawerFor;
     drawerFor = null;
-    if (drawer.hidden) return;
+    const wrong = state.cell ? `This report has no cell ${state.cell}` : "";
+    if (drawer.hidden) return wrong;
     const inside = drawer.contains(document.activeElement);
     drawer.hidden = true;
     document.body.classList.remove("beside");
     if (was && inside && !state.case && !state.runtime) focusOn({ row: was.row, column: was.column });
-    return;
+    return wrong;
   }
-  if (drawerFor === cell && !drawer.hidden) return;
+  if (drawerFor === cell && !drawer.hidden) return "";
   drawerFor = cell;
   drawer.replaceChildren(...cellParts(cell));
   drawer.hidden = false;
@@ -28,13 +29,14 @@ function showCell() {
     setStop();
     elementAt(focus)?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
+  return "";
 }
 
 function cellParts(cell) {
   const d = detailsOf(cell);
   const close = h("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => go({ cell: "" }) }, "✕");
   const parts = [
-    h("header", {},
+    h("div", { class: "cell-head" },
       h("div", {},
         h("h2", { id: "cell-title", tabindex: "-1" }, link(addressOf({ case: cell.row.key, runtime: "", cell: "" }), rowName(cell.row)), " ",
           h("small", {}, cell.column.check ? "the model itself" : [cell.column.format, " → ", link(addressOf({ runtime: cell.column.runtime, case: "", cell: "" }), cell.column.runtime), cell.column.extra ? ` ${cell.column.extra}` : ""])),

@@ -253,7 +253,7 @@ function open({ row, column }) {
     if (row && column) {
       if (row.cells[column.index]) go({ cell: idOf(row.cells[column.index]) });
     } else if (row) go({ case: row.key });
-    else if (column && !column.check) go({ runtime: column.runtime });
+    else if (column) go({ runtime: column.runtime });
   });
 }
 

@@ -7,11 +7,10 @@ function show() {
   for (const name of Object.keys(FIELDS)) if (field(name).value !== state[name]) field(name).value = state[name];
   const wanted = state.verdict.split(",");
   for (const chip of document.querySelectorAll(".chip")) chip.setAttribute("aria-pressed", String(wanted.includes(chip.dataset.verdict)));
-  notice("");
   applyFilters();
   showScale();
-  showPage();
-  showCell();
+  const wrong = [showPage(), showCell()];
+  notice(wrong.filter(Boolean).join(". "));
 }
 
 function notice(text) {
@@ -85,7 +84,7 @@ document.addEventListener("keydown", (event) => {
     if (state.cell) go({ cell: "" });
     else if (state.case || state.runtime) {
       const row = rows.find((r) => r.key === state.case);
-      const column = columns.find((c) => c.runtime === state.runtime && !c.check);
+      const column = columns.find((c) => c.runtime === state.runtime);
       go({ case: "", runtime: "" });
       focusOn({ row: row ?? null, column: row ? null : (column ?? null) });
     } else return;

@@ -3,23 +3,24 @@
 const page = document.getElementById("page");
 const overview = document.getElementById("overview");
 
+// Returns what is wrong with the address.
 function showPage() {
   const found = state.case ? rows.filter((row) => row.key === state.case) : [];
-  const at = state.runtime ? columns.filter((c) => c.runtime === state.runtime && !c.check) : [];
+  const at = state.runtime ? columns.filter((c) => c.runtime === state.runtime) : [];
   const parts = found.length ? casePage(found) : at.length ? runtimePage(state.runtime, at) : null;
-  if (!parts && (state.case || state.runtime)) notice(`This report has no ${state.case ? `case ${state.case}` : `runtime ${state.runtime}`}`);
   const key = parts ? `${state.case} ${state.runtime}` : "";
   const changed = page.dataset.key !== key;
   page.dataset.key = key;
   overview.hidden = Boolean(parts);
   page.hidden = !parts;
   document.title = parts ? `${found.length ? found[0].name : state.runtime} · ${report.title}` : report.title;
-  if (!parts) return;
+  if (!parts) return state.case ? `This report has no case ${state.case}` : state.runtime ? `This report has no runtime ${state.runtime}` : "";
   if (changed) {
     page.replaceChildren(...parts);
     scrollTo(0, 0);
     if (!state.cell) page.querySelector("h2").focus({ preventScroll: true });
   }
+  return "";
 }
 
 const back = () => h("p", { class: "back" }, link(addressOf({ case: "", runtime: "", cell: "" }), "← Matrix"));
