@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 if TYPE_CHECKING:
@@ -24,13 +24,14 @@ from pytest_modelconform.outcome import Cell, Outcome, Verdict
 from pytest_modelconform.report import html
 from pytest_modelconform.report.log import Log, LogError, read
 
+Theme = Literal["light", "dark"]
 IMAGES = Path(__file__).parent / "images"
 SIZE = {"width": 1280, "height": 800}
 # A README should load at once.
 MOST_BYTES = 300_000
 
 
-def addresses(log: Log) -> dict[str, tuple[str, str]]:
+def addresses(log: Log) -> dict[str, tuple[Theme, str]]:
     """By the picture's name the theme, and the part of the report to show: what fits the log."""
     cell = _telling_cell(log.cells)
     case = _well_tried_case(log.cells)
@@ -45,10 +46,8 @@ def addresses(log: Log) -> dict[str, tuple[str, str]]:
 
 def _telling_cell(cells: Sequence[tuple[Cell, Outcome]]) -> Cell:
     """The mismatch that says most, or the first cell."""
-    mismatches = [
-        (len(o.message) + 200 * len(o.hints), c) for c, o in cells if o.verdict is Verdict.MISMATCH and o.bits
-    ]
-    return max(mismatches, key=lambda found: found[0])[1] if mismatches else cells[0][0]
+    mismatches = [(len(o.hints), len(o.inputs), c.id, c) for c, o in cells if o.verdict is Verdict.MISMATCH]
+    return max(mismatches, key=lambda found: found[:3])[-1] if mismatches else cells[0][0]
 
 
 def _well_tried_case(cells: Sequence[tuple[Cell, Outcome]]) -> str:
@@ -60,9 +59,9 @@ def _well_tried_case(cells: Sequence[tuple[Cell, Outcome]]) -> str:
     return max(passes, key=lambda key: passes[key])
 
 
-def take(browser: Browser, page: Path, name: str, theme: str, address: str) -> Path:
+def take(browser: Browser, page: Path, name: str, theme: Theme, address: str) -> Path:
     """One picture. Raises ValueError for one that is too large."""
-    context = browser.new_context(viewport=SIZE, color_scheme=theme)  # type: ignore[arg-type]
+    context = browser.new_context(viewport=SIZE, color_scheme=theme)
     tab = context.new_page()
     tab.goto(f"{page.as_uri()}#{address}")
     tab.wait_for_selector("html[data-complete][data-drawn]", state="attached")

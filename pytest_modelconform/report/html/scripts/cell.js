@@ -123,7 +123,7 @@ function outputRow(path, output, has) {
   }
   return h("tr", {},
     h("th", { scope: "row" }, h("code", {}, path)), h("td", {}, output.dtype), h("td", { class: "shape" }, `(${(output.shape ?? []).join(", ")})`),
-    h("td", { class: "number" }, bitsText(output.bits), output.reference_bits !== undefined && output.reference_bits !== null ? h("small", {}, ` of ${bitsText(output.reference_bits)}`) : ""),
+    h("td", { class: "number" }, bitsText(output.bits), output.reference_bits !== undefined && output.reference_bits !== null ? h("small", {}, `, eager ${bitsText(output.reference_bits)}`) : ""),
     h("td", { class: "number" }, fixed(output.loss)), h("td", { class: "number" }, power(output.worst)), h("td", { class: "number" }, scientific(output.max_abs)),
     has.errors && h("td", {}, output.histogram ? histogram(output.histogram) : "–"), has.element && h("td", { class: "element" }, element));
 }

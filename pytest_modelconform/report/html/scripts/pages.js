@@ -34,12 +34,14 @@ function casePage(of) {
   const tried = runs.filter((cell) => !["unavailable", "not-run"].includes(cell.verdict.name));
   const passed = runs.filter((cell) => cell.verdict.name === "pass");
   const about = [of[0].field && h("span", { class: "tag" }, of[0].field), ...of[0].tags.map((tag) => h("span", { class: "tag" }, tag)), h("code", {}, of[0].file)];
+  let explained = false;
   const parts = [back(), heading(of[0].case, h("p", { class: "tags" }, about)), h("p", { class: "lead" }, h("b", {}, `Runs on ${passed.length} of ${tried.length}`), " that could be tried", runs.length > tried.length ? `; ${runs.length - tried.length} more not available or not run` : "", "."), shareBar(all)];
   for (const row of of) {
     const points = deployments(row);
     if (points.length < 2) continue;
     parts.push(h("section", {}, h("h3", {}, of.length > 1 ? `Which deployment? ${row.dtype}` : "Which deployment?"), h("ul", { class: "advice" }, advice(points)), deploymentChart(points),
-      h("p", { class: "caption" }, "What passes, by latency and effective bits; the area is the artifact's size. Filled: nothing else is both faster and more exact.")));
+      !explained && h("p", { class: "caption" }, "What passes, by latency and effective bits; the area is the artifact's size. Filled: nothing else is both faster and more exact.")));
+    explained = true;
   }
   parts.push(h("section", {}, h("h3", {}, "All of its cells"), caseTable(all)));
   return parts;
@@ -80,13 +82,13 @@ function caseTable(all) {
     h("thead", {}, h("tr", {}, [several && "dtype", "format", "runtime", "verdict", "bits", "all input sets", "size", "why"].filter(Boolean).map((text) => h("th", { scope: "col" }, text)))),
     h("tbody", {}, ordered.map((cell) => {
       const x = d.get(cell);
-      return h("tr", {}, several && h("td", {}, cell.row.dtype), h("td", {}, cell.column.check ? "model" : cell.column.format),
-        h("th", { scope: "row" }, cellLink(cell, cell.column.check ? "eager" : cell.column.runtimeName)),
+      return h("tr", {}, several && h("td", {}, cell.row.dtype), h("td", {}, cell.column.format),
+        h("th", { scope: "row" }, cellLink(cell, cell.column.runtimeName)),
         h("td", {}, badge(cell)),
         h("td", {}, cell.bits === null ? "–" : bar(cell.bits / 26, bitsText(cell.bits), "bits")),
         h("td", {}, x.seconds?.run ? bar(x.seconds.run / slowest, secondsText(x.seconds.run), "time") : "–"),
         h("td", {}, x.bytes ? bar(x.bytes / largest, bytesText(x.bytes), "size") : "–"),
-        h("td", { class: "why" }, cell.verdict.name === "pass" ? "" : reasonOf(cell)));
+        h("td", { class: "why", title: cell.verdict.name === "pass" ? null : reasonOf(cell) }, cell.verdict.name === "pass" ? "" : reasonOf(cell)));
     }))));
 }
 const rank = (cell) => (cell.verdict.name === "pass" ? 0 : cell.verdict.failed ? 1 : 2);

@@ -29,7 +29,7 @@ function power(value) {
 function secondsText(seconds) {
   if (seconds === null || seconds === undefined) return "–";
   if (seconds === 0) return "0 s";
-  if (seconds < 1e-3) return `${(seconds * 1e6).toPrecision(2)} µs`;
+  if (seconds < 1e-3) return `${seconds < 1e-5 ? (seconds * 1e6).toFixed(1) : (seconds * 1e6).toFixed(0)} µs`;
   if (seconds < 1) return `${digits(seconds * 1e3)} ms`;
   return seconds < 120 ? `${digits(seconds)} s` : `${(seconds / 60).toFixed(1)} min`;
 }
