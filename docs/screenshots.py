@@ -26,7 +26,6 @@ from pytest_modelconform.report.log import Log, LogError, read
 
 Theme = Literal["light", "dark"]
 IMAGES = Path(__file__).parent / "images"
-SIZE = {"width": 1280, "height": 800}
 # A README should load at once.
 MOST_BYTES = 300_000
 
@@ -61,7 +60,7 @@ def _well_tried_case(cells: Sequence[tuple[Cell, Outcome]]) -> str:
 
 def take(browser: Browser, page: Path, name: str, theme: Theme, address: str) -> Path:
     """One picture. Raises ValueError for one that is too large."""
-    context = browser.new_context(viewport=SIZE, color_scheme=theme)
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=theme)
     tab = context.new_page()
     tab.goto(f"{page.as_uri()}#{address}")
     tab.wait_for_selector("html[data-complete][data-drawn]", state="attached")

@@ -185,7 +185,7 @@ function drawBands() {
   }
   const width = columns.length <= 16 ? 68 : 38;
   // A name that its band would cut off stands at the columns instead.
-  const isCut = (run) => run.name.length * 7 + 12 > run.columns.length * width;
+  const isCut = (run) => run.name.length * 6.7 + 10 > run.columns.length * width;
   bands.replaceChildren(h("div", { class: "corner" }), ...runs.map((run) => h("div", { class: "band", vars: { "--span": run.columns.length }, title: run.name }, isCut(run) ? "" : run.name)));
   for (const run of runs) {
     const cut = isCut(run);
