@@ -154,7 +154,12 @@ class CaseFile(pytest.File):
         )
         for cell in session.cells(relative, declared):
             item = CellItem.from_parent(
-                self, name=cell.name, cell=cell, settled=settled_all, framework=declared.framework
+                self,
+                name=cell.name,
+                cell=cell,
+                settled=settled_all,
+                framework=declared.framework,
+                tags=tuple(declared.tags),
             )
             for mark in (*markers(cell), *declared.tags):
                 session.register_marker(mark)
@@ -184,12 +189,21 @@ class CellFailed(Exception):
 class CellItem(pytest.Item):
     """One cell. Its outcome rides on the test report as a plain dict."""
 
-    def __init__(self, *, cell: Cell, settled: Outcome | None = None, framework: str = TORCH, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        cell: Cell,
+        settled: Outcome | None = None,
+        framework: str = TORCH,
+        tags: tuple[str, ...] = (),
+        **kwargs: Any,
+    ) -> None:
         # Said rather than derived: pytest 9.2 tells an id that it parsed (--lf) from one that it put together.
         super().__init__(nodeid=cell.id, **kwargs)
         self.cell = cell
         self.settled = settled
         self.framework = framework
+        self.tags = tags
         self.outcome: Outcome | None = None
 
     def runtest(self) -> None:

@@ -87,6 +87,11 @@ class Artifact:
     cached: bool
     fresh: bool
 
+    @property
+    def path(self) -> Path:
+        """Its file, or the one to begin with where it has several."""
+        return self.folder / str(self.signature.get("file", ""))
+
 
 class Budget:
     """Seconds that a cell's own work may still take. Waiting for locks, builds and other cells is not counted."""

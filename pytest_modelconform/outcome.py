@@ -134,6 +134,7 @@ class Outcome:
     hints: likely causes of a mismatch, likeliest first; they are in the message, too.
     threads: None unless it was run from several threads at once; else `counts` and `clones` (numbers of threads on one
     instance, and each on a clone), `identical`, `results`, `seconds`.
+    artifact: where its artifact is, on the machine that made it. tags: the case's.
     expected: True if the verdict is the one recorded in expected.toml, False if another is recorded, None without
     entry.
     """
@@ -154,6 +155,8 @@ class Outcome:
     notes: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
     threads: dict[str, Any] | None = None
+    artifact: str | None = None
+    tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Take out of the texts what would act on a terminal: they come from libraries, and these love colours."""
@@ -184,6 +187,7 @@ def from_record(record: dict[str, Any]) -> tuple[Cell, Outcome]:
     values["stage"] = Stage(record["stage"]) if record["stage"] else None
     values["notes"] = tuple(record.get("notes", ()))
     values["hints"] = tuple(record.get("hints", ()))
+    values["tags"] = tuple(record.get("tags", ()))
     return cell, Outcome(**values)
 
 

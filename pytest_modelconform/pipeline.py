@@ -122,6 +122,7 @@ class Pipeline:
             message,
             seconds={"export": artifact.seconds},
             artifact_bytes=artifact.size,
+            artifact=str(artifact.path),
             cached=artifact.cached,
         )
 
@@ -173,7 +174,7 @@ class Pipeline:
             fresh_export = artifact.fresh
             notes = devices.kept_note(artifact.signature, cell.device)
             seconds["export"] = artifact.seconds
-            found |= {"artifact_bytes": artifact.size, "cached": artifact.cached}
+            found |= {"artifact_bytes": artifact.size, "artifact": str(artifact.path), "cached": artifact.cached}
             self._refuse_to_load(cell, prepared)
             worker = self.worker(cell)
             used, worker.used = worker.used, True

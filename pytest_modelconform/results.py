@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .case import Tolerance
-from .compare import Reference, Tree, compare_structure, compare_tensor, flatten
+from .compare import Difference, Reference, Tree, compare_structure, compare_tensor, flatten
 from .formats.base import Signature
 from .outcome import STYLES, Outcome, Stage, Verdict
 from .references import InputSet
@@ -137,7 +137,8 @@ def compare_runs(
             )
             values = {name: getattr(difference, name) for name in _NUMBERS}
             numbers.append(values)
-            outputs.setdefault(f"output{path}", {"dtype": array.dtype.name, "shape": list(array.shape), **values})
+            about = {"dtype": array.dtype.name, "shape": list(array.shape), **values, **details(difference)}
+            outputs.setdefault(f"output{path}", about)
             if not difference.ok:
                 comparable = comparable and difference.bits is not None
                 messages.append(again + difference.message)
@@ -177,6 +178,13 @@ def summarise(
     return Outcome(verdict, stage, message, inputs=inputs, notes=tuple(notes), **merge(numbers))
 
 
+def details(difference: Difference) -> dict[str, Any]:
+    """What a report shows of an output beside its numbers, as far as there is any."""
+    found = {name: getattr(difference, name) for name in _DETAILS}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+_DETAILS = ("identical", "worst_index", "actual", "expected", "histogram")
 _NUMBERS = ("bits", "reference_bits", "loss", "worst", "max_abs")
 _WORST: dict[str, Callable[..., float]] = {
     "bits": min,

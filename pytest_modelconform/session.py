@@ -8,6 +8,7 @@ import re
 import shlex
 import time
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -313,7 +314,8 @@ class SessionPlugin:
         """Let a cell's outcome ride on its report, as one plain dict."""
         report = yield
         if isinstance(item, CellItem) and call.when == "call" and item.outcome is not None:
-            report.modelconform = to_record(item.cell, item.outcome)  # type: ignore[attr-defined]
+            tagged = replace(item.outcome, tags=item.tags)
+            report.modelconform = to_record(item.cell, tagged)  # type: ignore[attr-defined]
             if self.config.getoption("xmlpath", None):
                 item.user_properties += junit.properties(item.cell, item.outcome)
         return report
@@ -396,6 +398,11 @@ class SessionPlugin:
             self._log.close(self.sharded)
             if self.settings.json is not None:
                 json_report.write(log.read(self._log.path), self.settings.json)
+            if self.settings.html is not None:
+                # Here, since templates take their time to import, and few sessions want a page.
+                from .report import html
+
+                html.write(log.read(self._log.path), self.settings.html)
             environment.remember_durations(self.settings.cache, self._seconds)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:

@@ -13,7 +13,7 @@ from .exports import VERDICT_OF, Budget, CaseRef, Exports, StageFailure, number
 from .outcome import GRADIENTS, RESUME, TRAINING, Cell, Outcome, Stage, Verdict
 from .pool import AnyWorker
 from .references import InputSet, Prepared
-from .results import merge, summarise
+from .results import details, merge, summarise
 from .runtimes.process import WorkerProblem
 from .tolerances import choose
 from .training_references import by_rounding, named
@@ -157,7 +157,7 @@ def compare(
         if by_rounding(reference):
             values |= {"bits": None, "reference_bits": None}
         numbers.append(values)
-        outputs[where] = {"dtype": array.dtype.name, "shape": list(array.shape), **values}
+        outputs[where] = {"dtype": array.dtype.name, "shape": list(array.shape), **values, **details(difference)}
         if not difference.ok:
             messages.append(difference.message)
     verdict = Verdict.MISMATCH if messages else Verdict.PASS

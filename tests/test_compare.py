@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import ml_dtypes
@@ -433,6 +435,111 @@ def test_huge_masks_are_compared_relatively_and_hide_nothing(dtype: str, numpy_d
     assert "element [4, 20]" in check(actual, reference).message
 
 
+# -- what a report shows beside the numbers ----------------------------------------------------------------------------
+
+
+def test_the_worst_element_is_there_with_its_place_and_both_values() -> None:
+    r = some(20, 30)
+    wrong = faithful(r)
+    wrong[3, 17] = 0.5
+    difference = check(wrong, simple(r))
+    assert (difference.worst_index, difference.actual, difference.identical) == ((3, 17), 0.5, False)
+    assert difference.expected == r[3, 17]
+
+
+def test_what_passes_has_a_worst_element_too() -> None:
+    r = some(20, 30)
+    values = faithful(r)
+    difference = check(values, simple(r))
+    assert difference.ok
+    assert difference.worst_index is not None
+    assert difference.actual == float(values[difference.worst_index])
+    assert difference.expected == r[difference.worst_index]
+
+
+def test_what_is_bit_for_bit_the_same_has_none() -> None:
+    reference = simple(some(20, 30))
+    difference = check(reference.eager.reshape(20, 30), reference)
+    assert (difference.identical, difference.worst_index, difference.actual) == (True, None, None)
+    kept = Reference.from_arrays(*reference.to_arrays())
+    assert check(kept.eager.reshape(20, 30), kept).histogram == difference.histogram
+    assert sum(difference.histogram or ()) == 600
+
+
+def test_infinities_and_nan_are_text() -> None:
+    r = some(4, 5)
+    wrong = faithful(r)
+    wrong[2, 1] = np.nan
+    difference = check(wrong, simple(r))
+    assert (difference.worst_index, difference.actual) == ((2, 1), "nan")
+    assert difference.expected == float(simple(r).eager.reshape(4, 5)[2, 1])
+    assert difference.histogram is None
+
+
+def test_integers_and_bools_stay_what_they_are() -> None:
+    eager = np.arange(20).reshape(4, 5)
+    wrong = eager.copy()
+    wrong[3, 4] = 2**62 + 1
+    difference = check(wrong, make_reference(None, eager, [eager], "int64", where="output[0]"))
+    assert (difference.worst_index, difference.actual, difference.expected) == ((3, 4), 2**62 + 1, 19)
+    flags = np.arange(6) % 2 == 0
+    difference = check(~flags, make_reference(None, flags, [], "bool", where="output[0]"))
+    assert (difference.worst_index, difference.actual, difference.expected) == ((0,), False, True)
+
+
+def test_a_complex_element_is_shown_whole() -> None:
+    r = np.linspace(1.0, 2.0, 100).reshape(10, 10) * (1 + 2j)
+    eager = r.astype(np.complex64)
+    reference = make_reference(r, eager, [(r * (1 + 1e-7)).astype(np.complex64)], "complex64", where="output[0]")
+    wrong = eager.copy()
+    wrong[9, 9] = 2 + 5j
+    difference = check(wrong, reference)
+    assert (difference.worst_index, difference.actual, difference.expected) == ((9, 9), "(2+5j)", "(2+4j)")
+
+
+def test_a_tolerance_of_ones_own_has_its_worst_element() -> None:
+    r = np.linspace(1.0, 2.0, 100)
+    wrong = r.astype(np.float32)
+    wrong[7] = 9.0
+    difference = check(wrong, simple(r), Tolerance(rtol=1e-3))
+    assert (difference.worst_index, difference.actual) == ((7,), 9.0)
+
+
+def test_the_histogram_counts_elements_by_their_error_in_units_of_the_noise() -> None:
+    r = np.linspace(1.0, 2.0, 100)
+    reference = simple(r)
+    assert reference.floor is not None
+    off = np.zeros(100)
+    # In units of the noise, and where the bins' bounds are: up to 1, 2, 4, … 1024, and beyond.
+    off[:8] = [0.9, 1.5, 3.0, 3.5, 100.0, 1000.0, 1100.0, 1e6]
+    values = (r + off * np.asarray(reference.floor)).astype(np.float64)
+    reference = replace(reference, dtype="float64", eager=reference.eager.astype(np.float64))
+    difference = compare_tensor(values, reference, Tolerance(), where="output", dtype="float64")
+    assert difference.histogram == (93, 1, 2, 0, 0, 0, 0, 1, 0, 0, 1, 2)
+
+
+def test_the_histogram_is_that_of_the_ratios_tile_by_tile() -> None:
+    r = some(300, 200)
+    values = faithful(r, size=2.0**-18)
+    reference = simple(r)
+    ratios = np.abs(values.reshape(-1) - np.asarray(reference.r)) / np.asarray(reference.floor)
+    bounds = [-1.0, *(2.0**k for k in range(11)), np.inf]
+    expected = [int(((ratios > a) & (ratios <= b)).sum()) for a, b in pairwise(bounds)]
+    assert list(check(values, reference).histogram or ()) == expected
+
+
+def test_elements_that_are_not_compared_are_not_counted() -> None:
+    r = with_specials()
+    reference = simple(r)
+    assert reference.codes is not None
+    values = reference.eager.copy().reshape(r.shape)
+    values[-1, -1] += np.float32(1e-6)
+    difference = check(values, reference)
+    left_out = int(np.isin(reference.codes, (1, 2, 3)).sum())
+    assert left_out > 0
+    assert sum(difference.histogram or ()) == r.size - left_out
+
+
 # -- complex -----------------------------------------------------------------------------------------------------------
 
 
@@ -462,7 +569,7 @@ def test_complex_numbers_are_pairs() -> None:
 def test_integers_must_be_equal() -> None:
     eager = np.arange(20).reshape(4, 5)
     reference = make_reference(None, eager, [eager], "int64", where="output[0]")
-    assert check(eager.copy(), reference) == Difference(ok=True, max_abs=0.0)
+    assert check(eager.copy(), reference) == Difference(ok=True, max_abs=0.0, identical=True)
     wrong = eager.copy()
     wrong[1, 2], wrong[3, 4] = 8, 40
     difference = check(wrong, reference, Tolerance(rtol=10, atol=100))

@@ -19,6 +19,7 @@ SECOND_GOOD = runs.cell("second", "good@never")
 RECORD = {
     "id", "case", "format", "runtime", "device", "dtype", "precision", "verdict", "stage", "expected", "message",
     "bits", "reference_bits", "loss", "worst", "max_abs", "inputs", "seconds", "artifact_bytes", "cached",
+    "artifact", "tags",
 }  # fmt: skip
 VARIANTS = [["-p", "no:xdist"], ["-n", "0"], ["-n", "2"]]
 variants = pytest.mark.parametrize("variant", VARIANTS, ids=["no-xdist", "n0", "n2"])
@@ -254,6 +255,8 @@ def test_json(start: Start, pytester: pytest.Pytester, variant: list[str]) -> No
     assert set(good["inputs"]) == {"seven", "one", "auto-transposed"}
     assert set(good["seconds"]) == {"export", "load", "run"}
     assert good["artifact_bytes"] > 100
+    assert Path(good["artifact"]).stat().st_size > 100
+    assert (good["tags"], found[SECOND_GOOD]["tags"]) == ([], ["small"])
     assert good["cached"] is True
     assert good["max_abs"] == 0
     wrong = found[WRONG]
@@ -269,6 +272,29 @@ def test_json_as_ini_key_is_relative_to_where_pytest_was_called(start: Start, pr
     ini = "modelconform = true\nmodelconform_json = from-ini.json\n"
     start(*given()[1:], f"plain.py::{GOOD}", ini=ini).assert_outcomes(passed=1)
     assert set(cells(project / "from-ini.json")) == {GOOD}
+
+
+@variants
+def test_html(pytester: pytest.Pytester, variant: list[str]) -> None:
+    """Of a case whose packages are missing, so that nothing is exported for it."""
+    case = runs.PLAIN.replace("inputs=inputs", "inputs=inputs, requires=('no_such_package',)")
+    (pytester.path / "absent.py").write_text(case)
+    page = pytester.path / "deep" / "report.html"
+    line = [*variant, *given("ort", "onnx"), f"--modelconform-html={page}", "absent.py"]
+    result = pytester.runpytest_subprocess(*line)
+    assert result.ret == pytest.ExitCode.OK
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert '"id":"absent.py::absent[onnx-ort-cpu]"' in text
+    assert "no_such_package" in text
+
+
+def test_html_as_ini_key_is_relative_to_where_pytest_was_called(pytester: pytest.Pytester) -> None:
+    case = runs.PLAIN.replace("inputs=inputs", "inputs=inputs, requires=('no_such_package',)")
+    (pytester.path / "absent.py").write_text(case)
+    pytester.makeini("[pytest]\nmodelconform = true\nmodelconform_html = from-ini.html\n")
+    pytester.runpytest_subprocess("-p", "no:xdist", *given("ort", "onnx"), "absent.py")
+    assert (pytester.path / "from-ini.html").is_file()
 
 
 def test_no_json_for_a_collection(start: Start, pytester: pytest.Pytester) -> None:

@@ -48,6 +48,14 @@ def test_a_record_from_before_threads_were_tried_has_none() -> None:
     assert from_record(record)[1].threads is None
 
 
+def test_a_record_from_before_artifacts_and_tags_were_noted_has_none() -> None:
+    record = to_record(CELL, Outcome(Verdict.PASS, artifact="/somewhere/model.onnx", tags=("small",)))
+    assert from_record(record)[1].tags == ("small",)
+    del record["artifact"], record["tags"]
+    outcome = from_record(record)[1]
+    assert (outcome.artifact, outcome.tags) == (None, ())
+
+
 def test_a_record_of_before_there_were_precisions_is_read() -> None:
     record = to_record(CELL, Outcome(Verdict.PASS))
     assert record.pop("precision") == "full"

@@ -136,6 +136,20 @@ def test_every_distinct_run_is_compared_and_the_worst_counts() -> None:
     assert result["bits"] < 10 < result["outputs"]["output[0]"]["bits"]
 
 
+def test_an_output_has_what_a_report_shows_of_it() -> None:
+    entry = input_set({}, {"tensor": ""}, **{"": reference()})
+    wrong = X.copy()
+    wrong[7] = 9.0
+    found = compare_runs([({"tensor": "a"}, {"a": wrong})], entry, Tolerance(), {})["outputs"]["output"]
+    assert (found["identical"], found["worst_index"], found["actual"]) == (False, (7,), 9.0)
+    assert found["expected"] == float(X[7])
+    assert sum(found["histogram"]) == X.size
+    same = compare_runs([({"tensor": "a"}, {"a": X.copy()})], entry, Tolerance(), {})["outputs"]["output"]
+    assert same["identical"] is True
+    assert sum(same["histogram"]) == X.size
+    assert not {"worst_index", "actual", "expected"} & set(same)
+
+
 def test_a_narrowed_dtype_is_a_mismatch_unless_the_runtime_is_known_to_narrow() -> None:
     values = np.arange(40, dtype=np.int64)
     exact = make_reference(None, values, [values, values], "int64", where="output")

@@ -26,6 +26,7 @@ from .measure import (
 )
 from .reference import Reference
 
+Value = bool | int | float | str
 FEW_ELEMENTS = 16  # a root mean square over fewer is itself uncertain: one more bit may be lost
 
 
@@ -36,6 +37,10 @@ class Difference:
     bits, reference_bits, loss and worst are log2, finite, and None where they aren't defined. max_abs: the largest
     |y - r|. message: empty if ok. ill_conditioned: eager's own noise hides much of what could be compared.
     unstable: the number of elements that weren't compared.
+
+    For those who look closer: identical, whether it is bit for bit what eager returns; worst_index, where the worst
+    element is; actual and expected, its value and the model's (complex numbers, NaN and infinities as text); histogram,
+    see `Numbers`. None where there is no such thing, as for a result that wasn't compared.
     """
 
     ok: bool
@@ -47,6 +52,11 @@ class Difference:
     message: str = ""
     ill_conditioned: bool = False
     unstable: int = 0
+    identical: bool | None = None
+    worst_index: tuple[int, ...] | None = None
+    actual: Value | None = None
+    expected: Value | None = None
+    histogram: tuple[int, ...] | None = None
 
 
 def compare_tensor(actual: Array, reference: Reference, tolerance: Tolerance, *, where: str, dtype: str) -> Difference:
@@ -66,25 +76,63 @@ def compare_tensor(actual: Array, reference: Reference, tolerance: Tolerance, *,
     if reference.kind == "empty":
         return result
     if _same_bits(values, reference.eager):
+        result = replace(result, identical=True)
         return _with(result, replace(reference.eager_numbers, max_abs=reference.eager_numbers.max_abs or 0.0))
+    result = replace(result, identical=False)
     if reference.kind == "exact":
         return _exactly(result, values, reference, where)
     if reference.kind == "tolerance":
-        if strange := _not_finite(values, reference, where):
-            return replace(result, ok=False, message=strange)
+        if strange := _not_finite(result, values, reference, where):
+            return strange
     else:
         try:
             numbers = measure(values, reference)
         except NotFiniteError:
-            return replace(result, ok=False, message=_not_finite(values, reference, where))
-        result = _with(result, numbers)
+            return _not_finite(result, values, reference, where) or result
+        result = _at(_with(result, numbers), worst_position(values, reference, numbers), values, reference)
         if tolerance.rtol is None and tolerance.atol is None and tolerance.cosine is None:
             return _by_noise(result, numbers, values, reference, tolerance, where)
     return _by_tolerance(result, values, reference, tolerance, where)
 
 
 def _with(result: Difference, numbers: Numbers) -> Difference:
-    return replace(result, bits=numbers.bits, loss=numbers.loss, worst=numbers.worst, max_abs=numbers.max_abs)
+    return replace(
+        result,
+        bits=numbers.bits,
+        loss=numbers.loss,
+        worst=numbers.worst,
+        max_abs=numbers.max_abs,
+        histogram=numbers.histogram,
+    )
+
+
+def _at(result: Difference, position: int, values: Array, reference: Reference, eager: bool = False) -> Difference:
+    """The result with its worst element: its place in the tensor, its value and the model's."""
+    index, part = _place(position, reference)
+    actual, expected = (_value(row, position, part, reference) for row in (values, _model(reference, eager)))
+    return replace(result, worst_index=tuple(index), actual=actual, expected=expected)
+
+
+def _place(position: int, reference: Reference) -> tuple[list[int], int | None]:
+    """Return (index in the tensor, which part of a complex number) of a position in the flattened pairs or numbers."""
+    index = [int(i) for i in np.unravel_index(position, layout_of(reference.shape, reference.dtype).shape)]
+    return (index[:-1], index[-1]) if is_complex(reference.dtype) else (index, None)
+
+
+def _model(reference: Reference, eager: bool) -> Array:
+    """The model's numbers that an element is shown beside: eager's where nothing else is compared with."""
+    return reference.eager if eager or reference.r is None else reference.r
+
+
+def _value(row: Array, position: int, part: int | None, reference: Reference) -> Value:
+    """A number as JSON takes it."""
+    if part is not None:
+        begin = position - part
+        return str(complex(float(row[begin]), float(row[begin + 1])))
+    if reference.kind == "exact":
+        return bool(row[position]) if reference.dtype == "bool" else int(row[position])
+    number = float(row[position])
+    return number if math.isfinite(number) else str(number)
 
 
 def _with_bits(result: Difference, actual: Array, reference: Reference, dtype: str) -> Difference:
@@ -166,7 +214,7 @@ def _by_tolerance(
     if rtol is not None or atol is not None:
         rtol, atol = rtol or 0.0, atol or 0.0
         close = _closeness(values, reference, rtol, atol)
-        result = replace(result, max_abs=close.max_abs)
+        result = _at(replace(result, max_abs=close.max_abs), close.position, values, reference)
         if close.count:
             elements = f"{close.count} of {values.size} elements"
             faults.append(f"has {elements} beyond {_pair(rtol, atol)}{source}")
@@ -196,11 +244,11 @@ def _exactly(result: Difference, values: Array, reference: Reference, where: str
     element = _element(worst, values, reference)
     kind = "bools" if reference.dtype == "bool" else "integers"
     message = f"{where} differs in {positions.size} of {values.size} elements; worst {element}; {kind} must be equal"
-    return replace(result, ok=False, max_abs=float(sizes.max()), message=message)
+    return _at(replace(result, ok=False, max_abs=float(sizes.max()), message=message), worst, values, reference)
 
 
-def _not_finite(values: Array, reference: Reference, where: str) -> str:
-    """Name the first position at which one is NaN or infinite and the other isn't; empty if there is none."""
+def _not_finite(result: Difference, values: Array, reference: Reference, where: str) -> Difference | None:
+    """Name the first position at which one is NaN or infinite and the other isn't; None if there is none."""
     count, first = 0, 0
     for tile in layout_of(reference.shape, reference.dtype).tiles():
         strange = np.flatnonzero(strange_in(values, reference, tile))
@@ -208,10 +256,11 @@ def _not_finite(values: Array, reference: Reference, where: str) -> str:
             first = tile.start + int(strange[0])
         count += int(strange.size)
     if not count:
-        return ""
+        return None
     more = f" ({count} such elements of {values.size})" if count > 1 else ""
     element = _element(first, values, reference, eager=True)
-    return f"{where} differs from the model in where it is NaN or infinite: {element}{more}"
+    message = f"{where} differs from the model in where it is NaN or infinite: {element}{more}"
+    return _at(replace(result, ok=False, message=message), first, values, reference, eager=True)
 
 
 def _same_bits(values: Array, eager: Array) -> bool:
@@ -295,11 +344,9 @@ def _group(layout: Layout, group: int, pairs: bool) -> str:
 
 def _element(position: int, values: Array, reference: Reference, eager: bool = False) -> str:
     """Name an element, its value and the reference's (or eager's): "element [0, 3]: 0.5, the model gives 0.25"."""
-    shape, part = layout_of(reference.shape, reference.dtype).shape, ""
-    index = [int(i) for i in np.unravel_index(position, shape)]
-    if is_complex(reference.dtype):
-        part = (" (real part)", " (imaginary part)")[index.pop()]
-    model = reference.eager if eager or reference.r is None else reference.r
+    index, which = _place(position, reference)
+    part = "" if which is None else (" (real part)", " (imaginary part)")[which]
+    model = _model(reference, eager)
     digits = 17 if reference.kind == "exact" else math.ceil(reference.format.precision * math.log10(2)) + 1
 
     def text(value: object) -> str:

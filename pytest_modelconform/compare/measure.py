@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 HUGE = 1e30  # from here on values are compared relatively only: masks such as finfo.min would hide everything else
 MOST_BITS = 60.0  # shown for a result without any error
 MOST_LOST = 999.0  # shown for an error beyond all measure
+BINS = 12  # of a histogram: errors up to 2**0, 2**1, ... 2**10 times the noise, and larger ones
 
 # What a position is, where it isn't ordinary (0). Kept as one byte an element, and only if there are any.
 AS_EAGER = 1  # eager is NaN or infinite here: so must the result be, and no number is compared
@@ -80,7 +81,8 @@ def piece(row: Array, tile: Tile) -> Array:
 class Numbers:
     """What a pass over a tensor found; all but `max_abs` are log2, and None where they aren't defined.
 
-    loss_group is the group with the greatest loss, worst_tile the tile that holds the worst element.
+    loss_group is the group with the greatest loss, worst_tile the tile that holds the worst element. histogram: how
+    many of the compared elements are off by up to 2**0, 2**1, ... 2**10 times their noise, and by more.
     """
 
     bits: float | None = None
@@ -89,6 +91,7 @@ class Numbers:
     max_abs: float | None = None
     loss_group: int = 0
     worst_tile: Tile | None = None
+    histogram: tuple[int, ...] | None = None
 
 
 class NotFiniteError(Exception):
@@ -104,6 +107,7 @@ def measure(values: Array, reference: Reference) -> Numbers:
     sums = GroupSums(layout)
     max_abs = worst = 0.0
     worst_tile: Tile | None = None
+    beyond = [0] * BINS  # elements that are off by more than 2**(i - 1), and, in the first place, all that are compared
     with np.errstate(all="ignore"):
         for tile in layout.tiles():
             errors, ratios = _errors(values, reference, tile)
@@ -113,8 +117,11 @@ def measure(values: Array, reference: Reference) -> Numbers:
             tile_worst = float(ratios.max())
             if tile_worst > worst:
                 worst, worst_tile = tile_worst, tile
+            _count(beyond, ratios, tile_worst)
             if reference.codes is not None:
-                np.putmask(errors, reference.codes[tile.start : tile.stop] == RELATIVE, 0.0)
+                codes = reference.codes[tile.start : tile.stop]
+                beyond[0] -= int(np.count_nonzero(codes)) - int(np.count_nonzero(codes == RELATIVE))
+                np.putmask(errors, codes == RELATIVE, 0.0)
             sums.add(tile, np.multiply(errors, errors, out=errors))
         counts = layout.counts() if reference.counts is None else reference.counts
         rms = np.sqrt(sums.totals() / np.maximum(counts, 1.0))
@@ -128,7 +135,17 @@ def measure(values: Array, reference: Reference) -> Numbers:
         max_abs=min(max_abs, float(np.finfo(np.float64).max)),
         loss_group=group,
         worst_tile=worst_tile,
+        histogram=tuple(more - most for more, most in zip(beyond, [*beyond[1:], 0], strict=True)),
     )
+
+
+def _count(beyond: list[int], ratios: Floats, greatest: float) -> None:
+    """Add a tile to the counts of a histogram. Two or three comparisons for what is faithful: it stays near 2**0."""
+    beyond[0] += ratios.size
+    for place in range(1, BINS):
+        if greatest <= (bound := 2.0 ** (place - 1)):
+            return
+        beyond[place] += int(np.count_nonzero(ratios > bound))
 
 
 def worst_position(values: Array, reference: Reference, numbers: Numbers) -> int:

@@ -31,6 +31,7 @@ STRAY = 256.0  # a normal distribution's tail ends at a few times the median
 FEWEST_FOR_STRAYS = 64
 LEAST_BITS = 3  # an output of which eager itself keeps fewer can't tell right from wrong
 MOST_UNSTABLE = 0.05  # share of the elements; more of them, and the case checks too little of this output
+_EAGER = ("bits", "loss", "worst", "max_abs", "histogram")
 _ARRAYS = ("eager", "r", "floor", "codes", "signal", "noise", "counts")
 
 
@@ -99,7 +100,7 @@ class Reference:
             "reference_bits": self.reference_bits,
             "unstable": self.unstable,
             "reduced": self.reduced,
-            "eager": {"bits": numbers.bits, "loss": numbers.loss, "worst": numbers.worst, "max_abs": numbers.max_abs},
+            "eager": {name: getattr(numbers, name) for name in _EAGER},
         }
         arrays = {name: array for name in _ARRAYS if (array := getattr(self, name)) is not None}
         if arrays["eager"].dtype.isbuiltin != 1:
@@ -114,6 +115,7 @@ class Reference:
             import ml_dtypes
 
             loaded["eager"] = loaded["eager"].view(getattr(ml_dtypes, meta["dtype"]))
+        counts = meta["eager"].get("histogram")
         return cls(
             kind=meta["kind"],
             dtype=meta["dtype"],
@@ -121,7 +123,7 @@ class Reference:
             reference_bits=meta["reference_bits"],
             unstable=meta["unstable"],
             reduced=meta["reduced"],
-            eager_numbers=Numbers(**meta["eager"]),
+            eager_numbers=Numbers(**{**meta["eager"], "histogram": None if counts is None else tuple(counts)}),
             **loaded,
         )
 

@@ -1,0 +1,167 @@
+"""What the page is made from, as JSON: an index that the matrix needs at once, and a line of details for each cell."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from ...outcome import EAGER, FULL, INFERENCE, STYLES, Cell, Outcome, Stage, Verdict
+from ..log import Log
+from ..matrix import Column, Row, fold, is_blocked
+
+_VERDICTS = list(STYLES)
+# JavaScript's numbers are exact up to here.
+_EXACT = 2**53
+# What the fonts of few systems have is another one here.
+_SYMBOLS = {Verdict.TIMEOUT: "◷", Verdict.CRASH: "☠\ufe0e"}
+_NOTED, _SURPRISE = 1, 2
+
+
+@dataclass(frozen=True)
+class Payload:
+    """index: rows, columns, and of each cell what its square shows. details: the rest, in the order of its cells."""
+
+    index: Mapping[str, Any]
+    details: Sequence[Mapping[str, Any]]
+
+
+def make(log: Log) -> Payload:
+    """The data of a page."""
+    options = dict(log.environment.get("options", {}))
+    folded = fold(log.cells, options.get("formats", ()), options.get("runtimes", ()))
+    tags: dict[tuple[str, str], list[str]] = {}
+    for cell, outcome in log.cells:
+        known = tags.setdefault((cell.file, cell.case), [])
+        known += [tag for tag in outcome.tags if tag not in known]
+    names = ("format", "runtime", "device", "precision", "task")
+    # The model check is the first column.
+    every: list[Column] = [(EAGER, EAGER, "cpu", FULL, INFERENCE), *folded.columns]
+    columns = [{**dict(zip(names, column, strict=True)), "rerun": rerun(column)} for column in every]
+    places = {column: place for place, column in enumerate(folded.columns, 1)}
+    checks = {(c.file, c.case, c.dtype): c for c, o in log.cells if c.is_check and c.task == INFERENCE}
+    cells: list[list[Any]] = []
+    details: list[Mapping[str, Any]] = []
+    for number, row in enumerate(folded.rows):
+        found = [(place, *row.cells[column]) for column, place in places.items() if column in row.cells]
+        if row.check is not None:
+            found.insert(0, (0, checks[row.file, row.case, row.dtype], row.check))
+        for place, cell, outcome in found:
+            cells.append([number, place, *_square(outcome)])
+            details.append(_details(cell, outcome))
+    index = {
+        "about": _about(log),
+        "verdicts": [
+            {
+                "name": verdict.value,
+                "symbol": _SYMBOLS.get(verdict, style.symbol),
+                "meaning": style.meaning,
+                "failed": style.outcome == "failed",
+            }
+            for verdict, style in STYLES.items()
+        ],
+        "stages": [stage.value for stage in Stage],
+        "columns": columns,
+        "rows": [_row(row, tags[row.file, row.case]) for row in folded.rows],
+        "cells": cells,
+    }
+    return Payload(index, details)
+
+
+def field_of(file: str) -> str:
+    """The field of a case: the folder below `cases/` that its file is in; the first folder where none is so called."""
+    folders = PurePosixPath(file.replace("\\", "/")).parts[:-1]
+    if "cases" in folders:
+        folders = folders[len(folders) - folders[::-1].index("cases") :]
+    return next((folder for folder in folders if folder not in ("/", "..", ".")), "")
+
+
+def rerun(column: Column) -> str:
+    """What a command begins with that runs a cell again, and ends with its id: cells that options asked for, too."""
+    format_name, runtime, device, precision, _ = column
+    words = ["pytest", "--modelconform"]
+    if format_name != EAGER:
+        words += [f"--modelconform-formats={format_name}", f"--modelconform-runtimes={runtime}"]
+        words += [f"--modelconform-devices={device}"] if device != "cpu" else []
+        words += [f"--modelconform-precisions={precision}"] if precision != FULL else []
+    return shlex.join(words)
+
+
+def _about(log: Log) -> dict[str, Any]:
+    found = log.environment
+    names = ("date", "processor", "cores", "python", "platform", "pytest-modelconform")
+    about: dict[str, Any] = {name: found[name] for name in names if found.get(name) is not None}
+    about["packages"] = {name: version for name, version in dict(found.get("packages", {})).items() if version}
+    about["environments"] = {name: list(pins) for name, pins in dict(found.get("environments", {})).items()}
+    about["arguments"] = list(dict(found.get("options", {})).get("arguments", ()))
+    about["complete"] = log.complete
+    return about
+
+
+def _row(row: Row, tags: Sequence[str]) -> dict[str, Any]:
+    return {"file": row.file, "case": row.case, "dtype": row.dtype, "field": field_of(row.file), "tags": list(tags)}
+
+
+def _square(outcome: Outcome) -> list[Any]:
+    """Verdict, 1 for a failure that expected.toml records or 2 for a surprise, whether a set is unsupported, bits."""
+    surprise = outcome.expected is False or (outcome.failed and not outcome.expected)
+    state = _SURPRISE if surprise else _NOTED if outcome.expected else 0
+    sets = [entry.get("verdict") for entry in outcome.inputs.values()]
+    partly = outcome.verdict is Verdict.PASS and Verdict.UNSUPPORTED.value in sets
+    bits = None if outcome.bits is None else round(outcome.bits, 1)
+    return [_VERDICTS.index(outcome.verdict), state, int(partly), bits]
+
+
+def _details(cell: Cell, outcome: Outcome) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "id": cell.id,  # the first: it is looked for in the line
+        "stage": outcome.stage.value if outcome.stage else None,
+        "message": outcome.message,
+        "expected": outcome.expected,
+        "blocked": is_blocked(cell, outcome) or None,
+        "bits": outcome.bits,
+        "reference_bits": outcome.reference_bits,
+        "loss": outcome.loss,
+        "worst": outcome.worst,
+        "max_abs": outcome.max_abs,
+        "inputs": {name: _input_set(entry) for name, entry in outcome.inputs.items()},
+        "seconds": outcome.seconds,
+        "bytes": outcome.artifact_bytes,
+        "cached": outcome.cached,
+        "notes": list(outcome.notes),
+        "hints": list(outcome.hints),
+        "threads": outcome.threads,
+        "artifact": outcome.artifact,
+    }
+    # Not by truth: no bits at all are 0 bits.
+    return {name: _shown(value) for name, value in found.items() if value is not None and value not in ("", [], {})}
+
+
+def _input_set(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What is shown of an input set: its numbers are those of its worst output, where it has outputs."""
+    left_out = ("bits", "reference_bits", "loss", "worst", "max_abs") if entry.get("outputs") else ()
+    return {name: value for name, value in entry.items() if name not in left_out}
+
+
+def _shown(value: Any, name: str = "") -> Any:
+    """A value with as many digits as are shown of it; values of a model's outputs whole."""
+    if isinstance(value, dict):
+        return {key: _shown(v, key) for key, v in value.items() if v is not None}
+    if isinstance(value, (list, tuple)):
+        return [_shown(v) for v in value]
+    if isinstance(value, float) and name not in ("actual", "expected"):
+        return float(f"{value:.4g}")
+    if isinstance(value, int) and abs(value) > _EXACT:
+        return str(value)
+    return value
+
+
+def embedded(value: Any) -> str:
+    """JSON, on one line, that is also safe between `<script>` and `</script>`."""
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    for character, escape in (("<", "\\u003c"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
+        text = text.replace(character, escape)
+    return text

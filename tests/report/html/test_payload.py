@@ -1,0 +1,151 @@
+"""What the page is made from."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pytest_modelconform.outcome import Cell, Outcome, Stage, Verdict
+from pytest_modelconform.report.html.payload import embedded, field_of, make, rerun
+from pytest_modelconform.report.log import Log
+from tests.report.html import logs
+
+
+def square(log: Log, cell: str) -> dict[str, Any]:
+    payload = make(log)
+    place = next(i for i, detail in enumerate(payload.details) if detail["id"] == cell)
+    row, column, verdict, state, partly, bits = payload.index["cells"][place]
+    return {
+        "row": payload.index["rows"][row],
+        "column": payload.index["columns"][column],
+        "verdict": payload.index["verdicts"][verdict]["name"],
+        "state": state,
+        "partly": partly,
+        "bits": bits,
+        "details": payload.details[place],
+    }
+
+
+def one(outcome: Outcome) -> Log:
+    return Log({}, [(Cell("a.py", "a", "onnx", "ort"), outcome)], True)
+
+
+@pytest.mark.parametrize(
+    ("file", "field"),
+    [
+        ("cases/vision/resnet.py", "vision"),
+        ("deep/cases/text/bert/bert.py", "text"),
+        ("cases/mlp.py", ""),
+        ("models/audio/whisper.py", "models"),
+        ("../../cases/graph/gcn.py", "graph"),
+        ("../x.py", ""),
+        ("alone.py", ""),
+        ("cases\\vision\\resnet.py", "vision"),
+    ],
+)
+def test_the_field_is_the_folder_below_cases(file: str, field: str) -> None:
+    assert field_of(file) == field
+
+
+def test_columns_stand_as_they_were_asked_for_behind_the_model() -> None:
+    columns = [(c["format"], c["runtime"], c["device"]) for c in make(logs.small()).index["columns"]]
+    assert columns == [
+        ("eager", "eager", "cpu"),
+        ("onnx", "ort", "cpu"),
+        ("onnx", "ort", "cuda"),
+        ("onnx", "ort-cpp", "cpu"),
+        ("export", "torch", "cpu"),
+    ]
+
+
+def test_a_square_has_what_the_matrix_shows_of_it() -> None:
+    found = square(logs.small(), f"{logs.NET}::net[onnx-ort-cpu]")
+    assert found["row"] == {
+        "file": logs.NET, "case": "net", "dtype": "float32", "field": "vision", "tags": ["small"]
+    }  # fmt: skip
+    assert (found["verdict"], found["state"], found["partly"], found["bits"]) == ("pass", 0, 0, 20.5)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (Outcome(Verdict.ERROR, Stage.LOAD), 2),
+        (Outcome(Verdict.ERROR, Stage.LOAD, expected=True), 1),
+        (Outcome(Verdict.PASS, expected=False), 2),
+        (Outcome(Verdict.PASS), 0),
+        (Outcome(Verdict.UNAVAILABLE), 0),
+    ],
+)
+def test_what_expected_toml_does_not_say_is_a_surprise(outcome: Outcome, state: int) -> None:
+    assert square(one(outcome), "a.py::a[onnx-ort-cpu]")["state"] == state
+
+
+def test_a_pass_with_an_unsupported_set_is_one_in_part() -> None:
+    assert square(logs.small(), f"{logs.BERT}::bert[export-torch-cpu]")["partly"] == 1
+
+
+def test_details_leave_out_what_there_is_none_of_but_keep_zeros() -> None:
+    details = square(one(Outcome(Verdict.MISMATCH, Stage.COMPARE, bits=0.0)), "a.py::a[onnx-ort-cpu]")["details"]
+    assert details == {"id": "a.py::a[onnx-ort-cpu]", "stage": "compare", "bits": 0.0}
+
+
+def test_numbers_have_the_digits_that_are_shown_and_values_all_of_them() -> None:
+    outcome = Outcome(
+        Verdict.PASS,
+        bits=20.123456789,
+        inputs={
+            "a": {"verdict": "pass", "seconds": 0.123456789, "outputs": {"output": logs.output(actual=0.1234567890123)}}
+        },
+    )
+    details = square(one(outcome), "a.py::a[onnx-ort-cpu]")["details"]
+    assert (details["bits"], details["inputs"]["a"]["seconds"]) == (20.12, 0.1235)
+    assert details["inputs"]["a"]["outputs"]["output"]["actual"] == 0.1234567890123
+
+
+def test_integers_that_javascript_would_round_are_text() -> None:
+    details = square(logs.small(), f"{logs.BERT}::bert[onnx-ort-cpu]")["details"]
+    assert details["inputs"]["pair"]["outputs"]["output"]["expected"] == "4611686018427387904"
+
+
+def test_numbers_of_an_input_set_stand_where_it_has_no_outputs() -> None:
+    numbers = {"verdict": "pass", "bits": 20.0}
+    with_outputs = Outcome(Verdict.PASS, inputs={"a": {**numbers, "outputs": {"output": logs.output()}}, "b": numbers})
+    details = square(one(with_outputs), "a.py::a[onnx-ort-cpu]")["details"]
+    assert ("bits" in details["inputs"]["a"], details["inputs"]["b"]["bits"]) == (False, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("column", "command"),
+    [
+        (("eager", "eager", "cpu", "full", "training"), "pytest --modelconform"),
+        (
+            ("onnx", "ort", "cpu", "full", "inference"),
+            "pytest --modelconform --modelconform-formats=onnx --modelconform-runtimes=ort",
+        ),
+        (
+            ("onnx", "ort", "cuda", "fast", "inference"),
+            "pytest --modelconform --modelconform-formats=onnx --modelconform-runtimes=ort "
+            "--modelconform-devices=cuda --modelconform-precisions=fast",
+        ),
+    ],
+)
+def test_a_rerun_names_what_only_options_bring(column: tuple[str, str, str, str, str], command: str) -> None:
+    assert rerun(column) == command
+
+
+def test_embedded_json_ends_no_script_and_is_the_same_json() -> None:
+    value = {"</script>": ["<!--", "\u2028\u2029", "</SCRIPT >", "\n", "ü"]}
+    text = embedded(value)
+    assert "<" not in text
+    assert not {"\n", "\u2028", "\u2029"} & set(text)
+    assert json.loads(text) == value
+
+
+def test_a_cell_that_ran_twice_is_there_once() -> None:
+    cell = Cell("a.py", "a", "onnx", "ort")
+    log = Log({}, [(cell, Outcome(Verdict.ERROR)), (cell, Outcome(Verdict.PASS))], True)
+    payload = make(log)
+    assert [entry[2] for entry in payload.index["cells"]] == [0]
+    assert len(payload.details) == 1
