@@ -13,11 +13,16 @@ from collections.abc import Sequence
 
 # Name -> (module, what it does).
 COMMANDS = {
+    "badge": ("pytest_modelconform.badge_command", "how much of a log passes, as SVG or for shields.io"),
     "cmake-dir": ("pytest_modelconform.cmake_package", "print where the CMake package of the C++ library is"),
+    "diff": ("pytest_modelconform.diff_command", "what changed between two runs, by their logs; fails for regressions"),
     "doctor": ("pytest_modelconform.doctor", "all formats and runtimes: version, where, and why one isn't available"),
     "env": ("pytest_modelconform.env_command", "list, install and remove isolated environments"),
     "export": ("pytest_modelconform.export_command", "store a case in a format, with its inputs and references"),
+    "history": ("pytest_modelconform.history_command", "a folder of logs as a page that shows the trend"),
+    "merge": ("pytest_modelconform.merge_command", "join the logs of a run's shards"),
     "new": ("pytest_modelconform.scaffold", "write a case file, with --cpp its model in C++, too"),
+    "report": ("pytest_modelconform.report_command", "a log as matrix, Markdown, JSON, CSV, JUnit or HTML"),
 }
 
 

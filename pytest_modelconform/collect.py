@@ -14,7 +14,7 @@ from . import expected
 from .case import DEFAULTS, Tolerance
 from .exports import CaseRef
 from .frameworks import FRAMEWORKS, TORCH
-from .outcome import COLLECT, EAGER, Cell, Outcome, Stage, Verdict
+from .outcome import COLLECT, EAGER, REQUIRED, Cell, Outcome, Stage, Verdict
 from .registry import OPTIONAL
 from .runtimes.base import missing_packages
 
@@ -205,7 +205,7 @@ class CellItem(pytest.Item):
             # Only without worker processes: a debugger is to stop where this was raised.
             outcome, error = session.outcome_of_exception(raised), raised
         if outcome.verdict is Verdict.UNAVAILABLE and session.is_required(self.cell):
-            outcome = replace(outcome, message=f"{outcome.message} (required by --modelconform-require)")
+            outcome = replace(outcome, message=f"{outcome.message} {REQUIRED}")
             self.outcome = outcome
             raise CellFailed(outcome.message)
         outcome = session.judge(outcome, self)

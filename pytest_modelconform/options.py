@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,11 @@ _OPTIONS = [
         "numbers of threads, separated by commas, from which C++ runtimes run an artifact at once; 0: none "
         "(default: 1,2,8, as far as that takes about a second a cell; as an option: however long it takes)",
     ),
+    (
+        "shard",
+        "",
+        "I/N: run the I-th of N parts of the cells, each on a machine of its own; modelconform merge joins the logs",
+    ),
     ("json", "", "write the results to this file as JSON"),
     ("timeout", "300", "limit for one cell in seconds: its own work, not waiting for locks or builds (default: 300)"),
     (
@@ -45,7 +51,7 @@ class Settings:
     """What the session was asked for. Names are as given: they are checked against the registry elsewhere.
 
     threads: numbers of threads to run artifacts from at once; empty: none. threads_asked: whether the command line says
-    so, and none of them is left out to save time. timeout: seconds for one cell.
+    so, and none of them is left out to save time. shard: index, from 1, and count. timeout: seconds for one cell.
     """
 
     formats: Sequence[str]
@@ -55,6 +61,7 @@ class Settings:
     require: Sequence[str]
     threads: Sequence[int]
     threads_asked: bool
+    shard: tuple[int, int] | None
     json: Path | None
     timeout: float
     cache: Path
@@ -102,6 +109,19 @@ def _counts(words: Sequence[str], given: str) -> Sequence[int]:
     return tuple(sorted({int(word) for word in words} - {0}))
 
 
+def _shard(given: str) -> tuple[int, int] | None:
+    """Index and count. Raises pytest.UsageError."""
+    import pytest
+
+    if not given:
+        return None
+    match = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", given)
+    index, count = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= index <= count:
+        raise pytest.UsageError(f"--modelconform-shard: {given!r} is no part such as 1/3, from 1/3 to 3/3")
+    return index, count
+
+
 def settings(config: pytest.Config) -> Settings:
     """The settings of a run. Raises pytest.UsageError for a value that is none."""
     import pytest
@@ -126,6 +146,12 @@ def settings(config: pytest.Config) -> Settings:
     inline = bool(config.getoption("--modelconform-inline") or config.getini("modelconform_inline"))
     if inline and (config.getoption("numprocesses", None) or hasattr(config, "workerinput")):
         raise pytest.UsageError("--modelconform-inline has one process only: leave out -n (say -n 0)")
+    update_expected = bool(config.getoption("--modelconform-update-expected"))
+    shard = _shard(value("shard").strip())
+    if update_expected and shard:
+        raise pytest.UsageError(
+            "--modelconform-update-expected needs what all cells came to: leave out --modelconform-shard"
+        )
     json = value("json")
     start = config.invocation_params.dir
     return Settings(
@@ -136,9 +162,10 @@ def settings(config: pytest.Config) -> Settings:
         require=names("require"),
         threads=_counts(names("threads"), value("threads")),
         threads_asked=config.getoption("--modelconform-threads") is not None,
+        shard=shard,
         json=start / json if json else None,
         timeout=timeout,
         cache=(start / value("cache")).resolve() if value("cache") else default_folder(),
         inline=inline,
-        update_expected=bool(config.getoption("--modelconform-update-expected")),
+        update_expected=update_expected,
     )

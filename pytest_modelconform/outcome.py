@@ -21,6 +21,8 @@ FULL, FAST = PRECISIONS = ("full", "fast")
 INFERENCE, GRADIENTS, TRAINING, RESUME = TASKS = ("inference", "gradients", "training", "resume")
 # How the message of a cell begins that fails only since its model check does.
 NOT_FIT = "the model itself is not fit to be compared with"
+# How the message of a cell ends that is unavailable though it has to be there.
+REQUIRED = "(required by --modelconform-require)"
 # How the notes of a cell begin that was run from several threads.
 FROM_THREADS = "from several threads at once"
 
@@ -185,11 +187,16 @@ def from_record(record: dict[str, Any]) -> tuple[Cell, Outcome]:
     return cell, Outcome(**values)
 
 
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_ESCAPES = re.compile(
+    r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
+)
 
 
 def printable(text: str) -> str:
-    """`text` without terminal escape sequences and control characters, newline and tab excepted."""
+    """`text` without terminal escape sequences and control characters, newline and tab excepted.
+
+    Nor halves of surrogate pairs, which JSON can name and no file can hold.
+    """
     return _ESCAPES.sub("", text)
 
 

@@ -40,6 +40,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
         session = SessionPlugin(config)
         config.pluginmanager.register(session, "modelconform-session")
+        if session.settings.shard:
+            from .shards import ShardPlugin
+
+            config.pluginmanager.register(ShardPlugin(session, *session.settings.shard), "modelconform-shard")
         if session.settings.update_expected:
             from .expected_session import UpdatePlugin
 

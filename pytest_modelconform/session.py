@@ -38,7 +38,7 @@ from .outcome import (
 from .pipeline import Pipeline
 from .pool import Pool, for_session
 from .registry import EVERYTHING, Registry
-from .report import json_report, log, matrix, terminal
+from .report import json_report, junit, log, matrix, terminal
 from .runtimes.process import WorkerCrashed, WorkerProblem, WorkerRefused, WorkerTimeout
 from .workers.loop import WorkerError
 
@@ -75,6 +75,8 @@ class SessionPlugin:
         self._collected: dict[str, Cell] = {}
         self._seconds: dict[str, float] = {}
         self._recorded: set[str] = set()
+        # All cells of a sharded run, each with the index of its shard.
+        self.sharded: dict[Cell, int] = {}
         self._log: log.LogWriter | None = None
 
     # -- machinery, made when first needed -------------------------------------------------------------------------
@@ -295,6 +297,8 @@ class SessionPlugin:
         report = yield
         if isinstance(item, CellItem) and call.when == "call" and item.outcome is not None:
             report.modelconform = to_record(item.cell, item.outcome)  # type: ignore[attr-defined]
+            if self.config.getoption("xmlpath", None):
+                item.user_properties += junit.properties(item.cell, item.outcome)
         return report
 
     @pytest.hookimpl(optionalhook=True)
@@ -340,10 +344,13 @@ class SessionPlugin:
     # -- the log and what is made of it ----------------------------------------------------------------------------
 
     def _record(self, cell: Cell, outcome: Outcome) -> None:
-        if self._log is None:
-            self._log = log.LogWriter(self._log_path(), environment.describe(self))
         self._recorded.add(cell.id)
-        self._log.cell(cell, outcome)
+        self._writer().cell(cell, outcome)
+
+    def _writer(self) -> log.LogWriter:
+        if self._log is None:
+            self._log = log.LogWriter(self._log_path(), environment.describe(self), self.settings.shard)
+        return self._log
 
     def _log_path(self) -> Path:
         name = time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}.jsonl"
@@ -366,8 +373,10 @@ class SessionPlugin:
         for node_id, cell in self._collected.items():
             if node_id not in self._recorded:
                 self._record(cell, Outcome(Verdict.NOT_RUN, None, "not run: the session ended before"))
+        if self.settings.shard:
+            self._writer()  # A shard that has nothing to run says so: without a log it would be missing.
         if self._log is not None:
-            self._log.close()
+            self._log.close(self.sharded)
             if self.settings.json is not None:
                 json_report.write(log.read(self._log.path), self.settings.json)
             environment.remember_durations(self.settings.cache, self._seconds)

@@ -13,6 +13,8 @@ def render(log: Log) -> str:
     """The whole report; non-finite numbers are null."""
     cells = [to_record(cell, outcome) for cell, outcome in log.cells]
     content = {"schema": SCHEMA, "complete": log.complete, "environment": dict(log.environment), "cells": cells}
+    if log.shard is not None:
+        content["shard"] = {"index": log.shard.index, "count": log.shard.count, "all_cells": len(log.shard.cells)}
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 

@@ -1,17 +1,22 @@
-"""The session's log: append-only JSON lines: a header, a record a cell, a footer. All reports are made from it."""
+"""The session's log: append-only JSON lines: a header, a record a cell, a footer. All reports are made from it.
+
+A log may come from elsewhere: it is data, and all of it is checked when it is read.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from ..outcome import Cell, Outcome, from_record, plain, to_record
+from ..outcome import Cell, Outcome, Verdict, from_record, plain, to_record
 
 SCHEMA = 1
+_LINE_ENDS = re.compile(r"[\n\t\u2028\u2029]")
 
 
 class LogError(ValueError):
@@ -19,35 +24,66 @@ class LogError(ValueError):
 
 
 @dataclass(frozen=True)
+class Shard:
+    """Which part of a run a log is of. index: from 1 to count.
+
+    cells: of the whole run, each with the index of its shard; so what is missing is known from what is there. Empty in
+    a log that was cut off.
+    """
+
+    index: int
+    count: int
+    cells: Mapping[Cell, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"shard {self.index} of {self.count}"
+
+
+@dataclass(frozen=True)
 class Log:
     """What a log holds. complete: whether it has its footer, so that nothing was cut off.
 
-    environment: versions, machine and options of the session.
+    environment: versions, machine and options of the session. shard: if it was one.
     """
 
     environment: Mapping[str, Any]
     cells: list[tuple[Cell, Outcome]] = field(default_factory=list)
     complete: bool = False
+    shard: Shard | None = None
+
+
+def missing(log: Log) -> list[str]:
+    """The shards that a merged log lacks, in words."""
+    return list(log.environment.get("missing", ()))
 
 
 class LogWriter:
-    """Writes a log line by line, so that what is finished is on disk whatever happens next."""
+    """Writes a log line by line, so that what is finished is on disk whatever happens next.
 
-    def __init__(self, path: Path, environment: Mapping[str, Any]) -> None:
+    shard: index and count, if the session is one.
+    """
+
+    def __init__(self, path: Path, environment: Mapping[str, Any], shard: tuple[int, int] | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file: TextIO = path.open("w", encoding="utf-8")
-        self._write({"kind": "header", "schema": SCHEMA, "environment": environment})
+        part = {"shard": {"index": shard[0], "count": shard[1]}} if shard else {}
+        self._write({"kind": "header", "schema": SCHEMA, "environment": environment, **part})
 
     def cell(self, cell: Cell, outcome: Outcome) -> None:
         """Append the record of a cell."""
         self._write({"kind": "cell", **to_record(cell, outcome)})
 
-    def close(self) -> None:
-        """Append the footer."""
+    def close(self, sharded: Mapping[Cell, int] | None = None) -> None:
+        """Append the footer. sharded: all cells of a sharded run, each with the index of its shard."""
         if not self._file.closed:
-            self._write({"kind": "footer"})
+            cells = {"cells": [[index, *astuple(cell)] for cell, index in sharded.items()]} if sharded else {}
+            self._write({"kind": "footer", **cells})
             self._file.close()
+
+    def abandon(self) -> None:
+        """Close the file without a footer: what follows is missing."""
+        self._file.close()
 
     def _write(self, line: Mapping[str, Any]) -> None:
         self._file.write(json.dumps(plain(dict(line)), allow_nan=False) + "\n")
@@ -62,30 +98,134 @@ class LogWriter:
         self.close()
 
 
+def write(log: Log, path: Path) -> None:
+    """Write a log as a whole, with its footer if it is complete. It is no shard any more."""
+    writer = LogWriter(path, log.environment)
+    for cell, outcome in log.cells:
+        writer.cell(cell, outcome)
+    if log.complete:
+        writer.close()
+    else:
+        writer.abandon()
+
+
 def read(path: Path) -> Log:
     """Read a log. One that was cut off is read as far as it goes. Raises LogError for a file that is none."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise LogError(f"{path}: no log: {error}") from error
+    # Not splitlines(), which also splits at what JSON may hold within a text.
+    lines = text.removesuffix("\n").split("\n") if text else []
     environment: Mapping[str, Any] = {}
     cells: list[tuple[Cell, Outcome]] = []
     complete = False
+    shard: Shard | None = None
     for number, line in enumerate(lines, 1):
         try:
-            entry = json.loads(line)
+            entry = plain(json.loads(line))
             kind = entry["kind"]
             if number == 1:
                 if kind != "header" or entry["schema"] != SCHEMA:
                     raise LogError(f"{path}:1: not a header of schema {SCHEMA}")
-                environment = entry["environment"]
+                environment = _environment(entry["environment"])
+                shard = _shard(entry["shard"]) if "shard" in entry else None
             elif kind == "cell":
-                cells.append(from_record(entry))
+                cells.append(_checked(*from_record(entry)))
             elif kind == "footer":
                 complete = True
+                if shard is not None:
+                    shard = Shard(shard.index, shard.count, _sharded(entry.get("cells", []), shard.count))
         except LogError:
             raise
-        except (ValueError, KeyError, TypeError) as error:
-            if number == len(lines) and number > 1:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            if number == len(lines) and number > 1 and not text.endswith("\n"):
                 break  # The last line of a log that was cut off in the middle of it.
             raise LogError(f"{path}:{number}: no record of a log: {error!r}") from error
     if not lines:
         raise LogError(f"{path}: empty")
-    return Log(environment, cells, complete)
+    return Log(environment, cells, complete, shard)
+
+
+# -- what is expected of a log's values: reports rely on it ------------------------------------------------------------
+
+
+def _need(holds: bool, what: str) -> None:
+    if not holds:
+        raise ValueError(what)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300)
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+
+
+def _optional(kind: type) -> Callable[[Any], bool]:
+    return lambda value: value is None or isinstance(value, kind)
+
+
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "message": lambda value: isinstance(value, str),
+    "expected": _optional(bool),
+    **dict.fromkeys(("bits", "reference_bits", "loss", "worst", "max_abs", "artifact_bytes"), _is_number),
+    "cached": _optional(bool),
+    "notes": _texts,
+    "hints": _texts,
+    "threads": _optional(dict),
+    "seconds": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
+    "inputs": lambda value: isinstance(value, dict) and all(map(_is_input_set, value.values())),
+}
+
+
+def _is_input_set(value: Any) -> bool:
+    numbers = ("bits", "reference_bits", "loss", "worst", "max_abs", "seconds")
+    return (
+        isinstance(value, dict)
+        and value.get("verdict") in {verdict.value for verdict in Verdict}
+        and isinstance(value.get("message", ""), str)
+        and all(_is_number(value.get(name)) for name in numbers)
+        and isinstance(value.get("outputs", {}), dict)
+        and all(
+            isinstance(output, dict) and all(_is_number(output.get(name)) for name in numbers)
+            for output in value.get("outputs", {}).values()
+        )
+    )
+
+
+def _checked(cell: Cell, outcome: Outcome) -> tuple[Cell, Outcome]:
+    for name, value in zip((f.name for f in fields(Cell)), astuple(cell), strict=True):
+        _need(isinstance(value, str), f"{name} is no text")
+    # A name is one line everywhere.
+    cell = Cell(*(_LINE_ENDS.sub(" ", name) for name in astuple(cell)))
+    for name, holds in _CHECKS.items():
+        _need(holds(getattr(outcome, name)), f"{name} is not what it should be")
+    return cell, outcome
+
+
+def _environment(found: Any) -> Mapping[str, Any]:
+    _need(isinstance(found, dict), "environment is no table")
+    for name in ("packages", "options", "environments"):
+        _need(isinstance(found.get(name, {}), dict), f"{name} is no table")
+    versions = found.get("packages", {}).values()
+    _need(all(version is None or isinstance(version, str) for version in versions), "a version is no text")
+    _need(all(map(_texts, found.get("environments", {}).values())), "requirements are no list of texts")
+    _need(_texts(found.get("missing", [])), "missing is no list of texts")
+    return found  # type: ignore[no-any-return]
+
+
+def _shard(found: Mapping[str, Any]) -> Shard:
+    index, count = found["index"], found["count"]
+    _need(type(index) is int and type(count) is int and 1 <= index <= count, "no shard")
+    return Shard(index, count)
+
+
+def _sharded(found: Sequence[Sequence[Any]], count: int) -> Mapping[Cell, int]:
+    cells = {}
+    for index, *names in found:
+        _need(type(index) is int and 1 <= index <= count, "no shard of this run")
+        _need(_texts(names), "a cell's names are no texts")
+        cells[Cell(*(_LINE_ENDS.sub(" ", name) for name in names))] = index
+    return cells

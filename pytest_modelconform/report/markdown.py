@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import html
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..outcome import EAGER, FULL, INFERENCE, STYLES, Cell, Outcome, Verdict
-from .log import Log, LogError, read
+from .log import Log, LogError, missing, read
 from .matrix import Column, Matrix, Row, fold
 
 
@@ -19,8 +21,8 @@ def render(log: Log, title: str = "Compatibility matrix") -> str:
     parts = [
         f"# {escaped(title)}",
         "\n".join(_about(log, folded)),
-        "\n".join(_table(folded)),
-        _legend(folded),
+        "\n".join(table(folded)),
+        legend(folded),
         *_reasons(folded),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -32,7 +34,8 @@ def _about(log: Log, folded: Matrix) -> Iterator[str]:
     processor, python = (escaped(str(found.get(name, ""))) for name in ("processor", "python"))
     yield f"{escaped(date)}, {processor}, Python {python}."
     if not log.complete:
-        yield "**This run was cut off: what is not here was not run.**"
+        lacking = f"lacks {', '.join(map(escaped, missing(log)))}" if missing(log) else "was cut off"
+        yield f"**This run {lacking}: what is not here was not run.**"
     totals = [f"{count} {verdict.value}" for verdict, count in folded.totals.items()]
     yield f"{sum(folded.totals.values())} cells: {', '.join(totals)}; {folded.expected} of the failures are expected."
     packages = {name: version for name, version in dict(found.get("packages", {})).items() if version}
@@ -48,30 +51,34 @@ def _pins(environments: Mapping[str, Sequence[str]]) -> dict[str, str]:
     return {f"{name} (own environment)": version for name, _, version in first}
 
 
-def _table(folded: Matrix) -> Iterator[str]:
-    heads = [_row_name(row) for row in folded.rows]
+def table(folded: Matrix) -> Iterator[str]:
+    """The lines of the matrix: formats and runtimes down, cases across."""
+    heads = [row_name(row) for row in folded.rows]
     yield f"| format | runtime | {' | '.join(heads)} |"
     yield f"| --- | --- |{' :-: |' * len(heads)}"
-    yield f"| model | eager PyTorch | {' | '.join(_symbol(row.check) for row in folded.rows)} |"
+    yield f"| model | eager PyTorch | {' | '.join(symbol(row.check) for row in folded.rows)} |"
     last = ""
     for column in folded.columns:
-        format_name, runtime = _column_name(column)
-        cells = [_symbol(row.cells[column][1]) if column in row.cells else "" for row in folded.rows]
-        yield f"| {'' if format_name == last else f'`{format_name}`'} | `{runtime}` | {' | '.join(cells)} |"
+        format_name, runtime = column_name(column)
+        cells = [symbol(row.cells[column][1]) if column in row.cells else "" for row in folded.rows]
+        yield f"| {'' if format_name == last else code(format_name)} | {code(runtime)} | {' | '.join(cells)} |"
         last = format_name
 
 
-def _row_name(row: Row) -> str:
+def row_name(row: Row) -> str:
+    """A case, with a dtype other than float32; escaped."""
     return escaped(row.case if row.dtype == "float32" else f"{row.case} {row.dtype}")
 
 
-def _column_name(column: Column) -> tuple[str, str]:
+def column_name(column: Column) -> tuple[str, str]:
+    """Format; runtime with what is unusual. Not escaped."""
     format_name, runtime, device, precision, task = column
     others = [word for word, usual in ((device, "cpu"), (precision, FULL), (task, INFERENCE)) if word != usual]
     return format_name, " ".join([runtime if runtime != EAGER else "eager PyTorch", *others])
 
 
-def _symbol(outcome: Outcome | None) -> str:
+def symbol(outcome: Outcome | None) -> str:
+    """A cell of the table."""
     if outcome is None:
         return ""
     style = STYLES[outcome.verdict]
@@ -81,7 +88,8 @@ def _symbol(outcome: Outcome | None) -> str:
     return f"{'◐' if partly else style.symbol}{bits}{surprise}"
 
 
-def _legend(folded: Matrix) -> str:
+def legend(folded: Matrix) -> str:
+    """What the symbols of a table mean."""
     used = [style for verdict, style in STYLES.items() if folded.totals.get(verdict)]
     said = [f"{style.symbol} {style.meaning}" for style in used]
     said.append("◐ pass, but an input set is unsupported")
@@ -96,21 +104,22 @@ def _reasons(folded: Matrix) -> Iterator[str]:
             if outcome.verdict is Verdict.PASS:
                 continue
             stage = f" at {outcome.stage.value}" if outcome.stage else ""
-            key = (f"{outcome.verdict.value}{stage}", _reason(outcome))
+            key = (f"{outcome.verdict.value}{stage}", reason_of(outcome))
             by_reason.setdefault(key, []).append(_cell_name(row, cell))
     if by_reason:
         yield "## Why"
         yield "\n".join(_lines(by_reason))
 
 
-def _reason(outcome: Outcome) -> str:
+def reason_of(outcome: Outcome) -> str:
+    """Why a cell doesn't pass, in a line: as expected.toml says, or else as it was seen. Not escaped."""
     expected = next((note for note in outcome.notes if note.startswith("expected: ")), "")
     text = expected.removeprefix("expected: ") or outcome.message
     return text.splitlines()[0] if text else ""
 
 
 def _cell_name(row: Row, cell: Cell) -> str:
-    return f"{_row_name(row)} `{cell.format}` in `{cell.runtime}`"
+    return f"{row_name(row)} {code(cell.format)} in {code(cell.runtime)}"
 
 
 def _lines(by_reason: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[str]:
@@ -123,12 +132,24 @@ _LONGEST = 400
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown and HTML take as it is."""
-    for character in "\\`*_{}[]<>|#~":
-        text = text.replace(
-            character, f"\\{character}" if character not in "<>" else "&lt;" if character == "<" else "&gt;"
-        )
-    return " ".join(text.split())
+    """Text that Markdown and HTML take as it is, on one line."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _unmentioned(re.sub(r"[\\`*_{}\[\]|#~$]", r"\\\g<0>", text))
+
+
+def in_html(text: str) -> str:
+    """Text for a line that begins with a tag, where Markdown is not read; on one line."""
+    return _unmentioned(html.escape(text))
+
+
+def _unmentioned(text: str) -> str:
+    # On GitHub the user whose name stands behind an @ would be told of every report.
+    return " ".join(re.sub(r"@(?=\w)", "@<!-- -->", text).split())
+
+
+def code(text: str) -> str:
+    """A name as code. Backticks where these can't be left; else HTML, in which anything can be escaped."""
+    return f"`{text}`" if re.fullmatch(r"[\w.+:/\-\[\] ]+", text) else f"<code>{escaped(text)}</code>"
 
 
 def main() -> int:

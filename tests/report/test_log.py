@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform.outcome import Cell, Outcome, Stage, Verdict
+from pytest_modelconform.outcome import Cell, Outcome, Stage, Verdict, to_record
 from pytest_modelconform.report import json_report, log
 from pytest_modelconform.report.log import LogError, LogWriter
 
@@ -80,3 +80,107 @@ def test_the_json_report(tmp_path: Path) -> None:
     assert [cell["id"] for cell in content["cells"]] == ["a.py::a[eager]", "a.py::a[onnx-ort-cpu]"]
     assert content["cells"][1]["bits"] is None
     assert target.read_text().endswith("}\n")
+
+
+# -- logs from elsewhere -----------------------------------------------------------------------------------------------
+
+HEADER = '{"kind": "header", "schema": 1, "environment": {}}\n'
+RECORD = to_record(*CELLS[0])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"case": 1},
+        {"case": None},
+        {"verdict": "maybe"},
+        {"stage": "nowhere"},
+        {"message": ["a"]},
+        {"expected": "yes"},
+        {"bits": "many"},
+        {"bits": True},
+        {"bits": 10**400},
+        {"artifact_bytes": {}},
+        {"inputs": []},
+        {"inputs": {"a": 1}},
+        {"inputs": {"a": {}}},
+        {"inputs": {"a": {"verdict": "maybe"}}},
+        {"inputs": {"a": {"verdict": "pass", "bits": "x"}}},
+        {"inputs": {"a": {"verdict": "pass", "message": 1}}},
+        {"inputs": {"a": {"verdict": "pass", "outputs": [1]}}},
+        {"inputs": {"a": {"verdict": "pass", "outputs": {"b": {"loss": "x"}}}}},
+        {"seconds": {"run": "x"}},
+        {"notes": [1]},
+        {"notes": 1},
+        {"threads": 8},
+    ],
+)
+def test_records_that_reports_could_not_use(tmp_path: Path, changed: dict[str, object]) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text(f'{HEADER}{json.dumps({"kind": "cell", **RECORD, **changed})}\n{{"kind": "footer"}}\n')
+    with pytest.raises(LogError, match=r"log.jsonl:2: no record of a log"):
+        log.read(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"environment": []},
+        {"environment": {"packages": []}},
+        {"environment": {"packages": {"torch": 2}}},
+        {"environment": {"options": 1}},
+        {"environment": {"environments": {"a": "b"}}},
+        {"environment": {"missing": "all"}},
+        {"environment": {}, "shard": {"index": 4, "count": 3}},
+        {"environment": {}, "shard": {"index": "1", "count": 3}},
+        {"environment": {}, "shard": []},
+    ],
+)
+def test_headers_that_reports_could_not_use(tmp_path: Path, header: dict[str, object]) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps({"kind": "header", "schema": 1, **header}) + "\n")
+    with pytest.raises(LogError, match=r"log.jsonl:1: no record of a log"):
+        log.read(path)
+
+
+@pytest.mark.parametrize("cells", [[[4, "a.py", "a", "onnx", "ort"]], [[1, "a.py"]], [[1, "a.py", "a", "onnx", 7]], 7])
+def test_footers_of_shards_that_are_none(tmp_path: Path, cells: object) -> None:
+    path = tmp_path / "log.jsonl"
+    header = {"kind": "header", "schema": 1, "environment": {}, "shard": {"index": 1, "count": 3}}
+    path.write_text(f"{json.dumps(header)}\n{json.dumps({'kind': 'footer', 'cells': cells})}\n")
+    with pytest.raises(LogError, match=r"log.jsonl:2: no record of a log"):
+        log.read(path)
+
+
+def test_numbers_that_are_none_and_texts_that_no_file_can_hold(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    record = json.dumps({"kind": "cell", **RECORD, "case": "a\u2028b\nc\ud800", "message": "x\x1b[31my\ud800z\u2028"})
+    path.write_text(f"{HEADER}{record.replace('21.0', 'NaN')}\n", encoding="utf-8")
+    [(cell, outcome)] = log.read(path).cells
+    # A name is one line, and all can be written.
+    assert (cell.case, outcome.message, outcome.bits) == ("a b c", "xyz\u2028", None)
+    # Written as it is rather than escaped, a line separator ends no line of the log.
+    path.write_text(path.read_text().replace("\\u2028", "\u2028"), encoding="utf-8")
+    assert log.read(path).cells == [(cell, outcome)]
+
+
+def test_files_of_other_kinds(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b"\x80\x81")
+    with pytest.raises(LogError, match=r"log.jsonl: no log: 'utf-8' codec"):
+        log.read(path)
+    path.write_text(f"{HEADER}{'[' * 100_000}\n")
+    with pytest.raises(LogError, match=r"log.jsonl:2: no record"):
+        log.read(path)
+
+
+def test_a_log_as_a_whole(tmp_path: Path) -> None:
+    for complete in (True, False):
+        found = log.Log({"python": "3.11"}, [CELLS[0]], complete)
+        log.write(found, tmp_path / "deep" / "log.jsonl")
+        assert log.read(tmp_path / "deep" / "log.jsonl") == found
+
+
+def test_the_json_report_of_a_shard() -> None:
+    found = log.Log({}, [CELLS[0]], True, log.Shard(1, 3, {CELLS[0][0]: 1, CELLS[1][0]: 2}))
+    assert json.loads(json_report.render(found))["shard"] == {"index": 1, "count": 3, "all_cells": 2}

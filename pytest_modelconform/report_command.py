@@ -1,0 +1,115 @@
+"""`modelconform report`: a log, later and elsewhere, as the matrix on the terminal or as a file."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .report import csv_report, json_report, junit, matrix, summary, terminal
+from .report.log import Log, missing
+from .report.output import Refused, emit, load, refuse
+
+_TITLE = "Compatibility matrix"
+_LEAST_LIMIT = 2000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of `modelconform report`."""
+    parser.add_argument("log", metavar="LOG", type=Path, help="a run's log: its path is the last line of the report")
+    parser.add_argument("--format", choices=list(FORMATS), help="default: as FILE is called, else terminal")
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to a file")
+    parser.add_argument("--html", metavar="FILE", type=Path, help="the same as --format html -o FILE")
+    parser.add_argument("--title", default=_TITLE, help="of a page in Markdown or HTML")
+    parser.add_argument(
+        "--limit",
+        type=int,
+        default=summary.LIMIT,
+        metavar="BYTES",
+        help="how long a page in Markdown may be: GitHub takes 1 MiB as a job's summary, 65536 characters as a comment",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit status: 0, 2 for a file that is no log. What is in it changes nothing: that is what the run was for."""
+    try:
+        if arguments.html is not None:
+            if arguments.format not in (None, "html") or arguments.output is not None:
+                raise Refused("--html FILE is --format html -o FILE: leave out the others")
+            arguments.format, arguments.output = "html", arguments.html
+        if arguments.limit < _LEAST_LIMIT:
+            raise Refused(f"--limit: {arguments.limit} is too little for anything, take {_LEAST_LIMIT} or more")
+        name = arguments.format or _SUFFIXES.get(arguments.output.suffix if arguments.output else "", "terminal")
+        log = load(arguments.log)
+        if name == "terminal" and arguments.output is None:
+            _write_terminal(log, sys.stdout)
+        else:
+            emit(FORMATS[name](log, arguments), arguments.output)
+    except ModuleNotFoundError as error:
+        return refuse("report", Refused(f"--format {name} needs {error.name}, which is not installed"))
+    except Refused as error:
+        return refuse("report", error)
+    return 0
+
+
+def _terminal(log: Log, arguments: argparse.Namespace) -> str:
+    import io
+
+    file = io.StringIO()
+    _write_terminal(log, file)
+    return file.getvalue()
+
+
+def _write_terminal(log: Log, file: Any) -> None:
+    # The writer of the live report: colours, width, and terminals that have no such letters.
+    from _pytest._io import TerminalWriter
+
+    writer = TerminalWriter(file)
+    options: Mapping[str, Any] = log.environment.get("options", {})
+    formats, runtimes = ([str(n) for n in options.get(key, ())] for key in ("formats", "runtimes"))
+    try:
+        lacking = missing(log)
+        folded = matrix.fold(log.cells, formats, runtimes)
+        terminal.write(folded, writer, "pytest --modelconform", log.complete or bool(lacking))
+        if lacking:
+            writer.line(f"Missing: {', '.join(lacking)}. What is not here was not run.", yellow=True)
+        writer.line()
+        writer.line(terminal.legend(writer.hasmarkup))
+    except BrokenPipeError:
+        emit("", None)
+
+
+def _markdown(log: Log, arguments: argparse.Namespace) -> str:
+    return summary.render(log, arguments.title, arguments.limit)
+
+
+def _json(log: Log, arguments: argparse.Namespace) -> str:
+    return json_report.render(log)
+
+
+def _csv(log: Log, arguments: argparse.Namespace) -> str:
+    return csv_report.render(log)
+
+
+def _junit(log: Log, arguments: argparse.Namespace) -> str:
+    return junit.render(log)
+
+
+def _html(log: Log, arguments: argparse.Namespace) -> str:
+    # By name, when it is asked for: no other format needs it.
+    text: str = importlib.import_module(f"{__package__}.report.html").render(log, title=arguments.title)
+    return text
+
+
+FORMATS: Mapping[str, Callable[[Log, argparse.Namespace], str]] = {
+    "terminal": _terminal,
+    "markdown": _markdown,
+    "json": _json,
+    "csv": _csv,
+    "junit": _junit,
+    "html": _html,
+}
+_SUFFIXES = {".md": "markdown", ".json": "json", ".csv": "csv", ".xml": "junit", ".html": "html"}
