@@ -34,6 +34,7 @@ _OPTIONS = [
         "I/N: run the I-th of N parts of the cells, each on a machine of its own; modelconform merge joins the logs",
     ),
     ("json", "", "write the results to this file as JSON"),
+    ("log", "", "write the run's log to this file, rather than to a folder that keeps the last ones"),
     ("timeout", "300", "limit for one cell in seconds: its own work, not waiting for locks or builds (default: 300)"),
     (
         "cache",
@@ -63,6 +64,7 @@ class Settings:
     threads_asked: bool
     shard: tuple[int, int] | None
     json: Path | None
+    log: Path | None
     timeout: float
     cache: Path
     inline: bool
@@ -152,7 +154,7 @@ def settings(config: pytest.Config) -> Settings:
         raise pytest.UsageError(
             "--modelconform-update-expected needs what all cells came to: leave out --modelconform-shard"
         )
-    json = value("json")
+    json, log = value("json"), value("log")
     start = config.invocation_params.dir
     return Settings(
         formats=names("formats"),
@@ -164,6 +166,7 @@ def settings(config: pytest.Config) -> Settings:
         threads_asked=config.getoption("--modelconform-threads") is not None,
         shard=shard,
         json=start / json if json else None,
+        log=start / log if log else None,
         timeout=timeout,
         cache=(start / value("cache")).resolve() if value("cache") else default_folder(),
         inline=inline,

@@ -353,6 +353,8 @@ class SessionPlugin:
         return self._log
 
     def _log_path(self) -> Path:
+        if self.settings.log is not None:
+            return self.settings.log
         name = time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}.jsonl"
         folder = self.settings.cache / "logs"
         if (cache := getattr(self.config, "cache", None)) is not None:
