@@ -35,6 +35,7 @@ _OPTIONS = [
     ),
     ("json", "", "write the results to this file as JSON"),
     ("html", "", "write the results to this file as a page that holds everything it needs"),
+    ("log", "", "write the run's log to this file, rather than to a folder that keeps the last ones"),
     ("timeout", "300", "limit for one cell in seconds: its own work, not waiting for locks or builds (default: 300)"),
     (
         "cache",
@@ -65,6 +66,7 @@ class Settings:
     shard: tuple[int, int] | None
     json: Path | None
     html: Path | None
+    log: Path | None
     timeout: float
     cache: Path
     inline: bool
@@ -154,7 +156,7 @@ def settings(config: pytest.Config) -> Settings:
         raise pytest.UsageError(
             "--modelconform-update-expected needs what all cells came to: leave out --modelconform-shard"
         )
-    json, html = value("json"), value("html")
+    json, html, log = value("json"), value("html"), value("log")
     start = config.invocation_params.dir
     return Settings(
         formats=names("formats"),
@@ -167,6 +169,7 @@ def settings(config: pytest.Config) -> Settings:
         shard=shard,
         json=start / json if json else None,
         html=start / html if html else None,
+        log=start / log if log else None,
         timeout=timeout,
         cache=(start / value("cache")).resolve() if value("cache") else default_folder(),
         inline=inline,

@@ -9,6 +9,7 @@ import pytest
 from . import options
 
 if TYPE_CHECKING:
+    from .in_hand import InHand
     from .registry import Registry
 
 
@@ -47,3 +48,11 @@ def pytest_configure(config: pytest.Config) -> None:
             from .expected_session import UpdatePlugin
 
             config.pluginmanager.register(UpdatePlugin(session), "modelconform-update-expected")
+
+
+@pytest.fixture
+def modelconform(request: pytest.FixtureRequest) -> InHand:
+    """Checks exports of a model in hand: `modelconform.check(model, inputs, formats=["onnx"], runtimes=["ort"])`."""
+    from . import in_hand
+
+    return in_hand.InHand(in_hand.machinery(request.config), request.node.name)

@@ -6,20 +6,27 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import devices, environments
+from . import environment as machine
 from .environments import Environment
 from .frameworks import Framework
 from .harness import BuildError
 from .registry import Registry
 from .runtimes.base import WORKERS, python_worker
 from .runtimes.process import InlineWorker, Worker, WorkerCrashed, WorkerProblem, is_unavailable
+
+if TYPE_CHECKING:
+    import pytest
+
+    from .options import Settings
 
 AnyWorker = Worker | InlineWorker
 HOST = "case host"
@@ -35,7 +42,8 @@ class Pool:
     """Starts workers, keeps them, and ends the one that is cheapest to have again when there are too many.
 
     path: folders that the case host adds to sys.path. threads: for each worker. share: pytest processes on this
-    machine; process: which of them this is, from 0.
+    machine; process: which of them this is, from 0. inline: all workers are in this process; inline_host: only the case
+    hosts are, for models that are in this process already.
     """
 
     def __init__(
@@ -48,12 +56,14 @@ class Pool:
         inline: bool,
         progress: Callable[[str], None],
         process: int = 0,
+        inline_host: bool = False,
     ) -> None:
         self.registry = registry
         self.cache = cache
         self.path = list(path)
         self.threads = threads
         self.inline = inline
+        self.inline_host = inline_host
         self.progress = progress
         self.process = process
         self.limit = worker_limit(share)
@@ -146,7 +156,7 @@ class Pool:
             command = python_worker(HOST_FILE, runs_on, self.threads, python)
         else:
             command = self._command(name, runs_on)
-        if self.inline:
+        if self.inline or (self.inline_host and name.startswith(HOST)):
             worker = InlineWorker(name, inline_handlers(name, command, runs_on, self.threads))
         else:
             env = {**environment(self.threads, self.cache), **devices.environment(device, self.process)}
@@ -174,6 +184,29 @@ class Pool:
             # A C++ worker is back in a tenth of a second, one that imports a framework in several.
             key = min(self._workers, key=lambda k: (round(self._start_seconds.get(k, 0.0)), self._workers[k].last_used))
             self._workers.pop(key).close()
+
+
+def for_session(
+    config: pytest.Config,
+    registry: Registry,
+    settings: Settings,
+    progress: Callable[[str], None],
+    path: Sequence[str] = (),
+    inline_host: bool = False,
+) -> Pool:
+    """The pool of a pytest process, one of several or not. path: before pytest's own on the case host's path."""
+    share = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    return Pool(
+        registry,
+        settings.cache,
+        [*path, str(config.rootpath), *map(str, config.getini("pythonpath"))],
+        threads=machine.threads(share),
+        share=share,
+        inline=settings.inline,
+        progress=progress,
+        process=int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0),
+        inline_host=inline_host,
+    )
 
 
 def worker_limit(share: int, memory: int | None = None) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from . import artifacts, collect, devices, environment, expected, expected_cells, options, tolerances
+from . import artifacts, collect, devices, environment, expected, expected_cells, options, progress, tolerances
 from .artifacts import Cache, CacheRefused, hash_file, hash_of
 from .case import DEFAULTS, Tolerance
 from .collect import CaseFile, CellItem, Declaration, Declared, ExpectedFile
@@ -37,7 +37,7 @@ from .outcome import (
     to_record,
 )
 from .pipeline import Pipeline
-from .pool import Pool
+from .pool import Pool, for_session
 from .registry import EVERYTHING, Registry
 from .report import json_report, junit, log, matrix, terminal
 from .runtimes.process import WorkerCrashed, WorkerProblem, WorkerRefused, WorkerTimeout
@@ -90,18 +90,7 @@ class SessionPlugin:
     @functools.cached_property
     def pool(self) -> Pool:
         """The workers of this process."""
-        share = int(getattr(self.config, "workerinput", {}).get("workercount", 1))
-        path = [str(self.config.rootpath), *map(str, self.config.getini("pythonpath"))]
-        return Pool(
-            self.registry,
-            self.settings.cache,
-            path,
-            threads=environment.threads(share),
-            share=share,
-            inline=self.settings.inline,
-            progress=self.progress,
-            process=int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0),
-        )
+        return for_session(self.config, self.registry, self.settings, self.progress)
 
     @functools.cached_property
     def pipeline(self) -> Pipeline:
@@ -117,13 +106,7 @@ class SessionPlugin:
 
     def progress(self, text: str) -> None:
         """Show a line about work that takes long and happens once."""
-        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        capture = self.config.pluginmanager.get_plugin("capturemanager")
-        if reporter is None or capture is None:
-            os.write(2, f"{text}\n".encode())
-            return
-        with capture.global_and_fixture_disabled():
-            reporter.write_line(text)
+        progress.show(self.config, text)
 
     # -- what items ask --------------------------------------------------------------------------------------------
 
@@ -372,6 +355,8 @@ class SessionPlugin:
         return self._log
 
     def _log_path(self) -> Path:
+        if self.settings.log is not None:
+            return self.settings.log
         name = time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}.jsonl"
         folder = self.settings.cache / "logs"
         if (cache := getattr(self.config, "cache", None)) is not None:
