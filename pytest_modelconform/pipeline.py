@@ -69,6 +69,7 @@ class Pipeline:
 
     def check(self, ref: CaseRef) -> Outcome:
         """The cell `case[eager]`: is there something to compare with?"""
+        self.pool.begin()
         try:
             prepared = self.exports.prepare(ref, Budget(self.timeout, self.pool))
         except StageFailure as failure:
@@ -108,6 +109,7 @@ class Pipeline:
 
     def _exported_only(self, ref: CaseRef, cell: Cell, expects: Callable[[Outcome], bool], reason: str) -> Outcome:
         """The outcome of a cell whose runtime isn't there: unavailable, unless not even the export works."""
+        self.pool.begin()
         budget = Budget(self.timeout, self.pool)
         try:
             prepared = self._reference_for(ref, budget)
@@ -157,6 +159,7 @@ class Pipeline:
         self, ref: CaseRef, cell: Cell, expects: Callable[[Outcome], bool], anew: bool
     ) -> tuple[Outcome, bool]:
         """One try, and whether fresh workers made and ran the artifact. anew: see Exports.artifact."""
+        self.pool.begin()
         budget = Budget(self.timeout, self.pool)
         seconds: dict[str, float] = {}
         found: dict[str, Any] = {"seconds": seconds}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import math
 import os
 import sys
 import time
@@ -33,6 +34,8 @@ _BYTES_A_WORKER = 3 * 2**28
 
 class Pool:
     """Starts workers, keeps them, and ends the one that is cheapest to have again when there are too many.
+
+    Those of a cell that runs are never ended, even if they are more than the limit.
 
     path: folders that the case host adds to sys.path. threads: for each worker. share: pytest processes on this
     machine; process: which of them this is, from 0.
@@ -63,6 +66,14 @@ class Pool:
         self._unbuildable: dict[str, BuildError] = {}
         self._not_here: dict[tuple[str, str], WorkerProblem] = {}
         self._start_seconds: dict[tuple[str, str], float] = {}
+        self._needed_since = math.inf
+
+    def begin(self) -> None:
+        """A cell begins: the workers that it asks for stay until the next one does.
+
+        It holds several at once, and asks for further ones while it does: a runtime's, then a host for the smoke model.
+        """
+        self._needed_since = time.monotonic()
 
     def host(self, name: str = "") -> AnyWorker:
         """The case host of a name; "" is the common one. Raises a WorkerProblem if it can't be started."""
@@ -171,8 +182,11 @@ class Pool:
 
     def _make_room(self) -> None:
         while len(self._workers) >= self.limit:
+            idle = [key for key, worker in self._workers.items() if worker.last_used < self._needed_since]
+            if not idle:
+                return
             # A C++ worker is back in a tenth of a second, one that imports a framework in several.
-            key = min(self._workers, key=lambda k: (round(self._start_seconds.get(k, 0.0)), self._workers[k].last_used))
+            key = min(idle, key=lambda k: (round(self._start_seconds.get(k, 0.0)), self._workers[k].last_used))
             self._workers.pop(key).close()
 
 

@@ -71,6 +71,20 @@ def test_the_least_recently_used_goes(pool: Pool) -> None:
     assert (first.alive, second.alive, third.alive) == (True, False, True)
 
 
+def test_those_of_a_cell_that_runs_stay(pool: Pool) -> None:
+    # Ending one that a cell holds was seen: "I/O operation on closed file", for a runtime that is in order.
+    pool.limit = 2
+    idle = process(pool, GOOD)
+    pool.begin()
+    held = process(pool, CHATTY)
+    pool._start_seconds.clear()
+    others = [process(pool, name) for name in (STATEFUL, fakes.runtime_name("wrong@run"))]
+    assert (idle.alive, held.alive, *(other.alive for other in others)) == (False, True, True, True)
+    pool.begin()
+    assert process(pool, GOOD).alive
+    assert sum(worker.alive for worker in (held, *others)) == 1
+
+
 def test_one_that_is_started_early_is_the_one_that_is_used(pool: Pool) -> None:
     pool.prestart(GOOD, "cpu")
     [early] = pool._workers.values()
