@@ -71,6 +71,8 @@ def scaled(judge: Judge) -> str | None:
     c = float((y * r).sum()) / square
     if not c or not math.isfinite(c) or not judge.explains(judge.y / c):
         return None
+    if f"{c:.6g}" == "1":
+        return f"has the model's values times 1 {'plus' if c > 1 else 'minus'} {abs(c - 1):.2g}"
     return f"has the model's values times {factor(c, judge.model.shape)}"
 
 
