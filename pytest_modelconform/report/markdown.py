@@ -39,16 +39,18 @@ def _about(log: Log, folded: Matrix) -> Iterator[str]:
     totals = [f"{count} {verdict.value}" for verdict, count in folded.totals.items()]
     yield f"{sum(folded.totals.values())} cells: {', '.join(totals)}; {folded.expected} of the failures are expected."
     packages = {name: version for name, version in dict(found.get("packages", {})).items() if version}
-    packages |= _pins(dict(found.get("environments", {})))
     if packages:
         yield ""
         yield f"Versions: {', '.join(f'{escaped(name)} {escaped(str(v))}' for name, v in sorted(packages.items()))}."
+    environments: Mapping[str, Sequence[str]] = dict(found.get("environments", {}))
+    if environments:
+        yield ""
+        yield f"Environments of their own: {'; '.join(_pins(*item) for item in sorted(environments.items()))}."
 
 
-def _pins(environments: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """What environments of their own are made for: the first package of each."""
-    first = (text.partition("==") for requirements in environments.values() for text in requirements[:1])
-    return {f"{name} (own environment)": version for name, _, version in first}
+def _pins(environment: str, requirements: Sequence[str]) -> str:
+    """An environment's name, and what is in it."""
+    return f"{code(environment)} with {', '.join(escaped(text.replace('==', ' ')) for text in requirements)}"
 
 
 def table(folded: Matrix) -> Iterator[str]:

@@ -58,7 +58,8 @@ def test_what_it_is_of() -> None:
     page = markdown.render(Log(ABOUT, CELLS, True))
     assert "2026-11-23, some &lt;processor&gt;, Python 3.11.7." in page
     assert "6 cells: 3 pass, 1 mismatch, 1 unsupported, 1 error; 1 of the failures are expected." in page
-    assert "Versions: torch 2.14.1, torch (own environment) 1.4.0." in page
+    assert "Versions: torch 2.14.1." in page
+    assert "Environments of their own: `caffe2` with torch 1.4.0" in page
     assert "cut off" not in page
     assert "**This run was cut off: what is not here was not run.**" in markdown.render(Log(ABOUT, CELLS, False))
 
