@@ -68,7 +68,7 @@ def unknown(package: str, model: str, known: Sequence[str], where: str) -> Unkno
 
 
 def nearest(word: str, known: Sequence[str] | dict[str, str]) -> str:
-    """" Did you mean …?" for what is close, regardless of case, or nothing."""
+    """A question, with a space before it, whether that was meant which is close regardless of case; or nothing."""
     by_lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), by_lower, 1)
     return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
@@ -87,7 +87,8 @@ def sizes(least: int, meant: int) -> list[int]:
 def image_case(title: str, imports: str, model: str, shapes: Sequence[str], tags: str, package: str) -> str:
     """The case file of a model of tensors that share their first dimension.
 
-    imports: of the model and of torch, sorted. model: an expression. shapes: of each input without the batch, as "3, 64, 64". tags: as in the file.
+    imports: of the model and of torch, sorted. model: an expression. shapes: of each input without the batch, as
+        "3, 64, 64". tags: as in the file.
     """
     sets = [f"({_comma(f'torch.randn({batch}, {shape})' for shape in shapes)})" for batch in (2, 3)]
     values = {

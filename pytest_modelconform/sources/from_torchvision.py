@@ -9,10 +9,9 @@ from .base import CantScaffold, image_case, sizes, unknown
 
 PACKAGE = "torchvision"
 
-# What the family's models take, beside their images' size; the default is a batch of images.
-_TAGS = {"video": '("vision", "video")', "detection": '("vision", "detection")'}
+_TAGS = {"video": '("vision", "video")'}
 # Heads for training that eval mode leaves out, and initial values that generic ones replace anyhow.
-_OPTIONS = {name: "aux_logits=False, init_weights=False" for name in ("googlenet", "inception_v3")}
+_OPTIONS = dict.fromkeys(("googlenet", "inception_v3"), "aux_logits=False, init_weights=False")
 
 
 def drafts(model: str) -> list[str]:

@@ -27,8 +27,8 @@ _SMALL = {
     16: "d_kv head_dim rotary_dim patch_size num_conv_pos_embeddings",
     40: "num_mel_bins",
     50: "max_source_positions",
-    64: """hidden_size d_model n_embd dim embedding_size word_embed_proj_dim projection_dim decoder_hidden_size image_size
-        max_position_embeddings n_positions max_target_positions moe_intermediate_size""",
+    64: """hidden_size d_model n_embd dim embedding_size word_embed_proj_dim projection_dim decoder_hidden_size
+        image_size max_position_embeddings n_positions max_target_positions moe_intermediate_size""",
     128: """intermediate_size ffn_dim hidden_dim d_ff encoder_ffn_dim decoder_ffn_dim decoder_intermediate_size
         shared_expert_intermediate_size""",
     100: "vocab_size",
@@ -50,7 +50,7 @@ from pytest_modelconform import Case, generic_weights
 $constant
 
 class Tensors(nn.Module):
-    """Returns $what, which loads where transformers isn't installed."""
+    """Returns $what, to load where transformers isn't installed."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -124,7 +124,17 @@ def drafts(model: str) -> list[str]:
 
 
 # What classes that are models end in; others of transformers are configurations, tokenizers and such.
-_MODELS = ("Model", "LM", "LMHeadModel", "Classification", "Generation", "Answering", "CTC", "Detection", "Segmentation")
+_MODELS = (
+    "Model",
+    "LM",
+    "LMHeadModel",
+    "Classification",
+    "Generation",
+    "Answering",
+    "CTC",
+    "Detection",
+    "Segmentation",
+)
 
 
 def _cant(model: str, what: str, error: BaseException | None) -> CantScaffold:
@@ -246,7 +256,10 @@ def _case(
     long = any(entry.long for entry in inputs)
     body = []
     if masked:
-        body += ["    mask = torch.ones(batch, length, dtype=torch.long)", "    mask[-1, -2:] = 0  # the last is shorter"]
+        body += [
+            "    mask = torch.ones(batch, length, dtype=torch.long)",
+            "    mask[-1, -2:] = 0  # the last is shorter",
+        ]
     body += ["    return {", *(f'        "{entry.name}": {entry.expression},' for entry in inputs), "    }\n"]
     several = len(outputs) > 1
     dynamic = []
@@ -258,8 +271,8 @@ def _case(
         "config": config,
         "imports": ", ".join(sorted((config, model))),
         "dim": "from torch import Tensor, nn\n" + ("from torch.export import Dim\n" if length else ""),
-        "constant": f'\nLENGTH = Dim("length", max={_LONGEST})\n\n' if length else "\n",
-        "what": "tensors in a tuple" if several else "a tensor",
+        "constant": f'\nLENGTH = Dim("length", max={_LONGEST})\n' if length else "",
+        "what": "a tuple of tensors" if several else "a tensor",
         "parameters": ", ".join(f"{name}: Tensor" for name in names),
         "returns": "tuple[Tensor, ...]" if several else "Tensor",
         "passed": ", ".join(f"{name}={name}" for name in names),
