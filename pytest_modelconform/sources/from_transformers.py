@@ -5,8 +5,10 @@ What the class takes is found by trying: its main input, in the shapes that inpu
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -101,8 +103,7 @@ def drafts(model: str) -> list[str]:
     """Case files: the length of a text may change, then the batch alone. Nothing is downloaded for that."""
     # Read when huggingface_hub is imported: a configuration may name a backbone that would be downloaded.
     os.environ["HF_HUB_OFFLINE"] = "1"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quiet():
         import transformers
 
         transformers.logging.set_verbosity_error()
@@ -121,6 +122,19 @@ def drafts(model: str) -> list[str]:
         inputs, outputs = _runs(model, instance, config)
     lengths = [True, False] if any(entry.long for entry in inputs) else [False]
     return [_case(model, cls.config_class.__name__, options, inputs, outputs, length) for length in lengths]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what transformers and what it imports say about themselves: the command's stderr is for the user."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 # What classes that are models end in; others of transformers are configurations, tokenizers and such.
