@@ -1,4 +1,4 @@
-"""`modelconform new --from`: what sources draft runs, what was tried is written, and what can't be is refused in words."""
+"""`modelconform new --from`: what sources draft runs, what was tried is written, the rest is refused in words."""
 
 from __future__ import annotations
 
@@ -154,7 +154,8 @@ def test_what_is_written_passes_as_it_is(tmp_path: Path, capsys: pytest.CaptureF
         ),
         pytest.param(
             "torchvision:resnet81",
-            "torchvision has no model 'resnet81'. Did you mean 'resnet18'? torchvision.models.list_models() lists them\n",
+            "torchvision has no model 'resnet81'. Did you mean 'resnet18'? "
+            "torchvision.models.list_models() lists them\n",
             marks=needs_torchvision,
         ),
         pytest.param(
@@ -198,6 +199,7 @@ def test_a_name_is_refused_before_anything_is_tried(tmp_path: Path, capsys: pyte
 
 
 def fake(monkeypatch: pytest.MonkeyPatch, drafts: list[str]) -> None:
+    """Let `--from` have these drafts, whatever it names."""
     monkeypatch.setattr(base, "drafts", lambda source: drafts)
 
 
@@ -218,7 +220,7 @@ def test_the_first_that_also_exports_is_written(
 def test_a_model_that_fails_its_check_is_not_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake(monkeypatch, [runs.CASE.replace("* self.weight + 1.0", "* 0.0") + "case = Case(model=Net, inputs=inputs)\n"])
+    fake(monkeypatch, [runs.PLAIN.replace("* self.weight + 1.0", "* 0.0")])
     assert command(tmp_path, "net", "--from", "a:b") == 1
     err = capsys.readouterr().err
     assert err.startswith("--from a:b: nothing was written, since its model check fails: error at stage reference: ")

@@ -106,8 +106,7 @@ def drafts(model: str) -> list[str]:
     with _quiet():
         import transformers
 
-        transformers.logging.set_verbosity_error()
-        cls = getattr(transformers, model, None)
+        cls: Any = getattr(transformers, model, None)
         if not (inspect.isclass(cls) and hasattr(cls, "main_input_name") and getattr(cls, "config_class", None)):
             classes = [name for name in dir(transformers) if name.endswith(_MODELS)]
             raise unknown(PACKAGE, model, classes, "https://huggingface.co/docs/transformers")
@@ -171,6 +170,9 @@ def small(config_class: Any) -> dict[str, Any]:
     for name in default.to_dict():
         value = getattr(default, name, None)
         if name not in fields or isinstance(value, bool):
+            continue
+        # Attention in windows needs images of several.
+        if name == "image_size" and "window_size" in fields:
             continue
         if isinstance(value, int) and value > _LEAST.get(name, value):
             options[name] = _LEAST[name]
