@@ -107,7 +107,7 @@ def drafts(model: str) -> list[str]:
         import transformers
 
         cls: Any = getattr(transformers, model, None)
-        if not (inspect.isclass(cls) and hasattr(cls, "main_input_name") and getattr(cls, "config_class", None)):
+        if not (hasattr(cls, "main_input_name") and getattr(cls, "config_class", None)):
             classes = [name for name in dir(transformers) if name.endswith(_MODELS)]
             raise unknown(PACKAGE, model, classes, "https://huggingface.co/docs/transformers")
         try:
