@@ -132,7 +132,11 @@ def test_a_draft_of_transformers_runs(model: str, inputs: dict[str, Any]) -> Non
 
 
 @needs_torchvision
-def test_what_is_written_passes_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_written_passes_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The trial is a run as the one below.
+    monkeypatch.setattr(trial, "first_that_passes", lambda name, drafts: (drafts[0], ""))
     assert command(tmp_path, "squeeze", "--from", "torchvision:squeezenet1_1") == 0
     case = tmp_path / "squeeze.py"
     assert capsys.readouterr().out == f"wrote {case}; run: pytest --modelconform {case}\n"
@@ -215,6 +219,10 @@ def test_the_first_that_also_exports_is_written(
     assert command(tmp_path, "other", "--from", "a:b") == 0
     assert (tmp_path / "other.py").read_text() == "eager alone"
     assert "note: torch.export fails for it, error at stage export: no\n" in capsys.readouterr().out
+
+
+def test_a_trial() -> None:
+    assert trial.first_that_passes("net", [runs.PLAIN]) == (runs.PLAIN, "")
 
 
 def test_a_model_that_fails_its_check_is_not_written(

@@ -44,8 +44,13 @@ def drafts(model: str) -> list[str]:
             _TAGS.get(family, '("vision",)'),
             PACKAGE,
         )
-        for size in sizes(max(meta.get("min_size", (1, 1))), _meant(weights))
+        for size in _sizes(max(meta.get("min_size", (1, 1))), _meant(weights))
     ]
+
+
+def _sizes(least: int, meant: int) -> list[int]:
+    # vit_h_14 takes other sizes with its weights than without them.
+    return [*sizes(least, meant), *([224] if least == meant > 224 else [])]
 
 
 def _meant(weights: Any) -> int:
