@@ -9,6 +9,12 @@ from pathlib import Path
 from .report import badge
 from .report.output import Refused, emit, load, refuse
 
+EXAMPLES = """\
+  modelconform badge run.jsonl -o badge.svg
+  modelconform badge run.jsonl --runtime ort -o ort.json      for shields.io
+
+exit status: 0; 2 for a file that is no log, or a name that is not in it."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `modelconform badge`."""

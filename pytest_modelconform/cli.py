@@ -1,6 +1,7 @@
 """The `modelconform` command: a table of subcommands, each a module that is imported when it is asked for.
 
-A subcommand's module has `add_arguments(parser)` and `run(arguments) -> int`, the exit status.
+A subcommand's module has `add_arguments(parser)`, `run(arguments) -> int`, the exit status, and `EXAMPLES`: the end of
+its help, with command lines that work and what the exit statuses mean.
 """
 
 from __future__ import annotations
@@ -10,11 +11,16 @@ import difflib
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 # Name -> (module, what it does).
 COMMANDS = {
     "badge": ("pytest_modelconform.badge_command", "how much of a log passes, as SVG or for shields.io"),
     "cmake-dir": ("pytest_modelconform.cmake_package", "print where the CMake package of the C++ library is"),
+    "completion": (
+        "pytest_modelconform.completion_command",
+        "print what bash, zsh or tcsh need to complete this command",
+    ),
     "diff": ("pytest_modelconform.diff_command", "what changed between two runs, by their logs; fails for regressions"),
     "doctor": ("pytest_modelconform.doctor", "all formats and runtimes: version, where, and why one isn't available"),
     "env": ("pytest_modelconform.env_command", "list, install and remove isolated environments"),
@@ -23,6 +29,13 @@ COMMANDS = {
     "merge": ("pytest_modelconform.merge_command", "join the logs of a run's shards"),
     "new": ("pytest_modelconform.scaffold", "write a case file, with --cpp its model in C++, too"),
     "report": ("pytest_modelconform.report_command", "a log as matrix, Markdown, JSON, CSV, JUnit or HTML"),
+}
+
+# The order of the help. What is in no group is shown last.
+GROUPS = {
+    "begin": ("new", "doctor", "env", "completion"),
+    "take a model elsewhere": ("export", "cmake-dir"),
+    "read the logs of runs": ("report", "diff", "merge", "history", "badge"),
 }
 
 
@@ -40,15 +53,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = f" Did you mean {near[0]!r}?" if near else ""
         print(f"modelconform: unknown command {name!r}.{hint} Known commands: {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
-    module_name, text = COMMANDS[name]
-    module = importlib.import_module(module_name)
-    command = argparse.ArgumentParser(prog=f"modelconform {name}", description=f"{text[0].upper()}{text[1:]}.")
+    module = load(name)
+    text = COMMANDS[name][1]
+    command = argparse.ArgumentParser(
+        prog=f"modelconform {name}",
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=f"examples:\n{module.EXAMPLES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     module.add_arguments(command)
     status: int = module.run(command.parse_args(words[1:]))
     return status
 
 
+def load(name: str) -> Any:
+    """The module of a subcommand in the table."""
+    return importlib.import_module(COMMANDS[name][0])
+
+
 def _table() -> str:
     width = max(map(len, COMMANDS))
-    lines = [f"  {name:{width}}  {text}" for name, (_, text) in COMMANDS.items()]
-    return "\n".join(["commands:", *lines, "", "modelconform COMMAND --help says more."])
+    grouped = {name for names in GROUPS.values() for name in names}
+    lines = []
+    for title, names in {**GROUPS, "more": tuple(name for name in COMMANDS if name not in grouped)}.items():
+        if names:
+            lines += [f"{title}:", *(f"  {name:{width}}  {COMMANDS[name][1]}" for name in names), ""]
+    return "\n".join(
+        [
+            *lines,
+            "The tests themselves are pytest's: pytest --modelconform cases/",
+            "modelconform COMMAND --help says more, with examples.",
+        ]
+    )

@@ -34,6 +34,15 @@ from .subprocesses import run as run_logged
 # Where the package is, below the folder that it is installed to.
 INSIDE = Path("lib", "cmake", "modelconform")
 
+EXAMPLES = """\
+  cmake -S . -B build -DCMAKE_PREFIX_PATH="$(modelconform cmake-dir)"
+  modelconform cmake-dir --sources
+  modelconform cmake-dir --with libtorch
+
+The library is built into the cache on first use.
+
+exit status: 0; 1 where it can't be built or found."""
+
 
 def find(cache: Path, progress: Progress) -> Path:
     """The folder of modelconformConfig.cmake, installed into *cache* if it isn't there.

@@ -20,6 +20,12 @@ FAILURES: Mapping[str, Callable[[Diff], bool]] = {
     "none": lambda diff: False,
 }
 
+EXAMPLES = """\
+  modelconform diff main.jsonl branch.jsonl
+  modelconform diff main.jsonl branch.jsonl --fail-on regressions,gone -o comment.md
+
+exit status: 0; 1 for what --fail-on names; 2 for a file that is no log."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `modelconform diff`."""

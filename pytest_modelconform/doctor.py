@@ -22,6 +22,12 @@ from .formats import base as format_base
 if TYPE_CHECKING:
     from .session import SessionPlugin
 
+EXAMPLES = """\
+  modelconform doctor
+  modelconform doctor onnx ort-cpp      these alone; fails where one is not available
+
+exit status: 0; 1 if something that was named is not available; 2 for a name that nothing has."""
+
 
 @dataclass(frozen=True)
 class Row:

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from .registry import Registry
     from .session import SessionPlugin
 
+EXAMPLES = """\
+  modelconform env list
+  modelconform env install tensorflow
+  modelconform env remove old
+
+exit status: 0; 1 where an installation failed; 2 for a name that nothing has."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `modelconform env`."""

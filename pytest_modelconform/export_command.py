@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 # What describes the case in the folder; cpp/reference.cpp reads the tolerance in it.
 DESCRIPTION = "case.json"
 
+EXAMPLES = """\
+  modelconform export cases/plain/net.py --format torchscript-trace --to exported
+  modelconform export cases/vision/vit.py --format onnx --dtype float32 --to exported
+
+exit status: 0; 1 where the export failed; 2 where there is no such case or format."""
+
 
 class Refused(Exception):
     """There is nothing to export. The message says why and what to do."""

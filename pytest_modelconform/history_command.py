@@ -10,6 +10,11 @@ from .report import history
 from .report.log import LogError
 from .report.output import Refused, emit, load, refuse
 
+EXAMPLES = """\
+  modelconform history logs/ -o history.html
+
+exit status: 0; 2 for a folder without a log."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `modelconform history`."""

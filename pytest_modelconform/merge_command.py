@@ -10,6 +10,12 @@ from .report import log
 from .report.merge import MergeError, merge
 from .report.output import Refused, load, refuse
 
+EXAMPLES = """\
+  modelconform merge shard-1.jsonl shard-2.jsonl -o run.jsonl
+
+exit status: 0; 1 if shards are missing or cut off (MERGED says so);
+2 if they can't be one."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `modelconform merge`."""

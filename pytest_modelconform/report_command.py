@@ -16,6 +16,12 @@ from .report.output import Refused, emit, load, refuse
 _TITLE = "Compatibility matrix"
 _LEAST_LIMIT = 2000
 
+EXAMPLES = """\
+  modelconform report run.jsonl                   the matrix, on the terminal
+  modelconform report run.jsonl -o report.html    also .md, .json, .csv and .xml (JUnit)
+
+exit status: 0; 2 for a file that is no log. What is in it changes nothing."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `modelconform report`."""

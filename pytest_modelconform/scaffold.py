@@ -1,4 +1,7 @@
-"""`modelconform new`: a case file, with its C++ source if wanted, that passes as it is and is there to be changed."""
+"""`modelconform new`: a case file, with its C++ source if wanted, that passes as it is and is there to be changed.
+
+It holds a small net, or with --from a model of an installed package, see sources/.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,25 @@ import argparse
 import keyword
 import re
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from string import Template
+
+from .sources import base, trial
+from .sources.base import CantScaffold, UnknownModel
+
+EXAMPLES = """\
+  modelconform new my_net                            a small net, to be changed
+  modelconform new my_net --cpp                      the same, and its model in C++
+  modelconform new resnet50 --from torchvision:resnet50 --folder cases
+  modelconform new bert --from transformers:BertModel
+  modelconform new convnext --from timm:convnext_atto
+
+What --from writes was tried: it passes the model check. Weights are random but generic, and
+nothing is downloaded. A model of transformers is made small by its configuration.
+
+exit status: 0 written; 1 nothing was written, stderr says why; 2 no such source or model, or
+options that exclude each other."""
 
 _CASE = '''\
 """$class_name: say here what this model is, and in which paper it was published."""
@@ -63,15 +83,41 @@ MODELCONFORM_MODEL($class_name, 16, 10)
 _TAKEN = ("Case", "Tensor")
 
 
-class CantScaffold(Exception):
-    """Nothing was written. The message says why and what to do."""
-
-
 def scaffold(name: str, folder: Path, cpp: bool) -> list[Path]:
     """Write `name`.py, and `name`.cpp if wanted, into a folder that exists. Returns what was written.
 
     Raises CantScaffold: for a name that is no identifier or none of a case file, or where a file is already there.
     """
+    class_name = "".join(word[:1].upper() + word[1:] for word in name.split("_"))
+    values = {
+        "name": name,
+        "class_name": f"{class_name}Net" if class_name in _TAKEN else class_name,
+        "cpp": f'    cpp="{name}.cpp",\n' if cpp else "",
+    }
+    texts = {f"{name}.py": _CASE, **({f"{name}.cpp": _SOURCE} if cpp else {})}
+    _refuse(name, folder, texts)
+    return _write(folder, {file: Template(text).substitute(values) for file, text in texts.items()})
+
+
+def scaffold_from(name: str, folder: Path, source: str) -> tuple[list[Path], str]:
+    """Write `name`.py with a model such as "torchvision:resnet50". Returns what was written, and a note or "".
+
+    Raises CantScaffold, as `scaffold`, and where the model can't be had or fails its check.
+    """
+    _refuse(name, folder, [f"{name}.py"])
+    drafts = base.drafts(source)
+    try:
+        text, exported = trial.first_that_passes(name, drafts)
+    except CantScaffold as error:
+        raise CantScaffold(
+            f"--from {source}: nothing was written, since its model check fails: {error}\n"
+            f"Begin with `modelconform new {name}` instead, and put the model and its inputs there"
+        ) from None
+    written = _write(folder, {f"{name}.py": text})
+    return written, f"note: torch.export fails for it, {exported}" if exported else ""
+
+
+def _refuse(name: str, folder: Path, files: Iterable[str]) -> None:
     if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or keyword.iskeyword(name):
         raise CantScaffold(f"{name!r} is no identifier: use letters, digits and '_', like my_net")
     if name.startswith(("_", "test_")) or name == "conftest":
@@ -80,23 +126,17 @@ def scaffold(name: str, folder: Path, cpp: bool) -> list[Path]:
         )
     if not folder.is_dir():
         raise CantScaffold(f"there is no folder {folder}: make it first")
-    class_name = "".join(word[:1].upper() + word[1:] for word in name.split("_"))
-    values = {
-        "name": name,
-        "class_name": f"{class_name}Net" if class_name in _TAKEN else class_name,
-        "cpp": f'    cpp="{name}.cpp",\n' if cpp else "",
-    }
-    texts = {folder / f"{name}.py": _CASE}
-    if cpp:
-        texts[folder / f"{name}.cpp"] = _SOURCE
-    for path in texts:
+    for path in (folder / file for file in files):
         if path.exists() or path.is_symlink():
             raise CantScaffold(f"{path} is already there, and nothing is overwritten: choose another name")
-    for path, text in texts.items():
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    for name, text in texts.items():
         # "x": nor is what appears meanwhile.
-        with path.open("x", encoding="utf-8") as file:
-            file.write(Template(text).substitute(values))
-    return list(texts)
+        with (folder / name).open("x", encoding="utf-8") as file:
+            file.write(text)
+    return [folder / name for name in texts]
 
 
 # ---- The command -----------------------------------------------------------------------------------------------------
@@ -106,15 +146,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `modelconform new`."""
     parser.add_argument("name", help="of the case, an identifier: NAME.py is written")
     parser.add_argument("--cpp", action="store_true", help="write the model in C++, too: NAME.cpp")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        metavar="SOURCE:MODEL",
+        help="a model of an installed package: torchvision:resnet50, transformers:BertModel, timm:convnext_atto",
+    )
     parser.add_argument("--folder", type=Path, default=Path(), help="where to, instead of the current folder")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the files and say what comes next."""
+    """Write the files and say what comes next. 1 where nothing was written, 2 for a source that is none."""
+    note = ""
     try:
-        written = scaffold(arguments.name, arguments.folder, arguments.cpp)
+        if arguments.source is None:
+            written = scaffold(arguments.name, arguments.folder, arguments.cpp)
+        elif arguments.cpp:
+            print("--cpp and --from exclude each other: no model in C++ comes with a package", file=sys.stderr)
+            return 2
+        else:
+            written, note = scaffold_from(arguments.name, arguments.folder, arguments.source)
     except (CantScaffold, OSError) as error:
         print(error, file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UnknownModel) else 1
     print(f"wrote {' and '.join(map(str, written))}; run: pytest --modelconform {written[0]}")
+    if note:
+        print(note)
     return 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
+import shlex
 import subprocess
 import sys
 
@@ -22,7 +24,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_without_a_command_the_help_is_shown_and_that_is_a_fault(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([]) == 2
-    assert "commands:" in capsys.readouterr().out
+    assert "COMMAND --help" in capsys.readouterr().out
 
 
 def test_an_unknown_command_is_named_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,6 +32,37 @@ def test_an_unknown_command_is_named_with_the_nearest(capsys: pytest.CaptureFixt
     err = capsys.readouterr().err
     known = ", ".join(cli.COMMANDS)
     assert err == f"modelconform: unknown command 'exprot'. Did you mean 'export'? Known commands: {known}\n"
+
+
+def test_every_command_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert sorted(line.split()[0] for line in lines if line[:2] == "  " and line.split()[0] in cli.COMMANDS) == sorted(
+        cli.COMMANDS
+    )
+    assert {name for names in cli.GROUPS.values() for name in names} <= set(cli.COMMANDS)
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_a_commands_help_ends_with_examples_that_parse_and_exit_statuses(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = cli.load(name)
+    with pytest.raises(SystemExit):
+        cli.main([name, "--help"])
+    help_text = capsys.readouterr().out
+    # As written: no line is wrapped.
+    assert help_text.endswith(f"examples:\n{module.EXAMPLES}\n")
+    assert "exit status: 0" in module.EXAMPLES
+    begin = f"  modelconform {name} "
+    # What explains an example is three spaces or more behind it.
+    lines = [re.split(r" {3,}", line.strip())[0] for line in module.EXAMPLES.splitlines() if line.startswith(begin)]
+    assert lines
+    assert max(map(len, module.EXAMPLES.splitlines())) <= 100
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)
+    for line in lines:
+        parser.parse_args(shlex.split(line)[2:])
 
 
 @pytest.mark.parametrize("name", list(cli.COMMANDS))

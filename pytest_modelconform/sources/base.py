@@ -1,0 +1,110 @@
+"""What sources of models share: the table of them, and the errors."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+from collections.abc import Iterable, Sequence
+from string import Template
+
+# Name -> module.
+SOURCES = {
+    "torchvision": "pytest_modelconform.sources.from_torchvision",
+    "transformers": "pytest_modelconform.sources.from_transformers",
+    "timm": "pytest_modelconform.sources.from_timm",
+}
+
+_IMAGE_CASE = '''\
+"""$title: say here in which paper it was published."""
+
+$imports
+
+from pytest_modelconform import Case, generic_weights
+
+case = Case(
+    model=lambda: generic_weights($model),
+    # Exporters see the first; the other shows whether the export generalises.
+    inputs={
+        "pair": lambda: $pair,
+        "three": lambda: $three,
+    },
+    dynamic_shapes=($dynamic),
+    tags=$tags,
+    requires=("$package",),
+)
+'''
+
+
+class CantScaffold(Exception):
+    """Nothing was written. The message says why and what to do."""
+
+
+class UnknownModel(CantScaffold):
+    """There is no such source, or no such model in it."""
+
+
+def drafts(source: str) -> list[str]:
+    """Case files for a model such as "torchvision:resnet50", the one to be preferred first.
+
+    Raises UnknownModel, or CantScaffold where the package is missing or the model is one that nothing is known about.
+    """
+    name, colon, model = source.partition(":")
+    if name not in SOURCES or not colon:
+        raise UnknownModel(
+            f"--from {source}: {name!r} is no source of models.{nearest(name, SOURCES)} "
+            f"Name one as {', '.join(f'{known}:MODEL' for known in SOURCES)}"
+        )
+    module = importlib.import_module(SOURCES[name])
+    if importlib.util.find_spec(module.PACKAGE) is None:
+        raise CantScaffold(f"--from {source}: {name} is not installed: pip install {module.PACKAGE}")
+    found: list[str] = module.drafts(model)
+    return found
+
+
+def unknown(package: str, model: str, known: Sequence[str], where: str) -> UnknownModel:
+    """The error for a model that a package doesn't have. where: how all of them are listed."""
+    return UnknownModel(f"{package} has no model {model!r}.{nearest(model, known)} {where} lists them")
+
+
+def nearest(word: str, known: Sequence[str] | dict[str, str]) -> str:
+    """A question, with a space before it, whether that was meant which is close regardless of case; or nothing."""
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), by_lower, 1)
+    return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
+
+
+def sizes(least: int, meant: int) -> list[int]:
+    """Images' sizes to try, in pixels: one that a test is quick with, then what the model was trained for.
+
+    least: below which the model fails. Twice that leaves more than a pixel at the end, and 32 divides what is halved
+    five times.
+    """
+    small = max(64, -(-2 * least // 32) * 32)
+    return [small, meant] if small < meant else [meant]
+
+
+def image_case(title: str, imports: str, model: str, shapes: Sequence[str], tags: str, package: str) -> str:
+    """The case file of a model of tensors that share their first dimension.
+
+    imports: of the model and of torch, sorted. model: an expression. shapes: of each input without the batch, as
+        "3, 64, 64". tags: as in the file.
+    """
+    sets = [f"({_comma(f'torch.randn({batch}, {shape})' for shape in shapes)})" for batch in (2, 3)]
+    values = {
+        "title": title,
+        "imports": imports,
+        "model": model,
+        "pair": sets[0],
+        "three": sets[1],
+        "dynamic": _comma('{0: "batch"}' for _ in shapes),
+        "tags": tags,
+        "package": package,
+    }
+    return Template(_IMAGE_CASE).substitute(values)
+
+
+def _comma(items: Iterable[str]) -> str:
+    """What is between a tuple's parentheses."""
+    listed = list(items)
+    return f"{listed[0]}," if len(listed) == 1 else ", ".join(listed)
