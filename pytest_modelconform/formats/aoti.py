@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "aoti"
+SUFFIXES = (".pt2",)
 REQUIRES = ("torch",)
 MAIN = True
 # Compiled code is the same in every run; the second one shows what a run leaves behind in buffers.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "executorch"
+SUFFIXES = (".pte",)
 REQUIRES = ("torch", "executorch")
 # Its import registers operators, and types with pytree, and takes seconds.
 HOST = "executorch"

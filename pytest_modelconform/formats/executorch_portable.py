@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "executorch-portable"
+SUFFIXES = (".pte",)
 
 
 def export(built: Built, folder: Path) -> Signature:

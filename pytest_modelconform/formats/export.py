@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "export"
+SUFFIXES = (".pt2",)
 REQUIRES = ("torch",)
 MAIN = True
 FRAMEWORKS = {"torch": __name__, "onnx": "pytest_modelconform.formats.onnx_to_torch"}

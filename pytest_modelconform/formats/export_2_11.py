@@ -6,4 +6,5 @@ from ..torch_versions import V2_11 as ENVIRONMENT
 from .export import export as export
 
 NAME = "export-2.11"
+SUFFIXES = (".pt2",)
 HOST = ENVIRONMENT.name

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "litert"
+SUFFIXES = (".tflite",)
 REQUIRES = ("torch", "litert-torch", "ai-edge-litert")
 # Its import makes JAX keep 64-bit numbers in the whole process, and silences torch's log.
 HOST = "litert"

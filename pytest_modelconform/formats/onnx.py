@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "onnx"
+SUFFIXES = (".onnx",)
+RECORDS_NAMES = True
 REQUIRES = ("torch", "onnx", "onnxscript")
 MAIN = True
 FRAMEWORKS = {

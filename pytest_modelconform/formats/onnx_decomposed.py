@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "onnx-decomposed"
+SUFFIXES = (".onnx",)
+RECORDS_NAMES = True
 REQUIRES = onnx.REQUIRES
 
 

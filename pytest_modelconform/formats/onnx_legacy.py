@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "onnx-legacy"
+SUFFIXES = (".onnx",)
+RECORDS_NAMES = True
 REQUIRES = ("torch", "onnx")
 MAIN = True
 

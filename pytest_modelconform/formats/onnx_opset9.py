@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "onnx-opset9"
+SUFFIXES = (".onnx",)
+RECORDS_NAMES = True
 REQUIRES = ("torch", "onnx")
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "openvino"
+SUFFIXES = (".xml",)
 REQUIRES = ("torch", "openvino")
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "torchscript-script"
+SUFFIXES = (".pt", ".pth", ".ts")
 REQUIRES = ("torch",)
 MAIN = True
 REPEATS = 3

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "torchscript-trace"
+SUFFIXES = (".pt", ".pth", ".ts")
 FRAMEWORKS = {"torch": __name__, "onnx": "pytest_modelconform.formats.onnx_to_torchscript"}
 REQUIRES = ("torch",)
 MAIN = True

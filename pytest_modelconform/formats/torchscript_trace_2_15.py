@@ -6,5 +6,6 @@ from ..torch_versions import V2_15 as ENVIRONMENT
 from .torchscript_trace import export as export
 
 NAME = "torchscript-trace-2.15"
+SUFFIXES = (".pt", ".pth", ".ts")
 HOST = ENVIRONMENT.name
 REPEATS = 3
