@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .base import Signature, flat_signature
+from .foreign import of_litert
 from .program import dynamic_or_static
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 NAME = "litert"
 SUFFIXES = (".tflite",)
+foreign = of_litert
 REQUIRES = ("torch", "litert-torch", "ai-edge-litert")
 # Its import makes JAX keep 64-bit numbers in the whole process, and silences torch's log.
 HOST = "litert"

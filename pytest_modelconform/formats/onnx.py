@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .base import Signature, flat_signature
+from .foreign import of_onnx
 from .program import input_names
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 NAME = "onnx"
 SUFFIXES = (".onnx",)
 RECORDS_NAMES = True
+foreign = of_onnx
 REQUIRES = ("torch", "onnx", "onnxscript")
 MAIN = True
 FRAMEWORKS = {

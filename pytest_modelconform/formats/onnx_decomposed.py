@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from . import onnx
 from .base import Signature
+from .foreign import of_onnx
 from .program import exported
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 NAME = "onnx-decomposed"
 SUFFIXES = (".onnx",)
 RECORDS_NAMES = True
+foreign = of_onnx
 REQUIRES = onnx.REQUIRES
 
 

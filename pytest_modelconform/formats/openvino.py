@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .base import Signature, flat_signature
+from .foreign import of_openvino
 from .program import exported, input_names
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 NAME = "openvino"
 SUFFIXES = (".xml",)
+foreign = of_openvino
 REQUIRES = ("torch", "openvino")
 
 
