@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,7 @@ def save(path: Path, outputs: Mapping[str, Array]) -> None:
     if path.suffix == ".safetensors":
         arrays.write(path, outputs)
     else:
-        np.savez(
-            path, **{n: array.astype("float32") if array.dtype.kind == "V" else array for n, array in outputs.items()}
-        )
+        kept: dict[str, Any] = {
+            name: array.astype("float32") if array.dtype.kind == "V" else array for name, array in outputs.items()
+        }
+        np.savez(path, **kept)
