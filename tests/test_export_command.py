@@ -161,7 +161,7 @@ def test_companions_go_beside_the_file_and_keep_working() -> None:
 
     assert places("ncnn", "a/net.param", "model.ncnn.param", "model.ncnn.bin") == ["a/net.param", "a/net.bin"]
     assert places("onnx", "a/net.onnx", "model.onnx", "model.onnx.data") == ["a/net.onnx", "a/model.onnx.data"]
-    with pytest.raises(NoPlace, match=r"mxnet is several files that go by their names .*: say --to FOLDER"):
+    with pytest.raises(NoPlace, match=r"mxnet is several files .*, which go by their names: --to FOLDER"):
         places("mxnet", "a/net.json", "model-symbol.json", "model-0000.params")
 
 
