@@ -24,11 +24,15 @@ COMMANDS = {
     "diff": ("pytest_modelconform.diff_command", "what changed between two runs, by their logs; fails for regressions"),
     "doctor": ("pytest_modelconform.doctor", "all formats and runtimes: version, where, and why one isn't available"),
     "env": ("pytest_modelconform.env_command", "list, install and remove isolated environments"),
-    "export": ("pytest_modelconform.export_command", "store a case in a format, with its inputs and references"),
+    "export": ("pytest_modelconform.export_command", "store a case in a format, alone or with inputs and references"),
     "history": ("pytest_modelconform.history_command", "a folder of logs as a page that shows the trend"),
     "merge": ("pytest_modelconform.merge_command", "join the logs of a run's shards"),
     "new": ("pytest_modelconform.scaffold", "write a case file, with --cpp its model in C++, too"),
     "report": ("pytest_modelconform.report_command", "a log as matrix, Markdown, JSON, CSV, JUnit or HTML"),
+    "run": (
+        "pytest_modelconform.run_command",
+        "execute an artifact in a runtime, on inputs of yours or its references",
+    ),
 }
 
 # The order of the help. What is in no group is shown last.

@@ -1,4 +1,4 @@
-"""`modelconform export`: an artifact, with the inputs and references of each input set, in a folder of the user's.
+"""`modelconform export`: an artifact, alone or with the inputs and references of each input set, where the user says.
 
 A run of pytest on the case file that collects nothing and exports in the place of running tests. So the root folder,
 ini files, conftest.py, the formats of other packages, the case host and the cache are what `pytest --modelconform` has,
@@ -10,9 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
-import json
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -23,8 +21,10 @@ import pytest
 
 from . import collect
 from .case import DEFAULTS
+from .export_files import NoPlace, refuse_name, write_file, write_folder
 from .exports import Artifact, Budget, CaseRef, StageFailure
 from .formats import base as format_base
+from .formats.base import Format
 from .outcome import EAGER, Cell
 from .references import Prepared
 from .runtimes.base import missing_packages
@@ -33,8 +33,9 @@ from .tolerances import choose
 if TYPE_CHECKING:
     from .session import SessionPlugin
 
-# What describes the case in the folder; cpp/reference.cpp reads the tolerance in it.
-DESCRIPTION = "case.json"
+
+# Description, references, artifact and its format.
+Found = tuple[dict[str, Any], Prepared, Artifact, Format]
 
 EXAMPLES = """\
   modelconform export cases/plain/net.py --format torchscript-trace --to exported
@@ -50,8 +51,11 @@ class Refused(Exception):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `modelconform export`."""
     parser.add_argument("case", metavar="CASE.py[::case]", help="case file, and the case's name if it has several")
-    parser.add_argument("--format", required=True, help="format to export to, as `torchscript-trace`")
-    parser.add_argument("--to", required=True, type=Path, metavar="FOLDER", help="made if it isn't there")
+    parser.add_argument("-f", "--format", required=True, help="format to export to, as `torchscript-trace`")
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the artifact alone, under this name")
+    text = "write the artifact with inputs and references; made if it isn't there"
+    place.add_argument("--to", type=Path, metavar="FOLDER", help=text)
     parser.add_argument("--dtype", default="float32", choices=list(DEFAULTS), help="the dtype that the case is cast to")
     parser.add_argument("--timeout", default="300", help="limit in seconds (default: 300)")
 
@@ -63,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         why = "imports no pytest_modelconform" if Path(file).is_file() else "isn't there"
         print(f"modelconform export: {file} {why}: name a case file", file=sys.stderr)
         return 2
-    plugin = ExportPlugin(file=Path(file), case=name, **{key: getattr(arguments, key) for key in ("format", "dtype")})
+    plugin = ExportPlugin(Path(file), name, arguments.format, arguments.dtype, arguments.output)
     # Options of the ini file and the environment are for runs of tests, and may ask for several processes.
     os.environ.pop("PYTEST_ADDOPTS", None)
     options = ["-o", "addopts=", "-o", "filterwarnings=", "--assert=plain", "-qqq", "-s", "--no-header"]
@@ -78,20 +82,35 @@ def run(arguments: argparse.Namespace) -> int:
         return plugin.status
     if plugin.found is None:
         return int(status) or 1  # pytest has said why
-    for path in write(arguments.to, *plugin.found):
-        print(f"{path}  {path.stat().st_size} bytes")
+    description, prepared, artifact, module = plugin.found
+    try:
+        if arguments.output:
+            written = write_file(arguments.output, module, artifact)
+        else:
+            written = write_folder(arguments.to, description, prepared, artifact)
+    except NoPlace as refused:
+        print(f"modelconform export: {refused}", file=sys.stderr)
+        return 2
+    for path in written:
+        print(f"{path}  {_size(path)} bytes")
     return 0
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 class ExportPlugin:
     """Exports one case in the place of pytest's own loop."""
 
-    def __init__(self, file: Path, case: str, format: str, dtype: str) -> None:  # noqa: A002 (as the option)
+    def __init__(self, file: Path, case: str, format_name: str, dtype: str, output: Path | None) -> None:
         self.file = file.resolve()
         self.case = case
-        self.format = format
+        self.format = format_name
         self.dtype = dtype
-        self.found: tuple[dict[str, Any], Prepared, Artifact] | None = None
+        self.output = output
+        self.found: Found | None = None
         self.problem = ""
         self.status = 0
 
@@ -105,15 +124,18 @@ class ExportPlugin:
         """Export."""
         try:
             self.found = self.export(collect.session_of(session.config))
-        except Refused as refused:
+        except (Refused, NoPlace) as refused:
             self.problem, self.status = str(refused), 2
         except StageFailure as failure:
             what = f"{failure.verdict.value} at stage {failure.stage.value}"
             self.problem, self.status = f"{self.file.name} in {self.format}: {what}: {failure}", 1
         return True
 
-    def export(self, plugin: SessionPlugin) -> tuple[dict[str, Any], Prepared, Artifact]:
-        """The case's description, references and artifact. Raises Refused or StageFailure."""
+    def export(self, plugin: SessionPlugin) -> Found:
+        """The case's description, references and artifact. Raises Refused, NoPlace or StageFailure."""
+        module = plugin.registry.format(self.format)
+        if self.output:
+            refuse_name(self.output, module)
         declared = self._declared(plugin)
         if not plugin.registry.holds(self.format, declared.framework):
             raise Refused(f"format {self.format} holds no model of {declared.framework}")
@@ -134,6 +156,8 @@ class ExportPlugin:
             "format": self.format,
             "dtype": self.dtype,
             "tolerance": asdict(tolerance),
+            "tolerances": {key: asdict(other) for key, other in prepared.tolerances.items()},
+            "framework": declared.framework,
             "input_sets": {
                 entry.name: {
                     "args": entry.args,
@@ -142,12 +166,13 @@ class ExportPlugin:
                     "shapes": dict(entry.shapes),
                     "generated": entry.generated,
                     "may_refuse": entry.may_refuse,
+                    "inputs_changed": sorted(entry.inputs_changed),
                 }
                 for entry in prepared.sets.values()
             },
             "notes": list(prepared.content["notes"]),
         }
-        return description, prepared, artifact
+        return description, prepared, artifact, module
 
     def _declared(self, plugin: SessionPlugin) -> collect.Declared:
         declaration = plugin.declare(self.file)
@@ -172,28 +197,3 @@ class ExportPlugin:
 
 def _spelled(file: Path, names: Sequence[str]) -> str:
     return ", ".join(f"{file.name}::{name}" for name in names)
-
-
-def write(folder: Path, description: dict[str, Any], prepared: Prepared, artifact: Artifact) -> list[Path]:
-    """Copy to a folder, and return what is there now, in order. Input sets of an earlier export go."""
-    folder.mkdir(parents=True, exist_ok=True)
-    sources = [path for path in sorted(artifact.folder.iterdir()) if path.name != "export.json"]
-    for name in prepared.sets:
-        stems = (f"inputs-{name}.safetensors", f"references-{name}.safetensors", f"references-{name}.json")
-        sources += [prepared.folder / stem for stem in stems]
-    written = [folder / source.name for source in sources]
-    for pattern in ("inputs-*.safetensors", "references-*.safetensors", "references-*.json"):
-        for old in set(folder.glob(pattern)) - set(written):
-            old.unlink()
-    for source, target in zip(sources, written, strict=True):
-        # A program that has the old file mapped keeps it.
-        partial = target.with_name(f".{target.name}.partial")
-        if source.is_dir():
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(source, partial, dirs_exist_ok=True)
-        else:
-            shutil.copyfile(source, partial)
-        partial.replace(target)
-    described = folder / DESCRIPTION
-    described.write_text(json.dumps(description, indent=1) + "\n")
-    return [*written, described]

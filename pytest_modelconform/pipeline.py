@@ -181,7 +181,7 @@ class Pipeline:
             self._refuse_to_load(cell, prepared)
             worker = self.worker(cell)
             used, worker.used = worker.used, True
-            request = self._load_request(cell, artifact)
+            request = self.load_request(cell, artifact)
             try:
                 answer = budget.ask(worker, "load", precision=cell.precision, **request)
             except WorkerProblem as problem:
@@ -189,7 +189,7 @@ class Pipeline:
             seconds["load"] = number(answer.get("seconds"))
             if cell.task == INFERENCE:
                 kept: dict[str, list[Run]] = {}
-                outcome = self._run_sets(cell, judge, artifact, worker, budget, seconds, kept)
+                outcome = self.run_sets(cell, judge, artifact, worker, budget, seconds, kept)
                 self._evidence = Evidence(judge, choose(judge.tolerance, judge.tolerances, cell)[0], kept, budget)
                 if outcome.verdict is Verdict.PASS:
                     outcome = self._at_once.checked(outcome, cell, judge, artifact, worker, budget, seconds["load"])
@@ -253,9 +253,9 @@ class Pipeline:
         try:
             prepared = self.exports.find(ref, budget)
             artifact = self.exports.artifact(ref, prepared, smoke, budget, lambda outcome: False)
-            request = self._load_request(cell, artifact)
+            request = self.load_request(cell, artifact)
             budget.ask(worker, "load", precision=smoke.precision, **request)
-            outcome = self._run_sets(smoke, prepared, artifact, worker, budget, {}, {})
+            outcome = self.run_sets(smoke, prepared, artifact, worker, budget, {}, {})
             message = outcome.message if outcome.failed else ""
         except StageFailure as failure:
             message = f"at stage {failure.stage.value}: {failure}"
@@ -272,7 +272,8 @@ class Pipeline:
         worker.smoked.add(cell.format)
         return worker
 
-    def _load_request(self, cell: Cell, artifact: Artifact) -> dict[str, Any]:
+    def load_request(self, cell: Cell, artifact: Artifact) -> dict[str, Any]:
+        """What a cell's runtime is asked to load. Raises StageFailure where what it needs can't be built."""
         runtime = self.registry.runtime(cell.runtime)
         request = runtime.load_request(artifact.folder, artifact.signature)
         try:
@@ -280,7 +281,7 @@ class Pipeline:
         except BuildError as error:
             raise StageFailure(Stage.BUILD, Verdict.ERROR, str(error)) from error
 
-    def _run_sets(
+    def run_sets(
         self,
         cell: Cell,
         prepared: Prepared,
@@ -290,7 +291,7 @@ class Pipeline:
         seconds: dict[str, float],
         kept: dict[str, list[Run]],
     ) -> Outcome:
-        """kept: takes the outputs of the input sets that are mismatches."""
+        """Run what is loaded on every input set, and compare. kept: takes the outputs of sets that are mismatches."""
         inputs: dict[str, dict[str, Any]] = {}
         tolerance, notes = choose(prepared.tolerance, prepared.tolerances, cell)
         if cell.precision != FULL:

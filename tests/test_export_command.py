@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pytest_modelconform.compare import Reference
+from pytest_modelconform.export_files import NoPlace, companions
+from pytest_modelconform.registry import Registry, register_built_in
 from pytest_modelconform.workers import arrays
 from tests import runs
 
@@ -107,6 +110,59 @@ def test_what_is_wrong_with_a_case_or_its_export_is_said_with_its_stage(tmp_path
     message = "modelconform export: case 'needy' needs no-such-package: pip install no-such-package"
     assert problem(tmp_path, "needy.py", *rest) == (2, message)
     assert not (tmp_path / "never").exists()
+
+
+def test_an_artifact_alone_goes_under_a_name_of_its_own(project: Path, tmp_path: Path) -> None:
+    target = tmp_path / "new" / "net.ts"
+    done = export(project, "plain.py", "-f", "torchscript-trace", "-o", str(target))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{target}  {target.stat().st_size} bytes\n"
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(("format_name", "name"), [("onnx", "net.onnx"), ("openvino", "net.xml")])
+def test_an_artifact_alone_loads_and_gives_the_numbers(
+    project: Path, tmp_path: Path, format_name: str, name: str
+) -> None:
+    pytest.importorskip("onnxscript" if format_name == "onnx" else "openvino")
+    target = tmp_path / name
+    done = export(project, "plain.py", "-f", format_name, "-o", str(target))
+    assert done.returncode == 0, done.stderr
+    x = np.arange(7, 11, dtype="float32").reshape(2, 2)
+    if format_name == "onnx":
+        onnxruntime = pytest.importorskip("onnxruntime")
+        [y] = onnxruntime.InferenceSession(target).run(None, {"x": x})
+    else:
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["net.bin", "net.xml"]
+        import openvino
+
+        y = openvino.Core().compile_model(str(target), "CPU")(x)[0]
+    assert np.array_equal(y, 3 * x + 1)
+
+
+def test_where_an_artifact_alone_can_not_go_is_said_before_the_export(project: Path, tmp_path: Path) -> None:
+    start = "modelconform export: "
+    rest = ("plain.py", "-f", "torchscript-trace", "-o")
+    message = f"{start}artifacts in torchscript-trace are called *.pt or *.pth or *.ts, not net.onnx"
+    assert problem(project, *rest, "net.onnx") == (2, message)
+    message = f"{start}{tmp_path} is a folder: name a file, or say --to {tmp_path}"
+    assert problem(project, *rest, str(tmp_path)) == (2, message)
+    status, said = problem(project, "plain.py", "-f", "torchscript-trace")
+    assert (status, "one of the arguments -o/--output --to is required" in said) == (2, True)
+
+
+def test_companions_go_beside_the_file_and_keep_working() -> None:
+    registry = Registry()
+    register_built_in(registry)
+
+    def places(format_name: str, target: str, *files: str) -> list[str]:
+        main, *others = files
+        return [str(path) for path in companions(registry.format(format_name), main, others, Path(target)).values()]
+
+    assert places("ncnn", "a/net.param", "model.ncnn.param", "model.ncnn.bin") == ["a/net.param", "a/net.bin"]
+    assert places("onnx", "a/net.onnx", "model.onnx", "model.onnx.data") == ["a/net.onnx", "a/model.onnx.data"]
+    with pytest.raises(NoPlace, match=r"mxnet is several files .*, which go by their names: --to FOLDER"):
+        places("mxnet", "a/net.json", "model-symbol.json", "model-0000.params")
 
 
 @pytest.mark.parametrize("environment", ["-n 2", "-p no:such --bogus"])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .base import ExportMismatch, Signature, flat_signature
+from .foreign import of_package
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "aoti"
+SUFFIXES = (".pt2",)
+foreign = of_package
 REQUIRES = ("torch",)
 MAIN = True
 # Compiled code is the same in every run; the second one shows what a run leaves behind in buffers.

@@ -45,6 +45,10 @@ class Format(Protocol):
     LIMITS: what it is known not to hold, and why, by the kinds in `limits.py`: `unsupported` instead of tried.
     SMOKE: the case of workers/host/smoke.py that its runtimes have to run before any other: "smoke", or "smoke_images"
     for formats that hold nothing but layers on images.
+    SUFFIXES: of the names of artifacts, the usual one first; () where there is none to tell them by.
+    RECORDS_NAMES: whether an artifact's main file names those beside it, so that these can't be called otherwise.
+    foreign: makes the signature of a file that has none, since something else wrote it; None if it is in another
+    format. It runs in a process of its own. None where a file doesn't say how it is called (formats/foreign.py).
     """
 
     NAME: str
@@ -61,6 +65,9 @@ class Format(Protocol):
     FRAMEWORKS: Mapping[str, str]
     LIMITS: Mapping[str, str]
     SMOKE: str
+    SUFFIXES: Sequence[str]
+    RECORDS_NAMES: bool
+    foreign: Callable[[Path], Signature | None] | None
 
     def unavailable(self) -> str | None:
         """None if the exporter can run, else a sentence that says what to do. REQUIRES has been seen to before."""
@@ -98,6 +105,9 @@ def complete(module: ModuleType) -> Format:
         "FRAMEWORKS": {} if makes == "command" else {"torch": module.__name__},
         "LIMITS": {},
         "SMOKE": "smoke",
+        "SUFFIXES": (),
+        "RECORDS_NAMES": False,
+        "foreign": None,
         "unavailable": lambda: None,
         "tools": lambda: "",
     }

@@ -30,6 +30,7 @@ from brocolli.converter.pytorch_caffe_parser import PytorchCaffeParser
 """
 
 NAME = "caffe"
+SUFFIXES = (".prototxt",)
 REQUIRES = ("torch",)
 # It changes nothing for good, but brings packages along that the common host shouldn't see.
 HOST = "caffe"

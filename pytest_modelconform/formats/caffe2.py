@@ -10,6 +10,7 @@ from ..runtimes.base import WORKERS, python_worker
 from ..runtimes.caffe2 import ENVIRONMENT as ENVIRONMENT
 
 NAME = "caffe2"
+SUFFIXES = (".pb",)
 FROM = "onnx-opset9"
 REQUIRES = ("torch", "onnx")
 LIMITS = {

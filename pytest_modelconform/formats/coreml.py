@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "coreml"
+SUFFIXES = (".mlpackage",)
 REQUIRES = ("torch", "coremltools")
 # What a Core ML model takes and gives for a dtype of torch's; it has no others. Its own names.
 STORED = {

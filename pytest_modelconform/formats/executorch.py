@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .base import Signature, flat_signature
+from .foreign import of_executorch
 from .program import call_of, exported_with, input_names, with_bounds
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "executorch"
+SUFFIXES = (".pte",)
+foreign = of_executorch
 REQUIRES = ("torch", "executorch")
 # Its import registers operators, and types with pytree, and takes seconds.
 HOST = "executorch"

@@ -9,11 +9,14 @@ from .base import Signature
 from .executorch import HOST as HOST
 from .executorch import REQUIRES as REQUIRES
 from .executorch import lowered
+from .foreign import of_executorch
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "executorch-portable"
+SUFFIXES = (".pte",)
+foreign = of_executorch
 
 
 def export(built: Built, folder: Path) -> Signature:

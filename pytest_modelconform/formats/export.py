@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .base import Signature, tree_signature
+from .foreign import of_program
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "export"
+SUFFIXES = (".pt2",)
+foreign = of_program
 REQUIRES = ("torch",)
 MAIN = True
 FRAMEWORKS = {"torch": __name__, "onnx": "pytest_modelconform.formats.onnx_to_torch"}

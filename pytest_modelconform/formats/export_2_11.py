@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from ..torch_versions import V2_11 as ENVIRONMENT
 from .export import export as export
+from .foreign import of_program
 
 NAME = "export-2.11"
+SUFFIXES = (".pt2",)
+foreign = of_program
 HOST = ENVIRONMENT.name

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from ..torch_versions import V2_15 as ENVIRONMENT
 from .export import export as export
+from .foreign import of_program
 
 NAME = "export-2.15"
+SUFFIXES = (".pt2",)
+foreign = of_program
 HOST = ENVIRONMENT.name

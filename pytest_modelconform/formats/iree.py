@@ -8,6 +8,7 @@ from pathlib import Path
 from ..runtimes.base import WORKERS, python_worker
 
 NAME = "iree"
+SUFFIXES = (".vmfb",)
 FROM = "onnx"
 REQUIRES = ("torch", "onnx", "onnxscript", "iree-base-compiler")
 # The processor, too: its instruction sets are part of every artifact's key (artifacts.fingerprint).

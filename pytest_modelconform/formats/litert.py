@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .base import Signature, flat_signature
+from .foreign import of_litert
 from .program import dynamic_or_static
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "litert"
+SUFFIXES = (".tflite",)
+foreign = of_litert
 REQUIRES = ("torch", "litert-torch", "ai-edge-litert")
 # Its import makes JAX keep 64-bit numbers in the whole process, and silences torch's log.
 HOST = "litert"

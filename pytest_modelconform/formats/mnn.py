@@ -8,6 +8,7 @@ from pathlib import Path
 from ..runtimes.base import WORKERS, python_worker
 
 NAME = "mnn"
+SUFFIXES = (".mnn",)
 FROM = "onnx"
 REQUIRES = ("torch", "onnx", "onnxscript", "MNN")
 

@@ -10,6 +10,7 @@ from ..runtimes.base import WORKERS, python_worker
 from ..runtimes.mxnet import ENVIRONMENT as ENVIRONMENT
 
 NAME = "mxnet"
+SUFFIXES = (".json",)
 FROM = "onnx-opset9"
 REQUIRES = ("torch", "onnx")
 LIMITS = {

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "ncnn"
+SUFFIXES = (".param",)
 REQUIRES = ("torch", "pnnx")
 
 # pnnx' names of dtypes; it has no bool.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .base import Signature, flat_signature
+from .foreign import of_onnx
 from .program import input_names
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "onnx"
+SUFFIXES = (".onnx",)
+RECORDS_NAMES = True
+foreign = of_onnx
 REQUIRES = ("torch", "onnx", "onnxscript")
 MAIN = True
 FRAMEWORKS = {

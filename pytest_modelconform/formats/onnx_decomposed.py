@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING
 
 from . import onnx
 from .base import Signature
+from .foreign import of_onnx
 from .program import exported
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "onnx-decomposed"
+SUFFIXES = (".onnx",)
+RECORDS_NAMES = True
+foreign = of_onnx
 REQUIRES = onnx.REQUIRES
 
 

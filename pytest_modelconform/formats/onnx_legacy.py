@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .base import Signature, flat_signature
+from .foreign import of_onnx
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "onnx-legacy"
+SUFFIXES = (".onnx",)
+RECORDS_NAMES = True
+foreign = of_onnx
 REQUIRES = ("torch", "onnx")
 MAIN = True
 

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 from . import onnx_legacy
 from .base import Signature
+from .foreign import of_onnx
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "onnx-opset9"
+SUFFIXES = (".onnx",)
+RECORDS_NAMES = True
+foreign = of_onnx
 REQUIRES = ("torch", "onnx")
 
 

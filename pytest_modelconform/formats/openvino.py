@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .base import Signature, flat_signature
+from .foreign import of_openvino
 from .program import exported, input_names
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "openvino"
+SUFFIXES = (".xml",)
+foreign = of_openvino
 REQUIRES = ("torch", "openvino")
 
 

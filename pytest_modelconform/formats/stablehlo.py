@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "stablehlo"
+SUFFIXES = (".jax",)
 REQUIRES = ("torch", "torchax", "jax")
 # torchax renames a backend of torch's and switches a fast path off; 64-bit integers are a switch of the process's.
 HOST = "jax"

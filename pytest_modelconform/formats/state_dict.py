@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..workers.tensors import Tensor
 
 NAME = "state-dict"
+SUFFIXES = (".safetensors",)
 REQUIRES = ("torch",)
 MAIN = True
 NEEDS = ("cpp",)

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from ..outcome import TASKS as TASKS  # artifacts can be trained, too
 from .base import Signature, tree_signature
+from .foreign import of_torchscript
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "torchscript-script"
+SUFFIXES = (".pt", ".pth", ".ts")
+foreign = of_torchscript
 REQUIRES = ("torch",)
 MAIN = True
 REPEATS = 3

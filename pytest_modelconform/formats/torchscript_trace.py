@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from ..outcome import TASKS as TASKS  # artifacts can be trained, too
 from ..outcome import TRAINING
 from .base import Signature, tree_signature
+from .foreign import of_torchscript
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "torchscript-trace"
+SUFFIXES = (".pt", ".pth", ".ts")
+foreign = of_torchscript
 FRAMEWORKS = {"torch": __name__, "onnx": "pytest_modelconform.formats.onnx_to_torchscript"}
 REQUIRES = ("torch",)
 MAIN = True

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from ..torch_versions import V2_11 as ENVIRONMENT
+from .foreign import of_torchscript
 from .torchscript_trace import export as export
 
 NAME = "torchscript-trace-2.11"
+SUFFIXES = (".pt", ".pth", ".ts")
+foreign = of_torchscript
 HOST = ENVIRONMENT.name
 REPEATS = 3

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..runtimes.base import WORKERS, python_worker
 
 NAME = "tvm"
+SUFFIXES = (".so",)
 FROM = "onnx-decomposed"
 REQUIRES = ("torch", "onnx", "onnxscript", "apache-tvm")
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "twin-jax"
+SUFFIXES = (".jax",)
 NEEDS = ("twin-jax",)
 REQUIRES = ("torch", "jax")
 HOST = "jax"

@@ -1,0 +1,96 @@
+"""Where `modelconform export` puts an artifact: a folder with inputs and references beside it, or a file of a name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .exports import Artifact
+from .formats.base import Format
+from .references import Prepared
+
+# What describes the case in the folder; cpp/reference.cpp reads the tolerance in it.
+DESCRIPTION = "case.json"
+SIGNATURE = "signature.json"
+_OURS = ("export.json", SIGNATURE)
+
+
+class NoPlace(Exception):
+    """An artifact can't be written under the name that was asked for. The message says why and what to do."""
+
+
+def write_folder(folder: Path, description: dict[str, Any], prepared: Prepared, artifact: Artifact) -> list[Path]:
+    """Copy to a folder, and return what is there now, in order. Input sets of an earlier export go."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sources = [path for path in sorted(artifact.folder.iterdir()) if path.name != "export.json"]
+    for name in prepared.sets:
+        stems = (f"inputs-{name}.safetensors", f"references-{name}.safetensors", f"references-{name}.json")
+        sources += [prepared.folder / stem for stem in stems]
+    written = [folder / source.name for source in sources]
+    for pattern in ("inputs-*.safetensors", "references-*.safetensors", "references-*.json"):
+        for old in set(folder.glob(pattern)) - set(written):
+            old.unlink()
+    for source, target in zip(sources, written, strict=True):
+        _copy(source, target)
+    described = folder / DESCRIPTION
+    described.write_text(json.dumps(description, indent=1) + "\n")
+    return [*written, described]
+
+
+def refuse_name(target: Path, module: Format) -> None:
+    """Raises NoPlace for a name that no artifact of a format can have: asked before the export, which may take long."""
+    if target.is_dir():
+        raise NoPlace(f"{target} is a folder: name a file, or say --to {target}")
+    if module.SUFFIXES and target.suffix not in module.SUFFIXES:
+        kinds = " or ".join(f"*{suffix}" for suffix in module.SUFFIXES)
+        raise NoPlace(f"artifacts in {module.NAME} are called {kinds}, not {target.name}")
+
+
+def write_file(target: Path, module: Format, artifact: Artifact) -> list[Path]:
+    """Copy the artifact alone: its main file is `target`, and what belongs to it goes beside. Raises NoPlace."""
+    names = sorted(path.name for path in artifact.folder.iterdir() if path.name not in _OURS)
+    main = artifact.path.name
+    places = companions(module, main, [name for name in names if name != main], target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for name, place in places.items():
+        _copy(artifact.folder / name, place)
+    return list(places.values())
+
+
+def companions(module: Format, main: str, others: Sequence[str], target: Path) -> dict[str, Path]:
+    """Where each file of an artifact goes whose main file becomes `target`, which comes first. Raises NoPlace.
+
+    A companion that is called like the main file is so beside the target, too: OpenVINO's .bin, ncnn's. Others keep
+    their names where the main file records them, as ONNX does those of external data.
+    """
+    stem = Path(main).stem
+    places = {main: target}
+    for name in others:
+        if module.RECORDS_NAMES:
+            places[name] = target.with_name(name)
+        elif Path(name).stem == stem:
+            places[name] = target.with_name(target.stem + Path(name).suffix)
+        else:
+            files = ", ".join([main, *others])
+            raise NoPlace(
+                f"an artifact in {module.NAME} is several files ({files}), which go by their names: --to FOLDER"
+            )
+    if len(set(places.values())) < len(places):
+        raise NoPlace(
+            f"{target.name} is the name of another file of the artifact ({', '.join(others)}): name it otherwise"
+        )
+    return places
+
+
+def _copy(source: Path, target: Path) -> None:
+    # A program that has the old file mapped keeps it.
+    partial = target.with_name(f".{target.name}.partial")
+    if source.is_dir():
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(source, partial, dirs_exist_ok=True)
+    else:
+        shutil.copyfile(source, partial)
+    partial.replace(target)

@@ -1,0 +1,123 @@
+"""Which artifact `modelconform run` is given: its files, its format, and how it is called."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .export_files import DESCRIPTION, SIGNATURE
+from .exports import Artifact
+from .formats import foreign
+from .references import Prepared
+from .registry import Registry
+from .run_inputs import Refused
+from .runtimes.base import Runtime
+
+
+@dataclass(frozen=True)
+class Found:
+    """An artifact, and the case that an export left beside it; None without references."""
+
+    artifact: Artifact
+    format: str
+    prepared: Prepared | None
+    dtype: str
+
+
+def find(path: Path, runtime: Runtime, registry: Registry, format_name: str) -> Found:
+    """What there is at a path, for a runtime. format_name: as the user has it, or "". Raises Refused.
+
+    Raises UnknownName for a format that doesn't exist, foreign.Unreadable for a file that isn't in the format that its
+    name says.
+    """
+    if not path.exists():
+        raise Refused(f"{path} isn't there: name an artifact, or a folder that modelconform export --to wrote")
+    if format_name:
+        registry.format(format_name)
+    folder = path if (path / SIGNATURE).is_file() else path.parent
+    signature = _json(folder / SIGNATURE) if (folder / SIGNATURE).is_file() else {}
+    if folder == path or signature.get("file") == path.name:
+        return _exported(folder, signature, runtime, format_name)
+    signature = _foreign(path, runtime, registry, format_name)
+    return Found(_artifact(path.parent, signature), signature["format"], None, "float32")
+
+
+def _exported(folder: Path, signature: dict[str, Any], runtime: Runtime, format_name: str) -> Found:
+    wanted = format_name or str(signature.get("format", ""))
+    if wanted not in runtime.FORMATS:
+        raise Refused(f"runtime {runtime.NAME} loads no {wanted}; it loads {', '.join(runtime.FORMATS)}")
+    signature = {**signature, "format": wanted}
+    described = folder / DESCRIPTION
+    if not described.is_file():
+        return Found(_artifact(folder, signature), wanted, None, "float32")
+    description = _json(described)
+    try:
+        prepared = Prepared(_content(description), folder, cached=True)
+    except (KeyError, TypeError) as error:
+        raise Refused(f"{described} lacks {error}: another version wrote it, export again") from error
+    return Found(_artifact(folder, signature), wanted, prepared, description["dtype"])
+
+
+def _content(description: dict[str, Any]) -> dict[str, Any]:
+    """What the case host would have said of the case, as far as running and comparing take it."""
+    sets = description["input_sets"]
+    return {
+        "exporter_set": next(iter(sets)),
+        "sets": {
+            name: {
+                **{key: entry[key] for key in ("args", "kwargs", "outputs", "inputs_changed")},
+                "leaves": [{"path": path, "shape": shape} for path, shape in entry["shapes"].items()],
+            }
+            for name, entry in sets.items()
+        },
+        "generated": {name: (entry["generated"], entry["may_refuse"]) for name, entry in sets.items()},
+        **{key: description[key] for key in ("tolerance", "tolerances", "framework", "notes")},
+    }
+
+
+def _foreign(path: Path, runtime: Runtime, registry: Registry, format_name: str) -> dict[str, Any]:
+    """The signature of a file that has none beside it, by the formats that its name fits."""
+    by_name = [name for name in runtime.FORMATS if path.suffix in registry.format(name).SUFFIXES]
+    candidates = [format_name] if format_name else by_name
+    if format_name and format_name not in runtime.FORMATS:
+        raise Refused(f"runtime {runtime.NAME} loads no {format_name}; it loads {', '.join(runtime.FORMATS)}")
+    if not candidates:
+        raise Refused(
+            f"{path.name} is called like no artifact that runtime {runtime.NAME} loads: {_loads(runtime, registry)}"
+        )
+    for name in candidates:
+        module = registry.format(name)
+        if module.foreign is None:
+            raise Refused(
+                f"a file in {name} doesn't say how it is called: run a folder that modelconform export --to wrote, or "
+                f"put its {SIGNATURE} beside {path.name}"
+            )
+        if signature := foreign.signature_of(module, path):
+            return signature
+    raise Refused(
+        f"{path.name} is in another format than {' or '.join(candidates)}; runtime {runtime.NAME} can't load it"
+    )
+
+
+def _loads(runtime: Runtime, registry: Registry) -> str:
+    said = []
+    for name in runtime.FORMATS:
+        suffixes = registry.format(name).SUFFIXES
+        said.append(f"{name} ({', '.join(suffixes)})" if suffixes else name)
+    return ", ".join(said)
+
+
+def _artifact(folder: Path, signature: dict[str, Any]) -> Artifact:
+    return Artifact(folder.resolve(), signature, seconds=0.0, size=0, cached=True, fresh=True)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise Refused(f"{path} can't be read: {error}") from error
+    if not isinstance(found, dict):
+        raise Refused(f"{path} holds no object")
+    return found

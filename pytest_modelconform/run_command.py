@@ -1,0 +1,192 @@
+"""`modelconform run`: an artifact in a runtime, as cells of the matrix run, on inputs of the user's.
+
+Any file will do: it need not be an export of ours. One that has references beside it is compared with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import borrowed, devices, run_inputs, run_table
+from .compare import flatten
+from .exports import Budget, StageFailure, failure_of, start
+from .formats.foreign import Unreadable
+from .outcome import FULL, Cell, Stage, printable
+from .registry import UnknownName
+from .results import structured
+from .run_artifact import Found, find
+from .run_inputs import Refused
+from .runtimes.process import WorkerProblem, WorkerTimeout
+from .workers import arrays
+
+if TYPE_CHECKING:
+    from .pool import AnyWorker
+    from .session import SessionPlugin
+    from .workers.arrays import Array
+
+# The first run may allocate, compile or profile; the best of the others is what a server sees.
+_REPEATS = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of `modelconform run`."""
+    parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="file, or folder of modelconform export --to")
+    parser.add_argument("-r", "--runtime", required=True, help="runtime to execute it in, as `ort`")
+    parser.add_argument("-f", "--format", default="", help="the artifact's format, where its name doesn't tell")
+    what = f"tensors to feed, of {', '.join(run_inputs.KINDS)}; by the artifact's names or in order"
+    parser.add_argument("--inputs", type=Path, metavar="FILE", help=what)
+    for kind in ("ones", "random"):
+        parser.add_argument(
+            f"--{kind}",
+            dest="made",
+            metavar="SHAPE[:DTYPE]",
+            action="append",
+            default=[],
+            type=lambda text, kind=kind: (kind, text),  # type: ignore[misc]  # its default is no parameter of type's
+            help=f"feed {kind} of this shape, such as 1,3,224,224:float32; once for each input",
+        )
+    parser.add_argument("--device", default="cpu", help="default: cpu")
+    parser.add_argument("--threads", type=int, help="of the runtime (default: as many as there are processors)")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="save outputs as .safetensors or .npz")
+    parser.add_argument("--timeout", type=float, default=300.0, help="limit in seconds (default: 300)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0: it ran; 1: the runtime failed or isn't there, or numbers differ; 2: the command line makes no sense."""
+    return borrowed.session(lambda plugin: _answered(plugin, arguments))
+
+
+def _answered(plugin: SessionPlugin, arguments: argparse.Namespace) -> int:
+    try:
+        return Execution(plugin, arguments).status()
+    except (Refused, UnknownName) as refused:
+        message, status = str(refused), 2
+    except Unreadable as unreadable:
+        message, status = f"{arguments.artifact} can't be read: {unreadable}", 1
+    except StageFailure as failure:
+        what = f"{failure.verdict.value} at stage {failure.stage.value}"
+        message, status = f"{arguments.artifact} in {arguments.runtime}: {what}: {failure}", 1
+    print(f"modelconform run: {printable(message)}", file=sys.stderr)
+    return status
+
+
+class Execution:
+    """One artifact in one runtime. Raises Refused or UnknownName for a command line that makes no sense."""
+
+    def __init__(self, plugin: SessionPlugin, arguments: argparse.Namespace) -> None:
+        self.plugin = plugin
+        self.arguments = arguments
+        runtime = plugin.registry.runtime(arguments.runtime)
+        if arguments.device not in runtime.DEVICES:
+            raise Refused(f"runtime {runtime.NAME} runs on {', '.join(runtime.DEVICES)}, not on {arguments.device}")
+        if not 0 < arguments.timeout < float("inf"):
+            raise Refused(f"--timeout {arguments.timeout:g} is no positive number of seconds")
+        if arguments.threads is not None and arguments.threads < 1:
+            raise Refused(f"--threads {arguments.threads} is no number of threads")
+        if arguments.output:
+            run_table.check_target(arguments.output)
+        if arguments.inputs and arguments.made:
+            raise Refused("--inputs names all inputs: leave out --ones and --random")
+        made = [run_inputs.parse(*pair) for pair in arguments.made]
+        given = run_inputs.read(arguments.inputs) if arguments.inputs else made
+        self.found: Found = find(arguments.artifact, runtime, plugin.registry, arguments.format)
+        self.call = run_inputs.call(self.found.artifact.signature, given) if given else None
+        if self.call is None and self.found.prepared is None:
+            raise Refused("there are no references to run it by: say --inputs FILE, or --ones SHAPE for each input")
+        if self.call is None and arguments.output:
+            raise Refused("-o saves the outputs for inputs of yours: say --inputs FILE, or --ones SHAPE for each input")
+        name = Path(self.found.artifact.signature["file"]).stem
+        self.cell = Cell(
+            str(arguments.artifact), name, self.found.format, runtime.NAME, arguments.device, self.found.dtype
+        )
+        self.budget = Budget(arguments.timeout, plugin.pool)
+
+    def status(self) -> int:
+        """Run it and print what came out; the exit status. Raises StageFailure."""
+        runtime = self.plugin.registry.runtime(self.cell.runtime)
+        runs_on = devices.route(self.cell.device).runs_on
+        if reason := runtime.unavailable(runs_on) or devices.lacking(self.cell.device):
+            print(f"modelconform run: runtime {runtime.NAME} isn't available: it {reason}", file=sys.stderr)
+            return 1
+        if self.arguments.threads:
+            self.plugin.pool.threads = self.arguments.threads
+        worker = start(lambda: self.plugin.pool.runtime(self.cell.runtime, self.cell.device))
+        request = self.plugin.pipeline.load_request(self.cell, self.found.artifact)
+        loaded = self._ask(worker, Stage.LOAD, "load", precision=FULL, **request)
+        about = f"{worker.info.get('version', '')} on {self.cell.device}"
+        print(f"{self.found.artifact.path.name} ({self.found.format}) in {runtime.NAME} {about}")
+        print(f"loaded in {_milliseconds(loaded.get('seconds'))}")
+        return self._compared(worker) if self.call is None else self._shown(worker)
+
+    def _ask(self, worker: AnyWorker, stage: Stage, op: str, **fields: Any) -> dict[str, Any]:
+        try:
+            return self.budget.ask(worker, op, **fields)
+        except WorkerTimeout as problem:
+            message = f"{worker.name} gave no answer within {self.arguments.timeout:g} s (--timeout)"
+            raise failure_of(WorkerTimeout(message), stage) from problem
+        except WorkerProblem as problem:
+            raise failure_of(problem, stage) from problem
+
+    def _shown(self, worker: AnyWorker) -> int:
+        """Run on the given inputs, print the table and save the outputs."""
+        assert self.call is not None
+        with tempfile.TemporaryDirectory(prefix="modelconform-run-") as folder:
+            inputs, target = Path(folder, "inputs.safetensors"), Path(folder, "outputs.safetensors")
+            arrays.write(inputs, self.call.tensors)
+            files = {"inputs": str(inputs), "outputs": str(target)}
+            answer = self._ask(worker, Stage.RUN, "run", repeats=_REPEATS, **files, **self.call.request)
+            outputs, runs = self._outputs(answer, target), answer["runs"]
+            first, *others = [float(entry.get("seconds", 0)) for entry in runs]
+            print(f"first run {_milliseconds(first)}, then {_milliseconds(min(others))} (best of {len(others)})\n")
+            for line in run_table.lines(outputs):
+                print(printable(line))
+            if len([entry for entry in runs if "same_as" not in entry]) > 1:
+                print("\nlater runs gave other bits than the first one")
+            if changed := answer.get("inputs_changed"):
+                print(f"\nit changes its inputs in place: {', '.join(changed)}")
+            if self.arguments.output:
+                run_table.save(self.arguments.output, outputs)
+                print(f"\n{self.arguments.output}  {self.arguments.output.stat().st_size} bytes")
+        return 0
+
+    def _outputs(self, answer: Mapping[str, Any], file: Path) -> dict[str, Array]:
+        """Outputs of the first run: by the graph's names, or by their paths in what was returned."""
+        try:
+            found, run = arrays.read(file), answer["runs"][0]
+            layout = run.get("layout", self.found.artifact.signature["layout"])
+            if layout == "flat":
+                return {name: found[value["tensor"]] for name, value in run["outputs"]["dict"]}
+            tree = structured(run["outputs"], layout, self.found.artifact.signature, {})
+            return {f"output{path}": found[key] for path, key in flatten(tree)[1].items()}
+        except (KeyError, ValueError, TypeError, OSError, IndexError, StopIteration) as error:
+            message = (
+                f"{self.cell.runtime} broke the protocol: its outputs can't be read: {type(error).__name__}: {error}"
+            )
+            raise failure_of(WorkerProblem(message), Stage.RUN) from error
+
+    def _compared(self, worker: AnyWorker) -> int:
+        """Run on the input sets of the export, and compare with its references."""
+        assert self.found.prepared is not None
+        run_sets = self.plugin.pipeline.run_sets
+        outcome = run_sets(self.cell, self.found.prepared, self.found.artifact, worker, self.budget, {}, {})
+        for name, entry in outcome.inputs.items():
+            print(f"\ninput set {name!r}: {entry['verdict']}")
+            for where, output in entry.get("outputs", {}).items():
+                shape = ", ".join(map(str, output["shape"]))
+                bits = [f"{output[key]:.1f}" if output[key] is not None else "-" for key in ("bits", "reference_bits")]
+                print(f"  {where}  {output['dtype']} ({shape})  {bits[0]} bits (eager has {bits[1]})")
+            for line in entry.get("message", "").splitlines():
+                print(printable(f"  {line}"))
+        for note in outcome.notes:
+            print(f"\nnote: {note}")
+        print(f"\n{outcome.verdict.value}")
+        return 1 if outcome.failed else 0
+
+
+def _milliseconds(seconds: Any) -> str:
+    return f"{1000 * float(seconds):.4g} ms" if isinstance(seconds, (int, float)) else "an unknown time"
