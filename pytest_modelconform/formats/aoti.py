@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NAME = "aoti"
 REQUIRES = ("torch",)
+REPRO = "pytest_modelconform.repro.parts.export_aoti"
 MAIN = True
 # Compiled code is the same in every run; the second one shows what a run leaves behind in buffers.
 REPEATS = 2

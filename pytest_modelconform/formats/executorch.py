@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 NAME = "executorch"
 REQUIRES = ("torch", "executorch")
+REPRO = "pytest_modelconform.repro.parts.export_executorch"
 # Its import registers operators, and types with pytree, and takes seconds.
 HOST = "executorch"
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "executorch-portable"
+REPRO = "pytest_modelconform.repro.parts.export_executorch_portable"
 
 
 def export(built: Built, folder: Path) -> Signature:

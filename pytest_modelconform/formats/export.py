@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 NAME = "export"
 REQUIRES = ("torch",)
+REPRO = "pytest_modelconform.repro.parts.export_export"
 MAIN = True
 FRAMEWORKS = {"torch": __name__, "onnx": "pytest_modelconform.formats.onnx_to_torch"}
 

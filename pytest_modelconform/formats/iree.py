@@ -10,6 +10,7 @@ from ..runtimes.base import WORKERS, python_worker
 NAME = "iree"
 FROM = "onnx"
 REQUIRES = ("torch", "onnx", "onnxscript", "iree-base-compiler")
+REPRO = "pytest_modelconform.repro.parts.convert_iree"
 # The processor, too: its instruction sets are part of every artifact's key (artifacts.fingerprint).
 DEVICE_BOUND = True
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 NAME = "litert"
 REQUIRES = ("torch", "litert-torch", "ai-edge-litert")
+REPRO = "pytest_modelconform.repro.parts.export_litert"
 # Its import makes JAX keep 64-bit numbers in the whole process, and silences torch's log.
 HOST = "litert"
 FRAMEWORKS = {

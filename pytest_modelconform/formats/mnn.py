@@ -10,6 +10,7 @@ from ..runtimes.base import WORKERS, python_worker
 NAME = "mnn"
 FROM = "onnx"
 REQUIRES = ("torch", "onnx", "onnxscript", "MNN")
+REPRO = "pytest_modelconform.repro.parts.convert_mnn"
 
 
 def command(threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NAME = "ncnn"
 REQUIRES = ("torch", "pnnx")
+REPRO = "pytest_modelconform.repro.parts.export_ncnn"
 
 # pnnx' names of dtypes; it has no bool.
 TYPES = {

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 NAME = "onnx"
 REQUIRES = ("torch", "onnx", "onnxscript")
+REPRO = "pytest_modelconform.repro.parts.export_onnx"
 MAIN = True
 FRAMEWORKS = {
     "torch": __name__,

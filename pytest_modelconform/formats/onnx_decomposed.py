@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NAME = "onnx-decomposed"
 REQUIRES = onnx.REQUIRES
+REPRO = "pytest_modelconform.repro.parts.export_onnx_decomposed"
 
 
 def export(built: Built, folder: Path) -> Signature:

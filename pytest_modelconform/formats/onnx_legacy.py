@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 NAME = "onnx-legacy"
 REQUIRES = ("torch", "onnx")
+REPRO = "pytest_modelconform.repro.parts.export_onnx_legacy"
 MAIN = True
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 NAME = "openvino"
 REQUIRES = ("torch", "openvino")
+REPRO = "pytest_modelconform.repro.parts.export_openvino"
 
 
 def export(built: Built, folder: Path) -> Signature:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 NAME = "torchscript-script"
 REQUIRES = ("torch",)
+REPRO = "pytest_modelconform.repro.parts.export_torchscript_script"
 MAIN = True
 REPEATS = 3
 

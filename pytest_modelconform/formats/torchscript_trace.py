@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 NAME = "torchscript-trace"
 FRAMEWORKS = {"torch": __name__, "onnx": "pytest_modelconform.formats.onnx_to_torchscript"}
 REQUIRES = ("torch",)
+REPRO = "pytest_modelconform.repro.parts.export_torchscript_trace"
 MAIN = True
 REPEATS = 3
 

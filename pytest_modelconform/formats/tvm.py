@@ -10,6 +10,7 @@ from ..runtimes.base import WORKERS, python_worker
 NAME = "tvm"
 FROM = "onnx-decomposed"
 REQUIRES = ("torch", "onnx", "onnxscript", "apache-tvm")
+REPRO = "pytest_modelconform.repro.parts.convert_tvm"
 
 
 def command(threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
