@@ -88,7 +88,8 @@ class Maker:
                 raise Refused(f"{failure.verdict.value} at stage {failure.stage.value}: {failure}") from failure
         folder.add_artifact(artifact.folder)
         sets = run_script.write_inputs(folder, self.cell, judge, artifact, self.through, runtime)
-        title = f"{self._version(runtime.PACKAGE)}: {self.cell.case} in {self.cell.format}"
+        package = runtime.REQUIRES[0] if runtime.REQUIRES else runtime.PACKAGE
+        title = f"{self._version(package)}: {self.cell.case} in {self.cell.format}"
         if runtime.REPRO:
             repeats = self.through[0].REPEATS
             docstring = self._docstring(title, "Runs the model and compares what it returns with what PyTorch does.")

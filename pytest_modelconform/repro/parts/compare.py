@@ -62,7 +62,9 @@ def compare(name: str, value: Any, wanted: dict[str, Any], expected: Any, allowe
         beyond = np.where(bad, difference, 0.0) if bad.any() else np.where(np.isinf(allowed), -1.0, difference)
     index = tuple(int(i) for i in np.unravel_index(int(beyond.argmax()), beyond.shape))
     largest = float(difference[index])
-    said += f", max abs difference {largest:.3g} at {list(index)}: {got[index]!r}, expected {want[index]!r}"
+    said += (
+        f", max abs difference {largest:.3g} at {list(index)}: {float(got[index])!r}, expected {float(want[index])!r}"
+    )
     said += f"; rms of differences {rms:.3g} ({wanted['rms']:.3g} allowed)"
     wrong = bool(bad.any()) or not rms <= wanted["rms"]
     if wanted["cosine"] is not None:

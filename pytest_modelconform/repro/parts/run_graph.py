@@ -14,7 +14,7 @@ def main(facts: dict[str, Any], load: Callable[..., Any], run: Callable[..., lis
 
     def call(name: str) -> dict[str, Any]:
         arrays = read(f"inputs-{name}.safetensors")
-        inputs = {name: arrays[key] for name, key in facts["inputs"].items()}
+        inputs = {graph_name: arrays[key] for graph_name, key in facts["inputs"].items()}
         found = run(model, inputs, list(facts["outputs"]))
         return dict(zip(facts["outputs"].values(), found, strict=True))
 
