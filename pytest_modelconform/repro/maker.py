@@ -92,7 +92,8 @@ class Maker:
         title = f"{self._version(package)}: {self.cell.case} in {self.cell.format}"
         if runtime.REPRO:
             repeats = self.through[0].REPEATS
-            docstring = self._docstring(title, "Runs the model and compares what it returns with what PyTorch does.")
+            what = "Runs the model and compares what it returns with what PyTorch does."
+            docstring = self._docstring(title, "\n".join(filter(None, (what, runtime.REPRO_NOTE))))
             text = run_script.text(docstring, runtime.REPRO, self.cell, judge, artifact, sets, repeats)
             folder.add_text(SCRIPT, text)
             for extra in script.extra_files(runtime.REPRO):
@@ -105,7 +106,7 @@ class Maker:
             "PyTorch may be (`… allowed`)."
         )
         requires = (*runtime.REQUIRES, *_NUMPY)
-        self._close(folder, title, expected, summary(self.outcome), requires, bool(runtime.REPRO))
+        self._close(folder, title, expected, summary(self.outcome), requires, runtime.REPRO, runtime.REPRO_NOTE)
 
     # -- an exporter or converter that fails -------------------------------------------------------------------------
 
@@ -141,7 +142,7 @@ class Maker:
         seen = summary(self.outcome if self.outcome and self.outcome.stage is Stage.EXPORT else None, said)
         expected = "The model runs in PyTorch; it is exported, too."
         requires = (*module.REQUIRES, *self.case.requires, *_NUMPY)
-        self._close(folder, title, expected, seen, requires, has_script)
+        self._close(folder, title, expected, seen, requires, SCRIPT if has_script else "")
 
     def _write_weights(self, folder: Folder, prepared: Prepared) -> str:
         """The file's name; "" where the state_dict can't be stored, so that a script's model has other weights."""
@@ -170,11 +171,11 @@ class Maker:
         return f"{package} {found[package]}" if package in found else package
 
     def _close(
-        self, folder: Folder, title: str, expected: str, seen: str, requires: Sequence[str], has_script: bool
+        self, folder: Folder, title: str, expected: str, seen: str, requires: Sequence[str], part: str, note: str = ""
     ) -> None:
-        command = f"python {SCRIPT}" if has_script else ""
+        command = f"python {SCRIPT}" if part else ""
         listed = versions(list(dict.fromkeys(requires)))
         files = list(folder.written)
-        folder.add_text("README.md", readme(self.cell, title, expected, seen, listed, files, command))
+        folder.add_text("README.md", readme(self.cell, title, expected, seen, listed, files, command, note))
         folder.close(self.cell.id)
         self.written = list(folder.written)

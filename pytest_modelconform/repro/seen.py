@@ -53,12 +53,20 @@ def summary(outcome: Outcome | None, otherwise: str = "") -> str:
 
 
 def readme(
-    cell: Cell, what: str, expected: str, seen: str, packages: dict[str, str], files: Sequence[str], command: str
+    cell: Cell,
+    what: str,
+    expected: str,
+    seen: str,
+    packages: dict[str, str],
+    files: Sequence[str],
+    command: str,
+    note: str = "",
 ) -> str:
-    """The README in Markdown. command: "" where there is no script."""
+    """The README in Markdown. command: "" where there is no script. note: on the script."""
     pins = " ".join(f"{name}=={version}" for name, version in packages.items())
     if command:
-        how = f"```\npip install {pins}\n{command}\n```\n\nIt exits with status 1 where the failure shows, else with 0."
+        exits = f"It exits with status 1 where the failure shows, else with 0. {note}".rstrip()
+        how = f"```\npip install {pins}\n{command}\n```\n\n{exits}"
     else:
         how = f"There is no script for this one: the files are here to write one with.\n\n```\npip install {pins}\n```"
     said = seen or "No run of this cell is on record."

@@ -41,6 +41,7 @@ class Runtime(Protocol):
     ENVIRONMENT: what it needs that can't live beside everything else, see `environments.Environment`; else None.
     EXPORTS_ANYWAY: whether its formats are exported even where it can't run, since that much is then known.
     REPRO: import path of the part that `modelconform repro` makes scripts for it from, see repro/parts/__init__.py.
+    REPRO_NOTE: what to know of that script, as a sentence.
     LIMITS: what it is known not to do, and why, by the kinds in `limits.py`: `unsupported` instead of tried.
     """
 
@@ -57,6 +58,7 @@ class Runtime(Protocol):
     ENVIRONMENT: Environment | None
     EXPORTS_ANYWAY: bool
     REPRO: str
+    REPRO_NOTE: str
     LIMITS: Mapping[str, str]
 
     def unavailable(self, device: str) -> str | None:
@@ -135,6 +137,7 @@ def complete(module: ModuleType) -> Runtime:
         "ENVIRONMENT": None,
         "EXPORTS_ANYWAY": False,
         "REPRO": "",
+        "REPRO_NOTE": "",
         "LIMITS": {},
         "load_request": load_request,
         "build": build,
