@@ -112,15 +112,15 @@ class Maker:
 
     def _write_export(self, folder: Folder, prepared: Prepared, said: str) -> None:
         """The script of the first format on the way that can't be made."""
-        module, source = self.through[-1], None
+        module = self.through[-1]
+        source: Artifact | None = None
         for name in [module.NAME for module in reversed(self.through)]:
             found = self._artifact(prepared, name)
             module = self.registry.format(name)
             if not isinstance(found, Artifact):
                 break
             source = found
-        package = module.REQUIRES[-1] if module.REQUIRES else module.NAME
-        title = f"{self._version(package)}: {self.cell.case} can't be exported to {module.NAME}"
+        title = f"{self.cell.case} can't be exported to {module.NAME}"
         entry = prepared.sets[prepared.content["exporter_set"]]
         docstring = self._docstring(title, "Exports the model; the exporter's own exception is the failure.")
         has_script = bool(module.REPRO) and (source is not None or self.ref.framework == TORCH)

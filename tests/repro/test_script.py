@@ -6,6 +6,7 @@ import ast
 import importlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,9 +67,9 @@ def test_a_part_that_is_not_there_is_named() -> None:
 
 
 def test_calls_are_written_as_python() -> None:
-    tree = {"list": [{"tensor": "/args/0/0"}, {"none": None}, {"float": (0.1).hex()}, {"value": "it's"}]}
-    args = [tree, {"tuple": [{"tensor": "/args/1/0"}]}, {"float": "inf"}]
-    kwargs = [["mask", {"dict": [["a", {"tensor": "/kwargs/mask/a"}], ["b", {"value": True}]]}]]
+    tree: Any = {"list": [{"tensor": "/args/0/0"}, {"none": None}, {"float": (0.1).hex()}, {"value": "it's"}]}
+    args: Any = [tree, {"tuple": [{"tensor": "/args/1/0"}]}, {"float": "inf"}]
+    kwargs: Any = [["mask", {"dict": [["a", {"tensor": "/kwargs/mask/a"}], ["b", {"value": True}]]}]]
     empty = Path()
     entry = InputSet("one", empty, args, kwargs, {}, {}, frozenset(), {})
     call = eval(call_of(entry))
@@ -76,7 +77,7 @@ def test_calls_are_written_as_python() -> None:
     assert call(tensors) == (([1, None, 0.1, "it's"], (2,), float("inf")), {"mask": {"a": 3, "b": True}})
 
 
-def wanted(dtype: str = "float32", rms: float = float("inf"), **more: object) -> dict[str, object]:
+def wanted(dtype: str = "float32", rms: float = float("inf"), **more: Any) -> dict[str, Any]:
     return {"dtypes": [dtype], "shape": [3], "rms": rms, "cosine": None, **more}
 
 
@@ -85,9 +86,14 @@ def test_what_is_compared(capsys: pytest.CaptureFixture[str]) -> None:
     zero = np.zeros(3, np.float32)
     value = expected.astype(np.float32)
     assert compare.compare("output", value, wanted(), expected, zero) == 0
-    assert compare.compare("output", np.float32([1, 2, np.inf]), wanted(), expected, zero) == 1
+    assert compare.compare("output", np.array([1, 2, np.inf], np.float32), wanted(), expected, zero) == 1
     assert "DIFFERS in 1 of 3 elements" in capsys.readouterr().out
-    assert compare.compare("output", np.float32([1, 2, np.inf]), wanted(), expected, np.float32([0, np.inf, 0])) == 0
+    assert (
+        compare.compare(
+            "output", np.array([1, 2, np.inf], np.float32), wanted(), expected, np.array([0, np.inf, 0], np.float32)
+        )
+        == 0
+    )
     assert compare.compare("output", value[:2], wanted(), expected, zero) == 1
     assert "float32[2], DIFFERS: expected float32[3]" in capsys.readouterr().out
     assert compare.compare("output", value.astype(np.float64), wanted(), expected, zero) == 1
@@ -95,11 +101,11 @@ def test_what_is_compared(capsys: pytest.CaptureFixture[str]) -> None:
     assert compare.compare("output", whole, wanted("int64"), whole, zero) == 0
     assert compare.compare("output", whole - [0, 0, 1], wanted("int64"), whole, zero) == 1
     close = np.array([1.0, 2.0, 3.0])
-    most = np.float32([1, 1, 1])
+    most = np.array([1, 1, 1], np.float32)
     off = (close + 0.5).astype(np.float32)
     assert compare.compare("output", off, wanted(rms=0.6), close, most) == 0
     assert compare.compare("output", off, wanted(rms=0.4), close, most) == 1
-    assert compare.compare("output", -off, wanted(cosine=0.9), close, np.float32([9, 9, 9])) == 1
+    assert compare.compare("output", -off, wanted(cosine=0.9), close, np.array([9, 9, 9], np.float32)) == 1
 
 
 def test_only_what_was_written_earlier_is_removed(tmp_path: Path) -> None:

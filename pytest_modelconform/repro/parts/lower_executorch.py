@@ -13,13 +13,13 @@ from .tensor_files import HERE
 def bounded(spec: Any, longest: dict[str, int], made: dict[str, Any]) -> Any:
     """Memory is planned ahead: every dynamic dimension needs an upper bound."""
     if isinstance(spec, torch.export.Dim):
-        root: Any = getattr(spec, "root", None)
-        if root is not None:
-            return spec.fn(bounded(root, longest, made))  # type: ignore[attr-defined]  # 2 * batch
-        name = spec.__name__
-        if name not in longest or spec.max < 2**31:
-            return spec
-        return made.setdefault(name, torch.export.Dim(name, min=spec.min, max=longest[name] + 1))
+        dim: Any = spec
+        if getattr(dim, "root", None) is not None:
+            return dim.fn(bounded(dim.root, longest, made))  # 2 * batch
+        name = dim.__name__
+        if name not in longest or dim.max < 2**31:
+            return dim
+        return made.setdefault(name, torch.export.Dim(name, min=dim.min, max=longest[name] + 1))
     if isinstance(spec, dict):
         return {key: bounded(value, longest, made) for key, value in spec.items()}
     if isinstance(spec, (list, tuple)):
