@@ -124,6 +124,18 @@ class Cache:
         content: dict[str, Any] = entry["content"]
         return content
 
+    def files_of(self, digest: str) -> Mapping[str, str]:
+        """The files, with their hashes, that the entry of this digest depends on; none if there is no such entry."""
+        for path in (self.folder / "cases").glob("*.json"):
+            try:
+                entry = json.loads(path.read_text())
+                if entry["content"].get("digest_of_all") == digest:
+                    files: dict[str, str] = entry["files"]
+                    return files
+            except (OSError, ValueError, KeyError):
+                continue
+        return {}
+
     def write_case(
         self, key: str, content: Mapping[str, Any], files: Mapping[str, str], folder: Path | None = None
     ) -> dict[str, Any]:

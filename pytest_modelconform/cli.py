@@ -28,6 +28,7 @@ COMMANDS = {
     "history": ("pytest_modelconform.history_command", "a folder of logs as a page that shows the trend"),
     "merge": ("pytest_modelconform.merge_command", "join the logs of a run's shards"),
     "new": ("pytest_modelconform.scaffold", "write a case file, with --cpp its model in C++, too"),
+    "repro": ("pytest_modelconform.repro_command", "a cell as files and a script for an upstream bug report"),
     "report": ("pytest_modelconform.report_command", "a log as matrix, Markdown, JSON, CSV, JUnit or HTML"),
     "run": (
         "pytest_modelconform.run_command",
@@ -38,7 +39,7 @@ COMMANDS = {
 # The order of the help. What is in no group is shown last.
 GROUPS = {
     "begin": ("new", "doctor", "env", "completion"),
-    "take a model elsewhere": ("export", "cmake-dir"),
+    "take a model elsewhere": ("export", "run", "repro", "cmake-dir"),
     "read the logs of runs": ("report", "diff", "merge", "history", "badge"),
 }
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .case_session import Refused, copy
 from .exports import Artifact
 from .formats.base import Format
 from .references import Prepared
@@ -18,7 +18,7 @@ SIGNATURE = "signature.json"
 _OURS = ("export.json", SIGNATURE)
 
 
-class NoPlace(Exception):
+class NoPlace(Refused):
     """An artifact can't be written under the name that was asked for. The message says why and what to do."""
 
 
@@ -34,7 +34,7 @@ def write_folder(folder: Path, description: dict[str, Any], prepared: Prepared, 
         for old in set(folder.glob(pattern)) - set(written):
             old.unlink()
     for source, target in zip(sources, written, strict=True):
-        _copy(source, target)
+        copy(source, target)
     described = folder / DESCRIPTION
     described.write_text(json.dumps(description, indent=1) + "\n")
     return [*written, described]
@@ -56,7 +56,7 @@ def write_file(target: Path, module: Format, artifact: Artifact) -> list[Path]:
     places = companions(module, main, [name for name in names if name != main], target)
     target.parent.mkdir(parents=True, exist_ok=True)
     for name, place in places.items():
-        _copy(artifact.folder / name, place)
+        copy(artifact.folder / name, place)
     return list(places.values())
 
 
@@ -83,14 +83,3 @@ def companions(module: Format, main: str, others: Sequence[str], target: Path) -
             f"{target.name} is the name of another file of the artifact ({', '.join(others)}): name it otherwise"
         )
     return places
-
-
-def _copy(source: Path, target: Path) -> None:
-    # A program that has the old file mapped keeps it.
-    partial = target.with_name(f".{target.name}.partial")
-    if source.is_dir():
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(source, partial, dirs_exist_ok=True)
-    else:
-        shutil.copyfile(source, partial)
-    partial.replace(target)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .case_session import Refused
 from .export_files import DESCRIPTION, SIGNATURE
 from .exports import Artifact
 from .formats import foreign
 from .references import Prepared
 from .registry import Registry
-from .run_inputs import Refused
 from .runtimes.base import Runtime
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import borrowed, devices, run_inputs, run_table
+from .case_session import Refused
 from .compare import flatten
 from .exports import Budget, StageFailure, failure_of, start
 from .formats.foreign import Unreadable
@@ -20,14 +21,21 @@ from .outcome import FULL, Cell, Stage, printable
 from .registry import UnknownName
 from .results import structured
 from .run_artifact import Found, find
-from .run_inputs import Refused
-from .runtimes.process import WorkerProblem, WorkerTimeout
+from .runtimes.process import WorkerLied, WorkerProblem, WorkerTimeout
 from .workers import arrays
 
 if TYPE_CHECKING:
     from .pool import AnyWorker
     from .session import SessionPlugin
     from .workers.arrays import Array
+
+EXAMPLES = """\
+  modelconform run net.onnx --runtime ort --ones 1,3,224,224
+  modelconform run net.pt --runtime libtorch-cpp --inputs inputs.safetensors -o outputs.npz
+  modelconform run exported --runtime openvino   (what modelconform export --to wrote: compared with its references)
+
+exit status: 0; 1 where the runtime fails, crashes or isn't there, or numbers differ; 2 where the command line makes no
+sense."""
 
 # The first run may allocate, compile or profile; the best of the others is what a server sees.
 _REPEATS = 4
@@ -167,7 +175,7 @@ class Execution:
             message = (
                 f"{self.cell.runtime} broke the protocol: its outputs can't be read: {type(error).__name__}: {error}"
             )
-            raise failure_of(WorkerProblem(message), Stage.RUN) from error
+            raise failure_of(WorkerLied(message), Stage.RUN) from error
 
     def _compared(self, worker: AnyWorker) -> int:
         """Run on the input sets of the export, and compare with its references."""

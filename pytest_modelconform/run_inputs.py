@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .case_session import Refused
 from .compare import Tree
 from .formats.base import Signature
 from .workers import arrays
@@ -18,10 +19,6 @@ from .workers.tensors import DTYPES, TensorFileError
 
 _SHAPE = re.compile(r"(?:(\d+(?:,\d+)*)?)(?::([a-z0-9_]+))?")
 KINDS = (".safetensors", ".npz", ".npy")
-
-
-class Refused(Exception):
-    """The command line makes no sense. The message says why and what to do."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .run_inputs import Refused
+from .case_session import Refused
 from .workers import arrays
 from .workers.arrays import Array
 

@@ -43,6 +43,8 @@ class Format(Protocol):
     FROM: the format whose artifacts it is made from, by a converter (below); then there is no `export`.
     FRAMEWORKS: by framework that a case may be written in the import path of the module whose `export` stores it.
     LIMITS: what it is known not to hold, and why, by the kinds in `limits.py`: `unsupported` instead of tried.
+    REPRO: import path of the part that `modelconform repro` makes scripts for its exporter or converter from, see
+    repro/parts/__init__.py.
     SMOKE: the case of workers/host/smoke.py that its runtimes have to run before any other: "smoke", or "smoke_images"
     for formats that hold nothing but layers on images.
     SUFFIXES: of the names of artifacts, the usual one first; () where there is none to tell them by.
@@ -64,6 +66,7 @@ class Format(Protocol):
     FROM: str
     FRAMEWORKS: Mapping[str, str]
     LIMITS: Mapping[str, str]
+    REPRO: str
     SMOKE: str
     SUFFIXES: Sequence[str]
     RECORDS_NAMES: bool
@@ -104,6 +107,7 @@ def complete(module: ModuleType) -> Format:
         "FROM": "",
         "FRAMEWORKS": {} if makes == "command" else {"torch": module.__name__},
         "LIMITS": {},
+        "REPRO": "",
         "SMOKE": "smoke",
         "SUFFIXES": (),
         "RECORDS_NAMES": False,

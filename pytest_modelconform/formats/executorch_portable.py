@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 NAME = "executorch-portable"
 SUFFIXES = (".pte",)
 foreign = of_executorch
+REPRO = "pytest_modelconform.repro.parts.export_executorch_portable"
 
 
 def export(built: Built, folder: Path) -> Signature:

@@ -15,6 +15,7 @@ NAME = "export"
 SUFFIXES = (".pt2",)
 foreign = of_program
 REQUIRES = ("torch",)
+REPRO = "pytest_modelconform.repro.parts.export_export"
 MAIN = True
 FRAMEWORKS = {"torch": __name__, "onnx": "pytest_modelconform.formats.onnx_to_torch"}
 

@@ -11,6 +11,7 @@ NAME = "iree"
 SUFFIXES = (".vmfb",)
 FROM = "onnx"
 REQUIRES = ("torch", "onnx", "onnxscript", "iree-base-compiler")
+REPRO = "pytest_modelconform.repro.parts.convert_iree"
 # The processor, too: its instruction sets are part of every artifact's key (artifacts.fingerprint).
 DEVICE_BOUND = True
 

@@ -16,6 +16,7 @@ NAME = "litert"
 SUFFIXES = (".tflite",)
 foreign = of_litert
 REQUIRES = ("torch", "litert-torch", "ai-edge-litert")
+REPRO = "pytest_modelconform.repro.parts.export_litert"
 # Its import makes JAX keep 64-bit numbers in the whole process, and silences torch's log.
 HOST = "litert"
 FRAMEWORKS = {

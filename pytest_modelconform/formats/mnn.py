@@ -11,6 +11,7 @@ NAME = "mnn"
 SUFFIXES = (".mnn",)
 FROM = "onnx"
 REQUIRES = ("torch", "onnx", "onnxscript", "MNN")
+REPRO = "pytest_modelconform.repro.parts.convert_mnn"
 
 
 def command(threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 NAME = "ncnn"
 SUFFIXES = (".param",)
 REQUIRES = ("torch", "pnnx")
+REPRO = "pytest_modelconform.repro.parts.export_ncnn"
 
 # pnnx' names of dtypes; it has no bool.
 TYPES = {

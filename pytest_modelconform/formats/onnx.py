@@ -19,6 +19,7 @@ SUFFIXES = (".onnx",)
 RECORDS_NAMES = True
 foreign = of_onnx
 REQUIRES = ("torch", "onnx", "onnxscript")
+REPRO = "pytest_modelconform.repro.parts.export_onnx"
 MAIN = True
 FRAMEWORKS = {
     "torch": __name__,

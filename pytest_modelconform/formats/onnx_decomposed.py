@@ -21,6 +21,7 @@ SUFFIXES = (".onnx",)
 RECORDS_NAMES = True
 foreign = of_onnx
 REQUIRES = onnx.REQUIRES
+REPRO = "pytest_modelconform.repro.parts.export_onnx_decomposed"
 
 
 def export(built: Built, folder: Path) -> Signature:

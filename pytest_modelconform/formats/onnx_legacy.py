@@ -16,6 +16,7 @@ SUFFIXES = (".onnx",)
 RECORDS_NAMES = True
 foreign = of_onnx
 REQUIRES = ("torch", "onnx")
+REPRO = "pytest_modelconform.repro.parts.export_onnx_legacy"
 MAIN = True
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import onnx_legacy
 from .base import Signature
@@ -17,9 +17,11 @@ SUFFIXES = (".onnx",)
 RECORDS_NAMES = True
 foreign = of_onnx
 REQUIRES = ("torch", "onnx")
+REPRO = "pytest_modelconform.repro.parts.export_onnx_legacy"
+# Until version 4 of ONNX's format, a weight had to be an input of the graph as well.
+REPRO_OPTIONS: dict[str, Any] = {"opset_version": 9, "keep_initializers_as_inputs": True}
 
 
 def export(built: Built, folder: Path) -> Signature:
     """`torch.onnx.export(…, dynamo=False, opset_version=9, keep_initializers_as_inputs=True)`."""
-    # Until version 4 of ONNX's format, a weight had to be an input of the graph as well.
-    return onnx_legacy.store(built, folder, opset_version=9, keep_initializers_as_inputs=True)
+    return onnx_legacy.store(built, folder, **REPRO_OPTIONS)

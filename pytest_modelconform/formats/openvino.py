@@ -16,6 +16,7 @@ NAME = "openvino"
 SUFFIXES = (".xml",)
 foreign = of_openvino
 REQUIRES = ("torch", "openvino")
+REPRO = "pytest_modelconform.repro.parts.export_openvino"
 
 
 def export(built: Built, folder: Path) -> Signature:

@@ -16,6 +16,7 @@ NAME = "torchscript-script"
 SUFFIXES = (".pt", ".pth", ".ts")
 foreign = of_torchscript
 REQUIRES = ("torch",)
+REPRO = "pytest_modelconform.repro.parts.export_torchscript_script"
 MAIN = True
 REPEATS = 3
 

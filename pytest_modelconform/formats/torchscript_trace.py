@@ -18,6 +18,7 @@ SUFFIXES = (".pt", ".pth", ".ts")
 foreign = of_torchscript
 FRAMEWORKS = {"torch": __name__, "onnx": "pytest_modelconform.formats.onnx_to_torchscript"}
 REQUIRES = ("torch",)
+REPRO = "pytest_modelconform.repro.parts.export_torchscript_trace"
 MAIN = True
 REPEATS = 3
 

@@ -11,6 +11,7 @@ NAME = "tvm"
 SUFFIXES = (".so",)
 FROM = "onnx-decomposed"
 REQUIRES = ("torch", "onnx", "onnxscript", "apache-tvm")
+REPRO = "pytest_modelconform.repro.parts.convert_tvm"
 
 
 def command(threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

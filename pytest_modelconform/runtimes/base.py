@@ -40,6 +40,8 @@ class Runtime(Protocol):
     PACKAGE: the package of its environment whose version is its own, where that is not called NAME.
     ENVIRONMENT: what it needs that can't live beside everything else, see `environments.Environment`; else None.
     EXPORTS_ANYWAY: whether its formats are exported even where it can't run, since that much is then known.
+    REPRO: import path of the part that `modelconform repro` makes scripts for it from, see repro/parts/__init__.py.
+    REPRO_NOTE: what to know of that script, as a sentence.
     LIMITS: what it is known not to do, and why, by the kinds in `limits.py`: `unsupported` instead of tried.
     """
 
@@ -55,6 +57,8 @@ class Runtime(Protocol):
     PACKAGE: str
     ENVIRONMENT: Environment | None
     EXPORTS_ANYWAY: bool
+    REPRO: str
+    REPRO_NOTE: str
     LIMITS: Mapping[str, str]
 
     def unavailable(self, device: str) -> str | None:
@@ -132,6 +136,8 @@ def complete(module: ModuleType) -> Runtime:
         "PRECISION_NOTE": "",
         "ENVIRONMENT": None,
         "EXPORTS_ANYWAY": False,
+        "REPRO": "",
+        "REPRO_NOTE": "",
         "LIMITS": {},
         "load_request": load_request,
         "build": build,

@@ -13,6 +13,7 @@ NAME = "executorch"
 FORMATS = ("executorch", "executorch-portable")
 DEVICES = ("cpu",)
 REQUIRES = ("executorch",)
+REPRO = "pytest_modelconform.repro.parts.executorch"
 
 
 def load_request(artifact: Path, signature: dict[str, Any]) -> dict[str, Any]:

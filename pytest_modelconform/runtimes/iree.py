@@ -10,6 +10,7 @@ from .base import WORKERS, python_worker
 NAME = "iree"
 FORMATS = ("iree",)
 REQUIRES = ("iree-base-runtime",)
+REPRO = "pytest_modelconform.repro.parts.iree"
 
 
 def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

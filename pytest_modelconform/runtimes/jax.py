@@ -11,6 +11,7 @@ NAME = "jax"
 FORMATS = ("stablehlo", "twin-jax")
 DEVICES = ("cpu",)
 REQUIRES = ("jax",)
+REPRO = "pytest_modelconform.repro.parts.jax"
 
 
 def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

@@ -15,6 +15,8 @@ ENGINE = "libtorch"
 FORMATS = ("torchscript-trace", "torchscript-script", "aoti", *torch_versions.THEIR_TORCHSCRIPT)
 DEVICES = ("cpu", "cuda")
 REQUIRES = harness.ENGINES[ENGINE].requires
+REPRO = "pytest_modelconform.repro.parts.torch"
+REPRO_NOTE = "It was seen in the C++ API of PyTorch; the script tries the same library by its Python API."
 MAIN = True
 PRECISIONS = ("full", "fast")
 

@@ -11,6 +11,7 @@ NAME = "litert"
 FORMATS = ("litert",)
 DEVICES = ("cpu",)
 REQUIRES = ("ai-edge-litert",)
+REPRO = "pytest_modelconform.repro.parts.litert"
 # litert_torch makes 64-bit integers 32-bit ones, inputs and outputs included, unless it is told not to; it says so.
 NARROWS = {"int64": "int32"}
 

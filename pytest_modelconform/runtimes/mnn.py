@@ -10,6 +10,7 @@ from .base import WORKERS, python_worker
 NAME = "mnn"
 FORMATS = ("mnn",)
 REQUIRES = ("MNN",)
+REPRO = "pytest_modelconform.repro.parts.mnn"
 LIMITS = {
     "dtype:float16": "MNN's Python makes tensors of float32, int32 and uint8 only",
     "dtype:bfloat16": "MNN's Python makes tensors of float32, int32 and uint8 only",

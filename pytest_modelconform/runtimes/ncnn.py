@@ -10,6 +10,7 @@ from .base import WORKERS, python_worker
 NAME = "ncnn"
 FORMATS = ("ncnn",)
 REQUIRES = ("ncnn",)
+REPRO = "pytest_modelconform.repro.parts.ncnn"
 LIMITS = {
     "dtype:float16": "ncnn that computes in float32 takes an input's float16 for float32, and dies",
     "dtype:bfloat16": "numpy can't hand arrays of it to ncnn",

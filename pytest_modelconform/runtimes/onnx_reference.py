@@ -10,6 +10,7 @@ from .base import WORKERS, python_worker
 NAME = "onnx-reference"
 FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed")
 REQUIRES = ("onnx>=1.17",)
+REPRO = "pytest_modelconform.repro.parts.onnx_reference"
 
 
 def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

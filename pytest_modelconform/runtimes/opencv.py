@@ -10,6 +10,7 @@ from .base import WORKERS, python_worker
 NAME = "opencv"
 FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed")
 REQUIRES = ("opencv-python-headless>=5",)
+REPRO = "pytest_modelconform.repro.parts.opencv"
 LIMITS = {"dtype:bfloat16": "OpenCV's Net.setInput takes no array of it"}
 
 

@@ -11,6 +11,7 @@ NAME = "openvino"
 FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed", "openvino")
 DEVICES = ("cpu",)
 REQUIRES = ("openvino",)
+REPRO = "pytest_modelconform.repro.parts.openvino"
 MAIN = True
 PRECISIONS = ("full", "fast")
 # Ours asks for f32; a version that does not heed it, or an option of the model's, would show in the numbers only.

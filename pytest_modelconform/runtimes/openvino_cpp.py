@@ -13,6 +13,8 @@ ENGINE = "openvino"
 FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed", "openvino")
 DEVICES = ("cpu",)
 REQUIRES = harness.ENGINES[ENGINE].requires
+REPRO = "pytest_modelconform.repro.parts.openvino"
+REPRO_NOTE = "It was seen in the C++ API of OpenVINO; the script tries the same library by its Python API."
 MAIN = True
 PRECISIONS = ("full", "fast")
 

@@ -11,6 +11,7 @@ NAME = "ort"
 FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed", "onnx-opset9")
 DEVICES = ("cpu", "cuda")
 REQUIRES = ("onnxruntime",)
+REPRO = "pytest_modelconform.repro.parts.ort"
 MAIN = True
 PRECISIONS = ("full", "fast")
 

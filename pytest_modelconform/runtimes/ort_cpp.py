@@ -12,6 +12,8 @@ ENGINE = "ort"
 FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed")
 DEVICES = ("cpu",)
 REQUIRES = harness.ENGINES[ENGINE].requires
+REPRO = "pytest_modelconform.repro.parts.ort"
+REPRO_NOTE = "It was seen in the C++ API of ONNX Runtime; the script tries the same library by its Python API."
 MAIN = True
 PRECISIONS = ("full", "fast")
 

@@ -13,6 +13,7 @@ from .base import WORKERS, missing_packages, python_worker
 NAME = "tinygrad"
 FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed")
 REQUIRES = ("tinygrad",)
+REPRO = "pytest_modelconform.repro.parts.tinygrad"
 
 
 def unavailable(device: str) -> str | None:

@@ -12,6 +12,7 @@ NAME = "torch"
 FORMATS = ("torchscript-trace", "torchscript-script", "export", "aoti", *torch_versions.THEIRS)
 DEVICES = ("cpu", "cuda")
 REQUIRES = ("torch",)
+REPRO = "pytest_modelconform.repro.parts.torch"
 MAIN = True
 PRECISIONS = ("full", "fast")
 

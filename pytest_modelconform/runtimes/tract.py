@@ -10,6 +10,7 @@ from .base import WORKERS, python_worker
 NAME = "tract"
 FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed")
 REQUIRES = ("tract",)
+REPRO = "pytest_modelconform.repro.parts.tract"
 LIMITS = {"dtype:bfloat16": "tract's reader of ONNX does not know the type (Unknown DatumType Bfloat16)"}
 
 

@@ -10,6 +10,7 @@ from .base import WORKERS, python_worker
 NAME = "tvm"
 FORMATS = ("tvm",)
 REQUIRES = ("apache-tvm",)
+REPRO = "pytest_modelconform.repro.parts.tvm"
 
 
 def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

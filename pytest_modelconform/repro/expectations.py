@@ -1,0 +1,77 @@
+"""What a script compares with: for each element what is expected, and how far off it may be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..case import Tolerance
+from ..compare import Reference, flatten
+from ..compare.difference import FEW_ELEMENTS
+from ..compare.measure import AS_EAGER, LEFT_OUT, RELATIVE, UNSTABLE, layout_of
+from ..references import InputSet
+from ..tolerances import limits
+
+Arrays = dict[str, Any]
+
+
+def of_set(entry: InputSet, tolerance: Tolerance, narrows: Mapping[str, str]) -> tuple[dict[str, Any], Arrays]:
+    """What a script says of an input set's outputs, and the arrays that it reads.
+
+    An output is called `output` and its path. Where a case is judged in groups of elements, this is the whole tensor
+    and each element: enough to show a failure, but not each failure that a cell can have.
+    """
+    stated: dict[str, Any] = {}
+    arrays: Arrays = {}
+    keys = flatten(entry.outputs)[1]
+    for path, reference in entry.references.items():
+        name = f"output{keys[path]}"
+        expected, allowed, rms = _of_reference(reference, tolerance)
+        shape = layout_of(reference.shape, reference.dtype).shape
+        arrays[name], arrays[f"{name} allowed"] = expected.reshape(shape), allowed.reshape(shape)
+        dtypes = [reference.dtype, *([narrows[reference.dtype]] if reference.dtype in narrows else [])]
+        stated[name] = {"dtypes": dtypes, "shape": list(reference.shape), "rms": rms, "cosine": tolerance.cosine}
+        if not (tolerance.cosine is not None and reference.kind == "float"):
+            stated[name]["cosine"] = None
+    return stated, arrays
+
+
+def _of_reference(reference: Reference, tolerance: Tolerance) -> tuple[Any, Any, float]:
+    eager = np.asarray(reference.eager)
+    if reference.kind in ("exact", "empty"):
+        allowed = np.zeros(eager.shape, np.float32)
+        if reference.kind == "empty":
+            allowed[...] = np.inf
+        if reference.codes is not None:
+            allowed[reference.codes == UNSTABLE] = np.inf
+        return eager, allowed, math.inf
+    plain = eager.astype(np.float64)
+    expected = plain if reference.r is None else reference.r.astype(np.float64)
+    if tolerance.rtol is not None or tolerance.atol is not None or reference.kind == "tolerance":
+        allowed, rms = _as_said(reference, tolerance, expected), math.inf
+    elif tolerance.cosine is not None or reference.floor is None or reference.noise is None:
+        allowed, rms = np.full(expected.shape, np.inf, np.float32), math.inf
+    else:
+        bits_lost, worst = limits(tolerance, reference.dtype)
+        grace = 1.0 if math.prod(reference.shape) < FEW_ELEMENTS else 0.0
+        allowed = (reference.floor.astype(np.float64) * 2.0**worst).astype(np.float32)
+        rms = float(reference.noise[0]) * 2.0 ** (bits_lost + grace)
+    if reference.codes is not None:
+        strange = reference.codes == AS_EAGER
+        expected, allowed = np.where(strange, plain, expected), np.where(strange, np.float32(0), allowed)
+        allowed[(reference.codes == LEFT_OUT) | (reference.codes == UNSTABLE)] = np.inf
+        if (reference.codes == RELATIVE).any():
+            rms = math.inf  # they are left out of it
+    return expected, allowed.astype(np.float32), rms
+
+
+def _as_said(reference: Reference, tolerance: Tolerance, expected: Any) -> Any:
+    rtol, atol = tolerance.rtol, tolerance.atol
+    if rtol is None and atol is None:
+        rms = 0.0 if reference.signal is None else float(reference.signal[0])
+        rtol, atol = reference.format.lenient, reference.format.lenient * rms
+    with np.errstate(invalid="ignore"):
+        return (atol or 0.0) + (rtol or 0.0) * np.abs(expected).astype(np.float32)

@@ -1,0 +1,96 @@
+"""The script of an exporter that fails: builds the model from the case's own file, and exports it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import devices
+from ..exports import CaseRef
+from ..formats.base import Format
+from ..outcome import Cell
+from ..references import Prepared
+from . import script
+from .folder import Folder
+from .run_script import call_of
+
+CASE = "case"
+WEIGHTS = "weights.safetensors"
+
+
+def write_case(folder: Folder, ref: CaseRef, files: Sequence[str], root: Path, paths: Sequence[str]) -> dict[str, Any]:
+    """Copy a case's file with the local files that it was made from; what a script says of them."""
+    base = root if root in ref.file.parents else ref.file.parent
+    for name in files:
+        path = Path(name)
+        if base in path.parents and path.is_file():
+            folder.add(path, f"{CASE}/{path.relative_to(base).as_posix()}")
+    own = f"{CASE}/{ref.file.relative_to(base).as_posix()}"
+    if own not in folder.written:
+        folder.add(ref.file, own)
+    # Where an import looks for local modules.
+    inside = [Path(path) for path in paths if Path(path) == base or base in Path(path).parents]
+    found = [os.path.normpath(f"{CASE}/{path.relative_to(base).as_posix()}") for path in inside]
+    names = [*(["case"] if ref.name == ref.file.stem else []), ref.name]
+    return {"file": own, "names": names, "path": found or [CASE]}
+
+
+def text(
+    docstring: str,
+    module: Format,
+    part: str,
+    cell: Cell,
+    prepared: Prepared,
+    case: Mapping[str, Any],
+    weights: str,
+) -> str:
+    """The script."""
+    entry = prepared.sets[prepared.content["exporter_set"]]
+    facts: dict[str, Any] = {
+        **case,
+        "dtype": cell.dtype,
+        "device": devices.route(cell.device, module.DEVICE_BOUND).exported_on,
+        "weights": weights,
+        "inputs_file": entry.file.name,
+        "call": call_of(entry),
+        "inputs": prepared.content["input_leaves"],
+        "outputs": prepared.output_paths,
+        "longest": _longest(prepared),
+        "other": _other(prepared),
+        # What one of the formats that share an exporter asks of it.
+        "options": dict(getattr(module, "REPRO_OPTIONS", {})),
+    }
+    ending = 'if __name__ == "__main__":\n    raise SystemExit(main(FACTS, export))'
+    return script.assemble(docstring, [part, f"{script.PARTS}.export_model"], facts, ending)
+
+
+def converter_text(docstring: str, part: str, model: str) -> str:
+    """The script of a converter that fails on another format's file."""
+    ending = 'if __name__ == "__main__":\n    raise SystemExit(main(FACTS, convert))'
+    return script.assemble(docstring, [part, f"{script.PARTS}.convert_file"], {"model": model}, ending)
+
+
+def _longest(prepared: Prepared) -> dict[str, int]:
+    """The longest that each dynamic dimension is in any input set."""
+    longest: dict[str, int] = {}
+    for leaf in prepared.content["input_leaves"]:
+        for entry in prepared.sets.values():
+            for name, length in zip(leaf["shape"], entry.shapes.get(leaf["path"], ()), strict=False):
+                if isinstance(name, str):
+                    longest[name] = max(longest.get(name, 0), length)
+    return longest
+
+
+def _other(prepared: Prepared) -> list[dict[str, Any]]:
+    """The tensors of the input set whose shapes differ most from the exporters', as formats/ncnn.py chooses it."""
+    leaves = prepared.content["input_leaves"]
+    best, most = [], 0
+    for entry in prepared.sets.values():
+        own = [{**leaf, "actual": list(entry.shapes.get(leaf["path"], ()))} for leaf in leaves]
+        pairs = [pair for a, b in zip(leaves, own, strict=True) for pair in zip(a["actual"], b["actual"], strict=False)]
+        differ = 0 if any(a == 1 != b for a, b in pairs) else sum(a != b for a, b in pairs)
+        if differ > most:
+            best, most = own, differ
+    return best

@@ -1,0 +1,17 @@
+"""torch.onnx.export of core operators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .tensor_files import HERE
+
+
+def export(model: Any, args: Any, kwargs: Any, dynamic_shapes: Any, facts: dict[str, Any]) -> None:
+    with torch.no_grad():
+        exported = torch.export.export(model, args, kwargs, dynamic_shapes=dynamic_shapes)
+        program = torch.onnx.export(exported.run_decompositions(), (), dynamo=True, verbose=False)
+    assert program is not None
+    program.save(HERE / "model.onnx", external_data=False)

@@ -1,0 +1,87 @@
+"""The script of a runtime: loads an artifact, runs all input sets, compares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .. import devices
+from ..exports import Artifact
+from ..formats.base import Format
+from ..limits import of_set
+from ..outcome import FAST, Cell
+from ..references import InputSet, Prepared
+from ..results import static_conflict
+from ..runtimes.base import Runtime
+from ..tolerances import choose
+from . import expectations, script
+from .folder import Folder
+
+
+def write_inputs(
+    folder: Folder, cell: Cell, prepared: Prepared, artifact: Artifact, through: Sequence[Format], runtime: Runtime
+) -> dict[str, Any]:
+    """Write inputs and expected outputs of the sets that the cell runs; what a script says of them."""
+    tolerance, _ = choose(prepared.tolerance, prepared.tolerances, cell)
+    stated: dict[str, Any] = {}
+    for name, entry in prepared.sets.items():
+        if any(of_set(limited, prepared, entry) for limited in (runtime.LIMITS, *(f.LIMITS for f in through))):
+            continue
+        outputs, arrays = expectations.of_set(entry, tolerance, runtime.NARROWS)
+        folder.add(entry.file)
+        folder.add_arrays(f"expected-{name}.safetensors", arrays)
+        refuses = entry.may_refuse or static_conflict(artifact.signature, entry) is not None
+        stated[name] = {"may_refuse": refuses, "outputs": outputs}
+    return stated
+
+
+def text(
+    docstring: str,
+    part: str,
+    cell: Cell,
+    prepared: Prepared,
+    artifact: Artifact,
+    sets: Mapping[str, Any],
+    repeats: int,
+) -> str:
+    """The script."""
+    facts: dict[str, Any] = {
+        "model": artifact.signature["file"],
+        "device": devices.route(cell.device).runs_on,
+        "fast": cell.precision == FAST,
+        "repeats": repeats,
+    }
+    nested = "run_nested" in script.functions(part)
+    if nested:
+        facts["calls"] = {name: call_of(prepared.sets[name]) for name in sets}
+    else:
+        facts["inputs"] = {value["name"]: value["path"] for value in artifact.signature["inputs"]}
+        facts["outputs"] = {value["name"]: f"output{value['path']}" for value in artifact.signature["outputs"]}
+    facts["sets"] = dict(sets)
+    run = "run_nested" if nested else "run"
+    main = f"{script.PARTS}.{'run_nested' if nested else 'run_graph'}"
+    ending = f'if __name__ == "__main__":\n    raise SystemExit(main(FACTS, load, {run}))'
+    return script.assemble(docstring, [part, main], facts, ending)
+
+
+def call_of(entry: InputSet) -> script.Code:
+    """The arguments of an input set, as a function of its tensors."""
+    args = "".join(f"{_expression(tree)}, " for tree in entry.args)
+    kwargs = ", ".join(f"{name!r}: {_expression(tree)}" for name, tree in entry.kwargs)
+    return script.Code(f"lambda x: (({args.strip()}), {{{kwargs}}})")
+
+
+def _expression(tree: Any) -> str:
+    """A nest of the wire (see "The wire" in docs/architecture.md) as Python."""
+    kind, content = next(iter(tree.items()))
+    if kind == "tensor":
+        return f"x[{content!r}]"
+    if kind == "float":
+        number = float.fromhex(content)
+        return repr(number) if number - number == 0 else f"float({str(number)!r})"
+    if kind in ("list", "tuple"):
+        inner = [_expression(item) for item in content]
+        return f"[{', '.join(inner)}]" if kind == "list" else f"({''.join(f'{item}, ' for item in inner)})"
+    if kind == "dict":
+        return f"{{{', '.join(f'{key!r}: {_expression(value)}' for key, value in content)}}}"
+    return "None" if kind == "none" else repr(content)

@@ -1,0 +1,112 @@
+"""`modelconform repro`: a cell as a folder for an upstream bug report, with a script that shows the failure."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import case_session
+from .case_session import Refused
+from .outcome import INFERENCE, Cell, Outcome
+from .report import log as log_module
+from .repro.folder import check
+from .repro.maker import Maker
+from .repro.seen import last_outcome
+
+if TYPE_CHECKING:
+    from .session import SessionPlugin
+
+EXAMPLES = """\
+  modelconform repro 'cases/plain/net.py::net[onnx-ort-cpu-bfloat16]' -o report
+  cd report && python repro.py
+
+exit status: 0; 1 where the export failed, and the script is of the exporter; 2 where there is no such cell."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of `modelconform repro`."""
+    parser.add_argument("cell", metavar="CELL", help="as in the report: `cases/net.py::net[onnx-ort-cpu]`")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="new, or of an earlier repro")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="run to say what was seen (default: the last ones)")
+    parser.add_argument("--timeout", default="300", help="limit in seconds (default: 300)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the folder. 1 where the export failed (the script is the exporter's then), 2 for no such cell."""
+    file, _, name = arguments.cell.partition("::")
+    work = _Work(file, name, arguments.output, arguments.log)
+    try:
+        if "[" not in name or not name.endswith("]"):
+            raise Refused(f"{arguments.cell!r} names no cell: it is like cases/net.py::net[onnx-ort-cpu]")
+        if why := case_session.no_case_file(file):
+            raise Refused(why)
+        check(arguments.output)
+        if arguments.log is not None:
+            work.read_log()
+    except Refused as refused:
+        print(f"modelconform repro: {refused}", file=sys.stderr)
+        return 2
+    plugin = case_session.InPlaceOfTests(work)
+    status = case_session.run(plugin, file, "all", arguments.timeout)
+    if plugin.refused:
+        print(f"modelconform repro: {plugin.refused}", file=sys.stderr)
+        return 2
+    if work.maker is None:
+        return status or 1  # pytest has said why
+    for line in work.maker.problems:
+        print(f"modelconform repro: {line}", file=sys.stderr)
+    for written in work.maker.written:
+        print(arguments.output / written)
+    return work.maker.status
+
+
+class _Work:
+    """What is done in the place of running tests."""
+
+    def __init__(self, file: str, name: str, output: Path, log: Path | None) -> None:
+        self.file = Path(file).resolve()
+        self.name = name
+        self.output = output
+        self.log = log
+        self.maker: Maker | None = None
+
+    def read_log(self) -> None:
+        """See whether the log that was named is one. Raises Refused."""
+        assert self.log is not None
+        try:
+            log_module.read(self.log)
+        except log_module.LogError as error:
+            raise Refused(str(error)) from error
+        except OSError as error:
+            raise Refused(f"{self.log}: {error.strerror or error}") from error
+
+    def __call__(self, plugin: SessionPlugin) -> None:
+        """Find the cell and write its folder. Raises Refused."""
+        case = case_session.declared(plugin, self.file, self.name.partition("[")[0])
+        ref = case_session.reference_to(plugin, self.file, case, "float32")
+        cells = {cell.name: cell for cell in plugin.all_cells(ref.relative, case)}
+        cell = cells.get(self.name)
+        if cell is None:
+            near = difflib.get_close_matches(self.name, cells, 3)
+            hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+            raise Refused(f"{self.file.name} has no cell {self.name!r}.{hint}")
+        if cell.is_check:
+            raise Refused(f"{self.name} is about the case itself: there is nothing of an upstream project in it")
+        if cell.task != INFERENCE:
+            raise Refused(f"{self.name} trains: scripts are written for cells that compare outputs only")
+        maker = Maker(plugin, case, replace(ref, dtype=cell.dtype), cell, self.seen(plugin, cell))
+        maker.make(self.output)
+        self.maker = maker
+
+    def seen(self, plugin: SessionPlugin, cell: Cell) -> Outcome | None:
+        """What the log, or the last run, said of a cell."""
+        if self.log is not None:
+            return last_outcome(cell, [self.log])
+        folders = [plugin.settings.cache / "logs"]
+        if (cache := getattr(plugin.config, "cache", None)) is not None:
+            folders.append(cache.mkdir("modelconform"))
+        return last_outcome(cell, [path for folder in folders for path in folder.glob("*.jsonl")])
