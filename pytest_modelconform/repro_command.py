@@ -24,7 +24,8 @@ EXAMPLES = """\
   modelconform repro 'cases/plain/net.py::net[onnx-ort-cpu-bfloat16]' -o report
   cd report && python repro.py
 
-exit status: 0; 1 where the export failed, and the script is of the exporter; 2 where there is no such cell."""
+exit status: 0; 1 where the export failed, and the script is of the exporter;
+2 where there is no such cell."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

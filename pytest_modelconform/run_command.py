@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   modelconform run net.onnx --runtime ort --ones 1,3,224,224
   modelconform run net.pt --runtime libtorch-cpp --inputs inputs.safetensors -o outputs.npz
-  modelconform run exported --runtime openvino   (what modelconform export --to wrote: compared with its references)
+  modelconform run exported --runtime openvino   (of export --to: compared with its references)
 
-exit status: 0; 1 where the runtime fails, crashes or isn't there, or numbers differ; 2 where the command line makes no
-sense."""
+exit status: 0; 1 where the runtime fails, crashes or isn't there, or where numbers differ;
+2 where the command line makes no sense."""
 
 # The first run may allocate, compile or profile; the best of the others is what a server sees.
 _REPEATS = 4
