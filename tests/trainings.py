@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,15 @@ case = Case(
 """
 MLP = "nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))"
 NORM = "nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))"
-_number = itertools.count()
 
 
 def built(folder: Path, model: str = MLP, train: str = "", more: str = "", head: str = HEAD) -> Built:
-    """A case as it is trained; every one in a file of its own name, since a process imports each once."""
-    path = folder / f"trained{next(_number)}.py"
-    path.write_text(head.format(model=model, train=train, more=more))
+    """A case as it is trained, in a file named by its text: the name is part of the seed, and is another one each time
+    where it counts the cases that this process made before.
+    """
+    text = head.format(model=model, train=train, more=more)
+    path = folder / f"trained{zlib.crc32(text.encode())}.py"
+    path.write_text(text)
     return train_data.for_training(build(str(path), path.name, path.stem), str(path))
 
 

@@ -127,7 +127,7 @@ def test_checkpoints_that_do_not_fit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("loss", "model", "dtype", "shape", "least", "most"),
     [
-        ("cross_entropy", trainings.MLP, torch.int64, (4,), 0, 1),
+        ("cross_entropy", "nn.Linear(3, 5)", torch.int64, (4,), 0, 4),
         ("cross_entropy", "nn.Sequential(nn.Linear(3, 10), nn.Unflatten(1, (2, 5)))", torch.int64, (4, 5), 0, 1),
         ("binary_cross_entropy_with_logits", trainings.MLP, torch.float32, (4, 2), 0, 1),
         ("huber_loss", trainings.MLP, torch.float32, (4, 2), -5, 5),
@@ -202,7 +202,7 @@ def test_what_can_not_be_trained(tmp_path: Path, model: str, train: str, stage: 
     [
         (trainings.MLP, '"lr": 1e30', "the loss is (nan|inf) in step [2-4]: nothing can be learnt from that"),
         (trainings.MLP, '"lr": 1e-12', "training changes no parameter: are gradients switched off"),
-        (trainings.MLP, '"lr": 1e-6', r"differ by 1/\d+ of what they learn, .* fewer steps, a smaller lr"),
+        (trainings.MLP, '"lr": 1e-7', r"differ by 1/\d+ of what they learn, .* fewer steps, a smaller lr"),
         (
             "Noisy()",
             "",
