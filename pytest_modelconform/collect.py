@@ -216,7 +216,7 @@ class CellItem(pytest.Item):
                 session, lambda o: entry is not None and bool(_judged(o, entry, source))
             )
         except Exception as raised:
-            # Only without worker processes: a debugger is to stop where this was raised.
+            # A handler's, without worker processes, or a fault of ours: a debugger is to stop where this was raised.
             outcome, error = session.outcome_of_exception(raised), raised
         if outcome.verdict is Verdict.UNAVAILABLE and session.is_required(self.cell):
             outcome = replace(outcome, message=f"{outcome.message} {REQUIRED}")

@@ -185,7 +185,13 @@ class SessionPlugin:
         return self._expectations[path]
 
     def outcome_of_exception(self, error: Exception) -> Outcome:
-        """For an exception that a handler raised in this process (--modelconform-inline)."""
+        """For an exception in this process: with --modelconform-inline a handler's, else a fault of ours or a plugin's.
+
+        Such a fault must not pass for the load or the run that `expected.toml` knows to fail.
+        """
+        if not self.settings.inline:
+            said = f"a fault of pytest-modelconform or of a plugin, which says nothing of model and runtime: {error!r}"
+            return Outcome(Verdict.ERROR, Stage.ENVIRONMENT, said)
         stages = {"collect": Stage.COLLECT, "reference": Stage.REFERENCE, "export": Stage.EXPORT, "load": Stage.LOAD}
         stage = stages.get(self.pool.last_op, Stage.RUN)
         return Outcome(Verdict.ERROR, stage, f"{type(error).__name__}: {error}")

@@ -318,3 +318,38 @@ def test_faulty_cases_leave_no_other_cell(session_folder: Path, number: int) -> 
     assert len(run.cells) == sum(processes == number for processes, _, _ in EXPORTER_CELLS)
     assert run.status == 1
     assert "INTERNALERROR" not in run.stdout + run.stderr
+
+
+FAULTY = (
+    fakes.CONFTEST
+    + """
+    from types import ModuleType
+
+    def load_request(artifact, signature):
+        raise ValueError("closed file")
+
+    made = ModuleType("faulty_runtime")
+    made.NAME, made.FORMATS = "faulty", ("torchscript-trace",)
+    made.command = lambda *_: fakes.command_line("good@never")
+    made.load_request = load_request
+    sys.modules["faulty_runtime"] = made
+    registry.add_runtime("faulty", "faulty_runtime")
+"""
+)
+KNOWN = """
+[[expect]]
+cell = "plain.py::plain[*-faulty-*]"
+verdict = "error"
+stage = "load"
+reason = "what the runtime is known for"
+"""
+
+
+def test_a_fault_of_ours_is_no_failure_that_is_expected(tmp_path: Path) -> None:
+    runs.write(tmp_path, {"conftest.py": FAULTY, "plain.py": runs.PLAIN, "expected.toml": KNOWN})
+    found = runs.run(tmp_path, "plain.py", runtimes="faulty")
+    [cell] = [cell for cell in found.report["cells"] if cell["runtime"] == "faulty"]
+    assert (cell["verdict"], cell["stage"], cell["expected"]) == ("error", "environment", False)
+    says = "a fault of pytest-modelconform or of a plugin, which says nothing of model and runtime: ValueError('closed"
+    assert says in cell["message"]
+    assert found.status == 1

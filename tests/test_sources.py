@@ -103,7 +103,9 @@ def test_a_size_that_the_model_takes_then_the_one_it_was_trained_for() -> None:
 
 @needs_torchvision
 def test_a_draft_of_torchvision_runs() -> None:
-    run_eagerly(base.drafts("torchvision:squeezenet1_1")[0])
+    case = run_eagerly(base.drafts("torchvision:squeezenet1_1")[0])
+    assert [make()[0].shape[0] for make in case.inputs.values()] == [2, 3]
+    assert case.dynamic_shapes == ({0: "batch"},)
 
 
 @needs_transformers

@@ -80,7 +80,7 @@ def readme(
         + "\n".join(f"- {name} {version}" for name, version in packages.items())
         + f"\n- Python {platform.python_version()}, {platform.platform()}, {platform.machine()}",
         "## Files\n\n" + "\n".join(f"- `{name}`" for name in files),
-        f"Found with [pytest-modelconform](https://pypi.org/project/pytest-modelconform/) as `{cell.id}`.",
+        f"Found with pytest-modelconform as `{cell.id}`.",
     ]
     return "\n\n".join(parts) + "\n"
 

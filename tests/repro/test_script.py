@@ -108,6 +108,26 @@ def test_what_is_compared(capsys: pytest.CaptureFixture[str]) -> None:
     assert compare.compare("output", -off, wanted(cosine=0.9), close, np.array([9, 9, 9], np.float32)) == 1
 
 
+@pytest.mark.parametrize(
+    ("may_refuse", "status", "says"), [(True, 0, "as expected; refused: four\n"), (False, 1, "1 failures\n")]
+)
+def test_a_refusal_is_said(
+    may_refuse: bool,
+    status: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def call(name: str) -> dict[str, Any]:
+        raise ValueError("not contiguous")
+
+    monkeypatch.setattr(compare, "read", lambda name: {})
+    assert compare.check({"four": {"may_refuse": may_refuse, "outputs": {}}}, 2, call) == status
+    said = capsys.readouterr()
+    assert said.out.endswith(says)
+    assert "not contiguous" in said.err
+
+
 def test_only_what_was_written_earlier_is_removed(tmp_path: Path) -> None:
     own = tmp_path / "own"
     folder = Folder.opened(own)
