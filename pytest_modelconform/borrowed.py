@@ -1,7 +1,7 @@
 """A session of pytest's, borrowed by a subcommand: what is registered there is what a test run has.
 
-Root folder, ini files, conftest.py and other packages' formats and runtimes are then those of `pytest --modelconform`.
-Nothing is collected and no test runs.
+Root folder, ini files, conftest.py, other packages' formats and runtimes, case host and cache are then those of
+`pytest --modelconform`. Nothing is collected and no test runs.
 """
 
 from __future__ import annotations
@@ -15,16 +15,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from . import collect
+from .registry import UnknownName
 
 if TYPE_CHECKING:
     from .session import SessionPlugin
 
 # Options of the ini file are for runs of tests, and may ask for several processes; `all` so that nothing is left out.
 _OPTIONS = (
-    *("-o", "addopts=", "-o", "filterwarnings=", "-p", "no:anyio", "-p", "no:cacheprovider"),
+    *("-o", "addopts=", "-o", "filterwarnings=", "-p", "no:anyio", "--disable-warnings"),
     *("--assert=plain", "-qqq", "-s", "--no-header"),
     *("--modelconform", "--modelconform-formats=all", "--modelconform-runtimes=all"),
 )
+_NO_CACHE = ("-p", "no:cacheprovider")
+
+
+class Refused(Exception):
+    """There is nothing of that name, or nothing that can be done. The message says why and what to do."""
 
 
 class _Borrower:
@@ -42,19 +48,38 @@ class _Borrower:
         return True
 
 
-def session(do: Callable[[SessionPlugin], int], arguments: Sequence[str] = ()) -> int:
+def session(
+    command: str, do: Callable[[SessionPlugin], int], arguments: Sequence[str] = (), *, caches: bool = False
+) -> int:
     """Call `do` within a session of the current folder; the exit status that it returns.
 
-    What pytest itself prints goes to stderr; 4 and a message of pytest's where it refuses to start.
+    Where it raises Refused or UnknownName, its message as one of `modelconform COMMAND`, and 2. What pytest itself
+    prints goes to stderr; 4 and a message of pytest's where it refuses to start.
+
+    Args:
+        command: the subcommand's name.
+        do: what is done in the place of collecting and running tests.
+        arguments: further ones of pytest's.
+        caches: whether `config.cache` is there, as the last runs' logs lie in it. pytest makes its folder then.
+
     """
     os.environ.pop("PYTEST_ADDOPTS", None)
     stdout = sys.stdout
 
     def answered(plugin: SessionPlugin) -> int:
         with contextlib.redirect_stdout(stdout):
-            return do(plugin)
+            try:
+                return do(plugin)
+            except (Refused, UnknownName) as refused:
+                return refusal(command, refused)
 
     borrower = _Borrower(answered)
     with contextlib.redirect_stdout(sys.stderr):
-        status = pytest.main([*_OPTIONS, *arguments], plugins=[borrower])
+        status = pytest.main([*_OPTIONS, *(() if caches else _NO_CACHE), *arguments], plugins=[borrower])
     return int(status) or 1 if borrower.status is None else borrower.status
+
+
+def refusal(command: str, why: object) -> int:
+    """Say it; the exit status for it."""
+    print(f"modelconform {command}: {why}", file=sys.stderr)
+    return 2

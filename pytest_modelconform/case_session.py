@@ -1,32 +1,20 @@
-"""What commands on a case share: a session of pytest that collects nothing and does something else in its place.
-
-So the root folder, ini files, conftest.py, the formats of other packages, the case host and the cache are what
-`pytest --modelconform` has.
-"""
+"""What commands on a case share: the session of its file, and how it is found there."""
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import os
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
-from . import collect
+from . import borrowed, collect
+from .borrowed import Refused
 from .exports import CaseRef
 from .runtimes.base import missing_packages
 
 if TYPE_CHECKING:
     from .session import SessionPlugin
-
-
-class Refused(Exception):
-    """There is nothing of that name, or nothing that can be done. The message says why and what to do."""
 
 
 def no_case_file(file: str) -> str | None:
@@ -37,39 +25,11 @@ def no_case_file(file: str) -> str | None:
     return f"{file} {why}: name a case file"
 
 
-class InPlaceOfTests:
-    """Does `work` in the place of pytest's own loop. refused: the message, if that raised Refused."""
-
-    def __init__(self, work: Callable[[SessionPlugin], None]) -> None:
-        self.work = work
-        self.refused = ""
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection(self) -> bool:
-        """Nothing is collected."""
-        return True
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Do it."""
-        try:
-            self.work(collect.session_of(session.config))
-        except Refused as refused:
-            self.refused = str(refused)
-        return True
-
-
-def run(plugin: InPlaceOfTests, file: str, formats: str, timeout: str) -> int:
-    """Run the session of a case file; pytest's exit status."""
-    # Options of the ini file and the environment are for runs of tests, and may ask for several processes.
-    os.environ.pop("PYTEST_ADDOPTS", None)
-    options = ["-o", "addopts=", "-o", "filterwarnings=", "--assert=plain", "-qqq", "-s", "--no-header"]
-    options.append("--disable-warnings")
-    options += ["--modelconform", "--modelconform-runtimes=all"]
-    options += [f"--modelconform-formats={formats}", f"--modelconform-timeout={timeout}"]
-    # stdout is for what was written.
-    with contextlib.redirect_stdout(sys.stderr):
-        return int(pytest.main([*options, file], plugins=[plugin]))
+def run(command: str, file: str, do: Callable[[SessionPlugin], int], *, timeout: str, caches: bool = False) -> int:
+    """borrowed.session of a case file. 2 and a message where it is none."""
+    if why := no_case_file(file):
+        return borrowed.refusal(command, why)
+    return borrowed.session(command, do, [f"--modelconform-timeout={timeout}", file], caches=caches)
 
 
 def declared(plugin: SessionPlugin, file: Path, name: str) -> collect.Declared:

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status: 0, 1 if something that was named is not available, 2 for a name that nothing has."""
-    return borrowed.session(lambda plugin: _print(plugin, arguments.names))
+    return borrowed.session("doctor", lambda plugin: _print(plugin, arguments.names))
 
 
 def _print(plugin: SessionPlugin, names: Sequence[str]) -> int:

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status: 0, 1 where an installation failed, 2 for a name that nothing has."""
-    return borrowed.session(lambda plugin: _ACTIONS[arguments.action](plugin, arguments))
+    return borrowed.session("env", lambda plugin: _ACTIONS[arguments.action](plugin, arguments))
 
 
 def known(registry: Registry) -> dict[str, tuple[Environment, list[str]]]:

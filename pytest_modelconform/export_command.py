@@ -1,6 +1,6 @@
 """`modelconform export`: an artifact, alone or with the inputs and references of each input set, where the user says.
 
-What is written is the artifact that `pytest --modelconform` tests: see case_session.py.
+What is written is the artifact that `pytest --modelconform` tests: see borrowed.py.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import case_session
+from .borrowed import Refused
 from .case import DEFAULTS
-from .case_session import Refused
 from .export_files import refuse_name, write_file, write_folder
 from .exports import Artifact, Budget, StageFailure
 from .formats import base as format_base
@@ -51,28 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Export, and print what was written. 1 where that failed, 2 where there is nothing of that name."""
     file, _, name = arguments.case.partition("::")
-    if why := case_session.no_case_file(file):
-        print(f"modelconform export: {why}", file=sys.stderr)
-        return 2
-    plugin = ExportPlugin(Path(file), name, arguments.format, arguments.dtype, arguments.output)
-    status = case_session.run(plugin, file, arguments.format, arguments.timeout)
-    if problem := plugin.refused or plugin.failed:
-        print(f"modelconform export: {problem}", file=sys.stderr)
-        return 2 if plugin.refused else 1
-    if plugin.found is None:
-        return status or 1  # pytest has said why
-    description, prepared, artifact, module = plugin.found
-    try:
-        if arguments.output:
-            written = write_file(arguments.output, module, artifact)
-        else:
-            written = write_folder(arguments.to, description, prepared, artifact)
-    except Refused as refused:
-        print(f"modelconform export: {refused}", file=sys.stderr)
-        return 2
-    for path in written:
-        print(f"{path}  {_size(path)} bytes")
-    return 0
+    export = _Export(Path(file), name, arguments)
+    return case_session.run("export", file, export.write, timeout=arguments.timeout)
 
 
 def _size(path: Path) -> int:
@@ -80,26 +60,32 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-class ExportPlugin(case_session.InPlaceOfTests):
-    """Exports one case in the place of running tests."""
+class _Export:
+    """One case in one format."""
 
-    def __init__(self, file: Path, case: str, format_name: str, dtype: str, output: Path | None) -> None:
-        super().__init__(self.try_to_export)
+    def __init__(self, file: Path, case: str, arguments: argparse.Namespace) -> None:
         self.file = file.resolve()
         self.case = case
-        self.format = format_name
-        self.dtype = dtype
-        self.output = output
-        self.found: Found | None = None
-        self.failed = ""
+        self.format: str = arguments.format
+        self.dtype: str = arguments.dtype
+        self.output: Path | None = arguments.output
+        self.folder: Path = arguments.to
 
-    def try_to_export(self, plugin: SessionPlugin) -> None:
-        """Export, or note why that failed. Raises Refused."""
+    def write(self, plugin: SessionPlugin) -> int:
+        """Export, write, and print what was written. Raises Refused."""
         try:
-            self.found = self.export(plugin)
+            description, prepared, artifact, module = self.export(plugin)
         except StageFailure as failure:
             what = f"{failure.verdict.value} at stage {failure.stage.value}"
-            self.failed = f"{self.file.name} in {self.format}: {what}: {failure}"
+            print(f"modelconform export: {self.file.name} in {self.format}: {what}: {failure}", file=sys.stderr)
+            return 1
+        if self.output:
+            written = write_file(self.output, module, artifact)
+        else:
+            written = write_folder(self.folder, description, prepared, artifact)
+        for path in written:
+            print(f"{path}  {_size(path)} bytes")
+        return 0
 
     def export(self, plugin: SessionPlugin) -> Found:
         """The case's description, references and artifact. Raises Refused or StageFailure."""

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import case_session
-from .case_session import Refused
+from . import borrowed, case_session
+from .borrowed import Refused
 from .outcome import INFERENCE, Cell, Outcome
 from .report import log as log_module
 from .repro.folder import check
@@ -43,26 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if "[" not in name or not name.endswith("]"):
             raise Refused(f"{arguments.cell!r} names no cell: it is like cases/net.py::net[onnx-ort-cpu]")
-        if why := case_session.no_case_file(file):
-            raise Refused(why)
         check(arguments.output)
         if arguments.log is not None:
             work.read_log()
     except Refused as refused:
-        print(f"modelconform repro: {refused}", file=sys.stderr)
-        return 2
-    plugin = case_session.InPlaceOfTests(work)
-    status = case_session.run(plugin, file, "all", arguments.timeout)
-    if plugin.refused:
-        print(f"modelconform repro: {plugin.refused}", file=sys.stderr)
-        return 2
-    if work.maker is None:
-        return status or 1  # pytest has said why
-    for line in work.maker.problems:
-        print(f"modelconform repro: {line}", file=sys.stderr)
-    for written in work.maker.written:
-        print(arguments.output / written)
-    return work.maker.status
+        return borrowed.refusal("repro", refused)
+    return case_session.run("repro", file, work, timeout=arguments.timeout, caches=True)
 
 
 class _Work:
@@ -73,7 +59,6 @@ class _Work:
         self.name = name
         self.output = output
         self.log = log
-        self.maker: Maker | None = None
 
     def read_log(self) -> None:
         """See whether the log that was named is one. Raises Refused."""
@@ -85,8 +70,8 @@ class _Work:
         except OSError as error:
             raise Refused(f"{self.log}: {error.strerror or error}") from error
 
-    def __call__(self, plugin: SessionPlugin) -> None:
-        """Find the cell and write its folder. Raises Refused."""
+    def __call__(self, plugin: SessionPlugin) -> int:
+        """Find the cell and write its folder; the exit status. Raises Refused."""
         case = case_session.declared(plugin, self.file, self.name.partition("[")[0])
         ref = case_session.reference_to(plugin, self.file, case, "float32")
         cells = {cell.name: cell for cell in plugin.all_cells(ref.relative, case)}
@@ -101,7 +86,11 @@ class _Work:
             raise Refused(f"{self.name} trains: scripts are written for cells that compare outputs only")
         maker = Maker(plugin, case, replace(ref, dtype=cell.dtype), cell, self.seen(plugin, cell))
         maker.make(self.output)
-        self.maker = maker
+        for line in maker.problems:
+            print(f"modelconform repro: {line}", file=sys.stderr)
+        for written in maker.written:
+            print(self.output / written)
+        return maker.status
 
     def seen(self, plugin: SessionPlugin, cell: Cell) -> Outcome | None:
         """What the log, or the last run, said of a cell."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .case_session import Refused
+from .borrowed import Refused
 from .export_files import DESCRIPTION, SIGNATURE
 from .exports import Artifact
 from .formats import foreign

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import borrowed, devices, run_inputs, run_table
-from .case_session import Refused
+from .borrowed import Refused
 from .compare import flatten
 from .exports import Budget, StageFailure, failure_of, start
 from .formats.foreign import Unreadable
 from .outcome import FULL, Cell, Stage, printable
-from .registry import UnknownName
 from .results import structured
 from .run_artifact import Found, find
 from .runtimes.process import WorkerLied, WorkerProblem, WorkerTimeout
@@ -66,21 +65,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0: it ran; 1: the runtime failed or isn't there, or numbers differ; 2: the command line makes no sense."""
-    return borrowed.session(lambda plugin: _answered(plugin, arguments))
+    return borrowed.session("run", lambda plugin: _answered(plugin, arguments))
 
 
 def _answered(plugin: SessionPlugin, arguments: argparse.Namespace) -> int:
     try:
         return Execution(plugin, arguments).status()
-    except (Refused, UnknownName) as refused:
-        message, status = str(refused), 2
     except Unreadable as unreadable:
-        message, status = f"{arguments.artifact} can't be read: {unreadable}", 1
+        message = f"{arguments.artifact} can't be read: {unreadable}"
     except StageFailure as failure:
         what = f"{failure.verdict.value} at stage {failure.stage.value}"
-        message, status = f"{arguments.artifact} in {arguments.runtime}: {what}: {failure}", 1
+        message = f"{arguments.artifact} in {arguments.runtime}: {what}: {failure}"
     print(f"modelconform run: {printable(message)}", file=sys.stderr)
-    return status
+    return 1
 
 
 class Execution:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .case_session import Refused
+from .borrowed import Refused
 from .compare import Tree
 from .formats.base import Signature
 from .workers import arrays

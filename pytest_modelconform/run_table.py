@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .case_session import Refused
+from .borrowed import Refused
 from .workers import arrays
 from .workers.arrays import Array
 

@@ -78,8 +78,8 @@ def test_what_there_is_nothing_of_is_named_with_the_nearest(project: Path) -> No
     message = "modelconform export: plain.py has no case 'plian'. Did you mean 'plain'? It has plain.py::plain"
     assert problem(project, "plain.py::plian", *rest) == (2, message)
     status, message = problem(project, "plain.py", "--format", "onx", "--to", "never")
-    assert status == 4
-    assert message.startswith("ERROR: modelconform: unknown format 'onx'. Did you mean 'onnx'? Known formats: torchs")
+    assert status == 2
+    assert message.startswith("modelconform export: unknown format 'onx'. Did you mean 'onnx'? Known formats: torchs")
     assert not (project / "never").exists()
 
 

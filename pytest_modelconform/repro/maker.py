@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..case_session import Refused
+from ..borrowed import Refused
 from ..exports import Artifact, Budget, CaseRef, StageFailure
 from ..formats import base as format_base
 from ..frameworks import TORCH

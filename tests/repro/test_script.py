@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_modelconform.case_session import Refused
+from pytest_modelconform.borrowed import Refused
 from pytest_modelconform.formats import base as format_base
 from pytest_modelconform.formats.registry import BUILT_IN as FORMATS
 from pytest_modelconform.references import InputSet
