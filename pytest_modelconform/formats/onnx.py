@@ -52,9 +52,13 @@ def store(program: ONNXProgram, built: Built, folder: Path) -> Signature:
     # One file: the weights of what we test stay under the 2 GB that a protobuf can hold.
     program.save(folder / "model.onnx", external_data=False)
     assert program.exported_program is not None
-    # The graph's inputs are named like the program's.
-    names = input_names(program.exported_program)
     graph = program.model.graph
     initializers = set(graph.initializers)
     inputs = [value.name or "" for value in graph.inputs if value.name not in initializers]
-    return flat_signature("model.onnx", built, inputs, [value.name or "" for value in graph.outputs], names)
+    outputs = [value.name or "" for value in graph.outputs]
+    # The graph's inputs are named like the program's; one that is returned as it is leaves its name to the output.
+    names = [
+        f"{name}_orig" if name not in inputs and name in outputs else name
+        for name in input_names(program.exported_program)
+    ]
+    return flat_signature("model.onnx", built, inputs, outputs, names)

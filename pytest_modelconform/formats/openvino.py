@@ -30,9 +30,18 @@ def export(built: Built, folder: Path) -> Signature:
     for port, name in zip(model.outputs, outputs, strict=True):
         # Added, not set: where a model returns an input as it is, the tensor also has that one's name.
         port.get_tensor().add_names({name})
-    names = input_names(program)
-    # One that OpenVINO gave several names is known by the program's.
-    inputs = [next((name for name in names if name in port.get_names()), port.get_any_name()) for port in model.inputs]
     # By default the weights become float16.
     openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
+    names = input_names(program)
+    # The file keeps the output's name alone for an input that is returned as it is.
+    stored = openvino.Core().read_model(folder / "model.xml").inputs
+    renamed = {
+        name: min(kept.get_names())
+        for port, kept in zip(model.inputs, stored, strict=True)
+        for name in names
+        if name in port.get_names() and name not in kept.get_names()
+    }
+    names = [renamed.get(name, name) for name in names]
+    # One that OpenVINO gave several names is known by the program's.
+    inputs = [next((name for name in names if name in port.get_names()), port.get_any_name()) for port in stored]
     return flat_signature("model.xml", built, inputs, outputs, names)

@@ -8,10 +8,12 @@ BUILT_IN = {
     "ort-cpp": "pytest_modelconform.runtimes.ort_cpp",
     "openvino": "pytest_modelconform.runtimes.openvino",
     "openvino-cpp": "pytest_modelconform.runtimes.openvino_cpp",
+    # In JavaScript.
     "ort-node": "pytest_modelconform.runtimes.ort_node",
     "ort-wasm": "pytest_modelconform.runtimes.ort_wasm",
     "ort-web": "pytest_modelconform.runtimes.ort_web",
     "ort-webgpu": "pytest_modelconform.runtimes.ort_webgpu",
+    "litert-web": "pytest_modelconform.runtimes.litert_web",
     # Old frameworks.
     "caffe2": "pytest_modelconform.runtimes.caffe2",
     "mxnet": "pytest_modelconform.runtimes.mxnet",
@@ -28,7 +30,6 @@ BUILT_IN = {
     "tract": "pytest_modelconform.runtimes.tract",
     "opencv": "pytest_modelconform.runtimes.opencv",
     "tinygrad": "pytest_modelconform.runtimes.tinygrad",
-    # Old frameworks.
     # From ONNX, and from a trace.
     "mnn": "pytest_modelconform.runtimes.mnn",
     "iree": "pytest_modelconform.runtimes.iree",

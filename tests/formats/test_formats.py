@@ -46,28 +46,32 @@ def registry() -> Registry:
     return made
 
 
-# Packages of AOTInductor take long to make: test_aoti.py has one that it shares with others. What doesn't run unless it
-# is named has tests of its own.
-@pytest.mark.parametrize("name", [name for name in registry().select_formats(()) if name != "aoti"])
-def test_each_format(name: str, tmp_path: Path) -> None:
+def exported(name: str, source: str, stem: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The host's answer and the signature, of a case that is exported to `folder`; references are left beside that."""
     module = registry().format(name)
     if reason := missing_packages(module.REQUIRES):
         pytest.skip(f"{name} {reason}")
-    stem = f"format_{name.replace('-', '_')}"
-    path = tmp_path / f"{stem}.py"
-    path.write_text(CASE.format())
+    path = folder.parent / f"{stem}.py"
+    path.write_text(source)
     host = host_module.Host()
     where = {"file": str(path), "relative": path.name, "case": stem}
-    folder = tmp_path / "artifact"
     folder.mkdir()
     with warnings.catch_warnings():
         # torch's own, of its exporters' deprecations.
         warnings.simplefilter("ignore")
-        content = host.reference({**where, "folder": str(tmp_path)})
+        content = host.reference({**where, "folder": str(folder.parent)})
         request = {**where, "module": BUILT_IN[name], "folder": str(folder), "digest": content["digest"]}
         answer = host.export({**request, "output_paths": content["output_paths"]})
+    return answer, json.loads((folder / "signature.json").read_text())
+
+
+# Packages of AOTInductor take long to make: test_aoti.py has one that it shares with others. What doesn't run unless it
+# is named has tests of its own.
+@pytest.mark.parametrize("name", [name for name in registry().select_formats(()) if name != "aoti"])
+def test_each_format(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "artifact"
+    answer, signature = exported(name, CASE.format(), f"format_{name.replace('-', '_')}", folder)
     assert answer["seconds"] > 0
-    signature = json.loads((folder / "signature.json").read_text())
     assert signature["format"] == name
     assert (folder / signature["file"]).stat().st_size < answer["bytes"]
     assert signature["operators"] == []
@@ -92,6 +96,47 @@ def test_each_format(name: str, tmp_path: Path) -> None:
     eager = arrays.read(tmp_path / "runs-two.safetensors")
     for value, array in zip(signature["outputs"], found, strict=True):
         assert array == pytest.approx(eager[f"e0:{value['path']}"], abs=1e-5)
+
+
+RETURNED = """\
+import torch
+
+from pytest_modelconform import Case, generic_weights
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(3, 2)
+
+    def forward(self, x, n):
+        return self.linear(x), n, x
+
+
+case = Case(
+    model=lambda: generic_weights(Net()),
+    inputs={"two": lambda: (torch.rand(2, 3), torch.arange(4))},
+    dynamic_shapes=({0: "batch"}, None),
+)
+"""
+
+
+@pytest.mark.parametrize("name", ["onnx", "onnx-legacy", "onnx-decomposed", "openvino"])
+def test_inputs_that_are_returned_as_they_are(name: str, tmp_path: Path) -> None:
+    # Exporters give the input's name to the output, and the input another one.
+    folder = tmp_path / "artifact"
+    _, signature = exported(name, RETURNED, f"returned_{name.replace('-', '_')}", folder)
+    assert [value["path"] for value in signature["inputs"]] == ["/args/0", "/args/1"]
+    inputs = arrays.read(tmp_path / "inputs-two.safetensors")
+    feeds = {value["name"]: inputs[value["path"]] for value in signature["inputs"]}
+    names = [value["name"] for value in signature["outputs"]]
+    openvino = pytest.importorskip("openvino")
+    compiled = openvino.Core().compile_model(folder / signature["file"], "CPU")
+    returned = compiled({compiled.input(name): array for name, array in feeds.items()})
+    found = [returned[compiled.output(name)] for name in names]
+    assert found[0] == pytest.approx(arrays.read(tmp_path / "runs-two.safetensors")["e0:/0"], abs=1e-5)
+    assert (found[1] == inputs["/args/1"]).all()
+    assert (found[2] == inputs["/args/0"]).all()
 
 
 class Built:

@@ -1,94 +1,17 @@
 // ONNX Runtime in a page of a headless Chromium: WebAssembly, or WebGPU with `--provider webgpu`.
 
-import fs from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
-import { Browser } from "./browser.mjs";
-import { WorkerError, option, serve } from "./loop.mjs";
-import { packageFolder, threads, versionOf } from "./handlers.mjs";
-import { Server } from "./server.mjs";
+import { packageFolder } from "./handlers.mjs";
+import { option } from "./loop.mjs";
+import { serveInPage } from "./web.mjs";
 
-const HERE = path.dirname(fileURLToPath(import.meta.url));
 const PACKAGE = "onnxruntime-web";
 const provider = option("provider", "wasm");
-const NAME = { wasm: "ort-web", webgpu: "ort-webgpu" }[provider];
-// Without these Chromium has WebGPU only where it knows the GPU; with them also by its own rasteriser, on the CPU.
-const GPU = [
-  "--enable-unsafe-webgpu",
-  "--enable-features=Vulkan",
-  "--use-webgpu-adapter=swiftshader",
-  "--ignore-gpu-blocklist",
-];
-const FLAGS = { wasm: ["--disable-gpu"], webgpu: GPU }[provider];
 
-const server = new Server({ worker: HERE, ort: path.join(packageFolder(PACKAGE), "dist") });
-let started = null;
-let browser = null;
-let loaded = false;
-
-async function ask(operation, request = {}) {
-  const said = JSON.stringify(JSON.stringify({ provider, threads, ...request }));
-  const answer = JSON.parse(await browser.evaluate(`modelconform(${JSON.stringify(operation)}, ${said})`));
-  if (answer.ok) return answer.value;
-  throw new WorkerError(answer.message, { kind: answer.name, details: answer.stack });
-}
-
-// A page that has crashed is a crash of the runtime: this process ends with it.
-function gone(reason) {
-  console.error(reason);
-  process.exit(1);
-}
-
-async function start() {
-  const address = await server.start();
-  browser = await Browser.start(FLAGS);
-  await browser.open(`${address}worker/page.html`, gone);
-  return ask("start");
-}
-
-async function hello() {
-  started ??= start();
-  const reason = await started;
-  if (reason) throw new WorkerError(`${reason} (Chromium ${browser.version})`, { kind: "Unavailable" });
-  const version = `${versionOf(PACKAGE)} (Chromium ${browser.version.split(".")[0]})`;
-  return { layout: "flat", name: NAME, version, devices: ["cpu"] };
-}
-
-async function load(request) {
-  loaded = false;
-  const begin = performance.now();
-  fs.accessSync(request.model); // or the page's error would be about an address
-  server.readable.model = request.model;
-  try {
-    await ask("load");
-  } finally {
-    delete server.readable.model;
-  }
-  loaded = true;
-  return { seconds: (performance.now() - begin) / 1000 };
-}
-
-async function run({ inputs, outputs, feeds, fetches, repeats }) {
-  if (!loaded) throw new WorkerError("run without a loaded model");
-  server.readable.inputs = inputs;
-  server.writable.outputs = outputs;
-  try {
-    return await ask("run", { feeds, fetches, repeats });
-  } finally {
-    delete server.readable.inputs;
-    delete server.writable.outputs;
-  }
-}
-
-async function unload() {
-  loaded = false;
-  await ask("unload");
-  return {};
-}
-
-async function close() {
-  await browser?.close();
-  server.close();
-}
-
-await serve({ hello, load, run, unload }, close);
+await serveInPage({
+  name: { wasm: "ort-web", webgpu: "ort-webgpu" }[provider],
+  provider,
+  engine: "ort_page.mjs",
+  packageName: PACKAGE,
+  folders: { ort: path.join(packageFolder(PACKAGE), "dist") },
+});

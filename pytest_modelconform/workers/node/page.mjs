@@ -1,12 +1,11 @@
-// The page of ort_web.mjs: loads and runs models with onnxruntime-web. Models and tensors come and go over HTTP.
+// The page of web.mjs: loads and runs models with an engine. Models and tensors come and go over HTTP.
 
 import * as flat from "./flat.mjs";
-import { model } from "./ort.mjs";
 import { bytes, makeHeader, parse } from "./tensors.mjs";
 
 const base = new URL("../", import.meta.url);
-let ort = null;
-let session = null;
+let engine = null;
+let loaded = null;
 
 async function get(name) {
   const response = await fetch(new URL(name, base));
@@ -15,28 +14,24 @@ async function get(name) {
 }
 
 const operations = {
-  // provider: "wasm" or "webgpu". Returns why a model can't be run here, or an empty string.
-  async start({ provider, threads }) {
-    if (provider === "webgpu" && !(await navigator.gpu?.requestAdapter())) {
-      return navigator.gpu ? "WebGPU has no adapter" : "the browser has no WebGPU";
-    }
-    ort = await import(new URL(`ort/ort.${provider}.min.mjs`, base));
-    ort.env.logLevel = "error";
-    ort.env.wasm.wasmPaths = new URL("ort/", base).href;
-    ort.env.wasm.numThreads = threads;
-    return threads > 1 && !globalThis.crossOriginIsolated ? "the page is not isolated, and so has no threads" : "";
+  // engine: a module beside this one, with
+  //   start(request, base): why a model can't be run here, or an empty string
+  //   load(address, request): {model, release}, the first as in flat.mjs, the second ends it
+  async start(request) {
+    if (request.threads > 1 && !globalThis.crossOriginIsolated)
+      return "the page is not isolated, and so has no threads";
+    engine = await import(new URL(request.engine, import.meta.url));
+    return engine.start(request, base);
   },
 
-  async load({ provider }) {
+  async load(request) {
     await operations.unload();
-    // By address, so that no copy of the model stays in the page.
-    const options = { executionProviders: [provider], logSeverityLevel: 3 };
-    session = await ort.InferenceSession.create(new URL("model", base).href, options);
+    loaded = await engine.load(new URL("model", base).href, request);
     return null;
   },
 
   async run(request) {
-    const { answer, outputs } = await flat.run(model(ort, session), parse(await get("inputs")), request);
+    const { answer, outputs } = await flat.run(loaded.model, parse(await get("inputs")), request);
     const body = new Blob([makeHeader(outputs), ...[...outputs.values()].map(bytes)]);
     const response = await fetch(new URL("outputs", base), { method: "PUT", body });
     if (!response.ok) throw new Error(`outputs: status ${response.status}`);
@@ -44,14 +39,14 @@ const operations = {
   },
 
   async unload() {
-    const last = session;
-    session = null;
+    const last = loaded;
+    loaded = null;
     await last?.release();
     return null;
   },
 };
 
-// Called by ort_web.mjs with a JSON text, and answers with one.
+// Called by web.mjs with a JSON text, and answers with one.
 globalThis.modelconform = async (operation, request) => {
   try {
     return JSON.stringify({ ok: true, value: await operations[operation](JSON.parse(request)) });

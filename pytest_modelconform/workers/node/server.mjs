@@ -7,7 +7,12 @@ import http from "node:http";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 
-const TYPES = { ".html": "text/html; charset=utf-8", ".mjs": "text/javascript", ".wasm": "application/wasm" };
+const TYPES = {
+  ".js": "text/javascript",
+  ".html": "text/html; charset=utf-8",
+  ".mjs": "text/javascript",
+  ".wasm": "application/wasm",
+};
 const HEADERS = {
   // A page that isn't isolated has no SharedArrayBuffer, and so no threads in WebAssembly.
   "Cross-Origin-Opener-Policy": "same-origin",

@@ -26,11 +26,14 @@ def handlers(device: str, threads: int) -> Handlers:
     core = openvino.Core()
 
     def load(request: dict[str, Any]) -> flat.Model:
-        infer = compile_model(core, request, device, threads).create_infer_request()
+        compiled = compile_model(core, request, device, threads)
+        infer = compiled.create_infer_request()
 
         def model(feeds: Mapping[str, Array], fetches: Sequence[str]) -> Sequence[Any]:
-            infer.infer({name: to_openvino(array) for name, array in feeds.items()}, share_inputs=False)
-            return [from_openvino(infer.get_tensor(name)) for name in fetches]
+            # By ports: an input that is returned as it is has the output's name.
+            given = {compiled.input(name): to_openvino(array) for name, array in feeds.items()}
+            infer.infer(given, share_inputs=False)
+            return [from_openvino(infer.get_tensor(compiled.output(name))) for name in fetches]
 
         return model
 
