@@ -121,7 +121,7 @@ def _row(kind: str, module: Any, reason: str, note: str, cache: Path) -> Row:
 
 def _pinned(environment: Environment, name: str) -> str:
     """The version of the package of that name, which may be the format's or runtime's own, or else of the first."""
-    pins = dict(word.split("==", 1) for word in environment.pins() if "==" in word)
+    pins = environment.versions()
     return pins.get(name) or next(iter(pins.values()), "")
 
 

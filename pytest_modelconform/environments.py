@@ -76,6 +76,10 @@ class Environment:
         found: dict[str, str] = json.loads((self.npm / "package.json").read_text())["dependencies"]
         return [f"{name}=={version}" for name, version in found.items()]
 
+    def versions(self) -> dict[str, str]:
+        """Those of its packages whose version is fixed."""
+        return dict(word.split("==", 1) for word in self.pins() if "==" in word)
+
     @property
     def made_with(self) -> str:
         """In words, for progress lines and lists."""

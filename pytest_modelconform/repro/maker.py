@@ -88,8 +88,11 @@ class Maker:
                 raise Refused(f"{failure.verdict.value} at stage {failure.stage.value}: {failure}") from failure
         folder.add_artifact(artifact.folder)
         sets = run_script.write_inputs(folder, self.cell, judge, artifact, self.through, runtime)
+        elsewhere = runtime.ENVIRONMENT.versions() if runtime.ENVIRONMENT else {}
         package = runtime.REQUIRES[0] if runtime.REQUIRES else runtime.PACKAGE
-        title = f"{self._version(package)}: {self.cell.case} in {self.cell.format}"
+        installed = versions(runtime.REQUIRES[:1]) or elsewhere
+        known = f"{package} {installed[package]}" if package in installed else package
+        title = f"{known}: {self.cell.case} in {self.cell.format}"
         if runtime.REPRO:
             repeats = self.through[0].REPEATS
             what = "Runs the model and compares what it returns with what PyTorch does."
@@ -105,8 +108,8 @@ class Maker:
             "floating-point numbers, and for each element how far from it an implementation that is as exact as "
             "PyTorch may be (`… allowed`)."
         )
-        requires = (*runtime.REQUIRES, *_NUMPY)
-        self._close(folder, title, expected, summary(self.outcome), requires, runtime.REPRO, runtime.REPRO_NOTE)
+        listed = {**elsewhere, **versions([*runtime.REQUIRES, *_NUMPY])}
+        self._close(folder, title, expected, summary(self.outcome), listed, runtime.REPRO, runtime.REPRO_NOTE)
 
     # -- an exporter or converter that fails -------------------------------------------------------------------------
 
@@ -141,8 +144,8 @@ class Maker:
             self._no_script("format", module.NAME, self.registry.formats)
         seen = summary(self.outcome if self.outcome and self.outcome.stage is Stage.EXPORT else None, said)
         expected = "The model runs in PyTorch; it is exported, too."
-        requires = (*module.REQUIRES, *self.case.requires, *_NUMPY)
-        self._close(folder, title, expected, seen, requires, SCRIPT if has_script else "")
+        listed = versions(list(dict.fromkeys((*module.REQUIRES, *self.case.requires, *_NUMPY))))
+        self._close(folder, title, expected, seen, listed, SCRIPT if has_script else "")
 
     def _write_weights(self, folder: Folder, prepared: Prepared) -> str:
         """The file's name; "" where the state_dict can't be stored, so that a script's model has other weights."""
@@ -165,16 +168,10 @@ class Maker:
     def _docstring(self, title: str, what: str) -> str:
         return f"{title}.\n\n{what}\nSee README.md for versions.\n"
 
-    @staticmethod
-    def _version(package: str) -> str:
-        found = versions([package])
-        return f"{package} {found[package]}" if package in found else package
-
     def _close(
-        self, folder: Folder, title: str, expected: str, seen: str, requires: Sequence[str], part: str, note: str = ""
+        self, folder: Folder, title: str, expected: str, seen: str, listed: dict[str, str], part: str, note: str = ""
     ) -> None:
         command = f"python {SCRIPT}" if part else ""
-        listed = versions(list(dict.fromkeys(requires)))
         files = list(folder.written)
         folder.add_text("README.md", readme(self.cell, title, expected, seen, listed, files, command, note))
         folder.close(self.cell.id)

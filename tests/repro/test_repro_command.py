@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_modelconform.runtimes import node
 from tests import runs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -163,3 +164,12 @@ def test_a_runtime_without_a_script_gets_all_the_rest(project: Path, tmp_path: P
     )
     assert not (tmp_path / "it" / "repro.py").exists()
     assert "There is no script for this one" in (tmp_path / "it" / "README.md").read_text()
+
+
+def test_a_runtime_in_an_environment_of_its_own_is_named_with_the_version_there(project: Path, tmp_path: Path) -> None:
+    done = command(project, "plain.py::plain[onnx-ort_web-cpu]", "-o", str(tmp_path / "it"))
+    assert done.returncode == 0, done.stderr
+    readme = (tmp_path / "it" / "README.md").read_text()
+    version = json.loads((node.FOLDER / "package.json").read_text())["dependencies"]["onnxruntime-web"]
+    assert f"# onnxruntime-web {version}: plain in onnx\n" in readme
+    assert f"\n- onnxruntime-web {version}\n" in readme
