@@ -4,6 +4,7 @@
     cell = "text/t5.py::t5[onnx-*]"      # "*" and "?" are special; the path is relative to the file's folder
     verdict = "error"
     stage = "export"
+    or = { verdict = "mismatch", stage = "compare" }  # optional: what the same fault also comes to
     reason = "the exporter can't …"
     link = "https://…"                   # optional
     when = { torch = ">=2.11", platform = "linux" }   # optional: versions of packages (PEP 440), sys.platform
@@ -17,7 +18,7 @@ import functools
 import importlib.metadata
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ else:
 NAME = "expected.toml"
 # The reason of an entry that is written without anybody having looked; a fault of the file until it is replaced.
 TODO = "TODO"
-_FIELDS = {"cell", "verdict", "stage", "reason", "link", "when"}
+_FIELDS = {"cell", "verdict", "stage", "or", "reason", "link", "when"}
 # Verdicts that say nothing about the cell itself: they neither satisfy nor break an entry.
 SILENT = {Verdict.UNAVAILABLE, Verdict.NOT_RUN}
 _SETTLED = f"expected: --modelconform-update-expected writes it to {NAME}; the reason is to be filled in there"
@@ -46,11 +47,10 @@ class ExpectedError(ValueError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One `[[expect]]`."""
+    """One `[[expect]]`. fails: as verdict and stage; a second one is what the same fault comes to elsewhere."""
 
     cell: str
-    verdict: Verdict
-    stage: Stage | None
+    fails: tuple[tuple[Verdict, Stage | None], ...]
     reason: str
     link: str
     when: tuple[tuple[str, str], ...]
@@ -62,7 +62,7 @@ class Entry:
 
     def meets(self, verdict: Verdict, stage: Stage | None) -> bool:
         """Whether what was seen is what the entry expects."""
-        return verdict is self.verdict and self.stage in (None, stage)
+        return any(verdict is known and at in (None, stage) for known, at in self.fails)
 
     def applies_here(self) -> bool:
         """Whether the conditions of `when` hold on this machine."""
@@ -81,7 +81,7 @@ class Entry:
     @property
     def says(self) -> str:
         """What the entry expects, in words."""
-        return self.verdict.value + (f" at stage {self.stage.value}" if self.stage else "")
+        return " or ".join(known.value + (f" at stage {at.value}" if at else "") for known, at in self.fails)
 
 
 @dataclass(frozen=True)
@@ -187,16 +187,13 @@ def _entry(path: Path, number: int, raw: dict[str, Any]) -> Entry:
     for field in ("cell", "verdict", "reason"):
         if not isinstance(raw.get(field), str) or not raw[field].strip():
             raise wrong(f"field {field!r} is missing or empty")
+    other = raw.get("or")
+    if other is not None and (not isinstance(other, dict) or not {"verdict"} <= set(other) <= {"verdict", "stage"}):
+        raise wrong('field \'or\': say { verdict = "mismatch", stage = "compare" }')
     try:
-        verdict = Verdict(raw["verdict"])
-        stage = Stage(raw["stage"]) if "stage" in raw else None
+        fails = tuple(map(_failure, [raw] if other is None else [raw, other]))
     except ValueError as error:
-        words = f"verdicts: {', '.join(v.value for v in Verdict)}; stages: {', '.join(s.value for s in Stage)}"
-        raise wrong(f"{error}; {words}") from error
-    if verdict is Verdict.PASS or verdict in SILENT:
-        raise wrong(f"{verdict.value!r} needs no entry")
-    if stage is None and verdict is not Verdict.UNSUPPORTED:
-        raise wrong("field 'stage' is missing: say where it fails, " + ", ".join(s.value for s in Stage))
+        raise wrong(str(error)) from error
     when = raw.get("when", {})
     try:
         for name, condition in when.items():
@@ -204,7 +201,22 @@ def _entry(path: Path, number: int, raw: dict[str, Any]) -> Entry:
                 SpecifierSet(condition)
     except (InvalidSpecifier, AttributeError, TypeError) as error:
         raise wrong(f'field \'when\': {error}; say {{ torch = ">=2.11", platform = "linux" }}') from error
-    return Entry(raw["cell"], verdict, stage, raw["reason"], str(raw.get("link", "")), tuple(when.items()), number)
+    return Entry(raw["cell"], fails, raw["reason"], str(raw.get("link", "")), tuple(when.items()), number)
+
+
+def _failure(raw: Mapping[str, Any]) -> tuple[Verdict, Stage | None]:
+    """The fields `verdict` and `stage`. Raises ValueError."""
+    try:
+        verdict = Verdict(raw["verdict"])
+        stage = Stage(raw["stage"]) if "stage" in raw else None
+    except ValueError as error:
+        words = f"verdicts: {', '.join(v.value for v in Verdict)}; stages: {', '.join(s.value for s in Stage)}"
+        raise ValueError(f"{error}; {words}") from error
+    if verdict is Verdict.PASS or verdict in SILENT:
+        raise ValueError(f"{verdict.value!r} needs no entry")
+    if stage is None and verdict is not Verdict.UNSUPPORTED:
+        raise ValueError("field 'stage' is missing: say where it fails, " + ", ".join(s.value for s in Stage))
+    return verdict, stage
 
 
 def find_file(case_file: Path, root: Path) -> Path | None:

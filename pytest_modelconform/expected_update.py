@@ -127,7 +127,8 @@ def _rewritten(
     link = f" ({entry.link})" if entry.link else ""
     old = [] if entry.is_todo else [expected_text.comment(BEFORE, f"{entry.says}: {entry.reason}{link}", None)]
     for (verdict, stage), group in _groups(cells, told).items():
-        fields = {"verdict": verdict.value, "stage": stage.value if stage else None, "reason": TODO, "link": None}
+        fields = {"verdict": verdict.value, "stage": stage.value if stage else None, "or": None}
+        fields |= {"reason": TODO, "link": None}
         for pattern in fold(group, existing, [entry.cell]):
             gap = "\n"
             if in_place and not pieces:

@@ -28,7 +28,7 @@ def toml(tmp_path: Path, *entries: str) -> Path:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (ENTRY + "colour = 1", "unknown field 'colour'; fields: cell, link, reason, stage, verdict, when"),
+        (ENTRY + "colour = 1", "unknown field 'colour'; fields: cell, link, or, reason, stage, verdict, when"),
         (ENTRY.replace("known", " "), "field 'reason' is missing or empty"),
         ('verdict = "error"\nstage = "run"\nreason = "x"', r"\('no cell'\): field 'cell' is missing or empty"),
         (ENTRY.replace('"error"', '"broken"'), "'broken' is not a valid Verdict; verdicts: pass, mismatch, "),
@@ -36,6 +36,11 @@ def toml(tmp_path: Path, *entries: str) -> Path:
         (ENTRY.replace('"error"', '"pass"'), "'pass' needs no entry"),
         (ENTRY.replace('"error"', '"unavailable"'), "'unavailable' needs no entry"),
         (ENTRY.replace('stage = "run"\n', ""), "field 'stage' is missing: say where it fails, collect, "),
+        (ENTRY + 'or = "crash"', "field 'or': say { verdict = \"mismatch\", stage = \"compare\" }"),
+        (ENTRY + 'or = { stage = "run" }', "field 'or': say"),
+        (ENTRY + 'or = { verdict = "crash", stage = "run", reason = "x" }', "field 'or': say"),
+        (ENTRY + 'or = { verdict = "pass" }', "'pass' needs no entry"),
+        (ENTRY + 'or = { verdict = "crash" }', "field 'stage' is missing"),
         (ENTRY + 'when = { torch = "new" }', "field 'when': .*; say { torch = \">=2.11\", platform = \"linux\" }"),
         (ENTRY + "when = { torch = 2 }", "field 'when'"),
         (ENTRY + 'when = "linux"', "field 'when'"),
@@ -178,6 +183,17 @@ def test_judge(tmp_path: Path) -> None:
     for verdict in (Verdict.UNAVAILABLE, Verdict.NOT_RUN):
         assert judge(Outcome(verdict), entry, path) == Outcome(verdict)
     assert judge(Outcome(Verdict.PASS), None, None).expected is None
+
+
+def test_what_a_fault_comes_to_elsewhere(tmp_path: Path) -> None:
+    path = toml(tmp_path, ENTRY + 'or = { verdict = "mismatch", stage = "compare" }')
+    entry = load(path).find("a.py::a[onnx-ort-cpu]")
+    for verdict, stage in ((Verdict.ERROR, Stage.RUN), (Verdict.MISMATCH, Stage.COMPARE)):
+        assert judge(Outcome(verdict, stage, "boom"), entry, path).expected is True
+    for outcome in (Outcome(Verdict.ERROR, Stage.LOAD), Outcome(Verdict.CRASH, Stage.RUN), Outcome(Verdict.PASS)):
+        judged = judge(outcome, entry, path)
+        assert judged.expected is False
+        assert "entry 1 expects error at stage run or mismatch at stage compare (known), it is " in judged.message
 
 
 def test_the_name_is_the_one_that_the_docs_say() -> None:

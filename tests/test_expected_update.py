@@ -240,6 +240,15 @@ def test_another_stage_rewrites_the_entry_where_it_stands() -> None:
     assert counts(made) == (0, 1, 0, 1)
 
 
+def test_what_a_fault_also_comes_to_is_met_and_goes_with_it() -> None:
+    other = 'or = { verdict = "error", stage = "run" }\n'
+    text = entry("net.py::net[onnx-*]", more=other)
+    assert updated(text, {**dict.fromkeys(ONNX, EXPORT), ONNX[1]: RUN}).text == text
+    made = updated(text, dict.fromkeys(ONNX, Seen(Verdict.CRASH, Stage.RUN, "gone")))
+    before = "# before: error at stage export or error at stage run: known\n"
+    assert made.text == todo("net.py::net[onnx-*]", "gone", "crash", "run", more=before)
+
+
 def test_some_pass_some_fail_otherwise_and_some_still_meet_it() -> None:
     text = "# mine\n\n# own\n" + entry("net.py::net[onnx-*]", reason="two\\nlines")
     made = updated(text, {ONNX[0]: PASS, ONNX[2]: RUN, ONNX[3]: Seen(Verdict.UNSUPPORTED, Stage.LOAD, "no")})
@@ -260,10 +269,10 @@ def test_a_stage_is_added_and_taken_away_with_the_verdict() -> None:
     )
     made = updated(text, {"net.py::net[eager]": RUN})
     [now] = parse(made.text, PATH).entries
-    assert (now.verdict, now.stage, now.when) == (Verdict.ERROR, Stage.RUN, (("torch", ">=2"),))
+    assert (now.fails, now.when) == (((Verdict.ERROR, Stage.RUN),), (("torch", ">=2"),))
     made = updated(made.text, {"net.py::net[eager]": Seen(Verdict.UNSUPPORTED, None, "can't")})
     [now] = parse(made.text, PATH).entries
-    assert (now.verdict, now.stage, now.when) == (Verdict.UNSUPPORTED, None, (("torch", ">=2"),))
+    assert (now.fails, now.when) == (((Verdict.UNSUPPORTED, None),), (("torch", ">=2"),))
     # Nothing is worth keeping of an entry without a reason.
     assert "# before: error" not in made.text
     assert made.text.count("# seen: ") == 1
