@@ -32,16 +32,14 @@ def export(built: Built, folder: Path) -> Signature:
         port.get_tensor().add_names({name})
     # By default the weights become float16.
     openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
-    names = input_names(program)
-    # The file keeps the output's name alone for an input that is returned as it is.
+    # Without those that the model does not use.
     stored = openvino.Core().read_model(folder / "model.xml").inputs
-    renamed = {
-        name: min(kept.get_names())
-        for port, kept in zip(model.inputs, stored, strict=True)
-        for name in names
-        if name in port.get_names() and name not in kept.get_names()
-    }
-    names = [renamed.get(name, name) for name in names]
-    # One that OpenVINO gave several names is known by the program's.
-    inputs = [next((name for name in names if name in port.get_names()), port.get_any_name()) for port in stored]
-    return flat_signature("model.xml", built, inputs, outputs, names)
+    names = input_names(program)
+    known = [next((name for name in names if name in port.get_names()), "") for port in stored]
+    # OpenVINO names what comes in a list or a dict its own way, and the file keeps the output's name alone for an input
+    # that is returned as it is. The order is the program's.
+    others = [port.get_any_name() for port, name in zip(stored, known, strict=True) if not name]
+    missing = [name for name in names if name not in known]
+    renamed = dict(zip(missing, others, strict=True)) if len(missing) == len(others) else {}
+    inputs = [name or port.get_any_name() for port, name in zip(stored, known, strict=True)]
+    return flat_signature("model.xml", built, inputs, outputs, [renamed.get(name, name) for name in names])

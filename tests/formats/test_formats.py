@@ -109,24 +109,24 @@ class Net(torch.nn.Module):
         super().__init__()
         self.linear = torch.nn.Linear(3, 2)
 
-    def forward(self, x, n):
-        return self.linear(x), n, x
+    def forward(self, x, n, more):
+        return self.linear(x) + more[0], n, x
 
 
 case = Case(
     model=lambda: generic_weights(Net()),
-    inputs={"two": lambda: (torch.rand(2, 3), torch.arange(4))},
-    dynamic_shapes=({0: "batch"}, None),
+    inputs={"two": lambda: (torch.rand(2, 3), torch.arange(4), [torch.rand(2)])},
+    dynamic_shapes=({0: "batch"}, None, [None]),
 )
 """
 
 
 @pytest.mark.parametrize("name", ["onnx", "onnx-legacy", "onnx-decomposed", "openvino"])
-def test_inputs_that_are_returned_as_they_are(name: str, tmp_path: Path) -> None:
-    # Exporters give the input's name to the output, and the input another one.
+def test_inputs_that_are_returned_as_they_are_or_in_a_list(name: str, tmp_path: Path) -> None:
+    # Exporters give the former's name to the output, and the input another one; OpenVINO names the latter its own way.
     folder = tmp_path / "artifact"
     _, signature = exported(name, RETURNED, f"returned_{name.replace('-', '_')}", folder)
-    assert [value["path"] for value in signature["inputs"]] == ["/args/0", "/args/1"]
+    assert [value["path"] for value in signature["inputs"]] == ["/args/0", "/args/1", "/args/2/0"]
     inputs = arrays.read(tmp_path / "inputs-two.safetensors")
     feeds = {value["name"]: inputs[value["path"]] for value in signature["inputs"]}
     names = [value["name"] for value in signature["outputs"]]

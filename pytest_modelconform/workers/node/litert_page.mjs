@@ -47,27 +47,30 @@ function asWire(name, tensor, data) {
 
 export async function load(address) {
   const compiled = await litert.loadAndCompile(address, { accelerator: "wasm", cpuOptions: { numThreads: threads } });
-  const details = new Map(compiled.getInputDetails().map((detail) => [detail.name, detail]));
+  const inputs = compiled.getInputDetails();
+  const outputs = compiled.getOutputDetails().map((detail) => detail.name);
   async function model(feeds, fetches) {
-    const given = {};
-    let returned = {};
+    const given = [];
+    let returned = [];
     try {
-      for (const [name, tensor] of Object.entries(feeds)) {
-        if (!details.has(name)) throw new Error(`the model has no input ${name}, but ${[...details.keys()]}`);
-        given[name] = suited(details.get(name), tensor);
+      for (const detail of inputs) {
+        if (!feeds[detail.name]) throw new Error(`no input ${detail.name} is given, but ${Object.keys(feeds)}`);
+        given.push(suited(detail, feeds[detail.name]));
       }
       const begin = performance.now();
+      // Not by name: of outputs that are the same tensor, only one would be returned.
       returned = await compiled.run(given);
       const seconds = (performance.now() - begin) / 1000;
       const tensors = [];
       for (const name of fetches) {
-        if (!returned[name]) throw new Error(`LiteRT returned no output ${name}, but ${Object.keys(returned)}`);
-        tensors.push(asWire(name, returned[name], await returned[name].data()));
+        const tensor = returned[outputs.indexOf(name)];
+        if (!tensor) throw new Error(`LiteRT returned no output ${name}, but ${outputs}`);
+        tensors.push(asWire(name, tensor, await tensor.data()));
       }
       return { tensors, seconds };
     } finally {
       // Nothing collects what is in WebAssembly's memory.
-      for (const tensor of [...Object.values(given), ...Object.values(returned)]) tensor.delete();
+      for (const tensor of [...given, ...returned]) if (!tensor.deleted) tensor.delete();
     }
   }
   return { model, release: () => compiled.delete() };
