@@ -42,8 +42,8 @@ NORM = "nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8
 
 
 def built(folder: Path, model: str = MLP, train: str = "", more: str = "", head: str = HEAD) -> Built:
-    """A case as it is trained, in a file named by its text: the name is part of the seed, and is another one each time
-    where it counts the cases that this process made before.
+    """A case as it is trained. Its file is named by its text, since the name is part of the seed: a counter would give
+    a test other numbers whenever others run before it.
     """
     text = head.format(model=model, train=train, more=more)
     path = folder / f"trained{zlib.crc32(text.encode())}.py"

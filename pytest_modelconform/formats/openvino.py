@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .base import Signature, flat_signature
+from .base import ExportMismatch, Signature, flat_signature
 from .foreign import of_openvino
 from .program import exported, input_names
 
@@ -32,14 +32,13 @@ def export(built: Built, folder: Path) -> Signature:
         port.get_tensor().add_names({name})
     # By default the weights become float16.
     openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
-    # Without those that the model does not use.
-    stored = openvino.Core().read_model(folder / "model.xml").inputs
     names = input_names(program)
-    known = [next((name for name in names if name in port.get_names()), "") for port in stored]
-    # OpenVINO names what comes in a list or a dict its own way, and the file keeps the output's name alone for an input
-    # that is returned as it is. The order is the program's.
-    others = [port.get_any_name() for port, name in zip(stored, known, strict=True) if not name]
-    missing = [name for name in names if name not in known]
-    renamed = dict(zip(missing, others, strict=True)) if len(missing) == len(others) else {}
-    inputs = [name or port.get_any_name() for port, name in zip(stored, known, strict=True)]
-    return flat_signature("model.xml", built, inputs, outputs, [renamed.get(name, name) for name in names])
+    stored = openvino.Core().read_model(folder / "model.xml").inputs
+    if len(stored) != len(names):
+        takes = f"OpenVINO's model takes {len(stored)} inputs, the program {len(names)}"
+        raise ExportMismatch(f"{takes} ({', '.join(names)})")
+    # By position, which is the program's, unused ones included. Names mislead: OpenVINO counts tensors and looks up the
+    # names of arguments, of which a list or a dict holds several, and the file keeps the output's name alone for an
+    # input that is returned as it is.
+    inputs = [min(port.get_names()) for port in stored]
+    return flat_signature("model.xml", built, inputs, outputs, inputs)

@@ -109,14 +109,14 @@ class Net(torch.nn.Module):
         super().__init__()
         self.linear = torch.nn.Linear(3, 2)
 
-    def forward(self, x, n, more):
-        return self.linear(x) + more[0], n, x
+    def forward(self, more, x, n):
+        return self.linear(x) * more[0] + more[1], n, x
 
 
 case = Case(
     model=lambda: generic_weights(Net()),
-    inputs={"two": lambda: (torch.rand(2, 3), torch.arange(4), [torch.rand(2)])},
-    dynamic_shapes=({0: "batch"}, None, [None]),
+    inputs={"two": lambda: ([torch.rand(2), torch.rand(2)], torch.rand(2, 3), torch.arange(4))},
+    dynamic_shapes=([None, None], {0: "batch"}, None),
 )
 """
 
@@ -126,7 +126,7 @@ def test_inputs_that_are_returned_as_they_are_or_in_a_list(name: str, tmp_path: 
     # Exporters give the former's name to the output, and the input another one; OpenVINO names the latter its own way.
     folder = tmp_path / "artifact"
     _, signature = exported(name, RETURNED, f"returned_{name.replace('-', '_')}", folder)
-    assert [value["path"] for value in signature["inputs"]] == ["/args/0", "/args/1", "/args/2/0"]
+    assert [value["path"] for value in signature["inputs"]] == ["/args/0/0", "/args/0/1", "/args/1", "/args/2"]
     inputs = arrays.read(tmp_path / "inputs-two.safetensors")
     feeds = {value["name"]: inputs[value["path"]] for value in signature["inputs"]}
     names = [value["name"] for value in signature["outputs"]]
@@ -135,8 +135,8 @@ def test_inputs_that_are_returned_as_they_are_or_in_a_list(name: str, tmp_path: 
     returned = compiled({compiled.input(name): array for name, array in feeds.items()})
     found = [returned[compiled.output(name)] for name in names]
     assert found[0] == pytest.approx(arrays.read(tmp_path / "runs-two.safetensors")["e0:/0"], abs=1e-5)
-    assert (found[1] == inputs["/args/1"]).all()
-    assert (found[2] == inputs["/args/0"]).all()
+    assert (found[1] == inputs["/args/2"]).all()
+    assert (found[2] == inputs["/args/1"]).all()
 
 
 class Built:

@@ -58,7 +58,7 @@ export async function load(address) {
         given.push(suited(detail, feeds[detail.name]));
       }
       const begin = performance.now();
-      // Not by name: of outputs that are the same tensor, only one would be returned.
+      // By position: outputs that are one tensor have one name, and what is said below then lists it twice.
       returned = await compiled.run(given);
       const seconds = (performance.now() - begin) / 1000;
       const tensors = [];
