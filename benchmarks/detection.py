@@ -31,8 +31,8 @@ from typing import Any
 
 import torch
 
-from pytest_modelconform.case import DEFAULTS
 from pytest_modelconform.collect import is_case_file
+from pytest_modelconform.terms.case import DEFAULTS
 
 from .faults import answers, clean, graph, operators, report, weights
 from .faults.artifact import OnnxArtifact, TorchArtifact

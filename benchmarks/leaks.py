@@ -18,13 +18,14 @@ from pathlib import Path
 
 from pytest_modelconform import environment
 from pytest_modelconform.artifacts import Cache, default_folder
-from pytest_modelconform.exports import Budget, CaseRef
+from pytest_modelconform.exports import Budget
 from pytest_modelconform.pipeline import Pipeline
 from pytest_modelconform.pool import Pool
 from pytest_modelconform.pool import environment as environment_of_workers
 from pytest_modelconform.registry import Registry, register_built_in
 from pytest_modelconform.results import run_request
 from pytest_modelconform.runtimes.process import Worker
+from pytest_modelconform.terms.cell import CaseRef
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 MODELS = {"resnet18": "vision/resnet.py", "lstm": "plain/lstm.py"}

@@ -17,12 +17,13 @@ from typing import Any
 
 from pytest_modelconform import environment
 from pytest_modelconform.artifacts import Cache, default_folder
-from pytest_modelconform.exports import Budget, CaseRef
-from pytest_modelconform.outcome import Verdict
+from pytest_modelconform.exports import Budget
 from pytest_modelconform.pipeline import Pipeline
 from pytest_modelconform.pool import Pool
 from pytest_modelconform.registry import Registry, register_built_in
 from pytest_modelconform.runtimes.process import Worker
+from pytest_modelconform.terms.cell import CaseRef
+from pytest_modelconform.terms.outcome import Verdict
 
 CASE = """
 import torch

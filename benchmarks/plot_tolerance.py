@@ -15,7 +15,7 @@ import matplotlib as mpl
 mpl.use("agg")
 import matplotlib.pyplot as plt
 
-from pytest_modelconform.case import DEFAULTS
+from pytest_modelconform.terms.case import DEFAULTS
 
 from .faults import report
 from .faults.clean import KNOWN_FAULT, NOT_COMPARABLE

@@ -25,8 +25,8 @@ import torch
 
 from pytest_modelconform import training as judge
 from pytest_modelconform import training_references
-from pytest_modelconform.case import Tolerance, Train
 from pytest_modelconform.references import Prepared
+from pytest_modelconform.terms.case import Tolerance, Train
 from pytest_modelconform.workers import arrays, tensors
 from pytest_modelconform.workers.host import train_data, train_loop, training
 from pytest_modelconform.workers.host.build import Built, build

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-from pytest_modelconform.outcome import Cell, Outcome, Verdict
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome, Verdict
 from pytest_modelconform.report import html
 from pytest_modelconform.report.log import Log, LogError, read
 

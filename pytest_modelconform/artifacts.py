@@ -47,8 +47,8 @@ _PREFIXES = (
 
 
 # Folders of this package that make nothing of what is cached. Named are these and not the others, so that a new or a
-# moved module is part of every key until somebody says here that it need not be; a test holds that neither the case host
-# nor what makes references imports one of these.
+# moved module is part of every key until somebody says here that it need not be; a test holds that neither the case
+# host nor what makes references imports one of these.
 NOT_IN_KEYS = ("commands", "diagnosis", "expected", "plugin", "report", "repro", "runtimes", "sources", "_cpp")
 
 

@@ -19,6 +19,7 @@ from .registry import UnknownName
 
 if TYPE_CHECKING:
     from .session import SessionPlugin
+from .terms.wording import Refused
 
 # Options of the ini file are for runs of tests, and may ask for several processes; `all` so that nothing is left out.
 _OPTIONS = (
@@ -27,10 +28,6 @@ _OPTIONS = (
     *("--modelconform", "--modelconform-formats=all", "--modelconform-runtimes=all"),
 )
 _NO_CACHE = ("-p", "no:cacheprovider")
-
-
-class Refused(Exception):
-    """There is nothing of that name, or nothing that can be done. The message says why and what to do."""
 
 
 class _Borrower:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import borrowed, collect
-from .borrowed import Refused
-from .exports import CaseRef
 from .runtimes.base import missing_packages
+from .terms.cell import CaseRef
+from .terms.wording import Refused
 
 if TYPE_CHECKING:
     from .session import SessionPlugin

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import expected
-from .case import DEFAULTS, Tolerance
-from .exports import CaseRef
-from .frameworks import FRAMEWORKS, TORCH
-from .outcome import COLLECT, EAGER, REQUIRED, Cell, Outcome, Stage, Verdict
+from .frameworks import FRAMEWORKS
 from .registry import OPTIONAL
 from .runtimes.base import missing_packages
+from .terms.case import DEFAULTS, TORCH, Tolerance
+from .terms.cell import COLLECT, EAGER, CaseRef, Cell
+from .terms.outcome import REQUIRED, Outcome, Stage, Verdict
 
 if TYPE_CHECKING:
     from .session import SessionPlugin

@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .exports import VERDICT_OF
-from .outcome import FROM_THREADS, Cell, Outcome, Stage, Verdict
 from .results import Run, UnsuitableInputs, compare_runs, run_request, structured
 from .runtimes.process import WorkerProblem
-from .tolerances import choose
+from .terms.cell import Cell
+from .terms.outcome import FROM_THREADS, Outcome, Stage, Verdict
+from .terms.tolerances import choose
 from .workers import arrays
 from .workers.tensors import TensorFileError
 
 if TYPE_CHECKING:
-    from .case import Tolerance
     from .exports import Artifact, Budget
     from .formats.base import Signature
     from .pool import AnyWorker
     from .references import InputSet, Prepared
     from .registry import Registry
+    from .terms.case import Tolerance
 
 # Seconds that this may add to a cell, as the serial runs and the load let expect.
 MOST_SECONDS = 1.0

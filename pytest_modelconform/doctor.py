@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
-from . import borrowed, devices, environments, harness
+from . import borrowed, environments, harness
 from .environments import Environment
 from .formats import base as format_base
+from .terms import devices
 
 if TYPE_CHECKING:
     from .session import SessionPlugin

@@ -25,7 +25,7 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from .outcome import Outcome, Stage, Verdict
+from .terms.outcome import Outcome, Stage, Verdict
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .collect import is_case_file, static_cases
-from .outcome import COLLECT, Cell
+from .terms.cell import COLLECT, Cell
 
 if TYPE_CHECKING:
     from .session import SessionPlugin

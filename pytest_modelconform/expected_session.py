@@ -15,7 +15,8 @@ from . import expected, expected_text
 from .collect import CellItem, ExpectedItem
 from .expected_cells import existing
 from .expected_update import HEADER, Seen, Update, update
-from .outcome import Verdict, from_record
+from .terms.outcome import Verdict
+from .terms.records import from_record
 
 if TYPE_CHECKING:
     from .session import SessionPlugin

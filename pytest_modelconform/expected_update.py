@@ -15,7 +15,7 @@ from . import expected_text
 from .expected import SILENT, TODO, Entry, ExpectedError, parse, pattern_of
 from .expected_fold import Ids, file_of, fold
 from .expected_text import BEFORE, SEEN, Piece
-from .outcome import Outcome, Stage, Verdict
+from .terms.outcome import Outcome, Stage, Verdict
 
 HEADER = """\
 # What is known to fail. In `cell` only * and ? are special; paths are relative to this file's folder.

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import case_session
-from .borrowed import Refused
-from .case import DEFAULTS
 from .export_files import refuse_name, write_file, write_folder
 from .exports import Artifact, Budget, StageFailure
 from .formats import base as format_base
 from .formats.base import Format
-from .outcome import EAGER, Cell
 from .references import Prepared
-from .tolerances import choose
+from .terms.case import DEFAULTS
+from .terms.cell import EAGER, Cell
+from .terms.tolerances import choose
+from .terms.wording import Refused
 
 if TYPE_CHECKING:
     from .session import SessionPlugin

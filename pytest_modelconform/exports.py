@@ -11,19 +11,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import artifacts, devices, environments, references, training_references
+from . import artifacts, environments, references, training_references
 from .artifacts import Cache, hash_file, hash_of
 from .environments import Environment, EnvironmentFault
 from .formats.base import Format, Signature
-from .frameworks import FRAMEWORKS, TORCH
+from .frameworks import FRAMEWORKS
 from .harness import BuildError
 from .model_check import ModelFault
-from .outcome import EAGER, FAST, FULL, INFERENCE, TRAINING, Cell, Outcome, Stage, Verdict
 from .pool import AnyWorker, Pool
 from .references import Prepared
 from .registry import Registry
 from .runtimes.base import WORKERS
 from .runtimes.process import WorkerCrashed, WorkerLied, WorkerProblem, WorkerRefused, WorkerTimeout, is_unavailable
+from .terms import devices
+from .terms.case import TORCH
+from .terms.cell import EAGER, FAST, TRAINING, CaseRef, Cell
+from .terms.outcome import Outcome, Stage, Verdict
 from .workers.loop import WorkerError
 
 VERDICT_OF: dict[type[WorkerProblem], Verdict] = {
@@ -33,28 +36,6 @@ VERDICT_OF: dict[type[WorkerProblem], Verdict] = {
     WorkerTimeout: Verdict.TIMEOUT,
 }
 _SMOKE_FILE = WORKERS / "host" / "smoke.py"
-
-
-@dataclass(frozen=True)
-class CaseRef:
-    """Where a case is: its file, that file's path relative to the root, its name; and the dtype that it is cast to.
-
-    precision: "fast" for the references of runtimes' fast modes. Everything else is made for "full".
-    task: "training" for all that is made for gradients, training and resuming. framework: what it is written in.
-    """
-
-    file: Path
-    relative: str
-    name: str
-    dtype: str = "float32"
-    precision: str = FULL
-    task: str = INFERENCE
-    framework: str = TORCH
-
-    @property
-    def check(self) -> str:
-        """The name of the case's model check."""
-        return Cell(self.relative, self.name, EAGER, EAGER, dtype=self.dtype, task=self.task).name
 
 
 SMOKE = CaseRef(_SMOKE_FILE, "pytest_modelconform_smoke.py", "smoke")

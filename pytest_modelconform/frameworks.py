@@ -9,8 +9,7 @@ from . import environments
 from .environments import Environment
 from .runtimes.base import missing_packages
 from .runtimes.tensorflow import REQUIREMENTS as TENSORFLOW_REQUIREMENTS
-
-TORCH = "torch"
+from .terms.case import TORCH
 
 
 @dataclass(frozen=True)

@@ -21,16 +21,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import options, tolerances
+from . import options
 from .artifacts import Cache, CacheRefused
-from .case import Case
-from .exports import CaseRef
-from .frameworks import TORCH
-from .outcome import Cell, Outcome, Verdict
 from .pipeline import Pipeline
 from .pool import for_session
 from .progress import show
 from .registry import Registry
+from .terms import tolerances
+from .terms.case import TORCH, Case
+from .terms.cell import CaseRef, Cell
+from .terms.outcome import Outcome, Verdict
 from .workers.loop import WorkerError
 
 if TYPE_CHECKING:

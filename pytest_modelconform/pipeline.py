@@ -9,16 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import devices, limits, training_references
+from . import training_references
 from .artifacts import Cache
-from .case import Tolerance
+from .cells import limits
 from .concurrency import AtOnce, failed_at_once
 from .diagnosis import Diagnosis, Evidence
-from .exports import SMOKE, VERDICT_OF, Artifact, Budget, CaseRef, Exports, StageFailure, failure_of, number, start
+from .exports import SMOKE, VERDICT_OF, Artifact, Budget, Exports, StageFailure, failure_of, number, start
 from .formats import base as format_base
-from .frameworks import TORCH
 from .harness import BuildError
-from .outcome import FULL, INFERENCE, NOT_FIT, Cell, Outcome, Stage, Verdict
 from .pool import AnyWorker, Pool
 from .references import InputSet, Prepared
 from .registry import Registry
@@ -34,7 +32,11 @@ from .results import (
     summarise,
 )
 from .runtimes.process import WorkerProblem, WorkerRefused
-from .tolerances import choose
+from .terms import devices
+from .terms.case import TORCH, Tolerance
+from .terms.cell import FULL, INFERENCE, CaseRef, Cell
+from .terms.outcome import NOT_FIT, Outcome, Stage, Verdict
+from .terms.tolerances import choose
 from .training import Trainings
 from .workers.tensors import TensorFileError
 

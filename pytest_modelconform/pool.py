@@ -15,14 +15,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from . import devices, environments
 from . import environment as machine
+from . import environments
 from .environments import Environment
 from .frameworks import Framework
 from .harness import BuildError
 from .registry import Registry
 from .runtimes.base import WORKERS, python_worker
 from .runtimes.process import InlineWorker, Worker, WorkerCrashed, WorkerProblem, is_unavailable
+from .terms import devices
 
 if TYPE_CHECKING:
     import pytest

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from . import model_check
-from .case import Tolerance
 from .compare import Reference, Tree, UnusableReferenceError, flatten, make_reference
+from .terms.case import Tolerance
 from .workers import arrays
 
 _NOT_COMPARED = "not compared in a fast mode"

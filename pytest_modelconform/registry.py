@@ -9,15 +9,14 @@ import difflib
 import importlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from . import devices
-from .case import DEFAULTS
-from .devices import exists
 from .formats import base as format_base
 from .formats.base import Format
-from .frameworks import TORCH
-from .outcome import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, Cell
 from .runtimes import base as runtime_base
 from .runtimes.base import Runtime
+from .terms import devices
+from .terms.case import DEFAULTS, TORCH
+from .terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, Cell
+from .terms.devices import exists
 
 # Fields of a `Case` that bring cells which others don't have.
 OPTIONAL = ("cpp", "train")

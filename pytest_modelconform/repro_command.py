@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import borrowed, case_session
-from .borrowed import Refused
-from .outcome import INFERENCE, Cell, Outcome
 from .report import log as log_module
 from .repro.folder import check
 from .repro.maker import Maker
 from .repro.seen import last_outcome
+from .terms.cell import INFERENCE, Cell
+from .terms.outcome import Outcome
+from .terms.wording import Refused
 
 if TYPE_CHECKING:
     from .session import SessionPlugin

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .case import Tolerance
 from .compare import Difference, Reference, Tree, compare_structure, compare_tensor, flatten
 from .formats.base import Signature
-from .outcome import STYLES, Outcome, Stage, Verdict
 from .references import InputSet
+from .terms.case import Tolerance
+from .terms.outcome import STYLES, Outcome, Stage, Verdict
 from .workers import arrays
 from .workers.arrays import numpy_dtype
 

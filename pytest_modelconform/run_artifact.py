@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .borrowed import Refused
 from .export_files import DESCRIPTION, SIGNATURE
 from .exports import Artifact
 from .formats import foreign
 from .references import Prepared
 from .registry import Registry
 from .runtimes.base import Runtime
+from .terms.wording import Refused
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import borrowed, devices, run_inputs, run_table
-from .borrowed import Refused
+from . import borrowed, run_inputs, run_table
 from .compare import flatten
 from .exports import Budget, StageFailure, failure_of, start
 from .formats.foreign import Unreadable
-from .outcome import FULL, Cell, Stage, printable
 from .results import structured
 from .run_artifact import Found, find
 from .runtimes.process import WorkerLied, WorkerProblem, WorkerTimeout
+from .terms import devices
+from .terms.cell import FULL, Cell
+from .terms.outcome import Stage
+from .terms.wording import Refused, printable
 from .workers import arrays
 
 if TYPE_CHECKING:

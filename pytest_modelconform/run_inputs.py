@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .borrowed import Refused
 from .compare import Tree
 from .formats.base import Signature
+from .terms.wording import Refused
 from .workers import arrays
 from .workers.arrays import Array
 from .workers.tensors import DTYPES, TensorFileError

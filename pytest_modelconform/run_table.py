@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .borrowed import Refused
+from .terms.wording import Refused
 from .workers import arrays
 from .workers.arrays import Array
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-from .case import DEFAULTS
-from .outcome import GRADIENTS, RESUME, TRAINING
+from .terms.case import DEFAULTS
+from .terms.cell import GRADIENTS, RESUME, TRAINING
 
 
 class CellScheduling(LoadScopeScheduling):

@@ -14,33 +14,20 @@ from typing import Any
 
 import pytest
 
-from . import artifacts, collect, devices, environment, expected, expected_cells, options, progress, tolerances
+from . import artifacts, collect, environment, expected, expected_cells, options, progress
 from .artifacts import Cache, CacheRefused, hash_file, hash_of
-from .case import DEFAULTS, Tolerance
 from .collect import CaseFile, CellItem, Declaration, Declared, ExpectedFile
-from .frameworks import FRAMEWORKS, TORCH
-from .outcome import (
-    COLLECT,
-    EAGER,
-    FAST,
-    FULL,
-    INFERENCE,
-    PRECISIONS,
-    STYLES,
-    TASKS,
-    TRAINING,
-    Cell,
-    Outcome,
-    Stage,
-    Verdict,
-    from_record,
-    to_record,
-)
+from .frameworks import FRAMEWORKS
 from .pipeline import Pipeline
 from .pool import Pool, for_session
 from .registry import EVERYTHING, Registry
 from .report import json_report, junit, log, matrix, terminal
 from .runtimes.process import WorkerCrashed, WorkerProblem, WorkerRefused, WorkerTimeout
+from .terms import devices, tolerances
+from .terms.case import DEFAULTS, TORCH, Tolerance
+from .terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, TRAINING, Cell
+from .terms.outcome import STYLES, Outcome, Stage, Verdict
+from .terms.records import from_record, to_record
 from .workers.loop import WorkerError
 
 _ITEM_ID = re.compile(r"(?P<file>.+)::(?P<case>[^:\[\]]+)\[(?P<rest>[^\[\]]+)\]")

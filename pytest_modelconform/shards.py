@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .collect import CellItem
-from .outcome import Cell
+from .terms.cell import Cell
 
 if TYPE_CHECKING:
     from .session import SessionPlugin

@@ -7,15 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .case import Tolerance
 from .compare import Reference, Tree, compare_tensor, flatten
-from .exports import VERDICT_OF, Budget, CaseRef, Exports, StageFailure, number
-from .outcome import GRADIENTS, RESUME, TRAINING, Cell, Outcome, Stage, Verdict
+from .exports import VERDICT_OF, Budget, Exports, StageFailure, number
 from .pool import AnyWorker
 from .references import InputSet, Prepared
 from .results import details, merge, summarise
 from .runtimes.process import WorkerProblem
-from .tolerances import choose
+from .terms.case import Tolerance
+from .terms.cell import GRADIENTS, RESUME, TRAINING, CaseRef, Cell
+from .terms.outcome import Outcome, Stage, Verdict
+from .terms.tolerances import choose
 from .training_references import by_rounding, named
 from .workers import arrays
 from .workers.tensors import TensorFileError

@@ -15,7 +15,7 @@ from .compare import Reference, UnusableReferenceError, flatten, make_reference
 from .compare.measure import FLOAT_FORMATS
 from .compare.reference import LEAST_BITS, MOST_UNSTABLE, STRAY
 from .model_check import ModelFault, jittered
-from .outcome import GRADIENTS, TRAINING
+from .terms.cell import GRADIENTS, TRAINING
 from .workers import arrays
 from .workers.arrays import Array
 

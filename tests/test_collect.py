@@ -19,7 +19,7 @@ from tests.runs import Run
     [
         ("net.py", "from pytest_modelconform import Case", True),
         ("net.py", "import pytest_modelconform as m", True),
-        ("net.py", "from pytest_modelconform.case import Case", True),
+        ("net.py", "from pytest_modelconform.terms.case import Case", True),
         ("net.py", "import torch", False),
         ("net.py", "# pytest_modelconform", False),
         ("net.py", "def f():\n    from pytest_modelconform import Case", False),

@@ -13,7 +13,6 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from pytest_modelconform.case import Tolerance
 from pytest_modelconform.compare import (
     Difference,
     Reference,
@@ -24,6 +23,7 @@ from pytest_modelconform.compare import (
     flatten,
     make_reference,
 )
+from pytest_modelconform.terms.case import Tolerance
 
 Array = np.ndarray[Any, Any]
 Weights = dict[str, Array]

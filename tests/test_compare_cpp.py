@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 
 from pytest_modelconform import cmake_package, harness, references
-from pytest_modelconform.case import Tolerance
 from pytest_modelconform.compare import (
     Reference,
     UnusableReferenceError,
@@ -38,6 +37,7 @@ from pytest_modelconform.compare.measure import (
     worst_position,
 )
 from pytest_modelconform.results import merge
+from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.workers import arrays
 from tests import embedding
 

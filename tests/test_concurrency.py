@@ -11,9 +11,10 @@ import pytest
 
 from pytest_modelconform.concurrency import MOST_BYTES, AtOnce, Plan, distance, plan
 from pytest_modelconform.exports import Budget
-from pytest_modelconform.outcome import Cell, Outcome, Verdict
 from pytest_modelconform.registry import Registry, register_built_in
 from pytest_modelconform.runtimes.process import WorkerRefused
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome, Verdict
 
 ALL = (1, 2, 8)
 

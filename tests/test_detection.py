@@ -12,7 +12,7 @@ import torch
 
 from benchmarks import detection
 from benchmarks.faults import artifact, clean, dispatch, judge, mutants, report, subject, weights
-from pytest_modelconform.case import Tolerance
+from pytest_modelconform.terms.case import Tolerance
 
 # Exporters and TorchScript warn that they are deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore")

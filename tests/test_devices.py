@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import devices
-from pytest_modelconform.devices import Route
-from pytest_modelconform.outcome import Cell
 from pytest_modelconform.registry import Registry, register_built_in
+from pytest_modelconform.terms import devices
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.devices import Route
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_modelconform import expected
 from pytest_modelconform.expected import ExpectedError, find_file, judge, load, settle
-from pytest_modelconform.outcome import Outcome, Stage, Verdict
+from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from tests import fakes, runs
 from tests.runs import Run
 

@@ -12,7 +12,7 @@ import pytest
 from pytest_modelconform import expected_text
 from pytest_modelconform.expected import ExpectedError, parse
 from pytest_modelconform.expected_update import HEADER, Seen, Update, update
-from pytest_modelconform.outcome import Stage, Verdict
+from pytest_modelconform.terms.outcome import Stage, Verdict
 
 PATH = Path("cases/expected.toml")
 # Two runtimes of a format, one of the other; one of them on two devices; suffixes where not the default.

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pytest_modelconform import harness
-from pytest_modelconform.case import LOSSES
+from pytest_modelconform.terms.case import LOSSES
 from tests.test_harness import CACHE, Worker, read_outputs, write_inputs
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from pytest_modelconform import limits
-from pytest_modelconform.outcome import Cell
+from pytest_modelconform.cells import limits
 from pytest_modelconform.references import InputSet
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.limits import check_limits
 
 CELL = Cell("a.py", "a", "onnx", "ort", dtype="bfloat16")
 
@@ -77,4 +78,4 @@ def test_the_exported_set_is_within_its_own_shapes() -> None:
 )
 def test_nonsense_is_refused(faulty: dict[str, str], said: str) -> None:
     with pytest.raises(TypeError, match=said):
-        limits.check_limits(faulty, "my.module")
+        check_limits(faulty, "my.module")

@@ -12,9 +12,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from pytest_modelconform.case import Tolerance
 from pytest_modelconform.compare import Reference, UnusableReferenceError, compare_tensor, make_reference
 from pytest_modelconform.compare.groups import BLOCK, GroupMinimum, GroupSums, Layout
+from pytest_modelconform.terms.case import Tolerance
 
 Array = np.ndarray[Any, Any]
 SHAPES = [

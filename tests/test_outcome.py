@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform.outcome import STYLES, Cell, Outcome, Stage, Verdict, from_record, plain, printable, to_record
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import STYLES, Outcome, Stage, Verdict
+from pytest_modelconform.terms.records import from_record, plain, to_record
+from pytest_modelconform.terms.wording import printable
 
 CELL = Cell("cases/vision/resnet.py", "resnet18", "onnx", "ort-cpp")
 

@@ -40,7 +40,7 @@ def test_an_empty_folder_without_the_option(tmp_path: Path) -> None:
     words = python(text, tmp_path).splitlines()[-1]
     # The option's parser, the two hooks, and what `Case` is; nothing that does work.
     assert words == (
-        "[] ['pytest_modelconform', 'pytest_modelconform.case', 'pytest_modelconform.hookspecs', "
+        "[] ['pytest_modelconform', 'pytest_modelconform.terms.case', 'pytest_modelconform.hookspecs', "
         "'pytest_modelconform.options', 'pytest_modelconform.plugin']"
     )
 

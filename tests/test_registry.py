@@ -5,8 +5,8 @@ from types import ModuleType
 
 import pytest
 
-from pytest_modelconform.outcome import Cell
 from pytest_modelconform.registry import Registry, UnknownName, register_built_in
+from pytest_modelconform.terms.cell import Cell
 
 
 @pytest.fixture

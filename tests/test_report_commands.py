@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from pytest_modelconform import cli
-from pytest_modelconform.outcome import Cell, Outcome, Stage, Verdict
 from pytest_modelconform.report import log
 from pytest_modelconform.report.log import Log, LogWriter
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from tests.report import nasty
 
 PASS = Outcome(Verdict.PASS, bits=20.0)

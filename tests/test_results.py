@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_modelconform.case import Tolerance
 from pytest_modelconform.compare import Reference, make_reference
-from pytest_modelconform.outcome import Stage, Verdict
 from pytest_modelconform.references import InputSet
 from pytest_modelconform.results import (
     UnsuitableInputs,
@@ -19,6 +17,8 @@ from pytest_modelconform.results import (
     static_conflict,
     summarise,
 )
+from pytest_modelconform.terms.case import Tolerance
+from pytest_modelconform.terms.outcome import Stage, Verdict
 from pytest_modelconform.workers import arrays
 
 X = np.linspace(-1.0, 2.0, 40, dtype=np.float32)

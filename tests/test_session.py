@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from pytest_modelconform.case import DEFAULTS
 from pytest_modelconform.collect import Declared
-from pytest_modelconform.outcome import PRECISIONS, Cell
 from pytest_modelconform.registry import Registry, register_built_in
 from pytest_modelconform.session import SessionPlugin
+from pytest_modelconform.terms.case import DEFAULTS
+from pytest_modelconform.terms.cell import PRECISIONS, Cell
 
 
 @pytest.fixture

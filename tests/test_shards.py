@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from pytest_modelconform import cli
-from pytest_modelconform.outcome import Cell, Outcome, Verdict
 from pytest_modelconform.report import log
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.shards import split
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome, Verdict
 
 CASES = "from pytest_modelconform import Case\n" + "".join(
     f"{name} = Case(model=None, inputs={{}}, requires=('no-such-package',))\n" for name in ("one", "two")

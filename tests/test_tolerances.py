@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pytest_modelconform.case import DEFAULTS, Tolerance
 from pytest_modelconform.compare import compare_tensor, make_reference
-from pytest_modelconform.outcome import Cell
-from pytest_modelconform.tolerances import choose, fault, limits, said
+from pytest_modelconform.terms.case import DEFAULTS, Tolerance
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.tolerances import choose, fault, limits, said
 
 CELL = Cell("a.py", "a", "onnx", "openvino", dtype="bfloat16", precision="fast")
 OTHERS = {

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from pytest_modelconform import training
-from pytest_modelconform.case import Tolerance
 from pytest_modelconform.references import Prepared
+from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.training_references import named, undecided
 from pytest_modelconform.workers import arrays, tensors
 from pytest_modelconform.workers.host import train_loop

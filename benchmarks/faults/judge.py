@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from pytest_modelconform.case import Tolerance
 from pytest_modelconform.compare import compare_structure, flatten
 from pytest_modelconform.compare.difference import FEW_ELEMENTS
 from pytest_modelconform.compare.measure import UNSTABLE, NotFiniteError, flat, measure
-from pytest_modelconform.outcome import Stage, Verdict
 from pytest_modelconform.references import InputSet
 from pytest_modelconform.results import Run, compare_runs, merge, summarise
+from pytest_modelconform.terms.case import Tolerance
+from pytest_modelconform.terms.outcome import Stage, Verdict
 
 from .artifact import NoFloat64
 from .mutants import Faulty, NotApplicable

@@ -10,8 +10,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_modelconform.case import DEFAULTS
-from pytest_modelconform.outcome import Verdict
+from pytest_modelconform.terms.case import DEFAULTS
+from pytest_modelconform.terms.outcome import Verdict
 
 from .clean import KNOWN_FAULT, NOT_COMPARABLE
 from .judge import Record, is_equivalent

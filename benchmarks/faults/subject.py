@@ -13,10 +13,10 @@ from typing import Any
 
 from pytest_modelconform import artifacts, references
 from pytest_modelconform.artifacts import Cache
-from pytest_modelconform.case import Tolerance
 from pytest_modelconform.formats.registry import BUILT_IN as FORMATS
 from pytest_modelconform.references import Prepared
-from pytest_modelconform.tolerances import limits
+from pytest_modelconform.terms.case import Tolerance
+from pytest_modelconform.terms.tolerances import limits
 from pytest_modelconform.workers.host import cases as case_files
 from pytest_modelconform.workers.host import reference
 from pytest_modelconform.workers.host.build import Built, build

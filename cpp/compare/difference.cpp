@@ -20,7 +20,7 @@ struct Limits {
   double worst;
 };
 
-// Those that a tolerance gives, or the defaults of the dtype (pytest_modelconform/case.py).
+// Those that a tolerance gives, or the defaults of the dtype (pytest_modelconform/terms/case.py).
 Limits limits_of(const Tolerance& tolerance, DType dtype) {
   const auto format = float_format(dtype);
   const bool wide = format && format->precision >= 24;

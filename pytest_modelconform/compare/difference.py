@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..case import Tolerance
-from ..tolerances import limits
+from ..terms.case import Tolerance
+from ..terms.tolerances import limits
 from .groups import Array, Layout, Tile
 from .measure import (
     FLOAT_FORMATS,

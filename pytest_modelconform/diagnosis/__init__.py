@@ -9,20 +9,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..case import Tolerance
-from ..outcome import Cell, Outcome
+from ..terms.case import Tolerance
+from ..terms.cell import Cell
+from ..terms.outcome import Outcome
 
 if TYPE_CHECKING:
-    from ..exports import Budget, CaseRef, Exports
+    from ..exports import Budget, Exports
     from ..references import InputSet, Prepared
     from ..results import Run
+    from ..terms.cell import CaseRef
     from .judge import Seen
     from .nearest import Variant
+from ..terms.outcome import PREFIX
 
 MOST_SECONDS = 60.0
 LEAST_SECONDS = 1.0  # with less left of a cell's time, the case host is not asked
 _KEPT = 4  # (case, input set) pairs whose variants are kept: cells of a case follow each other
-PREFIX = "likely cause: "
 
 
 @dataclass(frozen=True)

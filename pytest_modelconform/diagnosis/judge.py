@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..case import Tolerance
 from ..compare import Reference, compare_tensor
 from ..compare.groups import Array
 from ..compare.measure import AS_EAGER, UNSTABLE, flat, is_complex
+from ..terms.case import Tolerance
 
 ENOUGH = 6.0  # bits that an explanation has to win, and to have in the end
 LUCK = 8.0  # bits of luck that nobody has

@@ -11,7 +11,7 @@ import numpy as np
 from ..compare import Reference
 from ..compare.groups import Array
 from ..compare.measure import NotFiniteError, Numbers, flat, measure
-from ..tolerances import limits
+from ..terms.tolerances import limits
 from .judge import MOST_ELEMENTS, Seen
 
 NEARER = 4.0  # bits by which an output has to be nearer to a variant than to the model

@@ -10,7 +10,7 @@ import numpy as np
 from ..compare import Reference
 from ..compare.groups import Array
 from ..compare.measure import is_complex
-from ..tolerances import limits
+from ..terms.tolerances import limits
 from .judge import LUCK, Judge, Seen, agreement, distinct, subscript
 
 _FEW = 3  # wrong rows that are named one by one

@@ -12,9 +12,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import environments
-from ..limits import check_limits
-from ..outcome import INFERENCE
 from ..runtimes.base import missing_packages
+from ..terms.cell import INFERENCE
+from ..terms.limits import check_limits
 
 if TYPE_CHECKING:
     from ..environments import Environment

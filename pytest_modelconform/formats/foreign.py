@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from ..runtimes.process import how_it_ended
+from ..terms.wording import how_it_ended
 from .base import Format, Signature, tree_signature
 
 # Seconds to read a file's description; its weights, too, where a library can't help it.

@@ -6,7 +6,7 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..outcome import TASKS as TASKS  # artifacts can be trained, too
+from ..terms.cell import TASKS as TASKS  # artifacts can be trained, too
 from .base import Signature, tree_signature
 
 if TYPE_CHECKING:

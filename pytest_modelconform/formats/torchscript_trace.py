@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..outcome import TASKS as TASKS  # artifacts can be trained, too
-from ..outcome import TRAINING
+from ..terms.cell import TASKS as TASKS  # artifacts can be trained, too
+from ..terms.cell import TRAINING
 from .base import Signature, tree_signature
 from .foreign import of_torchscript
 

@@ -12,7 +12,8 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..outcome import EAGER, Cell, Outcome, Verdict
+from ..terms.cell import EAGER, Cell
+from ..terms.outcome import Outcome, Verdict
 from .junit import xml
 from .log import Log
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..outcome import Outcome
+from ..terms.outcome import Outcome
 from .diff import Change, Diff
 from .markdown import code, escaped
 from .pages import page

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from ..outcome import Cell, Outcome
+from ..terms.cell import Cell
+from ..terms.outcome import Outcome
 from .log import Log
 
 # What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..outcome import Cell, Outcome, Verdict
+from ..terms.cell import Cell
+from ..terms.outcome import Outcome, Verdict
 from .log import Log
 
 BITS = 1.0

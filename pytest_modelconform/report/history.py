@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..outcome import Verdict
+from ..terms.outcome import Verdict
 from .badge import counted
 from .log import Log, LogError, missing
 from .markdown import column_name

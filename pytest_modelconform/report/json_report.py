@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..outcome import to_record
+from ..terms.records import to_record
 from .log import SCHEMA, Log
 
 

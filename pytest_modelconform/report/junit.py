@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from ..outcome import REQUIRED, Cell, Outcome, Verdict
+from ..terms.cell import Cell
+from ..terms.outcome import REQUIRED, Outcome, Verdict
 from .log import Log, missing
 
 if TYPE_CHECKING:

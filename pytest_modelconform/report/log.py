@@ -13,7 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from ..outcome import Cell, Outcome, Verdict, from_record, plain, to_record
+from ..terms.cell import Cell
+from ..terms.outcome import Outcome, Verdict
+from ..terms.records import from_record, plain, to_record
 
 SCHEMA = 1
 _LINE_ENDS = re.compile(r"[\n\t\u2028\u2029]")

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..outcome import EAGER, FULL, INFERENCE, STYLES, Cell, Outcome, Verdict
+from ..terms.cell import EAGER, FULL, INFERENCE, Cell
+from ..terms.outcome import STYLES, Outcome, Verdict
 from .log import Log, LogError, missing, read
 from .matrix import Column, Matrix, Row, fold
 

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..case import DEFAULTS
-from ..outcome import EAGER, FULL, INFERENCE, NOT_FIT, PRECISIONS, TASKS, Cell, Outcome, Stage, Verdict
+from ..terms.case import DEFAULTS
+from ..terms.cell import EAGER, FULL, INFERENCE, PRECISIONS, TASKS, Cell
+from ..terms.outcome import NOT_FIT, Outcome, Stage, Verdict
 
 # Format, runtime, device, precision, task.
 Column = tuple[str, str, str, str, str]

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from ..outcome import Cell, Outcome, Verdict
+from ..terms.cell import Cell
+from ..terms.outcome import Outcome, Verdict
 from .log import Log
 
 # Verdicts that say nothing of a cell, as in expected.toml: another log's stands for it.

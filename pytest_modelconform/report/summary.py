@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..outcome import STYLES, Cell, Outcome, Verdict
+from ..terms.cell import Cell
+from ..terms.outcome import STYLES, Outcome, Verdict
 from .log import Log, missing
 from .markdown import code, column_name, escaped, in_html, legend, reason_of, row_name, symbol, table
 from .matrix import Column, Matrix, Row, fold

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
-from ..diagnosis import PREFIX
-from ..outcome import EAGER, FROM_THREADS, FULL, INFERENCE, STYLES, Outcome, Verdict
+from ..terms.cell import EAGER, FULL, INFERENCE
+from ..terms.outcome import FROM_THREADS, PREFIX, STYLES, Outcome, Verdict
 from .matrix import Column, Matrix, Row
 
 _MOST_LINES = 6

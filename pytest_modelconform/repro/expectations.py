@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..case import Tolerance
 from ..compare import Reference, flatten
 from ..compare.difference import FEW_ELEMENTS
 from ..compare.measure import AS_EAGER, LEFT_OUT, RELATIVE, UNSTABLE, layout_of
 from ..references import InputSet
-from ..tolerances import limits
+from ..terms.case import Tolerance
+from ..terms.tolerances import limits
 
 Arrays = dict[str, Any]
 

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import devices
-from ..exports import CaseRef
 from ..formats.base import Format
-from ..outcome import Cell
 from ..references import Prepared
+from ..terms import devices
+from ..terms.cell import CaseRef, Cell
 from . import script
 from .folder import Folder
 from .run_script import call_of

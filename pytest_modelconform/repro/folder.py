@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..borrowed import Refused
 from ..case_session import copy
+from ..terms.wording import Refused
 from ..workers import arrays
 
 # Lists what an earlier call wrote, so that nothing else is overwritten.

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..borrowed import Refused
-from ..exports import Artifact, Budget, CaseRef, StageFailure
+from ..exports import Artifact, Budget, StageFailure
 from ..formats import base as format_base
-from ..frameworks import TORCH
-from ..outcome import EAGER, Cell, Outcome, Stage
 from ..references import Prepared
+from ..terms.case import TORCH
+from ..terms.cell import EAGER, CaseRef, Cell
+from ..terms.outcome import Outcome, Stage
+from ..terms.wording import Refused
 from . import export_script, run_script, script
 from .folder import Folder
 from .seen import readme, summary, versions

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import devices
+from ..cells.limits import of_set
 from ..exports import Artifact
 from ..formats.base import Format
-from ..limits import of_set
-from ..outcome import FAST, Cell
 from ..references import InputSet, Prepared
 from ..results import static_conflict
 from ..runtimes.base import Runtime
-from ..tolerances import choose
+from ..terms import devices
+from ..terms.cell import FAST, Cell
+from ..terms.tolerances import choose
 from . import expectations, script
 from .folder import Folder
 

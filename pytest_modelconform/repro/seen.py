@@ -10,8 +10,9 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
-from ..outcome import Cell, Outcome
 from ..report import log
+from ..terms.cell import Cell
+from ..terms.outcome import Outcome
 
 
 def last_outcome(cell: Cell, logs: Sequence[Path]) -> Outcome | None:

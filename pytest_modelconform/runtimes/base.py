@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from packaging.requirements import Requirement
 
 from .. import environments
-from ..limits import check_limits
-from ..outcome import INFERENCE
+from ..terms.cell import INFERENCE
+from ..terms.limits import check_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,6 +18,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..terms.wording import how_it_ended
+
 PROTOCOL = 1
 LONGEST_LINE = 16 * 2**20
 STDERR_LINES = 200
@@ -238,22 +240,6 @@ class Worker:
         if self._hold is not None:
             os.close(self._hold)
             self._hold = None
-
-
-def how_it_ended(status: int) -> str:
-    """A process's end in words, from `returncode`."""
-    if status >= 0:
-        return f"ended with status {status} instead of answering"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
-    hint = {
-        "SIGKILL": " (by the kernel, where memory ran out)",
-        "SIGSEGV": " (segmentation fault)",
-        "SIGABRT": " (abort)",
-    }
-    return f"was killed by {name}{hint.get(name, '')}"
 
 
 class InlineWorker:

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_modelconform.case import Tolerance
 from pytest_modelconform.diagnosis import Diagnosis, Evidence
-from pytest_modelconform.exports import CaseRef, StageFailure
-from pytest_modelconform.outcome import Cell, Outcome, Stage, Verdict
+from pytest_modelconform.exports import StageFailure
+from pytest_modelconform.terms.case import Tolerance
+from pytest_modelconform.terms.cell import CaseRef, Cell
+from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from pytest_modelconform.workers import arrays
 from tests import fakes, runs
 from tests.diagnosis.synthetic import Array, faithful, numbers, reference

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from pytest_modelconform.outcome import Cell, Outcome, Stage, Verdict
 from pytest_modelconform.report.log import Log, LogWriter, read
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 
 TEXTS = [
     "<script>alert(1)</script>",

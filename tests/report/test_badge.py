@@ -5,10 +5,11 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from pytest_modelconform.outcome import Cell, Outcome, Stage, Verdict
 from pytest_modelconform.report import badge
 from pytest_modelconform.report.badge import Badge, UnknownName
 from pytest_modelconform.report.log import Log
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from tests.report import nasty
 
 PASS = Outcome(Verdict.PASS)

@@ -4,9 +4,10 @@ import csv
 import io
 from pathlib import Path
 
-from pytest_modelconform.outcome import Cell, Outcome, Stage, Verdict
 from pytest_modelconform.report import csv_report
 from pytest_modelconform.report.log import Log
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from tests.report import nasty
 
 

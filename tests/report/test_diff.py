@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from pytest_modelconform.outcome import Cell, Outcome, Stage, Verdict
 from pytest_modelconform.report.diff import Diff, compare
 from pytest_modelconform.report.log import Log
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 
 A = Cell("a.py", "a", "onnx", "ort")
 PASS = Outcome(Verdict.PASS, bits=20.0)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform.outcome import Cell, Outcome, Stage, Verdict
 from pytest_modelconform.report import history
 from pytest_modelconform.report.log import Log, LogError
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from tests.report import nasty
 
 PASS, ERROR = Outcome(Verdict.PASS), Outcome(Verdict.ERROR, Stage.RUN)

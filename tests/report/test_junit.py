@@ -3,9 +3,10 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from pytest_modelconform.outcome import REQUIRED, Cell, Outcome, Stage, Verdict
 from pytest_modelconform.report import junit
 from pytest_modelconform.report.log import Log
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import REQUIRED, Outcome, Stage, Verdict
 from tests.report import nasty
 
 ABOUT = {"python": "3.11.7", "packages": {"torch": "2.14.1", "absent": None}, "date": "2026-11-23T06:00:00+00:00"}

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform.outcome import Cell, Outcome, Stage, Verdict, to_record
 from pytest_modelconform.report import json_report, log
 from pytest_modelconform.report.log import LogError, LogWriter
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
+from pytest_modelconform.terms.records import to_record
 
 CELLS = [
     (Cell("a.py", "a", "eager", "eager"), Outcome(Verdict.PASS, bits=21.0)),

@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pytest_modelconform.outcome import Cell, Outcome, Stage, Verdict
 from pytest_modelconform.report import markdown
 from pytest_modelconform.report.log import Log, LogWriter
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 
 ABOUT = {
     "date": "2026-11-23T06:00:00+00:00",

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pytest_modelconform.outcome import Cell, Outcome, Stage, Verdict
 from pytest_modelconform.report.matrix import fold, is_blocked
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 
 CHECK = Cell("a.py", "a", "eager", "eager")
 ORT = Cell("a.py", "a", "onnx", "ort")

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from pytest_modelconform.outcome import Cell, Outcome, Stage, Verdict
 from pytest_modelconform.report import log
 from pytest_modelconform.report.log import Log, LogWriter, Shard
 from pytest_modelconform.report.merge import MergeError, merge
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from tests.report import nasty
 
 ABOUT: dict[str, Any] = {

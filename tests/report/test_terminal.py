@@ -8,8 +8,9 @@ import re
 import pytest
 from _pytest._io import TerminalWriter
 
-from pytest_modelconform.outcome import STYLES, Cell, Outcome, Stage, Verdict
 from pytest_modelconform.report import matrix, terminal
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import STYLES, Outcome, Stage, Verdict
 
 FORMATS = {"torchscript-trace": ("torch", "libtorch-cpp"), "onnx": ("ort", "ort-cpp", "openvino")}
 

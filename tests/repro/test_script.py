@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_modelconform.borrowed import Refused
 from pytest_modelconform.formats import base as format_base
 from pytest_modelconform.formats.registry import BUILT_IN as FORMATS
 from pytest_modelconform.references import InputSet
@@ -21,6 +20,7 @@ from pytest_modelconform.repro.parts import compare
 from pytest_modelconform.repro.run_script import call_of
 from pytest_modelconform.runtimes import base as runtime_base
 from pytest_modelconform.runtimes.registry import BUILT_IN as RUNTIMES
+from pytest_modelconform.terms.wording import Refused
 
 OF_FORMATS = {
     part for module in FORMATS.values() if (part := format_base.complete(importlib.import_module(module)).REPRO)

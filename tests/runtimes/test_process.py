@@ -22,8 +22,8 @@ from pytest_modelconform.runtimes.process import (
     WorkerProblem,
     WorkerRefused,
     WorkerTimeout,
-    how_it_ended,
 )
+from pytest_modelconform.terms.wording import how_it_ended
 from pytest_modelconform.workers.loop import WorkerError
 from tests import fakes, runs
 

@@ -22,8 +22,8 @@ spec = importlib.util.spec_from_file_location("start", {str(HERE / "workers" / "
 start = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(start)
 start.provide({str(HERE)!r})
-import pytest_modelconform, pytest_modelconform.outcome
-print(pytest_modelconform.__file__, pytest_modelconform.outcome.__file__)
+import pytest_modelconform, pytest_modelconform.terms.outcome
+print(pytest_modelconform.__file__, pytest_modelconform.terms.outcome.__file__)
 """
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.split() == [str(HERE / "__init__.py"), str(HERE / "outcome.py")], done.stderr

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from ...outcome import EAGER, FULL, INFERENCE, STYLES, Cell, Outcome, Stage, Verdict
+from ...terms.cell import EAGER, FULL, INFERENCE, Cell
+from ...terms.outcome import STYLES, Outcome, Stage, Verdict
 from ..log import Log
 from ..matrix import Column, Row, fold, is_blocked
 

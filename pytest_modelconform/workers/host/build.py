@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_map_only
 
-from pytest_modelconform.case import Case
+from pytest_modelconform.terms.case import Case
 
 from ..loop import WorkerError
 from ..tensors import Tensor

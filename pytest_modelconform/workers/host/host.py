@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from pytest_modelconform.outcome import INFERENCE, TRAINING
+from pytest_modelconform.terms.cell import INFERENCE, TRAINING
 
 from ..loop import Answer, Handlers, WorkerError
 from . import cases, reduced, reference, train_data, training

@@ -6,7 +6,7 @@ import difflib
 import math
 from typing import Any
 
-from pytest_modelconform.case import LOSSES, Train
+from pytest_modelconform.terms.case import LOSSES, Train
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 

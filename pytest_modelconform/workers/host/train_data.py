@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from pytest_modelconform.case import Train
+from pytest_modelconform.terms.case import Train
 
 from ..loop import WorkerError
 from . import cast, files

@@ -17,7 +17,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from pytest_modelconform.compare import Reference, UnusableReferenceError, compare_tensor, make_reference
-from pytest_modelconform.tolerances import limits
+from pytest_modelconform.terms.tolerances import limits
 
 from ..arrays import to_array
 from ..tensors import Tensor

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_modelconform.outcome import EAGER, Cell, Outcome, Stage, Verdict
 from pytest_modelconform.report.log import Log
+from pytest_modelconform.terms.cell import EAGER, Cell
+from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 
 ABOUT: dict[str, Any] = {
     "date": "2026-11-23T06:00:00+00:00",

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from pytest_modelconform.outcome import Cell, Outcome, Stage, Verdict
 from pytest_modelconform.report.html.payload import embedded, field_of, make, rerun
 from pytest_modelconform.report.log import Log
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from tests.report.html import logs
 
 

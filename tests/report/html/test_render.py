@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from pytest_modelconform.outcome import Cell, Outcome, Verdict
 from pytest_modelconform.report import html
 from pytest_modelconform.report.log import Log, LogWriter, read
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome, Verdict
 from tests.report.html import logs
 
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from pytest_modelconform.case import Case
+from pytest_modelconform.terms.case import Case
 from pytest_modelconform.workers.arrays import Array
 from pytest_modelconform.workers.host import frameworks
 from pytest_modelconform.workers.host.cases import check

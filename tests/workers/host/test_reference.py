@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pytest_modelconform import references
-from pytest_modelconform.case import Tolerance
 from pytest_modelconform.model_check import ModelFault
+from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.workers import arrays
 from pytest_modelconform.workers.host import reference
 from pytest_modelconform.workers.host.build import build

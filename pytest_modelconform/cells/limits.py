@@ -1,42 +1,15 @@
-"""What a format or a runtime is known not to do: data in its module, and the verdict `unsupported` with the reason.
-
-LIMITS maps a kind to the reason. Kinds:
-
-    dtype:bfloat16    the case is cast to that dtype
-    input:int64       an input tensor of the exporters' input set has that dtype
-    inputs>3          the call has more tensors
-    outputs>1         the result has more tensors
-    rank>4            an input tensor of the set has more dimensions
-    rank<1            … fewer
-    batch>1           the first dimension of an input tensor of the set is longer
-    dynamic-shapes    the set's tensors have other shapes than the exporters' input set
-
-The last four are judged for each input set: others of the case are run. A limit is stated only where it was seen; all
-else that fails is an error at its stage.
-"""
+"""Whether a format or a runtime states that it can't do a case, or one of its input sets."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from .outcome import Cell
+from ..terms.cell import Cell
 
 if TYPE_CHECKING:
-    from .references import InputSet, Prepared
-
-_OF_CASES = re.compile(r"(dtype|input):(\w+)|(inputs|outputs)>(\d+)")
-_OF_SETS = re.compile(r"(rank|batch)([<>])(\d+)|dynamic-shapes")
-
-
-def check_limits(limits: Mapping[str, str], module: str) -> None:
-    """Raises TypeError for a kind that there is not, naming the module."""
-    for kind, reason in limits.items():
-        if not (_OF_CASES.fullmatch(kind) or _OF_SETS.fullmatch(kind)):
-            raise TypeError(f"{module}: LIMITS has {kind!r}, which is no kind of limit (pytest_modelconform/limits.py)")
-        if not reason.strip():
-            raise TypeError(f"{module}: LIMITS[{kind!r}] gives no reason")
+    from ..references import InputSet, Prepared
+from ..terms.limits import OF_CASES, OF_SETS
 
 
 def of_case(limits: Mapping[str, str], cell: Cell, prepared: Prepared) -> str | None:
@@ -44,7 +17,7 @@ def of_case(limits: Mapping[str, str], cell: Cell, prepared: Prepared) -> str | 
     leaves = prepared.content["input_leaves"]
     counts = {"inputs": len(leaves), "outputs": len(prepared.output_paths)}
     for kind, reason in limits.items():
-        found = _OF_CASES.fullmatch(kind)
+        found = OF_CASES.fullmatch(kind)
         if found is None:
             continue
         of, dtype, counted, most = found.groups()
@@ -63,7 +36,7 @@ def of_set(limits: Mapping[str, str], prepared: Prepared, entry: InputSet) -> st
     """The reason why an input set can't be tried, or None."""
     exported = prepared.sets[prepared.content["exporter_set"]].shapes
     for kind, reason in limits.items():
-        found = _OF_SETS.fullmatch(kind)
+        found = OF_SETS.fullmatch(kind)
         if found is None:
             continue
         if kind == "dynamic-shapes":

@@ -140,7 +140,10 @@ def generic_weights(module: Module, seed: int = 0) -> Module:
     running statistics of batch norms are away from 0 and 1. The values depend only on the seed, the parameter's name
     and its shape.
     """
-    from ._weights import fill
+    from .generic_weights import fill
 
     fill(module, seed)
     return module
+
+
+TORCH = "torch"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 
 from .case import DEFAULTS, Tolerance
-from .outcome import FAST, Cell
+from .cell import FAST, Cell
 
 # Tensors of other dtypes: a model may return them whatever it was cast to.
 _LIKE = {"complex64": "float32", "complex128": "float64", "float8_e4m3fn": "bfloat16", "float8_e5m2": "bfloat16"}

@@ -1,0 +1,1 @@
+"""The nouns: cases, cells, outcomes, tolerances, and how they are written down. Imports nothing else of ours."""

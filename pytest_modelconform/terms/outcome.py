@@ -1,0 +1,121 @@
+"""The words of a result: `Verdict`, `Stage`, `Cell`, `Outcome`, and their JSON.
+
+Everything here turns into plain dicts of str, int, float, bool, None, list and dict: results travel on pytest's
+reports, and anything else (a numpy float, say) ends an xdist session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from .wording import printable
+
+# How the message of a cell begins that fails only since its model check does.
+NOT_FIT = "the model itself is not fit to be compared with"
+# How the message of a cell ends that is unavailable though it has to be there.
+REQUIRED = "(required by --modelconform-require)"
+# How the notes of a cell begin that was run from several threads.
+FROM_THREADS = "from several threads at once"
+
+
+class Verdict(str, Enum):
+    """What a cell came to."""
+
+    PASS = "pass"
+    MISMATCH = "mismatch"
+    ERROR = "error"
+    CRASH = "crash"
+    TIMEOUT = "timeout"
+    UNSUPPORTED = "unsupported"
+    UNAVAILABLE = "unavailable"
+    NOT_RUN = "not-run"
+
+
+class Stage(str, Enum):
+    """Where a cell can fail, in the order in which a cell goes through them."""
+
+    COLLECT = "collect"
+    ENVIRONMENT = "environment"
+    BUILD = "build"
+    REFERENCE = "reference"
+    EXPORT = "export"
+    LOAD = "load"
+    RUN = "run"
+    COMPARE = "compare"
+
+
+@dataclass(frozen=True)
+class VerdictStyle:
+    """How a verdict is shown: symbol, the letter where there is no colour, pytest's outcome and markup, its rank.
+
+    Of several verdicts the one with the highest rank stands for all of them.
+    """
+
+    symbol: str
+    letter: str
+    outcome: str
+    markup: str
+    rank: int
+    meaning: str
+
+
+STYLES: dict[Verdict, VerdictStyle] = {
+    Verdict.PASS: VerdictStyle("✓", ".", "passed", "green", 1, "the numbers are the model's"),
+    Verdict.UNSUPPORTED: VerdictStyle("–", "u", "skipped", "cyan", 0, "stated limit of the format or runtime"),
+    Verdict.UNAVAILABLE: VerdictStyle("·", "-", "skipped", "light", 2, "missing on this machine"),
+    Verdict.NOT_RUN: VerdictStyle("?", "?", "skipped", "yellow", 3, "interrupted, or lost with its process"),
+    Verdict.MISMATCH: VerdictStyle("≠", "M", "failed", "red", 4, "runs, with other numbers"),
+    Verdict.ERROR: VerdictStyle("✗", "E", "failed", "red", 5, "an exception"),
+    Verdict.TIMEOUT: VerdictStyle("⧖", "T", "failed", "red", 6, "took longer than the limit"),
+    Verdict.CRASH: VerdictStyle("☠", "C", "failed", "red", 7, "the process died"),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of a cell. Field names are those of the JSON report; numbers are the worst over outputs and inputs.
+
+    bits, reference_bits, loss, worst: log2 figures, see docs/verdicts.md. max_abs: largest absolute difference.
+    inputs: per input set a dict with the same names. seconds: by stage ("export", "load", "run").
+    hints: likely causes of a mismatch, likeliest first; they are in the message, too.
+    threads: None unless it was run from several threads at once; else `counts` and `clones` (numbers of threads on one
+    instance, and each on a clone), `identical`, `results`, `seconds`.
+    artifact: where its artifact is, on the machine that made it. tags: the case's.
+    expected: True if the verdict is the one recorded in expected.toml, False if another is recorded, None without
+    entry.
+    """
+
+    verdict: Verdict
+    stage: Stage | None = None
+    message: str = ""
+    expected: bool | None = None
+    bits: float | None = None
+    reference_bits: float | None = None
+    loss: float | None = None
+    worst: float | None = None
+    max_abs: float | None = None
+    inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    artifact_bytes: int | None = None
+    cached: bool | None = None
+    notes: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+    threads: dict[str, Any] | None = None
+    artifact: str | None = None
+    tags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Take out of the texts what would act on a terminal: they come from libraries, and these love colours."""
+        object.__setattr__(self, "message", printable(self.message))
+        object.__setattr__(self, "notes", tuple(printable(note) for note in self.notes))
+        object.__setattr__(self, "hints", tuple(printable(hint) for hint in self.hints))
+
+    @property
+    def failed(self) -> bool:
+        """Whether pytest should see a failure (before expectations)."""
+        return STYLES[self.verdict].outcome == "failed"
+
+
+PREFIX = "likely cause: "
