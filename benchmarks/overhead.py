@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_modelconform import environment
-from pytest_modelconform.artifacts import Cache, default_folder
+from pytest_modelconform.cache.store import Cache, default_folder
 from pytest_modelconform.exports import Budget
 from pytest_modelconform.pipeline import Pipeline
 from pytest_modelconform.pool import Pool

@@ -23,7 +23,8 @@ import onnxruntime
 import openvino
 import torch
 
-from pytest_modelconform import artifacts, harness
+from pytest_modelconform import harness
+from pytest_modelconform.cache import store
 from pytest_modelconform.collect import is_case_file
 from pytest_modelconform.formats.registry import BUILT_IN as FORMATS
 from pytest_modelconform.references import InputSet
@@ -43,7 +44,7 @@ class Executable:
     """A C++ executable, and JSON lines to and from it."""
 
     def __init__(self, engine: str, threads: int) -> None:
-        path = harness.executable(engine, artifacts.default_folder(), print)
+        path = harness.executable(engine, store.default_folder(), print)
         command = [str(path), "--worker", "--device", "cpu", "--threads", str(threads)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

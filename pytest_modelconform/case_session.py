@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import borrowed, collect
-from .runtimes.base import missing_packages
+from .environments.packages import missing_packages
 from .terms.cell import CaseRef
 from .terms.wording import Refused
 
@@ -63,15 +62,3 @@ def reference_to(plugin: SessionPlugin, file: Path, case: collect.Declared, dtyp
 
 def _spelled(file: Path, names: Sequence[str]) -> str:
     return ", ".join(f"{file.name}::{name}" for name in names)
-
-
-def copy(source: Path, target: Path) -> None:
-    """Copy a file or a folder, in the place of an earlier one."""
-    # A program that has the old file mapped keeps it.
-    partial = target.with_name(f".{target.name}.partial")
-    if source.is_dir():
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(source, partial, dirs_exist_ok=True)
-    else:
-        shutil.copyfile(source, partial)
-    partial.replace(target)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import expected
+from .environments.packages import missing_packages
 from .frameworks import FRAMEWORKS
 from .registry import OPTIONAL
-from .runtimes.base import missing_packages
 from .terms.case import DEFAULTS, TORCH, Tolerance
 from .terms.cell import COLLECT, EAGER, CaseRef, Cell
 from .terms.outcome import REQUIRED, Outcome, Stage, Verdict

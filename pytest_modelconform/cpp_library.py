@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .artifacts import Cache, hash_file
+from .cache.fingerprint import hash_file
+from .cache.store import Cache
 from .cpp_sources import UnknownInclude, local_files
 from .harness import BuildError, Progress, _compiler, _package, sources, unavailable
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .case_session import copy
+from .cache.files import copy
 from .exports import Artifact
 from .formats.base import Format
 from .references import Prepared

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import artifacts, environments, references, training_references
-from .artifacts import Cache, hash_file, hash_of
+from . import environments, references, training_references
+from .cache import fingerprint, store
+from .cache.fingerprint import hash_file, hash_of
+from .cache.store import Cache
 from .environments import Environment, EnvironmentFault
 from .formats.base import Format, Signature
 from .frameworks import FRAMEWORKS
@@ -157,7 +159,7 @@ class Exports:
         # The host's path decides which local module an import finds.
         if (environment := FRAMEWORKS[ref.framework].environment) is not None:
             source.append(self._environment(environment))
-        key = hash_of("reference", artifacts.fingerprint(), self.pool.path, source)
+        key = hash_of("reference", fingerprint.fingerprint(), self.pool.path, source)
         if found := self._cached(key):
             return found
         with self.cache.lock(f"case-{key}"):
@@ -267,7 +269,7 @@ class Exports:
         if failure := self._failed_exports.get((ref, cell.format, device)):
             raise failure
         folder = self.cache.folder / "artifacts" / key
-        if anew and folder.is_dir() and not artifacts.read_json(folder / "export.json")["fresh"]:
+        if anew and folder.is_dir() and not store.read_json(folder / "export.json")["fresh"]:
             self.cache.forget("artifacts", key)
             if ref.framework in module.FRAMEWORKS:  # else its source is made by a fresh one
                 self._fresh_host(self._host_of(ref, module))
@@ -280,8 +282,8 @@ class Exports:
         except StageFailure as failure:
             self._failed_exports[ref, cell.format, device] = failure
             raise
-        made = artifacts.read_json(folder / "export.json")
-        signature = artifacts.read_json(folder / "signature.json")
+        made = store.read_json(folder / "export.json")
+        signature = store.read_json(folder / "signature.json")
         return Artifact(folder, signature, made["seconds"], made["bytes"], cached, made["fresh"])
 
     def _key(self, prepared: Prepared, module: Format, device: str, framework: str) -> str:
@@ -291,7 +293,7 @@ class Exports:
             made_with.append(self._environment(module.ENVIRONMENT))
         if framework not in module.FRAMEWORKS:
             made_with.append(self._key(prepared, self.registry.format(module.FROM), device, framework))
-        return hash_of("artifact", prepared.key, module.NAME, made_with, artifacts.fingerprint())
+        return hash_of("artifact", prepared.key, module.NAME, made_with, fingerprint.fingerprint())
 
     def _environment(self, environment: Environment) -> str:
         try:
@@ -312,12 +314,12 @@ class Exports:
             converter = functools.partial(self.pool.converter, cell.format)
             answer = self._ask_host(budget, Stage.EXPORT, "convert", host=converter, **request)
             signature = {**answer["signature"], "format": cell.format}
-            (folder / "signature.json").write_text(artifacts.dumps(signature))
+            (folder / "signature.json").write_text(store.dumps(signature))
             # What the way from the model took, as for formats that are made in one step.
             seconds = source.seconds + number(answer.get("seconds"))
             size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             made = {"seconds": seconds, "bytes": size, "fresh": source.fresh}
-            (folder / "export.json").write_text(artifacts.dumps(made))
+            (folder / "export.json").write_text(store.dumps(made))
 
         return self.cache.produce("artifacts", key, make)[1]
 
@@ -360,6 +362,6 @@ class Exports:
                 more = Budget(self.timeout, self.pool)
                 answer = self._ask_host(more, Stage.EXPORT, "export", host=host, folder=str(folder), **request)
             made = {"seconds": number(answer.get("seconds")), "bytes": int(answer.get("bytes", 0)), "fresh": fresh}
-            (folder / "export.json").write_text(artifacts.dumps(made))
+            (folder / "export.json").write_text(store.dumps(made))
 
         return self.cache.produce("artifacts", key, make)[1]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from . import environments
 from .environments import Environment
-from .runtimes.base import missing_packages
-from .runtimes.tensorflow import REQUIREMENTS as TENSORFLOW_REQUIREMENTS
+from .environments.packages import missing_packages
+from .environments.tensorflow import REQUIREMENTS as TENSORFLOW_REQUIREMENTS
 from .terms.case import TORCH
 
 

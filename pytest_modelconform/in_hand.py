@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import options
-from .artifacts import Cache, CacheRefused
+from .cache.store import Cache, CacheRefused
 from .pipeline import Pipeline
 from .pool import for_session
 from .progress import show

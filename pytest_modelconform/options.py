@@ -130,7 +130,7 @@ def settings(config: pytest.Config) -> Settings:
     """The settings of a run. Raises pytest.UsageError for a value that is none."""
     import pytest
 
-    from .artifacts import default_folder
+    from .cache.store import default_folder
 
     def value(name: str) -> str:
         given = config.getoption(f"--modelconform-{name}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import training_references
-from .artifacts import Cache
+from .cache.store import Cache
 from .cells import limits
 from .concurrency import AtOnce, failed_at_once
 from .diagnosis import Diagnosis, Evidence

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
-from . import artifacts, collect, environment, expected, expected_cells, options, progress
-from .artifacts import Cache, CacheRefused, hash_file, hash_of
+from . import collect, environment, expected, expected_cells, options, progress
+from .cache import fingerprint
+from .cache.fingerprint import hash_file, hash_of
+from .cache.store import Cache, CacheRefused
 from .collect import CaseFile, CellItem, Declaration, Declared, ExpectedFile
 from .frameworks import FRAMEWORKS
 from .pipeline import Pipeline
@@ -196,7 +198,7 @@ class SessionPlugin:
 
     def _import(self, path: Path, static: Sequence[Declared]) -> Declaration:
         relative = path.relative_to(self.config.rootpath).as_posix() if self._is_below_root(path) else path.name
-        key = hash_of("collect", artifacts.fingerprint(), self.pool.path, str(path), relative, hash_file(path))
+        key = hash_of("collect", fingerprint.fingerprint(), self.pool.path, str(path), relative, hash_file(path))
         try:
             content = self.cache.read_case(key)
             if content is None:

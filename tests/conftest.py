@@ -9,7 +9,7 @@ import ml_dtypes  # noqa: F401
 import numpy as np  # noqa: F401
 import pytest
 
-from pytest_modelconform import artifacts
+from pytest_modelconform.cache import fingerprint
 from tests import runs
 
 # A shell that starts us in the background has Ctrl-C ignored, and so would all that we start: tests of it would hang.
@@ -39,7 +39,7 @@ def cache(session_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name)
     # Plugins that came along with exporters: importing them warns, or imports numpy.
     monkeypatch.setenv("PYTEST_ADDOPTS", OTHERS_PLUGINS)
-    artifacts.fingerprint.cache_clear()
+    fingerprint.fingerprint.cache_clear()
     return folder
 
 

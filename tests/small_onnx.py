@@ -14,7 +14,7 @@ import onnx
 from onnx import TensorProto, numpy_helper
 from onnx import helper as graphs
 
-from pytest_modelconform import artifacts
+from pytest_modelconform.cache import store
 from pytest_modelconform.formats import registry as formats
 from pytest_modelconform.registry import Registry, register_built_in
 from pytest_modelconform.runtimes.process import Worker
@@ -71,7 +71,7 @@ class Small:
     @staticmethod
     def signed(folder: Path, signature: dict[str, Any]) -> dict[str, Any]:
         """Write the signature of an artifact, as the plugin does. Returns it."""
-        (folder / "signature.json").write_text(artifacts.dumps(signature))
+        (folder / "signature.json").write_text(store.dumps(signature))
         return signature
 
     def expected(self, x: Array, index: Array, flag: Array, shift: Array) -> list[Array]:

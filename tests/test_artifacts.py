@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 import pytest_modelconform
-from pytest_modelconform import artifacts
-from pytest_modelconform.artifacts import Cache, CacheRefused, default_folder, hash_file, hash_of
+from pytest_modelconform.cache import fingerprint
+from pytest_modelconform.cache.fingerprint import hash_file, hash_of
+from pytest_modelconform.cache.store import Cache, CacheRefused, default_folder
 from tests import fakes, runs
 from tests.runs import Run
 
@@ -165,28 +166,28 @@ def test_hashes(tmp_path: Path) -> None:
 # -- the fingerprint of the environment --------------------------------------------------------------------------------
 
 
-def fingerprint(**env: str) -> str:
-    line = [sys.executable, "-c", "from pytest_modelconform import artifacts; print(artifacts.fingerprint())"]
+def fingerprint_of(**env: str) -> str:
+    line = [sys.executable, "-c", "from pytest_modelconform.cache.fingerprint import fingerprint; print(fingerprint())"]
     return subprocess.run(line, env={**os.environ, **env}, capture_output=True, check=True, encoding="utf-8").stdout
 
 
 def test_the_fingerprint(tmp_path: Path) -> None:
     path = {"PYTHONPATH": str(tmp_path)}
-    first = fingerprint(**path)
-    assert fingerprint(**path) == first
-    assert fingerprint(**path, OMP_NUM_THREADS="7", HOME="/elsewhere") != first
-    assert fingerprint(**path, HOME="/elsewhere") == first
+    first = fingerprint_of(**path)
+    assert fingerprint_of(**path) == first
+    assert fingerprint_of(**path, OMP_NUM_THREADS="7", HOME="/elsewhere") != first
+    assert fingerprint_of(**path, HOME="/elsewhere") == first
     (tmp_path / "fakepkg-1.0.dist-info").mkdir()
-    second = fingerprint(**path)
+    second = fingerprint_of(**path)
     (tmp_path / "fakepkg-1.0.dist-info").rename(tmp_path / "fakepkg-1.1.dist-info")
-    assert len({first, second, fingerprint(**path)}) == 3
+    assert len({first, second, fingerprint_of(**path)}) == 3
 
 
 def test_installed_packages_are_told_by_their_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "absent")])
     for name in ("b-2.0.dist-info", "a-1.0.egg-info", "a"):
         (tmp_path / name).mkdir()
-    assert artifacts.installed() == ["a-1.0.egg-info", "b-2.0.dist-info"]
+    assert fingerprint.installed() == ["a-1.0.egg-info", "b-2.0.dist-info"]
 
 
 # -- runs --------------------------------------------------------------------------------------------------------------
@@ -339,7 +340,7 @@ def test_equal_cases_with_other_local_modules_are_not_taken_for_one_another(tmp_
 
 def test_every_module_is_part_of_every_key_but_those_of_named_folders() -> None:
     root = Path(pytest_modelconform.__file__).parent
-    hashed = set(artifacts.own_sources())
+    hashed = set(fingerprint.own_sources())
     left_out = {path for path in root.rglob("*.py") if path not in hashed}
-    assert {path.relative_to(root).parts[0] for path in left_out} <= set(artifacts.NOT_IN_KEYS)
+    assert {path.relative_to(root).parts[0] for path in left_out} <= set(fingerprint.NOT_IN_KEYS)
     assert {path.parent.name for path in hashed} >= {"compare", "formats", "workers", "host"}

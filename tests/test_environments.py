@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import environments, interpreters
-from pytest_modelconform.environments import Environment, EnvironmentFault
+from pytest_modelconform import environments
+from pytest_modelconform.environments import Environment, EnvironmentFault, interpreters
 
 # What pip installs from a folder: no network, no build back end.
 WHEEL = "modelconform_probe-{}-py3-none-any.whl"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import interpreters
+from pytest_modelconform.environments import interpreters
 
 OTHER = "2.99"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import node_tools
-from pytest_modelconform.node_tools import NodeTools
+from pytest_modelconform.environments import node_tools
+from pytest_modelconform.environments.node_tools import NodeTools
 
 
 def fake_node(folder: Path, version: str, npm: bool = True) -> Path:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_modelconform import artifacts, references
-from pytest_modelconform.artifacts import Cache
+from pytest_modelconform import references
+from pytest_modelconform.cache import store
+from pytest_modelconform.cache.fingerprint import fingerprint, hash_file, hash_of
+from pytest_modelconform.cache.store import Cache
 from pytest_modelconform.formats.registry import BUILT_IN as FORMATS
 from pytest_modelconform.references import Prepared
 from pytest_modelconform.terms.case import Tolerance
@@ -67,9 +69,9 @@ def exported(built: Built, format_name: str) -> Artifact:
             state.restore()
         (folder / "signature.json").write_text(json.dumps({**signature, "format": format_name}))
 
-    source = artifacts.hash_file(inspect.getfile(built.case.model))
-    key = artifacts.hash_of("detection", artifacts.fingerprint(), source, built.name, built.digest, format_name)
-    folder, _ = Cache(artifacts.default_folder()).produce("artifacts", key, make)
+    source = hash_file(inspect.getfile(built.case.model))
+    key = hash_of("detection", fingerprint(), source, built.name, built.digest, format_name)
+    folder, _ = Cache(store.default_folder()).produce("artifacts", key, make)
     return load(format_name, folder, json.loads((folder / "signature.json").read_text()))
 
 

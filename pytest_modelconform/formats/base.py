@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import environments
-from ..runtimes.base import missing_packages
+from ..environments.packages import missing_packages
 from ..terms.cell import INFERENCE
 from ..terms.limits import check_limits
 

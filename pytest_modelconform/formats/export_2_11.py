@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..torch_versions import V2_11 as ENVIRONMENT
+from ..environments.torch_versions import V2_11 as ENVIRONMENT
 from .export import export as export
 from .foreign import of_program
 

@@ -12,7 +12,7 @@ SUFFIXES = (".vmfb",)
 FROM = "onnx"
 REQUIRES = ("torch", "onnx", "onnxscript", "iree-base-compiler")
 REPRO = "pytest_modelconform.repro.parts.convert_iree"
-# The processor, too: its instruction sets are part of every artifact's key (artifacts.fingerprint).
+# The processor, too: its instruction sets are part of every artifact's key (cache/fingerprint.py).
 DEVICE_BOUND = True
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..torch_versions import V2_15 as ENVIRONMENT
+from ..environments.torch_versions import V2_15 as ENVIRONMENT
 from .foreign import of_torchscript
 from .torchscript_trace import export as export
 

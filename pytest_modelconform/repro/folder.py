@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..case_session import copy
+from ..cache.files import copy
 from ..terms.wording import Refused
 from ..workers import arrays
 

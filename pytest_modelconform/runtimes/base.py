@@ -6,16 +6,12 @@ out whatever `complete` gives. Nothing here or in a runtime's module imports the
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from packaging.requirements import Requirement
-
-from .. import environments
 from ..terms.cell import INFERENCE
 from ..terms.limits import check_limits
 
@@ -23,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..environments import Environment
+from ..environments.packages import lacking
 
 WORKERS = Path(__file__).resolve().parent.parent / "workers"
 
@@ -78,29 +75,6 @@ class Runtime(Protocol):
 
         Not part of the cell's time. Raises harness.BuildError, which is the cell's error at stage build.
         """
-
-
-def missing_packages(requires: Sequence[str]) -> str | None:
-    """None if all packages are installed in the wanted versions, else a sentence with the pip command."""
-    missing = []
-    for text in requires:
-        requirement = Requirement(text)
-        try:
-            version = importlib.metadata.version(requirement.name)
-        except importlib.metadata.PackageNotFoundError:
-            missing.append(text)
-            continue
-        if not requirement.specifier.contains(version, prereleases=True):
-            missing.append(text)
-    if not missing:
-        return None
-    quoted = " ".join(f"'{name}'" if set("<>=!~ ;[") & set(name) else name for name in missing)
-    return f"needs {', '.join(missing)}: pip install {quoted}"
-
-
-def lacking(requires: Sequence[str], environment: Environment | None) -> str | None:
-    """None if the packages are installed and the environment can be had, else a sentence that says what to do."""
-    return missing_packages(requires) or (environments.unavailable(environment) if environment else None)
 
 
 def python_worker(file: Path, device: str, threads: int, python: str = sys.executable) -> list[str]:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..environments.packages import missing_packages
 from . import base
-from .base import WORKERS, missing_packages, python_worker
+from .base import WORKERS, python_worker
 
 NAME = "coreml"
 FORMATS = ("coreml",)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .. import harness, torch_versions
+from .. import harness
+from ..environments import torch_versions
 from ..terms.cell import TASKS as TASKS  # it can train, too
 from . import base
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from .. import environments
 from ..environments import Environment
+from ..environments.tensorflow import REQUIREMENTS
 from .base import WORKERS, python_worker
 
 NAME = "tensorflow"
 FORMATS = ("tensorflow", "twin-keras")
-REQUIREMENTS = ("tensorflow-cpu==2.21.0", "keras==3.15.1", "numpy==2.4.6", "protobuf==7.36.2", "ml_dtypes==0.6.0")
+
+
 ENVIRONMENT = Environment(
     "tensorflow",
     requirements=REQUIREMENTS,

@@ -8,7 +8,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from .base import WORKERS, missing_packages, python_worker
+from ..environments.packages import missing_packages
+from .base import WORKERS, python_worker
 
 NAME = "tinygrad"
 FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from .. import torch_versions
+from ..environments import torch_versions
 from .base import WORKERS, python_worker
 
 NAME = "torch"

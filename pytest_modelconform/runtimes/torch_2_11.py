@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from .. import torch_versions
-from ..torch_versions import V2_11 as ENVIRONMENT
+from ..environments.torch_versions import OURS
+from ..environments.torch_versions import V2_11 as ENVIRONMENT
+from . import torch_versions
 
 NAME = "torch-2.11"
-FORMATS = torch_versions.OURS
+FORMATS = OURS
 command = partial(torch_versions.command, ENVIRONMENT)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import environments, harness, torch_versions
+from pytest_modelconform import environments, harness
+from pytest_modelconform.environments import torch_versions
 from tests import runs
 from tests.runs import Run
 

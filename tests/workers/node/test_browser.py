@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pytest_modelconform import node_tools
+from pytest_modelconform.environments import node_tools
 from pytest_modelconform.runtimes import node
 from tests import javascript, runs
 from tests.runtimes.test_node import WEB, call, product

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..harness import LINES_SHOWN, BuildError
+from ..subprocesses import run
 from . import interpreters, node_tools
-from .harness import LINES_SHOWN, BuildError
-from .subprocesses import run
 
 Progress = Callable[[str], None]
 

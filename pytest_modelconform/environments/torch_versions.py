@@ -7,12 +7,7 @@ case host that writes (formats `torchscript-trace-2.11`, `export-2.11`), for tod
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
-from . import environments
-from .environments import Environment
-from .runtimes.base import WORKERS, python_worker
+from . import Environment
 
 
 def _environment(version: str, *requirements: str) -> Environment:
@@ -31,11 +26,3 @@ V2_15 = _environment("2.15", "torch==2.15.0", "torchvision==0.29.2", *_MORE)
 OURS = ("torchscript-trace", "torchscript-script", "export")
 THEIR_TORCHSCRIPT = ("torchscript-trace-2.11", "torchscript-trace-2.15")
 THEIRS = (*THEIR_TORCHSCRIPT, "export-2.11", "export-2.15")
-
-
-def command(
-    environment: Environment, device: str, threads: int, cache: Path, progress: Callable[[str], None]
-) -> list[str]:
-    """The command line of the usual worker under another version."""
-    python = environments.python(environment, cache, progress)
-    return python_worker(WORKERS / "python" / "torch_worker.py", device, threads, python)

@@ -1,0 +1,37 @@
+"""Packages of the main environment: which are there, and what to do where one is missing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+
+from .. import environments
+
+if TYPE_CHECKING:
+    from . import Environment
+
+
+def missing_packages(requires: Sequence[str]) -> str | None:
+    """None if all packages are installed in the wanted versions, else a sentence with the pip command."""
+    missing = []
+    for text in requires:
+        requirement = Requirement(text)
+        try:
+            version = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(text)
+            continue
+        if not requirement.specifier.contains(version, prereleases=True):
+            missing.append(text)
+    if not missing:
+        return None
+    quoted = " ".join(f"'{name}'" if set("<>=!~ ;[") & set(name) else name for name in missing)
+    return f"needs {', '.join(missing)}: pip install {quoted}"
+
+
+def lacking(requires: Sequence[str], environment: Environment | None) -> str | None:
+    """None if the packages are installed and the environment can be had, else a sentence that says what to do."""
+    return missing_packages(requires) or (environments.unavailable(environment) if environment else None)
