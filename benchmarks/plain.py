@@ -27,7 +27,7 @@ from pytest_modelconform import harness
 from pytest_modelconform.cache import store
 from pytest_modelconform.collect import is_case_file
 from pytest_modelconform.formats.registry import BUILT_IN as FORMATS
-from pytest_modelconform.references import InputSet
+from pytest_modelconform.references.prepared import InputSet
 from pytest_modelconform.registry import Registry, register_built_in
 from pytest_modelconform.results import run_request
 from pytest_modelconform.workers import arrays, tensors

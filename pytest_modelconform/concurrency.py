@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .exports import Artifact, Budget
     from .formats.base import Signature
     from .pool import AnyWorker
-    from .references import InputSet, Prepared
+    from .references.prepared import InputSet, Prepared
     from .registry import Registry
     from .terms.case import Tolerance
 

@@ -16,7 +16,7 @@ from .export_files import refuse_name, write_file, write_folder
 from .exports import Artifact, Budget, StageFailure
 from .formats import base as format_base
 from .formats.base import Format
-from .references import Prepared
+from .references.prepared import Prepared
 from .terms.case import DEFAULTS
 from .terms.cell import EAGER, Cell
 from .terms.tolerances import choose

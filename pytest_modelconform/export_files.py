@@ -10,7 +10,7 @@ from typing import Any
 from .cache.files import copy
 from .exports import Artifact
 from .formats.base import Format
-from .references import Prepared
+from .references.prepared import Prepared
 from .terms.wording import Refused
 
 # What describes the case in the folder; cpp/reference.cpp reads the tolerance in it.

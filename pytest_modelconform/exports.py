@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import environments, references, training_references
+from . import environments
 from .cache import fingerprint, store
 from .cache.fingerprint import hash_file, hash_of
 from .cache.store import Cache
@@ -19,9 +19,10 @@ from .environments import Environment, EnvironmentFault
 from .formats.base import Format, Signature
 from .frameworks import FRAMEWORKS
 from .harness import BuildError
-from .model_check import ModelFault
 from .pool import AnyWorker, Pool
-from .references import Prepared
+from .references import from_runs, training
+from .references.model_check import ModelFault
+from .references.prepared import Prepared
 from .registry import Registry
 from .runtimes.base import WORKERS
 from .runtimes.process import WorkerCrashed, WorkerLied, WorkerProblem, WorkerRefused, WorkerTimeout, is_unavailable
@@ -172,9 +173,9 @@ class Exports:
                 content = {name: value for name, value in answer.items() if name not in ("id", "ok", "files")}
                 try:
                     if ref.task == TRAINING:
-                        content |= training_references.make(folder, content)
+                        content |= training.make(folder, content)
                     else:
-                        content |= references.make(folder, content, fast=ref.precision == FAST)
+                        content |= from_runs.make(folder, content, fast=ref.precision == FAST)
                 except ModelFault as fault:
                     raise StageFailure(Stage.REFERENCE, Verdict.ERROR, f"case {ref.name!r}: {fault}") from fault
                 content = self.cache.write_case(key, content, answer["files"], folder)

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import training_references
 from .cache.store import Cache
 from .cells import limits
 from .concurrency import AtOnce, failed_at_once
@@ -18,19 +17,11 @@ from .exports import SMOKE, VERDICT_OF, Artifact, Budget, Exports, StageFailure,
 from .formats import base as format_base
 from .harness import BuildError
 from .pool import AnyWorker, Pool
-from .references import InputSet, Prepared
+from .references import training
+from .references.from_runs import eager_numbers
+from .references.prepared import InputSet, Prepared
 from .registry import Registry
-from .results import (
-    Run,
-    UnsuitableInputs,
-    compare_runs,
-    eager_numbers,
-    merge,
-    read_runs,
-    run_request,
-    static_conflict,
-    summarise,
-)
+from .results import Run, UnsuitableInputs, compare_runs, merge, read_runs, run_request, static_conflict, summarise
 from .runtimes.process import WorkerProblem, WorkerRefused
 from .terms import devices
 from .terms.case import TORCH, Tolerance
@@ -78,7 +69,7 @@ class Pipeline:
             return failure.outcome()
         numbers = []
         inputs: dict[str, dict[str, Any]] = {}
-        said = eager_numbers if ref.task == INFERENCE else training_references.eager_numbers
+        said = eager_numbers if ref.task == INFERENCE else training.eager_numbers
         for name, entry in prepared.sets.items():
             found = [said(reference) for reference in entry.references.values()]
             numbers += found

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .compare import Difference, Reference, Tree, compare_structure, compare_tensor, flatten
+from .compare import Difference, Tree, compare_structure, compare_tensor, flatten
 from .formats.base import Signature
-from .references import InputSet
+from .references.prepared import InputSet
 from .terms.case import Tolerance
 from .terms.outcome import STYLES, Outcome, Stage, Verdict
 from .workers import arrays
@@ -202,15 +202,3 @@ def merge(numbers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         values = [float(entry[name]) for entry in numbers if entry.get(name) is not None]
         merged[name] = _WORST[name](values) if values else None
     return merged
-
-
-def eager_numbers(reference: Reference) -> dict[str, Any]:
-    """How eager itself compares with its reference."""
-    eager = reference.eager_numbers
-    return {
-        "bits": eager.bits,
-        "reference_bits": reference.reference_bits,
-        "loss": eager.loss,
-        "worst": eager.worst,
-        "max_abs": eager.max_abs,
-    }

@@ -10,7 +10,7 @@ from typing import Any
 from .export_files import DESCRIPTION, SIGNATURE
 from .exports import Artifact
 from .formats import foreign
-from .references import Prepared
+from .references.prepared import Prepared
 from .registry import Registry
 from .runtimes.base import Runtime
 from .terms.wording import Refused

@@ -10,14 +10,14 @@ from typing import Any
 from .compare import Reference, Tree, compare_tensor, flatten
 from .exports import VERDICT_OF, Budget, Exports, StageFailure, number
 from .pool import AnyWorker
-from .references import InputSet, Prepared
+from .references.prepared import InputSet, Prepared
+from .references.training import by_rounding, named
 from .results import details, merge, summarise
 from .runtimes.process import WorkerProblem
 from .terms.case import Tolerance
 from .terms.cell import GRADIENTS, RESUME, TRAINING, CaseRef, Cell
 from .terms.outcome import Outcome, Stage, Verdict
 from .terms.tolerances import choose
-from .training_references import by_rounding, named
 from .workers import arrays
 from .workers.tensors import TensorFileError
 

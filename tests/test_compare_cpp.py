@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_modelconform import cmake_package, harness, references
+from pytest_modelconform import cmake_package, harness
 from pytest_modelconform.compare import (
     Reference,
     UnusableReferenceError,
@@ -26,16 +26,9 @@ from pytest_modelconform.compare import (
     flatten,
     make_reference,
 )
-from pytest_modelconform.compare.measure import (
-    AS_EAGER,
-    LEFT_OUT,
-    RELATIVE,
-    UNSTABLE,
-    flat,
-    layout_of,
-    measure,
-    worst_position,
-)
+from pytest_modelconform.compare.measure import measure, worst_position
+from pytest_modelconform.compare.numbers import AS_EAGER, LEFT_OUT, RELATIVE, UNSTABLE, flat, layout_of
+from pytest_modelconform.references import from_runs
 from pytest_modelconform.results import merge
 from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.workers import arrays
@@ -259,7 +252,7 @@ def test_both_say_the_same_of_any_output(judge: Path, tmp_path: Path) -> None:
             reference, eager = make(random, shape, dtype)
         except UnusableReferenceError:
             continue
-        references.write(tmp_path, str(seed), {"": reference})
+        from_runs.write(tmp_path, str(seed), {"": reference})
         output = changed(random, eager, reference)
         name = output.dtype.name
         tolerance = TOLERANCES[random.integers(len(TOLERANCES))]
@@ -291,7 +284,7 @@ def test_of_few_elements_one_more_bit_may_be_lost(judge: Path, tmp_path: Path, s
     reference = make_reference(values, runs[0], runs[1:], "float64", where="output")
     assert reference.noise is not None
     output = values + reference.noise[0] * 2.0**2.5
-    references.write(tmp_path, "s", {"": reference})
+    from_runs.write(tmp_path, "s", {"": reference})
     (answer,) = answers(judge, [line(tmp_path, "s", {"": output}, Tolerance())])
     difference = compare_tensor(output, reference, Tolerance(), where="output", dtype="float64")
     assert (answer.ok, answer.message) == (size == 15, difference.message)
@@ -306,7 +299,7 @@ def test_masks_are_compared_by_themselves(judge: Path, tmp_path: Path, dtype: st
     runs = [noisy(random, values, dtype, 1.0) for _ in range(5)]
     reference = make_reference(values, runs[0], runs[1:], dtype, where="output")
     output = noisy(random, values, dtype, 1.0)
-    references.write(tmp_path, "s", {"": reference})
+    from_runs.write(tmp_path, "s", {"": reference})
     (answer,) = answers(judge, [line(tmp_path, "s", {"": output}, Tolerance())])
     difference = compare_tensor(output, reference, Tolerance(), where="output", dtype=dtype)
     assert answer.ok
@@ -355,7 +348,7 @@ def test_a_structure_is_compared_by_path(judge: Path, tmp_path: Path) -> None:
     }
     paths = {key: path for path, key in flatten(tree)[1].items()}
     made = {key: small(seed) for seed, key in enumerate(paths)}
-    references.write(tmp_path, "whole", {paths[key]: reference for key, (reference, _) in made.items()})
+    from_runs.write(tmp_path, "whole", {paths[key]: reference for key, (reference, _) in made.items()})
     eager = {key: array for key, (_, array) in made.items()}
     off = {**eager, "b": eager["b"] * np.float32(1.01)}
     for name, outputs in (("eager", eager), ("off", off)):
@@ -377,7 +370,7 @@ def test_a_structure_is_compared_by_path(judge: Path, tmp_path: Path) -> None:
 )
 def test_outputs_that_are_missing_or_too_many_are_named(judge: Path, tmp_path: Path, returned: list[str]) -> None:
     reference, eager = small()
-    references.write(tmp_path, "two", {"[0]": reference, "[1]": reference})
+    from_runs.write(tmp_path, "two", {"[0]": reference, "[1]": reference})
     (answer,) = answers(judge, [line(tmp_path, "two", dict.fromkeys(sorted(returned), eager), Tolerance())])
     assert [answer.message] == compare_leaves(["[0]", "[1]"], sorted(returned))
     assert set(answer.numbers.values()) == {None}
@@ -386,7 +379,7 @@ def test_outputs_that_are_missing_or_too_many_are_named(judge: Path, tmp_path: P
 def test_the_tolerance_of_the_case_is_the_references_own(judge: Path, tmp_path: Path) -> None:
     reference, eager = small()
     off = eager * np.float32(1.001)
-    references.write(tmp_path, "s", {"": reference})
+    from_runs.write(tmp_path, "s", {"": reference})
     arrays.write(tmp_path / "off.safetensors", {"": off})
     question = f"{tmp_path} s {tmp_path}/off.safetensors own"
     (without,) = answers(judge, [question])
@@ -424,7 +417,7 @@ Edit = Callable[[dict[str, Any], dict[str, Array]], object]
 )
 def test_a_reference_that_makes_no_sense_is_refused(judge: Path, tmp_path: Path, edit: Edit, message: str) -> None:
     reference, eager = small()
-    references.write(tmp_path, "s", {"": reference})
+    from_runs.write(tmp_path, "s", {"": reference})
     metas = json.loads((tmp_path / "references-s.json").read_text())
     stored = dict(arrays.read(tmp_path / "references-s.safetensors"))
     edit(metas[""], stored)

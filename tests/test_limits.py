@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_modelconform.cells import limits
-from pytest_modelconform.references import InputSet
+from pytest_modelconform.references.prepared import InputSet
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.limits import check_limits
 

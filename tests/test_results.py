@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pytest_modelconform.compare import Reference, make_reference
-from pytest_modelconform.references import InputSet
+from pytest_modelconform.references.prepared import InputSet
 from pytest_modelconform.results import (
     UnsuitableInputs,
     compare_runs,

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from pytest_modelconform import training
-from pytest_modelconform.references import Prepared
+from pytest_modelconform.references.prepared import Prepared
+from pytest_modelconform.references.training import named, undecided
 from pytest_modelconform.terms.case import Tolerance
-from pytest_modelconform.training_references import named, undecided
 from pytest_modelconform.workers import arrays, tensors
 from pytest_modelconform.workers.host import train_loop
 from pytest_modelconform.workers.torch_tensors import encode

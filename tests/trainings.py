@@ -6,8 +6,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from pytest_modelconform import training_references
-from pytest_modelconform.references import Prepared
+from pytest_modelconform.references import training as references
+from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.workers.host import train_data, training
 from pytest_modelconform.workers.host.build import Built, build
 
@@ -54,5 +54,5 @@ def built(folder: Path, model: str = MLP, train: str = "", more: str = "", head:
 def prepared(case: Built, folder: Path) -> Prepared:
     """The case's references, in `folder`."""
     content: dict[str, Any] = training.make(case, str(folder))
-    content |= training_references.make(folder, content)
+    content |= references.make(folder, content)
     return Prepared({**content, "digest_of_all": "d"}, folder, cached=False)

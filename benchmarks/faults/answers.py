@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from pytest_modelconform.compare import flatten
-from pytest_modelconform.references import InputSet
+from pytest_modelconform.references.prepared import InputSet
 from pytest_modelconform.results import Run
 from pytest_modelconform.workers.arrays import Array
 

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import GraphProto, NodeProto, helper, numpy_helper
 
-from pytest_modelconform.references import InputSet
+from pytest_modelconform.references.prepared import InputSet
 
 from .artifact import OnnxArtifact, read_inputs, session
 from .mutants import Faulty, Mutant, NotApplicable, of_artifact

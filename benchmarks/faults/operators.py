@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_map
 
-from pytest_modelconform.references import InputSet
+from pytest_modelconform.references.prepared import InputSet
 from pytest_modelconform.results import Run
 
 from .artifact import TorchArtifact, read_inputs

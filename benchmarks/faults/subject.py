@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_modelconform import references
 from pytest_modelconform.cache import store
 from pytest_modelconform.cache.fingerprint import fingerprint, hash_file, hash_of
 from pytest_modelconform.cache.store import Cache
 from pytest_modelconform.formats.registry import BUILT_IN as FORMATS
-from pytest_modelconform.references import Prepared
+from pytest_modelconform.references import from_runs
+from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.terms.tolerances import limits
 from pytest_modelconform.workers.host import cases as case_files
@@ -53,7 +53,7 @@ def prepare(built: Built, folder: Path) -> Prepared:
     """The references of a case, in `folder`. Raises WorkerError or ModelFault where it has none."""
     folder.mkdir(parents=True, exist_ok=True)
     content = reference.make(built, str(folder), search=False)
-    return Prepared({**content, **references.make(folder, content)}, folder, cached=False)
+    return Prepared({**content, **from_runs.make(folder, content)}, folder, cached=False)
 
 
 def exported(built: Built, format_name: str) -> Artifact:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..terms.cell import Cell
 
 if TYPE_CHECKING:
-    from ..references import InputSet, Prepared
+    from ..references.prepared import InputSet, Prepared
 from ..terms.limits import OF_CASES, OF_SETS
 
 

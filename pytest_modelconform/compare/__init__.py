@@ -1,7 +1,8 @@
 """Pure functions on arrays and trees: are a runtime's outputs the model's? Formulas are in docs/verdicts.md."""
 
 from .difference import Difference, compare_tensor
-from .reference import Reference, UnusableReferenceError, make_reference
+from .noise import make_reference
+from .reference import Reference, UnusableReferenceError
 from .structure import Tree, compare_leaves, compare_structure, flatten
 
 __all__ = [

@@ -9,22 +9,12 @@ import numpy as np
 
 from ..terms.case import Tolerance
 from ..terms.tolerances import limits
-from .groups import Array, Layout, Tile
-from .measure import (
-    FLOAT_FORMATS,
-    RELATIVE,
-    UNSTABLE,
-    NotFiniteError,
-    Numbers,
-    flat,
-    is_complex,
-    layout_of,
-    measure,
-    piece,
-    strange_in,
-    worst_position,
-)
+from .closeness import closeness, cosine_similarity
+from .groups import Array
+from .measure import NotFiniteError, measure, strange_in, worst_position
+from .numbers import FLOAT_FORMATS, UNSTABLE, Numbers, flat, is_complex, layout_of
 from .reference import Reference
+from .words import digits_up, element_words, group_words, model_values, pair, place, up
 
 Value = bool | int | float | str
 FEW_ELEMENTS = 16  # a root mean square over fewer is itself uncertain: one more bit may be lost
@@ -108,20 +98,9 @@ def _with(result: Difference, numbers: Numbers) -> Difference:
 
 def _at(result: Difference, position: int, values: Array, reference: Reference, eager: bool = False) -> Difference:
     """The result with its worst element: its place in the tensor, its value and the model's."""
-    index, part = _place(position, reference)
-    actual, expected = (_value(row, position, part, reference) for row in (values, _model(reference, eager)))
+    index, part = place(position, reference)
+    actual, expected = (_value(row, position, part, reference) for row in (values, model_values(reference, eager)))
     return replace(result, worst_index=tuple(index), actual=actual, expected=expected)
-
-
-def _place(position: int, reference: Reference) -> tuple[list[int], int | None]:
-    """Return (index in the tensor, which part of a complex number) of a position in the flattened pairs or numbers."""
-    index = [int(i) for i in np.unravel_index(position, layout_of(reference.shape, reference.dtype).shape)]
-    return (index[:-1], index[-1]) if is_complex(reference.dtype) else (index, None)
-
-
-def _model(reference: Reference, eager: bool) -> Array:
-    """The model's numbers that an element is shown beside: eager's where nothing else is compared with."""
-    return reference.eager if eager or reference.r is None else reference.r
 
 
 def _value(row: Array, position: int, part: int | None, reference: Reference) -> Value:
@@ -144,9 +123,6 @@ def _with_bits(result: Difference, actual: Array, reference: Reference, dtype: s
         except NotFiniteError:
             pass
     return result
-
-
-# -- dtype and shape ---------------------------------------------------------------------------------------------------
 
 
 def _dtype_and_shape(actual: Array, reference: Reference, where: str, dtype: str) -> str:
@@ -173,9 +149,6 @@ def _family(dtype: str) -> tuple[str, int]:
     return "integer" if digits else dtype, int(digits or 0)
 
 
-# -- the rules ---------------------------------------------------------------------------------------------------------
-
-
 def _by_noise(
     result: Difference, numbers: Numbers, values: Array, reference: Reference, tolerance: Tolerance, where: str
 ) -> Difference:
@@ -187,16 +160,16 @@ def _by_noise(
     whose = "bfloat16" if reference.reduced else "eager"
     faults, needs = [], []
     if loss > most_lost + grace:
-        group = _group(layout, numbers.loss_group, is_complex(reference.dtype))
+        group = group_words(layout, numbers.loss_group, is_complex(reference.dtype))
         faults.append(f"loses {loss:.1f} bits {group} ({most_lost + grace:g} allowed)")
-        needs.append(f"bits_lost={_up(loss - grace)}")
+        needs.append(f"bits_lost={up(loss - grace)}")
     if worst > most_off:
         faults.append(f"has an element off by 2^{worst:.1f} times {whose}'s noise (2^{most_off:g} allowed)")
-        needs.append(f"worst={_up(worst)}")
+        needs.append(f"worst={up(worst)}")
     if not faults:
         return result
     noisy = f"; ill-conditioned: eager itself has {reference.reference_bits:.1f} bits" if result.ill_conditioned else ""
-    element = _element(worst_position(values, reference, numbers), values, reference)
+    element = element_words(worst_position(values, reference, numbers), values, reference)
     message = f"{where} {' and '.join(faults)}; worst {element}; it would need {', '.join(needs)}{noisy}"
     return replace(result, ok=False, message=message)
 
@@ -208,25 +181,25 @@ def _by_tolerance(
     rtol, atol, source = tolerance.rtol, tolerance.atol, ""
     if rtol is None and atol is None and tolerance.cosine is None:
         rms = 0.0 if reference.signal is None else float(reference.signal[0])
-        rtol, atol = reference.format.lenient, float(_digits_up(reference.format.lenient * rms))
+        rtol, atol = reference.format.lenient, float(digits_up(reference.format.lenient * rms))
         source = f", by default for {reference.dtype} as float64 is impure"
     faults, needs = [], []
     if rtol is not None or atol is not None:
         rtol, atol = rtol or 0.0, atol or 0.0
-        close = _closeness(values, reference, rtol, atol)
+        close = closeness(values, reference, rtol, atol)
         result = _at(replace(result, max_abs=close.max_abs), close.position, values, reference)
         if close.count:
             elements = f"{close.count} of {values.size} elements"
-            faults.append(f"has {elements} beyond {_pair(rtol, atol)}{source}")
-            relative = f"{_pair(float(_digits_up(close.rtol)), atol)} or " if math.isfinite(close.rtol) else ""
-            needs.append(f"{relative}{_pair(rtol, float(_digits_up(close.atol)))}")
-            faults.append(f"worst {_element(close.position, values, reference)}")
-    if tolerance.cosine is not None and (cosine := _cosine(values, reference)) < tolerance.cosine:
+            faults.append(f"has {elements} beyond {pair(rtol, atol)}{source}")
+            relative = f"{pair(float(digits_up(close.rtol)), atol)} or " if math.isfinite(close.rtol) else ""
+            needs.append(f"{relative}{pair(rtol, float(digits_up(close.atol)))}")
+            faults.append(f"worst {element_words(close.position, values, reference)}")
+    if tolerance.cosine is not None and (cosine := cosine_similarity(values, reference)) < tolerance.cosine:
         faults.append(f"has cosine similarity {cosine:.6f} (at least {tolerance.cosine:g} asked for)")
         needs.append(f"cosine={math.floor(cosine * 1e6) / 1e6:g}")
         if len(faults) == 1 and result.worst is not None:
             position = worst_position(values, reference, measure(values, reference))
-            faults.append(f"worst {_element(position, values, reference)}")
+            faults.append(f"worst {element_words(position, values, reference)}")
     if not faults:
         return result
     return replace(result, ok=False, message=f"{where} {'; '.join(faults)}; it would need {', '.join(needs)}")
@@ -241,7 +214,7 @@ def _exactly(result: Difference, values: Array, reference: Reference, where: str
         return replace(result, max_abs=0.0)
     sizes = np.abs(values[positions].astype(np.float64) - reference.eager[positions].astype(np.float64))
     worst = int(positions[sizes.argmax()])
-    element = _element(worst, values, reference)
+    element = element_words(worst, values, reference)
     kind = "bools" if reference.dtype == "bool" else "integers"
     message = f"{where} differs in {positions.size} of {values.size} elements; worst {element}; {kind} must be equal"
     return _at(replace(result, ok=False, max_abs=float(sizes.max()), message=message), worst, values, reference)
@@ -258,7 +231,7 @@ def _not_finite(result: Difference, values: Array, reference: Reference, where: 
     if not count:
         return None
     more = f" ({count} such elements of {values.size})" if count > 1 else ""
-    element = _element(first, values, reference, eager=True)
+    element = element_words(first, values, reference, eager=True)
     message = f"{where} differs from the model in where it is NaN or infinite: {element}{more}"
     return _at(replace(result, ok=False, message=message), first, values, reference, eager=True)
 
@@ -269,105 +242,3 @@ def _same_bits(values: Array, eager: Array) -> bool:
     one, two = (array.view(f"u{array.dtype.itemsize}") for array in (values, eager))
     step = 1 << 18
     return all(np.array_equal(one[i : i + step], two[i : i + step]) for i in range(0, one.size, step))
-
-
-@dataclass
-class _Closeness:
-    """What a pass with rtol and atol found: how many elements are beyond, the worst, and what would be enough."""
-
-    count: int = 0
-    position: int = 0
-    beyond: float = -math.inf
-    rtol: float = 0.0
-    atol: float = 0.0
-    max_abs: float = 0.0
-
-
-def _closeness(values: Array, reference: Reference, rtol: float, atol: float) -> _Closeness:
-    close = _Closeness()
-    most = float(np.finfo(np.float64).max)
-    with np.errstate(all="ignore"):
-        for tile in layout_of(reference.shape, reference.dtype).tiles():
-            r, errors = _compared(values, reference, tile)
-            size = np.abs(r)
-            beyond = errors - (atol + rtol * size)
-            close.max_abs = max(close.max_abs, min(float(errors.max()), most))
-            if (greatest := float(beyond.max())) > close.beyond:
-                close.beyond, close.position = greatest, tile.start + int(beyond.argmax())
-            if greatest > 0.0:
-                over = beyond > 0.0
-                close.count += int(over.sum())
-                close.atol = max(close.atol, float((errors - rtol * size)[over].max()))
-                close.rtol = max(close.rtol, float(((errors - atol) / size)[over].max()))
-    return close
-
-
-def _compared(values: Array, reference: Reference, tile: Tile) -> tuple[Array, Array]:
-    """Return (r, |y - r|) of a tile, 0 where nothing is compared; NaN and infinities have been dealt with."""
-    r = reference.r_of(tile)
-    errors = np.abs(np.subtract(piece(values, tile), r, dtype=np.float64))
-    if reference.codes is not None:
-        codes = reference.codes[tile.start : tile.stop]
-        np.putmask(errors, (codes != 0) & (codes != RELATIVE), 0.0)
-    return r, errors
-
-
-def _cosine(values: Array, reference: Reference) -> float:
-    dot = length = r_length = 0.0
-    with np.errstate(all="ignore"):
-        for tile in layout_of(reference.shape, reference.dtype).tiles():
-            r, y = reference.r_of(tile), piece(values, tile).astype(np.float64)
-            if reference.codes is not None:
-                ordinary = reference.codes[tile.start : tile.stop] == 0
-                r, y = r[ordinary], y[ordinary]
-            dot += float((y * r).sum())
-            length += float((y * y).sum())
-            r_length += float((r * r).sum())
-    if not length or not r_length:
-        return 1.0 if length == r_length else 0.0
-    cosine = dot / math.sqrt(length) / math.sqrt(r_length)
-    return max(-1.0, min(1.0, cosine)) if math.isfinite(cosine) else 0.0
-
-
-# -- words -------------------------------------------------------------------------------------------------------------
-
-
-def _group(layout: Layout, group: int, pairs: bool) -> str:
-    name = layout.name(group)
-    if name is None:
-        return "over the whole tensor"
-    axis, index = name
-    if pairs and axis == len(layout.shape) - 1:
-        return f"in the {('real', 'imaginary')[index]} parts"
-    return f"in row {index} of axis {axis}"
-
-
-def _element(position: int, values: Array, reference: Reference, eager: bool = False) -> str:
-    """Name an element, its value and the reference's (or eager's): "element [0, 3]: 0.5, the model gives 0.25"."""
-    index, which = _place(position, reference)
-    part = "" if which is None else (" (real part)", " (imaginary part)")[which]
-    model = _model(reference, eager)
-    digits = 17 if reference.kind == "exact" else math.ceil(reference.format.precision * math.log10(2)) + 1
-
-    def text(value: object) -> str:
-        return str(value) if reference.kind == "exact" else f"{float(value):.{digits}g}"  # type: ignore[arg-type]
-
-    return f"element {index}{part}: {text(values[position])}, the model gives {text(model[position])}"
-
-
-def _up(value: float) -> float:
-    """Round up to a tenth, so that it is enough."""
-    return math.ceil(value * 10 + 1e-9) / 10
-
-
-def _pair(rtol: float, atol: float) -> str:
-    """Write both as in `Tolerance(...)`, where one that isn't given is 0."""
-    return ", ".join(f"{name}={value:g}" for name, value in (("rtol", rtol), ("atol", atol)) if value) or "rtol=0"
-
-
-def _digits_up(value: float) -> str:
-    """Round up to three digits, so that it is enough."""
-    if value <= 0.0 or not math.isfinite(value):
-        return "0"
-    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
-    return f"{math.ceil(value / unit * (1 + 1e-12)) * unit:.3g}" if unit > 0.0 else f"{value:.3g}"

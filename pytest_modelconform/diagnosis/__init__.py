@@ -15,7 +15,7 @@ from ..terms.outcome import Outcome
 
 if TYPE_CHECKING:
     from ..exports import Budget, Exports
-    from ..references import InputSet, Prepared
+    from ..references.prepared import InputSet, Prepared
     from ..results import Run
     from ..terms.cell import CaseRef
     from .judge import Seen

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..compare import Reference, compare_tensor
 from ..compare.groups import Array
-from ..compare.measure import AS_EAGER, UNSTABLE, flat, is_complex
+from ..compare.numbers import AS_EAGER, UNSTABLE, flat, is_complex
 from ..terms.case import Tolerance
 
 ENOUGH = 6.0  # bits that an explanation has to win, and to have in the end

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..compare import Reference
 from ..compare.groups import Array
-from ..compare.measure import NotFiniteError, Numbers, flat, measure
+from ..compare.measure import NotFiniteError, measure
+from ..compare.numbers import Numbers, flat
 from ..terms.tolerances import limits
 from .judge import MOST_ELEMENTS, Seen
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..compare import Reference
 from ..compare.groups import Array
-from ..compare.measure import is_complex
+from ..compare.numbers import is_complex
 from ..terms.tolerances import limits
 from .judge import LUCK, Judge, Seen, agreement, distinct, subscript
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..compare import Reference, flatten
 from ..compare.difference import FEW_ELEMENTS
-from ..compare.measure import AS_EAGER, LEFT_OUT, RELATIVE, UNSTABLE, layout_of
-from ..references import InputSet
+from ..compare.numbers import AS_EAGER, LEFT_OUT, RELATIVE, UNSTABLE, layout_of
+from ..references.prepared import InputSet
 from ..terms.case import Tolerance
 from ..terms.tolerances import limits
 

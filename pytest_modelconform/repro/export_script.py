@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..formats.base import Format
-from ..references import Prepared
+from ..references.prepared import Prepared
 from ..terms import devices
 from ..terms.cell import CaseRef, Cell
 from . import script

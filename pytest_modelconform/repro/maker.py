@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..exports import Artifact, Budget, StageFailure
 from ..formats import base as format_base
-from ..references import Prepared
+from ..references.prepared import Prepared
 from ..terms.case import TORCH
 from ..terms.cell import EAGER, CaseRef, Cell
 from ..terms.outcome import Outcome, Stage

@@ -8,7 +8,7 @@ from typing import Any
 from ..cells.limits import of_set
 from ..exports import Artifact
 from ..formats.base import Format
-from ..references import InputSet, Prepared
+from ..references.prepared import InputSet, Prepared
 from ..results import static_conflict
 from ..runtimes.base import Runtime
 from ..terms import devices

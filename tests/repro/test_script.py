@@ -13,7 +13,7 @@ import pytest
 
 from pytest_modelconform.formats import base as format_base
 from pytest_modelconform.formats.registry import BUILT_IN as FORMATS
-from pytest_modelconform.references import InputSet
+from pytest_modelconform.references.prepared import InputSet
 from pytest_modelconform.repro import script
 from pytest_modelconform.repro.folder import MANIFEST, Folder
 from pytest_modelconform.repro.parts import compare

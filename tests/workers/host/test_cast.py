@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_modelconform import references
+from pytest_modelconform.references import from_runs
+from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.workers import arrays
 from pytest_modelconform.workers.host import reference
 from pytest_modelconform.workers.host.build import Built, build
@@ -115,9 +116,9 @@ def test_the_reference_is_of_the_rounded_weights_and_inputs(tmp_path: Path, dtyp
     exact = x.double() @ weight.T + bias + ids
     assert (abs(runs["r:"] - exact.detach().numpy()) < 1e-14).all()
     assert runs["e0:"].dtype.name == runs["e4:"].dtype.name == dtype
-    made = references.make(tmp_path, content)
+    made = from_runs.make(tmp_path, content)
     assert made["notes"] == []
-    prepared = references.Prepared({**content, **made, "digest_of_all": "d"}, tmp_path, cached=False)
+    prepared = Prepared({**content, **made, "digest_of_all": "d"}, tmp_path, cached=False)
     found = prepared.sets["a"].references[""]
     assert found.dtype == dtype
     assert found.reference_bits is not None

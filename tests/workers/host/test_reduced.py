@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_modelconform import references
-from pytest_modelconform.model_check import ModelFault
+from pytest_modelconform.references import from_runs
+from pytest_modelconform.references.model_check import ModelFault
+from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.workers import arrays
 from pytest_modelconform.workers.host import reduced, reference
 from pytest_modelconform.workers.host.build import build
@@ -209,10 +210,10 @@ def test_other_shapes_and_failures_are_errors_of_the_reference(tmp_path: Path) -
         make(tmp_path, body)
 
 
-def fast_references(folder: Path, body: str) -> tuple[references.Prepared, list[str]]:
+def fast_references(folder: Path, body: str) -> tuple[Prepared, list[str]]:
     content = make(folder, body)
-    made = references.make(folder, content, fast=True)
-    return references.Prepared({**content, **made, "digest_of_all": "d"}, folder, cached=False), made["notes"]
+    made = from_runs.make(folder, content, fast=True)
+    return Prepared({**content, **made, "digest_of_all": "d"}, folder, cached=False), made["notes"]
 
 
 def test_an_integer_output_that_depends_on_bfloat16_is_not_compared(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from pytest_modelconform.model_check import ModelFault
+from pytest_modelconform.references.model_check import ModelFault
 from pytest_modelconform.workers import arrays, tensors
 from pytest_modelconform.workers.host import checkpoint, train_data, train_loop, training
 from pytest_modelconform.workers.host.build import Built, build, digest

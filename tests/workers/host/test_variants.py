@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from pytest_modelconform import references
 from pytest_modelconform.compare import flatten
 from pytest_modelconform.diagnosis.judge import Seen
 from pytest_modelconform.diagnosis.nearest import Variant, explanation
+from pytest_modelconform.references import from_runs, prepared
 from pytest_modelconform.workers import arrays
 from pytest_modelconform.workers.host import reference, rewrites, variants
 from pytest_modelconform.workers.host.build import build
@@ -58,8 +58,8 @@ class Made:
         self.built = build(str(path), path.name, path.stem)
         self.folder, self.key = folder, key
         content = reference.make(self.built, str(folder))
-        references.make(folder, content)
-        self.prepared = references.Prepared({**content, "digest_of_all": "d"}, folder, cached=False)
+        from_runs.make(folder, content)
+        self.prepared = prepared.Prepared({**content, "digest_of_all": "d"}, folder, cached=False)
         self.answer = variants.make(self.built, key, str(folder), seconds)
 
     @property

@@ -1,108 +1,22 @@
-"""From the case host's runs to the references that outputs are compared with, on disk and back."""
+"""From the case host's runs to the references that outputs are compared with."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..compare import (
+    Reference,
+    UnusableReferenceError,
+    flatten,
+    make_reference,
+)
+from ..workers import arrays
 from . import model_check
-from .compare import Reference, Tree, UnusableReferenceError, flatten, make_reference
-from .terms.case import Tolerance
-from .workers import arrays
 
 _NOT_COMPARED = "not compared in a fast mode"
-
-
-@dataclass(frozen=True)
-class InputSet:
-    """One input set of a case: what to run, and what has to come out.
-
-    args, kwargs: trees whose keys are those of the tensors in `file`. outputs: eager's tree; its keys are paths.
-    shapes: of each input tensor, by path. references: by the path of the output, as messages write it.
-    generated: what a set that isn't the case's own is for, else "". may_refuse: whether an artifact that refuses it
-    keeps within what the case promises.
-    """
-
-    name: str
-    file: Path
-    args: list[Tree]
-    kwargs: list[list[Any]]
-    outputs: Tree
-    shapes: Mapping[str, list[int]]
-    inputs_changed: frozenset[str]
-    references: Mapping[str, Reference]
-    generated: str = ""
-    may_refuse: bool = False
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A case with everything that its cells are compared with.
-
-    digest: of parameters and inputs. key: of that and all that it was made from; names artifacts.
-    """
-
-    content: Mapping[str, Any]
-    folder: Path
-    cached: bool
-
-    @property
-    def digest(self) -> str:
-        """Of parameters, buffers and inputs."""
-        return str(self.content["digest"])
-
-    @property
-    def key(self) -> str:
-        """Of the digest and the files that the case was made from."""
-        return str(self.content["digest_of_all"])
-
-    @property
-    def output_paths(self) -> list[str]:
-        """Paths of eager's outputs for the exporters' input set, in order."""
-        return list(self.content["output_paths"])
-
-    @property
-    def tolerance(self) -> Tolerance:
-        """The case's."""
-        return Tolerance(**self.content["tolerance"])
-
-    @property
-    def tolerances(self) -> Mapping[str, Tolerance]:
-        """The case's other ones, by what they are for."""
-        return {key: Tolerance(**values) for key, values in self.content["tolerances"].items()}
-
-    @cached_property
-    def sets(self) -> Mapping[str, InputSet]:
-        """The input sets, the exporters' first; arrays are memory maps."""
-        first = self.content["exporter_set"]
-        names = sorted(self.content["sets"], key=lambda name: name != first)
-        return {name: self._load(name, self.content["sets"][name]) for name in names}
-
-    def _load(self, name: str, entry: Mapping[str, Any]) -> InputSet:
-        found = arrays.read(self.folder / f"references-{name}.safetensors")
-        metas = json.loads((self.folder / f"references-{name}.json").read_text())
-        references = {
-            path: Reference.from_arrays(
-                meta, {key.rpartition("#")[2]: array for key, array in found.items() if key.rpartition("#")[0] == path}
-            )
-            for path, meta in metas.items()
-        }
-        return InputSet(
-            name=name,
-            file=self.folder / f"inputs-{name}.safetensors",
-            args=entry["args"],
-            kwargs=entry["kwargs"],
-            outputs=entry["outputs"],
-            shapes={leaf["path"]: leaf["shape"] for leaf in entry["leaves"]},
-            inputs_changed=frozenset(entry["inputs_changed"]),
-            references=references,
-            generated=self.content["generated"].get(name, ("", False))[0],
-            may_refuse=self.content["generated"].get(name, ("", False))[1],
-        )
 
 
 def make(folder: Path, content: Mapping[str, Any], fast: bool = False) -> dict[str, Any]:
@@ -188,3 +102,15 @@ def write(folder: Path, name: str, references: Mapping[str, Reference]) -> None:
         stored.update({f"{path}#{part}": array for part, array in found.items()})
     arrays.write(folder / f"references-{name}.safetensors", stored)
     (folder / f"references-{name}.json").write_text(json.dumps(metas))
+
+
+def eager_numbers(reference: Reference) -> dict[str, Any]:
+    """How eager itself compares with its reference."""
+    eager = reference.eager_numbers
+    return {
+        "bits": eager.bits,
+        "reference_bits": reference.reference_bits,
+        "loss": eager.loss,
+        "worst": eager.worst,
+        "max_abs": eager.max_abs,
+    }

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from . import references, results
-from .compare import Reference, UnusableReferenceError, flatten, make_reference
-from .compare.measure import FLOAT_FORMATS
-from .compare.reference import LEAST_BITS, MOST_UNSTABLE, STRAY
+from ..compare import Reference, UnusableReferenceError, flatten, make_reference
+from ..compare.noise import LEAST_BITS, MOST_UNSTABLE, STRAY
+from ..compare.numbers import FLOAT_FORMATS
+from ..terms.cell import GRADIENTS, TRAINING
+from ..workers import arrays
+from ..workers.arrays import Array
+from . import from_runs
 from .model_check import ModelFault, jittered
-from .terms.cell import GRADIENTS, TRAINING
-from .workers import arrays
-from .workers.arrays import Array
 
 # Runs from this one on are moved by more units, and only tell what rounding decides; see workers/host/reference.py.
 _FIRST_WIDE = 5
@@ -79,7 +79,7 @@ def make(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
                 moved[part.key.removeprefix("/parameters/")] = learnt(part, found[part.path])
         if name == TRAINING:
             _check_losses(found["['loss']"])
-        references.write(folder, name, found)
+        from_runs.write(folder, name, found)
     notes += _check_learning(moved)
     if content["sets"][TRAINING]["draws"]:
         notes.append(
@@ -209,7 +209,7 @@ def _notes(part: Part, reference: Reference, steps: int) -> Iterator[str]:
 def eager_numbers(reference: Reference) -> dict[str, Any]:
     """How eager itself compares; without bits for what rounding decides."""
     nothing = {"bits": None, "reference_bits": None} if by_rounding(reference) else {}
-    return {**results.eager_numbers(reference), **nothing}
+    return {**from_runs.eager_numbers(reference), **nothing}
 
 
 def by_rounding(reference: Reference) -> bool:

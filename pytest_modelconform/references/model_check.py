@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .compare import Reference, UnusableReferenceError, compare_tensor, flatten, make_reference
-from .terms.case import Tolerance
-from .workers.arrays import Array
+from ..compare import Reference, UnusableReferenceError, compare_tensor, flatten, make_reference
+from ..terms.case import Tolerance
+from ..workers.arrays import Array
 
 TRANSPOSED, VALUES = "auto-transposed", "auto-values"
 _MOST_NAMED = 6

@@ -1,0 +1,294 @@
+"""How noisy eager is on one output tensor: from its runs to the reference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .groups import Array, Floats, GroupMinimum, GroupSums, Layout, Tile
+from .measure import measure
+from .numbers import (
+    AS_EAGER,
+    FLOAT_FORMATS,
+    HUGE,
+    LEFT_OUT,
+    RELATIVE,
+    UNSTABLE,
+    FloatFormat,
+    flat,
+    is_complex,
+    layout_of,
+    log2,
+    piece,
+)
+from .reference import Reference, UnusableReferenceError
+
+STRAY = 256.0  # a normal distribution's tail ends at a few times the median
+FEWEST_FOR_STRAYS = 64
+LEAST_BITS = 3  # an output of which eager itself keeps fewer can't tell right from wrong
+MOST_UNSTABLE = 0.05  # share of the elements; more of them, and the case checks too little of this output
+
+
+def make_reference(
+    float64: Array | None,
+    eager: Array,
+    jittered: Sequence[Array],
+    dtype: str,
+    *,
+    where: str,
+    blind_ok: bool = False,
+    reduced: bool = False,
+    unstable: Array | None = None,
+) -> Reference:
+    """Make the reference of one output tensor.
+
+    float64: eager's output in float64, or None where that run wasn't pure. eager: in the case's dtype `dtype`
+    (PyTorch's name). jittered: eager with weights and inputs moved by one rounding step, same dtype. where: how
+    messages name the output, "output[0]['boxes']". blind_ok: an output without information is all right.
+    reduced: `jittered` are of bfloat16 arithmetic. unstable: flat, the elements of a floating-point output that are
+    left out, where the caller has its own rule for them.
+
+    Raises UnusableReferenceError.
+    """
+    for other, what in ((float64, "in float64"), *((run, "with jittered weights and inputs") for run in jittered)):
+        if other is not None and other.shape != eager.shape:
+            raise UnusableReferenceError(
+                f"{where} has shape {eager.shape}, but {other.shape} {what}: outputs depend on rounding: "
+                "choose other inputs"
+            )
+    shape = tuple(eager.shape)
+    values = flat(eager)
+    if not values.size:
+        return Reference("empty", dtype, shape, values)
+    if dtype not in FLOAT_FORMATS:
+        return _exact(values, [flat(run) for run in jittered], dtype, shape, where, blind_ok)
+    if float64 is not None and is_complex(dtype) != (np.asarray(float64).dtype.kind == "c"):
+        raise UnusableReferenceError(f"{where} has dtype {dtype}, but {np.asarray(float64).dtype} in float64")
+    with np.errstate(all="ignore"):
+        return _float(
+            None if float64 is None else flat(float64),
+            [values, *(flat(run) for run in jittered)],
+            Reference("tolerance" if float64 is None else "float", dtype, shape, values, reduced=reduced),
+            where,
+            blind_ok,
+            unstable,
+        )
+
+
+def _exact(
+    values: Array, jittered: list[Array], dtype: str, shape: tuple[int, ...], where: str, blind_ok: bool
+) -> Reference:
+    if not blind_ok and values.size > 1 and (values == values[0]).all():
+        raise UnusableReferenceError(_blind(where, f"{values[0]} everywhere"))
+    unstable = np.zeros(values.size, dtype=bool)
+    for run in jittered:
+        unstable |= run != values
+    count = _check_unstable(int(unstable.sum()), values.size, where)
+    codes = np.where(unstable, np.uint8(UNSTABLE), np.uint8(0)) if count else None
+    return Reference("exact", dtype, shape, values, codes=codes, unstable=count)
+
+
+def _float(
+    r: Array | None, runs: list[Array], reference: Reference, where: str, blind_ok: bool, left_out: Array | None
+) -> Reference:
+    """Two passes: sums and element noise, then (with the groups' noise known) the floor.
+
+    A third and fourth where some elements turn out to depend on rounding, so that their noise hides no other's.
+    """
+    layout = layout_of(reference.shape, reference.dtype)
+    number = reference.format
+    pure = r is not None
+    r = runs[0] if r is None else r
+    sums = _sums(r, runs, layout, number, pure, left_out)
+    if left_out is None and pure and (strays := _strays(sums, layout, number)) is not None:
+        _check_unstable(int(np.count_nonzero(strays)), layout.size, where)
+        sums = _sums(r, runs, layout, number, pure, strays)
+    codes = sums.codes
+    unstable = 0 if codes is None else int(np.count_nonzero(codes == UNSTABLE))
+    _check_unstable(unstable, layout.size, where)
+    if not blind_ok:
+        _check_informative(sums.counts[0], sums.least, sums.greatest, float(sums.noise[0]) if pure else 0.0, where)
+    if not pure:
+        return replace(reference, codes=codes, signal=sums.signal[:1], unstable=unstable)
+    r = r.astype(np.float64, copy=False) if sums.cleaned is None else sums.cleaned
+    _raise_floor(sums.floor, r, codes, layout, sums.noise, number)
+    bits = log2(float(sums.signal[0])) - log2(float(sums.noise[0])) if sums.signal[0] else None
+    if bits is not None and bits < max(1, min(LEAST_BITS, number.precision - 2)) and not blind_ok:
+        raise UnusableReferenceError(
+            f"{where}: eager's own rounding hides it: moving weights and inputs by one rounding step leaves "
+            f"{bits:.1f} bits of it: outputs depend on rounding: choose other inputs"
+        )
+    reference = replace(
+        reference,
+        r=r,
+        floor=sums.floor,
+        codes=codes,
+        signal=sums.signal,
+        noise=sums.noise,
+        counts=None if codes is None else sums.counts,
+        reference_bits=bits,
+        unstable=unstable,
+    )
+    return replace(reference, eager_numbers=measure(reference.eager, reference))
+
+
+@dataclass
+class _Sums:
+    """What the first pass finds. floor: n_i by element. cleaned: r, if something in it had to be replaced."""
+
+    floor: Array
+    codes: Array | None
+    cleaned: Array | None
+    counts: Floats
+    signal: Floats
+    noise: Floats
+    least: float
+    greatest: float
+
+
+def _sums(
+    r: Array, runs: list[Array], layout: Layout, number: FloatFormat, pure: bool, unstable: Array | None
+) -> _Sums:
+    cleaned: Array | None = None
+    codes: Array | None = None
+    floor = np.empty(layout.size if pure else 0, dtype=np.float64 if number.precision > 24 else np.float32)
+    signal, included = GroupSums(layout), GroupSums(layout)
+    noises = [GroupSums(layout) for _ in runs] if pure else []
+    least, greatest = math.inf, -math.inf
+    for tile in layout.tiles():
+        run_pieces = [piece(run, tile).astype(np.float64) for run in runs]
+        r_piece = piece(r, tile).astype(np.float64)
+        tile_codes = _classify(r_piece, run_pieces)
+        if unstable is not None and (here := unstable[tile.start : tile.stop]).any():
+            tile_codes = np.zeros(r_piece.size, dtype=np.uint8) if tile_codes is None else tile_codes
+            tile_codes[here & (tile_codes == 0)] = UNSTABLE
+        ordinary = np.ones(r_piece.size)
+        if tile_codes is not None:
+            ordinary = (tile_codes == 0).astype(np.float64)
+            r_piece = np.where(tile_codes == RELATIVE, run_pieces[0], r_piece)
+            r_piece[(tile_codes != 0) & (tile_codes != RELATIVE)] = 0.0
+            codes = np.zeros(layout.size, dtype=np.uint8) if codes is None else codes
+            codes[tile.start : tile.stop] = tile_codes
+            if pure:
+                cleaned = r.astype(np.float64) if cleaned is None else cleaned
+                cleaned[tile.start : tile.stop] = r_piece
+        if ordinary.any():
+            compared = r_piece if tile_codes is None else r_piece[tile_codes == 0]
+            least, greatest = min(least, float(compared.min())), max(greatest, float(compared.max()))
+        included.add(tile, ordinary)
+        masked = r_piece if tile_codes is None else np.where(tile_codes == 0, r_piece, 0.0)
+        signal.add(tile, masked * masked)
+        if pure:
+            floor[tile.start : tile.stop] = _element_noise(r_piece, run_pieces, tile_codes, noises, tile)
+    counts = included.totals()
+    group_signal = np.sqrt(signal.totals() / np.maximum(counts, 1.0))
+    group_noise = np.maximum(number.roundoff * group_signal, number.tiny)
+    for sums in noises:
+        np.maximum(group_noise, np.sqrt(sums.totals() / np.maximum(counts, 1.0)), out=group_noise)
+    return _Sums(floor, codes, cleaned, counts, group_signal, group_noise, least, greatest)
+
+
+def _strays(sums: _Sums, layout: Layout, number: FloatFormat) -> Array | None:
+    """Find elements that eager's jittered runs give quite other values, as where two rows of a sorted output swap.
+
+    These have a noise of another kind than the rest: STRAY times the typical one (the median of n_i in units of the
+    last place of the group's size), and over 1 / STRAY of that size itself. None if there is none.
+    """
+    if layout.size < FEWEST_FOR_STRAYS:
+        return None
+    if (sums.noise * STRAY * np.sqrt(sums.counts) <= sums.signal).all():
+        return None  # not even one element could be that noisy
+    size = GroupMinimum(layout, np.maximum(sums.signal, number.tiny))
+    relative = np.empty(layout.size, dtype=np.float32)
+    for tile in layout.tiles():
+        part = sums.floor[tile.start : tile.stop]
+        relative[tile.start : tile.stop] = part / size.of(tile)
+    if sums.codes is not None:
+        relative[sums.codes != 0] = 0.0
+    noisy = relative[relative > 0.0]
+    if noisy.size < FEWEST_FOR_STRAYS:
+        return None
+    strays: Array = relative > max(STRAY * float(np.median(noisy)), 1.0 / STRAY)
+    return strays if strays.any() else None
+
+
+def _classify(r: Floats, runs: list[Floats]) -> Array | None:
+    """Say what each position of a tile is; None if all are ordinary."""
+    if all(np.abs(values).max() < HUGE for values in (r, *runs)):  # False with a NaN
+        return None
+    eager = runs[0]
+    finite, r_finite = np.isfinite(eager), np.isfinite(r)
+    codes = np.zeros(r.size, dtype=np.uint8)
+    codes[finite & ~r_finite] = LEFT_OUT
+    codes[finite & ((np.abs(eager) >= HUGE) | (r_finite & (np.abs(r) >= HUGE)))] = RELATIVE
+    codes[~finite] = AS_EAGER
+    for run in runs[1:]:
+        same = (run == eager) | (np.isnan(run) & np.isnan(eager))
+        codes[~same & ~(finite & np.isfinite(run))] = UNSTABLE
+    return codes
+
+
+def _element_noise(r: Floats, runs: list[Floats], codes: Array | None, noises: list[GroupSums], tile: Tile) -> Floats:
+    """Return n_i of a tile, and add the squared differences of each run to its sums by group."""
+    total = np.zeros(r.size)
+    largest = np.zeros(r.size)
+    for run, sums in zip(runs, noises, strict=True):
+        differences = run - r
+        if codes is not None:
+            differences[(codes != 0) & (codes != RELATIVE)] = 0.0
+            np.maximum(largest, np.abs(differences), out=largest)
+            differences[codes == RELATIVE] = 0.0
+        squares = differences * differences
+        sums.add(tile, squares)
+        total += squares
+    # Squares of huge numbers overflow, so there the largest difference stands for the root mean square.
+    return np.sqrt(total / len(runs)) if codes is None else np.where(codes, largest, np.sqrt(total / len(runs)))
+
+
+def _raise_floor(
+    floor: Array, r: Floats, codes: Array | None, layout: Layout, noise: Floats, number: FloatFormat
+) -> None:
+    """Turn n_i into max(n_i, min over groups of N_g, 2 u |r_i|), in place."""
+    minimum = GroupMinimum(layout, noise)
+    most = float(np.finfo(floor.dtype).max)
+    for tile in layout.tiles():
+        part = floor[tile.start : tile.stop]
+        relative = np.abs(r[tile.start : tile.stop])
+        relative *= 2 * number.roundoff
+        group = minimum.of(tile)
+        if codes is not None:
+            group = np.where(codes[tile.start : tile.stop] == RELATIVE, number.tiny, group)
+        np.maximum(part, np.minimum(np.maximum(group, relative), most), out=part, casting="same_kind")
+        np.minimum(part, most, out=part)
+
+
+def _check_unstable(count: int, size: int, where: str) -> int:
+    if count > MOST_UNSTABLE * size:
+        raise UnusableReferenceError(
+            f"{where}: {100 * count / size:.3g} % of its elements change when weights and inputs move by one rounding "
+            f"step ({100 * MOST_UNSTABLE:g} % are allowed): outputs depend on rounding: choose other inputs"
+        )
+    return count
+
+
+def _check_informative(count: float, least: float, greatest: float, noise: float, where: str) -> None:
+    if not count:
+        raise UnusableReferenceError(_blind(where, "NaN, infinite or beyond 1e30 everywhere"))
+    if least == greatest == 0.0:
+        raise UnusableReferenceError(_blind(where, "zero everywhere"))
+    if count > 1 and least == greatest:
+        raise UnusableReferenceError(_blind(where, f"{least:g} everywhere"))
+    if count > 1 and greatest - least <= noise:
+        raise UnusableReferenceError(
+            _blind(where, f"constant ({least:.6g} to {greatest:.6g}) within eager's own noise")
+        )
+
+
+def _blind(where: str, what: str) -> str:
+    return (
+        f"{where} is {what}, so that a wrong export would pass: "
+        'use generic_weights(...) or other inputs, or say why that is right: Case(blind_ok="...")'
+    )
