@@ -31,7 +31,7 @@ from typing import Any
 
 import torch
 
-from pytest_modelconform.collect import is_case_file
+from pytest_modelconform.cells.case_files import is_case_file
 from pytest_modelconform.terms.case import DEFAULTS
 
 from .faults import answers, clean, graph, operators, report, weights

@@ -16,15 +16,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_modelconform import environment
 from pytest_modelconform.cache.store import Cache, default_folder
-from pytest_modelconform.exports import Budget
-from pytest_modelconform.pipeline import Pipeline
-from pytest_modelconform.pool import Pool
-from pytest_modelconform.pool import environment as environment_of_workers
-from pytest_modelconform.registry import Registry, register_built_in
-from pytest_modelconform.results import run_request
-from pytest_modelconform.runtimes.process import Worker
+from pytest_modelconform.cells.answers import run_request
+from pytest_modelconform.cells.pipeline import Pipeline
+from pytest_modelconform.cells.pool import Pool, threads
+from pytest_modelconform.cells.pool import environment as environment_of_workers
+from pytest_modelconform.cells.registry import Registry, register_built_in
+from pytest_modelconform.cells.stages import Budget
+from pytest_modelconform.cells.worker import Worker
 from pytest_modelconform.terms.cell import CaseRef
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
@@ -53,11 +52,11 @@ def measure(pipeline: Pipeline, ref: CaseRef, format_name: str, runtime: str, lo
     budget = Budget(SECONDS, pipeline.pool)
     prepared = pipeline.exports.prepare(ref, budget)
     artifact = pipeline.exports.artifact(ref, prepared, cell, budget, lambda outcome: False)
-    command = registry.runtime(runtime).command("cpu", environment.threads(1), pipeline.pool.cache, print)
+    command = registry.runtime(runtime).command("cpu", threads(1), pipeline.pool.cache, print)
     entry = next(iter(prepared.sets.values()))
     request = registry.runtime(runtime).load_request(artifact.folder, artifact.signature)
     call = run_request(artifact.signature, entry)
-    worker = Worker(runtime, command, environment_of_workers(environment.threads(1), pipeline.pool.cache))
+    worker = Worker(runtime, command, environment_of_workers(threads(1), pipeline.pool.cache))
     memory = []
     with tempfile.TemporaryDirectory() as folder:
         outputs = str(Path(folder) / "outputs.safetensors")
@@ -79,7 +78,7 @@ def main() -> None:
     registry = Registry()
     register_built_in(registry)
     cache = Cache(default_folder())
-    pool = Pool(registry, cache.folder, [str(CASES)], environment.threads(1), 1, False, print)
+    pool = Pool(registry, cache.folder, [str(CASES)], threads(1), 1, False, print)
     pipeline = Pipeline(registry, cache, pool, SECONDS)
     print(
         f"{'case':10} {'format':20} {'runtime':14} {'first':>7} {'20th':>7} {'last':>7}  MiB; KiB a load after the 20th"

@@ -15,13 +15,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pytest_modelconform import environment
 from pytest_modelconform.cache.store import Cache, default_folder
-from pytest_modelconform.exports import Budget
-from pytest_modelconform.pipeline import Pipeline
-from pytest_modelconform.pool import Pool
-from pytest_modelconform.registry import Registry, register_built_in
-from pytest_modelconform.runtimes.process import Worker
+from pytest_modelconform.cells.pipeline import Pipeline
+from pytest_modelconform.cells.pool import Pool, threads
+from pytest_modelconform.cells.registry import Registry, register_built_in
+from pytest_modelconform.cells.stages import Budget
+from pytest_modelconform.cells.worker import Worker
 from pytest_modelconform.terms.cell import CaseRef
 from pytest_modelconform.terms.outcome import Verdict
 
@@ -68,7 +67,7 @@ def main() -> None:
         file = Path(temporary) / "overhead.py"
         file.write_text(CASE)
         cache = Cache(default_folder())
-        pool = Pool(registry, cache.folder, [], environment.threads(1), 1, False, print)
+        pool = Pool(registry, cache.folder, [], threads(1), 1, False, print)
         pipeline = Pipeline(registry, cache, pool, 300)
         refs = {name: CaseRef(file, file.name, name) for name in ("small", "large")}
         cells = {name: registry.cells(file.name, name, registry.formats, registry.runtimes, ["cpu"]) for name in refs}

@@ -25,11 +25,11 @@ import torch
 
 from pytest_modelconform import harness
 from pytest_modelconform.cache import store
-from pytest_modelconform.collect import is_case_file
-from pytest_modelconform.formats.registry import BUILT_IN as FORMATS
+from pytest_modelconform.cells.answers import run_request
+from pytest_modelconform.cells.case_files import is_case_file
+from pytest_modelconform.cells.registry import Registry, register_built_in
+from pytest_modelconform.formats.built_in import BUILT_IN as FORMATS
 from pytest_modelconform.references.prepared import InputSet
-from pytest_modelconform.registry import Registry, register_built_in
-from pytest_modelconform.results import run_request
 from pytest_modelconform.workers import arrays, tensors
 from pytest_modelconform.workers.host import cases as case_files
 from pytest_modelconform.workers.host.build import Built, build, encode_inputs

@@ -23,8 +23,8 @@ from typing import Any
 
 import torch
 
-from pytest_modelconform import training as judge
-from pytest_modelconform.references import training as references
+from pytest_modelconform.cells import training as judge
+from pytest_modelconform.references import training as training_references
 from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.terms.case import Tolerance, Train
 from pytest_modelconform.workers import arrays, tensors
@@ -92,7 +92,7 @@ def prepared(name: str, folder: Path, train: Train | None = None) -> tuple[Built
     case = built.case if train is None else replace(built.case, train=train)
     built = train_data.for_training(replace(built, case=case), str(CASES))
     content = training.make(built, str(folder))
-    content |= references.make(folder, content)
+    content |= training_references.make(folder, content)
     return built, Prepared({**content, "digest_of_all": name}, folder, cached=False)
 
 
@@ -213,8 +213,8 @@ def _kept(found: Prepared, built: Built) -> tuple[float, list[float]]:
     learnt = []
     for key, value in built.model.named_parameters():
         reference = references[f"['parameters'][{key!r}]"]
-        part = references.Part(f"/parameters/{key}", "", value.detach().numpy())
-        learnt.append(float(torch.tensor(max(references.learnt(part, reference), 2.0**-30)).log2()))
+        part = training_references.Part(f"/parameters/{key}", "", value.detach().numpy())
+        learnt.append(float(torch.tensor(max(training_references.learnt(part, reference), 2.0**-30)).log2()))
     return last, learnt
 
 

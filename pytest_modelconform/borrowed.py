@@ -10,15 +10,11 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import pytest
 
-from . import collect
-from .registry import UnknownName
-
-if TYPE_CHECKING:
-    from .session import SessionPlugin
+from .cells.registry import UnknownName
+from .plugin.run import Run, run_of
 from .terms.wording import Refused
 
 # Options of the ini file are for runs of tests, and may ask for several processes; `all` so that nothing is left out.
@@ -31,7 +27,7 @@ _NO_CACHE = ("-p", "no:cacheprovider")
 
 
 class _Borrower:
-    def __init__(self, do: Callable[[SessionPlugin], int]) -> None:
+    def __init__(self, do: Callable[[Run], int]) -> None:
         self.do = do
         self.status: int | None = None
 
@@ -41,13 +37,11 @@ class _Borrower:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        self.status = self.do(collect.session_of(session.config))
+        self.status = self.do(run_of(session.config))
         return True
 
 
-def session(
-    command: str, do: Callable[[SessionPlugin], int], arguments: Sequence[str] = (), *, caches: bool = False
-) -> int:
+def session(command: str, do: Callable[[Run], int], arguments: Sequence[str] = (), *, caches: bool = False) -> int:
     """Call `do` within a session of the current folder; the exit status that it returns.
 
     Where it raises Refused or UnknownName, its message as one of `modelconform COMMAND`, and 2. What pytest itself
@@ -63,10 +57,10 @@ def session(
     os.environ.pop("PYTEST_ADDOPTS", None)
     stdout = sys.stdout
 
-    def answered(plugin: SessionPlugin) -> int:
+    def answered(run: Run) -> int:
         with contextlib.redirect_stdout(stdout):
             try:
-                return do(plugin)
+                return do(run)
             except (Refused, UnknownName) as refused:
                 return refusal(command, refused)
 

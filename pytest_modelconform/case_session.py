@@ -7,33 +7,34 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import borrowed, collect
+from . import borrowed
+from .cells import case_files
 from .environments.packages import missing_packages
 from .terms.cell import CaseRef
 from .terms.wording import Refused
 
 if TYPE_CHECKING:
-    from .session import SessionPlugin
+    from .plugin.run import Run
 
 
 def no_case_file(file: str) -> str | None:
     """None for a case file, else a sentence."""
-    if collect.is_case_file(Path(file)):
+    if case_files.is_case_file(Path(file)):
         return None
     why = "imports no pytest_modelconform" if Path(file).is_file() else "isn't there"
     return f"{file} {why}: name a case file"
 
 
-def run(command: str, file: str, do: Callable[[SessionPlugin], int], *, timeout: str, caches: bool = False) -> int:
+def run(command: str, file: str, do: Callable[[Run], int], *, timeout: str, caches: bool = False) -> int:
     """borrowed.session of a case file. 2 and a message where it is none."""
     if why := no_case_file(file):
         return borrowed.refusal(command, why)
     return borrowed.session(command, do, [f"--modelconform-timeout={timeout}", file], caches=caches)
 
 
-def declared(plugin: SessionPlugin, file: Path, name: str) -> collect.Declared:
+def declared(run: Run, file: Path, name: str) -> case_files.Declared:
     """The case of a name in a file, or its only one. Raises Refused."""
-    declaration = plugin.declare(file)
+    declaration = run.machinery.declare(file)
     if declaration.problem is not None:
         stage = declaration.problem.stage.value if declaration.problem.stage else "collect"
         raise Refused(f"{declaration.problem.verdict.value} at stage {stage}: {declaration.problem.message}")
@@ -53,11 +54,9 @@ def declared(plugin: SessionPlugin, file: Path, name: str) -> collect.Declared:
     return found
 
 
-def reference_to(plugin: SessionPlugin, file: Path, case: collect.Declared, dtype: str) -> CaseRef:
+def reference_to(run: Run, file: Path, case: case_files.Declared, dtype: str) -> CaseRef:
     """The case as pipelines ask for it."""
-    root = plugin.config.rootpath
-    relative = file.relative_to(root).as_posix() if root in file.parents else file.name
-    return CaseRef(file, relative, case.name, dtype, framework=case.framework)
+    return CaseRef(file, run.machinery.relative(file), case.name, dtype, framework=case.framework)
 
 
 def _spelled(file: Path, names: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from .formats import base as format_base
 from .terms import devices
 
 if TYPE_CHECKING:
-    from .session import SessionPlugin
+    from .plugin.run import Run
 
 EXAMPLES = """\
   modelconform doctor
@@ -49,11 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status: 0, 1 if something that was named is not available, 2 for a name that nothing has."""
-    return borrowed.session("doctor", lambda plugin: _print(plugin, arguments.names))
+    return borrowed.session("doctor", lambda run: _print(run, arguments.names))
 
 
-def _print(plugin: SessionPlugin, names: Sequence[str]) -> int:
-    rows = table(plugin)
+def _print(run: Run, names: Sequence[str]) -> int:
+    rows = table(run)
     strange = [name for name in names if name not in {row.name for row in rows}]
     if strange:
         print(f"modelconform doctor: no format or runtime {strange[0]!r}; {_known(rows)}", file=sys.stderr)
@@ -82,9 +82,9 @@ def lines(rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def table(plugin: SessionPlugin) -> list[Row]:
+def table(run: Run) -> list[Row]:
     """A row for each format, then each runtime, in the order of registration."""
-    registry, cache = plugin.registry, plugin.settings.cache
+    registry, cache = run.machinery.registry, run.settings.cache
     found = []
     for name in registry.formats:
         module: Any = registry.format(name)

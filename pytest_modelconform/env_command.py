@@ -13,8 +13,8 @@ from . import borrowed, environments
 from .environments import Environment, EnvironmentFault
 
 if TYPE_CHECKING:
-    from .registry import Registry
-    from .session import SessionPlugin
+    from .cells.registry import Registry
+    from .plugin.run import Run
 
 EXAMPLES = """\
   modelconform env list
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status: 0, 1 where an installation failed, 2 for a name that nothing has."""
-    return borrowed.session("env", lambda plugin: _ACTIONS[arguments.action](plugin, arguments))
+    return borrowed.session("env", lambda run: _ACTIONS[arguments.action](run, arguments))
 
 
 def known(registry: Registry) -> dict[str, tuple[Environment, list[str]]]:
@@ -86,9 +86,9 @@ def _old(environments_known: Iterable[Environment], cache: Path) -> list[Path]:
     return [folder for folder in environments.installed(cache) if folder not in wanted]
 
 
-def _list(plugin: SessionPlugin, arguments: argparse.Namespace) -> int:
-    cache = plugin.settings.cache
-    found = known(plugin.registry)
+def _list(run: Run, arguments: argparse.Namespace) -> int:
+    cache = run.settings.cache
+    found = known(run.machinery.registry)
     width = max((len(name) for name in found), default=0)
     for name, (environment, users) in found.items():
         word, more = state(environment, cache)
@@ -99,14 +99,14 @@ def _list(plugin: SessionPlugin, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _install(plugin: SessionPlugin, arguments: argparse.Namespace) -> int:
-    chosen = _chosen(known(plugin.registry), arguments.names)
+def _install(run: Run, arguments: argparse.Namespace) -> int:
+    chosen = _chosen(known(run.machinery.registry), arguments.names)
     if chosen is None:
         return 2
     status = 0
     for environment in chosen.values():
         try:
-            folder = environments.install(environment, plugin.settings.cache, lambda line: print(line, file=sys.stderr))
+            folder = environments.install(environment, run.settings.cache, lambda line: print(line, file=sys.stderr))
         except EnvironmentFault as fault:
             print(f"modelconform env: {fault}", file=sys.stderr)
             status = 1
@@ -115,9 +115,9 @@ def _install(plugin: SessionPlugin, arguments: argparse.Namespace) -> int:
     return status
 
 
-def _remove(plugin: SessionPlugin, arguments: argparse.Namespace) -> int:
-    found = known(plugin.registry)
-    cache = plugin.settings.cache
+def _remove(run: Run, arguments: argparse.Namespace) -> int:
+    found = known(run.machinery.registry)
+    cache = run.settings.cache
     names = [name for name in arguments.names if name != "old"]
     chosen = _chosen(found, names) if names else {}
     if chosen is None:

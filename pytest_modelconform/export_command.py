@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import case_session
+from .cells.stages import Artifact, Budget, StageFailure
 from .export_files import refuse_name, write_file, write_folder
-from .exports import Artifact, Budget, StageFailure
 from .formats import base as format_base
 from .formats.base import Format
 from .references.prepared import Prepared
@@ -23,7 +23,7 @@ from .terms.tolerances import choose
 from .terms.wording import Refused
 
 if TYPE_CHECKING:
-    from .session import SessionPlugin
+    from .plugin.run import Run
 
 
 # Description, references, artifact and its format.
@@ -71,10 +71,10 @@ class _Export:
         self.output: Path | None = arguments.output
         self.folder: Path = arguments.to
 
-    def write(self, plugin: SessionPlugin) -> int:
+    def write(self, run: Run) -> int:
         """Export, write, and print what was written. Raises Refused."""
         try:
-            description, prepared, artifact, module = self.export(plugin)
+            description, prepared, artifact, module = self.export(run)
         except StageFailure as failure:
             what = f"{failure.verdict.value} at stage {failure.stage.value}"
             print(f"modelconform export: {self.file.name} in {self.format}: {what}: {failure}", file=sys.stderr)
@@ -87,23 +87,23 @@ class _Export:
             print(f"{path}  {_size(path)} bytes")
         return 0
 
-    def export(self, plugin: SessionPlugin) -> Found:
+    def export(self, run: Run) -> Found:
         """The case's description, references and artifact. Raises Refused or StageFailure."""
-        module = plugin.registry.format(self.format)
+        module = run.machinery.registry.format(self.format)
         if self.output:
             refuse_name(self.output, module)
-        declared = case_session.declared(plugin, self.file, self.case)
-        if not plugin.registry.holds(self.format, declared.framework):
+        declared = case_session.declared(run, self.file, self.case)
+        if not run.machinery.registry.holds(self.format, declared.framework):
             raise Refused(f"format {self.format} holds no model of {declared.framework}")
-        for format_name in plugin.registry.made_through(self.format, declared.framework):
-            if missing := format_base.unavailable(plugin.registry.format(format_name)):
+        for format_name in run.machinery.registry.made_through(self.format, declared.framework):
+            if missing := format_base.unavailable(run.machinery.registry.format(format_name)):
                 raise Refused(f"format {format_name} {missing}")
-        ref = case_session.reference_to(plugin, self.file, declared, self.dtype)
+        ref = case_session.reference_to(run, self.file, declared, self.dtype)
         # No runtime: the check stands for none.
         cell = Cell(ref.relative, declared.name, self.format, EAGER, dtype=self.dtype)
-        budget = Budget(plugin.settings.timeout, plugin.pool)
-        prepared = plugin.pipeline.exports.prepare(ref, budget)
-        artifact = plugin.pipeline.exports.artifact(ref, prepared, cell, budget, lambda outcome: False)
+        budget = Budget(run.settings.timeout, run.machinery.pool)
+        prepared = run.machinery.pipeline.exports.prepare(ref, budget)
+        artifact = run.machinery.pipeline.exports.artifact(ref, prepared, cell, budget, lambda outcome: False)
         tolerance, _ = choose(prepared.tolerance, prepared.tolerances, cell)
         description = {
             "case": f"{ref.relative}::{declared.name}",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .cache.files import copy
-from .exports import Artifact
+from .cells.stages import Artifact
 from .formats.base import Format
 from .references.prepared import Prepared
 from .terms.wording import Refused

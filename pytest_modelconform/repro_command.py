@@ -19,7 +19,7 @@ from .terms.outcome import Outcome
 from .terms.wording import Refused
 
 if TYPE_CHECKING:
-    from .session import SessionPlugin
+    from .plugin.run import Run
 
 EXAMPLES = """\
   modelconform repro 'cases/plain/net.py::net[onnx-ort-cpu-bfloat16]' -o report
@@ -71,11 +71,11 @@ class _Work:
         except OSError as error:
             raise Refused(f"{self.log}: {error.strerror or error}") from error
 
-    def __call__(self, plugin: SessionPlugin) -> int:
+    def __call__(self, run: Run) -> int:
         """Find the cell and write its folder; the exit status. Raises Refused."""
-        case = case_session.declared(plugin, self.file, self.name.partition("[")[0])
-        ref = case_session.reference_to(plugin, self.file, case, "float32")
-        cells = {cell.name: cell for cell in plugin.all_cells(ref.relative, case)}
+        case = case_session.declared(run, self.file, self.name.partition("[")[0])
+        ref = case_session.reference_to(run, self.file, case, "float32")
+        cells = {cell.name: cell for cell in run.machinery.all_cells(ref.relative, case)}
         cell = cells.get(self.name)
         if cell is None:
             near = difflib.get_close_matches(self.name, cells, 3)
@@ -85,7 +85,7 @@ class _Work:
             raise Refused(f"{self.name} is about the case itself: there is nothing of an upstream project in it")
         if cell.task != INFERENCE:
             raise Refused(f"{self.name} trains: scripts are written for cells that compare outputs only")
-        maker = Maker(plugin, case, replace(ref, dtype=cell.dtype), cell, self.seen(plugin, cell))
+        maker = Maker(run.machinery, case, replace(ref, dtype=cell.dtype), cell, self.seen(run, cell))
         maker.make(self.output)
         for line in maker.problems:
             print(f"modelconform repro: {line}", file=sys.stderr)
@@ -93,11 +93,11 @@ class _Work:
             print(self.output / written)
         return maker.status
 
-    def seen(self, plugin: SessionPlugin, cell: Cell) -> Outcome | None:
+    def seen(self, run: Run, cell: Cell) -> Outcome | None:
         """What the log, or the last run, said of a cell."""
         if self.log is not None:
             return last_outcome(cell, [self.log])
-        folders = [plugin.settings.cache / "logs"]
-        if (cache := getattr(plugin.config, "cache", None)) is not None:
+        folders = [run.settings.cache / "logs"]
+        if (cache := getattr(run.config, "cache", None)) is not None:
             folders.append(cache.mkdir("modelconform"))
         return last_outcome(cell, [path for folder in folders for path in folder.glob("*.jsonl")])

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .cells.registry import Registry
+from .cells.stages import Artifact
 from .export_files import DESCRIPTION, SIGNATURE
-from .exports import Artifact
 from .formats import foreign
 from .references.prepared import Prepared
-from .registry import Registry
 from .runtimes.base import Runtime
 from .terms.wording import Refused
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import borrowed, run_inputs, run_table
+from .cells.answers import structured
+from .cells.stages import Budget, StageFailure, failure_of, start
+from .cells.worker import WorkerLied, WorkerProblem, WorkerTimeout
 from .compare import flatten
-from .exports import Budget, StageFailure, failure_of, start
 from .formats.foreign import Unreadable
-from .results import structured
 from .run_artifact import Found, find
-from .runtimes.process import WorkerLied, WorkerProblem, WorkerTimeout
 from .terms import devices
 from .terms.cell import FULL, Cell
 from .terms.outcome import Stage
@@ -26,8 +26,8 @@ from .terms.wording import Refused, printable
 from .workers import arrays
 
 if TYPE_CHECKING:
-    from .pool import AnyWorker
-    from .session import SessionPlugin
+    from .cells.pool import AnyWorker
+    from .plugin.run import Run
     from .workers.arrays import Array
 
 EXAMPLES = """\
@@ -67,12 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0: it ran; 1: the runtime failed or isn't there, or numbers differ; 2: the command line makes no sense."""
-    return borrowed.session("run", lambda plugin: _answered(plugin, arguments))
+    return borrowed.session("run", lambda run: _answered(run, arguments))
 
 
-def _answered(plugin: SessionPlugin, arguments: argparse.Namespace) -> int:
+def _answered(run: Run, arguments: argparse.Namespace) -> int:
     try:
-        return Execution(plugin, arguments).status()
+        return Execution(run, arguments).status()
     except Unreadable as unreadable:
         message = f"{arguments.artifact} can't be read: {unreadable}"
     except StageFailure as failure:
@@ -85,10 +85,10 @@ def _answered(plugin: SessionPlugin, arguments: argparse.Namespace) -> int:
 class Execution:
     """One artifact in one runtime. Raises Refused or UnknownName for a command line that makes no sense."""
 
-    def __init__(self, plugin: SessionPlugin, arguments: argparse.Namespace) -> None:
-        self.plugin = plugin
+    def __init__(self, run: Run, arguments: argparse.Namespace) -> None:
+        self.machinery = run.machinery
         self.arguments = arguments
-        runtime = plugin.registry.runtime(arguments.runtime)
+        runtime = run.machinery.registry.runtime(arguments.runtime)
         if arguments.device not in runtime.DEVICES:
             raise Refused(f"runtime {runtime.NAME} runs on {', '.join(runtime.DEVICES)}, not on {arguments.device}")
         if not 0 < arguments.timeout < float("inf"):
@@ -101,7 +101,7 @@ class Execution:
             raise Refused("--inputs names all inputs: leave out --ones and --random")
         made = [run_inputs.parse(*pair) for pair in arguments.made]
         given = run_inputs.read(arguments.inputs) if arguments.inputs else made
-        self.found: Found = find(arguments.artifact, runtime, plugin.registry, arguments.format)
+        self.found: Found = find(arguments.artifact, runtime, run.machinery.registry, arguments.format)
         self.call = run_inputs.call(self.found.artifact.signature, given) if given else None
         if self.call is None and self.found.prepared is None:
             raise Refused("there are no references to run it by: say --inputs FILE, or --ones SHAPE for each input")
@@ -111,19 +111,19 @@ class Execution:
         self.cell = Cell(
             str(arguments.artifact), name, self.found.format, runtime.NAME, arguments.device, self.found.dtype
         )
-        self.budget = Budget(arguments.timeout, plugin.pool)
+        self.budget = Budget(arguments.timeout, run.machinery.pool)
 
     def status(self) -> int:
         """Run it and print what came out; the exit status. Raises StageFailure."""
-        runtime = self.plugin.registry.runtime(self.cell.runtime)
+        runtime = self.machinery.registry.runtime(self.cell.runtime)
         runs_on = devices.route(self.cell.device).runs_on
         if reason := runtime.unavailable(runs_on) or devices.lacking(self.cell.device):
             print(f"modelconform run: runtime {runtime.NAME} isn't available: it {reason}", file=sys.stderr)
             return 1
         if self.arguments.threads:
-            self.plugin.pool.threads = self.arguments.threads
-        worker = start(lambda: self.plugin.pool.runtime(self.cell.runtime, self.cell.device))
-        request = self.plugin.pipeline.load_request(self.cell, self.found.artifact)
+            self.machinery.pool.threads = self.arguments.threads
+        worker = start(lambda: self.machinery.pool.runtime(self.cell.runtime, self.cell.device))
+        request = self.machinery.pipeline.load_request(self.cell, self.found.artifact)
         loaded = self._ask(worker, Stage.LOAD, "load", precision=FULL, **request)
         about = f"{worker.info.get('version', '')} on {self.cell.device}"
         print(f"{self.found.artifact.path.name} ({self.found.format}) in {runtime.NAME} {about}")
@@ -179,7 +179,7 @@ class Execution:
     def _compared(self, worker: AnyWorker) -> int:
         """Run on the input sets of the export, and compare with its references."""
         assert self.found.prepared is not None
-        run_sets = self.plugin.pipeline.run_sets
+        run_sets = self.machinery.pipeline.run_sets
         outcome = run_sets(self.cell, self.found.prepared, self.found.artifact, worker, self.budget, {}, {})
         for name, entry in outcome.inputs.items():
             print(f"\ninput set {name!r}: {entry['verdict']}")

@@ -11,8 +11,8 @@ from typing import Any
 from filelock import FileLock
 
 from pytest_modelconform import harness
-from pytest_modelconform.pool import Pool
-from pytest_modelconform.registry import Registry
+from pytest_modelconform.cells.pool import Pool
+from pytest_modelconform.cells.registry import Registry
 
 # The user's own, like the C++ harness: the headers that all packages share are compiled once and not once a test run.
 CACHE = harness.default_cache()

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_modelconform import environments, pool
+from pytest_modelconform import environments
+from pytest_modelconform.cells import pool
 from pytest_modelconform.environments import node_tools
 from pytest_modelconform.runtimes import node
 from pytest_modelconform.runtimes.base import WORKERS

@@ -15,9 +15,9 @@ from onnx import TensorProto, numpy_helper
 from onnx import helper as graphs
 
 from pytest_modelconform.cache import store
-from pytest_modelconform.formats import registry as formats
-from pytest_modelconform.registry import Registry, register_built_in
-from pytest_modelconform.runtimes.process import Worker
+from pytest_modelconform.cells.registry import Registry, register_built_in
+from pytest_modelconform.cells.worker import Worker
+from pytest_modelconform.formats import built_in as formats
 from pytest_modelconform.workers import arrays
 from pytest_modelconform.workers.arrays import Array
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform.collect import is_case_file, static_cases
+from pytest_modelconform.cells.case_files import is_case_file, static_cases
 from tests import runs
 from tests.runs import Run
 

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from pytest_modelconform import cmake_package, harness
+from pytest_modelconform.cells.answers import merge
 from pytest_modelconform.compare import (
     Reference,
     UnusableReferenceError,
@@ -29,7 +30,6 @@ from pytest_modelconform.compare import (
 from pytest_modelconform.compare.measure import measure, worst_position
 from pytest_modelconform.compare.numbers import AS_EAGER, LEFT_OUT, RELATIVE, UNSTABLE, flat, layout_of
 from pytest_modelconform.references import from_runs
-from pytest_modelconform.results import merge
 from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.workers import arrays
 from tests import embedding

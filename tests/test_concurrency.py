@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_modelconform.concurrency import MOST_BYTES, AtOnce, Plan, distance, plan
-from pytest_modelconform.exports import Budget
-from pytest_modelconform.registry import Registry, register_built_in
-from pytest_modelconform.runtimes.process import WorkerRefused
+from pytest_modelconform.cells.concurrency import MOST_BYTES, AtOnce, Plan, distance, plan
+from pytest_modelconform.cells.registry import Registry, register_built_in
+from pytest_modelconform.cells.stages import Budget
+from pytest_modelconform.cells.worker import WorkerRefused
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Verdict
 

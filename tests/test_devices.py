@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform.registry import Registry, register_built_in
+from pytest_modelconform.cells.registry import Registry, register_built_in
 from pytest_modelconform.terms import devices
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.devices import Route

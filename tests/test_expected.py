@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import expected
-from pytest_modelconform.expected import ExpectedError, find_file, judge, load, settle
+from pytest_modelconform.expected import file as expected_file
+from pytest_modelconform.expected.file import ExpectedError, find_file, judge, load, settle
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from tests import fakes, runs
 from tests.runs import Run
@@ -197,7 +197,7 @@ def test_what_a_fault_comes_to_elsewhere(tmp_path: Path) -> None:
 
 
 def test_the_name_is_the_one_that_the_docs_say() -> None:
-    assert expected.NAME == "expected.toml"
+    assert expected_file.NAME == "expected.toml"
 
 
 # -- a run -------------------------------------------------------------------------------------------------------------

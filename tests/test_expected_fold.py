@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pytest_modelconform.expected_fold import Ids, fold
+from pytest_modelconform.expected.fold import Ids, fold
 
 RESTS = ("eager", "onnx-ort-cpu", "onnx-ort-cuda", "onnx-ort_cpp-cpu", "onnx-ort-cpu-bfloat16-fast", "export-torch-cpu")
 IDS = Ids(f"{file}.py::{case}[{rest}]" for file in ("a", "b/a") for case in ("one", "two") for rest in RESTS)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform.expected import load
-from pytest_modelconform.expected_update import HEADER
+from pytest_modelconform.expected.file import load
+from pytest_modelconform.expected.update import HEADER
 from tests import fakes, runs
 from tests.runs import Run
 

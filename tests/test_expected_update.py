@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import expected_text
-from pytest_modelconform.expected import ExpectedError, parse
-from pytest_modelconform.expected_update import HEADER, Seen, Update, update
+from pytest_modelconform.expected.file import ExpectedError, parse
+from pytest_modelconform.expected.text import MOST_CHARACTERS
+from pytest_modelconform.expected.update import HEADER, Seen, Update, update
 from pytest_modelconform.terms.outcome import Stage, Verdict
 
 PATH = Path("cases/expected.toml")
@@ -219,7 +219,7 @@ def test_messages_are_escaped_and_cut() -> None:
     made = updated("", {"net.py::net[eager]": Seen(Verdict.ERROR, Stage.RUN, nasty)})
     line = made.text.splitlines()[0]
     assert line.startswith('# seen: a "quoted" \\ \\x1b[31m\\t\\udc80 é # bxxx')
-    assert len(line) == len("# seen: ") + expected_text.MOST_CHARACTERS
+    assert len(line) == len("# seen: ") + MOST_CHARACTERS
     assert line.endswith("x…")
     made.text.encode("utf-8")
 

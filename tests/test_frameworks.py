@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from pytest_modelconform import environments
-from pytest_modelconform.collect import Declared, static_cases
-from pytest_modelconform.frameworks import FRAMEWORKS, TENSORFLOW
-from pytest_modelconform.registry import Registry, register_built_in
+from pytest_modelconform.cells.case_files import Declared, static_cases
+from pytest_modelconform.cells.registry import Registry, register_built_in
+from pytest_modelconform.formats.frameworks import FRAMEWORKS, TENSORFLOW
 from pytest_modelconform.runtimes import tensorflow
 from tests import runs
 from tests.runs import Run
@@ -85,7 +85,7 @@ other = Case(model=lambda: (abs, {{}}), framework="onnx", inputs=inputs)
 LACKING = """\
 import dataclasses
 
-from pytest_modelconform.frameworks import FRAMEWORKS
+from pytest_modelconform.formats.frameworks import FRAMEWORKS
 
 FRAMEWORKS["jax"] = dataclasses.replace(FRAMEWORKS["jax"], requires=("torch", "no-such-framework>=2"))
 """

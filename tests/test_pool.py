@@ -11,11 +11,11 @@ from types import ModuleType
 
 import pytest
 
+from pytest_modelconform.cells.pool import Pool, environment, inline_handlers, worker_limit
+from pytest_modelconform.cells.registry import Registry
+from pytest_modelconform.cells.worker import InlineWorker, Worker, WorkerCrashed, WorkerRefused
 from pytest_modelconform.harness import BuildError
-from pytest_modelconform.pool import Pool, environment, inline_handlers, worker_limit
-from pytest_modelconform.registry import Registry
 from pytest_modelconform.runtimes.base import WORKERS, python_worker
-from pytest_modelconform.runtimes.process import InlineWorker, Worker, WorkerCrashed, WorkerRefused
 from tests import fakes, runs
 
 GOOD, CHATTY, STATEFUL = (fakes.runtime_name(fake) for fake in ("good@never", "chatty@run", "stateful@run"))

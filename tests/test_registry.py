@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from pytest_modelconform.registry import Registry, UnknownName, register_built_in
+from pytest_modelconform.cells.registry import Registry, UnknownName, register_built_in
 from pytest_modelconform.terms.cell import Cell
 
 

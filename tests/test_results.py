@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_modelconform.compare import Reference, make_reference
-from pytest_modelconform.references.prepared import InputSet
-from pytest_modelconform.results import (
+from pytest_modelconform.cells.answers import (
     UnsuitableInputs,
     compare_runs,
     named_outputs,
@@ -17,6 +15,8 @@ from pytest_modelconform.results import (
     static_conflict,
     summarise,
 )
+from pytest_modelconform.compare import Reference, make_reference
+from pytest_modelconform.references.prepared import InputSet
 from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.terms.outcome import Stage, Verdict
 from pytest_modelconform.workers import arrays

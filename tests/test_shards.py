@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from pytest_modelconform import cli
+from pytest_modelconform.plugin.shards import split
 from pytest_modelconform.report import log
 from pytest_modelconform.report.log import Log
-from pytest_modelconform.shards import split
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Verdict
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_modelconform import training
+from pytest_modelconform.cells import training
 from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.references.training import named, undecided
 from pytest_modelconform.terms.case import Tolerance

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform.collect import static_cases
+from pytest_modelconform.cells.case_files import static_cases
 from tests import runs
 from tests.runs import Run
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from pytest_modelconform.cells.answers import Run
 from pytest_modelconform.compare import flatten
 from pytest_modelconform.references.prepared import InputSet
-from pytest_modelconform.results import Run
 from pytest_modelconform.workers.arrays import Array
 
 from .artifact import Artifact, read_inputs

@@ -16,9 +16,9 @@ import torch
 from torch.utils._pytree import tree_map
 
 from pytest_modelconform import generic_weights
+from pytest_modelconform.cells.answers import Run
 from pytest_modelconform.references.model_check import ModelFault
 from pytest_modelconform.references.prepared import InputSet
-from pytest_modelconform.results import Run
 from pytest_modelconform.workers.host.build import Built, digest, normalise
 from pytest_modelconform.workers.host.state import seed_all
 from pytest_modelconform.workers.loop import WorkerError

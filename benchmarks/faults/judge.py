@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from pytest_modelconform.cells.answers import Run, compare_runs, merge, summarise
 from pytest_modelconform.compare import compare_structure, flatten
 from pytest_modelconform.compare.difference import FEW_ELEMENTS
 from pytest_modelconform.compare.measure import NotFiniteError, measure
 from pytest_modelconform.compare.numbers import UNSTABLE, flat
 from pytest_modelconform.references.prepared import InputSet
-from pytest_modelconform.results import Run, compare_runs, merge, summarise
 from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.terms.outcome import Stage, Verdict
 

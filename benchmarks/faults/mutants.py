@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pytest_modelconform.cells.answers import Run
 from pytest_modelconform.references.prepared import InputSet
-from pytest_modelconform.results import Run
 
 from .artifact import Artifact, read_inputs
 

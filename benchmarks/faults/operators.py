@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_map
 
+from pytest_modelconform.cells.answers import Run
 from pytest_modelconform.references.prepared import InputSet
-from pytest_modelconform.results import Run
 
 from .artifact import TorchArtifact, read_inputs
 from .dispatch import Change, Changed, Counted, Site, Values, call

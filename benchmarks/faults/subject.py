@@ -14,7 +14,7 @@ from typing import Any
 from pytest_modelconform.cache import store
 from pytest_modelconform.cache.fingerprint import fingerprint, hash_file, hash_of
 from pytest_modelconform.cache.store import Cache
-from pytest_modelconform.formats.registry import BUILT_IN as FORMATS
+from pytest_modelconform.formats.built_in import BUILT_IN as FORMATS
 from pytest_modelconform.references import from_runs
 from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.terms.case import Tolerance

@@ -17,7 +17,7 @@ foreign = of_program
 REQUIRES = ("torch",)
 REPRO = "pytest_modelconform.repro.parts.export_export"
 MAIN = True
-FRAMEWORKS = {"torch": __name__, "onnx": "pytest_modelconform.formats.onnx_to_torch"}
+FRAMEWORKS = {"torch": __name__, "onnx": "pytest_modelconform.formats.frameworks.onnx_to_torch"}
 
 
 def export(built: Built, folder: Path) -> Signature:

@@ -21,7 +21,7 @@ REPRO = "pytest_modelconform.repro.parts.export_litert"
 HOST = "litert"
 FRAMEWORKS = {
     "torch": __name__,
-    **dict.fromkeys(("keras", "tensorflow"), "pytest_modelconform.formats.tensorflow_litert"),
+    **dict.fromkeys(("keras", "tensorflow"), "pytest_modelconform.formats.frameworks.tensorflow_litert"),
 }
 
 

@@ -23,9 +23,9 @@ REPRO = "pytest_modelconform.repro.parts.export_onnx"
 MAIN = True
 FRAMEWORKS = {
     "torch": __name__,
-    "onnx": "pytest_modelconform.formats.onnx_file",
-    "keras": "pytest_modelconform.formats.tensorflow_onnx",
-    "tensorflow": "pytest_modelconform.formats.tensorflow_onnx",
+    "onnx": "pytest_modelconform.formats.frameworks.onnx_file",
+    "keras": "pytest_modelconform.formats.frameworks.tensorflow_onnx",
+    "tensorflow": "pytest_modelconform.formats.frameworks.tensorflow_onnx",
 }
 
 

@@ -25,7 +25,7 @@ SUFFIXES = (".jax",)
 REQUIRES = ("torch", "torchax", "jax")
 # torchax renames a backend of torch's and switches a fast path off; 64-bit integers are a switch of the process's.
 HOST = "jax"
-FRAMEWORKS = {"torch": __name__, "jax": "pytest_modelconform.formats.stablehlo_jax"}
+FRAMEWORKS = {"torch": __name__, "jax": "pytest_modelconform.formats.frameworks.stablehlo_jax"}
 
 
 def export(built: Built, folder: Path) -> Signature:

@@ -12,7 +12,7 @@ from ..runtimes.tensorflow import ENVIRONMENT as ENVIRONMENT
 NAME = "tensorflow"
 FROM = "stablehlo"
 # Their own models don't take that way.
-FRAMEWORKS = dict.fromkeys(("keras", "tensorflow"), "pytest_modelconform.formats.tensorflow_saved")
+FRAMEWORKS = dict.fromkeys(("keras", "tensorflow"), "pytest_modelconform.formats.frameworks.tensorflow_saved")
 
 
 def command(threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NAME = "torchscript-trace"
 SUFFIXES = (".pt", ".pth", ".ts")
 foreign = of_torchscript
-FRAMEWORKS = {"torch": __name__, "onnx": "pytest_modelconform.formats.onnx_to_torchscript"}
+FRAMEWORKS = {"torch": __name__, "onnx": "pytest_modelconform.formats.frameworks.onnx_to_torchscript"}
 REQUIRES = ("torch",)
 REPRO = "pytest_modelconform.repro.parts.export_torchscript_trace"
 MAIN = True

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import stablehlo_jax
 from .base import Signature
+from .frameworks import stablehlo_jax
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built

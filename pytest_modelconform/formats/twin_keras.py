@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..frameworks import TENSORFLOW
-from . import tensorflow_saved
 from .base import Signature
+from .frameworks import TENSORFLOW, tensorflow_saved
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built

@@ -56,7 +56,7 @@ def named(key: str, steps: int) -> str:
 
 
 def make(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn the runs that the case host left in `folder` into references, as references.make does for outputs.
+    """Turn the runs that the case host left in `folder` into references, as from_runs.make does for outputs.
 
     Returns what that changes in `content`: `notes`. Raises ModelFault for a case whose training can't be compared with.
     """

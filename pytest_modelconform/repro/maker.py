@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..exports import Artifact, Budget, StageFailure
+from ..cells.stages import Artifact, Budget, StageFailure
 from ..formats import base as format_base
 from ..references.prepared import Prepared
 from ..terms.case import TORCH
@@ -19,8 +19,8 @@ from .folder import Folder
 from .seen import readme, summary, versions
 
 if TYPE_CHECKING:
-    from ..collect import Declared
-    from ..session import SessionPlugin
+    from ..cells.case_files import Declared
+    from ..cells.machinery import Machinery
 
 SCRIPT = "repro.py"
 _NUMPY = ("numpy", "ml_dtypes")
@@ -29,15 +29,13 @@ _NUMPY = ("numpy", "ml_dtypes")
 class Maker:
     """Writes the folder of a cell. status, problems, written: what it came to."""
 
-    def __init__(
-        self, plugin: SessionPlugin, case: Declared, ref: CaseRef, cell: Cell, outcome: Outcome | None
-    ) -> None:
-        self.registry = plugin.registry
-        self.exports = plugin.pipeline.exports
-        self.cache = plugin.cache
-        self.pool = plugin.pool
-        self.root = plugin.config.rootpath
-        self.seconds = plugin.settings.timeout
+    def __init__(self, machinery: Machinery, case: Declared, ref: CaseRef, cell: Cell, outcome: Outcome | None) -> None:
+        self.registry = machinery.registry
+        self.exports = machinery.pipeline.exports
+        self.cache = machinery.cache
+        self.pool = machinery.pool
+        self.root = machinery.place.root
+        self.seconds = machinery.settings.timeout
         self.case, self.ref, self.cell, self.outcome = case, ref, cell, outcome
         self.through = [self.registry.format(name) for name in self.registry.made_through(cell.format, ref.framework)]
         self.status = 0

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..cells.answers import static_conflict
 from ..cells.limits import of_set
-from ..exports import Artifact
+from ..cells.stages import Artifact
 from ..formats.base import Format
 from ..references.prepared import InputSet, Prepared
-from ..results import static_conflict
 from ..runtimes.base import Runtime
 from ..terms import devices
 from ..terms.cell import FAST, Cell

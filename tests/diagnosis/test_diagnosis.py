@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_modelconform.diagnosis import Diagnosis, Evidence
-from pytest_modelconform.exports import StageFailure
+from pytest_modelconform.cells.diagnosing import Diagnosis, Evidence
+from pytest_modelconform.cells.stages import StageFailure
 from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.terms.cell import CaseRef, Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pytest_modelconform.registry import Registry
+from pytest_modelconform.cells.registry import Registry
 from pytest_modelconform.runtimes.base import python_worker
 
 WORKER = Path(__file__).with_name("worker.py")

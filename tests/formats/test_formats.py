@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from pytest_modelconform.cells.registry import Registry, register_built_in
 from pytest_modelconform.environments.packages import missing_packages
 from pytest_modelconform.formats.base import ExportMismatch, complete, flat_signature
-from pytest_modelconform.formats.registry import BUILT_IN
-from pytest_modelconform.registry import Registry, register_built_in
+from pytest_modelconform.formats.built_in import BUILT_IN
 from pytest_modelconform.workers import arrays
 from pytest_modelconform.workers.host import host as host_module
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytest_modelconform.cells.worker import WorkerRefused
 from pytest_modelconform.formats import ncnn
 from pytest_modelconform.formats.base import ExportMismatch
-from pytest_modelconform.runtimes.process import WorkerRefused
 from pytest_modelconform.workers import arrays
 from pytest_modelconform.workers.host import host as host_module
 from pytest_modelconform.workers.loop import WorkerError

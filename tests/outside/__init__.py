@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pytest_modelconform.cells.registry import Registry
 from pytest_modelconform.environments import Environment
-from pytest_modelconform.registry import Registry
 
 # The reference evaluator of an older onnx, in a Python that can't have today's.
 OLD_ONNX = Environment(

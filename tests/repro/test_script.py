@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from pytest_modelconform.formats import base as format_base
-from pytest_modelconform.formats.registry import BUILT_IN as FORMATS
+from pytest_modelconform.formats.built_in import BUILT_IN as FORMATS
 from pytest_modelconform.references.prepared import InputSet
 from pytest_modelconform.repro import script
 from pytest_modelconform.repro.folder import MANIFEST, Folder
 from pytest_modelconform.repro.parts import compare
 from pytest_modelconform.repro.run_script import call_of
 from pytest_modelconform.runtimes import base as runtime_base
-from pytest_modelconform.runtimes.registry import BUILT_IN as RUNTIMES
+from pytest_modelconform.runtimes.built_in import BUILT_IN as RUNTIMES
 from pytest_modelconform.terms.wording import Refused
 
 OF_FORMATS = {

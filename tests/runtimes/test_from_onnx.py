@@ -12,7 +12,7 @@ import torch
 from onnx import TensorProto, numpy_helper
 from onnx import helper as graphs
 
-from pytest_modelconform.runtimes.process import Worker, WorkerRefused
+from pytest_modelconform.cells.worker import Worker, WorkerRefused
 from tests import small_onnx
 from tests.small_onnx import Small
 

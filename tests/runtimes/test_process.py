@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform.runtimes import process
-from pytest_modelconform.runtimes.process import (
+from pytest_modelconform.cells.worker import (
     LONGEST_LINE,
+    STDERR_LINES,
+    STDERR_SHOWN,
     InlineWorker,
     Worker,
     WorkerCrashed,
@@ -205,10 +206,10 @@ def test_the_last_lines_of_stderr(start: Start) -> None:
         worker.hello(20)
     lines = str(crashed.value).splitlines()
     assert lines[0] == "fake was killed by SIGABRT (abort)"
-    assert len(lines) == 1 + process.STDERR_SHOWN
+    assert len(lines) == 1 + STDERR_SHOWN
     assert lines[-2].endswith("xend")
     assert len(lines[-2]) < 2100
-    assert len(crashed.value.details.splitlines()) <= process.STDERR_LINES
+    assert len(crashed.value.details.splitlines()) <= STDERR_LINES
 
 
 def test_a_closed_worker_is_asked_politely_first(start: Start, tmp_path: Path) -> None:

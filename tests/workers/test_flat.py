@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from pytest_modelconform import environments, harness
+from pytest_modelconform.cells.worker import Worker, WorkerRefused
 from pytest_modelconform.environments import Environment
 from pytest_modelconform.runtimes.base import python_worker
-from pytest_modelconform.runtimes.process import Worker, WorkerRefused
 from pytest_modelconform.workers import arrays
 
 OLD = Environment("numpy-1.19", ("numpy==1.19.5",), python="3.8", check="import numpy", megabytes=110)

@@ -27,7 +27,7 @@ TAG = re.compile(r"[a-z0-9_]+")
 ACCEPTED = ("mutates-inputs", "layout")
 # Fields that bring cells which other cases don't have; as in the registry, which a case host doesn't load.
 OPTIONAL = ("cpp", "train")
-# As in pytest_modelconform/frameworks.py, which a case host doesn't load.
+# As in pytest_modelconform/formats/frameworks/__init__.py, which a case host doesn't load.
 FRAMEWORKS = ("torch", "onnx", "jax", "keras", "tensorflow")
 TWINS = ("keras", "jax")
 # Markers of pytest itself, which a tag would shadow.

@@ -129,7 +129,7 @@ def test_what_was_written_is_what_is_read(tmp_path: Path) -> None:
 
 
 def test_the_plugin_imports_no_templates_before_it_needs_them() -> None:
-    code = "import sys, pytest_modelconform.session; sys.exit('jinja2' in sys.modules)"
+    code = "import sys, pytest_modelconform.plugin.session; sys.exit('jinja2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

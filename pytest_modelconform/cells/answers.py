@@ -1,0 +1,204 @@
+"""What is asked of a runtime for an input set, and what its answers come to. Pure but for reading files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..compare import Difference, Tree, compare_structure, compare_tensor, flatten
+from ..formats.base import Signature
+from ..references.prepared import InputSet
+from ..terms.case import Tolerance
+from ..terms.outcome import STYLES, Outcome, Stage, Verdict
+from ..workers import arrays
+from ..workers.arrays import numpy_dtype
+
+# The outputs of one run: their tree, and the arrays by its keys.
+Run = tuple[Tree, Mapping[str, arrays.Array]]
+
+
+class UnsuitableInputs(Exception):
+    """An input set has other tensors than the one that was exported."""
+
+
+def run_request(signature: Signature, entry: InputSet) -> dict[str, Any]:
+    """The part of a `run` request that says what to call the artifact with. Raises UnsuitableInputs."""
+    call = {"args": entry.args, "kwargs": entry.kwargs}
+    if signature["layout"] == "tree":
+        return call
+    feeds = [[value["name"], value["path"]] for value in signature["inputs"]]
+    known = {value["path"] for value in signature["inputs"]} | set(signature["dropped"])
+    if set(entry.shapes) != known:
+        odd = sorted(set(entry.shapes) ^ known)[0]
+        raise UnsuitableInputs(
+            f"the artifact takes {len(known)} tensors, as the input set that it was exported with; this one has "
+            f"{len(entry.shapes)} ({odd} is in one of them only)"
+        )
+    # Both, since the same artifact may be a graph in one language and called like the model in another.
+    return {**call, "feeds": feeds, "fetches": [value["name"] for value in signature["outputs"]]}
+
+
+def static_conflict(signature: Signature, entry: InputSet) -> str | None:
+    """A sentence if the artifact's signature declares a shape that the input set does not have."""
+    for value in signature.get("inputs") or ():
+        shape = entry.shapes.get(value["path"])
+        if shape is None:
+            return f"the artifact has an input {value['path']}, this input set has none"
+        declared = value["shape"]
+        if len(shape) != len(declared) or any(
+            isinstance(d, int) and d != s for d, s in zip(declared, shape, strict=True)
+        ):
+            said = ", ".join(map(str, declared))
+            return (
+                f"the artifact declares {value['path']} as ({said}), this input set has ({', '.join(map(str, shape))})"
+            )
+    return None
+
+
+def read_runs(answer: Mapping[str, Any], file: Path, repeats: int, signature: Signature, expected: Tree) -> list[Run]:
+    """The distinct results among the repeats: trees in the model's structure, and arrays by key.
+
+    Raises ValueError, KeyError and the like for nonsense.
+    """
+    runs = answer["runs"]
+    if len(runs) != repeats:
+        raise ValueError(f"{len(runs)} runs instead of {repeats}")
+    found = arrays.read(file)
+    distinct: list[Run] = []
+    for i, run in enumerate(runs):
+        if "same_as" in run:
+            if not 0 <= run["same_as"] < i:
+                raise ValueError(f"run {i} is said to be the same as run {run['same_as']}")
+            continue
+        tree = structured(run["outputs"], run.get("layout", signature["layout"]), signature, expected)
+        distinct.append((tree, {key: found[key] for key in flatten(tree)[1].values()}))
+    return distinct
+
+
+def structured(outputs: Tree, layout: str, signature: Signature, expected: Tree) -> Tree:
+    """Outputs in the model's structure, from the layout `tree` or `flat`. Raises KeyError as `named_outputs` does."""
+    return outputs if layout == "tree" else named_outputs(outputs, signature, expected)
+
+
+def named_outputs(tree: Tree, signature: Signature, expected: Tree) -> Tree:
+    """A flat runtime's outputs in the model's structure: each goes where the signature says that it belongs.
+
+    Where the model returns other leaves for this input set than for the exported one, the graph's outputs stay a list:
+    they can't be equal. Raises KeyError for an answer that lacks an output.
+    """
+    by_name = {name: value["tensor"] for name, value in tree["dict"]}
+    by_path = {value["path"]: by_name[value["name"]] for value in signature["outputs"]}
+    if set(by_path) != set(flatten(expected)[1].values()):
+        return {"list": [{"tensor": key} for key in by_path.values()]}
+    return _substitute(expected, by_path)
+
+
+def _substitute(tree: Tree, keys: Mapping[str, str]) -> Tree:
+    kind, content = next(iter(tree.items()))
+    if kind == "tensor":
+        return {"tensor": keys[content]}
+    if kind in ("list", "tuple"):
+        return {kind: [_substitute(item, keys) for item in content]}
+    if kind == "dict":
+        return {"dict": [[name, _substitute(item, keys)] for name, item in content]}
+    return tree
+
+
+def compare_runs(
+    runs: Sequence[Run],
+    entry: InputSet,
+    tolerance: Tolerance,
+    narrows: Mapping[str, str],
+) -> dict[str, Any]:
+    """Compare every distinct result with the references of an input set; the worst numbers count.
+
+    Where structure, shape or dtype differ there are no numbers: those of what could be compared would look like a pass.
+
+    narrows: dtypes that the runtime is known to return narrower, which is then no difference.
+    """
+    numbers = []
+    messages: list[str] = []
+    comparable = True
+    outputs: dict[str, dict[str, Any]] = {}
+    for number, (tree, found) in enumerate(runs):
+        again = f"run {number + 1} (the first one gave other bits): " if number else ""
+        faults = compare_structure(entry.outputs, tree)
+        messages += [again + fault for fault in faults]
+        if faults:
+            comparable = False
+            continue
+        for path, key in flatten(tree)[1].items():
+            array = found[key]
+            if narrows.get(entry.references[path].dtype) == array.dtype.name:
+                array = array.astype(numpy_dtype(entry.references[path].dtype))
+            difference = compare_tensor(
+                array, entry.references[path], tolerance, where=f"output{path}", dtype=array.dtype.name
+            )
+            values = {name: getattr(difference, name) for name in _NUMBERS}
+            numbers.append(values)
+            about = {"dtype": array.dtype.name, "shape": list(array.shape), **values, **details(difference)}
+            outputs.setdefault(f"output{path}", about)
+            if not difference.ok:
+                comparable = comparable and difference.bits is not None
+                messages.append(again + difference.message)
+    verdict = Verdict.MISMATCH if messages else Verdict.PASS
+    result: dict[str, Any] = {"verdict": verdict.value, **merge(numbers if comparable else ()), "outputs": outputs}
+    if messages:
+        result |= {"stage": Stage.COMPARE.value, "message": "\n".join(messages[:8])}
+    return result
+
+
+def _named(name: str, entry: Mapping[str, Any]) -> str:
+    why = f" ({entry['generated']})" if "generated" in entry else ""
+    return f"input set {name!r}{why}"
+
+
+def summarise(
+    inputs: dict[str, dict[str, Any]],
+    signature: Signature,
+    named: Callable[[str, Mapping[str, Any]], str] = _named,
+) -> Outcome:
+    """The outcome of a cell from the results of its input sets. named: how messages name one."""
+    ran = {name: entry for name, entry in inputs.items() if entry["verdict"] != Verdict.UNSUPPORTED.value}
+    name, worst = max((ran or inputs).items(), key=lambda item: STYLES[Verdict(item[1]["verdict"])].rank)
+    verdict = Verdict(worst["verdict"])
+    failing = [(n, e) for n, e in ran.items() if STYLES[Verdict(e["verdict"])].outcome == "failed"]
+    message = "\n".join(f"{named(n, e)}: {e.get('message', '')}" for n, e in failing)
+    if verdict is Verdict.UNSUPPORTED:
+        message = f"{named(name, worst)}: {worst.get('message', '')}"
+    notes = [f"{named(n, e)} is unsupported: {e['message']}" for n, e in inputs.items() if n not in ran]
+    if signature.get("dropped"):
+        notes.append(f"the exporter dropped inputs that it took for unused: {', '.join(signature['dropped'])}")
+    if signature.get("static"):
+        notes.append(f"the artifact's shapes are static, though the case's are not: {signature['static']}")
+    # In a mismatch, the numbers of the input sets that pass would hide those of the one that doesn't have any.
+    numbers = [entry for _, entry in failing] if verdict is Verdict.MISMATCH else list(ran.values())
+    stage = Stage(worst["stage"]) if worst.get("stage") and verdict is not Verdict.PASS else None
+    return Outcome(verdict, stage, message, inputs=inputs, notes=tuple(notes), **merge(numbers))
+
+
+def details(difference: Difference) -> dict[str, Any]:
+    """What a report shows of an output beside its numbers, as far as there is any."""
+    found = {name: getattr(difference, name) for name in _DETAILS}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+_DETAILS = ("identical", "worst_index", "actual", "expected", "histogram")
+_NUMBERS = ("bits", "reference_bits", "loss", "worst", "max_abs")
+_WORST: dict[str, Callable[..., float]] = {
+    "bits": min,
+    "reference_bits": min,
+    "loss": max,
+    "worst": max,
+    "max_abs": max,
+}
+
+
+def merge(numbers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The worst of each number."""
+    merged: dict[str, Any] = {}
+    for name in _NUMBERS:
+        values = [float(entry[name]) for entry in numbers if entry.get(name) is not None]
+        merged[name] = _WORST[name](values) if values else None
+    return merged

@@ -1,0 +1,278 @@
+"""The case host's side of a cell: its references and its artifact, from the cache or made."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .. import environments
+from ..cache import fingerprint, store
+from ..cache.fingerprint import hash_file, hash_of
+from ..cache.store import Cache
+from ..environments import Environment, EnvironmentFault
+from ..formats.base import Format
+from ..formats.frameworks import FRAMEWORKS
+from ..references import from_runs, training
+from ..references.model_check import ModelFault
+from ..references.prepared import Prepared
+from ..runtimes.base import WORKERS
+from ..terms import devices
+from ..terms.case import TORCH
+from ..terms.cell import EAGER, FAST, TRAINING, CaseRef, Cell
+from ..terms.outcome import Outcome, Stage, Verdict
+from .pool import AnyWorker, Pool
+from .registry import Registry
+from .stages import Artifact, Budget, StageFailure, failure_of, number, start
+from .worker import WorkerProblem, WorkerRefused
+
+_SMOKE_FILE = WORKERS / "host" / "smoke.py"
+
+
+SMOKE = CaseRef(_SMOKE_FILE, "pytest_modelconform_smoke.py", "smoke")
+
+
+class Exports:
+    """Prepares cases and exports them. Keeps the case that it prepared last, and what failed in this session."""
+
+    def __init__(self, registry: Registry, cache: Cache, pool: Pool, timeout: float) -> None:
+        self.registry = registry
+        self.cache = cache
+        self.pool = pool
+        self.timeout = timeout
+        # By precision and task, since those of a case take turns.
+        self._prepared: dict[tuple[str, str], tuple[CaseRef, Prepared]] = {}
+        self._faults: dict[CaseRef, StageFailure] = {}
+        self._failed_exports: dict[tuple[CaseRef, str, str], StageFailure] = {}
+
+    def prepare(self, ref: CaseRef, budget: Budget) -> Prepared:
+        """The references of a case, from the cache or made. Raises StageFailure; again for a case that failed."""
+        last, prepared = self._prepared.get((ref.precision, ref.task), (None, None))
+        if prepared is not None and last == ref:
+            return prepared
+        if ref in self._faults:
+            raise self._faults[ref]
+        try:
+            prepared = self.find(ref, budget)
+        except StageFailure as failure:
+            self._faults[ref] = failure
+            raise
+        self._prepared[ref.precision, ref.task] = (ref, prepared)
+        return prepared
+
+    def find(self, ref: CaseRef, budget: Budget) -> Prepared:
+        """The references of a case, without keeping them or their failure. Raises StageFailure."""
+        source = [str(ref.file), ref.relative, ref.name, ref.dtype, ref.precision, ref.task, hash_file(ref.file)]
+        # The host's path decides which local module an import finds.
+        if (environment := FRAMEWORKS[ref.framework].environment) is not None:
+            source.append(self._environment(environment))
+        key = hash_of("reference", fingerprint.fingerprint(), self.pool.path, source)
+        if found := self._cached(key):
+            return found
+        with self.cache.lock(f"case-{key}"):
+            if found := self._cached(key):
+                return found
+            folder = Path(tempfile.mkdtemp(prefix=".making-", dir=self.cache.folder / "references"))
+            try:
+                request = self._request(ref)
+                answer = self._ask_reference(ref, budget, folder=str(folder), precision=ref.precision, **request)
+                content = {name: value for name, value in answer.items() if name not in ("id", "ok", "files")}
+                try:
+                    if ref.task == TRAINING:
+                        content |= training.make(folder, content)
+                    else:
+                        content |= from_runs.make(folder, content, fast=ref.precision == FAST)
+                except ModelFault as fault:
+                    raise StageFailure(Stage.REFERENCE, Verdict.ERROR, f"case {ref.name!r}: {fault}") from fault
+                content = self.cache.write_case(key, content, answer["files"], folder)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+        return Prepared(content, self.cache.folder / "references" / content["digest_of_all"], cached=False)
+
+    def variants(self, ref: CaseRef, prepared: Prepared, name: str, folder: Path, seconds: float) -> dict[str, Any]:
+        """Have the case host write eager variants of an input set to `folder`. Raises StageFailure."""
+        # The host begins no variant that it may not end in time; what is over and above is for building the case.
+        fields: dict[str, Any] = {
+            "digest": prepared.digest,
+            "set": name,
+            "folder": str(folder),
+            "seconds": 0.7 * seconds,
+        }
+        fields |= {"host": self._case_host(ref), **self._request(ref)}
+        return self._ask_host(Budget(seconds, self.pool), Stage.COMPARE, "diagnose", **fields)
+
+    def resume(
+        self, ref: CaseRef, prepared: Prepared, checkpoint: Path, target: Path, budget: Budget
+    ) -> dict[str, Any]:
+        """Have the case host go on with a training from a runtime's checkpoint. Raises StageFailure."""
+        fields: dict[str, Any] = {"digest": prepared.digest, "checkpoint": str(checkpoint), "outputs": str(target)}
+        return self._ask_host(budget, Stage.RUN, "resume", **fields, **self._request(ref))
+
+    def _case_host(self, ref: CaseRef) -> Callable[[], AnyWorker]:
+        """The case host that builds a case."""
+        return functools.partial(self.pool.host_for, FRAMEWORKS[ref.framework])
+
+    def _ask_reference(self, ref: CaseRef, budget: Budget, **fields: Any) -> dict[str, Any]:
+        host = self._case_host(ref)
+        used = start(host).used
+        try:
+            return self._ask_host(budget, Stage.REFERENCE, "reference", host=host, **fields)
+        except StageFailure:
+            if not used:
+                raise
+            self._fresh_host(host)
+            return self._ask_host(Budget(self.timeout, self.pool), Stage.REFERENCE, "reference", host=host, **fields)
+
+    def _cached(self, key: str) -> Prepared | None:
+        content = self.cache.read_case(key)
+        if content is None:
+            return None
+        folder = self.cache.folder / "references" / content["digest_of_all"]
+        return Prepared(content, folder, cached=True) if folder.is_dir() else None
+
+    @staticmethod
+    def _request(ref: CaseRef) -> dict[str, Any]:
+        asked = {"file": str(ref.file), "relative": ref.relative, "case": ref.name}
+        return {**asked, "dtype": ref.dtype, "task": ref.task}
+
+    def _ask_host(
+        self, budget: Budget, stage: Stage, op: str, /, host: Callable[[], AnyWorker] | None = None, **fields: Any
+    ) -> dict[str, Any]:
+        """Ask a case host (the common one) or a converter, once. One that is of no more use is ended."""
+        worker = start(host or self.pool.host)
+        worker.used = True
+        try:
+            return budget.ask(worker, op, **fields)
+        except WorkerProblem as problem:
+            if not isinstance(problem, WorkerRefused):
+                self.pool.discard(worker)
+            raise failure_of(problem, stage) from problem
+
+    def _fresh_host(self, host: Callable[[], AnyWorker] | None = None) -> None:
+        """See to it that the next request goes to a case host that has done nothing before."""
+        worker = start(host or self.pool.host)
+        if worker.used:
+            self.pool.discard(worker)
+
+    def artifact(
+        self,
+        ref: CaseRef,
+        prepared: Prepared,
+        cell: Cell,
+        budget: Budget,
+        expects: Callable[[Outcome], bool],
+        anew: bool = False,
+    ) -> Artifact:
+        """The artifact of a case in a format, from the cache or made. Raises StageFailure.
+
+        anew: one that a used case host made is made again in a fresh one. Exporters leave state behind (measured with
+        torch 2.14: where torch.export has failed on a dynamic length of an LSTM, torch.onnx.export in the same process
+        makes that length static, without a word), so that a fresh host's artifact counts where a used one's fails.
+        """
+        module = self.registry.format(cell.format)
+        device = devices.route(cell.device, module.DEVICE_BOUND).exported_on
+        key = self._key(prepared, module, device, ref.framework)
+        if failure := self._failed_exports.get((ref, cell.format, device)):
+            raise failure
+        folder = self.cache.folder / "artifacts" / key
+        if anew and folder.is_dir() and not store.read_json(folder / "export.json")["fresh"]:
+            self.cache.forget("artifacts", key)
+            if ref.framework in module.FRAMEWORKS:  # else its source is made by a fresh one
+                self._fresh_host(self._host_of(ref, module))
+        try:
+            if ref.framework not in module.FRAMEWORKS:
+                source = self.artifact(ref, prepared, replace(cell, format=module.FROM), budget, expects, anew)
+                cached = self._convert(source, cell, key, budget)
+            else:
+                cached = self._export(ref, prepared, cell, device, key, budget, expects)
+        except StageFailure as failure:
+            self._failed_exports[ref, cell.format, device] = failure
+            raise
+        made = store.read_json(folder / "export.json")
+        signature = store.read_json(folder / "signature.json")
+        return Artifact(folder, signature, made["seconds"], made["bytes"], cached, made["fresh"])
+
+    def _key(self, prepared: Prepared, module: Format, device: str, framework: str) -> str:
+        """What names an artifact: all that decides what is in it."""
+        made_with: list[Any] = [module.VERSION, module.tools(), device]
+        if module.ENVIRONMENT is not None:
+            made_with.append(self._environment(module.ENVIRONMENT))
+        if framework not in module.FRAMEWORKS:
+            made_with.append(self._key(prepared, self.registry.format(module.FROM), device, framework))
+        return hash_of("artifact", prepared.key, module.NAME, made_with, fingerprint.fingerprint())
+
+    def _environment(self, environment: Environment) -> str:
+        try:
+            return environments.path_of(environment, self.pool.cache).name
+        except EnvironmentFault as fault:
+            raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, str(fault)) from fault
+
+    def _host_of(self, ref: CaseRef, module: Format) -> Callable[[], AnyWorker]:
+        """The case host that exports a case: the format's for a model in PyTorch, else the framework's."""
+        return (lambda: self.pool.host_of(module.NAME)) if ref.framework == TORCH else self._case_host(ref)
+
+    def _convert(self, source: Artifact, cell: Cell, key: str, budget: Budget) -> bool:
+        """Have the format's converter make an artifact from another format's unless it is there already."""
+
+        def make(folder: Path) -> None:
+            self.pool.last_op = "convert"
+            request = {"source": str(source.folder), "signature": source.signature, "folder": str(folder)}
+            converter = functools.partial(self.pool.converter, cell.format)
+            answer = self._ask_host(budget, Stage.EXPORT, "convert", host=converter, **request)
+            signature = {**answer["signature"], "format": cell.format}
+            (folder / "signature.json").write_text(store.dumps(signature))
+            # What the way from the model took, as for formats that are made in one step.
+            seconds = source.seconds + number(answer.get("seconds"))
+            size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            made = {"seconds": seconds, "bytes": size, "fresh": source.fresh}
+            (folder / "export.json").write_text(store.dumps(made))
+
+        return self.cache.produce("artifacts", key, make)[1]
+
+    def _export(
+        self,
+        ref: CaseRef,
+        prepared: Prepared,
+        cell: Cell,
+        device: str,
+        key: str,
+        budget: Budget,
+        expects: Callable[[Outcome], bool],
+    ) -> bool:
+        """Export unless it is there already; whether it was. What a used host fails at, a fresh one tries again."""
+        module = self.registry.format(cell.format)
+        host = self._host_of(ref, module)
+        request = {
+            "module": module.FRAMEWORKS[ref.framework],
+            "format": module.NAME,
+            "digest": prepared.digest,
+            "device": device,
+            "output_paths": prepared.output_paths,
+            **self._request(ref),
+        }
+
+        def make(folder: Path) -> None:
+            if ref.file != SMOKE.file and cell.runtime != EAGER:
+                # The runtime's process imports its framework meanwhile.
+                self.pool.prestart(cell.runtime, cell.device)
+            fresh = not start(host).used
+            try:
+                answer = self._ask_host(budget, Stage.EXPORT, "export", host=host, folder=str(folder), **request)
+            except StageFailure as failure:
+                if fresh or expects(failure.outcome()):
+                    raise
+                fresh = True
+                self._fresh_host(host)
+                for left in folder.iterdir():
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+                more = Budget(self.timeout, self.pool)
+                answer = self._ask_host(more, Stage.EXPORT, "export", host=host, folder=str(folder), **request)
+            made = {"seconds": number(answer.get("seconds")), "bytes": int(answer.get("bytes", 0)), "fresh": fresh}
+            (folder / "export.json").write_text(store.dumps(made))
+
+        return self.cache.produce("artifacts", key, make)[1]

@@ -1,0 +1,239 @@
+"""An artifact that has passed is run from several threads at once, as a server would, on one instance and on clones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..terms.cell import Cell
+from ..terms.outcome import FROM_THREADS, Outcome, Stage, Verdict
+from ..terms.tolerances import choose
+from ..workers import arrays
+from ..workers.tensors import TensorFileError
+from .answers import Run, UnsuitableInputs, compare_runs, run_request, structured
+from .stages import VERDICT_OF
+from .worker import WorkerProblem
+
+if TYPE_CHECKING:
+    from ..formats.base import Signature
+    from ..references.prepared import InputSet, Prepared
+    from ..terms.case import Tolerance
+    from .pool import AnyWorker
+    from .registry import Registry
+    from .stages import Artifact, Budget
+
+# Seconds that this may add to a cell, as the serial runs and the load let expect.
+MOST_SECONDS = 1.0
+# The smallest number of threads above 1 may go over that so many times.
+PATIENCE = 4
+# Of artifacts in memory at the same time, in bytes; an instance takes more, by its runtime's buffers.
+MOST_BYTES = 2**30
+_INSTANCES = {"one": "one instance", "clones": "clones"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many threads, on one instance and each on a clone of its own; and what of that was left out, in words.
+
+    repeats: serial runs of each input set beforehand.
+    """
+
+    threads: tuple[int, ...]
+    clones: tuple[int, ...]
+    repeats: int
+    left_out: str = ""
+
+
+def plan(counts: Sequence[int], run: float, load: float, size: int, repeats: int, most: float = MOST_SECONDS) -> Plan:
+    """What of the numbers of threads fits into `most` seconds. The smallest above 1 on one instance may take more.
+
+    run: seconds of one serial pass over all input sets. load: seconds to load the artifact, which a clone is taken to
+    need, too. size: of the artifact, in bytes. repeats: serial passes, if there is time; else one.
+    """
+    ordered = sorted(set(counts))
+    least = next((count for count in ordered if count > 1), ordered[0])
+    if repeats * run > most / 2:
+        repeats = 1
+    left, made, heavy, slow = most - repeats * run, 0, False, False
+    chosen: dict[str, list[int]] = {"one": [], "clones": []}
+    left_out: list[str] = []
+    for count in ordered:
+        for instance, taken in chosen.items():
+            new = max(count - made, 0) if instance == "clones" else 0
+            cost = count * run + new * load
+            too_heavy = instance == "clones" and count * size > MOST_BYTES
+            room = left + PATIENCE * most if (instance, count) == ("one", least) else left
+            if too_heavy or cost > room:
+                heavy, slow = heavy or too_heavy, slow or not too_heavy
+                left_out.append(f"{count} on {_INSTANCES[instance]}")
+                continue
+            taken.append(count)
+            left, made = left - cost, made + new
+    why = [f"a pass takes {run:.2g} s, loading {load:.2g} s"] if slow else []
+    why += [f"the artifact has {size / 2**20:.0f} MiB"] if heavy else []
+    said = f"not tried with {', '.join(left_out)}: {'; '.join(why)}" if left_out else ""
+    return Plan(tuple(chosen["one"]), tuple(chosen["clones"]), repeats, said)
+
+
+def chosen_sets(outcome: Outcome, prepared: Prepared) -> list[InputSet]:
+    """The case's own input sets that passed, and a generated one beside a single one: other values have to meet."""
+    passed = [entry for name, entry in prepared.sets.items() if outcome.inputs[name]["verdict"] == Verdict.PASS.value]
+    own = [entry for entry in passed if not entry.generated]
+    return own if len(own) > 1 else [*own, *(entry for entry in passed if entry.generated)][:2]
+
+
+def failed_at_once(outcome: Outcome) -> bool:
+    """Whether a cell failed from several threads. Once is enough: such failures depend on luck."""
+    return outcome.failed and outcome.threads is not None
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    """Runs what has passed again, from so many threads (`counts`; none: not at all).
+
+    folder: for files of results. asked: whether somebody asked for just these numbers, so that they may take long.
+    """
+
+    registry: Registry
+    counts: Sequence[int]
+    folder: Path
+    asked: bool = False
+
+    def checked(
+        self,
+        outcome: Outcome,
+        cell: Cell,
+        prepared: Prepared,
+        artifact: Artifact,
+        worker: AnyWorker,
+        budget: Budget,
+        load: float,
+    ) -> Outcome:
+        """The outcome of a cell that has passed, with what several threads at once make of it.
+
+        prepared: what its outputs are compared with. load: seconds that loading took. Unchanged where nothing is asked
+        for, or the runtime's worker can't do it.
+        """
+        sets = chosen_sets(outcome, prepared)
+        if not self.counts or not worker.info.get("concurrent") or not sets:
+            return outcome
+        run = sum(float(outcome.inputs[entry.name].get("seconds") or 0.0) for entry in sets)
+        repeats = self.registry.format(cell.format).REPEATS
+        # With its patience a plan takes up to (1 + PATIENCE) times that, and must not cost the cell its verdict.
+        within = budget.left / (2 + PATIENCE)
+        most = within if self.asked else min(MOST_SECONDS, within)
+        wanted = plan(self.counts, run, load, artifact.size, repeats, most)
+        notes = [f"{FROM_THREADS}: {wanted.left_out}"] if wanted.left_out else []
+        if not wanted.threads and not wanted.clones:
+            return replace(outcome, notes=(*outcome.notes, *notes))
+        record: dict[str, Any] = {"counts": list(wanted.threads), "clones": list(wanted.clones), "identical": False}
+        left = budget.left
+        try:
+            answer = self._ask(sets, wanted, artifact, worker, budget)
+            tolerance = choose(prepared.tolerance, prepared.tolerances, cell)[0]
+            trials = Trials(sets, artifact.signature, tolerance, self.registry.runtime(cell.runtime).NARROWS)
+            verdict, message = trials.judge(answer, arrays.read(self._target), record, notes)
+        except WorkerProblem as problem:
+            numbers = ", ".join(map(str, sorted({*wanted.threads, *wanted.clones})))
+            verdict, message = VERDICT_OF[type(problem)], f"while it ran from {numbers} threads at once: {problem}"
+        except (TensorFileError, UnsuitableInputs, LookupError, ValueError, TypeError, OSError) as error:
+            worker.close(kill=True)
+            said = f"{type(error).__name__}: {error}"
+            verdict, message = Verdict.ERROR, f"{cell.runtime} broke the protocol: from several threads at once: {said}"
+        record["seconds"] = left - budget.left
+        outcome = replace(outcome, threads=record, notes=(*outcome.notes, *notes))
+        if verdict is Verdict.PASS:
+            return outcome
+        stage = Stage.COMPARE if verdict is Verdict.MISMATCH else Stage.RUN
+        return replace(outcome, verdict=verdict, stage=stage, message=message)
+
+    @property
+    def _target(self) -> Path:
+        return self.folder / "concurrent.safetensors"
+
+    def _ask(
+        self, sets: Sequence[InputSet], wanted: Plan, artifact: Artifact, worker: AnyWorker, budget: Budget
+    ) -> dict[str, Any]:
+        self._target.unlink(missing_ok=True)
+        return budget.ask(
+            worker,
+            "concurrent",
+            outputs=str(self._target),
+            threads=list(wanted.threads),
+            clones=list(wanted.clones),
+            repeats=wanted.repeats,
+            calls=[{"inputs": str(entry.file), **run_request(artifact.signature, entry)} for entry in sets],
+        )
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Reads the answers to `concurrent`. narrows: see compare_runs."""
+
+    sets: Sequence[InputSet]
+    signature: Signature
+    tolerance: Tolerance
+    narrows: Mapping[str, str]
+
+    def judge(
+        self, answer: Mapping[str, Any], found: Mapping[str, Any], record: dict[str, Any], notes: list[str]
+    ) -> tuple[Verdict, str]:
+        """Verdict and message; adds to the record and the notes. found: the arrays of the results that differ.
+
+        Raises KeyError and the like for nonsense.
+        """
+        errors, mismatches = [], []
+        if answer.get("clonable") is False:
+            record["clones"] = []
+            reason = (answer.get("clone_error") or {}).get("message") or "its runtime makes none"
+            notes.append(f"{FROM_THREADS}: no clones: {reason}")
+        for trial in answer["trials"]:
+            threads = f"{trial['threads']} thread{'s' if trial['threads'] > 1 else ''}"
+            where = f"run from {threads} at once on {_INSTANCES[trial['instance']]}"
+            if trial["failed"]:
+                error, calls = trial["error"], trial["failed"] + trial["results"]
+                errors.append(f"{where}: {trial['failed']} of {calls} calls fail: {error['type']}: {error['message']}")
+            if trial["different"]:
+                said = f"{where}: {trial['different']} of {trial['results']} results differ from those of serial runs"
+                problem, apart = self._compared(trial["first"], found)
+                if problem:
+                    mismatches.append(f"{said}; {problem}")
+                else:
+                    notes.append(f"{FROM_THREADS}: {said}, within the tolerance: {apart}")
+        record["identical"] = not any(trial["different"] or trial["failed"] for trial in answer["trials"])
+        record["results"] = sum(trial["results"] for trial in answer["trials"])
+        verdict = Verdict.ERROR if errors else Verdict.MISMATCH if mismatches else Verdict.PASS
+        return verdict, "\n".join([*errors, *mismatches])
+
+    def _compared(self, first: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[str, str]:
+        """The first result that differs: what is wrong with it, or "", and how far it is from the serial one."""
+        entry = self.sets[first["call"]]
+        layout = self.signature["layout"]
+        trees = [structured(first[name], layout, self.signature, entry.outputs) for name in ("outputs", "serial")]
+        runs = [(tree, found) for tree in trees]
+        result = compare_runs(runs[:1], entry, self.tolerance, self.narrows)
+        if result["verdict"] == Verdict.MISMATCH.value:
+            return f"input set {entry.name!r}: {result['message']}", ""
+        return "", distance(*runs)
+
+
+def distance(one: Run, other: Run) -> str:
+    """How far two results of the same structure, shapes and dtypes are apart, in words."""
+    import numpy as np
+
+    from ..compare import flatten
+
+    elements = changed = 0
+    largest = 0.0
+    for path, key in flatten(one[0])[1].items():
+        a, b = one[1][key], other[1][flatten(other[0])[1][path]]
+        elements += a.size
+        wide = "complex128" if a.dtype.kind == "c" else "float64"
+        with np.errstate(all="ignore"):
+            apart = np.abs(a.astype(wide) - b.astype(wide))
+        # What differs in its bits alone (-0 and 0, two NaNs) isn't counted.
+        changed += int(np.count_nonzero(apart))
+        largest = max(largest, float(np.nanmax(apart, initial=0.0)))
+    return f"{changed} of {elements} elements, by {largest:.3g} at most"

@@ -1,0 +1,159 @@
+"""Why a cell is a mismatch, where the numbers tell. Nothing here ever changes a verdict."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..terms.case import Tolerance
+from ..terms.cell import Cell
+from ..terms.outcome import Outcome
+
+if TYPE_CHECKING:
+    from ..diagnosis.judge import Seen
+    from ..diagnosis.nearest import Variant
+    from ..references.prepared import InputSet, Prepared
+    from ..terms.cell import CaseRef
+    from .answers import Run
+    from .case_host import Exports
+    from .stages import Budget
+from ..terms.outcome import PREFIX
+
+MOST_SECONDS = 60.0
+LEAST_SECONDS = 1.0  # with less left of a cell's time, the case host is not asked
+_KEPT = 4  # (case, input set) pairs whose variants are kept: cells of a case follow each other
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a mismatch leaves behind for its diagnosis.
+
+    tolerance: the cell's. runs: by input set that is a mismatch; arrays are memory maps.
+    """
+
+    prepared: Prepared
+    tolerance: Tolerance
+    runs: Mapping[str, Sequence[Run]]
+    budget: Budget
+
+
+@dataclass
+class Diagnosis:
+    """Explains mismatches, and keeps what the case host was asked for. folder: for its files."""
+
+    exports: Exports
+    folder: Path
+    _variants: dict[tuple[str, str], Sequence[Variant] | Exception] = field(default_factory=dict)
+
+    def explained(self, ref: CaseRef, cell: Cell, outcome: Outcome, evidence: Evidence | None) -> Outcome:
+        """The outcome with its likely causes in `hints` and at the end of the message."""
+        if evidence is None or not evidence.runs:
+            return outcome
+        try:
+            hints, problem = self._hints(ref, cell, evidence)
+        except Exception as error:
+            hints, problem = [], error
+        notes = outcome.notes
+        if problem is not None:
+            notes = (*notes, f"no diagnosis: {type(problem).__name__}: {str(problem).partition(chr(10))[0]}")
+        message = "\n".join([outcome.message, *(PREFIX + hint for hint in hints)])
+        return replace(outcome, message=message, hints=tuple(hints), notes=notes)
+
+    def _hints(self, ref: CaseRef, cell: Cell, evidence: Evidence) -> tuple[list[str], Exception | None]:
+        # Here, since it imports numpy.
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            return self._found(ref, cell, evidence)
+
+    def _found(self, ref: CaseRef, cell: Cell, evidence: Evidence) -> tuple[list[str], Exception | None]:
+        from ..diagnosis import nearest, patterns
+
+        prepared = evidence.prepared
+        exporter = str(prepared.content["exporter_set"])
+        end = time.monotonic() + min(evidence.budget.left, MOST_SECONDS)
+        runtime = self.exports.registry.runtime(cell.runtime)
+        seen = _seen(evidence, runtime.NARROWS)
+        found, complete = patterns.hints(seen, exporter, late=lambda: time.monotonic() > end)
+        if (sentence := patterns.only_exported(seen, exporter)) and "baked in" not in " ".join(found):
+            found, complete = [sentence, *found][: patterns.MOST], True
+        one = next((one for one in seen if one.outputs and one.wrong), None)
+        left = end - time.monotonic()
+        if complete or one is None or one.outputs.keys() != one.references.keys() or left < LEAST_SECONDS:
+            return found, None
+        variants = self._asked(ref, prepared, one.name, left)
+        if isinstance(variants, Exception):
+            return found, variants
+        if sentence := nearest.explanation(one, variants, runtime.PRECISION_NOTE):
+            found.insert(0, sentence)
+        return found[: patterns.MOST], None
+
+    def _asked(self, ref: CaseRef, prepared: Prepared, name: str, seconds: float) -> Sequence[Variant] | Exception:
+        """The case host's variants of an input set, or what went wrong: neither is asked for twice."""
+        key = (prepared.key, name)
+        if key not in self._variants:
+            while len(self._variants) >= _KEPT:
+                self._variants.pop(next(iter(self._variants)))
+            try:
+                self._variants[key] = self._ask(ref, prepared, name, seconds)
+            except Exception as error:
+                self._variants[key] = error
+        return self._variants[key]
+
+    def _ask(self, ref: CaseRef, prepared: Prepared, name: str, seconds: float) -> Sequence[Variant]:
+        from ..diagnosis.nearest import Variant
+        from ..workers import arrays
+
+        # Files may go as soon as they are mapped into memory.
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            answer = self.exports.variants(ref, prepared, name, Path(folder), seconds)
+            found = [(entry, arrays.read(Path(folder) / entry["file"])) for entry in answer["variants"]]
+        keys = _keys(prepared.sets[name].outputs)
+        draws: dict[str, Variant] = {}
+        for entry, read in found:
+            if not keys.keys() <= read.keys():
+                continue
+            outputs = {keys[key]: array for key, array in read.items() if key in keys}
+            label = entry["name"]
+            if entry["kind"] == "random" and label in draws:
+                draws[label] = replace(draws[label], again=outputs)
+                continue
+            draws[label] = Variant(label, entry["kind"], entry["sentence"], outputs)
+        return list(draws.values())
+
+
+def _keys(tree: Mapping[str, Any]) -> dict[str, str]:
+    """Paths of outputs as messages write them, by the host's keys."""
+    from ..compare import flatten
+
+    return {key: path for path, key in flatten(tree)[1].items()}
+
+
+def _seen(evidence: Evidence, narrows: Mapping[str, str]) -> list[Seen]:
+    from ..compare import flatten
+    from ..diagnosis.judge import Seen
+    from ..workers.arrays import numpy_dtype
+
+    def outputs(run: Run, entry: InputSet) -> dict[str, Any]:
+        tree, found = run
+        arrays = {path: found[key] for path, key in flatten(tree)[1].items()}
+        for path in arrays.keys() & entry.references.keys():
+            dtype = entry.references[path].dtype
+            if narrows.get(dtype) == arrays[path].dtype.name:
+                arrays[path] = arrays[path].astype(numpy_dtype(dtype))
+        return arrays
+
+    result = []
+    for name, entry in evidence.prepared.sets.items():
+        runs = [outputs(run, entry) for run in evidence.runs.get(name, ())]
+        nothing: dict[str, Any] = {}
+        first, again, *_ = [*runs, nothing, nothing]
+        one = Seen(name, entry.references, first, again, evidence.tolerance)
+        if len(runs) > 1 and not one.wrong and one.outputs.keys() == one.references.keys():
+            one = replace(one, outputs=again, again=first)  # it is a later run that is wrong
+        result.append(one)
+    return result

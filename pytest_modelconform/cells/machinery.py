@@ -1,0 +1,242 @@
+"""What the cells of a session are made and run with, in one object. Knows nothing of pytest."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..cache.fingerprint import fingerprint, hash_file, hash_of
+from ..cache.store import Cache
+from ..formats.frameworks import FRAMEWORKS
+from ..terms import tolerances
+from ..terms.case import DEFAULTS, TORCH, Tolerance
+from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, TRAINING, Cell
+from ..terms.outcome import Outcome, Stage, Verdict
+from ..workers.loop import WorkerError
+from .case_files import Declaration, Declared, static_cases
+from .pipeline import Pipeline
+from .pool import Pool, threads
+from .registry import EVERYTHING, Registry
+from .settings import Settings
+from .worker import WorkerCrashed, WorkerProblem, WorkerRefused, WorkerTimeout
+
+_ITEM_ID = re.compile(r"(?P<file>.+)::(?P<case>[^:\[\]]+)\[(?P<rest>[^\[\]]+)\]")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a session stands.
+
+    root: the folder that paths of case files are relative to. path: what case hosts add to sys.path. progress: shows a
+    line about work that takes long and happens once. share: how many processes of the session are on this machine;
+    process: which of them this is, from 0.
+    """
+
+    root: Path
+    path: Sequence[str]
+    progress: Callable[[str], None]
+    share: int = 1
+    process: int = 0
+
+
+class Machinery:
+    """Registry, cache, workers and pipeline of a session. What takes long to make is made when first needed.
+
+    cache: where references and artifacts are kept; by default `settings.cache`, where harnesses and environments always
+    are. inline_host: whether the case host is this process. Raises CacheRefused for a cache that can't be used.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        settings: Settings,
+        place: Place,
+        cache: Cache | None = None,
+        inline_host: bool = False,
+    ) -> None:
+        self.registry = registry
+        self.settings = settings
+        self.place = place
+        self.cache = cache or Cache(settings.cache)
+        self._inline_host = inline_host
+        self._declared: dict[Path, Declaration] = {}
+
+    # -- what was asked for; an UnknownName is raised where a name is none -------------------------------------------
+
+    @functools.cached_property
+    def formats(self) -> Sequence[str]:
+        """Names of the formats that were asked for, or the main ones."""
+        return self.registry.select_formats(self.settings.formats)
+
+    @functools.cached_property
+    def runtimes(self) -> Sequence[str]:
+        """Names of the runtimes that were asked for, or the main ones."""
+        return self.registry.select_runtimes(self.settings.runtimes)
+
+    @functools.cached_property
+    def devices(self) -> Sequence[str]:
+        """Names of the devices that were asked for, or the CPU."""
+        return self.registry.select_devices(self.settings.devices)
+
+    @functools.cached_property
+    def precisions(self) -> Sequence[str]:
+        """The precisions that were asked for, or full."""
+        return self.registry.select_precisions(self.settings.precisions)
+
+    def is_required(self, cell: Cell) -> bool:
+        """Whether --modelconform-require names a cell's format or runtime."""
+        return bool({cell.format, cell.runtime} & set(self.settings.require))
+
+    # -- what runs cells -------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def pool(self) -> Pool:
+        """The workers of this process."""
+        return Pool(
+            self.registry,
+            self.settings.cache,
+            self.place.path,
+            threads=threads(self.place.share),
+            share=self.place.share,
+            inline=self.settings.inline,
+            progress=self.place.progress,
+            process=self.place.process,
+            inline_host=self._inline_host,
+        )
+
+    @functools.cached_property
+    def pipeline(self) -> Pipeline:
+        """What runs cells."""
+        return Pipeline(
+            self.registry,
+            self.cache,
+            self.pool,
+            self.settings.timeout,
+            self.settings.threads,
+            self.settings.threads_asked,
+        )
+
+    def close(self) -> None:
+        """End the workers and remove the working folder, as far as there are any."""
+        if "pipeline" in self.__dict__:
+            self.pipeline.close()
+        if "pool" in self.__dict__:
+            self.pool.close()
+
+    def outcome_of_exception(self, error: Exception) -> Outcome:
+        """For an exception in this process: with --modelconform-inline a handler's, else a fault of ours or a plugin's.
+
+        Such a fault must not pass for the load or the run that `expected.toml` knows to fail.
+        """
+        if not self.settings.inline:
+            said = f"a fault of pytest-modelconform or of a plugin, which says nothing of model and runtime: {error!r}"
+            return Outcome(Verdict.ERROR, Stage.ENVIRONMENT, said)
+        stages = {"collect": Stage.COLLECT, "reference": Stage.REFERENCE, "export": Stage.EXPORT, "load": Stage.LOAD}
+        stage = stages.get(self.pool.last_op, Stage.RUN)
+        return Outcome(Verdict.ERROR, stage, f"{type(error).__name__}: {error}")
+
+    # -- which cells there are -------------------------------------------------------------------------------------
+
+    def cells(self, file: str, case: Declared) -> list[Cell]:
+        """The cells of a case that were asked for, dtype by dtype, each with its model checks first."""
+        found = []
+        for dtype in case.dtypes:
+            asked = (self.formats, self.runtimes, self.devices, dtype, self.precisions, case.has, case.framework)
+            found += _with_checks(file, case.name, dtype, self.registry.cells(file, case.name, *asked))
+        return found
+
+    def any_cells(self) -> bool:
+        """Whether what was asked for is any cell at all, of a case that has everything."""
+        every = (Declared("", has=EVERYTHING, framework=name) for name in FRAMEWORKS)
+        return any(len(self.cells("", declared)) > 1 for declared in every)
+
+    def all_cells(self, file: str, case: Declared) -> list[Cell]:
+        """The cells of a case that can exist, whatever was asked for."""
+        registry = self.registry
+        found = [Cell(file, case.name, COLLECT, COLLECT)]
+        for dtype in case.dtypes:
+            every = (registry.formats, registry.runtimes, registry.devices, dtype, PRECISIONS, case.has, case.framework)
+            found += _with_checks(file, case.name, dtype, registry.cells(file, case.name, *every))
+        return found
+
+    def cell_of(self, node_id: str) -> Cell | None:
+        """The cell that a node id names, or None."""
+        match = _ITEM_ID.fullmatch(node_id)
+        if match is None:
+            return None
+        first, *words = match["rest"].split("-")
+        if first in (EAGER, COLLECT):
+            format_name, runtime, device = first, first, "cpu"
+        else:
+            formats = {name.replace("-", "_"): name for name in self.registry.formats}
+            runtimes = {name.replace("-", "_"): name for name in self.registry.runtimes}
+            if first not in formats or len(words) < 2 or words[0] not in runtimes:
+                return None
+            devices = {name.replace("-", "_"): name for name in self.registry.devices}
+            format_name, runtime, device = formats[first], runtimes[words[0]], devices.get(words[1], words[1])
+        dtype = next((word for word in words if word in DEFAULTS), "float32")
+        precision = FAST if FAST in words else FULL
+        task = next((word for word in words if word in TASKS), INFERENCE)
+        cell = Cell(match["file"], match["case"], format_name, runtime, device, dtype, precision, task)
+        # No other spelling: every cell has one id.
+        return cell if cell.id == node_id else None
+
+    # -- case files ------------------------------------------------------------------------------------------------
+
+    def declare(self, path: Path) -> Declaration:
+        """The cases of a file, from the cache or by importing it in the case host."""
+        if path not in self._declared:
+            static = static_cases(path)
+            if any(case.missing() for case in static):
+                # It can't be imported here; its cells are shown as unavailable all the same.
+                self._declared[path] = Declaration(static)
+            else:
+                self._declared[path] = self._import(path, static)
+        return self._declared[path]
+
+    def relative(self, path: Path) -> str:
+        """A case file's path as its cells name it: relative to the root, or its name where it is elsewhere."""
+        root = self.place.root
+        return path.relative_to(root).as_posix() if root in path.parents else path.name
+
+    def _import(self, path: Path, static: Sequence[Declared]) -> Declaration:
+        relative = self.relative(path)
+        key = hash_of("collect", fingerprint(), self.pool.path, str(path), relative, hash_file(path))
+        try:
+            content = self.cache.read_case(key)
+            if content is None:
+                with self.cache.lock(f"case-{key}"):
+                    content = self.cache.read_case(key)
+                    if content is None:
+                        # Where the first case that isn't PyTorch's lives: what it imports is only there.
+                        others = (FRAMEWORKS[c.framework] for c in static if c.framework in FRAMEWORKS)
+                        worker = self.pool.host_for(next((f for f in others if f.name != TORCH), FRAMEWORKS[TORCH]))
+                        answer = worker.ask("collect", self.settings.timeout, file=str(path), relative=relative)
+                        content = self.cache.write_case(key, {"cases": answer["cases"]}, answer["files"])
+        except WorkerError as error:
+            return Declaration(problem=Outcome(Verdict.ERROR, Stage.COLLECT, f"{path.name}: {error}"))
+        except WorkerProblem as problem:
+            verdicts = {WorkerCrashed: Verdict.CRASH, WorkerTimeout: Verdict.TIMEOUT}
+            verdict = verdicts.get(type(problem), Verdict.ERROR)
+            details = problem.details if isinstance(problem, WorkerRefused) else ""
+            message = f"{path.name}: {problem}" + (f"\n{details}" if details else "")
+            return Declaration(problem=Outcome(verdict, Stage.COLLECT, message))
+        return Declaration([self._declared_case(case) for case in content["cases"]])
+
+    def _declared_case(self, case: dict[str, Any]) -> Declared:
+        others = {key: Tolerance(**tolerance) for key, tolerance in case["tolerances"].items()}
+        # Here, since the case host does not know the runtimes that other packages have registered.
+        fault = case["fault"] or tolerances.fault(case["name"], others, self.registry.runtimes)
+        tolerance = Tolerance(**case["tolerance"])
+        return Declared(**{**case, "fault": fault, "tolerance": tolerance, "tolerances": others})
+
+
+def _with_checks(file: str, case: str, dtype: str, cells: Sequence[Cell]) -> list[Cell]:
+    """Cells of a case in a dtype behind the model checks that they rest on."""
+    trains = any(cell.task != INFERENCE for cell in cells)
+    tasks = (INFERENCE, TRAINING) if trains else (INFERENCE,)
+    return [*(Cell(file, case, EAGER, EAGER, dtype=dtype, task=task) for task in tasks), *cells]

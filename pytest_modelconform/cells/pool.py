@@ -1,0 +1,253 @@
+"""The live workers of one pytest process: the case host and a worker a runtime and device."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.metadata
+import importlib.util
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from .. import environments
+from ..environments import Environment
+from ..formats.frameworks import Framework
+from ..harness import BuildError
+from ..runtimes.base import WORKERS, python_worker
+from ..terms import devices
+from .registry import Registry
+from .worker import InlineWorker, Worker, WorkerCrashed, WorkerProblem, is_unavailable
+
+AnyWorker = Worker | InlineWorker
+HOST = "case host"
+CONVERTER = "converter to"
+HOST_FILE = WORKERS / "host" / "host.py"
+# Seconds from the start of a process to its answer to hello: imports of a framework on a cold disk.
+START_LIMIT = 180.0
+# What a worker with a framework and a model in it was seen to take; decides how many live at a time.
+_BYTES_A_WORKER = 3 * 2**28
+
+
+class Pool:
+    """Starts workers, keeps them, and ends the one that is cheapest to have again when there are too many.
+
+    Those of a cell that runs are never ended, even if they are more than the limit.
+
+    path: folders that the case host adds to sys.path. threads: for each worker. share: pytest processes on this
+    machine; process: which of them this is, from 0. inline: all workers are in this process; inline_host: only the case
+    hosts are, for models that are in this process already.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        cache: Path,
+        path: Sequence[str],
+        threads: int,
+        share: int,
+        inline: bool,
+        progress: Callable[[str], None],
+        process: int = 0,
+        inline_host: bool = False,
+    ) -> None:
+        self.registry = registry
+        self.cache = cache
+        self.path = list(path)
+        self.threads = threads
+        self.inline = inline
+        self.inline_host = inline_host
+        self.progress = progress
+        self.process = process
+        self.limit = worker_limit(share)
+        # The last operation that any worker was asked for.
+        self.last_op = ""
+        self._workers: dict[tuple[str, str], AnyWorker] = {}
+        self._unbuildable: dict[str, BuildError] = {}
+        self._not_here: dict[tuple[str, str], WorkerProblem] = {}
+        self._start_seconds: dict[tuple[str, str], float] = {}
+        self._needed_since = math.inf
+
+    def begin(self) -> None:
+        """A cell begins: the workers that it asks for stay until the next one does.
+
+        It holds several at once, and asks for further ones while it does: a runtime's, then a host for the smoke model.
+        """
+        self._needed_since = time.monotonic()
+
+    def host(self, name: str = "") -> AnyWorker:
+        """The case host of a name; "" is the common one. Raises a WorkerProblem if it can't be started."""
+        return self._ready((f"{HOST} {name}".strip(), "cpu"), path=self.path)
+
+    def host_for(self, framework: Framework) -> AnyWorker:
+        """The case host of a framework. Raises a WorkerProblem or harness.BuildError if it can't start."""
+        return self._host_in(framework.host, framework.environment)
+
+    def host_of(self, format_name: str) -> AnyWorker:
+        """The case host that exports to a format. Raises a WorkerProblem or harness.BuildError if it can't start."""
+        module = self.registry.format(format_name)
+        return self._host_in(module.HOST, module.ENVIRONMENT)
+
+    def _host_in(self, name: str, environment: Environment | None) -> AnyWorker:
+        if environment is None:
+            return self.host(name)
+        python = environments.python(environment, self.cache, self.progress)
+        return self._ready((f"{HOST} {name or environment.name}", "cpu"), python=python, path=self.path)
+
+    def converter(self, format_name: str) -> AnyWorker:
+        """The converter of a format. Raises a WorkerProblem or harness.BuildError if it can't be started."""
+        return self._ready((f"{CONVERTER} {format_name}", "cpu"))
+
+    def runtime(self, name: str, device: str) -> AnyWorker:
+        """The worker of a runtime. Raises a WorkerProblem or harness.BuildError if it can't be started."""
+        return self._ready((name, device))
+
+    def prestart(self, name: str, device: str) -> None:
+        """Start a runtime's process without waiting for it, so that its imports overlap with other work."""
+        if not self.inline and (name, device) not in self._workers:
+            # What goes wrong here goes wrong again, and is reported, when the worker is asked for.
+            with contextlib.suppress(WorkerProblem, BuildError):
+                self._start((name, device))
+
+    def discard(self, worker: AnyWorker) -> None:
+        """End a worker, so that the next one asked for is fresh."""
+        worker.close(kill=True)
+        self._workers = {key: known for key, known in self._workers.items() if known is not worker}
+
+    def close(self) -> None:
+        """End all workers."""
+        for worker in self._workers.values():
+            worker.close()
+        self._workers.clear()
+
+    def kill(self) -> None:
+        """End all workers at once."""
+        for worker in self._workers.values():
+            worker.close(kill=True)
+        self._workers.clear()
+
+    def _ready(self, key: tuple[str, str], python: str = sys.executable, **hello: Any) -> AnyWorker:
+        if key in self._not_here:
+            raise self._not_here[key]
+        worker = self._workers.get(key)
+        if worker is not None and not worker.alive:
+            # It died between two requests, of its own accord or by another's hand: nobody's verdict.
+            self.discard(worker)
+            worker = None
+        worker = worker or self._start(key, python)
+        if not worker.info:
+            begin = time.monotonic()
+            try:
+                worker.hello(START_LIMIT, **hello)
+            except BaseException as error:
+                self.discard(worker)
+                if isinstance(error, WorkerProblem) and is_unavailable(error):
+                    self._not_here[key] = error
+                raise
+            self._start_seconds[key] = max(time.monotonic() - begin, self._start_seconds.get(key, 0.0))
+        worker.last_used = time.monotonic()
+        return worker
+
+    def _start(self, key: tuple[str, str], python: str = sys.executable) -> AnyWorker:
+        name, device = key
+        runs_on = devices.route(device).runs_on
+        self._make_room()
+        worker: AnyWorker
+        if name.startswith(HOST):
+            command = python_worker(HOST_FILE, runs_on, self.threads, python)
+        else:
+            command = self._command(name, runs_on)
+        if self.inline or (self.inline_host and name.startswith(HOST)):
+            worker = InlineWorker(name, inline_handlers(name, command, runs_on, self.threads))
+        else:
+            env = {**environment(self.threads, self.cache), **devices.environment(device, self.process)}
+            if command[0] != sys.executable:
+                # Our packages are none of another environment's.
+                env = environments.surroundings(env)
+            worker = Worker(name, command, env)
+        self._workers[key] = worker
+        return worker
+
+    def _command(self, name: str, device: str) -> list[str]:
+        if name in self._unbuildable:
+            raise self._unbuildable[name]
+        try:
+            if name.startswith(CONVERTER):
+                module = self.registry.format(name.removeprefix(CONVERTER).strip())
+                return module.command(self.threads, self.cache, self.progress)
+            return self.registry.runtime(name).command(device, self.threads, self.cache, self.progress)
+        except BuildError as error:
+            self._unbuildable[name] = error
+            raise
+
+    def _make_room(self) -> None:
+        while len(self._workers) >= self.limit:
+            idle = [key for key, worker in self._workers.items() if worker.last_used < self._needed_since]
+            if not idle:
+                return
+            # A C++ worker is back in a tenth of a second, one that imports a framework in several.
+            key = min(idle, key=lambda k: (round(self._start_seconds.get(k, 0.0)), self._workers[k].last_used))
+            self._workers.pop(key).close()
+
+
+def worker_limit(share: int, memory: int | None = None) -> int:
+    """How many workers one of `share` pytest processes may have alive: at least 4, at most 12, as memory allows."""
+    if memory is None:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(4, min(12, memory // 2 // _BYTES_A_WORKER // max(share, 1)))
+
+
+def environment(threads: int, cache: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Environment of a worker: ours, with the number of threads that libraries ask it for."""
+    env = dict(os.environ if base is None else base)
+    # The last one is of processes, which inductor starts to compile a GPU's kernels.
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS"):
+        env[name] = str(threads)
+    # The default is a folder below /tmp that all programs of a user share, and that another user may have made.
+    env["TORCHINDUCTOR_CACHE_DIR"] = str(cache / "inductor")
+    # ONNX Runtime reports its use to its maker, on Linux, too (seen in 1.30 for Node, 1.32 for Python): no model's
+    # business is anyone else's, and the reports leave files behind.
+    env["ORT_DISABLE_TELEMETRY"] = "1"
+    # What a worker inherits of pytest's own switches is none of a model's business.
+    env.pop("PYTEST_CURRENT_TEST", None)
+    env.pop("PYTHONSAFEPATH", None)
+    env["PYTHONUNBUFFERED"] = "1"
+    return env
+
+
+def inline_handlers(name: str, command: Sequence[str], device: str, threads: int) -> Mapping[str, Any]:
+    """The handlers of a Python worker, imported into this process."""
+    files = [Path(part) for part in command if part.endswith(".py")]
+    if Path(command[0]).resolve() != Path(sys.executable).resolve() or not files:
+        raise WorkerCrashed(
+            f"{name} is no Python of this environment and can't run in this process: leave out --modelconform-inline"
+        )
+    handlers: Mapping[str, Any] = _import(files[-1]).handlers(device, threads)
+    return handlers
+
+
+def _import(file: Path) -> ModuleType:
+    if WORKERS in file.parents:
+        relative = file.relative_to(WORKERS).with_suffix("")
+        return importlib.import_module(".".join(["pytest_modelconform.workers", *relative.parts]))
+    spec = importlib.util.spec_from_file_location(f"modelconform_worker_{file.stem}", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads(share: int) -> int:
+    """Threads of each worker, where `share` pytest processes divide the machine."""
+    return max(1, cores() // max(share, 1))

@@ -1,0 +1,32 @@
+"""What a session was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the session was asked for. Names are as given: they are checked against the registry elsewhere.
+
+    threads: numbers of threads to run artifacts from at once; empty: none. threads_asked: whether the command line says
+    so, and none of them is left out to save time. shard: index, from 1, and count. timeout: seconds for one cell.
+    """
+
+    formats: Sequence[str]
+    runtimes: Sequence[str]
+    devices: Sequence[str]
+    precisions: Sequence[str]
+    require: Sequence[str]
+    threads: Sequence[int]
+    threads_asked: bool
+    shard: tuple[int, int] | None
+    json: Path | None
+    html: Path | None
+    log: Path | None
+    timeout: float
+    cache: Path
+    inline: bool
+    update_expected: bool

@@ -1,0 +1,106 @@
+"""What a step of a cell's way needs: where it failed, how long it may take, what an exporter made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..environments import EnvironmentFault
+from ..formats.base import Signature
+from ..harness import BuildError
+from ..terms.outcome import Outcome, Stage, Verdict
+from ..workers.loop import WorkerError
+from .pool import AnyWorker, Pool
+from .worker import WorkerCrashed, WorkerLied, WorkerProblem, WorkerRefused, WorkerTimeout, is_unavailable
+
+VERDICT_OF: dict[type[WorkerProblem], Verdict] = {
+    WorkerRefused: Verdict.ERROR,
+    WorkerLied: Verdict.ERROR,
+    WorkerCrashed: Verdict.CRASH,
+    WorkerTimeout: Verdict.TIMEOUT,
+}
+
+
+class StageFailure(Exception):
+    """A cell came to an end before it could be compared."""
+
+    def __init__(self, stage: Stage, verdict: Verdict, message: str) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.verdict = verdict
+
+    def outcome(self) -> Outcome:
+        """As the outcome of a cell."""
+        return Outcome(self.verdict, self.stage, str(self))
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A case stored in a format.
+
+    seconds: what the export took when it was made. fresh: whether the case host that made it had done nothing before.
+    """
+
+    folder: Path
+    signature: Signature
+    seconds: float
+    size: int
+    cached: bool
+    fresh: bool
+
+    @property
+    def path(self) -> Path:
+        """Its file, or the one to begin with where it has several."""
+        return self.folder / str(self.signature.get("file", ""))
+
+
+class Budget:
+    """Seconds that a cell's own work may still take. Waiting for locks, builds and other cells is not counted."""
+
+    def __init__(self, seconds: float, pool: Pool) -> None:
+        self.left = seconds
+        self.pool = pool
+
+    def ask(self, worker: AnyWorker, op: str, **fields: Any) -> dict[str, Any]:
+        """Ask a worker, at most for as long as is left. Raises a WorkerProblem."""
+        begin = time.monotonic()
+        self.pool.last_op = op
+        try:
+            return worker.ask(op, max(self.left, 0.001), **fields)
+        except WorkerTimeout as error:
+            raise WorkerTimeout(f"{error} (--modelconform-timeout)", error.details) from error
+        except WorkerError as error:
+            # Only a worker in this process raises these itself.
+            raise WorkerRefused(error.kind, str(error), error.details, error.stage) from error
+        finally:
+            self.left -= time.monotonic() - begin
+
+
+def start(start: Callable[[], AnyWorker]) -> AnyWorker:
+    """A worker, or StageFailure at stage environment."""
+    try:
+        return start()
+    except EnvironmentFault as fault:
+        raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, str(fault)) from fault
+    except BuildError as error:
+        raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, f"the C++ harness can't be built: {error}") from error
+    except WorkerProblem as problem:
+        if is_unavailable(problem):
+            raise StageFailure(Stage.ENVIRONMENT, Verdict.UNAVAILABLE, str(problem)) from problem
+        verdict = VERDICT_OF[type(problem)]
+        raise StageFailure(Stage.ENVIRONMENT, verdict, f"the worker does not start: {problem}") from problem
+
+
+def failure_of(problem: WorkerProblem, stage: Stage) -> StageFailure:
+    """A worker's problem at a stage. The worker's own word on the stage counts where it gives one."""
+    if isinstance(problem, WorkerRefused) and problem.stage:
+        stage = Stage(problem.stage)
+    return StageFailure(stage, VERDICT_OF[type(problem)], str(problem))
+
+
+def number(value: Any) -> float:
+    """A number that a worker answered, or 0."""
+    return float(value) if isinstance(value, (int, float)) else 0.0

@@ -1,0 +1,200 @@
+"""The cells of what trains: gradients, trainings, and trainings across a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..compare import Reference, Tree, compare_tensor, flatten
+from ..references.prepared import InputSet, Prepared
+from ..references.training import by_rounding, named
+from ..terms.case import Tolerance
+from ..terms.cell import GRADIENTS, RESUME, TRAINING, CaseRef, Cell
+from ..terms.outcome import Outcome, Stage, Verdict
+from ..terms.tolerances import choose
+from ..workers import arrays
+from ..workers.tensors import TensorFileError
+from .answers import details, merge, summarise
+from .case_host import Exports
+from .pool import AnyWorker
+from .stages import VERDICT_OF, Budget, StageFailure, number
+from .worker import WorkerProblem
+
+# The directions of a `resume` cell, as reports name them.
+FROM_EAGER, TO_EAGER = "from-eager", "to-eager"
+_NUMBERS = ("bits", "reference_bits", "loss", "worst", "max_abs")
+
+
+class Trainings:
+    """Runs one cell's trainings in a worker that has loaded the artifact."""
+
+    def __init__(
+        self, exports: Exports, ref: CaseRef, prepared: Prepared, cell: Cell, worker: AnyWorker, budget: Budget
+    ) -> None:
+        self.exports = exports
+        self.ref = ref
+        self.prepared = prepared
+        self.cell = cell
+        self.worker = worker
+        self.budget = budget
+        self.train: Mapping[str, Any] = prepared.content["train"]
+        self.tolerance, self.notes = choose(prepared.tolerance, prepared.tolerances, cell)
+
+    def outcome(self, folder: Path) -> Outcome:
+        """The outcome of the cell; `folder` takes the files."""
+        found = _TRIALS[self.cell.task](self, folder)
+        outcome = summarise(found, {}, lambda name, entry: _SENTENCES[name])
+        if len(found) == 1 and outcome.failed:
+            outcome = replace(outcome, message=str(next(iter(found.values())).get("message", "")))
+        seconds = {"run": sum(number(entry.get("seconds")) for entry in found.values())}
+        return replace(outcome, seconds=seconds, notes=(*outcome.notes, *self.notes, *self.prepared.content["notes"]))
+
+    def gradients(self, folder: Path) -> dict[str, dict[str, Any]]:
+        """∂loss/∂parameter after one backward pass."""
+        return {GRADIENTS: self._tried(lambda: self._judged(GRADIENTS, *self._ask(folder, gradients=True)))}
+
+    def training(self, folder: Path) -> dict[str, dict[str, Any]]:
+        """Loss curve, parameters and buffers after all steps."""
+        return {TRAINING: self._tried(lambda: self._judged(TRAINING, *self._ask(folder)))}
+
+    def resume(self, folder: Path) -> dict[str, dict[str, Any]]:
+        """Eager's checkpoint goes on here, and one of ours in eager."""
+        step = int(self.train["resume_at"])
+        if not step:
+            why = "a training of one step has no checkpoint in between: give Train(steps=…) two or more"
+            return {RESUME: {"verdict": Verdict.UNSUPPORTED.value, "stage": Stage.RUN.value, "message": why}}
+        eager = {"step": step, "file": str(self.prepared.folder / "checkpoint.safetensors")}
+        ours = folder / "checkpoint.safetensors"
+
+        def back() -> dict[str, Any]:
+            self._ask(folder, checkpoint={"step": step, "file": str(ours)}, steps=step)
+            target = folder / "resumed.safetensors"
+            answer = self.exports.resume(self.ref, self.prepared, ours, target, self.budget)
+            return self._judged(TRAINING, answer, arrays.read(target), after=step)
+
+        return {
+            FROM_EAGER: self._tried(lambda: self._judged(TRAINING, *self._ask(folder, resume=eager), after=step)),
+            TO_EAGER: self._tried(back),
+        }
+
+    # -- the worker ------------------------------------------------------------------------------------------------
+
+    def _ask(self, folder: Path, **more: Any) -> tuple[dict[str, Any], Mapping[str, arrays.Array]]:
+        """Have the worker train; returns its answer and the tensors by key."""
+        target = folder / "trained.safetensors"
+        target.unlink(missing_ok=True)
+        request = {name: self.train[name] for name in ("inputs", "target", "optimizer", "steps", "batch_size", "seed")}
+        loss = {"loss": self.train["loss"]}
+        if self.train["loss"] is None:
+            loss = {"loss_module": str(self.prepared.folder / "loss.pt")}
+        data = str(self.prepared.folder / "data.safetensors")
+        answer = self.budget.ask(self.worker, "train", data=data, outputs=str(target), **(request | loss | more))
+        return answer, arrays.read(target)
+
+    def _tried(self, trial: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What a trial comes to, as it stands in the report under `inputs`."""
+        try:
+            return trial()
+        except WorkerProblem as problem:
+            verdict, stage, message = VERDICT_OF[type(problem)], Stage.RUN, str(problem)
+        except StageFailure as failure:
+            verdict, stage, message = failure.verdict, failure.stage, f"in eager: {failure}"
+        except (TensorFileError, KeyError, ValueError, TypeError, OSError, StopIteration) as error:
+            self.exports.pool.discard(self.worker)
+            verdict, stage = Verdict.ERROR, Stage.RUN
+            message = (
+                f"{self.cell.runtime} broke the protocol: its answer can't be read: {type(error).__name__}: {error}"
+            )
+        return {"verdict": verdict.value, "stage": stage.value, "message": message}
+
+    def _judged(
+        self, name: str, answer: Mapping[str, Any], found: Mapping[str, arrays.Array], after: int = 0
+    ) -> dict[str, Any]:
+        """Compare what a training left with the references of `name`; after: the step that it began after."""
+        entry = self.prepared.sets[name]
+        result = compare(answer["outputs"], found, entry, self.tolerance, int(self.train["steps"]), after)
+        return {**result, "seconds": number(answer.get("seconds"))}
+
+
+_TRIALS = {GRADIENTS: Trainings.gradients, TRAINING: Trainings.training, RESUME: Trainings.resume}
+_SENTENCES = {
+    GRADIENTS: "gradients",
+    TRAINING: "training",
+    RESUME: "resume",
+    FROM_EAGER: "resumed from eager's checkpoint",
+    TO_EAGER: "its checkpoint, resumed in eager",
+}
+
+
+def compare(
+    tree: Tree,
+    found: Mapping[str, arrays.Array],
+    entry: InputSet,
+    tolerance: Tolerance,
+    steps: int,
+    after: int = 0,
+) -> dict[str, Any]:
+    """Compare what a training left with its references. The result is an entry of the report's `inputs`.
+
+    tree, found: the worker's outputs and their tensors. steps: of the whole training; after: the step that it began
+    after, so that the loss curve is shorter. Raises ValueError and the like for nonsense.
+    """
+    keys = flatten(entry.outputs)[1]
+    actual = flatten(tree)[1]
+    messages = _misfits(keys, actual, {key: named(key, steps) for key in keys.values()}, dict(tree["dict"]))
+    comparable = not messages
+    numbers: list[dict[str, Any]] = []
+    outputs: dict[str, dict[str, Any]] = {}
+    for path, key in keys.items():
+        if path not in actual:
+            continue
+        where, array = named(key, steps), found[actual[path]]
+        reference = entry.references[path]
+        if key == "/loss" and after:
+            reference = tail(reference, after)
+        difference = compare_tensor(array, reference, tolerance, where=where, dtype=array.dtype.name)
+        values = {name: getattr(difference, name) for name in _NUMBERS}
+        if by_rounding(reference):
+            values |= {"bits": None, "reference_bits": None}
+        numbers.append(values)
+        outputs[where] = {"dtype": array.dtype.name, "shape": list(array.shape), **values, **details(difference)}
+        if not difference.ok:
+            messages.append(difference.message)
+    verdict = Verdict.MISMATCH if messages else Verdict.PASS
+    result: dict[str, Any] = {"verdict": verdict.value, **merge(numbers if comparable else ()), "outputs": outputs}
+    if messages:
+        more = f"\nand {len(messages) - 8} more" if len(messages) > 8 else ""
+        result |= {"stage": Stage.COMPARE.value, "message": "\n".join(messages[:8]) + more}
+    return result
+
+
+def _misfits(
+    expected: Mapping[str, str], actual: Mapping[str, str], words: Mapping[str, str], kinds: Mapping[str, Tree]
+) -> list[str]:
+    """Say which tensors are there in one of the two only. kinds: the worker's answer, where None stands as such."""
+    messages = []
+    for path, key in expected.items():
+        if path not in actual:
+            kind, _, name = key.removeprefix("/").partition("/")
+            there = name in dict(kinds.get(kind, {"dict": []}).get("dict", ()))
+            messages.append(f"{words[key]} is {'none' if there else 'missing'}, the model has one")
+    for path in actual:
+        if path not in expected:
+            kind, name = path.strip("[]").replace("'", "").split("][", 1) if "][" in path else (path, "")
+            singular = {"gradients": "gradient of", "parameters": "parameter", "buffers": "buffer"}.get(kind, kind)
+            messages.append(f"{singular} {name} is a tensor, the model has none")
+    return messages
+
+
+def tail(reference: Reference, after: int) -> Reference:
+    """The reference of a curve without its first elements; its noise stays that of the whole."""
+    return replace(
+        reference,
+        shape=(reference.shape[0] - after,),
+        eager=reference.eager[after:],
+        r=None if reference.r is None else reference.r[after:],
+        floor=None if reference.floor is None else reference.floor[after:],
+        codes=None if reference.codes is None else reference.codes[after:],
+    )

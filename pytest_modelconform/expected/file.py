@@ -1,0 +1,254 @@
+"""`expected.toml`: the verdicts that are known and accepted, as data.
+
+    [[expect]]
+    cell = "text/t5.py::t5[onnx-*]"      # "*" and "?" are special; the path is relative to the file's folder
+    verdict = "error"
+    stage = "export"
+    or = { verdict = "mismatch", stage = "compare" }  # optional: what the same fault also comes to
+    reason = "the exporter can't …"
+    link = "https://…"                   # optional
+    when = { torch = ">=2.11", platform = "linux" }   # optional: versions of packages (PEP 440), sys.platform
+
+Strict in both directions: an unexpected pass, another verdict or stage, and an entry that matches no cell fail.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from ..terms.outcome import Outcome, Stage, Verdict
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+NAME = "expected.toml"
+# The reason of an entry that is written without anybody having looked; a fault of the file until it is replaced.
+TODO = "TODO"
+_FIELDS = {"cell", "verdict", "stage", "or", "reason", "link", "when"}
+# Verdicts that say nothing about the cell itself: they neither satisfy nor break an entry.
+SILENT = {Verdict.UNAVAILABLE, Verdict.NOT_RUN}
+_SETTLED = f"expected: --modelconform-update-expected writes it to {NAME}; the reason is to be filled in there"
+
+
+class ExpectedError(ValueError):
+    """A faulty expected.toml. The message names file, entry, field and remedy."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One `[[expect]]`. fails: as verdict and stage; a second one is what the same fault comes to elsewhere."""
+
+    cell: str
+    fails: tuple[tuple[Verdict, Stage | None], ...]
+    reason: str
+    link: str
+    when: tuple[tuple[str, str], ...]
+    number: int
+
+    def matches(self, relative_id: str) -> bool:
+        """Whether the pattern matches a cell's id, its path relative to the file's folder."""
+        return pattern_of(self.cell).fullmatch(relative_id) is not None
+
+    def meets(self, verdict: Verdict, stage: Stage | None) -> bool:
+        """Whether what was seen is what the entry expects."""
+        return any(verdict is known and at in (None, stage) for known, at in self.fails)
+
+    def applies_here(self) -> bool:
+        """Whether the conditions of `when` hold on this machine."""
+        return all(_holds(name, condition) for name, condition in self.when)
+
+    @property
+    def is_todo(self) -> bool:
+        """Whether nobody has said yet why the cell fails: `--modelconform-update-expected` writes no reasons."""
+        return self.reason.strip().upper() == TODO
+
+    def may_match_in(self, file: str) -> bool:
+        """Whether the pattern may match some cell of a case file, given by its path relative to the file's folder."""
+        begin, literal = f"{file}::", re.split(r"[*?]", self.cell)[0]
+        return begin.startswith(literal) or literal.startswith(begin)
+
+    @property
+    def says(self) -> str:
+        """What the entry expects, in words."""
+        return " or ".join(known.value + (f" at stage {at.value}" if at else "") for known, at in self.fails)
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """One expected.toml."""
+
+    path: Path
+    entries: Sequence[Entry]
+
+    def relative(self, file: Path, item_name: str) -> str:
+        """The id that patterns are matched with, for a cell in a case file."""
+        return f"{file.relative_to(self.path.parent).as_posix()}::{item_name}"
+
+    def find(self, relative_id: str) -> Entry | None:
+        """The entry for a cell. The first one, where several overlap: `check` reports these."""
+        return next((e for e in self.entries if e.matches(relative_id) and e.applies_here()), None)
+
+    def check(self, relative_ids: Iterable[str], vague: Sequence[str] = ()) -> list[str]:
+        """Faults of the file as a whole, given the ids of all cells that can exist.
+
+        vague: case files, relative to the file's folder, that may have more cells than those.
+        """
+        ids = list(relative_ids)
+        unexplained = [
+            f"entry {entry.number} ({entry.cell!r}) has the reason {entry.reason.strip()}: fill in why the cell fails"
+            for entry in self.entries
+            if entry.is_todo
+        ]
+        stale = [
+            f"entry {entry.number} ({entry.cell!r}) matches no cell: correct its pattern or remove it"
+            for entry in self.stale(ids, vague)
+        ]
+        return [*unexplained, *stale, *self.overlaps(ids)]
+
+    def stale(self, ids: Sequence[str], vague: Sequence[str] = ()) -> list[Entry]:
+        """The entries that hold here and match no cell; arguments as for `check`."""
+        return [
+            entry
+            for entry in self.entries
+            if entry.applies_here()
+            and not any(entry.matches(i) for i in ids)
+            and not any(entry.may_match_in(file) for file in vague)
+        ]
+
+    def overlaps(self, ids: Iterable[str]) -> list[str]:
+        """What is wrong where several entries that hold here match one cell."""
+        here = [entry for entry in self.entries if entry.applies_here()]
+        faults = []
+        for i in ids:
+            matching = [entry for entry in here if entry.matches(i)]
+            if len(matching) > 1:
+                numbers = " and ".join(str(entry.number) for entry in matching)
+                faults.append(f"entries {numbers} both match {i}: narrow the pattern of one")
+        return faults
+
+
+@functools.cache
+def pattern_of(text: str) -> re.Pattern[str]:
+    """The expression of an entry's `cell`."""
+    return re.compile(re.escape(text).replace(r"\*", ".*").replace(r"\?", "."))
+
+
+def _holds(name: str, condition: str) -> bool:
+    if name == "platform":
+        return sys.platform == condition
+    if name == "python":
+        return SpecifierSet(condition).contains(".".join(map(str, sys.version_info[:3])), prereleases=True)
+    try:
+        # The local part ("+cu130") is no version of its own.
+        version = importlib.metadata.version(name).partition("+")[0]
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return SpecifierSet(condition).contains(version, prereleases=True)
+
+
+def load(path: Path) -> Expectations:
+    """Read an expected.toml. Raises ExpectedError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExpectedError(f"{path}: {error}") from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Expectations:
+    """The entries in a file's text. path: for messages. Raises ExpectedError."""
+    try:
+        content = tomllib.loads(text)
+    except ValueError as error:
+        raise ExpectedError(f"{path}: {error}") from error
+    unknown = set(content) - {"expect"}
+    if unknown:
+        raise ExpectedError(f"{path}: unknown table {sorted(unknown)[0]!r}: entries are [[expect]]")
+    return Expectations(path, [_entry(path, n, raw) for n, raw in enumerate(content.get("expect", []), 1)])
+
+
+def _entry(path: Path, number: int, raw: dict[str, Any]) -> Entry:
+    def wrong(fault: str) -> ExpectedError:
+        return ExpectedError(f"{path}: entry {number} ({raw.get('cell', 'no cell')!r}): {fault}")
+
+    if unknown := set(raw) - _FIELDS:
+        raise wrong(f"unknown field {sorted(unknown)[0]!r}; fields: {', '.join(sorted(_FIELDS))}")
+    for field in ("cell", "verdict", "reason"):
+        if not isinstance(raw.get(field), str) or not raw[field].strip():
+            raise wrong(f"field {field!r} is missing or empty")
+    other = raw.get("or")
+    if other is not None and (not isinstance(other, dict) or not {"verdict"} <= set(other) <= {"verdict", "stage"}):
+        raise wrong('field \'or\': say { verdict = "mismatch", stage = "compare" }')
+    try:
+        fails = tuple(map(_failure, [raw] if other is None else [raw, other]))
+    except ValueError as error:
+        raise wrong(str(error)) from error
+    when = raw.get("when", {})
+    try:
+        for name, condition in when.items():
+            if name != "platform":
+                SpecifierSet(condition)
+    except (InvalidSpecifier, AttributeError, TypeError) as error:
+        raise wrong(f'field \'when\': {error}; say {{ torch = ">=2.11", platform = "linux" }}') from error
+    return Entry(raw["cell"], fails, raw["reason"], str(raw.get("link", "")), tuple(when.items()), number)
+
+
+def _failure(raw: Mapping[str, Any]) -> tuple[Verdict, Stage | None]:
+    """The fields `verdict` and `stage`. Raises ValueError."""
+    try:
+        verdict = Verdict(raw["verdict"])
+        stage = Stage(raw["stage"]) if "stage" in raw else None
+    except ValueError as error:
+        words = f"verdicts: {', '.join(v.value for v in Verdict)}; stages: {', '.join(s.value for s in Stage)}"
+        raise ValueError(f"{error}; {words}") from error
+    if verdict is Verdict.PASS or verdict in SILENT:
+        raise ValueError(f"{verdict.value!r} needs no entry")
+    if stage is None and verdict is not Verdict.UNSUPPORTED:
+        raise ValueError("field 'stage' is missing: say where it fails, " + ", ".join(s.value for s in Stage))
+    return verdict, stage
+
+
+def find_file(case_file: Path, root: Path) -> Path | None:
+    """The expected.toml that speaks for a case file: in its folder or the nearest one above, up to the root."""
+    for folder in case_file.parents:
+        if (folder / NAME).is_file():
+            return folder / NAME
+        if folder == root:
+            break
+    return None
+
+
+def judge(outcome: Outcome, entry: Entry | None, path: Path | None, update: str = "") -> Outcome:
+    """The outcome with `expected` set, and with the entry's reason or the contradiction in its message.
+
+    update: the command that updates the file for this cell.
+    """
+    if entry is None or outcome.verdict in SILENT:
+        return outcome
+    if entry.meets(outcome.verdict, outcome.stage):
+        link = f" ({entry.link})" if entry.link else ""
+        return replace(outcome, expected=True, notes=(*outcome.notes, f"expected: {entry.reason}{link}"))
+    is_now = outcome.verdict.value + (f" at stage {outcome.stage.value}" if outcome.stage else "")
+    said = f"{path}, entry {entry.number} expects {entry.says} ({entry.reason}), it is {is_now}"
+    remedy = "correct or remove the entry" + (f", or run: {update}" if update else "")
+    return replace(outcome, expected=False, message=f"{said}: {remedy}\n{outcome.message}".rstrip())
+
+
+def settle(outcome: Outcome, entry: Entry | None, path: Path | None) -> Outcome:
+    """The outcome of a cell as the updated file will judge it: what passes needs no entry, what fails has one."""
+    if outcome.verdict in SILENT or outcome.verdict is Verdict.PASS or (entry is None and not outcome.failed):
+        return outcome
+    if entry is not None and entry.meets(outcome.verdict, outcome.stage):
+        return judge(outcome, entry, path)
+    return replace(outcome, expected=True, notes=(*outcome.notes, _SETTLED))

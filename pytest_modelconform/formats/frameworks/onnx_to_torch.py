@@ -1,0 +1,51 @@
+"""A case that is an ONNX file, back in PyTorch, in the format `export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..base import ExportMismatch, Signature, tree_signature
+
+if TYPE_CHECKING:
+    import torch
+
+    from ...workers.host.build import Built
+
+
+def export(built: Built, folder: Path) -> Signature:
+    """`onnx2torch.convert`, then `torch.export.export`."""
+    import torch
+
+    from ...workers.host.operators import of_program
+
+    module, args = converted(built)
+    with torch.no_grad():
+        program = torch.export.export(module, args, dynamic_shapes=dynamic_shapes(built))
+    torch.export.save(program, folder / "model.pt2")
+    return tree_signature("model.pt2", of_program(program), built.input_leaves)
+
+
+def converted(built: Built) -> tuple[torch.nn.Module, tuple[Any, ...]]:
+    """The graph as a module, and the inputs of the exporters' input set. Raises ExportMismatch for named ones."""
+    import onnx2torch
+
+    args, kwargs = built.clone_inputs()
+    if kwargs:
+        raise ExportMismatch("a module made from ONNX is called by position: give the inputs as a tuple")
+    adapter: Any = built.model.adapter
+    module: torch.nn.Module = onnx2torch.convert(adapter.model)
+    return module.eval(), args
+
+
+def dynamic_shapes(built: Built) -> tuple[Any, ...]:
+    """What torch.export is told of the dynamic dimensions. The converter's modules take `*args`, which count as one."""
+    import torch
+
+    dims: dict[str, Any] = {}
+
+    def named(shape: list[Any]) -> dict[int, Any]:
+        found = {axis: length for axis, length in enumerate(shape) if isinstance(length, str)}
+        return {axis: dims.setdefault(name, torch.export.Dim(name)) for axis, name in found.items()}
+
+    return tuple(named(leaf["shape"]) for leaf in built.input_leaves)

@@ -1,0 +1,59 @@
+"""The pytest plugin: hooks only, each handing on. Inert without `--modelconform`; imports neither torch nor numpy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from . import options
+
+if TYPE_CHECKING:
+    from ..cells.registry import Registry
+    from .fixture import InHand
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare our options."""
+    options.add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare our hooks, so that other packages may implement them."""
+    from . import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_modelconform_register(registry: Registry) -> None:
+    """Add the built-in formats and runtimes, by the same hook that other packages use."""
+    from ..cells.registry import register_built_in
+
+    register_built_in(registry)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where the run is ours, register the plugin that does the work."""
+    if options.enabled(config):
+        from .run import RUN, Run
+        from .session import SessionPlugin
+
+        run = config.stash[RUN] = Run(config)
+        config.pluginmanager.register(SessionPlugin(run), "modelconform-session")
+        if run.settings.shard:
+            from .shards import ShardPlugin
+
+            config.pluginmanager.register(ShardPlugin(run, *run.settings.shard), "modelconform-shard")
+        if run.settings.update_expected:
+            from .updating import UpdatePlugin
+
+            config.pluginmanager.register(UpdatePlugin(run), "modelconform-update-expected")
+
+
+@pytest.fixture
+def modelconform(request: pytest.FixtureRequest) -> InHand:
+    """Checks exports of a model in hand: `modelconform.check(model, inputs, formats=["onnx"], runtimes=["ort"])`."""
+    from . import fixture
+
+    return fixture.InHand(fixture.checks_of(request.config), request.node.name)

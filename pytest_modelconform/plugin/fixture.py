@@ -1,0 +1,264 @@
+"""The fixture `modelconform`: exports of a model in hand, checked in a test of one's own rather than by a case file.
+
+The model is in the test's process, and so is the case host: exporters run in this process, runtimes in processes of
+their own as ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import random
+import re
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ..cache.store import Cache, CacheRefused
+from ..cells.machinery import Machinery
+from ..cells.registry import Registry
+from ..terms import tolerances
+from ..terms.case import TORCH, Case
+from ..terms.cell import CaseRef, Cell
+from ..terms.outcome import Outcome, Verdict
+from ..workers.loop import WorkerError
+from . import options
+from .run import place_of
+
+if TYPE_CHECKING:
+    import torch
+
+# What the case files that stand for models in hand find their case by.
+_held: dict[str, Case] = {}
+_FILE = """\
+from pytest_modelconform.plugin.fixture import held
+
+case = held({token!r})
+"""
+# Of Case's fields, those that make no sense for a model that is there already, or that name a file.
+_NOT_HERE = ("model", "inputs", "cpp", "twins", "framework", "files", "requires", "paper", "tags", "dtypes", "train")
+
+
+def held(token: str) -> Case:
+    """The case of a model in hand. For the files that stand for them."""
+    return _held[token]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check came to. cells: each with its outcome, the model's own check first."""
+
+    cells: Sequence[tuple[Cell, Outcome]]
+
+    def outcome(self, format_name: str, runtime: str, device: str = "cpu") -> Outcome:
+        """The outcome of a cell. Raises KeyError if there is none of that name."""
+        for cell, outcome in self.cells:
+            if (cell.format, cell.runtime, cell.device) == (format_name, runtime, device):
+                return outcome
+        raise KeyError(f"no cell {format_name} in {runtime} on {device}")
+
+
+class Checks:
+    """The machinery for the checks of a session, and where models in hand are. They end with the session."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        settings = options.settings(config)
+        registry = Registry()
+        config.hook.pytest_modelconform_register(registry=registry)
+        self.folder = Path(tempfile.mkdtemp(prefix="modelconform-in-hand-"))
+        try:
+            # The user's, where harnesses and environments are; looked at first, since they get executed.
+            Cache(settings.cache)
+        except CacheRefused as error:
+            raise pytest.UsageError(f"modelconform: {error}") from error
+        # Artifacts of a model that only this process has are of use to no other one.
+        own = Cache(self.folder / "cache")
+        self.machinery = Machinery(registry, settings, place_of(config), own, inline_host=True)
+        self.count = 0
+
+    def close(self) -> None:
+        """End the workers and remove the working folder."""
+        self.machinery.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+_CHECKS = pytest.StashKey[Checks]()
+
+
+def checks_of(config: pytest.Config) -> Checks:
+    """Those of a session, made when the first one is asked for."""
+    if _CHECKS not in config.stash:
+        made = config.stash[_CHECKS] = Checks(config)
+        config.add_cleanup(made.close)
+    return config.stash[_CHECKS]
+
+
+class InHand:
+    """What the fixture `modelconform` is. name: of the test, under which its cells are shown."""
+
+    def __init__(self, checks: Checks, name: str) -> None:
+        self._checks = checks
+        self._machinery = checks.machinery
+        self._name = re.sub(r"\W+", "_", name).strip("_") or "model"
+
+    def check(
+        self,
+        model: torch.nn.Module | Callable[[], torch.nn.Module],
+        inputs: Any,
+        *,
+        formats: Sequence[str] = (),
+        runtimes: Sequence[str] = (),
+        devices: Sequence[str] = (),
+        precisions: Sequence[str] = (),
+        **case_fields: Any,
+    ) -> Checked:
+        """Export a model, run the artifacts, and compare them with the model: as a case of `--modelconform`.
+
+        model: a module, which is copied; or a function without arguments that builds one. inputs: a tensor; a tuple
+        (positional arguments); a dict of tensors (keyword arguments); or, for several input sets, a dict of functions
+        by name, as in `Case`. formats, runtimes, devices, precisions: names; the main ones where none are given.
+        case_fields: `dynamic_shapes`, `tolerance`, `tolerances`, `mode`, `fixed_inputs`, `accept`, `blind_ok`, `seed`,
+        as in `Case`.
+
+        Fails the test if a cell fails, and says all that did. Skips it if none failed, but one that was asked for by
+        name is unavailable or unsupported; `modelconform_require` makes unavailable a failure. Raises ValueError or
+        TypeError for names and fields that make no sense.
+        """
+        cells = self._asked(formats, runtimes, devices, precisions)
+        case = _case(model, inputs, case_fields)
+        found = self._run(case, cells)
+        self._judge(found, formats, runtimes)
+        return Checked(found)
+
+    def _asked(self, *lists: Sequence[str]) -> list[Cell]:
+        for words, what in zip(lists, ("formats", "runtimes", "devices", "precisions"), strict=True):
+            if isinstance(words, str):
+                raise TypeError(f"{what} is a list of names: say {what}=[{words!r}]")
+        registry = self._machinery.registry
+        selectors = ("select_formats", "select_runtimes", "select_devices", "select_precisions")
+        chosen = [getattr(registry, name)(tuple(words)) for name, words in zip(selectors, lists, strict=True)]
+        formats, runtimes, devices, precisions = chosen
+        for name in formats:
+            if (module := registry.format(name)).ENVIRONMENT is not None and not module.FROM:
+                raise ValueError(
+                    f"format {name} is exported in an environment of its own, where a model in hand can't go: write a "
+                    "case file"
+                )
+        file = f"{self._name}.py"
+        cells = registry.cells(file, self._name, formats, runtimes, devices, "float32", precisions)
+        if not cells:
+            said = " and ".join(", ".join(words) for words in (formats, runtimes, devices))
+            raise ValueError(f"none of these formats runs in one of these runtimes on one of these devices: {said}")
+        return cells
+
+    def _run(self, case: Case, cells: Sequence[Cell]) -> list[tuple[Cell, Outcome]]:
+        from ..workers.host.cases import check
+
+        machinery = self._machinery
+        self._checks.count += 1
+        token = str(self._checks.count)
+        # A folder a check: the same test may check several models.
+        file = self._checks.folder / token / f"{self._name}.py"
+        try:
+            check(self._name, case, str(file))
+        except WorkerError as error:
+            raise ValueError(str(error)) from None
+        if fault := tolerances.fault(self._name, dict(case.tolerances), machinery.registry.runtimes):
+            raise ValueError(fault)
+        file.parent.mkdir()
+        file.write_text(_FILE.format(token=token))
+        _held[token] = case
+        # Its name in this process's modules; another check of this test has another.
+        ref = CaseRef(file, f"in_hand_{token}_{self._name}.py", self._name, framework=TORCH)
+        model_check = Cell(cells[0].file, self._name, "eager", "eager")
+        pipeline = machinery.pipeline
+        try:
+            with _undisturbed():
+                found = [(model_check, pipeline.check(ref))]
+                found += [(cell, pipeline.run(ref, cell)) for cell in cells]
+        finally:
+            del _held[token]
+        return found
+
+    def _judge(self, found: Sequence[tuple[Cell, Outcome]], formats: Sequence[str], runtimes: Sequence[str]) -> None:
+        required = set(self._machinery.settings.require)
+        failed = [
+            (cell, outcome)
+            for cell, outcome in found
+            if outcome.failed or (outcome.verdict is Verdict.UNAVAILABLE and {cell.format, cell.runtime} & required)
+        ]
+        if failed:
+            pytest.fail("\n\n".join(_said(cell, outcome) for cell, outcome in failed), pytrace=False)
+        rest = [(cell, outcome) for cell, outcome in found if outcome.verdict is not Verdict.PASS]
+        # A green test says that what was asked for is right: every runtime, or a format in what there is.
+        passed = {cell.format for cell, outcome in found if outcome.verdict is Verdict.PASS and not cell.is_check}
+        if rest and (runtimes or not passed or set(formats) - {"all"} - passed):
+            pytest.skip("; ".join(_said(cell, outcome) for cell, outcome in rest))
+        for cell, outcome in rest:
+            warnings.warn(pytest.PytestWarning(f"modelconform: {_said(cell, outcome)}"), stacklevel=3)
+
+
+def _said(cell: Cell, outcome: Outcome) -> str:
+    stage = f" at stage {outcome.stage.value}" if outcome.stage else ""
+    return f"{cell.name}: {outcome.verdict.value}{stage}: {outcome.message}"
+
+
+def _case(model: Any, inputs: Any, given: Mapping[str, Any]) -> Case:
+    """A case of a model in hand. Raises TypeError."""
+    import torch
+
+    known = [f.name for f in fields(Case) if f.name not in _NOT_HERE]
+    if unknown := sorted(set(given) - set(known)):
+        raise TypeError(f"check() has no field {unknown[0]!r}; of those of Case it takes {', '.join(known)}")
+    if isinstance(model, torch.nn.Module):
+        module = model
+        # Every use gets a copy, so that no exporter changes the model of the test.
+        build: Callable[[], Any] = lambda: copy.deepcopy(module)  # noqa: E731
+    else:
+        build = model
+    if isinstance(inputs, torch.Tensor):
+        inputs = (inputs,)
+    if isinstance(inputs, dict) and inputs and all(_is_function(value) for value in inputs.values()):
+        sets = inputs
+    elif isinstance(inputs, (tuple, dict)):
+        kept = inputs
+        sets = {"given": lambda: copy.deepcopy(kept)}
+    else:
+        raise TypeError(
+            f"inputs is a tensor, a tuple of arguments, a dict of keyword arguments, or a dict of functions by name of "
+            f"the input set, not {type(inputs).__name__}"
+        )
+    return Case(model=build, inputs=sets, **given)
+
+
+def _is_function(value: Any) -> bool:
+    import torch
+
+    return callable(value) and not isinstance(value, (torch.Tensor, torch.nn.Module))
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put the test's random numbers and PyTorch's settings back afterwards: case hosts set them for themselves."""
+    import torch
+
+    python, threads, grad = random.getstate(), torch.get_num_threads(), torch.is_grad_enabled()
+    dtype = torch.get_default_dtype()
+    numpy = sys.modules["numpy"].random.get_state() if "numpy" in sys.modules else None
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            if numpy is not None:
+                sys.modules["numpy"].random.set_state(numpy)
+            torch.set_num_threads(threads)
+            torch.set_default_dtype(dtype)
+            torch.set_grad_enabled(grad)

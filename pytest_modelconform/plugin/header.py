@@ -1,0 +1,85 @@
+"""What a run says of itself at its start: versions, machine, options, and what is not here."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+
+from .. import __version__
+from ..cells.machinery import Machinery
+from ..cells.pool import cores, threads
+from ..terms import devices
+from ..terms.cell import FULL
+from .run import Run
+
+
+def lines(machinery: Machinery) -> list[str]:
+    """The header in the terminal: what will be tested, and which part of it is not here."""
+    formats, runtimes, asked = (
+        ", ".join(names) for names in (machinery.formats, machinery.runtimes, machinery.devices)
+    )
+    found = [f"modelconform: {formats} in {runtimes} on {asked}"]
+    if tuple(machinery.precisions) != (FULL,):
+        found[0] += f" in {' and '.join(machinery.precisions)} precision"
+    for name in machinery.runtimes:
+        runtime = machinery.registry.runtime(name)
+        reasons = {d: runtime.unavailable(d) or devices.lacking(d) for d in runtime.DEVICES}
+        found += [
+            f"modelconform: {name} ({device}) is unavailable: {reason}"
+            for device, reason in reasons.items()
+            if reason and device in machinery.devices
+        ]
+    return found
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """The header of a log."""
+    machinery, registry = run.machinery, run.machinery.registry
+    modules: list[Any] = [*map(registry.format, machinery.formats), *map(registry.runtime, machinery.runtimes)]
+    names = {Requirement(text).name for module in modules for text in module.REQUIRES}
+    processes = run.config.getoption("numprocesses", None) or 1
+    return {
+        "pytest-modelconform": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": cores(),
+        "processes": processes,
+        "threads": threads(processes),
+        "packages": {name: _version(name) for name in sorted(names | {"pytest", "numpy"})},
+        "environments": {
+            module.ENVIRONMENT.name: module.ENVIRONMENT.pins() for module in modules if module.ENVIRONMENT is not None
+        },
+        "options": {
+            "formats": list(machinery.formats),
+            "runtimes": list(machinery.runtimes),
+            "devices": list(machinery.devices),
+            "precisions": list(machinery.precisions),
+            "threads": list(run.settings.threads),
+            "timeout": run.settings.timeout,
+            "arguments": [str(argument) for argument in run.config.invocation_params.args],
+        },
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "executable": sys.executable,
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,194 @@
+"""From case files to pytest items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..cells.case_files import Declared
+from ..cells.machinery import Machinery
+from ..expected import file as expected_file
+from ..terms.case import TORCH
+from ..terms.cell import COLLECT, EAGER, CaseRef, Cell
+from ..terms.outcome import REQUIRED, Outcome, Stage, Verdict
+from .existing import existing
+from .run import Run, run_of
+
+
+class CaseFile(pytest.File):
+    """A case file. Collecting it never raises: what is wrong with it is the verdict of an item."""
+
+    def collect(self) -> Iterable[pytest.Item]:
+        """The items of all cases in the file."""
+        run = run_of(self.config)
+        declaration = run.machinery.declare(self.path)
+        relative = self.nodeid
+        if declaration.problem is not None:
+            cell = Cell(relative, self.path.stem, COLLECT, COLLECT)
+            yield CellItem.from_parent(self, name=cell.name, cell=cell, settled=declaration.problem)
+            return
+        for declared in declaration.cases:
+            yield from self._items(run, relative, declared)
+
+    def _items(self, run: Run, relative: str, declared: Declared) -> Iterator[pytest.Item]:
+        if declared.fault:
+            cell = Cell(relative, declared.name, COLLECT, COLLECT)
+            settled = Outcome(Verdict.ERROR, Stage.COLLECT, declared.fault)
+            yield CellItem.from_parent(self, name=cell.name, cell=cell, settled=settled)
+            return
+        missing = declared.missing()
+        settled_all = (
+            Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, f"case {declared.name!r} {missing}") if missing else None
+        )
+        for cell in run.machinery.cells(relative, declared):
+            item = CellItem.from_parent(
+                self,
+                name=cell.name,
+                cell=cell,
+                settled=settled_all,
+                framework=declared.framework,
+                tags=tuple(declared.tags),
+            )
+            for mark in (*markers(cell), *declared.tags):
+                run.register_marker(mark)
+                item.add_marker(mark)
+            yield item
+
+
+def markers(cell: Cell) -> list[str]:
+    """Names of a cell's markers."""
+    task = f"task_{cell.task}"
+    if cell.is_check:
+        return [EAGER, f"dtype_{cell.dtype}", task]
+    return [
+        f"format_{cell.format}".replace("-", "_"),
+        f"runtime_{cell.runtime}".replace("-", "_"),
+        f"device_{cell.device}".replace("-", "_"),
+        f"dtype_{cell.dtype}",
+        f"precision_{cell.precision}",
+        task,
+    ]
+
+
+class CellFailed(Exception):
+    """Ends a cell's test; what pytest shows of it is the outcome's text."""
+
+
+class CellItem(pytest.Item):
+    """One cell. Its outcome rides on the test report as a plain dict."""
+
+    def __init__(
+        self,
+        *,
+        cell: Cell,
+        settled: Outcome | None = None,
+        framework: str = TORCH,
+        tags: tuple[str, ...] = (),
+        **kwargs: Any,
+    ) -> None:
+        # Said rather than derived: pytest 9.2 tells an id that it parsed (--lf) from one that it put together.
+        super().__init__(nodeid=cell.id, **kwargs)
+        self.cell = cell
+        self.settled = settled
+        self.framework = framework
+        self.tags = tags
+        self.outcome: Outcome | None = None
+
+    def runtest(self) -> None:
+        """Run the cell, judge it by expected.toml, and end as pytest's outcomes have it."""
+        run = run_of(self.config)
+        entry, source = run.expectation(self.path, self.name)
+        error: Exception | None = None
+        try:
+            outcome = self.settled or self._run(
+                run.machinery, lambda o: entry is not None and bool(_judged(o, entry, source))
+            )
+        except Exception as raised:
+            # A handler's, without worker processes, or a fault of ours: a debugger is to stop where this was raised.
+            outcome, error = run.machinery.outcome_of_exception(raised), raised
+        if outcome.verdict is Verdict.UNAVAILABLE and run.machinery.is_required(self.cell):
+            outcome = replace(outcome, message=f"{outcome.message} {REQUIRED}")
+            self.outcome = outcome
+            raise CellFailed(outcome.message)
+        outcome = run.judge(outcome, self.path, self.name, self.cell)
+        self.outcome = outcome
+        if outcome.expected:
+            if self.config.option.runxfail:
+                raise CellFailed(outcome.message)
+            # Not pytest.xfail(): that does nothing under --runxfail, and the cell would show as passed.
+            raise pytest.xfail.Exception(outcome.notes[-1])
+        if outcome.expected is False:
+            raise CellFailed(outcome.message)
+        if outcome.failed:
+            raise error or CellFailed(outcome.message)
+        if outcome.verdict is not Verdict.PASS:
+            raise pytest.skip.Exception(outcome.message, _use_item_location=True)
+
+    def _run(self, machinery: Machinery, expects: Callable[[Outcome], bool]) -> Outcome:
+        ref = CaseRef(
+            self.path,
+            self.cell.file,
+            self.cell.case,
+            self.cell.dtype,
+            task=self.cell.reference_task,
+            framework=self.framework,
+        )
+        if self.cell.is_check:
+            return machinery.pipeline.check(ref)
+        return machinery.pipeline.run(ref, self.cell, expects)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The outcome's text rather than our own stack, for a failure that is a verdict."""
+        if isinstance(excinfo.value, CellFailed) and self.outcome is not None:
+            stage = f" at stage {self.outcome.stage.value}" if self.outcome.stage else ""
+            return f"{self.outcome.verdict.value}{stage}: {excinfo.value}"
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Where the item comes from."""
+        # A line number, since pytest needs one for the place of a skip.
+        return self.path, 0, self.name
+
+
+def _judged(outcome: Outcome, entry: expected_file.Entry, source: Path | None) -> bool:
+    return bool(expected_file.judge(outcome, entry, source).expected)
+
+
+class ExpectedFile(pytest.File):
+    """An expected.toml beside case files."""
+
+    def collect(self) -> Iterable[pytest.Item]:
+        """One item that judges the file as a whole."""
+        yield ExpectedItem.from_parent(self, name="entries")
+
+
+class ExpectedItem(pytest.Item):
+    """Fails for entries that match no cell that can exist, or that overlap; whatever cells were selected."""
+
+    def runtest(self) -> None:
+        """Judge the entries against all case files below the folder x all registered names."""
+        run = run_of(self.config)
+        expectations = run.expectations(self.path)
+        if isinstance(expectations, expected_file.ExpectedError):
+            raise CellFailed(str(expectations))
+        cells = existing(run.machinery, self.path.parent)
+        if run.settings.update_expected:
+            # All else is settled at the end of this session.
+            faults = expectations.overlaps(cells.ids)
+        else:
+            faults = expectations.check(cells.ids, cells.vague)
+            if expectations.stale(cells.ids, cells.vague):
+                command = run.update_command(self.path, self.name)
+                faults.append(f"entries that match no cell: remove them, or run: {command}")
+        if faults:
+            raise CellFailed(f"{self.path}:\n" + "\n".join(faults))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The faults, without our stack."""
+        if isinstance(excinfo.value, CellFailed):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)

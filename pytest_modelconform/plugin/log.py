@@ -1,0 +1,93 @@
+"""The log of a run, and what is made of it at the end."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..report import json_report, log, matrix, terminal
+from ..terms.cell import Cell
+from ..terms.outcome import Outcome, Verdict
+from . import durations, header
+from .run import Run
+
+_KEPT = 20
+
+
+class RunLog:
+    """Takes what cells came to, in the one process that gets all reports; every collected cell ends with a record."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        # By node id: what will run, so that what does not can be told.
+        self.collected: dict[str, Cell] = {}
+        self._seconds: dict[str, float] = {}
+        self._recorded: set[str] = set()
+        self._writer: log.LogWriter | None = None
+
+    def record(self, cell: Cell, outcome: Outcome, seconds: float) -> None:
+        """Write a finished cell. seconds: that its test took."""
+        self._seconds[cell.id] = seconds
+        self._write(cell, outcome)
+
+    def finish(self) -> None:
+        """Give every collected cell its record, end the log, and write the reports that were asked for."""
+        for node_id, cell in self.collected.items():
+            if node_id not in self._recorded:
+                self._write(cell, Outcome(Verdict.NOT_RUN, None, "not run: the session ended before"))
+        settings = self.run.settings
+        if settings.shard:
+            self._opened()  # A shard that has nothing to run says so: without a log it would be missing.
+        if self._writer is None:
+            return
+        self._writer.close(self.run.sharded)
+        if settings.json is not None:
+            json_report.write(log.read(self._writer.path), settings.json)
+        if settings.html is not None:
+            # Here, since templates take their time to import, and few sessions want a page.
+            from ..report import html
+
+            html.write(log.read(self._writer.path), settings.html)
+        durations.remember_durations(settings.cache, self._seconds)
+
+    def summarise(self, terminalreporter: Any) -> None:
+        """Print the matrix, if anything ran."""
+        if self._writer is None:
+            return
+        written = log.read(self._writer.path)
+        registry = self.run.machinery.registry
+        terminalreporter.section("compatibility matrix")
+        writer = terminalreporter._tw
+        folded = matrix.fold(written.cells, registry.formats, registry.runtimes)
+        terminal.write(folded, writer, self.run.rerun_command(), written.complete)
+        writer.line()
+        writer.line(terminal.legend(writer.hasmarkup))
+        writer.line(f"log: {self._writer.path}")
+
+    def known_durations(self) -> Mapping[str, float]:
+        """Seconds by node id, of earlier runs."""
+        return durations.durations(self.run.settings.cache)
+
+    def _write(self, cell: Cell, outcome: Outcome) -> None:
+        self._recorded.add(cell.id)
+        self._opened().cell(cell, outcome)
+
+    def _opened(self) -> log.LogWriter:
+        if self._writer is None:
+            self._writer = log.LogWriter(self._path(), header.describe(self.run), self.run.settings.shard)
+        return self._writer
+
+    def _path(self) -> Path:
+        settings = self.run.settings
+        if settings.log is not None:
+            return settings.log
+        name = time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}.jsonl"
+        folder = settings.cache / "logs"
+        if (cache := getattr(self.run.config, "cache", None)) is not None:
+            folder = cache.mkdir("modelconform")
+        for old in sorted(folder.glob("*.jsonl"))[: -_KEPT + 1]:
+            old.unlink(missing_ok=True)
+        return folder / name

@@ -1,0 +1,125 @@
+"""A run of pytest that is ours: the machinery of its cells, and what `expected.toml` says of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from ..cache.store import CacheRefused
+from ..cells.machinery import Machinery, Place
+from ..cells.registry import Registry
+from ..expected import file as expected_file
+from ..terms.cell import Cell
+from ..terms.outcome import Outcome
+from . import options, progress
+
+
+class Run:
+    """What the hooks of a run ask: one an xdist worker, and one of the controller, which only schedules and reports.
+
+    Raises pytest.UsageError for settings that make no sense.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.settings = options.settings(config)
+        registry = Registry()
+        try:
+            config.hook.pytest_modelconform_register(registry=registry)
+            self.machinery = Machinery(registry, self.settings, place_of(config))
+            any_cells = self.machinery.any_cells()
+            for name in self.settings.require:
+                if name not in registry.formats:
+                    registry.runtime(name)
+        except (ValueError, CacheRefused) as error:
+            raise pytest.UsageError(f"modelconform: {error}") from error
+        if not any_cells:
+            asked = self.machinery
+            raise pytest.UsageError(
+                f"modelconform: none of the runtimes {', '.join(asked.runtimes)} loads any of the formats "
+                f"{', '.join(asked.formats)} on {', '.join(asked.devices)} in {', '.join(asked.precisions)} precision"
+            )
+        # All cells of a sharded run, each with the index of its shard.
+        self.sharded: dict[Cell, int] = {}
+        self._expectations: dict[Path, expected_file.Expectations | expected_file.ExpectedError] = {}
+
+    @property
+    def is_xdist_worker(self) -> bool:
+        """Whether this process runs items for another one."""
+        return hasattr(self.config, "workerinput")
+
+    def register_marker(self, name: str) -> None:
+        """Let `--strict-markers` know a marker."""
+        self.config.addinivalue_line("markers", f"{name}: cells of pytest-modelconform")
+
+    # -- expected.toml ---------------------------------------------------------------------------------------------
+
+    def expectation(self, case_file: Path, item_name: str) -> tuple[expected_file.Entry | None, Path | None]:
+        """The entry for a cell, and the file that it is in."""
+        source = expected_file.find_file(case_file, self.config.rootpath)
+        if source is None:
+            return None, None
+        found = self.expectations(source)
+        # A faulty file has an item of its own that fails; no cell is excused by it.
+        if isinstance(found, expected_file.ExpectedError):
+            return None, source
+        return found.find(found.relative(case_file, item_name)), source
+
+    def expectations(self, path: Path) -> expected_file.Expectations | expected_file.ExpectedError:
+        """An expected.toml, read once."""
+        if path not in self._expectations:
+            try:
+                self._expectations[path] = expected_file.load(path)
+            except expected_file.ExpectedError as error:
+                self._expectations[path] = error
+        return self._expectations[path]
+
+    def judge(self, outcome: Outcome, path: Path, item_name: str, cell: Cell) -> Outcome:
+        """The outcome as expected.toml has it, or will have it once this session has updated it."""
+        entry, source = self.expectation(path, item_name)
+        if self.settings.update_expected:
+            return expected_file.settle(outcome, entry, source)
+        return expected_file.judge(outcome, entry, source, self.update_command(path, item_name, cell))
+
+    # -- commands to be copied into a shell, in the folder that this run began in ----------------------------------
+
+    def update_command(self, path: Path, item_name: str, cell: Cell | None = None) -> str:
+        """What updates expected.toml for one item."""
+        words = ["pytest", "--modelconform", "--modelconform-update-expected"]
+        if cell is not None and not cell.is_check:
+            # A cell that only the command line asked for is not there without it.
+            named = {"formats": cell.format, "runtimes": cell.runtime, "devices": cell.device}
+            named["precisions"] = cell.precision
+            given = [name for name in named if self.config.getoption(f"--modelconform-{name}") is not None]
+            words += [f"--modelconform-{name}={named[name]}" for name in given]
+        file = Path(os.path.relpath(path, self.config.invocation_params.dir)).as_posix()
+        return shlex.join([*words, f"{file}::{item_name}"])
+
+    def rerun_command(self) -> str:
+        """What a rerun of a cell begins with: without these options some cells are not there."""
+        names = [f"--modelconform-{name}" for name in ("formats", "runtimes", "devices", "precisions")]
+        given = {option: self.config.getoption(option) for option in names}
+        return shlex.join(["pytest", "--modelconform", *(f"{k}={v}" for k, v in given.items() if v is not None)])
+
+
+RUN = pytest.StashKey[Run]()
+
+
+def run_of(config: pytest.Config) -> Run:
+    """That of a session of pytest's with `--modelconform`."""
+    return config.stash[RUN]
+
+
+def place_of(config: pytest.Config) -> Place:
+    """Where a pytest process stands, one of several or not."""
+    return Place(
+        config.rootpath,
+        [str(config.rootpath), *map(str, config.getini("pythonpath"))],
+        lambda text: progress.show(config, text),
+        share=int(getattr(config, "workerinput", {}).get("workercount", 1)),
+        process=int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0),
+    )

@@ -1,0 +1,124 @@
+"""pytest's hooks in a run that is ours. Each hands on: to the machinery of cells, to `expected.toml`, to the log."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..cells.case_files import is_case_file
+from ..expected.file import NAME as EXPECTED
+from ..report import junit
+from ..terms.outcome import STYLES, Outcome, Verdict
+from ..terms.records import from_record, to_record
+from . import header
+from .items import CaseFile, CellItem, ExpectedFile
+from .log import RunLog
+from .run import Run
+
+
+class SessionPlugin:
+    """The hooks. On an xdist controller they only schedule and report; in its workers they run items."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.log = RunLog(run)
+
+    # -- collection ------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> CaseFile | None:
+        """Keep pytest's Python plugin from importing a case file that was named on the command line."""
+        return CaseFile.from_parent(parent, path=module_path) if is_case_file(module_path) else None
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Collect case files, and the expectations beside them."""
+        if file_path.name == EXPECTED and not parent.session.isinitpath(file_path.with_suffix(".py")):
+            return ExpectedFile.from_parent(parent, path=file_path)
+        if file_path.suffix != ".py" or parent.session.isinitpath(file_path) or self._is_test_file(file_path):
+            return None  # pytest's Python plugin asks pytest_pycollect_makemodule for these.
+        return CaseFile.from_parent(parent, path=file_path) if is_case_file(file_path) else None
+
+    def _is_test_file(self, path: Path) -> bool:
+        patterns: Sequence[str] = [*self.run.config.getini("python_files"), "__init__.py"]
+        return any(path.match(pattern) for pattern in patterns)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note what will run, so that what does not can be told."""
+        self.log.collected = {item.nodeid: item.cell for item in session.items if isinstance(item, CellItem)}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
+        """As pytest_collection_finish, on an xdist controller."""
+        for node_id in ids:
+            cell = self.run.machinery.cell_of(node_id)
+            if cell is not None:
+                self.log.collected[node_id] = cell
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """Keep the cells of one case and format together, the longest first; only for plain `-n`."""
+        if config.getoption("dist") != "load":
+            return None
+        from .scheduler import CellScheduling
+
+        return CellScheduling(config, log, self.log.known_durations())
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Let a cell's outcome ride on its report, as one plain dict."""
+        report = yield
+        if isinstance(item, CellItem) and call.when == "call" and item.outcome is not None:
+            tagged = replace(item.outcome, tags=item.tags)
+            report.modelconform = to_record(item.cell, tagged)  # type: ignore[attr-defined]
+            if self.run.config.getoption("xmlpath", None):
+                item.user_properties += junit.properties(item.cell, item.outcome)
+        return report
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        """Give the cell in which an xdist worker died its record."""
+        cell = self.run.machinery.cell_of(crashitem)
+        if cell is not None:
+            lost = Outcome(Verdict.NOT_RUN, None, "lost: the pytest process that ran it died")
+            report.modelconform = to_record(cell, lost)  # type: ignore[attr-defined]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Write a finished cell to the log."""
+        record = getattr(report, "modelconform", None)
+        if record is not None and not self.run.is_xdist_worker:
+            self.log.record(*from_record(record), report.duration)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """End the workers, whatever ended the session, and finish the log."""
+        self.run.machinery.close()
+        if not self.run.is_xdist_worker and not self.run.config.option.collectonly:
+            self.log.finish()
+
+    # -- the terminal ----------------------------------------------------------------------------------------------
+
+    def pytest_report_header(self) -> list[str]:
+        """What will be tested, and which part of it is not here."""
+        return header.lines(self.run.machinery)
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """Show a failing cell's verdict as letter and word; pass, skip and xfail are pytest's."""
+        record = getattr(report, "modelconform", None)
+        if record is None or report.when != "call" or not report.failed:
+            return None
+        verdict = Verdict(record["verdict"])
+        letter = STYLES[verdict].letter if STYLES[verdict].outcome == "failed" else "F"
+        return "failed", letter, verdict.value.upper()
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the matrix."""
+        if not self.run.is_xdist_worker:
+            self.log.summarise(terminalreporter)
