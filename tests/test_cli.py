@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from pytest_modelconform import cli
+from pytest_modelconform.commands import cli
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,7 +79,7 @@ def test_a_command_has_arguments_and_help(name: str, capsys: pytest.CaptureFixtu
 
 def test_a_command_imports_only_its_own_module() -> None:
     code = (
-        "import sys\nfrom pytest_modelconform.cli import main\nmain(['--help'])\n"
+        "import sys\nfrom pytest_modelconform.commands.cli import main\nmain(['--help'])\n"
         "assert not {'torch', 'numpy', 'pytest', 'pytest_modelconform.harness'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import __version__, cli, cmake_package, harness
+from pytest_modelconform import __version__, cmake_package, harness
+from pytest_modelconform.commands import cli
 from tests import embedding
 
 # The user's own, so that the library is built once and not once a test run; conftest.py gives each test another.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import cli, completion_command
+from pytest_modelconform.commands import cli, completion
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def bash_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("bash") is None:
         pytest.skip("bash is not installed")
     path = tmp_path_factory.mktemp("completion") / "completion.bash"
-    path.write_text(completion_command.script("bash"))
+    path.write_text(completion.script("bash"))
     return path
 
 
@@ -65,7 +65,7 @@ def test_bash_offers_every_command(bash_script: Path, tmp_path: Path) -> None:
     assert set(cli.COMMANDS) <= set(completed(bash_script, tmp_path, ""))
 
 
-@pytest.mark.parametrize("shell", completion_command.SHELLS)
+@pytest.mark.parametrize("shell", completion.SHELLS)
 def test_a_shells_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["completion", shell]) == 0
     out = capsys.readouterr().out

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from pytest_modelconform.cells.registry import Registry, register_built_in
+from pytest_modelconform.commands.export.files import NoPlace, companions
 from pytest_modelconform.compare import Reference
-from pytest_modelconform.export_files import NoPlace, companions
 from pytest_modelconform.workers import arrays
 from tests import runs
 

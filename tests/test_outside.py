@@ -113,7 +113,7 @@ def test_doctor_lists_it(seen: Run, session_folder: Path) -> None:
 
 def test_doctor_imports_no_framework(seen: Run, session_folder: Path) -> None:
     code = (
-        "import sys; from pytest_modelconform.cli import main; main(['doctor']); "
+        "import sys; from pytest_modelconform.commands.cli import main; main(['doctor']); "
         "print(sorted({'torch', 'onnx', 'onnxruntime', 'openvino', 'tensorflow', 'jax'} & set(sys.modules)))"
     )
     done = subprocess.run(

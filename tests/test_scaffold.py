@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import harness, scaffold
+from pytest_modelconform import harness
+from pytest_modelconform.commands import new
 from tests import runs
 
 # The user's own, so that headers are precompiled once and not once a test run; conftest.py gives each test another.
@@ -16,8 +17,8 @@ CACHE = harness.default_cache()
 
 def command(*words: str) -> int:
     parser = argparse.ArgumentParser()
-    scaffold.add_arguments(parser)
-    return scaffold.run(parser.parse_args(words))
+    new.add_arguments(parser)
+    return new.run(parser.parse_args(words))
 
 
 def test_a_case_with_its_source_passes_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import cli
+from pytest_modelconform.commands import cli
 from pytest_modelconform.plugin.shards import split
 from pytest_modelconform.report import log
 from pytest_modelconform.report.log import Log

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from pytest_modelconform import scaffold
-from pytest_modelconform.sources import base, trial
+from pytest_modelconform.commands import new
+from pytest_modelconform.commands.new import sources, trial
 from tests import runs
 
 needs_torchvision = pytest.mark.skipif(
@@ -27,8 +27,8 @@ ROOT = Path(__file__).parents[1]
 
 def command(folder: Path, *words: str) -> int:
     parser = argparse.ArgumentParser()
-    scaffold.add_arguments(parser)
-    return scaffold.run(parser.parse_args([*words, "--folder", str(folder)]))
+    new.add_arguments(parser)
+    return new.run(parser.parse_args([*words, "--folder", str(folder)]))
 
 
 def run_eagerly(text: str) -> Any:
@@ -80,7 +80,7 @@ def assert_formatted(text: str) -> None:
     ],
 )
 def test_a_draft_of_torchvision(model: str, expression: str, shape: str) -> None:
-    text = base.drafts(f"torchvision:{model}")[0]
+    text = sources.drafts(f"torchvision:{model}")[0]
     assert f"    model=lambda: generic_weights({expression}),\n" in text
     assert f'        "pair": lambda: (torch.randn(2, {shape}),),\n' in text
     assert '    dynamic_shapes=({0: "batch"},),\n' in text
@@ -90,20 +90,20 @@ def test_a_draft_of_torchvision(model: str, expression: str, shape: str) -> None
 
 @needs_torchvision
 def test_two_images_for_optical_flow() -> None:
-    text = base.drafts("torchvision:raft_small")[0]
+    text = sources.drafts("torchvision:raft_small")[0]
     assert '"pair": lambda: (torch.randn(2, 3, 224, 224), torch.randn(2, 3, 224, 224)),' in text
     assert 'dynamic_shapes=({0: "batch"}, {0: "batch"}),' in text
 
 
 @needs_torchvision
 def test_a_size_that_the_model_takes_then_the_one_it_was_trained_for() -> None:
-    sizes = [text.partition("torch.randn(2, 3, ")[2].partition(",")[0] for text in base.drafts("torchvision:vgg11")]
+    sizes = [text.partition("torch.randn(2, 3, ")[2].partition(",")[0] for text in sources.drafts("torchvision:vgg11")]
     assert sizes == ["64", "224"]
 
 
 @needs_torchvision
 def test_a_draft_of_torchvision_runs() -> None:
-    case = run_eagerly(base.drafts("torchvision:squeezenet1_1")[0])
+    case = run_eagerly(sources.drafts("torchvision:squeezenet1_1")[0])
     assert [make()[0].shape[0] for make in case.inputs.values()] == [2, 3]
     assert case.dynamic_shapes == ({0: "batch"},)
 
@@ -120,7 +120,7 @@ def test_a_draft_of_torchvision_runs() -> None:
     ],
 )
 def test_a_draft_of_transformers_runs(model: str, inputs: dict[str, Any]) -> None:
-    texts = base.drafts(f"transformers:{model}")
+    texts = sources.drafts(f"transformers:{model}")
     for text in texts:
         assert_formatted(text)
     case = run_eagerly(texts[0])
@@ -206,7 +206,7 @@ def test_a_name_is_refused_before_anything_is_tried(tmp_path: Path, capsys: pyte
 
 def fake(monkeypatch: pytest.MonkeyPatch, drafts: list[str]) -> None:
     """Let `--from` have these drafts, whatever it names."""
-    monkeypatch.setattr(base, "drafts", lambda source: drafts)
+    monkeypatch.setattr(sources, "drafts", lambda source: drafts)
 
 
 def test_the_first_that_also_exports_is_written(

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
-from . import borrowed, environments, harness
-from .environments import Environment
-from .formats import base as format_base
-from .terms import devices
+from .. import environments, harness
+from ..environments import Environment
+from ..formats import base as format_base
+from ..terms import devices
+from . import pytest_session
 
 if TYPE_CHECKING:
-    from .plugin.run import Run
+    from ..plugin.run import Run
 
 EXAMPLES = """\
   modelconform doctor
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status: 0, 1 if something that was named is not available, 2 for a name that nothing has."""
-    return borrowed.session("doctor", lambda run: _print(run, arguments.names))
+    return pytest_session.session("doctor", lambda run: _print(run, arguments.names))
 
 
 def _print(run: Run, names: Sequence[str]) -> int:

@@ -1,6 +1,6 @@
 """`modelconform new`: a case file, with its C++ source if wanted, that passes as it is and is there to be changed.
 
-It holds a small net, or with --from a model of an installed package, see sources/.
+It holds a small net, or with --from a model of an installed package, see sources.py.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from string import Template
 
-from .sources import base, trial
-from .sources.base import CantScaffold, UnknownModel
+from . import sources, trial
+from .sources import CantScaffold, UnknownModel
 
 EXAMPLES = """\
   modelconform new my_net                            a small net, to be changed
@@ -105,7 +105,7 @@ def scaffold_from(name: str, folder: Path, source: str) -> tuple[list[Path], str
     Raises CantScaffold, as `scaffold`, and where the model can't be had or fails its check.
     """
     _refuse(name, folder, [f"{name}.py"])
-    drafts = base.drafts(source)
+    drafts = sources.drafts(source)
     try:
         text, exported = trial.first_that_passes(name, drafts)
     except CantScaffold as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base import image_case, sizes, unknown
+from .sources import image_case, sizes, unknown
 
 PACKAGE = "timm"
 

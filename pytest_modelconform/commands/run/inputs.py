@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from .compare import Tree
-from .formats.base import Signature
-from .terms.wording import Refused
-from .workers import arrays
-from .workers.arrays import Array
-from .workers.tensors import DTYPES, TensorFileError
+from ...compare import Tree
+from ...formats.base import Signature
+from ...terms.wording import Refused
+from ...workers import arrays
+from ...workers.arrays import Array
+from ...workers.tensors import DTYPES, TensorFileError
 
 _SHAPE = re.compile(r"(?:(\d+(?:,\d+)*)?)(?::([a-z0-9_]+))?")
 KINDS = (".safetensors", ".npz", ".npy")

@@ -11,19 +11,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import case_session
-from .cells.stages import Artifact, Budget, StageFailure
-from .export_files import refuse_name, write_file, write_folder
-from .formats import base as format_base
-from .formats.base import Format
-from .references.prepared import Prepared
-from .terms.case import DEFAULTS
-from .terms.cell import EAGER, Cell
-from .terms.tolerances import choose
-from .terms.wording import Refused
+from ...cells.stages import Artifact, Budget, StageFailure
+from ...formats import base as format_base
+from ...formats.base import Format
+from ...references.prepared import Prepared
+from ...terms.case import DEFAULTS
+from ...terms.cell import EAGER, Cell
+from ...terms.tolerances import choose
+from ...terms.wording import Refused
+from .. import case_argument
+from .files import refuse_name, write_file, write_folder
 
 if TYPE_CHECKING:
-    from .plugin.run import Run
+    from ...plugin.run import Run
 
 
 # Description, references, artifact and its format.
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Export, and print what was written. 1 where that failed, 2 where there is nothing of that name."""
     file, _, name = arguments.case.partition("::")
     export = _Export(Path(file), name, arguments)
-    return case_session.run("export", file, export.write, timeout=arguments.timeout)
+    return case_argument.run("export", file, export.write, timeout=arguments.timeout)
 
 
 def _size(path: Path) -> int:
@@ -92,13 +92,13 @@ class _Export:
         module = run.machinery.registry.format(self.format)
         if self.output:
             refuse_name(self.output, module)
-        declared = case_session.declared(run, self.file, self.case)
+        declared = case_argument.declared(run, self.file, self.case)
         if not run.machinery.registry.holds(self.format, declared.framework):
             raise Refused(f"format {self.format} holds no model of {declared.framework}")
         for format_name in run.machinery.registry.made_through(self.format, declared.framework):
             if missing := format_base.unavailable(run.machinery.registry.format(format_name)):
                 raise Refused(f"format {format_name} {missing}")
-        ref = case_session.reference_to(run, self.file, declared, self.dtype)
+        ref = case_argument.reference_to(run, self.file, declared, self.dtype)
         # No runtime: the check stands for none.
         cell = Cell(ref.relative, declared.name, self.format, EAGER, dtype=self.dtype)
         budget = Budget(run.settings.timeout, run.machinery.pool)

@@ -15,23 +15,29 @@ from typing import Any
 
 # Name -> (module, what it does).
 COMMANDS = {
-    "badge": ("pytest_modelconform.badge_command", "how much of a log passes, as SVG or for shields.io"),
+    "badge": ("pytest_modelconform.commands.badge", "how much of a log passes, as SVG or for shields.io"),
     "cmake-dir": ("pytest_modelconform.cmake_package", "print where the CMake package of the C++ library is"),
     "completion": (
-        "pytest_modelconform.completion_command",
+        "pytest_modelconform.commands.completion",
         "print what bash, zsh or tcsh need to complete this command",
     ),
-    "diff": ("pytest_modelconform.diff_command", "what changed between two runs, by their logs; fails for regressions"),
-    "doctor": ("pytest_modelconform.doctor", "all formats and runtimes: version, where, and why one isn't available"),
-    "env": ("pytest_modelconform.env_command", "list, install and remove isolated environments"),
-    "export": ("pytest_modelconform.export_command", "store a case in a format, alone or with inputs and references"),
-    "history": ("pytest_modelconform.history_command", "a folder of logs as a page that shows the trend"),
-    "merge": ("pytest_modelconform.merge_command", "join the logs of a run's shards"),
-    "new": ("pytest_modelconform.scaffold", "write a case file, with --cpp its model in C++, too"),
-    "repro": ("pytest_modelconform.repro_command", "a cell as files and a script for an upstream bug report"),
-    "report": ("pytest_modelconform.report_command", "a log as matrix, Markdown, JSON, CSV, JUnit or HTML"),
+    "diff": (
+        "pytest_modelconform.commands.diff",
+        "what changed between two runs, by their logs; fails for regressions",
+    ),
+    "doctor": (
+        "pytest_modelconform.commands.doctor",
+        "all formats and runtimes: version, where, and why one isn't available",
+    ),
+    "env": ("pytest_modelconform.commands.env", "list, install and remove isolated environments"),
+    "export": ("pytest_modelconform.commands.export", "store a case in a format, alone or with inputs and references"),
+    "history": ("pytest_modelconform.commands.history", "a folder of logs as a page that shows the trend"),
+    "merge": ("pytest_modelconform.commands.merge", "join the logs of a run's shards"),
+    "new": ("pytest_modelconform.commands.new", "write a case file, with --cpp its model in C++, too"),
+    "repro": ("pytest_modelconform.commands.repro", "a cell as files and a script for an upstream bug report"),
+    "report": ("pytest_modelconform.commands.report", "a log as matrix, Markdown, JSON, CSV, JUnit or HTML"),
     "run": (
-        "pytest_modelconform.run_command",
+        "pytest_modelconform.commands.run",
         "execute an artifact in a runtime, on inputs of yours or its references",
     ),
 }

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import borrowed, environments
-from .environments import Environment, EnvironmentFault
+from .. import environments
+from ..environments import Environment, EnvironmentFault
+from . import pytest_session
 
 if TYPE_CHECKING:
-    from .cells.registry import Registry
-    from .plugin.run import Run
+    from ..cells.registry import Registry
+    from ..plugin.run import Run
 
 EXAMPLES = """\
   modelconform env list
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status: 0, 1 where an installation failed, 2 for a name that nothing has."""
-    return borrowed.session("env", lambda run: _ACTIONS[arguments.action](run, arguments))
+    return pytest_session.session("env", lambda run: _ACTIONS[arguments.action](run, arguments))
 
 
 def known(registry: Registry) -> dict[str, tuple[Environment, list[str]]]:

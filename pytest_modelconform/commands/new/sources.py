@@ -1,4 +1,9 @@
-"""What sources of models share: the table of them, and the errors."""
+"""What `modelconform new --from` takes models from: the table of sources, and what these share.
+
+A source is a module, imported when it is asked for. It has `PACKAGE`, what pip calls it, and
+`drafts(model) -> list[str]`: case files for a model, the one to be preferred first. It raises UnknownModel, or
+CantScaffold where nothing can be drafted.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +15,9 @@ from string import Template
 
 # Name -> module.
 SOURCES = {
-    "torchvision": "pytest_modelconform.sources.from_torchvision",
-    "transformers": "pytest_modelconform.sources.from_transformers",
-    "timm": "pytest_modelconform.sources.from_timm",
+    "torchvision": "pytest_modelconform.commands.new.from_torchvision",
+    "transformers": "pytest_modelconform.commands.new.from_transformers",
+    "timm": "pytest_modelconform.commands.new.from_timm",
 }
 
 _IMAGE_CASE = '''\

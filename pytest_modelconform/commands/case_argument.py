@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import borrowed
-from .cells import case_files
-from .environments.packages import missing_packages
-from .terms.cell import CaseRef
-from .terms.wording import Refused
+from ..cells import case_files
+from ..environments.packages import missing_packages
+from ..terms.cell import CaseRef
+from ..terms.wording import Refused
+from . import pytest_session
 
 if TYPE_CHECKING:
-    from .plugin.run import Run
+    from ..plugin.run import Run
 
 
 def no_case_file(file: str) -> str | None:
@@ -28,8 +28,8 @@ def no_case_file(file: str) -> str | None:
 def run(command: str, file: str, do: Callable[[Run], int], *, timeout: str, caches: bool = False) -> int:
     """borrowed.session of a case file. 2 and a message where it is none."""
     if why := no_case_file(file):
-        return borrowed.refusal(command, why)
-    return borrowed.session(command, do, [f"--modelconform-timeout={timeout}", file], caches=caches)
+        return pytest_session.refusal(command, why)
+    return pytest_session.session(command, do, [f"--modelconform-timeout={timeout}", file], caches=caches)
 
 
 def declared(run: Run, file: Path, name: str) -> case_files.Declared:

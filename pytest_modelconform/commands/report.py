@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .report import csv_report, json_report, junit, matrix, summary, terminal
-from .report.log import Log, missing
-from .report.output import Refused, emit, load, refuse
+from ..report import csv_report, json_report, junit, matrix, summary, terminal
+from ..report.log import Log, missing
+from .logs import Refused, emit, load, refuse
 
 _TITLE = "Compatibility matrix"
 _LEAST_LIMIT = 2000
@@ -106,7 +106,7 @@ def _junit(log: Log, arguments: argparse.Namespace) -> str:
 
 def _html(log: Log, arguments: argparse.Namespace) -> str:
     # By name, when it is asked for: no other format needs it.
-    text: str = importlib.import_module(f"{__package__}.report.html").render(log, title=arguments.title)
+    text: str = importlib.import_module("pytest_modelconform.report.html").render(log, title=arguments.title)
     return text
 
 

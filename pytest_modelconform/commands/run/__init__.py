@@ -12,23 +12,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import borrowed, run_inputs, run_table
-from .cells.answers import structured
-from .cells.stages import Budget, StageFailure, failure_of, start
-from .cells.worker import WorkerLied, WorkerProblem, WorkerTimeout
-from .compare import flatten
-from .formats.foreign import Unreadable
-from .run_artifact import Found, find
-from .terms import devices
-from .terms.cell import FULL, Cell
-from .terms.outcome import Stage
-from .terms.wording import Refused, printable
-from .workers import arrays
+from ...cells.answers import structured
+from ...cells.stages import Budget, StageFailure, failure_of, start
+from ...cells.worker import WorkerLied, WorkerProblem, WorkerTimeout
+from ...compare import flatten
+from ...formats.foreign import Unreadable
+from ...terms import devices
+from ...terms.cell import FULL, Cell
+from ...terms.outcome import Stage
+from ...terms.wording import Refused, printable
+from ...workers import arrays
+from .. import pytest_session
+from . import inputs
+from . import table as run_table
+from .artifact import Found, find
 
 if TYPE_CHECKING:
-    from .cells.pool import AnyWorker
-    from .plugin.run import Run
-    from .workers.arrays import Array
+    from ...cells.pool import AnyWorker
+    from ...plugin.run import Run
+    from ...workers.arrays import Array
 
 EXAMPLES = """\
   modelconform run net.onnx --runtime ort --ones 1,3,224,224
@@ -47,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="file, or folder of modelconform export --to")
     parser.add_argument("-r", "--runtime", required=True, help="runtime to execute it in, as `ort`")
     parser.add_argument("-f", "--format", default="", help="the artifact's format, where its name doesn't tell")
-    what = f"tensors to feed, of {', '.join(run_inputs.KINDS)}; by the artifact's names or in order"
+    what = f"tensors to feed, of {', '.join(inputs.KINDS)}; by the artifact's names or in order"
     parser.add_argument("--inputs", type=Path, metavar="FILE", help=what)
     for kind in ("ones", "random"):
         parser.add_argument(
@@ -67,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0: it ran; 1: the runtime failed or isn't there, or numbers differ; 2: the command line makes no sense."""
-    return borrowed.session("run", lambda run: _answered(run, arguments))
+    return pytest_session.session("run", lambda run: _answered(run, arguments))
 
 
 def _answered(run: Run, arguments: argparse.Namespace) -> int:
@@ -99,10 +101,10 @@ class Execution:
             run_table.check_target(arguments.output)
         if arguments.inputs and arguments.made:
             raise Refused("--inputs names all inputs: leave out --ones and --random")
-        made = [run_inputs.parse(*pair) for pair in arguments.made]
-        given = run_inputs.read(arguments.inputs) if arguments.inputs else made
+        made = [inputs.parse(*pair) for pair in arguments.made]
+        given = inputs.read(arguments.inputs) if arguments.inputs else made
         self.found: Found = find(arguments.artifact, runtime, run.machinery.registry, arguments.format)
-        self.call = run_inputs.call(self.found.artifact.signature, given) if given else None
+        self.call = inputs.call(self.found.artifact.signature, given) if given else None
         if self.call is None and self.found.prepared is None:
             raise Refused("there are no references to run it by: say --inputs FILE, or --ones SHAPE for each input")
         if self.call is None and arguments.output:

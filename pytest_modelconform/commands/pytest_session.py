@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from .cells.registry import UnknownName
-from .plugin.run import Run, run_of
-from .terms.wording import Refused
+from ..cells.registry import UnknownName
+from ..plugin.run import Run, run_of
+from ..terms.wording import Refused
 
 # Options of the ini file are for runs of tests, and may ask for several processes; `all` so that nothing is left out.
 _OPTIONS = (

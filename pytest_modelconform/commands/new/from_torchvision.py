@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from .base import CantScaffold, image_case, sizes, unknown
+from .sources import CantScaffold, image_case, sizes, unknown
 
 PACKAGE = "torchvision"
 

@@ -6,8 +6,8 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from .report import badge
-from .report.output import Refused, emit, load, refuse
+from ..report import badge
+from .logs import Refused, emit, load, refuse
 
 EXAMPLES = """\
   modelconform badge run.jsonl -o badge.svg

@@ -9,17 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import borrowed, case_session
-from .report import log as log_module
-from .repro.folder import check
-from .repro.maker import Maker
-from .repro.seen import last_outcome
-from .terms.cell import INFERENCE, Cell
-from .terms.outcome import Outcome
-from .terms.wording import Refused
+from ..report import log as log_module
+from ..repro.folder import check
+from ..repro.maker import Maker
+from ..repro.seen import last_outcome
+from ..terms.cell import INFERENCE, Cell
+from ..terms.outcome import Outcome
+from ..terms.wording import Refused
+from . import case_argument, pytest_session
 
 if TYPE_CHECKING:
-    from .plugin.run import Run
+    from ..plugin.run import Run
 
 EXAMPLES = """\
   modelconform repro 'cases/plain/net.py::net[onnx-ort-cpu-bfloat16]' -o report
@@ -48,8 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.log is not None:
             work.read_log()
     except Refused as refused:
-        return borrowed.refusal("repro", refused)
-    return case_session.run("repro", file, work, timeout=arguments.timeout, caches=True)
+        return pytest_session.refusal("repro", refused)
+    return case_argument.run("repro", file, work, timeout=arguments.timeout, caches=True)
 
 
 class _Work:
@@ -73,8 +73,8 @@ class _Work:
 
     def __call__(self, run: Run) -> int:
         """Find the cell and write its folder; the exit status. Raises Refused."""
-        case = case_session.declared(run, self.file, self.name.partition("[")[0])
-        ref = case_session.reference_to(run, self.file, case, "float32")
+        case = case_argument.declared(run, self.file, self.name.partition("[")[0])
+        ref = case_argument.reference_to(run, self.file, case, "float32")
         cells = {cell.name: cell for cell in run.machinery.all_cells(ref.relative, case)}
         cell = cells.get(self.name)
         if cell is None:

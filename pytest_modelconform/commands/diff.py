@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from .report import changes, summary
-from .report.diff import Diff, compare
-from .report.output import Refused, emit, load, refuse
+from ..report import changes, summary
+from ..report.diff import Diff, compare
+from .logs import Refused, emit, load, refuse
 
 _LEAST_LIMIT = 2000
 # What --fail-on may name: the changes that are meant.

@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from .report import log
-from .report.merge import MergeError, merge
-from .report.output import Refused, load, refuse
+from ..report import log
+from ..report.merge import MergeError, merge
+from .logs import Refused, load, refuse
 
 EXAMPLES = """\
   modelconform merge shard-1.jsonl shard-2.jsonl -o run.jsonl

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .cells.registry import Registry
-from .cells.stages import Artifact
-from .export_files import DESCRIPTION, SIGNATURE
-from .formats import foreign
-from .references.prepared import Prepared
-from .runtimes.base import Runtime
-from .terms.wording import Refused
+from ...cells.registry import Registry
+from ...cells.stages import Artifact
+from ...formats import foreign
+from ...references.prepared import Prepared
+from ...runtimes.base import Runtime
+from ...terms.wording import Refused
+from ..export.files import DESCRIPTION, SIGNATURE
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .cache.files import copy
-from .cells.stages import Artifact
-from .formats.base import Format
-from .references.prepared import Prepared
-from .terms.wording import Refused
+from ...cache.files import copy
+from ...cells.stages import Artifact
+from ...formats.base import Format
+from ...references.prepared import Prepared
+from ...terms.wording import Refused
 
 # What describes the case in the folder; cpp/reference.cpp reads the tolerance in it.
 DESCRIPTION = "case.json"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from string import Template
 from typing import Any
 
-from .base import CantScaffold, unknown
+from .sources import CantScaffold, unknown
 
 PACKAGE = "transformers"
 

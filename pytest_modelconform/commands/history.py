@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from .report import history
-from .report.log import LogError
-from .report.output import Refused, emit, load, refuse
+from ..report import history
+from ..report.log import LogError
+from .logs import Refused, emit, load, refuse
 
 EXAMPLES = """\
   modelconform history logs/ -o history.html

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .base import CantScaffold
+from .sources import CantScaffold
 
 
 def first_that_passes(name: str, drafts: Iterable[str]) -> tuple[str, str]:

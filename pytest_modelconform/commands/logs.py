@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from .log import Log, LogError, read
+from ..report.log import Log, LogError, read
 
 
 class Refused(Exception):

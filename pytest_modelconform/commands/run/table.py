@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .terms.wording import Refused
-from .workers import arrays
-from .workers.arrays import Array
+from ...terms.wording import Refused
+from ...workers import arrays
+from ...workers.arrays import Array
 
 KINDS = (".safetensors", ".npz")
 _FIRST = 4
