@@ -33,7 +33,7 @@ from pytest_modelconform.references.prepared import InputSet
 from pytest_modelconform.workers import arrays, tensors
 from pytest_modelconform.workers.host import cases as case_files
 from pytest_modelconform.workers.host.build import Built, build, encode_inputs
-from pytest_modelconform.workers.host.reference import paths
+from pytest_modelconform.workers.host.references.runs import paths
 from pytest_modelconform.workers.host.state import Globals
 from pytest_modelconform.workers.torch_tensors import encode
 

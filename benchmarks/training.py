@@ -28,9 +28,11 @@ from pytest_modelconform.references import training as training_references
 from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.terms.case import Tolerance, Train
 from pytest_modelconform.workers import arrays, tensors
-from pytest_modelconform.workers.host import train_data, train_loop, training
 from pytest_modelconform.workers.host.build import Built, build
-from pytest_modelconform.workers.host.double import Jitter, moved
+from pytest_modelconform.workers.host.references.float64 import Jitter, moved
+from pytest_modelconform.workers.host.train import data as train_data
+from pytest_modelconform.workers.host.train import loop as train_loop
+from pytest_modelconform.workers.host.train import training
 from pytest_modelconform.workers.tensors import Tensor
 from pytest_modelconform.workers.torch_tensors import encode
 

@@ -14,7 +14,7 @@ from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.references.training import named, undecided
 from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.workers import arrays, tensors
-from pytest_modelconform.workers.host import train_loop
+from pytest_modelconform.workers.host.train import loop as train_loop
 from pytest_modelconform.workers.torch_tensors import encode
 from tests import trainings
 

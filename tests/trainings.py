@@ -8,8 +8,9 @@ from typing import Any
 
 from pytest_modelconform.references import training as references
 from pytest_modelconform.references.prepared import Prepared
-from pytest_modelconform.workers.host import train_data, training
 from pytest_modelconform.workers.host.build import Built, build
+from pytest_modelconform.workers.host.train import data as train_data
+from pytest_modelconform.workers.host.train import training
 
 # `{model}` builds the module from `x`, whose four samples are (3,); `{train}` are fields of Train.
 HEAD = """\

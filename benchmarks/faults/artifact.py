@@ -19,7 +19,7 @@ from pytest_modelconform.cells.answers import Run, named_outputs, run_request
 from pytest_modelconform.formats.base import Signature
 from pytest_modelconform.references.prepared import InputSet
 from pytest_modelconform.workers import arrays, tensors
-from pytest_modelconform.workers.host.double import in_float64
+from pytest_modelconform.workers.host.references.float64 import in_float64
 from pytest_modelconform.workers.torch_tensors import decode, encode, to_torch
 
 from .float64 import evaluate, in_double

@@ -20,8 +20,8 @@ from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.terms.tolerances import limits
 from pytest_modelconform.workers.host import cases as case_files
-from pytest_modelconform.workers.host import reference
 from pytest_modelconform.workers.host.build import Built, build
+from pytest_modelconform.workers.host.references import runs as reference
 from pytest_modelconform.workers.host.state import Globals, seed_all
 
 from .artifact import Artifact, TorchArtifact, load

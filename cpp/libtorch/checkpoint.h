@@ -1,5 +1,5 @@
 // The state of a training in a tensor file: model/NAME, optimizer/NAME.PART, step, and rng, which
-// is the state of the CPU's generator. The same in pytest_modelconform/workers/host/checkpoint.py.
+// is the state of the CPU's generator. The same in pytest_modelconform/workers/host/train/checkpoint.py.
 // Included by training.cpp alone.
 #pragma once
 

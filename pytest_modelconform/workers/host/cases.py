@@ -19,7 +19,8 @@ from pytest_modelconform.cpp_sources import SUFFIXES, UnknownInclude, local_file
 from pytest_modelconform.terms.case import DEFAULTS, Case, Tolerance, Train
 
 from ..loop import WorkerError
-from . import files, train_check
+from . import files
+from .train.check import fault as fault_of_training
 
 PACKAGE = "modelconform_cases"
 TAG = re.compile(r"[a-z0-9_]+")
@@ -174,7 +175,7 @@ def check(name: str, case: Case, path: str) -> None:
             raise wrong(
                 "tags", f"{tag!r} can't be a marker: use lower-case letters, digits and '_', none of pytest's own names"
             )
-    if case.train is not None and (fault := train_check.fault(case.train)):
+    if case.train is not None and (fault := fault_of_training(case.train)):
         raise wrong("train", fault)
     if fault := _fault_of_framework(case):
         raise wrong("framework", fault)

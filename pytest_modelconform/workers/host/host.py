@@ -16,9 +16,13 @@ import torch
 from pytest_modelconform.terms.cell import INFERENCE, TRAINING
 
 from ..loop import Answer, Handlers, WorkerError
-from . import cases, reduced, reference, train_data, training
+from . import cases
 from .build import Built, build, digest, on_device
+from .references import bfloat16
+from .references import runs as reference
 from .state import Globals, seed_all
+from .train import data as train_data
+from .train import training
 
 
 class Host:
@@ -66,7 +70,7 @@ class Host:
         try:
             if built.task == TRAINING:
                 return training.make(built, request["folder"])
-            return reference.make(built, request["folder"], reduced.moves if fast else reference.jittered)
+            return reference.make(built, request["folder"], bfloat16.moves if fast else reference.jittered)
         finally:
             self.keep_if_untouched(built)
 
@@ -107,7 +111,7 @@ class Host:
             raise WorkerError(f"case {request['case']!r} was built with other parameters or inputs this time", "build")
         try:
             # Here, since a run without mismatches does without it.
-            from . import variants
+            from .variants import table as variants
 
             return variants.make(built, request["set"], request["folder"], request["seconds"])
         finally:

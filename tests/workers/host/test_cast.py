@@ -11,9 +11,9 @@ from torch import nn
 from pytest_modelconform.references import from_runs
 from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.workers import arrays
-from pytest_modelconform.workers.host import reference
 from pytest_modelconform.workers.host.build import Built, build
 from pytest_modelconform.workers.host.cast import cast, cast_model, failing_operator, notes
+from pytest_modelconform.workers.host.references import runs as reference
 from pytest_modelconform.workers.loop import WorkerError
 
 SOURCE = """\

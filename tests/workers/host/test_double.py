@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_modelconform.workers.host.double import Float64, Jitter, in_float64, moved
+from pytest_modelconform.workers.host.references.float64 import Float64, Jitter, in_float64, moved
 
 THIRD = torch.tensor(1.0) / 3
 TABLE = torch.linspace(0.1, 1.7, 5)
@@ -106,7 +106,7 @@ def test_the_compiler_is_not_imported_for_it() -> None:
     import sys
 
     text = (
-        "import sys, torch\nfrom pytest_modelconform.workers.host.double import in_float64\n"
+        "import sys, torch\nfrom pytest_modelconform.workers.host.references.float64 import in_float64\n"
         "in_float64(torch.nn.Linear(2, 2), (torch.ones(1, 2),), {}, lambda m, a, k: m(*a))\n"
         "assert 'torch._dynamo' not in sys.modules and 'sympy' not in sys.modules\n"
     )

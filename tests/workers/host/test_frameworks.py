@@ -20,8 +20,8 @@ from pytest_modelconform.terms.case import Case
 from pytest_modelconform.workers.arrays import Array
 from pytest_modelconform.workers.host import frameworks
 from pytest_modelconform.workers.host.cases import check
-from pytest_modelconform.workers.host.double import Jitter, in_float64
 from pytest_modelconform.workers.host.frameworks import FrameworkModule, by_position, onnx_model
+from pytest_modelconform.workers.host.references.float64 import Jitter, in_float64
 from pytest_modelconform.workers.loop import WorkerError
 
 RANDOM = np.random.default_rng(0)

@@ -15,9 +15,10 @@ from pytest_modelconform.references import from_runs
 from pytest_modelconform.references.model_check import ModelFault
 from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.workers import arrays
-from pytest_modelconform.workers.host import reduced, reference
 from pytest_modelconform.workers.host.build import build
-from pytest_modelconform.workers.host.reduced import Reduced, rounded
+from pytest_modelconform.workers.host.references import bfloat16
+from pytest_modelconform.workers.host.references import runs as reference
+from pytest_modelconform.workers.host.references.bfloat16 import Reduced, rounded
 from pytest_modelconform.workers.loop import WorkerError
 
 
@@ -144,7 +145,7 @@ def make(folder: Path, body: str, more: str = "pass", dtype: str = "float32") ->
     counter += 1
     path = folder / f"reduced{counter}.py"
     path.write_text(HEAD.format(more, body))
-    return reference.make(build(str(path), path.name, path.stem, dtype), str(folder), reduced.moves)
+    return reference.make(build(str(path), path.name, path.stem, dtype), str(folder), bfloat16.moves)
 
 
 def noise(folder: Path) -> float:
@@ -178,7 +179,7 @@ def test_the_same_each_time_and_none_like_another(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         path = tmp_path / "same.py"
         path.write_text(HEAD.format("pass", "return y"))
-        reference.make(build(str(path), path.name, "same"), str(tmp_path / name), reduced.moves)
+        reference.make(build(str(path), path.name, "same"), str(tmp_path / name), bfloat16.moves)
         runs = arrays.read(tmp_path / name / "runs-a.safetensors")
         found.append([runs[f"e{k}:"].copy() for k in range(5)])
     for k in range(5):

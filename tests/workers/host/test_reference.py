@@ -13,8 +13,8 @@ from pytest_modelconform.references.model_check import ModelFault
 from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.workers import arrays
-from pytest_modelconform.workers.host import reference
 from pytest_modelconform.workers.host.build import build
+from pytest_modelconform.workers.host.references import runs as reference
 from pytest_modelconform.workers.host.state import Globals, seed_all, seed_of
 from pytest_modelconform.workers.loop import WorkerError
 

@@ -12,8 +12,10 @@ import torch
 
 from pytest_modelconform.references.model_check import ModelFault
 from pytest_modelconform.workers import arrays, tensors
-from pytest_modelconform.workers.host import checkpoint, train_data, train_loop, training
 from pytest_modelconform.workers.host.build import Built, build, digest
+from pytest_modelconform.workers.host.train import checkpoint, training
+from pytest_modelconform.workers.host.train import data as train_data
+from pytest_modelconform.workers.host.train import loop as train_loop
 from pytest_modelconform.workers.loop import WorkerError
 from tests import trainings
 

@@ -15,9 +15,11 @@ from pytest_modelconform.diagnosis.judge import Seen
 from pytest_modelconform.diagnosis.nearest import Variant, explanation
 from pytest_modelconform.references import from_runs, prepared
 from pytest_modelconform.workers import arrays
-from pytest_modelconform.workers.host import reference, rewrites, variants
 from pytest_modelconform.workers.host.build import build
 from pytest_modelconform.workers.host.host import handlers
+from pytest_modelconform.workers.host.references import runs as reference
+from pytest_modelconform.workers.host.variants import rewrites
+from pytest_modelconform.workers.host.variants import table as variants
 from pytest_modelconform.workers.loop import WorkerError
 
 HEAD = """\

@@ -12,16 +12,16 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
-from .. import tensors
-from ..loop import WorkerError
-from ..tensors import Tensor
-from ..torch_tensors import Tree, encode, leaves
-from . import unseen
-from .build import Built, encode_inputs
-from .cast import failing_operator
-from .double import Jitter, in_float64, moved
-from .generate import TRANSPOSED, VALUES, contiguous
-from .state import seed_all, seed_of
+from ... import tensors
+from ...loop import WorkerError
+from ...tensors import Tensor
+from ...torch_tensors import Tree, encode, leaves
+from ..build import Built, encode_inputs
+from ..cast import failing_operator
+from ..generate import TRANSPOSED, VALUES, contiguous
+from ..state import seed_all, seed_of
+from . import blind_spots
+from .float64 import Jitter, in_float64, moved
 
 JITTERED_RUNS = 4
 # Further ones, moved by more, that only tell what rounding decides: integers, and how much comes out. A threshold that
@@ -104,7 +104,7 @@ def make(built: Built, folder: str, moves: Callable[[Built], Move] = jittered, s
         "tolerances": {key: asdict(tolerance) for key, tolerance in built.case.tolerances.items()},
         "notes": built.notes,
         "parameters": sum(p.numel() for p in built.model.parameters()),
-        "unseen": unseen.find(built, runs, run) if search else unseen.NOT_LOOKED_FOR,
+        "unseen": blind_spots.find(built, runs, run) if search else blind_spots.NOT_LOOKED_FOR,
     }
 
 

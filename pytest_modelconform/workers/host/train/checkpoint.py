@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import torch
 
-from .. import tensors
-from ..loop import WorkerError
-from ..tensors import Tensor
-from ..torch_tensors import from_torch, to_torch
+from ... import tensors
+from ...loop import WorkerError
+from ...tensors import Tensor
+from ...torch_tensors import from_torch, to_torch
 
 MODEL, OPTIMIZER = "model/", "optimizer/"
 State = dict[str, torch.Tensor]

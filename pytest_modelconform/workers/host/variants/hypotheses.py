@@ -18,8 +18,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map
 
-from ..torch_tensors import order_of
-from .build import Built
+from ...torch_tensors import order_of
+from ..build import Built
+from ..state import seed_all
 from .rewrites import (
     Rewrite,
     Round,
@@ -31,7 +32,6 @@ from .rewrites import (
     tensors_of,
     with_tensors,
 )
-from .state import seed_all
 
 _MOST_INPUTS = 8
 

@@ -14,12 +14,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
-from ..loop import WorkerError
-from ..tensors import Tensor
-from . import reference
-from .build import Built
-from .double import SAME_SIZE_INTEGER, Jitter, is_whole
-from .state import seed_of
+from ...loop import WorkerError
+from ...tensors import Tensor
+from ..build import Built
+from ..state import seed_of
+from . import runs as reference
+from .float64 import SAME_SIZE_INTEGER, Jitter, is_whole
 
 # Bits of the mantissa that bfloat16 doesn't have.
 DROPPED = {torch.float64: 45, torch.float32: 16, torch.float16: 3}

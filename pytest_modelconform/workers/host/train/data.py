@@ -12,12 +12,12 @@ import torch
 
 from pytest_modelconform.terms.case import Train
 
-from ..loop import WorkerError
-from . import cast, files
-from .build import Built, digest, leaf_shapes
-from .cases import explain, short_trace
-from .generate import Call
-from .state import seed_all
+from ...loop import WorkerError
+from .. import cast, files
+from ..build import Built, digest, leaf_shapes
+from ..cases import explain, short_trace
+from ..generate import Call
+from ..state import seed_all
 
 # The input set that exporters see in training: the first batch. And that of all samples, with the target last.
 BATCH, DATA = "batch", "data"

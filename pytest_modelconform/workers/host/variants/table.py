@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from .. import tensors
-from ..tensors import Tensor
-from ..torch_tensors import encode
-from .build import Built
+from ... import tensors
+from ...tensors import Tensor
+from ...torch_tensors import encode
+from ..build import Built
 from .hypotheses import (
     Runs,
     Subject,

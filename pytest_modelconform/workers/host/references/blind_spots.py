@@ -19,12 +19,12 @@ from torch.overrides import TorchFunctionMode
 from pytest_modelconform.compare import Reference, UnusableReferenceError, compare_tensor, make_reference
 from pytest_modelconform.terms.tolerances import limits
 
-from ..arrays import to_array
-from ..tensors import Tensor
-from ..torch_tensors import from_torch, leaves
-from .build import Built
-from .double import run_wide, widened
-from .state import seed_of
+from ...arrays import to_array
+from ...tensors import Tensor
+from ...torch_tensors import from_torch, leaves
+from ..build import Built
+from ..state import seed_of
+from .float64 import run_wide, widened
 
 CHANGE = 0.01  # of each element, up or down at random: a common factor is lost in any norm that follows
 NOT_LOOKED_FOR: dict[str, Any] = {"tensors": 0, "unseen": [], "skipped": ""}

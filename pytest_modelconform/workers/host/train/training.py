@@ -13,17 +13,17 @@ from typing import Any
 
 import torch
 
-from .. import tensors
-from ..loop import Answer, WorkerError
-from ..tensors import Tensor
-from ..torch_tensors import encode
+from ... import tensors
+from ...loop import Answer, WorkerError
+from ...tensors import Tensor
+from ...torch_tensors import encode
+from ..build import Built
+from ..references.float64 import Jitter, moved, run_wide, widened
+from ..references.runs import JITTERED_RUNS, WIDE_RUNS, WIDE_UNITS, paths
+from ..state import seed_of
 from . import checkpoint
-from .build import Built
-from .double import Jitter, moved, run_wide, widened
-from .reference import JITTERED_RUNS, WIDE_RUNS, WIDE_UNITS, paths
-from .state import seed_of
-from .train_data import BATCH, DATA, train_of
-from .train_loop import Results, gradients, loss_of, options, resume_at, run, seed, state_of
+from .data import BATCH, DATA, train_of
+from .loop import Results, gradients, loss_of, options, resume_at, run, seed, state_of
 
 GRADIENTS, TRAINING = "gradients", "training"
 

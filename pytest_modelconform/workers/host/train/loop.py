@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from ..loop import WorkerError
+from ...loop import WorkerError
+from ..build import Built
+from ..state import seed_of
 from . import checkpoint
-from .build import Built
-from .state import seed_of
-from .train_data import batches, train_of
+from .data import batches, train_of
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,

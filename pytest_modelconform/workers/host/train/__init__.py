@@ -1,0 +1,1 @@
+"""How a case is trained in eager: data, loop, checkpoints, and the trainings that references are made from."""

@@ -1,0 +1,1 @@
+"""Eager variants of a model, by which a mismatch is explained."""
