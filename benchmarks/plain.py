@@ -23,7 +23,7 @@ import onnxruntime
 import openvino
 import torch
 
-from pytest_modelconform import harness
+from pytest_modelconform.building import harness
 from pytest_modelconform.cache import store
 from pytest_modelconform.cells.answers import run_request
 from pytest_modelconform.cells.case_files import is_case_file

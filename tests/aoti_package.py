@@ -10,12 +10,12 @@ from typing import Any
 
 from filelock import FileLock
 
-from pytest_modelconform import harness
+from pytest_modelconform.cache.store import default_folder
 from pytest_modelconform.cells.pool import Pool
 from pytest_modelconform.cells.registry import Registry
 
 # The user's own, like the C++ harness: the headers that all packages share are compiled once and not once a test run.
-CACHE = harness.default_cache()
+CACHE = default_folder()
 
 # Inputs: a fixed length and a free one, an integer, None, one that is not used, and keyword arguments. Outputs: the
 # same tensor twice, an input, a constant, None, an integer, a transposed tensor, what another package's operator

@@ -80,7 +80,7 @@ def test_a_command_has_arguments_and_help(name: str, capsys: pytest.CaptureFixtu
 def test_a_command_imports_only_its_own_module() -> None:
     code = (
         "import sys\nfrom pytest_modelconform.commands.cli import main\nmain(['--help'])\n"
-        "assert not {'torch', 'numpy', 'pytest', 'pytest_modelconform.harness'} & set(sys.modules)"
+        "assert not {'torch', 'numpy', 'pytest', 'pytest_modelconform.building.harness'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 

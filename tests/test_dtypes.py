@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import harness
+from pytest_modelconform.cache.store import default_folder
 from tests import runs
 from tests.runs import Run
 
 # The user's own, so that a harness is built once and not once a test run; conftest.py gives each test another.
-HARNESSES = harness.default_cache() / "harness"
+HARNESSES = default_folder() / "harness"
 
 NET = """\
 import torch

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from pytest_modelconform import environments
+from pytest_modelconform.cache.made_once import log_of
 from pytest_modelconform.environments import Environment, EnvironmentFault, interpreters
 
 # What pip installs from a folder: no network, no build back end.
@@ -152,7 +153,7 @@ def test_remove(small: Environment, tmp_path: Path) -> None:
     assert environments.installed(tmp_path) == [folder]
     environments.remove(folder)
     assert environments.installed(tmp_path) == []
-    assert not environments.log_of(folder).exists()
+    assert not log_of(folder).exists()
 
 
 def test_an_interrupted_installation_leaves_nothing(tmp_path: Path) -> None:

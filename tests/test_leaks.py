@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from benchmarks.leaks import growth, resident
-from tests.test_harness import Worker, script, write_inputs
-from tests.test_harness_threads import Work, echo, products, start  # noqa: F401 (a fixture)
+from tests.building.test_harness import Worker, script, write_inputs
+from tests.building.test_harness_threads import Work, echo, products, start  # noqa: F401 (a fixture)
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),

@@ -11,10 +11,10 @@ from types import ModuleType
 
 import pytest
 
+from pytest_modelconform.cache.made_once import BuildError
 from pytest_modelconform.cells.pool import Pool, environment, inline_handlers, worker_limit
 from pytest_modelconform.cells.registry import Registry
 from pytest_modelconform.cells.worker import InlineWorker, Worker, WorkerCrashed, WorkerRefused
-from pytest_modelconform.harness import BuildError
 from pytest_modelconform.runtimes.base import WORKERS, python_worker
 from tests import fakes, runs
 

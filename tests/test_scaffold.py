@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import harness
+from pytest_modelconform.building import harness
+from pytest_modelconform.cache.store import default_folder
 from pytest_modelconform.commands import new
 from tests import runs
 
 # The user's own, so that headers are precompiled once and not once a test run; conftest.py gives each test another.
-CACHE = harness.default_cache()
+CACHE = default_folder()
 
 
 def command(*words: str) -> int:

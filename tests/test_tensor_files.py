@@ -10,8 +10,8 @@ import pytest
 
 from pytest_modelconform.workers import tensors
 from tests import javascript, tensor_files
-from tests.test_harness import Worker
-from tests.test_harness_threads import echo_worker
+from tests.building.test_harness import Worker
+from tests.building.test_harness_threads import echo_worker
 
 
 @pytest.fixture(scope="module")

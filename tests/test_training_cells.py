@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import harness
+from pytest_modelconform.cache.store import default_folder
 from tests import runs
 
 # The user's own, so that a harness is built once and not once a test run; conftest.py gives each test another.
-HARNESSES = harness.default_cache() / "harness"
+HARNESSES = default_folder() / "harness"
 CASES = """\
 import torch
 from torch import nn

@@ -3,8 +3,8 @@
     cases/<key>.json       what importing a case file or building a case came to, and the files that it depends on
     references/<key>/      inputs, eager's outputs and the noise floor of a case
     artifacts/<key>/       a case stored in a format
-    cpp/<key>/             C++ sources of cases, compiled (see cpp_library.py)
-    harness/…              compiled C++ harnesses (see harness.py)
+    cpp/<key>/             C++ sources of cases, compiled (see building/case_library.py)
+    harness/…              compiled C++ harnesses (see building/harness.py)
 
 A wrong hit would be a wrong verdict. Every key holds the fingerprint of the environment; an entry of `cases` is checked
 file by file before it is believed; the other two are named after its digests.
@@ -33,8 +33,9 @@ def default_folder() -> Path:
     """$MODELCONFORM_CACHE, or the user's cache folder."""
     if folder := os.environ.get("MODELCONFORM_CACHE"):
         return Path(folder)
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "pytest-modelconform"
+    import platformdirs
+
+    return platformdirs.user_cache_path("pytest-modelconform", appauthor=False)
 
 
 class Cache:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..cache.made_once import BuildError
 from ..cache.store import Cache
 from ..formats import base as format_base
-from ..harness import BuildError
 from ..references import training
 from ..references.from_runs import eager_numbers
 from ..references.prepared import InputSet, Prepared

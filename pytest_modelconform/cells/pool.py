@@ -16,9 +16,9 @@ from types import ModuleType
 from typing import Any
 
 from .. import environments
+from ..cache.made_once import BuildError
 from ..environments import Environment
 from ..formats.frameworks import Framework
-from ..harness import BuildError
 from ..runtimes.base import WORKERS, python_worker
 from ..terms import devices
 from .registry import Registry
@@ -85,11 +85,11 @@ class Pool:
         return self._ready((f"{HOST} {name}".strip(), "cpu"), path=self.path)
 
     def host_for(self, framework: Framework) -> AnyWorker:
-        """The case host of a framework. Raises a WorkerProblem or harness.BuildError if it can't start."""
+        """The case host of a framework. Raises a WorkerProblem or BuildError if it can't start."""
         return self._host_in(framework.host, framework.environment)
 
     def host_of(self, format_name: str) -> AnyWorker:
-        """The case host that exports to a format. Raises a WorkerProblem or harness.BuildError if it can't start."""
+        """The case host that exports to a format. Raises a WorkerProblem or BuildError if it can't start."""
         module = self.registry.format(format_name)
         return self._host_in(module.HOST, module.ENVIRONMENT)
 
@@ -100,11 +100,11 @@ class Pool:
         return self._ready((f"{HOST} {name or environment.name}", "cpu"), python=python, path=self.path)
 
     def converter(self, format_name: str) -> AnyWorker:
-        """The converter of a format. Raises a WorkerProblem or harness.BuildError if it can't be started."""
+        """The converter of a format. Raises a WorkerProblem or BuildError if it can't be started."""
         return self._ready((f"{CONVERTER} {format_name}", "cpu"))
 
     def runtime(self, name: str, device: str) -> AnyWorker:
-        """The worker of a runtime. Raises a WorkerProblem or harness.BuildError if it can't be started."""
+        """The worker of a runtime. Raises a WorkerProblem or BuildError if it can't be started."""
         return self._ready((name, device))
 
     def prestart(self, name: str, device: str) -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..cache.made_once import BuildError
 from ..environments import EnvironmentFault
 from ..formats.base import Signature
-from ..harness import BuildError
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..workers.loop import WorkerError
 from .pool import AnyWorker, Pool

@@ -16,7 +16,7 @@ from typing import Any
 # Name -> (module, what it does).
 COMMANDS = {
     "badge": ("pytest_modelconform.commands.badge", "how much of a log passes, as SVG or for shields.io"),
-    "cmake-dir": ("pytest_modelconform.cmake_package", "print where the CMake package of the C++ library is"),
+    "cmake-dir": ("pytest_modelconform.commands.cmake_dir", "print where the CMake package of the C++ library is"),
     "completion": (
         "pytest_modelconform.commands.completion",
         "print what bash, zsh or tcsh need to complete this command",

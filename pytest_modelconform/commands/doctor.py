@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
-from .. import environments, harness
+from .. import environments
+from ..building import harness
 from ..environments import Environment
 from ..formats import base as format_base
 from ..terms import devices

@@ -13,21 +13,17 @@ import hashlib
 import json
 import os
 import platform
-import shlex
 import shutil
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..harness import LINES_SHOWN, BuildError
-from ..subprocesses import run
+from ..cache.made_once import BuildError, Progress, log_of, made_once, run_all
 from . import interpreters, node_tools
-
-Progress = Callable[[str], None]
 
 # Written last: a folder without it was left half-made.
 MARK = "environment.json"
@@ -158,42 +154,21 @@ def node(environment: Environment, cache: Path, progress: Progress) -> tuple[str
     return _node().node, install(environment, cache, progress)
 
 
-# What failed in this process: it would fail again, minutes a cell.
-_failures: dict[Path, str] = {}
-
-
 def install(environment: Environment, cache: Path, progress: Progress) -> Path:
     """The environment's folder, made if it isn't there. Any number of processes may call this at once.
 
     Raises EnvironmentFault.
     """
-    import filelock
 
-    folder = path_of(environment, cache)
-    if is_complete(folder):
-        return folder
-    if folder in _failures:
-        raise EnvironmentFault(_failures[folder])
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(f"{folder}.lock")
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
-        progress(f"waiting for another process that installs the environment {environment.name} …")
-        lock.acquire()
-    try:
-        if not is_complete(folder):
-            _make(environment, folder, progress)
-    except EnvironmentFault as fault:
-        _failures[folder] = str(fault)
-        raise
-    finally:
-        lock.release()
-    return folder
+    def make(folder: Path) -> None:
+        _make(environment, folder, progress)
+
+    waiting = f"waiting for another process that installs the environment {environment.name}"
+    # In place, since what is in it knows where it is.
+    return made_once(path_of(environment, cache), make, progress, waiting, is_complete, in_place=True)
 
 
 def _make(environment: Environment, folder: Path, progress: Progress) -> None:
-    """Make an environment in its own place, since what is in it knows where it is. The caller holds the lock."""
     if folder.exists():
         progress(
             f"the environment {environment.name} was left half-made or has lost its {environment.made_with}: anew …"
@@ -203,15 +178,15 @@ def _make(environment: Environment, folder: Path, progress: Progress) -> None:
     size = f", about {environment.megabytes} MB" if environment.megabytes else ""
     head = f"installing the environment {environment.name} ({environment.made_with}{size}, once)"
     begin = time.monotonic()
+
+    def steps() -> Iterator[tuple[str, list[str]]]:
+        for what, command in _commands(environment, folder):
+            progress(f"{head}: {what} …")
+            yield what, command
+
+    failed = f"the environment {environment.name} can't be installed"
     try:
-        with log_of(folder).open("wb") as log:
-            for what, command in _commands(environment, folder):
-                progress(f"{head}: {what} …")
-                log.write(f"$ {shlex.join(command)}\n".encode())
-                log.flush()
-                status = run(command, surroundings(), log.fileno(), folder)
-                if status != 0:
-                    raise EnvironmentFault(_failure(environment, folder, what, status))
+        run_all(steps(), surroundings(), log_of(folder), failed, folder, EnvironmentFault)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -272,20 +247,6 @@ def surroundings(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
 def _site_packages() -> list[str]:
     """Where the running interpreter's packages are."""
     return sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
-
-
-def log_of(folder: Path) -> Path:
-    """What the last installation of a folder printed; it stays when that failed."""
-    return folder.with_name(f"{folder.name}.log")
-
-
-def _failure(environment: Environment, folder: Path, what: str, status: int) -> str:
-    lines = log_of(folder).read_text(errors="replace").splitlines()
-    ended = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-    cut = f"(the last {LINES_SHOWN} of {len(lines)} lines)\n" if len(lines) > LINES_SHOWN else ""
-    shown = "\n".join(lines[-LINES_SHOWN:])
-    head = f"the environment {environment.name} can't be installed: {what} {ended}"
-    return f"{head}\n{cut}{shown}\nfull log: {log_of(folder)}"
 
 
 def _size(folder: Path) -> int:

@@ -84,7 +84,7 @@ class Format(Protocol):
     def command(self, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
         """The command line of the converter: a worker that answers `convert`, see workers/convert.py.
 
-        May install its environment first; raises harness.BuildError if that fails.
+        May install its environment first; raises a BuildError if that fails.
         """
 
 

@@ -65,7 +65,7 @@ class Runtime(Protocol):
         """
 
     def command(self, device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
-        """The worker's command line. May build something first; raises harness.BuildError if that fails."""
+        """The worker's command line. May build something first; raises a BuildError if that fails."""
 
     def load_request(self, artifact: Path, signature: dict[str, Any]) -> dict[str, Any]:
         """What `load` is asked with, besides the operation."""
@@ -73,7 +73,7 @@ class Runtime(Protocol):
     def build(self, signature: dict[str, Any], cache: Path, progress: Callable[[str], None]) -> dict[str, Any]:
         """What has to be built for an artifact before it is loaded, as further fields of `load`; by default nothing.
 
-        Not part of the cell's time. Raises harness.BuildError, which is the cell's error at stage build.
+        Not part of the cell's time. Raises a BuildError, which is the cell's error at stage build.
         """
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .. import cpp_library, harness
+from ..building import case_library, harness
 from ..terms.cell import TASKS as TASKS  # it can train, too
 
 NAME = "cpp-frontend"
@@ -30,5 +30,5 @@ def command(device: str, threads: int, cache: Path, progress: Callable[[str], No
 
 def build(signature: dict[str, Any], cache: Path, progress: Callable[[str], None]) -> dict[str, Any]:
     """Compile the case's C++ source; `load` is told where its library is."""
-    library = cpp_library.library(Path(signature["cpp"]), cache, progress)
+    library = case_library.library(Path(signature["cpp"]), cache, progress)
     return {"frontend": {"library": str(library), **signature["frontend"]}}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .. import harness
+from ..building import harness
 from ..environments import torch_versions
 from ..terms.cell import TASKS as TASKS  # it can train, too
 from . import base

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from .. import harness
+from ..building import harness
 from .openvino import PRECISION_NOTE as PRECISION_NOTE
 
 NAME = "openvino-cpp"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from pytest_modelconform import harness
+from pytest_modelconform.building import tools
 
 PROJECT = Path(__file__).parent
 
 
 def build(project: Path, folder: Path, **definitions: object) -> Path:
     """Configure and build a CMake project into a folder, and return that."""
-    cmake, ninja = harness._tool("cmake"), harness._tool("ninja")
+    cmake, ninja = tools.tool("cmake"), tools.tool("ninja")
     assert cmake is not None
     settings = {"CMAKE_MAKE_PROGRAM": ninja, "CMAKE_BUILD_TYPE": "Release", **definitions}
     given = [f"-D{name}={value}" for name, value in settings.items()]

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import cpp_library, harness
+from pytest_modelconform.building import case_library, harness, tools
+from pytest_modelconform.cache.store import default_folder
 from tests import runs
 
 pytestmark = pytest.mark.skipif(harness.unavailable("frontend") is not None, reason="no compiler, or no libtorch")
 
 # The user's own, so that sources are compiled once and not once a test run; conftest.py gives each test another.
-CACHE = harness.default_cache()
+CACHE = default_folder()
 
 # One source for all: it is the Python that is "wrong".
 NET = """\
@@ -256,7 +257,7 @@ def test_an_edit_of_the_source_or_its_headers_is_judged_anew(tmp_path: Path) -> 
     source = runs.CASE.partition("inputs =")[0] + (
         'case = Case(model=lambda: Net(), inputs={"one": lambda: (torch.rand(2, 2),)}, cpp="plain.cpp")\n'
     )
-    text = (harness.sources() / "frontend" / "smoke.cpp").read_text().replace("+ 1.0", "+ ONE")
+    text = (tools.sources() / "frontend" / "smoke.cpp").read_text().replace("+ 1.0", "+ ONE")
     included = text.replace("<modelconform/frontend.h>\n", '<modelconform/frontend.h>\n#include "one.h"\n')
     runs.write(tmp_path, {"plain.py": source, "plain.cpp": included, "one.h": "#define ONE 1.0\n"})
     cell = name("plain")
@@ -283,5 +284,5 @@ def test_a_source_of_a_case_belongs_to_its_cache_entries(tmp_path: Path) -> None
 def test_the_linkers_words() -> None:
     text = "ld: /tmp/x.o: in function `f()':\nnet.cpp:(.text+0x1): undefined reference to `g()'\ncollect2: error: ld"
     source = Path("/tmp/net.cpp")
-    failure = cpp_library._failure(source, [source], 1, text)
+    failure = case_library._failure(source, [source], 1, text)
     assert failure == f"net.cpp does not link: undefined reference to `g()'\n{text}"

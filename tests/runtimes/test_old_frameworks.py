@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import environments, harness
+from pytest_modelconform import environments
+from pytest_modelconform.cache.store import default_folder
 from pytest_modelconform.formats import caffe as caffe_format
 from pytest_modelconform.runtimes import caffe, caffe2, keras, mxnet, tensorflow
 from tests import runs
 from tests.runs import Run
 
-CACHE = harness.default_cache()
+CACHE = default_folder()
 
 RUNTIMES = [module.NAME for module in (caffe2, mxnet, caffe, tensorflow, keras)]
 # Formats, and where their weights are.

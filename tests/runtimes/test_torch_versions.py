@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import environments, harness
+from pytest_modelconform import environments
+from pytest_modelconform.cache.store import default_folder
 from pytest_modelconform.environments import torch_versions
 from tests import runs
 from tests.runs import Run
 
-CACHE = harness.default_cache()
+CACHE = default_folder()
 ENVIRONMENTS = [torch_versions.V2_11, torch_versions.V2_15]
 
 NETS = """\

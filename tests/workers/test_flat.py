@@ -11,7 +11,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from pytest_modelconform import environments, harness
+from pytest_modelconform import environments
+from pytest_modelconform.cache.store import default_folder
 from pytest_modelconform.cells.worker import Worker, WorkerRefused
 from pytest_modelconform.environments import Environment
 from pytest_modelconform.runtimes.base import python_worker
@@ -19,7 +20,7 @@ from pytest_modelconform.workers import arrays
 
 OLD = Environment("numpy-1.19", ("numpy==1.19.5",), python="3.8", check="import numpy", megabytes=110)
 # The user's own, so that it is installed once and not once a test run; conftest.py gives each test another.
-CACHE = harness.default_cache()
+CACHE = default_folder()
 
 WORKER = """\
 from modelconform_workers import convert, flat

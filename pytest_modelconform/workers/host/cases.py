@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pytest_modelconform.cpp_sources import SUFFIXES, UnknownInclude, local_files
+from pytest_modelconform.building.includes import SUFFIXES, UnknownInclude, local_files
 from pytest_modelconform.terms.case import DEFAULTS, Case, Tolerance, Train
 
 from ..loop import WorkerError

@@ -4,7 +4,8 @@ import os
 
 import torch
 
-from pytest_modelconform import Case, harness
+from pytest_modelconform import Case
+from pytest_modelconform.building import tools
 
 
 class Smoke(torch.nn.Module):
@@ -60,7 +61,7 @@ smoke = Case(
     model=lambda: Smoke(),
     inputs={"x": lambda: (torch.arange(1.0, 5.0).reshape(2, 2),)},
     twins={"keras": in_keras, "jax": in_jax},
-    cpp=os.path.relpath(harness.sources() / "frontend" / "smoke.cpp", os.path.dirname(__file__)),
+    cpp=os.path.relpath(tools.sources() / "frontend" / "smoke.cpp", os.path.dirname(__file__)),
 )
 
 # What the format's constant SMOKE may name instead.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform.cpp_sources import UnknownInclude, local_files
+from pytest_modelconform.building.includes import UnknownInclude, local_files
 
 
 def test_includes_in_quotes_are_followed(tmp_path: Path) -> None:

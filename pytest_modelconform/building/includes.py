@@ -1,4 +1,4 @@
-"""Which files a C++ source of a case consists of. Reads text only; the compiler is in cpp_library.py."""
+"""Which files a C++ source of a case consists of. Reads text only; the compiler is in case_library.py."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from pytest_modelconform import harness
+from pytest_modelconform.building import harness
 from pytest_modelconform.terms.case import LOSSES
-from tests.test_harness import CACHE, Worker, read_outputs, write_inputs
+from tests.building.test_harness import CACHE, Worker, read_outputs, write_inputs
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")
 jit: Any = torch.jit

@@ -26,7 +26,9 @@ from onnx import helper as graphs
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from pytest_modelconform import harness, ort_headers
+from pytest_modelconform.building import harness, ort_headers, tools
+from pytest_modelconform.cache.made_once import BuildError
+from pytest_modelconform.cache.store import default_folder
 
 # torch.jit is deprecated, and what the harness loads.
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")
@@ -34,7 +36,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning
 jit: Any = torch.jit  # which has no annotations
 ENGINES = tuple(harness.ENGINES)
 # The user's own, so that a harness is built once and not once a test run; conftest.py gives each test another.
-CACHE = harness.default_cache()
+CACHE = default_folder()
 DTYPES = {
     "bool": torch.bool,
     "uint8": torch.uint8,
@@ -880,18 +882,18 @@ def small_sources(folder: Path, main: str = "int main() { return 0; }") -> Path:
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = small_sources(tmp_path / "cpp")
-    monkeypatch.setattr(harness, "sources", lambda: folder)
+    monkeypatch.setattr(tools, "sources", lambda: folder)
     return folder
 
 
 def test_a_build_error_is_shown_as_the_compiler_said_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "cpp"
-    shutil.copytree(harness.sources(), broken)
+    shutil.copytree(tools.sources(), broken)
     engine = broken / "engines" / "openvino.cpp"
     engine.write_text("#error broken on purpose\n" + engine.read_text())
-    monkeypatch.setattr(harness, "sources", lambda: broken)
+    monkeypatch.setattr(tools, "sources", lambda: broken)
     lines: list[str] = []
-    with pytest.raises(harness.BuildError) as caught:
+    with pytest.raises(BuildError) as caught:
         harness.executable("openvino", tmp_path / "cache", lines.append)
     message = str(caught.value)
     assert message.startswith("building the openvino harness failed: ninja ended with status 1\n")
@@ -901,21 +903,21 @@ def test_a_build_error_is_shown_as_the_compiler_said_it(tmp_path: Path, monkeypa
     assert log.read_text().startswith("$ ")
     assert lines == ["building the openvino harness (about 30 s, once) …"]
     # The next cell that wants it doesn't wait for the same failure again.
-    with pytest.raises(harness.BuildError, match="broken on purpose"):
+    with pytest.raises(BuildError, match="broken on purpose"):
         harness.executable("openvino", tmp_path / "cache", lines.append)
     assert len(lines) == 1
 
 
 def test_a_long_build_error_is_cut_to_its_end(small: Path, tmp_path: Path) -> None:
     (small / "main.cpp").write_text("".join(f"#warning line {i}\n" for i in range(200)) + "#error the end\n")
-    with pytest.raises(harness.BuildError, match=r"\(the last 60 of \d+ lines\)\n(.*\n)*.*#error the end") as caught:
+    with pytest.raises(BuildError, match=r"\(the last 60 of \d+ lines\)\n(.*\n)*.*#error the end") as caught:
         harness.executable("libtorch", tmp_path / "cache", lambda line: None)
     assert len(str(caught.value).splitlines()) == 63
 
 
 def test_a_harness_that_does_not_start_is_a_build_error(small: Path, tmp_path: Path) -> None:
     (small / "main.cpp").write_text("#include <csignal>\nint main() { raise(SIGKILL); }")
-    with pytest.raises(harness.BuildError, match="modelconform-libtorch was ended by signal 9"):
+    with pytest.raises(BuildError, match="modelconform-libtorch was ended by signal 9"):
         harness.executable("libtorch", tmp_path / "cache", lambda line: None)
 
 
@@ -944,8 +946,8 @@ def test_processes_that_start_at_once_build_once(tmp_path: Path) -> None:
     sources = small_sources(tmp_path / "cpp")
     script = (
         "from pathlib import Path\n"
-        "from pytest_modelconform import harness\n"
-        f"harness.sources = lambda: Path({str(sources)!r})\n"
+        "from pytest_modelconform.building import harness\n"
+        f"harness.tools.sources = lambda: Path({str(sources)!r})\n"
         f"print(harness.executable('libtorch', Path({str(tmp_path / 'cache')!r}), print))\n"
     )
     command = [sys.executable, "-c", script]
@@ -993,11 +995,11 @@ def test_what_is_missing_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch, 
         harness.unavailable("caffe") == "no C++ engine is called 'caffe'; there are libtorch, frontend, ort, openvino"
     )
     with monkeypatch.context() as patch:
-        patch.setattr(harness, "_installed", lambda name: name != "onnxruntime")
+        patch.setattr(tools, "installed", lambda name: name != "onnxruntime")
         sentence = "the ort harness needs onnxruntime: pip install onnxruntime"
         assert harness.unavailable("ort") == sentence
         assert harness.unavailable("libtorch") is None
-        with pytest.raises(harness.BuildError, match=sentence):
+        with pytest.raises(BuildError, match=sentence):
             harness.executable("ort", tmp_path, lambda line: None)
     with monkeypatch.context() as patch:
         patch.setenv("CXX", "no-such-compiler")
@@ -1016,7 +1018,7 @@ def test_what_is_missing_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch, 
 def test_finding_engines_imports_none_of_them() -> None:
     script = (
         "import sys\n"
-        "from pytest_modelconform import harness\n"
+        "from pytest_modelconform.building import harness\n"
         "for engine in harness.ENGINES: harness.unavailable(engine)\n"
         "harness.torchvision_libraries()\n"
         "engines = ('torch', 'torchvision', 'onnxruntime', 'openvino', 'numpy')\n"
@@ -1028,7 +1030,9 @@ def test_finding_engines_imports_none_of_them() -> None:
 
 def test_the_entry_point_becomes_the_harness(built: Callable[[str], Path]) -> None:
     built("ort")
-    script = "import sys; from pytest_modelconform import harness; sys.argv = ['x', '--help']; harness.main_ort()"
+    script = (
+        "import sys; from pytest_modelconform.building import harness; sys.argv = ['x', '--help']; harness.main_ort()"
+    )
     environment = {**os.environ, "MODELCONFORM_CACHE": str(CACHE)}
     command = [sys.executable, "-c", script]
     answer = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
@@ -1069,9 +1073,7 @@ def test_headers_that_cannot_be_had_say_what_was_tried(tmp_path: Path, monkeypat
     monkeypatch.setattr(ort_headers, "_from_release", refuse)
     with pytest.raises(LookupError, match=r"set ONNXRUNTIME_ROOT to .*\nA place that has none: it is closed"):
         ort_headers.find("1.32.0", tmp_path, lambda line: None)
-    with pytest.raises(
-        harness.BuildError, match="the ort harness can't be built: ONNX Runtime's C\\+\\+ headers are not"
-    ):
+    with pytest.raises(BuildError, match="the ort harness can't be built: ONNX Runtime's C\\+\\+ headers are not"):
         harness.executable("ort", tmp_path, lambda line: None)
 
 

@@ -12,17 +12,18 @@ import os
 import platform
 import re
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .cache.fingerprint import hash_file
-from .cache.store import Cache
-from .cpp_sources import UnknownInclude, local_files
-from .harness import BuildError, Progress, _compiler, _package, sources, unavailable
+from ..cache.fingerprint import hash_file
+from ..cache.made_once import BuildError, Progress, how_it_ended, log_of, made_once, run
+from ..cache.store import Cache
+from . import tools
+from .harness import unavailable
+from .includes import UnknownInclude, local_files
 
 # Seconds. A compiler that takes longer is stuck in a template.
 LIMIT = 900.0
@@ -33,8 +34,6 @@ _KIND = "cpp"
 _HEADER = "torch.h"
 _ERROR = re.compile(r"(?P<file>[^\s:][^:\n]*):(?P<line>\d+):(?:\d+:)? (?:fatal )?error: (?P<text>.*)")
 _PLACE = re.compile(r"(?P<include>In file included from )?(?P<file>[^\s:][^:\n]*):(?P<line>\d+)[:,]")
-# By key, in this process: the same source would fail again, some seconds a cell.
-_failures: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -84,33 +83,31 @@ def library(source: Path, cache: Path, progress: Progress) -> Path:
         raise BuildError(reason)
     try:
         compiler = _find_compiler()
-        own = sources() / "frontend"
+        own = tools.sources() / "frontend"
         files = local_files(source)
         headers = local_files(own / "modelconform" / "frontend.h")
     except (LookupError, UnknownInclude) as error:
         raise BuildError(f"{source.name} can't be compiled: {error}") from error
     key = _key("library", compiler, compiler.link_flags, _content(source, files), _content(own, headers))
-    if key in _failures:
-        raise BuildError(_failures[key])
+    target = Cache(cache).folder / _KIND / key
 
     def make(folder: Path) -> None:
         header = _header(compiler, cache, progress)
         progress(f"compiling {source.name} (once) …")
         words = [*compiler.command, *compiler.flags, "-isystem", str(own), "-include", str(header)]
         output = folder / f"{source.stem}.so"
-        status, text = _run([*words, str(source), "-o", str(output), *compiler.link_flags])
+        status, text = _run([*words, str(source), "-o", str(output), *compiler.link_flags], log_of(target))
         if status != 0:
-            _failures[key] = _failure(source, files, status, text)
-            raise BuildError(_failures[key])
+            raise BuildError(_failure(source, files, status, text))
 
-    folder, _ = Cache(cache).produce(_KIND, key, make)
-    return folder / f"{source.stem}.so"
+    made_once(target, make, progress, f"waiting for another process that compiles {source.name}")
+    return target / f"{source.stem}.so"
 
 
 def _find_compiler() -> Compiler:
-    command = _compiler()
+    command = tools.compiler()
     assert command is not None  # unavailable() has seen it
-    torch = _package("torch")
+    torch = tools.package("torch")
     about = subprocess.run([*command, "--version"], capture_output=True, check=False).stdout.decode(errors="replace")
     # Which build it is, CPU or CUDA, isn't in the metadata's version.
     build = (torch / "version.py").read_text()
@@ -131,6 +128,7 @@ def _content(source: Path, files: Sequence[Path]) -> list[tuple[str, str]]:
 
 def _header(compiler: Compiler, cache: Path, progress: Progress) -> Path:
     """The header to include first; the compiler takes what is precompiled from beside it."""
+    target = Cache(cache).folder / _KIND / _key("header", compiler)
 
     def make(folder: Path) -> None:
         progress("precompiling torch/torch.h (about 30 s, once; 700 MB) …")
@@ -138,33 +136,21 @@ def _header(compiler: Compiler, cache: Path, progress: Progress) -> Path:
         header.write_text("#include <torch/torch.h>\n")
         compiled = folder / f"{_HEADER}.{'pch' if compiler.is_clang else 'gch'}"
         words = [*compiler.command, *compiler.flags, "-x", "c++-header", str(header), "-o", str(compiled)]
-        status, text = _run(words)
+        status, text = _run(words, log_of(target))
         if status != 0:
             raise BuildError(f"torch/torch.h can't be precompiled, {_ended(status)}:\n{_shown(text.splitlines())}")
 
-    return Cache(cache).produce(_KIND, _key("header", compiler), make)[0] / _HEADER
+    return made_once(target, make, progress, "waiting for another process that precompiles torch/torch.h") / _HEADER
 
 
-def _run(command: Sequence[str]) -> tuple[int, str]:
+def _run(command: Sequence[str], log: Path) -> tuple[int, str]:
     """Exit status and output. English, since messages are read for their first error."""
-    # In a session of its own: as harness.py's compilers.
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, "LC_ALL": "C"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        output, _ = process.communicate(timeout=LIMIT)
-    except BaseException as error:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        if isinstance(error, subprocess.TimeoutExpired):
+    with log.open("wb") as output:
+        try:
+            status = run(command, {**os.environ, "LC_ALL": "C"}, output.fileno(), timeout=LIMIT)
+        except subprocess.TimeoutExpired as error:
             raise BuildError(f"the compiler took longer than {LIMIT:.0f} s: {shlex.join(command)}") from error
-        raise
-    return process.returncode, output.decode(errors="replace")
+    return status, log.read_text(errors="replace")
 
 
 def _failure(source: Path, files: Sequence[Path], status: int, text: str) -> str:
@@ -190,7 +176,7 @@ def _failure(source: Path, files: Sequence[Path], status: int, text: str) -> str
 
 
 def _ended(status: int) -> str:
-    return f"the compiler was ended by signal {-status}" if status < 0 else f"the compiler ended with status {status}"
+    return f"the compiler {how_it_ended(status)}"
 
 
 def _shown(lines: Sequence[str]) -> str:

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import __version__, cmake_package, harness
+from pytest_modelconform import __version__
+from pytest_modelconform.building import cmake_package, tools
+from pytest_modelconform.cache.made_once import BuildError
+from pytest_modelconform.cache.store import default_folder
 from pytest_modelconform.commands import cli
 from tests import embedding
 
 # The user's own, so that the library is built once and not once a test run; conftest.py gives each test another.
-CACHE = harness.default_cache()
+CACHE = default_folder()
 CONSUMER = """\
 cmake_minimum_required(VERSION 3.22)
 project(consumer LANGUAGES CXX)
@@ -29,7 +32,7 @@ def package() -> Path:
 
 
 def configure(project: Path, folder: Path, *definitions: str) -> subprocess.CompletedProcess[str]:
-    cmake, ninja = harness._tool("cmake"), harness._tool("ninja")
+    cmake, ninja = tools.tool("cmake"), tools.tool("ninja")
     assert cmake is not None
     command = [cmake, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}", "-S", str(project), "-B", str(folder)]
     return subprocess.run([*command, *definitions], capture_output=True, text=True, check=False)
@@ -82,7 +85,7 @@ def test_it_is_built_once(package: Path, capsys: pytest.CaptureFixture[str], mon
 def test_it_may_be_a_part_of_another_build(tmp_path: Path) -> None:
     """And then finds the JSON parser by itself, in Python's packages or the system."""
     text = f"""\
-add_subdirectory({harness.sources()} modelconform)
+add_subdirectory({tools.sources()} modelconform)
 add_executable(judge judge.cpp)
 target_link_libraries(judge PRIVATE modelconform::modelconform)
 """
@@ -91,7 +94,7 @@ target_link_libraries(judge PRIVATE modelconform::modelconform)
     done = configure(project, tmp_path / "b", f"-DPython3_EXECUTABLE={sys.executable}")
     assert done.returncode == 0, done.stderr
     # The program's own source is enough to see that it finds the headers; the library's takes long.
-    cmake = harness._tool("cmake")
+    cmake = tools.tool("cmake")
     assert cmake is not None
     embedding.run([cmake, "--build", str(tmp_path / "b"), "--target", "CMakeFiles/judge.dir/judge.cpp.o"])
 
@@ -100,20 +103,20 @@ def test_sources_without_the_python_package_are_refused(tmp_path: Path) -> None:
     sources = tmp_path / "lone"
     sources.mkdir()
     for name in ("CMakeLists.txt", "library.cmake"):
-        (sources / name).write_text((harness.sources() / name).read_text())
+        (sources / name).write_text((tools.sources() / name).read_text())
     done = configure(sources, tmp_path / "b")
     assert done.returncode != 0
     assert "the version is read from pytest_modelconform/__init__.py" in done.stderr
 
 
 def test_the_sources_of_the_package_travel_with_it() -> None:
-    sources = harness.sources()
+    sources = tools.sources()
     listed = re.findall(r"^  ([\w/]+\.cpp)\b", (sources / "library.cmake").read_text(), re.M)
     assert "compare.cpp" in listed
     assert [name for name in listed if not (sources / name).is_file()] == []
     # All of cpp/ is put into the wheel; what is in it is what git has.
-    text = (Path(__file__).parent.parent / "pyproject.toml").read_text()
-    assert f'cpp = "pytest_modelconform/{harness.PACKAGED}"' in text
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    assert f'cpp = "pytest_modelconform/{tools.PACKAGED}"' in text
 
 
 def test_definitions_of_engines_are_printed_for_cmake(
@@ -129,8 +132,8 @@ def test_definitions_of_engines_are_printed_for_cmake(
 
 def test_a_build_that_fails_says_what_the_compiler_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = consumer(tmp_path / "cpp", 'message(FATAL_ERROR "nothing here")\n')
-    monkeypatch.setattr(cmake_package, "sources", lambda: broken)
-    with pytest.raises(harness.BuildError) as raised:
+    monkeypatch.setattr(tools, "sources", lambda: broken)
+    with pytest.raises(BuildError) as raised:
         cmake_package.find(tmp_path / "cache", lambda line: None)
     message = str(raised.value)
     assert message.startswith("building the C++ library failed: cmake ended with status 1\n")
@@ -140,10 +143,10 @@ def test_a_build_that_fails_says_what_the_compiler_said(tmp_path: Path, monkeypa
 
 
 def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cmake_package, "_tool", lambda name: None)
-    with pytest.raises(harness.BuildError, match=r"needs cmake and ninja: pip install cmake ninja"):
+    monkeypatch.setattr(tools, "tool", lambda name: None)
+    with pytest.raises(BuildError, match=r"needs cmake and ninja: pip install cmake ninja"):
         cmake_package.find(tmp_path, lambda line: None)
     monkeypatch.undo()
     monkeypatch.setenv("CXX", os.fspath(tmp_path / "no-compiler"))
-    with pytest.raises(harness.BuildError, match=r"needs a C\+\+20 compiler"):
+    with pytest.raises(BuildError, match=r"needs a C\+\+20 compiler"):
         cmake_package.find(tmp_path, lambda line: None)

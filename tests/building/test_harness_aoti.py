@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from pytest_modelconform import harness
+from pytest_modelconform.building import harness
 from tests import aoti_package
-from tests.test_harness import CACHE, Worker, script, write_inputs
+from tests.building.test_harness import CACHE, Worker, script, write_inputs
 
 FEEDS = [[f"arg{i}", key] for i, key in enumerate(("fixed", "free", "unused", "boxes"))]
 LIBRARIES = [str(path) for path in harness.torchvision_libraries()]

@@ -15,9 +15,9 @@ import torch
 from onnx import TensorProto, numpy_helper
 from onnx import helper as graphs
 
-from pytest_modelconform import harness
-from pytest_modelconform.harness import Engine
-from tests.test_harness import CACHE, Worker, read_outputs, script, write_inputs
+from pytest_modelconform.building import harness
+from pytest_modelconform.building.harness import Engine
+from tests.building.test_harness import CACHE, Worker, read_outputs, script, write_inputs
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")
 

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import importlib.util
 import mmap
 import os
-import platform
 import shlex
 import shutil
-import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping
@@ -23,21 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from pytest_modelconform import ort_headers
-from pytest_modelconform.subprocesses import run
-
-Progress = Callable[[str], None]
-
-# Of a failed build's output, as a template error of a C++ compiler is long and its end matters most.
-LINES_SHOWN = 60
-
-
-# The folder in which an installed package carries the C++ sources.
-PACKAGED = "_cpp"
-
-
-class BuildError(Exception):
-    """A harness could not be built; the message holds what the compiler or the fetcher said."""
+from ..cache.made_once import BuildError, Progress, log_of, made_once, run_all
+from ..cache.store import default_folder
+from . import ort_headers, tools
 
 
 @dataclass(frozen=True)
@@ -54,19 +39,12 @@ class Engine:
     """What stands in the way besides a missing compiler or distribution: a sentence, or None."""
 
 
-def _package(name: str) -> Path:
-    spec = importlib.util.find_spec(name)
-    if spec is None or not spec.submodule_search_locations:
-        raise LookupError(f"the Python package {name} is not installed: pip install {name}")
-    return Path(spec.submodule_search_locations[0])
-
-
 def _libtorch(cache: Path, progress: Progress) -> dict[str, str]:
-    return {"TORCH_ROOT": str(_package("torch"))}
+    return {"TORCH_ROOT": str(tools.package("torch"))}
 
 
 def _ort(cache: Path, progress: Progress) -> dict[str, str]:
-    found = sorted((_package("onnxruntime") / "capi").glob("libonnxruntime.*"))
+    found = sorted((tools.package("onnxruntime") / "capi").glob("libonnxruntime.*"))
     if not found:
         raise LookupError("the installed onnxruntime carries no shared library to link against (Linux and macOS do)")
     version = importlib.metadata.version("onnxruntime")
@@ -75,7 +53,7 @@ def _ort(cache: Path, progress: Progress) -> dict[str, str]:
 
 
 def _openvino(cache: Path, progress: Progress) -> dict[str, str]:
-    return {"OPENVINO_ROOT": str(_package("openvino"))}
+    return {"OPENVINO_ROOT": str(tools.package("openvino"))}
 
 
 def _nothing() -> None:
@@ -92,56 +70,12 @@ ENGINES: Mapping[str, Engine] = {
     )
 }
 
-# What builds a harness, whatever the engine.
-TOOLS = ("nlohmann-json", "cmake", "ninja")
-
-
-def default_cache() -> Path:
-    """The user's cache: ``$MODELCONFORM_CACHE``, else a folder in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
-    if own := os.environ.get("MODELCONFORM_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pytest-modelconform"
-
 
 def _folder(cache: Path) -> Path:
     return cache / "harness"
 
 
-def sources() -> Path:
-    """The folder of the C++ sources: in the installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent
-    folders = (package / PACKAGED, package.parent / "cpp")
-    for folder in folders:
-        if (folder / "CMakeLists.txt").is_file():
-            return folder
-    raise LookupError(f"the C++ sources are neither in {folders[0]} nor in {folders[1]}")
-
-
 # ---- What is there ---------------------------------------------------------------------------------------------------
-
-
-def _compiler() -> list[str] | None:
-    named = os.environ.get("CXX")
-    for words in [shlex.split(named)] if named else [["c++"], ["g++"], ["clang++"]]:
-        if words and (path := shutil.which(words[0])):
-            return [path, *words[1:]]
-    return None
-
-
-def _tool(name: str) -> str | None:
-    """An executable of a PyPI package: the environment's own, which need not be on PATH, else whatever is on PATH."""
-    for folder in (sysconfig.get_path("scripts"), str(Path(sys.executable).parent)):
-        if path := shutil.which(name, path=folder):
-            return path
-    return shutil.which(name)
-
-
-def _installed(distribution: str) -> bool:
-    try:
-        importlib.metadata.distribution(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def unavailable(engine: str) -> str | None:
@@ -153,11 +87,13 @@ def unavailable(engine: str) -> str | None:
         return f"no C++ engine is called {engine!r}; there are {', '.join(ENGINES)}"
     if sys.platform == "win32":
         return "the C++ harness is built on Linux and macOS only"
-    missing = [name for name in ENGINES[engine].requires if not _installed(name)]
-    missing += [name for name in TOOLS if not (_tool(name) if name in ("cmake", "ninja") else _installed(name))]
+    missing = [name for name in ENGINES[engine].requires if not tools.installed(name)]
+    missing += [
+        name for name in tools.TOOLS if not (tools.tool(name) if name in ("cmake", "ninja") else tools.installed(name))
+    ]
     if missing:
         return f"the {engine} harness needs {' and '.join(missing)}: pip install {' '.join(missing)}"
-    if _compiler() is None:
+    if tools.compiler() is None:
         how = "xcode-select --install" if sys.platform == "darwin" else "apt-get install g++, or your system's likes"
         named = f" ($CXX, {os.environ['CXX']}, isn't found)" if os.environ.get("CXX") else ""
         return f"the {engine} harness needs a C++20 compiler{named}: {how}"
@@ -177,7 +113,7 @@ def torchvision_libraries() -> list[Path]:
     not installed.
     """
     try:
-        torchvision, torch = _package("torchvision"), _package("torch") / "lib"
+        torchvision, torch = tools.package("torchvision"), tools.package("torch") / "lib"
     except LookupError:
         return []
     suffix = ".dylib" if sys.platform == "darwin" else ".so"
@@ -214,30 +150,15 @@ def executable(engine: str, cache: Path, progress: Progress) -> Path:
     reason = unavailable(engine)
     if reason is not None:
         raise BuildError(reason)
-    import filelock
-
     plan = _plan(ENGINES[engine], cache, progress)
-    if plan.executable.is_file():
-        return plan.executable
-    if plan.folder in _failures:
-        raise BuildError(_failures[plan.folder])
-    lock = filelock.FileLock(f"{plan.folder}.lock")
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
-        progress(f"waiting for another process that builds the {engine} harness …")
-        lock.acquire()
-    try:
-        if not plan.executable.is_file():
-            progress(f"building the {engine} harness (about 30 s, once) …")
-            _build(plan)
-    finally:
-        lock.release()
+
+    def make(folder: Path) -> None:
+        progress(f"building the {engine} harness (about 30 s, once) …")
+        _build(plan, folder)
+
+    waiting = f"waiting for another process that builds the {engine} harness"
+    made_once(plan.folder, make, progress, waiting, lambda folder: plan.executable.is_file())
     return plan.executable
-
-
-# What failed in this process: the same sources and compiler would fail again, a minute a cell.
-_failures: dict[Path, str] = {}
 
 
 @dataclass(frozen=True)
@@ -254,30 +175,24 @@ class _Plan:
     def executable(self) -> Path:
         return self.folder / self.engine.executable
 
-    @property
-    def log(self) -> Path:
-        return self.folder.with_name(f"{self.folder.name}.log")
-
 
 def _plan(engine: Engine, cache: Path, progress: Progress) -> _Plan:
     folder = _folder(cache)
     folder.mkdir(parents=True, exist_ok=True)
-    compiler = _compiler()
+    compiler = tools.compiler()
     assert compiler is not None  # unavailable() has seen it
     with _same_for_all(folder, engine.name):
         try:
             variables = engine.definitions(cache, progress)
-            variables["JSON_INCLUDE"] = str(_package("nlohmann_json") / "include")
-            tree = sources()
+            variables["JSON_INCLUDE"] = str(tools.package("nlohmann_json") / "include")
+            tree = tools.sources()
         except LookupError as error:
             raise BuildError(f"the {engine.name} harness can't be built: {error}") from error
     key = hashlib.sha256()
     for path in sorted(path for path in tree.rglob("*") if path.suffix in (".cpp", ".h", ".txt")):
         key.update(f"{path.relative_to(tree).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     versions = {name: importlib.metadata.version(name) for name in (*engine.requires, "nlohmann-json")}
-    about_compiler = subprocess.run([*compiler, "--version"], capture_output=True, check=False).stdout
-    flags = [os.environ.get(name, "") for name in ("CXXFLAGS", "CPPFLAGS", "LDFLAGS")]
-    key.update(repr((versions, variables, compiler, about_compiler, flags, platform.machine())).encode())
+    key.update(repr((versions, variables, tools.about(compiler))).encode())
     return _Plan(engine, tree, compiler, variables, folder / f"{engine.name}-{key.hexdigest()[:16]}")
 
 
@@ -290,22 +205,17 @@ def _same_for_all(folder: Path, name: str) -> Iterator[None]:
         yield
 
 
-def _build(plan: _Plan) -> None:
-    """Builds in a folder of its own that takes its final name when it is complete. The caller holds the lock."""
-    temporary = plan.folder.with_name(f"{plan.folder.name}.building")
-    for leftover in (temporary, plan.folder):
-        shutil.rmtree(leftover, ignore_errors=True)
-    work = temporary / "work"
-    work.mkdir(parents=True)
-    cmake, ninja = _tool("cmake"), _tool("ninja")
+def _build(plan: _Plan, folder: Path) -> None:
+    work = folder / "work"
+    cmake, ninja = tools.tool("cmake"), tools.tool("ninja")
     assert cmake is not None  # unavailable() has seen both
     assert ninja is not None
     definitions = {
         "ENGINE": plan.engine.name,
         "CMAKE_BUILD_TYPE": "Release",
-        "WARNINGS_ARE_ERRORS": "OFF" if plan.sources.name == PACKAGED else "ON",
+        "WARNINGS_ARE_ERRORS": "OFF" if plan.sources.name == tools.PACKAGED else "ON",
         "CMAKE_MAKE_PROGRAM": ninja,
-        "CMAKE_RUNTIME_OUTPUT_DIRECTORY": str(temporary),
+        "CMAKE_RUNTIME_OUTPUT_DIRECTORY": str(folder),
         **plan.variables,
     }
     settings = [f"-D{name}={value}" for name, value in definitions.items()]
@@ -313,28 +223,12 @@ def _build(plan: _Plan) -> None:
         [cmake, "-G", "Ninja", "-S", str(plan.sources), "-B", str(work), *settings],
         [ninja, "-C", str(work)],
         # Started once, so that a library that isn't found at run time shows here and not as a crash of a model.
-        [str(temporary / plan.engine.executable), "--help"],
+        [str(folder / plan.engine.executable), "--help"],
     ]
     environment = {**os.environ, "CXX": shlex.join(plan.compiler)}
-    with plan.log.open("wb") as log:
-        for command in commands:
-            log.write(f"$ {shlex.join(command)}\n".encode())
-            log.flush()
-            status = run(command, environment, log.fileno())
-            if status != 0:
-                shutil.rmtree(temporary, ignore_errors=True)
-                _failures[plan.folder] = _failure(plan, Path(command[0]).name, status)
-                raise BuildError(_failures[plan.folder])
+    steps = [(Path(command[0]).name, command) for command in commands]
+    run_all(steps, environment, log_of(plan.folder), f"building the {plan.engine.name} harness failed")
     shutil.rmtree(work)
-    temporary.rename(plan.folder)
-
-
-def _failure(plan: _Plan, program: str, status: int) -> str:
-    lines = plan.log.read_text(errors="replace").splitlines()
-    ended = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-    cut = f"(the last {LINES_SHOWN} of {len(lines)} lines)\n" if len(lines) > LINES_SHOWN else ""
-    shown = "\n".join(lines[-LINES_SHOWN:])
-    return f"building the {plan.engine.name} harness failed: {program} {ended}\n{cut}{shown}\nfull log: {plan.log}"
 
 
 # ---- Entry points of the console scripts -----------------------------------------------------------------------------
@@ -342,7 +236,7 @@ def _failure(plan: _Plan, program: str, status: int) -> str:
 
 def _main(engine: str) -> NoReturn:
     try:
-        path = executable(engine, default_cache(), lambda line: print(line, file=sys.stderr, flush=True))
+        path = executable(engine, default_folder(), lambda line: print(line, file=sys.stderr, flush=True))
     except BuildError as error:
         sys.exit(str(error))
     os.execv(path, [str(path), *sys.argv[1:]])

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import pytest
 
-from pytest_modelconform import harness
+from pytest_modelconform.building import harness, tools
+from pytest_modelconform.cache.store import default_folder
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = Path(__file__).parents[2]
 DOCUMENT = REPOSITORY / "docs" / "cpp.md"
 # The user's own, in which library and headers are; conftest.py gives each test another.
-CACHE = harness.default_cache()
+CACHE = default_folder()
 NUMBER = re.compile(r"\d+\.\d+")
 MOST_LINES = 32  # "a program of about 30 lines"
 
@@ -46,7 +47,7 @@ def shell(text: str, folder: Path) -> str:
     command = bin_folder / "modelconform"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m pytest_modelconform "$@"\n')
     command.chmod(0o755)
-    tools = {str(Path(tool).parent) for name in ("cmake", "ninja") if (tool := harness._tool(name))}
+    tools = {str(Path(tool).parent) for name in ("cmake", "ninja") if (tool := tools.tool(name))}
     environment = {
         **os.environ,
         "PATH": os.pathsep.join([str(bin_folder), *sorted(tools), os.environ["PATH"]]),

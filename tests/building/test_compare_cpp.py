@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_modelconform import cmake_package, harness
+from pytest_modelconform.building import cmake_package
+from pytest_modelconform.cache.store import default_folder
 from pytest_modelconform.cells.answers import merge
 from pytest_modelconform.compare import (
     Reference,
@@ -36,7 +37,7 @@ from tests import embedding
 
 Array = np.ndarray[Any, Any]
 # The user's own, so that the library is built once and not once a test run; conftest.py gives each test another.
-CACHE = harness.default_cache()
+CACHE = default_folder()
 NUMBERS = ("bits", "reference_bits", "loss", "worst", "max_abs")
 
 
