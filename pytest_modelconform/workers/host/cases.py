@@ -20,7 +20,7 @@ from pytest_modelconform.terms.case import DEFAULTS, Case, Tolerance, Train
 
 from ..loop import WorkerError
 from . import files
-from .train.check import fault as fault_of_training
+from .train_check import fault as fault_of_training
 
 PACKAGE = "modelconform_cases"
 TAG = re.compile(r"[a-z0-9_]+")

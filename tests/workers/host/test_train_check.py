@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_modelconform import Train
-from pytest_modelconform.workers.host.train.check import fault
+from pytest_modelconform.workers.host.train_check import fault
 
 GOOD: dict[str, Any] = {"loss": "mse_loss", "optimizer": "sgd", "lr": 0.1, "steps": 4}
 
