@@ -54,7 +54,7 @@ def measure(pipeline: Pipeline, ref: CaseRef, format_name: str, runtime: str, lo
     artifact = pipeline.exports.artifact(ref, prepared, cell, budget, lambda outcome: False)
     command = registry.runtime(runtime).command("cpu", threads(1), pipeline.pool.cache, print)
     entry = next(iter(prepared.sets.values()))
-    request = registry.runtime(runtime).load_request(artifact.folder, artifact.signature)
+    request = registry.runtime(runtime).load_request(artifact.folder, artifact.signature.stored)
     call = run_request(artifact.signature, entry)
     worker = Worker(runtime, command, environment_of_workers(threads(1), pipeline.pool.cache))
     memory = []

@@ -30,6 +30,7 @@ from pytest_modelconform.cells.case_files import is_case_file
 from pytest_modelconform.cells.registry import Registry, register_built_in
 from pytest_modelconform.formats.built_in import BUILT_IN as FORMATS
 from pytest_modelconform.references.prepared import InputSet
+from pytest_modelconform.terms.signature import Signature
 from pytest_modelconform.workers import arrays, tensors
 from pytest_modelconform.workers.host import cases as case_files
 from pytest_modelconform.workers.host.build import Built, build, encode_inputs
@@ -90,7 +91,7 @@ def run_executable(
         shapes = {path: list(tensor.shape) for path, tensor in stored.items()}
         file = folder / f"inputs-{name}.safetensors"
         entry = InputSet(name, file, list(trees), named, {}, shapes, frozenset(), {})
-        more = run_request(signature, entry)
+        more = run_request(Signature.read(signature), entry)
         worker.ask(op="run", inputs=str(file), outputs=str(folder / "outputs"), repeats=repeats, **more)
         arrays.read(folder / "outputs")
 

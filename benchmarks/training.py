@@ -24,9 +24,11 @@ from typing import Any
 import torch
 
 from pytest_modelconform.cells import training as judge
+from pytest_modelconform.cells.answers import SetResult
 from pytest_modelconform.references import training as training_references
 from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.terms.case import Tolerance, Train
+from pytest_modelconform.terms.outcome import Verdict
 from pytest_modelconform.workers import arrays, tensors
 from pytest_modelconform.workers.host.build import Built, build
 from pytest_modelconform.workers.host.references.float64 import Jitter, moved
@@ -132,7 +134,7 @@ def trained(built: Built, model: torch.nn.Module, data: Sequence[torch.Tensor], 
     return {"loss": torch.stack(losses), **train_loop.state_of(model)}
 
 
-def judged(built: Built, found: Prepared, results: dict[str, Any], folder: Path) -> dict[str, Any]:
+def judged(built: Built, found: Prepared, results: dict[str, Any], folder: Path) -> SetResult:
     """What the results of a training come to, as in a cell."""
     written: dict[str, Tensor] = {}
     tree = encode(results, str, written)
@@ -171,23 +173,23 @@ def faults(count: int, models: Sequence[str]) -> int:
                 data = built.clone_inputs(train_data.DATA)[0]
                 for what, results in clean(built, count):
                     result = judged(built, found, results, folder)
-                    ok = result["verdict"] == "pass"
+                    ok = result.verdict is Verdict.PASS
                     wrong += not ok
                     print(f"{name:6} {train.optimizer:6} clean  {'' if ok else 'WRONG ':6}{what}: {_numbers(result)}")
                 for change in FAULTS:
                     if train.optimizer not in change.only or name not in change.models:
                         continue
                     result = judged(built, found, trained(built, copy.deepcopy(built.model), data, change), folder)
-                    ok = result["verdict"] != "pass"
+                    ok = result.verdict is not Verdict.PASS
                     wrong += not ok
                     said = f"fault  {'' if ok else 'MISSED':6}{change.name}: {_numbers(result)}"
                     print(f"{name:6} {train.optimizer:6} {said}", flush=True)
     return wrong
 
 
-def _numbers(result: dict[str, Any]) -> str:
-    losses = [entry["loss"] for entry in result["outputs"].values() if entry["loss"] is not None]
-    worst = [entry["worst"] for entry in result["outputs"].values() if entry["worst"] is not None]
+def _numbers(result: SetResult) -> str:
+    losses = [entry["loss"] for entry in (result.outputs or {}).values() if entry["loss"] is not None]
+    worst = [entry["worst"] for entry in (result.outputs or {}).values() if entry["worst"] is not None]
     return f"loss {max(losses, default=math.inf):.1f}, worst {max(worst, default=math.inf):.1f}"
 
 

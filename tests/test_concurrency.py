@@ -15,6 +15,7 @@ from pytest_modelconform.cells.stages import Budget
 from pytest_modelconform.cells.worker import WorkerRefused
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Verdict
+from pytest_modelconform.terms.signature import Signature
 
 ALL = (1, 2, 8)
 
@@ -81,7 +82,7 @@ def test_numbers_that_were_asked_for_may_take_long(
     worker: Any = SimpleNamespace(info={"concurrent": True}, ask=ask)
     entry = SimpleNamespace(name="two", generated="", file=tmp_path / "inputs", args=[], kwargs=[])
     prepared: Any = SimpleNamespace(sets={"two": entry}, tolerance=None, tolerances={})
-    artifact: Any = SimpleNamespace(size=1000, signature={"layout": "tree"})
+    artifact: Any = SimpleNamespace(size=1000, signature=Signature(file="net.pt", layout="tree"))
     outcome = Outcome(Verdict.PASS, inputs={"two": {"verdict": "pass", "seconds": 0.15}})
     cell = Cell("a.py", "a", "torchscript-trace", "libtorch-cpp")
     budget = Budget(300.0, SimpleNamespace(last_op=""))  # type: ignore[arg-type]

@@ -107,10 +107,10 @@ def test_what_comes_from_a_gpu_runs_as_where_there_is_none(monkeypatch: pytest.M
 
 
 def test_a_device_that_was_written_into_the_artifact_is_told() -> None:
-    signature = {"kept_devices": ["cpu (aten::arange, a.py:7)", "cuda:0 (aten::zeros, a.py:9)"]}
+    kept = ["cpu (aten::arange, a.py:7)", "cuda:0 (aten::zeros, a.py:9)"]
     start = "keeps a device that was written into it at export, wherever it is loaded: "
-    assert devices.kept_note(signature, "cuda") == (f"{start}cpu (aten::arange, a.py:7)",)
-    assert devices.kept_note(signature, "cuda-to-cpu") == (f"{start}cuda:0 (aten::zeros, a.py:9)",)
-    assert devices.kept_note({}, "cuda") == ()
-    many = {"kept_devices": [f"cpu (aten::arange, a.py:{i})" for i in range(9)]}
+    assert devices.kept_note(kept, "cuda") == (f"{start}cpu (aten::arange, a.py:7)",)
+    assert devices.kept_note(kept, "cuda-to-cpu") == (f"{start}cuda:0 (aten::zeros, a.py:9)",)
+    assert devices.kept_note([], "cuda") == ()
+    many = [f"cpu (aten::arange, a.py:{i})" for i in range(9)]
     assert devices.kept_note(many, "cuda")[0].endswith("a.py:3) and 5 more")

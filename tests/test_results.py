@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pytest_modelconform.cells.answers import (
+    SetResult,
     UnsuitableInputs,
     compare_runs,
     named_outputs,
@@ -15,10 +16,12 @@ from pytest_modelconform.cells.answers import (
     static_conflict,
     summarise,
 )
+from pytest_modelconform.cells.protocol import RunAnswer, read
 from pytest_modelconform.compare import Reference, make_reference
 from pytest_modelconform.references.prepared import InputSet
 from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.terms.outcome import Stage, Verdict
+from pytest_modelconform.terms.signature import Signature
 from pytest_modelconform.workers import arrays
 
 X = np.linspace(-1.0, 2.0, 40, dtype=np.float32)
@@ -30,6 +33,8 @@ FLAT = {
     "dropped": ["/args/1"],
     "outputs": [{"name": "b", "path": "/1/scores"}, {"name": "a", "path": "/0"}],
 }
+
+SIGNATURE = Signature.read(FLAT)
 
 
 def reference(values: Any = X) -> Reference:
@@ -46,12 +51,12 @@ def two_outputs() -> InputSet:
     return InputSet(**{**vars(entry), "references": {"[0]": reference(), "[1]['scores']": reference(X * 2)}})
 
 
-def answer(*runs: Any) -> dict[str, Any]:
-    return {"runs": list(runs)}
+def answer(*runs: Any) -> RunAnswer:
+    return read({"runs": list(runs)}, RunAnswer)
 
 
 def test_a_flat_request_feeds_by_graph_name_and_leaves_dropped_inputs_out() -> None:
-    request = run_request(FLAT, input_set({"/args/0": [2, 3], "/args/1": [1]}))
+    request = run_request(SIGNATURE, input_set({"/args/0": [2, 3], "/args/1": [1]}))
     assert (request["feeds"], request["fetches"]) == ([["x", "/args/0"]], ["b", "a"])
     # For a worker that calls the artifact like the model.
     assert (request["args"], request["kwargs"]) == ([{"tensor": "/args/0"}], [])
@@ -59,24 +64,27 @@ def test_a_flat_request_feeds_by_graph_name_and_leaves_dropped_inputs_out() -> N
 
 def test_an_input_set_with_other_tensors_than_the_exported_one_is_unsuitable() -> None:
     with pytest.raises(UnsuitableInputs, match=r"takes 2 tensors.*this one has 3.*/args/2 is in one of them only"):
-        run_request(FLAT, input_set({"/args/0": [2, 3], "/args/1": [1], "/args/2": [1]}))
+        run_request(SIGNATURE, input_set({"/args/0": [2, 3], "/args/1": [1], "/args/2": [1]}))
 
 
 @pytest.mark.parametrize(("shape", "conflict"), [([2, 3], False), ([7, 3], False), ([2, 4], True), ([2, 3, 1], True)])
 def test_a_shape_that_the_signature_declares_static_is_a_conflict(shape: list[int], conflict: bool) -> None:
-    said = static_conflict(FLAT, input_set({"/args/0": shape}))
+    said = static_conflict(SIGNATURE, input_set({"/args/0": shape}))
     assert (said is not None) is conflict
     if said:
         assert "declares /args/0 as (batch, 3)" in said
 
 
 def test_torchscript_declares_nothing_and_so_conflicts_with_nothing() -> None:
-    assert static_conflict({"layout": "tree", "inputs": None}, input_set({"/args/0": [9]})) is None
+    assert (
+        static_conflict(Signature.read({"file": "a", "layout": "tree", "inputs": None}), input_set({"/args/0": [9]}))
+        is None
+    )
 
 
 def test_graph_outputs_go_where_the_signature_says_whatever_their_order() -> None:
     tree = {"dict": [["a", {"tensor": "0/a"}], ["b", {"tensor": "0/b"}]]}
-    assert named_outputs(tree, FLAT, PAIR) == {
+    assert named_outputs(tree, SIGNATURE, PAIR) == {
         "tuple": [{"tensor": "0/a"}, {"dict": [["scores", {"tensor": "0/b"}]]}],
     }
 
@@ -85,28 +93,30 @@ def test_a_graph_with_more_outputs_than_this_input_set_has_can_not_be_equal() ->
     tree = {"dict": [["a", {"tensor": "0/a"}], ["b", {"tensor": "0/b"}]]}
     entry = input_set({}, {"list": [{"tensor": "/0"}]})
     entry = InputSet(**{**vars(entry), "references": {"[0]": reference()}})
-    result = compare_runs([(named_outputs(tree, FLAT, entry.outputs), {"0/a": X, "0/b": X})], entry, Tolerance(), {})
-    assert result["verdict"] == "mismatch"
-    assert "returns 2 tensors, the model returns 1" in result["message"]
+    result = compare_runs(
+        [(named_outputs(tree, SIGNATURE, entry.outputs), {"0/a": X, "0/b": X})], entry, Tolerance(), {}
+    )
+    assert result.verdict is Verdict.MISMATCH
+    assert "returns 2 tensors, the model returns 1" in result.message
 
 
 def test_a_worker_that_called_a_graph_like_the_model_returned_what_the_model_does(tmp_path: Path) -> None:
     arrays.write(tmp_path / "out", {"0/0": X, "0/1/scores": X * 2})
     tree = {"tuple": [{"tensor": "0/0"}, {"dict": [["scores", {"tensor": "0/1/scores"}]]}]}
-    [(found, _)] = read_runs(answer({"layout": "tree", "outputs": tree}), tmp_path / "out", 1, FLAT, PAIR)
+    [(found, _)] = read_runs(answer({"layout": "tree", "outputs": tree}), tmp_path / "out", 1, SIGNATURE, PAIR)
     assert found == tree
 
 
 def test_an_answer_without_one_of_the_outputs_is_nonsense() -> None:
     with pytest.raises(KeyError):
-        named_outputs({"dict": [["a", {"tensor": "0/a"}]]}, FLAT, PAIR)
+        named_outputs({"dict": [["a", {"tensor": "0/a"}]]}, SIGNATURE, PAIR)
 
 
 def test_runs_are_read_once_where_they_are_the_same(tmp_path: Path) -> None:
     arrays.write(tmp_path / "out", {"0/a": X, "0/b": X * 2, "2/a": X + 1, "2/b": X})
     first = {"seconds": 0.1, "outputs": {"dict": [["a", {"tensor": "0/a"}], ["b", {"tensor": "0/b"}]]}}
     third = {"seconds": 0.1, "outputs": {"dict": [["a", {"tensor": "2/a"}], ["b", {"tensor": "2/b"}]]}}
-    runs = read_runs(answer(first, {"seconds": 0.1, "same_as": 0}, third), tmp_path / "out", 3, FLAT, PAIR)
+    runs = read_runs(answer(first, {"seconds": 0.1, "same_as": 0}, third), tmp_path / "out", 3, SIGNATURE, PAIR)
     assert [sorted(found) for _, found in runs] == [["0/a", "0/b"], ["2/a", "2/b"]]
 
 
@@ -121,30 +131,32 @@ def test_runs_are_read_once_where_they_are_the_same(tmp_path: Path) -> None:
 def test_runs_that_can_not_be_are_refused(tmp_path: Path, runs: list[Any], repeats: int, fault: str) -> None:
     arrays.write(tmp_path / "out", {"0/a": X})
     with pytest.raises(ValueError, match=fault):
-        read_runs(answer(*runs), tmp_path / "out", repeats, FLAT, PAIR)
+        read_runs(answer(*runs), tmp_path / "out", repeats, SIGNATURE, PAIR)
 
 
 def test_every_distinct_run_is_compared_and_the_worst_counts() -> None:
     entry = two_outputs()
     good = (PAIR, {"/0": X, "/1/scores": X * 2})
     bad = (PAIR, {"/0": X, "/1/scores": X * np.float32(2.01)})
-    assert compare_runs([good], entry, Tolerance(), {})["verdict"] == "pass"
+    assert compare_runs([good], entry, Tolerance(), {}).verdict is Verdict.PASS
     result = compare_runs([good, bad], entry, Tolerance(), {})
-    assert result["verdict"] == "mismatch"
-    assert result["stage"] == "compare"
-    assert result["message"].startswith("run 2 (the first one gave other bits): output[1]['scores']")
-    assert result["bits"] < 10 < result["outputs"]["output[0]"]["bits"]
+    assert result.verdict is Verdict.MISMATCH
+    assert result.stage is Stage.COMPARE
+    assert result.message.startswith("run 2 (the first one gave other bits): output[1]['scores']")
+    assert result.numbers["bits"] is not None
+    assert result.outputs is not None
+    assert result.numbers["bits"] < 10 < result.outputs["output[0]"]["bits"]
 
 
 def test_an_output_has_what_a_report_shows_of_it() -> None:
     entry = input_set({}, {"tensor": ""}, **{"": reference()})
     wrong = X.copy()
     wrong[7] = 9.0
-    found = compare_runs([({"tensor": "a"}, {"a": wrong})], entry, Tolerance(), {})["outputs"]["output"]
+    found = compare_runs([({"tensor": "a"}, {"a": wrong})], entry, Tolerance(), {}).to_json()["outputs"]["output"]
     assert (found["identical"], found["worst_index"], found["actual"]) == (False, (7,), 9.0)
     assert found["expected"] == float(X[7])
     assert sum(found["histogram"]) == X.size
-    same = compare_runs([({"tensor": "a"}, {"a": X.copy()})], entry, Tolerance(), {})["outputs"]["output"]
+    same = compare_runs([({"tensor": "a"}, {"a": X.copy()})], entry, Tolerance(), {}).to_json()["outputs"]["output"]
     assert same["identical"] is True
     assert sum(same["histogram"]) == X.size
     assert not {"worst_index", "actual", "expected"} & set(same)
@@ -157,17 +169,17 @@ def test_a_narrowed_dtype_is_a_mismatch_unless_the_runtime_is_known_to_narrow() 
     entry = InputSet(**{**vars(entry), "references": {"": exact}})
     run = ({"tensor": "k"}, {"k": values.astype(np.int32)})
     result = compare_runs([run], entry, Tolerance(), {})
-    assert result["verdict"] == "mismatch"
-    assert "int32" in result["message"]
-    assert compare_runs([run], entry, Tolerance(), {"int64": "int32"})["verdict"] == "pass"
+    assert result.verdict is Verdict.MISMATCH
+    assert "int32" in result.message
+    assert compare_runs([run], entry, Tolerance(), {"int64": "int32"}).verdict is Verdict.PASS
 
 
 def test_a_cell_is_as_bad_as_its_worst_input_set_and_names_it() -> None:
     inputs = {
-        "one": {"verdict": "pass", "bits": 22.0, "loss": 0.5},
-        "two": {"verdict": "mismatch", "stage": "compare", "message": "wrong", "bits": 3.0, "loss": 19.0},
+        "one": SetResult(Verdict.PASS, numbers={"bits": 22.0, "loss": 0.5}),
+        "two": SetResult(Verdict.MISMATCH, Stage.COMPARE, "wrong", {"bits": 3.0, "loss": 19.0}),
     }
-    outcome = summarise(inputs, {})
+    outcome = summarise(inputs)
     assert (outcome.verdict, outcome.stage) == (Verdict.MISMATCH, Stage.COMPARE)
     assert (outcome.bits, outcome.loss) == (3.0, 19.0)
     assert outcome.message == "input set 'two': wrong"
@@ -176,29 +188,29 @@ def test_a_cell_is_as_bad_as_its_worst_input_set_and_names_it() -> None:
 def test_a_mismatch_of_structure_has_no_numbers_not_even_those_of_the_other_input_sets() -> None:
     entry = two_outputs()
     result = compare_runs([({"list": [{"tensor": "/0"}]}, {"/0": X})], entry, Tolerance(), {})
-    assert (result["verdict"], result["bits"]) == ("mismatch", None)
+    assert (result.verdict, result.numbers["bits"]) == (Verdict.MISMATCH, None)
     other_shape = compare_runs([(PAIR, {"/0": X[:7], "/1/scores": X * 2})], entry, Tolerance(), {})
-    assert (other_shape["verdict"], other_shape["bits"]) == ("mismatch", None)
-    outcome = summarise({"one": {"verdict": "pass", "bits": 24.0}, "two": result}, {})
+    assert (other_shape.verdict, other_shape.numbers["bits"]) == (Verdict.MISMATCH, None)
+    outcome = summarise({"one": SetResult(Verdict.PASS, numbers={"bits": 24.0}), "two": result})
     assert (outcome.verdict, outcome.bits) == (Verdict.MISMATCH, None)
 
 
 def test_an_unsupported_input_set_beside_one_that_passes_is_a_note() -> None:
-    refused = {"verdict": "unsupported", "stage": "run", "message": "declares (2, 3)"}
-    outcome = summarise({"one": {"verdict": "pass", "bits": 22.0}, "two": refused}, {"dropped": ["/args/1"]})
+    refused = SetResult(Verdict.UNSUPPORTED, Stage.RUN, "declares (2, 3)")
+    outcome = summarise({"one": SetResult(Verdict.PASS, numbers={"bits": 22.0}), "two": refused}, SIGNATURE)
     assert outcome.verdict is Verdict.PASS
     assert outcome.notes == (
         "input set 'two' is unsupported: declares (2, 3)",
         "the exporter dropped inputs that it took for unused: /args/1",
     )
-    assert summarise({"two": refused}, {}).verdict is Verdict.UNSUPPORTED
+    assert summarise({"two": refused}).verdict is Verdict.UNSUPPORTED
 
 
 def test_a_crash_outranks_everything_and_what_did_not_run_is_said() -> None:
     inputs = {
-        "one": {"verdict": "crash", "stage": "run", "message": "SIGSEGV"},
-        "two": {"verdict": "not-run", "message": "the worker died in another input set"},
+        "one": SetResult(Verdict.CRASH, Stage.RUN, "SIGSEGV"),
+        "two": SetResult(Verdict.NOT_RUN, message="the worker died in another input set"),
     }
-    outcome = summarise(inputs, {})
+    outcome = summarise(inputs)
     assert (outcome.verdict, outcome.stage) == (Verdict.CRASH, Stage.RUN)
     assert outcome.inputs["two"]["verdict"] == "not-run"

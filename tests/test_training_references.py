@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from pytest_modelconform.cells import training
+from pytest_modelconform.cells.answers import SetResult
 from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.references.training import named, undecided
 from pytest_modelconform.terms.case import Tolerance
+from pytest_modelconform.terms.outcome import Verdict
 from pytest_modelconform.workers import arrays, tensors
 from pytest_modelconform.workers.host.train import loop as train_loop
 from pytest_modelconform.workers.torch_tensors import encode
@@ -63,7 +65,7 @@ def test_names(key: str, words: str) -> None:
     assert named(key, 8) == words
 
 
-def judged(found: Prepared, name: str, results: dict[str, Any], folder: Path, after: int = 0) -> dict[str, Any]:
+def judged(found: Prepared, name: str, results: dict[str, Any], folder: Path, after: int = 0) -> SetResult:
     written: dict[str, tensors.Tensor] = {}
     tree = encode(results, str, written)
     tensors.write(str(folder / "out.safetensors"), written)
@@ -80,10 +82,12 @@ def test_what_a_training_comes_to(tmp_path: Path, case: Any) -> None:
     found = trainings.prepared(case, tmp_path)
     results = train_loop.run(case, copy.deepcopy(case.model), case.inputs["data"][0])
     whole = judged(found, "training", results, tmp_path)
-    assert whole["verdict"] == "pass"
-    assert whole["bits"] > 15
-    assert "parameter 0.weight after 4 steps" in whole["outputs"]
-    assert judged(found, "training", {**results, "loss": results["loss"][2:]}, tmp_path, after=2)["verdict"] == "pass"
+    assert whole.verdict is Verdict.PASS
+    assert (whole.numbers["bits"] or 0) > 15
+    assert "parameter 0.weight after 4 steps" in (whole.outputs or ())
+    assert (
+        judged(found, "training", {**results, "loss": results["loss"][2:]}, tmp_path, after=2).verdict is Verdict.PASS
+    )
 
     results["loss"][3] *= 1.001
     del results["parameters"]["0.weight"]
@@ -91,8 +95,8 @@ def test_what_a_training_comes_to(tmp_path: Path, case: Any) -> None:
     results["parameters"]["3.bias"] = results["parameters"]["3.bias"] + 1e-3
     results["buffers"]["1.num_batches_tracked"] -= 1
     faulty = judged(found, "training", results, tmp_path)
-    assert faulty["verdict"] == "mismatch"
-    lines = faulty["message"].splitlines()
+    assert faulty.verdict is Verdict.MISMATCH
+    lines = faulty.message.splitlines()
     assert lines[:2] == [
         "parameter 0.weight after 4 steps is missing, the model has one",
         "buffer more is a tensor, the model has none",
@@ -108,10 +112,10 @@ def test_gradients_that_are_none(tmp_path: Path) -> None:
     case = trainings.built(tmp_path, "Unused()")
     found = trainings.prepared(case, tmp_path)
     results = train_loop.gradients(case, copy.deepcopy(case.model), case.inputs["data"][0])
-    assert judged(found, "gradients", results, tmp_path)["verdict"] == "pass"
+    assert judged(found, "gradients", results, tmp_path).verdict is Verdict.PASS
     results["gradients"]["idle"] = results["loss"].new_zeros(2)
     results["gradients"]["linear.bias"] = None
-    assert judged(found, "gradients", results, tmp_path)["message"].splitlines() == [
+    assert judged(found, "gradients", results, tmp_path).message.splitlines() == [
         "gradient of linear.bias is none, the model has one",
         "gradient of idle is a tensor, the model has none",
     ]
@@ -120,5 +124,5 @@ def test_gradients_that_are_none(tmp_path: Path) -> None:
 def test_many_messages_are_counted(tmp_path: Path, case: Any) -> None:
     found = trainings.prepared(case, tmp_path)
     nothing = judged(found, "training", {"loss": case.inputs["data"][0][0]}, tmp_path)
-    assert nothing["message"].splitlines()[-1] == "and 2 more"
-    assert nothing.get("bits") is None
+    assert nothing.message.splitlines()[-1] == "and 2 more"
+    assert nothing.numbers.get("bits") is None

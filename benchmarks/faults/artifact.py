@@ -16,8 +16,8 @@ import torch
 from onnx import numpy_helper
 
 from pytest_modelconform.cells.answers import Run, named_outputs, run_request
-from pytest_modelconform.formats.base import Signature
 from pytest_modelconform.references.prepared import InputSet
+from pytest_modelconform.terms.signature import Signature
 from pytest_modelconform.workers import arrays, tensors
 from pytest_modelconform.workers.host.references.float64 import in_float64
 from pytest_modelconform.workers.torch_tensors import decode, encode, to_torch
@@ -191,7 +191,7 @@ def session(model: bytes, threads: int = 1, level: str = "ORT_ENABLE_ALL") -> An
 
 def load(format_name: str, folder: Path, signature: Signature) -> Artifact:
     """The artifact in a folder."""
-    path = folder / signature["file"]
-    if signature["layout"] == "flat":
+    path = folder / signature.file
+    if signature.layout == "flat":
         return OnnxArtifact(format_name, onnx.load(path), signature)
     return TorchArtifact(format_name, torch.jit.load(path))  # type: ignore[no-untyped-call]

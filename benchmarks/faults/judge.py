@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pytest_modelconform.cells.answers import Run, compare_runs, merge, summarise
+from pytest_modelconform.cells.answers import Run, SetResult, compare_runs, merge, summarise
 from pytest_modelconform.compare import compare_structure, flatten
 from pytest_modelconform.compare.difference import FEW_ELEMENTS
 from pytest_modelconform.compare.measure import NotFiniteError, measure
@@ -74,7 +74,7 @@ class Judgement:
 
 def judge(faulty: Faulty, sets: Mapping[str, InputSet], tolerance: Tolerance) -> Judgement:
     """Run all input sets and compare, as the plugin does. What an artifact or a runtime raises is its verdict."""
-    inputs: dict[str, dict[str, Any]] = {}
+    results: dict[str, SetResult] = {}
     judged: list[float] = []
     hard = False
     for name, entry in sets.items():
@@ -85,22 +85,22 @@ def judge(faulty: Faulty, sets: Mapping[str, InputSet], tolerance: Tolerance) ->
         except Exception as error:
             message = f"{type(error).__name__}: {error}"
             if entry.may_refuse:
-                inputs[name] = {"verdict": Verdict.UNSUPPORTED.value, "stage": Stage.RUN.value, "message": message}
+                results[name] = SetResult(Verdict.UNSUPPORTED, Stage.RUN, message)
                 continue
-            inputs[name] = {"verdict": Verdict.ERROR.value, "stage": Stage.RUN.value, "message": message}
+            results[name] = SetResult(Verdict.ERROR, Stage.RUN, message)
             hard = True
             continue
-        inputs[name] = compare_runs(runs, entry, tolerance, {})
+        results[name] = compare_runs(runs, entry, tolerance, {})
         for run in runs:
             loose = compare_runs([run], entry, ANYTHING, {})
-            hard |= loose["verdict"] != Verdict.PASS.value
+            hard |= loose.verdict is not Verdict.PASS
             judged += [
                 output["loss"] - _grace(output["shape"])
-                for output in loose["outputs"].values()
+                for output in (loose.outputs or {}).values()
                 if output["loss"] is not None
             ]
-    outcome = summarise(inputs, {})
-    numbers = merge([entry for entry in inputs.values() if "loss" in entry])
+    outcome = summarise(results)
+    numbers = merge([result.numbers for result in results.values()])
     return Judgement(
         outcome.verdict.value,
         hard,

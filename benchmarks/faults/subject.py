@@ -18,6 +18,7 @@ from pytest_modelconform.formats.built_in import BUILT_IN as FORMATS
 from pytest_modelconform.references import from_runs
 from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.terms.case import Tolerance
+from pytest_modelconform.terms.signature import Signature
 from pytest_modelconform.terms.tolerances import limits
 from pytest_modelconform.workers.host import cases as case_files
 from pytest_modelconform.workers.host.build import Built, build
@@ -72,7 +73,7 @@ def exported(built: Built, format_name: str) -> Artifact:
     source = hash_file(inspect.getfile(built.case.model))
     key = hash_of("detection", fingerprint(), source, built.name, built.digest, format_name)
     folder, _ = Cache(store.default_folder()).produce("artifacts", key, make)
-    return load(format_name, folder, json.loads((folder / "signature.json").read_text()))
+    return load(format_name, folder, Signature.read(json.loads((folder / "signature.json").read_text())))
 
 
 def subject(

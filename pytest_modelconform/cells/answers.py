@@ -3,19 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..compare import Difference, Tree, compare_structure, compare_tensor, flatten
-from ..formats.base import Signature
 from ..references.prepared import InputSet
 from ..terms.case import Tolerance
 from ..terms.outcome import STYLES, Outcome, Stage, Verdict
+from ..terms.signature import Signature
 from ..workers import arrays
 from ..workers.arrays import numpy_dtype
+from .protocol import RunAnswer
 
 # The outputs of one run: their tree, and the arrays by its keys.
 Run = tuple[Tree, Mapping[str, arrays.Array]]
+
+
+@dataclass(frozen=True)
+class SetResult:
+    """What an input set, or a trial of a training, came to: an entry of `inputs` in the report.
+
+    numbers: bits, reference_bits, loss, worst and max_abs, the worst over outputs; none where nothing was compared.
+    outputs: what a report shows of each, by its name in messages; None where none was compared. seconds: of the best
+    run. generated: what a set that isn't the case's own is for.
+    """
+
+    verdict: Verdict
+    stage: Stage | None = None
+    message: str = ""
+    numbers: Mapping[str, float | None] = field(default_factory=dict)
+    outputs: Mapping[str, Mapping[str, Any]] | None = None
+    seconds: float | None = None
+    generated: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in the report; what there is not is left out."""
+        entry: dict[str, Any] = {"verdict": self.verdict.value, **self.numbers}
+        if self.outputs is not None:
+            entry["outputs"] = dict(self.outputs)
+        if self.stage is not None:
+            entry["stage"] = self.stage.value
+        optional = {"message": self.message, "generated": self.generated, "seconds": self.seconds}
+        return entry | {name: value for name, value in optional.items() if value not in ("", None)}
 
 
 class UnsuitableInputs(Exception):
@@ -25,10 +55,11 @@ class UnsuitableInputs(Exception):
 def run_request(signature: Signature, entry: InputSet) -> dict[str, Any]:
     """The part of a `run` request that says what to call the artifact with. Raises UnsuitableInputs."""
     call = {"args": entry.args, "kwargs": entry.kwargs}
-    if signature["layout"] == "tree":
+    if signature.layout == "tree":
         return call
-    feeds = [[value["name"], value["path"]] for value in signature["inputs"]]
-    known = {value["path"] for value in signature["inputs"]} | set(signature["dropped"])
+    inputs = signature.inputs or ()
+    feeds = [[value.name, value.path] for value in inputs]
+    known = {value.path for value in inputs} | set(signature.dropped)
     if set(entry.shapes) != known:
         odd = sorted(set(entry.shapes) ^ known)[0]
         raise UnsuitableInputs(
@@ -36,42 +67,41 @@ def run_request(signature: Signature, entry: InputSet) -> dict[str, Any]:
             f"{len(entry.shapes)} ({odd} is in one of them only)"
         )
     # Both, since the same artifact may be a graph in one language and called like the model in another.
-    return {**call, "feeds": feeds, "fetches": [value["name"] for value in signature["outputs"]]}
+    return {**call, "feeds": feeds, "fetches": [value.name for value in signature.outputs]}
 
 
 def static_conflict(signature: Signature, entry: InputSet) -> str | None:
     """A sentence if the artifact's signature declares a shape that the input set does not have."""
-    for value in signature.get("inputs") or ():
-        shape = entry.shapes.get(value["path"])
+    for value in signature.inputs or ():
+        shape = entry.shapes.get(value.path)
         if shape is None:
-            return f"the artifact has an input {value['path']}, this input set has none"
-        declared = value["shape"]
+            return f"the artifact has an input {value.path}, this input set has none"
+        declared = value.shape
         if len(shape) != len(declared) or any(
             isinstance(d, int) and d != s for d, s in zip(declared, shape, strict=True)
         ):
             said = ", ".join(map(str, declared))
-            return (
-                f"the artifact declares {value['path']} as ({said}), this input set has ({', '.join(map(str, shape))})"
-            )
+            return f"the artifact declares {value.path} as ({said}), this input set has ({', '.join(map(str, shape))})"
     return None
 
 
-def read_runs(answer: Mapping[str, Any], file: Path, repeats: int, signature: Signature, expected: Tree) -> list[Run]:
+def read_runs(answer: RunAnswer, file: Path, repeats: int, signature: Signature, expected: Tree) -> list[Run]:
     """The distinct results among the repeats: trees in the model's structure, and arrays by key.
 
-    Raises ValueError, KeyError and the like for nonsense.
+    Raises one of protocol.NONSENSE for that.
     """
-    runs = answer["runs"]
-    if len(runs) != repeats:
-        raise ValueError(f"{len(runs)} runs instead of {repeats}")
+    if len(answer.runs) != repeats:
+        raise ValueError(f"{len(answer.runs)} runs instead of {repeats}")
     found = arrays.read(file)
     distinct: list[Run] = []
-    for i, run in enumerate(runs):
-        if "same_as" in run:
-            if not 0 <= run["same_as"] < i:
-                raise ValueError(f"run {i} is said to be the same as run {run['same_as']}")
+    for i, run in enumerate(answer.runs):
+        if run.same_as is not None:
+            if not 0 <= run.same_as < i:
+                raise ValueError(f"run {i} is said to be the same as run {run.same_as}")
             continue
-        tree = structured(run["outputs"], run.get("layout", signature["layout"]), signature, expected)
+        if run.outputs is None:
+            raise ValueError(f"run {i} has no outputs")
+        tree = structured(run.outputs, run.layout or signature.layout, signature, expected)
         distinct.append((tree, {key: found[key] for key in flatten(tree)[1].values()}))
     return distinct
 
@@ -88,7 +118,7 @@ def named_outputs(tree: Tree, signature: Signature, expected: Tree) -> Tree:
     they can't be equal. Raises KeyError for an answer that lacks an output.
     """
     by_name = {name: value["tensor"] for name, value in tree["dict"]}
-    by_path = {value["path"]: by_name[value["name"]] for value in signature["outputs"]}
+    by_path = {value.path: by_name[value.name] for value in signature.outputs}
     if set(by_path) != set(flatten(expected)[1].values()):
         return {"list": [{"tensor": key} for key in by_path.values()]}
     return _substitute(expected, by_path)
@@ -110,14 +140,14 @@ def compare_runs(
     entry: InputSet,
     tolerance: Tolerance,
     narrows: Mapping[str, str],
-) -> dict[str, Any]:
+) -> SetResult:
     """Compare every distinct result with the references of an input set; the worst numbers count.
 
     Where structure, shape or dtype differ there are no numbers: those of what could be compared would look like a pass.
 
     narrows: dtypes that the runtime is known to return narrower, which is then no difference.
     """
-    numbers = []
+    numbers: list[Mapping[str, Any]] = []
     messages: list[str] = []
     comparable = True
     outputs: dict[str, dict[str, Any]] = {}
@@ -142,40 +172,51 @@ def compare_runs(
             if not difference.ok:
                 comparable = comparable and difference.bits is not None
                 messages.append(again + difference.message)
-    verdict = Verdict.MISMATCH if messages else Verdict.PASS
-    result: dict[str, Any] = {"verdict": verdict.value, **merge(numbers if comparable else ()), "outputs": outputs}
-    if messages:
-        result |= {"stage": Stage.COMPARE.value, "message": "\n".join(messages[:8])}
-    return result
+    return compared(messages[:8], numbers if comparable else (), outputs)
 
 
-def _named(name: str, entry: Mapping[str, Any]) -> str:
-    why = f" ({entry['generated']})" if "generated" in entry else ""
+def compared(
+    messages: Sequence[str], numbers: Sequence[Mapping[str, Any]], outputs: Mapping[str, Mapping[str, Any]]
+) -> SetResult:
+    """The result of a comparison: a mismatch if there is anything to say."""
+    if not messages:
+        return SetResult(Verdict.PASS, numbers=merge(numbers), outputs=outputs)
+    return SetResult(Verdict.MISMATCH, Stage.COMPARE, "\n".join(messages), merge(numbers), outputs)
+
+
+def _named(name: str, result: SetResult) -> str:
+    why = f" ({result.generated})" if result.generated else ""
     return f"input set {name!r}{why}"
 
 
 def summarise(
-    inputs: dict[str, dict[str, Any]],
-    signature: Signature,
-    named: Callable[[str, Mapping[str, Any]], str] = _named,
+    results: Mapping[str, SetResult],
+    signature: Signature | None = None,
+    named: Callable[[str, SetResult], str] = _named,
 ) -> Outcome:
     """The outcome of a cell from the results of its input sets. named: how messages name one."""
-    ran = {name: entry for name, entry in inputs.items() if entry["verdict"] != Verdict.UNSUPPORTED.value}
-    name, worst = max((ran or inputs).items(), key=lambda item: STYLES[Verdict(item[1]["verdict"])].rank)
-    verdict = Verdict(worst["verdict"])
-    failing = [(n, e) for n, e in ran.items() if STYLES[Verdict(e["verdict"])].outcome == "failed"]
-    message = "\n".join(f"{named(n, e)}: {e.get('message', '')}" for n, e in failing)
-    if verdict is Verdict.UNSUPPORTED:
-        message = f"{named(name, worst)}: {worst.get('message', '')}"
-    notes = [f"{named(n, e)} is unsupported: {e['message']}" for n, e in inputs.items() if n not in ran]
-    if signature.get("dropped"):
-        notes.append(f"the exporter dropped inputs that it took for unused: {', '.join(signature['dropped'])}")
-    if signature.get("static"):
-        notes.append(f"the artifact's shapes are static, though the case's are not: {signature['static']}")
+    ran = {name: result for name, result in results.items() if result.verdict is not Verdict.UNSUPPORTED}
+    name, worst = max((ran or results).items(), key=lambda item: STYLES[item[1].verdict].rank)
+    failing = [(n, r) for n, r in ran.items() if STYLES[r.verdict].outcome == "failed"]
+    message = "\n".join(f"{named(n, r)}: {r.message}" for n, r in failing)
+    if worst.verdict is Verdict.UNSUPPORTED:
+        message = f"{named(name, worst)}: {worst.message}"
+    notes = [f"{named(n, r)} is unsupported: {r.message}" for n, r in results.items() if n not in ran]
+    if signature is not None and signature.dropped:
+        notes.append(f"the exporter dropped inputs that it took for unused: {', '.join(signature.dropped)}")
+    if signature is not None and signature.static:
+        notes.append(f"the artifact's shapes are static, though the case's are not: {signature.static}")
     # In a mismatch, the numbers of the input sets that pass would hide those of the one that doesn't have any.
-    numbers = [entry for _, entry in failing] if verdict is Verdict.MISMATCH else list(ran.values())
-    stage = Stage(worst["stage"]) if worst.get("stage") and verdict is not Verdict.PASS else None
-    return Outcome(verdict, stage, message, inputs=inputs, notes=tuple(notes), **merge(numbers))
+    counted = [result for _, result in failing] if worst.verdict is Verdict.MISMATCH else list(ran.values())
+    return Outcome(
+        worst.verdict,
+        None if worst.verdict is Verdict.PASS else worst.stage,
+        message,
+        inputs={name: result.to_json() for name, result in results.items()},
+        seconds={"run": sum(result.seconds or 0.0 for result in results.values())},
+        notes=tuple(notes),
+        **merge([result.numbers for result in counted]),
+    )
 
 
 def details(difference: Difference) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from ..terms import devices
 from ..terms.case import TORCH
 from ..terms.cell import EAGER, FAST, TRAINING, CaseRef, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
+from ..terms.signature import BadSignature, Signature
 from .pool import AnyWorker, Pool
 from .registry import Registry
 from .stages import Artifact, Budget, StageFailure, failure_of, number, start
@@ -194,7 +195,10 @@ class Exports:
             self._failed_exports[ref, cell.format, device] = failure
             raise
         made = store.read_json(folder / "export.json")
-        signature = store.read_json(folder / "signature.json")
+        try:
+            signature = Signature.read(store.read_json(folder / "signature.json"))
+        except BadSignature as error:
+            raise StageFailure(Stage.EXPORT, Verdict.ERROR, f"format {cell.format}: {error}") from error
         return Artifact(folder, signature, made["seconds"], made["bytes"], cached, made["fresh"])
 
     def _key(self, prepared: Prepared, module: Format, device: str, framework: str) -> str:
@@ -221,7 +225,7 @@ class Exports:
 
         def make(folder: Path) -> None:
             self.pool.last_op = "convert"
-            request = {"source": str(source.folder), "signature": source.signature, "folder": str(folder)}
+            request = {"source": str(source.folder), "signature": source.signature.stored, "folder": str(folder)}
             converter = functools.partial(self.pool.converter, cell.format)
             answer = self._ask_host(budget, Stage.EXPORT, "convert", host=converter, **request)
             signature = {**answer["signature"], "format": cell.format}

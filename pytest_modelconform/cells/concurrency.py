@@ -11,15 +11,15 @@ from ..terms.cell import Cell
 from ..terms.outcome import FROM_THREADS, Outcome, Stage, Verdict
 from ..terms.tolerances import choose
 from ..workers import arrays
-from ..workers.tensors import TensorFileError
 from .answers import Run, UnsuitableInputs, compare_runs, run_request, structured
+from .protocol import NONSENSE, ConcurrentAnswer, ErrorAnswer, Trial, broken, read
 from .stages import VERDICT_OF
 from .worker import WorkerProblem
 
 if TYPE_CHECKING:
-    from ..formats.base import Signature
     from ..references.prepared import InputSet, Prepared
     from ..terms.case import Tolerance
+    from ..terms.signature import Signature
     from .pool import AnyWorker
     from .registry import Registry
     from .stages import Artifact, Budget
@@ -138,10 +138,9 @@ class AtOnce:
         except WorkerProblem as problem:
             numbers = ", ".join(map(str, sorted({*wanted.threads, *wanted.clones})))
             verdict, message = VERDICT_OF[type(problem)], f"while it ran from {numbers} threads at once: {problem}"
-        except (TensorFileError, UnsuitableInputs, LookupError, ValueError, TypeError, OSError) as error:
+        except (*NONSENSE, UnsuitableInputs) as error:
             worker.close(kill=True)
-            said = f"{type(error).__name__}: {error}"
-            verdict, message = Verdict.ERROR, f"{cell.runtime} broke the protocol: from several threads at once: {said}"
+            verdict, message = Verdict.ERROR, broken(cell.runtime, "from several threads at once", error)
         record["seconds"] = left - budget.left
         outcome = replace(outcome, threads=record, notes=(*outcome.notes, *notes))
         if verdict is Verdict.PASS:
@@ -155,9 +154,9 @@ class AtOnce:
 
     def _ask(
         self, sets: Sequence[InputSet], wanted: Plan, artifact: Artifact, worker: AnyWorker, budget: Budget
-    ) -> dict[str, Any]:
+    ) -> ConcurrentAnswer:
         self._target.unlink(missing_ok=True)
-        return budget.ask(
+        answer = budget.ask(
             worker,
             "concurrent",
             outputs=str(self._target),
@@ -166,6 +165,7 @@ class AtOnce:
             repeats=wanted.repeats,
             calls=[{"inputs": str(entry.file), **run_request(artifact.signature, entry)} for entry in sets],
         )
+        return read(answer, ConcurrentAnswer)
 
 
 @dataclass(frozen=True)
@@ -178,44 +178,47 @@ class Trials:
     narrows: Mapping[str, str]
 
     def judge(
-        self, answer: Mapping[str, Any], found: Mapping[str, Any], record: dict[str, Any], notes: list[str]
+        self, answer: ConcurrentAnswer, found: Mapping[str, Any], record: dict[str, Any], notes: list[str]
     ) -> tuple[Verdict, str]:
         """Verdict and message; adds to the record and the notes. found: the arrays of the results that differ.
 
         Raises KeyError and the like for nonsense.
         """
         errors, mismatches = [], []
-        if answer.get("clonable") is False:
+        if not answer.clonable:
             record["clones"] = []
-            reason = (answer.get("clone_error") or {}).get("message") or "its runtime makes none"
+            reason = (answer.clone_error.message if answer.clone_error else "") or "its runtime makes none"
             notes.append(f"{FROM_THREADS}: no clones: {reason}")
-        for trial in answer["trials"]:
-            threads = f"{trial['threads']} thread{'s' if trial['threads'] > 1 else ''}"
-            where = f"run from {threads} at once on {_INSTANCES[trial['instance']]}"
-            if trial["failed"]:
-                error, calls = trial["error"], trial["failed"] + trial["results"]
-                errors.append(f"{where}: {trial['failed']} of {calls} calls fail: {error['type']}: {error['message']}")
-            if trial["different"]:
-                said = f"{where}: {trial['different']} of {trial['results']} results differ from those of serial runs"
-                problem, apart = self._compared(trial["first"], found)
+        for trial in answer.trials:
+            threads = f"{trial.threads} thread{'s' if trial.threads > 1 else ''}"
+            where = f"run from {threads} at once on {_INSTANCES[trial.instance]}"
+            if trial.failed:
+                error, calls = trial.error or ErrorAnswer(), trial.failed + trial.results
+                errors.append(f"{where}: {trial.failed} of {calls} calls fail: {error.type}: {error.message}")
+            if trial.different:
+                said = f"{where}: {trial.different} of {trial.results} results differ from those of serial runs"
+                problem, apart = self._compared(trial, found)
                 if problem:
                     mismatches.append(f"{said}; {problem}")
                 else:
                     notes.append(f"{FROM_THREADS}: {said}, within the tolerance: {apart}")
-        record["identical"] = not any(trial["different"] or trial["failed"] for trial in answer["trials"])
-        record["results"] = sum(trial["results"] for trial in answer["trials"])
+        record["identical"] = not any(trial.different or trial.failed for trial in answer.trials)
+        record["results"] = sum(trial.results for trial in answer.trials)
         verdict = Verdict.ERROR if errors else Verdict.MISMATCH if mismatches else Verdict.PASS
         return verdict, "\n".join([*errors, *mismatches])
 
-    def _compared(self, first: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[str, str]:
+    def _compared(self, trial: Trial, found: Mapping[str, Any]) -> tuple[str, str]:
         """The first result that differs: what is wrong with it, or "", and how far it is from the serial one."""
-        entry = self.sets[first["call"]]
-        layout = self.signature["layout"]
-        trees = [structured(first[name], layout, self.signature, entry.outputs) for name in ("outputs", "serial")]
+        first = trial.first
+        if first is None:
+            raise ValueError(f"{trial.different} results differ, and none of them is given")
+        entry = self.sets[first.call]
+        layout = self.signature.layout
+        trees = [structured(tree, layout, self.signature, entry.outputs) for tree in (first.outputs, first.serial)]
         runs = [(tree, found) for tree in trees]
         result = compare_runs(runs[:1], entry, self.tolerance, self.narrows)
-        if result["verdict"] == Verdict.MISMATCH.value:
-            return f"input set {entry.name!r}: {result['message']}", ""
+        if result.verdict is Verdict.MISMATCH:
+            return f"input set {entry.name!r}: {result.message}", ""
         return "", distance(*runs)
 
 

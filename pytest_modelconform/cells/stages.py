@@ -10,8 +10,8 @@ from typing import Any
 
 from ..cache.made_once import BuildError
 from ..environments import EnvironmentFault
-from ..formats.base import Signature
 from ..terms.outcome import Outcome, Stage, Verdict
+from ..terms.signature import Signature
 from ..workers.loop import WorkerError
 from .pool import AnyWorker, Pool
 from .worker import WorkerCrashed, WorkerLied, WorkerProblem, WorkerRefused, WorkerTimeout, is_unavailable
@@ -54,7 +54,7 @@ class Artifact:
     @property
     def path(self) -> Path:
         """Its file, or the one to begin with where it has several."""
-        return self.folder / str(self.signature.get("file", ""))
+        return self.folder / self.signature.file
 
 
 class Budget:

@@ -15,11 +15,11 @@ from ..terms.cell import GRADIENTS, RESUME, TRAINING, CaseRef, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.tolerances import choose
 from ..workers import arrays
-from ..workers.tensors import TensorFileError
-from .answers import details, merge, summarise
+from .answers import SetResult, compared, details, summarise
 from .case_host import Exports
 from .pool import AnyWorker
-from .stages import VERDICT_OF, Budget, StageFailure, number
+from .protocol import NONSENSE, TrainAnswer, broken, read
+from .stages import VERDICT_OF, Budget, StageFailure
 from .worker import WorkerProblem
 
 # The directions of a `resume` cell, as reports name them.
@@ -45,33 +45,32 @@ class Trainings:
     def outcome(self, folder: Path) -> Outcome:
         """The outcome of the cell; `folder` takes the files."""
         found = _TRIALS[self.cell.task](self, folder)
-        outcome = summarise(found, {}, lambda name, entry: _SENTENCES[name])
+        outcome = summarise(found, named=lambda name, result: _SENTENCES[name])
         if len(found) == 1 and outcome.failed:
-            outcome = replace(outcome, message=str(next(iter(found.values())).get("message", "")))
-        seconds = {"run": sum(number(entry.get("seconds")) for entry in found.values())}
-        return replace(outcome, seconds=seconds, notes=(*outcome.notes, *self.notes, *self.prepared.content["notes"]))
+            outcome = replace(outcome, message=next(iter(found.values())).message)
+        return replace(outcome, notes=(*outcome.notes, *self.notes, *self.prepared.content["notes"]))
 
-    def gradients(self, folder: Path) -> dict[str, dict[str, Any]]:
+    def gradients(self, folder: Path) -> dict[str, SetResult]:
         """∂loss/∂parameter after one backward pass."""
         return {GRADIENTS: self._tried(lambda: self._judged(GRADIENTS, *self._ask(folder, gradients=True)))}
 
-    def training(self, folder: Path) -> dict[str, dict[str, Any]]:
+    def training(self, folder: Path) -> dict[str, SetResult]:
         """Loss curve, parameters and buffers after all steps."""
         return {TRAINING: self._tried(lambda: self._judged(TRAINING, *self._ask(folder)))}
 
-    def resume(self, folder: Path) -> dict[str, dict[str, Any]]:
+    def resume(self, folder: Path) -> dict[str, SetResult]:
         """Eager's checkpoint goes on here, and one of ours in eager."""
         step = int(self.train["resume_at"])
         if not step:
             why = "a training of one step has no checkpoint in between: give Train(steps=…) two or more"
-            return {RESUME: {"verdict": Verdict.UNSUPPORTED.value, "stage": Stage.RUN.value, "message": why}}
+            return {RESUME: SetResult(Verdict.UNSUPPORTED, Stage.RUN, why)}
         eager = {"step": step, "file": str(self.prepared.folder / "checkpoint.safetensors")}
         ours = folder / "checkpoint.safetensors"
 
-        def back() -> dict[str, Any]:
+        def back() -> SetResult:
             self._ask(folder, checkpoint={"step": step, "file": str(ours)}, steps=step)
             target = folder / "resumed.safetensors"
-            answer = self.exports.resume(self.ref, self.prepared, ours, target, self.budget)
+            answer = read(self.exports.resume(self.ref, self.prepared, ours, target, self.budget), TrainAnswer)
             return self._judged(TRAINING, answer, arrays.read(target), after=step)
 
         return {
@@ -81,7 +80,7 @@ class Trainings:
 
     # -- the worker ------------------------------------------------------------------------------------------------
 
-    def _ask(self, folder: Path, **more: Any) -> tuple[dict[str, Any], Mapping[str, arrays.Array]]:
+    def _ask(self, folder: Path, **more: Any) -> tuple[TrainAnswer, Mapping[str, arrays.Array]]:
         """Have the worker train; returns its answer and the tensors by key."""
         target = folder / "trained.safetensors"
         target.unlink(missing_ok=True)
@@ -91,9 +90,9 @@ class Trainings:
             loss = {"loss_module": str(self.prepared.folder / "loss.pt")}
         data = str(self.prepared.folder / "data.safetensors")
         answer = self.budget.ask(self.worker, "train", data=data, outputs=str(target), **(request | loss | more))
-        return answer, arrays.read(target)
+        return read(answer, TrainAnswer), arrays.read(target)
 
-    def _tried(self, trial: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _tried(self, trial: Callable[[], SetResult]) -> SetResult:
         """What a trial comes to, as it stands in the report under `inputs`."""
         try:
             return trial()
@@ -101,21 +100,17 @@ class Trainings:
             verdict, stage, message = VERDICT_OF[type(problem)], Stage.RUN, str(problem)
         except StageFailure as failure:
             verdict, stage, message = failure.verdict, failure.stage, f"in eager: {failure}"
-        except (TensorFileError, KeyError, ValueError, TypeError, OSError, StopIteration) as error:
+        except NONSENSE as error:
             self.exports.pool.discard(self.worker)
             verdict, stage = Verdict.ERROR, Stage.RUN
-            message = (
-                f"{self.cell.runtime} broke the protocol: its answer can't be read: {type(error).__name__}: {error}"
-            )
-        return {"verdict": verdict.value, "stage": stage.value, "message": message}
+            message = broken(self.cell.runtime, "its answer can't be read", error)
+        return SetResult(verdict, stage, message)
 
-    def _judged(
-        self, name: str, answer: Mapping[str, Any], found: Mapping[str, arrays.Array], after: int = 0
-    ) -> dict[str, Any]:
+    def _judged(self, name: str, answer: TrainAnswer, found: Mapping[str, arrays.Array], after: int = 0) -> SetResult:
         """Compare what a training left with the references of `name`; after: the step that it began after."""
         entry = self.prepared.sets[name]
-        result = compare(answer["outputs"], found, entry, self.tolerance, int(self.train["steps"]), after)
-        return {**result, "seconds": number(answer.get("seconds"))}
+        result = compare(answer.outputs, found, entry, self.tolerance, int(self.train["steps"]), after)
+        return replace(result, seconds=answer.seconds or 0.0)
 
 
 _TRIALS = {GRADIENTS: Trainings.gradients, TRAINING: Trainings.training, RESUME: Trainings.resume}
@@ -135,7 +130,7 @@ def compare(
     tolerance: Tolerance,
     steps: int,
     after: int = 0,
-) -> dict[str, Any]:
+) -> SetResult:
     """Compare what a training left with its references. The result is an entry of the report's `inputs`.
 
     tree, found: the worker's outputs and their tensors. steps: of the whole training; after: the step that it began
@@ -162,12 +157,9 @@ def compare(
         outputs[where] = {"dtype": array.dtype.name, "shape": list(array.shape), **values, **details(difference)}
         if not difference.ok:
             messages.append(difference.message)
-    verdict = Verdict.MISMATCH if messages else Verdict.PASS
-    result: dict[str, Any] = {"verdict": verdict.value, **merge(numbers if comparable else ()), "outputs": outputs}
-    if messages:
-        more = f"\nand {len(messages) - 8} more" if len(messages) > 8 else ""
-        result |= {"stage": Stage.COMPARE.value, "message": "\n".join(messages[:8]) + more}
-    return result
+    more = f"and {len(messages) - 8} more"
+    shown = [*messages[:8], *([more] if len(messages) > 8 else [])]
+    return compared(shown, numbers if comparable else (), outputs)
 
 
 def _misfits(

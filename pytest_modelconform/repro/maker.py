@@ -129,7 +129,7 @@ class Maker:
         if source is not None:
             folder.add_artifact(source.folder)
             if has_script:
-                model = str(source.signature["file"])
+                model = source.signature.file
                 folder.add_text(SCRIPT, export_script.converter_text(docstring, module.REPRO, model))
         else:
             folder.add(entry.file)

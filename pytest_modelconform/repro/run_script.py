@@ -46,7 +46,7 @@ def text(
 ) -> str:
     """The script."""
     facts: dict[str, Any] = {
-        "model": artifact.signature["file"],
+        "model": artifact.signature.file,
         "device": devices.route(cell.device).runs_on,
         "fast": cell.precision == FAST,
         "repeats": repeats,
@@ -55,8 +55,8 @@ def text(
     if nested:
         facts["calls"] = {name: call_of(prepared.sets[name]) for name in sets}
     else:
-        facts["inputs"] = {value["name"]: value["path"] for value in artifact.signature["inputs"]}
-        facts["outputs"] = {value["name"]: f"output{value['path']}" for value in artifact.signature["outputs"]}
+        facts["inputs"] = {value.name: value.path for value in artifact.signature.inputs or ()}
+        facts["outputs"] = {value.name: f"output{value.path}" for value in artifact.signature.outputs}
     facts["sets"] = dict(sets)
     run = "run_nested" if nested else "run"
     main = f"{script.PARTS}.{'run_nested' if nested else 'run_graph'}"

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 CPU, CUDA, CUDA_TO_CPU = "cpu", "cuda", "cuda-to-cpu"
 # Places in an artifact that a note names.
@@ -87,10 +86,13 @@ def environment(device: str, process: int) -> dict[str, str]:
     return {}
 
 
-def kept_note(signature: Mapping[str, Any], device: str) -> tuple[str, ...]:
-    """The note on a cell whose artifact creates tensors on another device than the one that it runs on; or none."""
+def kept_note(kept: Sequence[str], device: str) -> tuple[str, ...]:
+    """The note on a cell whose artifact creates tensors on another device than the one that it runs on; or none.
+
+    kept: places in the artifact with the device that each keeps, as `Signature.kept_devices`.
+    """
     runs_on = route(device).runs_on
-    places = [place for place in signature.get("kept_devices", ()) if not place.startswith(runs_on)]
+    places = [place for place in kept if not place.startswith(runs_on)]
     if not places:
         return ()
     more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""

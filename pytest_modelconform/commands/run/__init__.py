@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...cells.answers import structured
+from ...cells.input_sets import InputSets
+from ...cells.loading import load_request
+from ...cells.protocol import NONSENSE, Answer, BadAnswer, LoadAnswer, RunAnswer, broken, read
 from ...cells.stages import Budget, StageFailure, failure_of, start
 from ...cells.worker import WorkerLied, WorkerProblem, WorkerTimeout
 from ...compare import flatten
@@ -109,7 +112,7 @@ class Execution:
             raise Refused("there are no references to run it by: say --inputs FILE, or --ones SHAPE for each input")
         if self.call is None and arguments.output:
             raise Refused("-o saves the outputs for inputs of yours: say --inputs FILE, or --ones SHAPE for each input")
-        name = Path(self.found.artifact.signature["file"]).stem
+        name = Path(self.found.artifact.signature.file).stem
         self.cell = Cell(
             str(arguments.artifact), name, self.found.format, runtime.NAME, arguments.device, self.found.dtype
         )
@@ -125,11 +128,11 @@ class Execution:
         if self.arguments.threads:
             self.machinery.pool.threads = self.arguments.threads
         worker = start(lambda: self.machinery.pool.runtime(self.cell.runtime, self.cell.device))
-        request = self.machinery.pipeline.load_request(self.cell, self.found.artifact)
-        loaded = self._ask(worker, Stage.LOAD, "load", precision=FULL, **request)
+        request = load_request(self.machinery.pipeline.tools, self.cell, self.found.artifact)
+        loaded = self._read(self._ask(worker, Stage.LOAD, "load", precision=FULL, **request), LoadAnswer, Stage.LOAD)
         about = f"{worker.info.get('version', '')} on {self.cell.device}"
         print(f"{self.found.artifact.path.name} ({self.found.format}) in {runtime.NAME} {about}")
-        print(f"loaded in {_milliseconds(loaded.get('seconds'))}")
+        print(f"loaded in {_milliseconds(loaded.seconds)}")
         return self._compared(worker) if self.call is None else self._shown(worker)
 
     def _ask(self, worker: AnyWorker, stage: Stage, op: str, **fields: Any) -> dict[str, Any]:
@@ -148,41 +151,54 @@ class Execution:
             inputs, target = Path(folder, "inputs.safetensors"), Path(folder, "outputs.safetensors")
             arrays.write(inputs, self.call.tensors)
             files = {"inputs": str(inputs), "outputs": str(target)}
-            answer = self._ask(worker, Stage.RUN, "run", repeats=_REPEATS, **files, **self.call.request)
-            outputs, runs = self._outputs(answer, target), answer["runs"]
-            first, *others = [float(entry.get("seconds", 0)) for entry in runs]
+            asked = self._ask(worker, Stage.RUN, "run", repeats=_REPEATS, **files, **self.call.request)
+            answer = self._read(asked, RunAnswer, Stage.RUN)
+            outputs = self._outputs(answer, target)
+            first, *others = [run.seconds or 0.0 for run in answer.runs]
             print(f"first run {_milliseconds(first)}, then {_milliseconds(min(others))} (best of {len(others)})\n")
             for line in run_table.lines(outputs):
                 print(printable(line))
-            if len([entry for entry in runs if "same_as" not in entry]) > 1:
+            if len([run for run in answer.runs if run.same_as is None]) > 1:
                 print("\nlater runs gave other bits than the first one")
-            if changed := answer.get("inputs_changed"):
-                print(f"\nit changes its inputs in place: {', '.join(changed)}")
+            if answer.inputs_changed:
+                print(f"\nit changes its inputs in place: {', '.join(answer.inputs_changed)}")
             if self.arguments.output:
                 run_table.save(self.arguments.output, outputs)
                 print(f"\n{self.arguments.output}  {self.arguments.output.stat().st_size} bytes")
         return 0
 
-    def _outputs(self, answer: Mapping[str, Any], file: Path) -> dict[str, Array]:
-        """Outputs of the first run: by the graph's names, or by their paths in what was returned."""
+    def _read(self, answer: Mapping[str, Any], what: type[Answer], stage: Stage) -> Answer:
         try:
-            found, run = arrays.read(file), answer["runs"][0]
-            layout = run.get("layout", self.found.artifact.signature["layout"])
+            return read(answer, what)
+        except BadAnswer as error:
+            raise self._nonsense(error, stage) from error
+
+    def _nonsense(self, error: Exception, stage: Stage) -> StageFailure:
+        return failure_of(WorkerLied(broken(self.cell.runtime, "its outputs can't be read", error)), stage)
+
+    def _outputs(self, answer: RunAnswer, file: Path) -> dict[str, Array]:
+        """Outputs of the first run: by the graph's names, or by their paths in what was returned."""
+        signature = self.found.artifact.signature
+        try:
+            found, first = arrays.read(file), answer.runs[0]
+            if first.outputs is None:
+                raise ValueError("the first run has no outputs")
+            layout = first.layout or signature.layout
             if layout == "flat":
-                return {name: found[value["tensor"]] for name, value in run["outputs"]["dict"]}
-            tree = structured(run["outputs"], layout, self.found.artifact.signature, {})
+                return {name: found[value["tensor"]] for name, value in first.outputs["dict"]}
+            tree = structured(first.outputs, layout, signature, {})
             return {f"output{path}": found[key] for path, key in flatten(tree)[1].items()}
-        except (KeyError, ValueError, TypeError, OSError, IndexError, StopIteration) as error:
-            message = (
-                f"{self.cell.runtime} broke the protocol: its outputs can't be read: {type(error).__name__}: {error}"
-            )
-            raise failure_of(WorkerLied(message), Stage.RUN) from error
+        except NONSENSE as error:
+            raise self._nonsense(error, Stage.RUN) from error
 
     def _compared(self, worker: AnyWorker) -> int:
         """Run on the input sets of the export, and compare with its references."""
         assert self.found.prepared is not None
-        run_sets = self.machinery.pipeline.run_sets
-        outcome = run_sets(self.cell, self.found.prepared, self.found.artifact, worker, self.budget, {}, {})
+        machinery, prepared = self.machinery, self.found.prepared
+        with tempfile.TemporaryDirectory(prefix="modelconform-run-") as folder:
+            target = Path(folder, "outputs.safetensors")
+            parts = (self.cell, prepared, self.found.artifact, worker, self.budget, target)
+            outcome = InputSets(machinery.registry, machinery.pool, *parts).outcome().outcome
         for name, entry in outcome.inputs.items():
             print(f"\ninput set {name!r}: {entry['verdict']}")
             for where, output in entry.get("outputs", {}).items():

@@ -12,6 +12,7 @@ from ...cells.stages import Artifact
 from ...formats import foreign
 from ...references.prepared import Prepared
 from ...runtimes.base import Runtime
+from ...terms.signature import BadSignature, Signature
 from ...terms.wording import Refused
 from ..export.files import DESCRIPTION, SIGNATURE
 
@@ -110,7 +111,11 @@ def _loads(runtime: Runtime, registry: Registry) -> str:
 
 
 def _artifact(folder: Path, signature: dict[str, Any]) -> Artifact:
-    return Artifact(folder.resolve(), signature, seconds=0.0, size=0, cached=True, fresh=True)
+    try:
+        read = Signature.read(signature)
+    except BadSignature as error:
+        raise Refused(f"{folder}: {error}") from error
+    return Artifact(folder.resolve(), read, seconds=0.0, size=0, cached=True, fresh=True)
 
 
 def _json(path: Path) -> dict[str, Any]:

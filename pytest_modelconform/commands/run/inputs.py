@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...compare import Tree
-from ...formats.base import Signature
+from ...terms.signature import Input, Signature
 from ...terms.wording import Refused
 from ...workers import arrays
 from ...workers.arrays import Array
@@ -77,14 +77,14 @@ def call(signature: Signature, given: Mapping[str, Array] | Sequence[Wanted]) ->
 
     Tensors go by the artifact's names or paths where they have these, else in order.
     """
-    declared = list(signature["inputs"] or ())
-    paths = sorted([*(value["path"] for value in declared), *signature.get("dropped", ())], key=_order)
-    known = signature["layout"] == "flat" or bool(signature["inputs"])
+    declared = list(signature.inputs or ())
+    paths = sorted([*(value.path for value in declared), *signature.dropped], key=_order)
+    known = signature.layout == "flat" or bool(signature.inputs)
     if known and len(given) != len(paths):
         takes = ", ".join(_said(value) for value in declared)
-        raise Refused(f"{signature['file']} takes {len(paths)} inputs ({takes}), not {len(given)}")
+        raise Refused(f"{signature.file} takes {len(paths)} inputs ({takes}), not {len(given)}")
     if isinstance(given, Mapping):
-        names = {value.get("name", value["path"]): value["path"] for value in declared}
+        names = {value.name or value.path: value.path for value in declared}
         if set(given) == set(names):
             tensors = {names[name]: array for name, array in given.items()}
         elif all(name.startswith(("/args/", "/kwargs/")) for name in given) and (not known or set(given) == set(paths)):
@@ -92,14 +92,14 @@ def call(signature: Signature, given: Mapping[str, Array] | Sequence[Wanted]) ->
         else:
             tensors = dict(zip(paths or _positions(len(given)), given.values(), strict=True))
     else:
-        dtypes = {value["path"]: value["dtype"] for value in declared}
+        dtypes = {value.path: value.dtype for value in declared}
         places = paths or _positions(len(given))
         tensors = {path: wanted.made(dtypes.get(path, "float32")) for path, wanted in zip(places, given, strict=True)}
     tree = _tree(tensors)
     request = {"args": tree.get("args", {"list": []})["list"], "kwargs": tree.get("kwargs", {"dict": []})["dict"]}
-    if signature["layout"] == "flat":
-        request["feeds"] = [[value["name"], value["path"]] for value in declared]
-        request["fetches"] = [value["name"] for value in signature["outputs"]]
+    if signature.layout == "flat":
+        request["feeds"] = [[value.name, value.path] for value in declared]
+        request["fetches"] = [value.name for value in signature.outputs]
     return Call(tensors, request)
 
 
@@ -112,8 +112,8 @@ def _order(path: str) -> tuple[Any, ...]:
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in path.split("/"))
 
 
-def _said(value: Mapping[str, Any]) -> str:
-    return f"{value.get('name', value['path'])}: {value['dtype']} ({', '.join(map(str, value['shape']))})"
+def _said(value: Input) -> str:
+    return f"{value.name or value.path}: {value.dtype} ({', '.join(map(str, value.shape))})"
 
 
 def _tree(tensors: Mapping[str, Array]) -> dict[str, Any]:

@@ -1,0 +1,132 @@
+"""What a worker has loaded, run on the input sets of a case and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..references.prepared import InputSet, Prepared
+from ..terms.cell import FULL, Cell
+from ..terms.outcome import Outcome, Stage, Verdict
+from ..terms.tolerances import choose
+from . import limits
+from .answers import Run, SetResult, UnsuitableInputs, compare_runs, read_runs, run_request, static_conflict, summarise
+from .pool import AnyWorker, Pool
+from .protocol import NONSENSE, RunAnswer, broken, read
+from .registry import Registry
+from .stages import VERDICT_OF, Artifact, Budget
+from .worker import WorkerProblem, WorkerRefused
+
+
+@dataclass(frozen=True)
+class SetsRun:
+    """The outcome over all input sets. mismatches: outputs of the sets that are one; arrays are memory maps."""
+
+    outcome: Outcome
+    mismatches: Mapping[str, Sequence[Run]]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """An input set that ran: the distinct results, the inputs that the model wrote to, the best run's seconds."""
+
+    runs: Sequence[Run]
+    inputs_changed: frozenset[str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class InputSets:
+    """Runs an artifact that a worker has loaded on every input set of a case.
+
+    judge: what its outputs are compared with. budget: what the cell may still take. target: the file for outputs.
+    """
+
+    registry: Registry
+    pool: Pool
+    cell: Cell
+    judge: Prepared
+    artifact: Artifact
+    worker: AnyWorker
+    budget: Budget
+    target: Path
+
+    def outcome(self) -> SetsRun:
+        """Run and compare each set; one that kills the worker leaves those behind it not run."""
+        results: dict[str, SetResult] = {}
+        mismatches: dict[str, Sequence[Run]] = {}
+        for name, entry in self.judge.sets.items():
+            result, runs = self._tried(entry)
+            results[name] = replace(result, generated=entry.generated)
+            # An input that is changed in place is a mismatch that the numbers tell nothing of.
+            if runs:
+                mismatches[name] = runs
+        outcome = summarise(results, self.artifact.signature)
+        _, notes = choose(self.judge.tolerance, self.judge.tolerances, self.cell)
+        if self.cell.precision != FULL:
+            notes = (*notes, *self.judge.content["notes"])
+        return SetsRun(replace(outcome, notes=(*outcome.notes, *notes)), mismatches)
+
+    def _tried(self, entry: InputSet) -> tuple[SetResult, Sequence[Run]]:
+        """The result of one set, and its runs where their numbers are a mismatch."""
+        if not self.worker.alive:
+            return SetResult(Verdict.NOT_RUN, message="the worker died in another input set"), ()
+        if reason := self._limit(entry):
+            return SetResult(Verdict.UNSUPPORTED, Stage.RUN, reason), ()
+        ran = self.run(entry)
+        return self.compare(entry, ran) if isinstance(ran, Ran) else (ran, ())
+
+    def _limit(self, entry: InputSet) -> str | None:
+        """The reason why a format on the way or the runtime states that it can't do a set, or None."""
+        through = self.registry.made_through(self.cell.format, self.judge.content["framework"])
+        stated = {f"format {name}": self.registry.format(name).LIMITS for name in through}
+        stated[f"runtime {self.cell.runtime}"] = self.registry.runtime(self.cell.runtime).LIMITS
+        for what, limited in stated.items():
+            if reason := limits.of_set(limited, self.judge, entry):
+                return f"{what} can't: {reason}"
+        return None
+
+    def run(self, entry: InputSet) -> Ran | SetResult:
+        """Run a set, or say why that is its result."""
+        self.target.unlink(missing_ok=True)
+        repeats = self.registry.format(self.cell.format).REPEATS
+        files = {"inputs": str(entry.file), "outputs": str(self.target)}
+        signature = self.artifact.signature
+        try:
+            request = run_request(signature, entry)
+            answer = read(self.budget.ask(self.worker, "run", repeats=repeats, **files, **request), RunAnswer)
+            runs = read_runs(answer, self.target, repeats, signature, entry.outputs)
+        except WorkerRefused as problem:
+            conflict = static_conflict(signature, entry)
+            if conflict or entry.may_refuse:
+                reason = f"{conflict}: {problem}" if conflict else str(problem)
+                return SetResult(Verdict.UNSUPPORTED, Stage.RUN, reason)
+            return SetResult(Verdict.ERROR, Stage.RUN, str(problem))
+        except WorkerProblem as problem:
+            return SetResult(VERDICT_OF[type(problem)], Stage.RUN, str(problem))
+        except UnsuitableInputs as error:
+            return SetResult(Verdict.UNSUPPORTED, Stage.RUN, str(error))
+        except NONSENSE as error:
+            self.pool.discard(self.worker)
+            message = broken(self.cell.runtime, "its outputs can't be read", error)
+            return SetResult(Verdict.ERROR, Stage.RUN, message)
+        seconds = min(run.seconds or 0.0 for run in answer.runs)
+        return Ran(runs, frozenset(answer.inputs_changed), seconds)
+
+    def compare(self, entry: InputSet, ran: Ran) -> tuple[SetResult, Sequence[Run]]:
+        """Compare what ran with the references; the runs, too, where their numbers are a mismatch."""
+        tolerance, _ = choose(self.judge.tolerance, self.judge.tolerances, self.cell)
+        narrows = self.registry.runtime(self.cell.runtime).NARROWS
+        result = replace(compare_runs(ran.runs, entry, tolerance, narrows), seconds=ran.seconds)
+        conflict = static_conflict(self.artifact.signature, entry)
+        changed = sorted(ran.inputs_changed - entry.inputs_changed)
+        runs = ran.runs if result.verdict is Verdict.MISMATCH else ()
+        if changed and result.verdict is Verdict.PASS:
+            message = f"changes its input {changed[0]} in place, the model does not"
+            result = replace(result, verdict=Verdict.MISMATCH, stage=Stage.COMPARE, message=message)
+        if conflict and result.verdict is Verdict.MISMATCH:
+            message = f"{result.message}; {conflict}, and the runtime runs it all the same"
+            result = replace(result, message=message)
+        # Memory maps: they outlive the file, whose name the next input set takes.
+        return result, runs

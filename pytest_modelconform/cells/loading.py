@@ -1,0 +1,95 @@
+"""A worker that works, and a cell's artifact loaded in it."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..cache.made_once import BuildError
+from ..terms.cell import FULL, INFERENCE, Cell
+from ..terms.outcome import Stage, Verdict
+from .case_host import SMOKE, Exports
+from .concurrency import AtOnce
+from .input_sets import InputSets
+from .pool import AnyWorker, Pool
+from .protocol import BadAnswer, LoadAnswer, read
+from .registry import Registry
+from .stages import Artifact, Budget, StageFailure, failure_of, start
+from .worker import WorkerLied, WorkerProblem
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What attempts work with. timeout: seconds for one. folder: for their files."""
+
+    registry: Registry
+    pool: Pool
+    exports: Exports
+    at_once: AtOnce
+    timeout: float
+    folder: Path
+
+    def budget(self) -> Budget:
+        """What one attempt may take."""
+        return Budget(self.timeout, self.pool)
+
+    @property
+    def outputs(self) -> Path:
+        """The file for a worker's outputs."""
+        return self.folder / "outputs.safetensors"
+
+
+def working(tools: Tools, cell: Cell) -> AnyWorker:
+    """A live worker of a cell's runtime that has run the smoke model in the cell's format. Raises StageFailure."""
+    worker = start(functools.partial(tools.pool.runtime, cell.runtime, cell.device))
+    if cell.format in worker.smoked or worker.used:
+        return worker
+    if fault := _smoke(tools, cell, worker):
+        tools.pool.discard(worker)
+        message = f"runtime {cell.runtime} does not even run the smoke model (y = 3x + 1) in format {cell.format}"
+        raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, f"{message}: {fault}")
+    worker.smoked.add(cell.format)
+    return worker
+
+
+def _smoke(tools: Tools, cell: Cell, worker: AnyWorker) -> str:
+    """What is wrong with a worker that runs the smoke model, or "". Tells a broken runtime from a broken model."""
+    ref = replace(SMOKE, name=tools.registry.format(cell.format).SMOKE)
+    usual = {"dtype": SMOKE.dtype, "precision": FULL, "task": INFERENCE}
+    smoke = replace(cell, case=ref.name, file=ref.relative, **usual)
+    budget = tools.budget()
+    try:
+        prepared = tools.exports.find(ref, budget)
+        artifact = tools.exports.artifact(ref, prepared, smoke, budget, lambda outcome: False)
+        budget.ask(worker, "load", precision=smoke.precision, **load_request(tools, smoke, artifact))
+        ran = InputSets(tools.registry, tools.pool, smoke, prepared, artifact, worker, budget, tools.outputs).outcome()
+    except StageFailure as failure:
+        return f"at stage {failure.stage.value}: {failure}"
+    except WorkerProblem as problem:
+        return str(problem)
+    return ran.outcome.message if ran.outcome.failed else ""
+
+
+def load(tools: Tools, cell: Cell, artifact: Artifact, worker: AnyWorker, budget: Budget) -> float:
+    """Have a worker load an artifact; the seconds that it took. Raises StageFailure."""
+    request = load_request(tools, cell, artifact)
+    try:
+        answer = read(budget.ask(worker, "load", precision=cell.precision, **request), LoadAnswer)
+    except BadAnswer as error:
+        lied = WorkerLied(f"{cell.runtime} broke the protocol with its answer to load: {error}")
+        raise failure_of(lied, Stage.LOAD) from error
+    except WorkerProblem as problem:
+        raise failure_of(problem, Stage.LOAD) from problem
+    return answer.seconds or 0.0
+
+
+def load_request(tools: Tools, cell: Cell, artifact: Artifact) -> dict[str, Any]:
+    """What a cell's runtime is asked to load. Raises StageFailure where what it needs can't be built."""
+    runtime = tools.registry.runtime(cell.runtime)
+    request = runtime.load_request(artifact.folder, artifact.signature.stored)
+    try:
+        return request | runtime.build(artifact.signature.stored, tools.pool.cache, tools.pool.progress)
+    except BuildError as error:
+        raise StageFailure(Stage.BUILD, Verdict.ERROR, str(error)) from error

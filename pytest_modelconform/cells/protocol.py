@@ -1,0 +1,98 @@
+"""What a runtime's worker answers, typed; checked here and nowhere else. docs/architecture.md has the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from ..compare import Tree
+from ..workers.tensors import TensorFileError
+
+Answer = TypeVar("Answer")
+
+
+class BadAnswer(ValueError):
+    """An answer that lacks a field, or has one of another type. The message names it."""
+
+
+# What nonsense in an answer, or in the file that it announces, comes to when it is read.
+NONSENSE = (TensorFileError, LookupError, ValueError, TypeError, OSError, StopIteration)
+
+
+class RunOnce(msgspec.Struct, frozen=True):
+    """One run of an input set. seconds: of the call itself."""
+
+    seconds: float | None = None
+    outputs: Tree | None = None
+    same_as: int | None = None  # the earlier run whose result this is, bit for bit; it then has no outputs
+    layout: Literal["tree", "flat"] | None = None  # where it isn't the artifact's
+
+
+class RunAnswer(msgspec.Struct, frozen=True):
+    """Of `run`. inputs_changed: keys of input tensors that the model wrote to."""
+
+    runs: tuple[RunOnce, ...]
+    inputs_changed: tuple[str, ...] = ()
+
+
+class LoadAnswer(msgspec.Struct, frozen=True):
+    """Of `load`."""
+
+    seconds: float | None = None
+
+
+class ErrorAnswer(msgspec.Struct, frozen=True):
+    """What a call threw."""
+
+    type: str = ""
+    message: str = ""
+
+
+class FirstDifferent(msgspec.Struct, frozen=True):
+    """The first result that differs from the serial ones. call: the index of its input set."""
+
+    call: int
+    outputs: Tree
+    serial: Tree
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """What so many threads on one instance, or each on a clone, came to. results, different, failed: of their calls."""
+
+    instance: Literal["one", "clones"]
+    threads: int
+    results: int
+    different: int
+    failed: int
+    first: FirstDifferent | None = None
+    error: ErrorAnswer | None = None
+
+
+class ConcurrentAnswer(msgspec.Struct, frozen=True):
+    """Of `concurrent`."""
+
+    trials: tuple[Trial, ...]
+    clonable: bool = True
+    clone_error: ErrorAnswer | None = None
+
+
+class TrainAnswer(msgspec.Struct, frozen=True):
+    """Of `train`, and of the case host's `resume`."""
+
+    outputs: Tree
+    seconds: float | None = None
+
+
+def read(answer: Mapping[str, Any], what: type[Answer]) -> Answer:
+    """An answer as what it should be. Raises BadAnswer. Further fields are ignored, as on the wire."""
+    try:
+        return msgspec.convert(answer, what)
+    except msgspec.ValidationError as error:
+        raise BadAnswer(str(error)) from None
+
+
+def broken(name: str, what: str, error: Exception) -> str:
+    """The message where a worker's answer is nonsense. what: what can't be read, or when it was given."""
+    return f"{name} broke the protocol: {what}: {type(error).__name__}: {error}"
