@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-import pytest_modelconform
-from pytest_modelconform.cache import fingerprint
 from pytest_modelconform.cache.fingerprint import hash_file, hash_of
 from pytest_modelconform.cache.store import Cache, CacheRefused, default_folder
 from tests import fakes, runs
@@ -163,33 +160,6 @@ def test_hashes(tmp_path: Path) -> None:
     assert hash_file(tmp_path / "absent") == "missing"
 
 
-# -- the fingerprint of the environment --------------------------------------------------------------------------------
-
-
-def fingerprint_of(**env: str) -> str:
-    line = [sys.executable, "-c", "from pytest_modelconform.cache.fingerprint import fingerprint; print(fingerprint())"]
-    return subprocess.run(line, env={**os.environ, **env}, capture_output=True, check=True, encoding="utf-8").stdout
-
-
-def test_the_fingerprint(tmp_path: Path) -> None:
-    path = {"PYTHONPATH": str(tmp_path)}
-    first = fingerprint_of(**path)
-    assert fingerprint_of(**path) == first
-    assert fingerprint_of(**path, OMP_NUM_THREADS="7", HOME="/elsewhere") != first
-    assert fingerprint_of(**path, HOME="/elsewhere") == first
-    (tmp_path / "fakepkg-1.0.dist-info").mkdir()
-    second = fingerprint_of(**path)
-    (tmp_path / "fakepkg-1.0.dist-info").rename(tmp_path / "fakepkg-1.1.dist-info")
-    assert len({first, second, fingerprint_of(**path)}) == 3
-
-
-def test_installed_packages_are_told_by_their_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "absent")])
-    for name in ("b-2.0.dist-info", "a-1.0.egg-info", "a"):
-        (tmp_path / name).mkdir()
-    assert fingerprint.installed() == ["a-1.0.egg-info", "b-2.0.dist-info"]
-
-
 # -- runs --------------------------------------------------------------------------------------------------------------
 
 GOOD = "good@never"
@@ -336,11 +306,3 @@ def test_equal_cases_with_other_local_modules_are_not_taken_for_one_another(tmp_
         verdicts.append(run.cells[runs.cell("plain", GOOD)]["verdict"])
     # The fake computes 3 x + 1, whatever the model does.
     assert verdicts == ["pass", "mismatch"]
-
-
-def test_every_module_is_part_of_every_key_but_those_of_named_folders() -> None:
-    root = Path(pytest_modelconform.__file__).parent
-    hashed = set(fingerprint.own_sources())
-    left_out = {path for path in root.rglob("*.py") if path not in hashed}
-    assert {path.relative_to(root).parts[0] for path in left_out} <= set(fingerprint.NOT_IN_KEYS)
-    assert {path.parent.name for path in hashed} >= {"compare", "formats", "workers", "host"}

@@ -1,0 +1,1 @@
+"""The log of a run, and the files that are made of it."""

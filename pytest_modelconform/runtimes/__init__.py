@@ -1,0 +1,1 @@
+"""Programs that execute artifacts: a module each, a line each in built_in.py."""

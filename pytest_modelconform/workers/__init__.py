@@ -1,0 +1,1 @@
+"""The code of worker processes: case hosts, converters and runtimes, on the other side of the wire."""

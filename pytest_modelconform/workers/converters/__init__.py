@@ -1,0 +1,1 @@
+"""Converters from one format to another, each a worker."""

@@ -1,0 +1,1 @@
+"""Workers of runtimes in Python, a file each."""
