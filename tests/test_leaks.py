@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchmarks.leaks import growth, resident
-from tests.building.test_harness import Worker, script, write_inputs
+from tests.building.talking import Worker, script, write_inputs
 from tests.building.test_harness_threads import Work, echo, products, start  # noqa: F401 (a fixture)
 
 pytestmark = [

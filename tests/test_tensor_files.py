@@ -10,7 +10,7 @@ import pytest
 
 from pytest_modelconform.workers import tensors
 from tests import javascript, tensor_files
-from tests.building.test_harness import Worker
+from tests.building.talking import Worker
 from tests.building.test_harness_threads import echo_worker
 
 

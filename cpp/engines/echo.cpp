@@ -13,13 +13,14 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
 #include <thread>
 #include <utility>
 
-#include "engine.h"
+#include "../harness/engine.h"
 
 namespace modelconform {
 namespace {
@@ -51,24 +52,9 @@ class Shelf {
   std::atomic<int> writes_ = 0;
 };
 
-class EchoEngine : public Engine {
+class EchoModel : public LoadedModel {
  public:
-  Description description() const override { return {"echo-cpp", "1", Layout::kTree, {"cpu"}}; }
-
-  void load(const Model& model) override {
-    std::ifstream file(model.file);
-    if (!file) throw EngineError("OSError", "cannot open " + model.file);
-    faults_.clear();
-    for (std::string word; file >> word;) faults_.insert(word);
-    if (has("leaks")) {
-      // Written to, so that it counts as resident; volatile, so that it isn't optimised away.
-      static volatile char* leaked = nullptr;
-      leaked = static_cast<char*>(std::malloc(kLeak));
-      std::memset(const_cast<char*>(leaked), 1, kLeak);
-    }
-  }
-
-  std::vector<std::string> input_names() const override { return {}; }
+  explicit EchoModel(std::set<std::string> faults) : faults_(std::move(faults)) {}
 
   Result run(const Call& call) override {
     Result result;
@@ -82,15 +68,11 @@ class EchoEngine : public Engine {
     return result;
   }
 
-  std::unique_ptr<Engine> clone() override {
+  std::unique_ptr<LoadedModel> clone() override {
     if (has("alone")) return nullptr;
     if (has("broken")) throw EngineError("RuntimeError", "cannot be cloned");
-    auto copy = std::make_unique<EchoEngine>();
-    copy->faults_ = faults_;
-    return copy;
+    return std::make_unique<EchoModel>(faults_);
   }
-
-  void unload() override { faults_.clear(); }
 
  private:
   bool has(const std::string& fault) const { return faults_.contains(fault); }
@@ -133,6 +115,25 @@ class EchoEngine : public Engine {
 
   std::set<std::string> faults_;
   Shelf shelf_;
+};
+
+class EchoEngine : public Engine {
+ public:
+  Description description() const override { return {"echo-cpp", "1", Layout::kTree, {"cpu"}}; }
+
+  std::unique_ptr<LoadedModel> load(const Model& model) override {
+    std::ifstream file(model.file);
+    if (!file) throw EngineError("OSError", "cannot open " + model.file);
+    std::set<std::string> faults;
+    for (std::string word; file >> word;) faults.insert(word);
+    if (faults.contains("leaks")) {
+      // Written to, so that it counts as resident; volatile, so that it isn't optimised away.
+      static volatile char* leaked = nullptr;
+      leaked = static_cast<char*>(std::malloc(kLeak));
+      std::memset(const_cast<char*>(leaked), 1, kLeak);
+    }
+    return std::make_unique<EchoModel>(std::move(faults));
+  }
 };
 
 }  // namespace

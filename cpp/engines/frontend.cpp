@@ -1,20 +1,19 @@
 // Models that are written in C++, with torch::nn, and take their weights from a state_dict.
 #include <ATen/core/grad_mode.h>
-#include <torch/cuda.h>
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "../engine.h"
 #include "../frontend/module.h"
 #include "../frontend/weights.h"
+#include "../harness/engine.h"
 #include "../libtorch/errors.h"
 #include "../libtorch/setup.h"
-#include "../libtorch/training.h"
+#include "../libtorch/train_loop.h"
 #include "../libtorch/values.h"
 
 namespace modelconform {
@@ -22,67 +21,37 @@ namespace {
 
 using c10::IValue;
 
-class FrontendEngine : public Engine {
+class FrontendModel : public LoadedModel {
  public:
-  explicit FrontendEngine(const Settings& settings) : device_(settings.device) {
-    load_cuda(device_);
-    set_threads(settings.threads);
-  }
-
-  Description description() const override {
-    return {"cpp-frontend", library_version(), Layout::kTree, torch_devices()};
-  }
-
-  void load(const Model& model) override {
-    set_precision(model.precision);
-    module_ = make_module(model, device_);
-    model_ = model;
-  }
-
-  std::vector<std::string> input_names() const override { return {}; }
+  FrontendModel(const Model& model, const c10::Device& device)
+      : module_(make_module(model, device)), model_(model), device_(device) {}
 
   Result run(const Call& call) override {
     return in_torch([&] { return run_in_torch(call); });
   }
 
   // Not Module::clone(), which only modules that derive from Cloneable have: constructed anew.
-  std::unique_ptr<Engine> clone() override {
-    std::unique_ptr<FrontendEngine> copy(new FrontendEngine(device_));
-    copy->module_ = make_module(model_, device_);
-    copy->model_ = model_;
-    return copy;
+  std::unique_ptr<LoadedModel> clone() override {
+    return std::make_unique<FrontendModel>(model_, device_);
   }
 
   // Constructed anew, so that no training sees what another one or a run has left.
-  Trained train(const Training& training) override {
-    const std::unique_ptr<FrontendModule> model = make_module(model_, device_);
-    return in_torch([&] { return modelconform::train(*model, training, device_); });
+  std::optional<Trained> train(const Training& training) override {
+    const std::unique_ptr<FrontendModule> module = make_module(model_, device_);
+    return in_torch([&] { return modelconform::train(*module, training, device_); });
   }
 
-  void unload() override { module_.reset(); }
-
  private:
-  explicit FrontendEngine(const c10::Device& device) : device_(device) {}
-
   Result run_in_torch(const Call& call) {
     // Not InferenceMode: a model may itself ask for gradients inside.
     const at::NoGradGuard no_grad;
     share_threads();
     ArgumentMaker maker(device_);
     std::vector<IValue> args = arguments(call, maker);
-
-    synchronize();
-    const auto start = std::chrono::steady_clock::now();
-    const IValue outputs = module_->forward(std::move(args));
-    synchronize();
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-
     Result result;
-    result.seconds = elapsed.count();
-    result.outputs = from_ivalue(outputs);
-    for (const auto& [key, tensor] : maker.tensors()) {
-      result.passed.push_back({key, from_torch(tensor)});
-    }
+    result.outputs = from_ivalue(
+        timed(device_, result.seconds, [&] { return module_->forward(std::move(args)); }));
+    result.passed = maker.passed();
     return result;
   }
 
@@ -106,13 +75,29 @@ class FrontendEngine : public Engine {
     return args;
   }
 
-  void synchronize() const {
-    if (device_.is_cuda()) torch::cuda::synchronize();
+  std::unique_ptr<FrontendModule> module_;
+  Model model_;  // as it was asked for
+  c10::Device device_;
+};
+
+class FrontendEngine : public Engine {
+ public:
+  explicit FrontendEngine(const Settings& settings) : device_(settings.device) {
+    load_cuda(device_);
+    set_threads(settings.threads);
   }
 
+  Description description() const override {
+    return {"cpp-frontend", library_version(), Layout::kTree, torch_devices()};
+  }
+
+  std::unique_ptr<LoadedModel> load(const Model& model) override {
+    set_precision(model.precision);
+    return std::make_unique<FrontendModel>(model, device_);
+  }
+
+ private:
   c10::Device device_;
-  Model model_;
-  std::unique_ptr<FrontendModule> module_;
 };
 
 }  // namespace

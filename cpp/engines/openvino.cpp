@@ -2,18 +2,19 @@
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <memory>
 #include <openvino/openvino.hpp>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "engine.h"
+#include "../harness/dtype_table.h"
+#include "../harness/engine.h"
 
 namespace modelconform {
 namespace {
 
-const std::array kElementTypes{
+const DTypeTable kElementTypes{std::array{
     std::pair{DType::kBool, ov::element::boolean},
     std::pair{DType::kUInt8, ov::element::u8},
     std::pair{DType::kInt8, ov::element::i8},
@@ -29,19 +30,15 @@ const std::array kElementTypes{
     std::pair{DType::kFloat64, ov::element::f64},
     std::pair{DType::kFloat8E4M3FN, ov::element::f8e4m3},
     std::pair{DType::kFloat8E5M2, ov::element::f8e5m2},
-};
+}};
 
 ov::element::Type element_type_of(DType dtype) {
-  for (const auto& [ours, theirs] : kElementTypes) {
-    if (ours == dtype) return theirs;
-  }
+  if (const auto found = kElementTypes.theirs(dtype)) return *found;
   throw EngineError("TypeError", "OpenVINO has no tensors of " + std::string(dtype_name(dtype)));
 }
 
 DType dtype_of(const ov::element::Type& type) {
-  for (const auto& [ours, theirs] : kElementTypes) {
-    if (theirs == type) return ours;
-  }
+  if (const auto found = kElementTypes.ours(type)) return *found;
   throw EngineError("TypeError", "the model returns a tensor of OpenVINO's element type " +
                                      type.get_type_name() + ", which can't be compared");
 }
@@ -84,6 +81,79 @@ auto find_port(const Ports& ports, const std::string& name, const std::string& w
                     "the model has no " + what + " '" + name + "'; it has " + names_of(ports));
 }
 
+class OpenvinoModel : public LoadedModel {
+ public:
+  OpenvinoModel(const ov::Core& core, int threads, const Model& model)
+      : core_(core), threads_(threads), model_(model), compiled_(compile()) {}
+
+  std::vector<std::string> input_names() const override {
+    std::vector<std::string> names;
+    for (const auto& port : compiled_.inputs()) names.push_back(name_of(port));
+    return names;
+  }
+
+  Result run(const Call& call) override {
+    if (call.feeds.size() != compiled_.inputs().size()) {
+      throw EngineError("ValueError", "the model takes the inputs " + names_of(compiled_.inputs()) +
+                                          "; " + std::to_string(call.feeds.size()) + " were given");
+    }
+    // Each call has a request of its own: one request can't be shared by threads, and one that ran
+    // before would keep a model's state.
+    ov::InferRequest request = compiled_.create_infer_request();
+    std::vector<OwnedTensor> feeds;
+    for (const auto& [name, leaf] : call.feeds) {
+      const auto port = find_port(compiled_.inputs(), name, "input");
+      feeds.push_back(writable_copy(leaf.tensor));
+      request.set_tensor(port, view_of(feeds.back()));
+    }
+
+    const auto start = std::chrono::steady_clock::now();
+    request.infer();
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+
+    Result result;
+    result.seconds = elapsed.count();
+    Dict dict;
+    for (const std::string& name : call.fetches) {
+      const auto port = find_port(compiled_.outputs(), name, "output");
+      dict.items.emplace_back(name, Tree{Leaf{"", tensor_from(request.get_tensor(port))}});
+    }
+    if (call.fetches.empty()) {
+      for (const auto& port : compiled_.outputs()) {
+        dict.items.emplace_back(name_of(port),
+                                Tree{Leaf{"", tensor_from(request.get_tensor(port))}});
+      }
+    }
+    result.outputs = {dict};
+    for (std::size_t i = 0; i < feeds.size(); ++i) {
+      result.passed.push_back({call.feeds[i].second.key, feeds[i].tensor});
+    }
+    return result;
+  }
+
+  // A model compiled anew; compiled models share no state.
+  std::unique_ptr<LoadedModel> clone() override {
+    return std::make_unique<OpenvinoModel>(core_, threads_, model_);
+  }
+
+ private:
+  ov::CompiledModel compile() {
+    ov::AnyMap options = {ov::inference_num_threads(threads_)};
+    // By default the plugin computes in bfloat16 on CPUs that have it, and in float16 on ARM.
+    if (model_.precision == Precision::kFull) {
+      options.insert(ov::hint::inference_precision(ov::element::f32));
+    } else {
+      options.insert(ov::hint::execution_mode(ov::hint::ExecutionMode::PERFORMANCE));
+    }
+    return core_.compile_model(model_.file, "CPU", options);
+  }
+
+  ov::Core core_;
+  int threads_;
+  Model model_;  // as it was asked for
+  ov::CompiledModel compiled_;
+};
+
 class OpenvinoEngine : public Engine {
  public:
   explicit OpenvinoEngine(const Settings& settings) : threads_(settings.threads) {
@@ -99,85 +169,14 @@ class OpenvinoEngine : public Engine {
     return {"openvino-cpp", build.substr(0, build.find('-')), Layout::kFlat, {"cpu"}};
   }
 
-  void load(const Model& model) override {
+  std::unique_ptr<LoadedModel> load(const Model& model) override {
     for (const std::string& library : model.libraries) core_.add_extension(library);
-    source_ = model;
-    compile();
+    return std::make_unique<OpenvinoModel>(core_, threads_, model);
   }
-
-  std::vector<std::string> input_names() const override {
-    std::vector<std::string> names;
-    for (const auto& port : model_->inputs()) names.push_back(name_of(port));
-    return names;
-  }
-
-  Result run(const Call& call) override {
-    if (call.feeds.size() != model_->inputs().size()) {
-      throw EngineError("ValueError", "the model takes the inputs " + names_of(model_->inputs()) +
-                                          "; " + std::to_string(call.feeds.size()) + " were given");
-    }
-    // Each call has a request of its own: one request can't be shared by threads, and one that ran
-    // before would keep a model's state.
-    ov::InferRequest request = model_->create_infer_request();
-    std::vector<OwnedTensor> feeds;
-    for (const auto& [name, leaf] : call.feeds) {
-      const auto port = find_port(model_->inputs(), name, "input");
-      feeds.push_back(writable_copy(leaf.tensor));
-      request.set_tensor(port, view_of(feeds.back()));
-    }
-
-    const auto start = std::chrono::steady_clock::now();
-    request.infer();
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-
-    Result result;
-    result.seconds = elapsed.count();
-    Dict dict;
-    for (const std::string& name : call.fetches) {
-      const auto port = find_port(model_->outputs(), name, "output");
-      dict.items.emplace_back(name, Tree{Leaf{"", tensor_from(request.get_tensor(port))}});
-    }
-    if (call.fetches.empty()) {
-      for (const auto& port : model_->outputs()) {
-        dict.items.emplace_back(name_of(port),
-                                Tree{Leaf{"", tensor_from(request.get_tensor(port))}});
-      }
-    }
-    result.outputs = {dict};
-    for (std::size_t i = 0; i < feeds.size(); ++i) {
-      result.passed.push_back({call.feeds[i].second.key, feeds[i].tensor});
-    }
-    return result;
-  }
-
-  // A model compiled anew; compiled models share no state.
-  std::unique_ptr<Engine> clone() override {
-    std::unique_ptr<OpenvinoEngine> copy(new OpenvinoEngine(threads_, core_, source_));
-    copy->compile();
-    return copy;
-  }
-
-  void unload() override { model_.reset(); }
 
  private:
-  OpenvinoEngine(int threads, const ov::Core& core, const Model& source)
-      : threads_(threads), core_(core), source_(source) {}
-
-  void compile() {
-    ov::AnyMap options = {ov::inference_num_threads(threads_)};
-    // By default the plugin computes in bfloat16 on CPUs that have it, and in float16 on ARM.
-    if (source_.precision == Precision::kFull) {
-      options.insert(ov::hint::inference_precision(ov::element::f32));
-    } else {
-      options.insert(ov::hint::execution_mode(ov::hint::ExecutionMode::PERFORMANCE));
-    }
-    model_ = core_.compile_model(source_.file, "CPU", options);
-  }
-
   int threads_;
   ov::Core core_;
-  Model source_;
-  std::optional<ov::CompiledModel> model_;
 };
 
 }  // namespace

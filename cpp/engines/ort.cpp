@@ -8,17 +8,18 @@
 #include <array>
 #include <chrono>
 #include <cstring>
-#include <optional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "engine.h"
+#include "../harness/dtype_table.h"
+#include "../harness/engine.h"
 
 namespace modelconform {
 namespace {
 
-constexpr std::array kElementTypes{
+constexpr DTypeTable kElementTypes{std::array{
     std::pair{DType::kBool, ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL},
     std::pair{DType::kUInt8, ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8},
     std::pair{DType::kInt8, ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8},
@@ -36,19 +37,15 @@ constexpr std::array kElementTypes{
     std::pair{DType::kComplex128, ONNX_TENSOR_ELEMENT_DATA_TYPE_COMPLEX128},
     std::pair{DType::kFloat8E4M3FN, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT8E4M3FN},
     std::pair{DType::kFloat8E5M2, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT8E5M2},
-};
+}};
 
 ONNXTensorElementDataType element_type_of(DType dtype) {
-  for (const auto& [ours, theirs] : kElementTypes) {
-    if (ours == dtype) return theirs;
-  }
+  if (const auto found = kElementTypes.theirs(dtype)) return *found;
   throw EngineError("TypeError", "no ONNX type for " + std::string(dtype_name(dtype)));
 }
 
 DType dtype_of(ONNXTensorElementDataType type) {
-  for (const auto& [ours, theirs] : kElementTypes) {
-    if (theirs == type) return ours;
-  }
+  if (const auto found = kElementTypes.ours(type)) return *found;
   throw EngineError("TypeError", "the model returns a tensor of ONNX's element type " +
                                      std::to_string(static_cast<int>(type)) +
                                      ", which can't be compared");
@@ -105,37 +102,22 @@ void require_api() {
   Ort::InitApi(api);
 }
 
-class OrtEngine : public Engine {
+// What all sessions of the process are made with.
+struct Shared {
+  Ort::Env environment{ORT_LOGGING_LEVEL_ERROR, "modelconform"};
+  int threads;
+};
+
+class OrtModel : public LoadedModel {
  public:
-  explicit OrtEngine(const Settings& settings) : threads_(settings.threads) {
-    if (settings.device != "cpu") {
-      throw EngineError("ValueError", "ort-cpp runs on the device cpu, not " + settings.device);
-    }
-    environment_ = std::make_shared<Ort::Env>(ORT_LOGGING_LEVEL_ERROR, "modelconform");
-  }
-
-  Description description() const override {
-    return {"ort-cpp", OrtGetApiBase()->GetVersionString(), Layout::kFlat, {"cpu"}};
-  }
-
-  void load(const Model& model) override {
-    model_ = model;
-    Ort::SessionOptions options;
-    options.SetIntraOpNumThreads(threads_);
-    options.SetInterOpNumThreads(1);
-    // Products in bfloat16 on ARM processors that have them; nothing elsewhere.
-    options.AddConfigEntry("mlas.enable_gemm_fastmath_arm64_bfloat16",
-                           model.precision == Precision::kFast ? "1" : "0");
-    for (const std::string& library : model.libraries) {
-      options.RegisterCustomOpsLibrary(library.c_str());
-    }
-    session_.emplace(*environment_, model.file.c_str(), options);
+  OrtModel(std::shared_ptr<const Shared> shared, const Model& model)
+      : shared_(std::move(shared)), model_(model), session_(make_session(*shared_, model)) {
     Ort::AllocatorWithDefaultOptions allocator;
-    for (std::size_t i = 0; i < session_->GetInputCount(); ++i) {
-      inputs_.emplace_back(session_->GetInputNameAllocated(i, allocator).get());
+    for (std::size_t i = 0; i < session_.GetInputCount(); ++i) {
+      inputs_.emplace_back(session_.GetInputNameAllocated(i, allocator).get());
     }
-    for (std::size_t i = 0; i < session_->GetOutputCount(); ++i) {
-      outputs_.emplace_back(session_->GetOutputNameAllocated(i, allocator).get());
+    for (std::size_t i = 0; i < session_.GetOutputCount(); ++i) {
+      outputs_.emplace_back(session_.GetOutputNameAllocated(i, allocator).get());
     }
   }
 
@@ -156,8 +138,8 @@ class OrtEngine : public Engine {
     const auto fetch_pointers = pointers(fetches);
     const auto start = std::chrono::steady_clock::now();
     const std::vector<Ort::Value> outputs =
-        session_->Run(Ort::RunOptions{nullptr}, feed_pointers.data(), values.data(), values.size(),
-                      fetch_pointers.data(), fetch_pointers.size());
+        session_.Run(Ort::RunOptions{nullptr}, feed_pointers.data(), values.data(), values.size(),
+                     fetch_pointers.data(), fetch_pointers.size());
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
 
     Result result;
@@ -174,28 +156,50 @@ class OrtEngine : public Engine {
   }
 
   // A session of its own in the same environment; sessions share nothing else.
-  std::unique_ptr<Engine> clone() override {
-    std::unique_ptr<OrtEngine> copy(new OrtEngine(threads_, environment_));
-    copy->load(model_);
-    return copy;
-  }
-
-  void unload() override {
-    session_.reset();
-    inputs_.clear();
-    outputs_.clear();
+  std::unique_ptr<LoadedModel> clone() override {
+    return std::make_unique<OrtModel>(shared_, model_);
   }
 
  private:
-  OrtEngine(int threads, std::shared_ptr<Ort::Env> environment)
-      : threads_(threads), environment_(std::move(environment)) {}
+  static Ort::Session make_session(const Shared& shared, const Model& model) {
+    Ort::SessionOptions options;
+    options.SetIntraOpNumThreads(shared.threads);
+    options.SetInterOpNumThreads(1);
+    // Products in bfloat16 on ARM processors that have them; nothing elsewhere.
+    options.AddConfigEntry("mlas.enable_gemm_fastmath_arm64_bfloat16",
+                           model.precision == Precision::kFast ? "1" : "0");
+    for (const std::string& library : model.libraries) {
+      options.RegisterCustomOpsLibrary(library.c_str());
+    }
+    return {shared.environment, model.file.c_str(), options};
+  }
 
-  int threads_;
-  std::shared_ptr<Ort::Env> environment_;
-  Model model_;
-  std::optional<Ort::Session> session_;
+  std::shared_ptr<const Shared> shared_;
+  Model model_;  // as it was asked for
+  Ort::Session session_;
   std::vector<std::string> inputs_;
   std::vector<std::string> outputs_;
+};
+
+class OrtEngine : public Engine {
+ public:
+  explicit OrtEngine(const Settings& settings) {
+    if (settings.device != "cpu") {
+      throw EngineError("ValueError", "ort-cpp runs on the device cpu, not " + settings.device);
+    }
+    shared_ = std::make_shared<const Shared>(Shared{.threads = settings.threads});
+  }
+
+  Description description() const override {
+    return {"ort-cpp", OrtGetApiBase()->GetVersionString(), Layout::kFlat, {"cpu"}};
+  }
+
+  std::unique_ptr<LoadedModel> load(const Model& model) override {
+    return std::make_unique<OrtModel>(shared_, model);
+  }
+
+ private:
+  std::shared_ptr<const Shared> shared_;
 };
 
 }  // namespace

@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-#include "../engine.h"
+#include "../harness/engine.h"
 
 namespace modelconform::frontend {
 

@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "../library/safetensors.h"
+#include "../library/tensors.h"
 #include "../libtorch/errors.h"
 #include "../libtorch/values.h"
-#include "../safetensors.h"
-#include "../tensors.h"
 
 namespace modelconform {
 namespace {

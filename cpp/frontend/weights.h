@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "../engine.h"
+#include "../harness/engine.h"
 #include "module.h"
 
 namespace modelconform {

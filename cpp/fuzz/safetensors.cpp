@@ -1,7 +1,7 @@
 // Feeds the reader of tensor files whatever comes. A file is refused by TensorFileError, or it can
 // be used like any other: its tensors read, laid out, written again and found again. Everything
 // else is a fault, which ends the process.
-#include "safetensors.h"
+#include "../library/safetensors.h"
 
 #include <unistd.h>
 

@@ -4,15 +4,14 @@
 #include <ATen/core/jit_type.h>
 #include <dlfcn.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
-#include <torch/cuda.h>
 
 #include <charconv>
-#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <utility>
 #include <vector>
 
+#include "setup.h"
 #include "values.h"
 
 namespace modelconform {
@@ -141,23 +140,13 @@ AotiPackage::AotiPackage(const std::string& file, const c10::Device& device) : d
 AotiPackage::~AotiPackage() = default;
 
 Result AotiPackage::run(const Call& call) const {
-  const auto synchronize = [this] {
-    if (device_.is_cuda()) torch::cuda::synchronize();
-  };
   ArgumentMaker maker(device_);
   const std::vector<at::Tensor> inputs = inputs_of(call, maker);
-  synchronize();
-  const auto start = std::chrono::steady_clock::now();
-  const std::vector<at::Tensor> outputs = checked_run(*loader_, inputs);
-  synchronize();
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-
   Result result;
-  result.seconds = elapsed.count();
+  const auto outputs =
+      timed(device_, result.seconds, [&] { return checked_run(*loader_, inputs); });
   result.outputs = tree_of(outputs, call.fetches);
-  for (const auto& [key, tensor] : maker.tensors()) {
-    result.passed.push_back({key, from_torch(tensor)});
-  }
+  result.passed = maker.passed();
   return result;
 }
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "../engine.h"
+#include "../harness/engine.h"
 
 namespace torch::inductor {
 class AOTIModelPackageLoader;

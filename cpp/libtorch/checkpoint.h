@@ -1,6 +1,6 @@
 // The state of a training in a tensor file: model/NAME, optimizer/NAME.PART, step, and rng, which
 // is the state of the CPU's generator. The same in pytest_modelconform/workers/host/train/checkpoint.py.
-// Included by training.cpp alone.
+// Included by train_loop.cpp alone.
 #pragma once
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "../safetensors.h"
-#include "../training.h"
+#include "../harness/training.h"
+#include "../library/safetensors.h"
 #include "optimizers.h"
 #include "trainable.h"
 #include "values.h"

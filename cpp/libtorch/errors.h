@@ -7,7 +7,7 @@
 #include <exception>
 #include <string>
 
-#include "../engine.h"
+#include "../harness/engine.h"
 
 namespace modelconform {
 

@@ -1,4 +1,4 @@
-// Loss functions by name, or from a file. Included by training.cpp alone: libtorch's headers are
+// Loss functions by name, or from a file. Included by train_loop.cpp alone: libtorch's headers are
 // slow to compile.
 #pragma once
 
@@ -11,8 +11,8 @@
 #include <memory>
 #include <string>
 
-#include "../engine.h"
-#include "../training.h"
+#include "../harness/engine.h"
+#include "../harness/training.h"
 
 namespace modelconform {
 

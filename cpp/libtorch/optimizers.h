@@ -1,4 +1,4 @@
-// Optimizers by name, and what a checkpoint holds of them. Included by training.cpp alone.
+// Optimizers by name, and what a checkpoint holds of them. Included by train_loop.cpp alone.
 #pragma once
 
 #include <ATen/ops/scalar_tensor.h>
@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include "../engine.h"
-#include "../training.h"
+#include "../harness/engine.h"
+#include "../harness/training.h"
 
 namespace modelconform {
 

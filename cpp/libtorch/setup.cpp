@@ -69,6 +69,10 @@ void open_libraries(const std::vector<std::string>& libraries) {
   }
 }
 
+void synchronize(const c10::Device& device) {
+  if (device.is_cuda()) torch::cuda::synchronize();
+}
+
 std::vector<std::string> torch_devices() {
   std::vector<std::string> devices = {"cpu"};
   if (torch::cuda::is_available()) devices.emplace_back("cuda");

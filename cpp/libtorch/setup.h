@@ -3,10 +3,11 @@
 
 #include <c10/core/Device.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
-#include "../engine.h"
+#include "../harness/engine.h"
 
 namespace modelconform {
 
@@ -18,5 +19,18 @@ void set_precision(Precision precision);
 void open_libraries(const std::vector<std::string>& libraries);
 std::string library_version();
 std::vector<std::string> torch_devices();
+// Waits until a device has done what it was given.
+void synchronize(const c10::Device& device);
+
+// The result of a step; `seconds` is how long it took, the device's work included.
+template <typename Step>
+auto timed(const c10::Device& device, double& seconds, const Step& step) {
+  synchronize(device);
+  const auto start = std::chrono::steady_clock::now();
+  auto result = step();
+  synchronize(device);
+  seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
 
 }  // namespace modelconform

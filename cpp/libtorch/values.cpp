@@ -11,13 +11,15 @@
 #include <memory>
 #include <utility>
 
+#include "../harness/dtype_table.h"
+
 namespace modelconform {
 namespace {
 
 using c10::IValue;
 using c10::TypePtr;
 
-constexpr std::array kScalarTypes{
+constexpr DTypeTable kScalarTypes{std::array{
     std::pair{DType::kBool, at::kBool},
     std::pair{DType::kUInt8, at::kByte},
     std::pair{DType::kInt8, at::kChar},
@@ -35,21 +37,17 @@ constexpr std::array kScalarTypes{
     std::pair{DType::kComplex128, at::kComplexDouble},
     std::pair{DType::kFloat8E4M3FN, at::kFloat8_e4m3fn},
     std::pair{DType::kFloat8E5M2, at::kFloat8_e5m2},
-};
+}};
 
 }  // namespace
 
 at::ScalarType to_scalar_type(DType dtype) {
-  for (const auto& [ours, theirs] : kScalarTypes) {
-    if (ours == dtype) return theirs;
-  }
+  if (const auto found = kScalarTypes.theirs(dtype)) return *found;
   throw EngineError("TypeError", "no libtorch dtype for " + std::string(dtype_name(dtype)));
 }
 
 DType from_scalar_type(at::ScalarType type) {
-  for (const auto& [ours, theirs] : kScalarTypes) {
-    if (theirs == type) return ours;
-  }
+  if (const auto found = kScalarTypes.ours(type)) return *found;
   throw EngineError("TypeError", std::string("the wire has no dtype ") + c10::toString(type));
 }
 
@@ -166,6 +164,13 @@ class ArgumentMaker::Maker {
 IValue ArgumentMaker::make(const Tree& tree, const TypePtr& type) {
   return Maker(device_, tensors_).make(tree, type);
 }
+
+std::vector<Leaf> ArgumentMaker::passed() const {
+  std::vector<Leaf> leaves;
+  for (const auto& [key, tensor] : tensors_) leaves.push_back({key, from_torch(tensor)});
+  return leaves;
+}
+
 // ---- Outputs -----------------------------------------------------------------------------------
 
 Tensor from_torch(const at::Tensor& tensor) {

@@ -6,8 +6,9 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
-#include "../engine.h"
+#include "../harness/engine.h"
 
 namespace modelconform {
 
@@ -30,8 +31,8 @@ class ArgumentMaker {
 
   c10::IValue make(const Tree& tree, const c10::TypePtr& type);
 
-  // By key, as they were passed.
-  const std::map<std::string, at::Tensor>& tensors() const { return tensors_; }
+  // The tensors that were made, by key, as they are now: after the call.
+  std::vector<Leaf> passed() const;
 
  private:
   class Maker;

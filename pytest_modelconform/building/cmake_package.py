@@ -13,6 +13,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+from .. import __version__
 from ..cache.made_once import BuildError, Progress, log_of, made_once, run_all
 from . import tools
 from .harness import ENGINES, unavailable
@@ -56,12 +57,12 @@ def find(cache: Path, progress: Progress) -> Path:
 def _key(tree: Path, compiler: list[str]) -> str:
     """All that decides what a build gives."""
     key = hashlib.sha256()
-    # The harness's own folders are no part of it. The version is in the package's __init__.py.
-    found = [path for pattern in ("*", "compare/*") for path in tree.glob(pattern)]
+    # The harness's own folders are no part of it. The version is the Python package's.
+    found = [path for pattern in ("*", "library/**/*") for path in tree.glob(pattern)]
     own = [path for path in found if path.suffix in (".cpp", ".h", ".txt", ".cmake")]
-    for path in (Path(__file__).parents[1] / "__init__.py", *sorted(own)):
+    for path in sorted(own):
         key.update(f"{os.path.relpath(path, tree)}\0".encode() + path.read_bytes() + b"\0")
-    key.update(repr(tools.about(compiler)).encode())
+    key.update(repr((__version__, tools.about(compiler))).encode())
     return key.hexdigest()[:16]
 
 

@@ -1,6 +1,7 @@
 """The C++ harness: finds what it needs in the installed packages, builds it on first use, and says where it is.
 
 One executable an engine, built from ``cpp/`` with the compiler of the machine and the libraries of the Python packages.
+What engines share is compiled once, into static libraries of their own folders in the cache.
 This runs in the pytest process, so it never imports an engine: packages are found by their specification and metadata.
 """
 
@@ -14,7 +15,7 @@ import shlex
 import shutil
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,19 +25,53 @@ from ..cache.made_once import BuildError, Progress, log_of, made_once, run_all
 from ..cache.store import default_folder
 from . import ort_headers, tools
 
+# Of the files that a build depends on.
+_SUFFIXES = (".cpp", ".h", ".txt", ".cmake")
+
+
+def _nothing() -> None:
+    return None
+
+
+def _no_variables(cache: Path, progress: Progress) -> dict[str, str]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What several engines share, compiled once: CMake's target ``modelconform_NAME``, a static library."""
+
+    name: str
+    engine: str
+    """One whose CMake project has the target."""
+    requires: tuple[str, ...]
+    """Distributions that carry the headers."""
+    variables: tuple[str, ...]
+    """Of the engine's CMake variables, those that matter to it."""
+    folders: tuple[str, ...]
+    """Of its sources, in ``cpp/``."""
+
 
 @dataclass(frozen=True)
 class Engine:
-    """An inference library that has a harness in C++."""
+    """An inference library that has a harness in C++: ``cpp/engines/NAME.cpp`` and ``NAME.cmake``."""
 
     name: str
-    executable: str
-    requires: tuple[str, ...]
+    requires: tuple[str, ...] = ()
     """Distributions that carry the library, and the headers where they do."""
-    definitions: Callable[[Path, Progress], dict[str, str]]
+    definitions: Callable[[Path, Progress], dict[str, str]] = _no_variables
     """(cache, progress) → CMake variables that say where the library is; raises LookupError."""
-    obstacle: Callable[[], str | None]
+    obstacle: Callable[[], str | None] = _nothing
     """What stands in the way besides a missing compiler or distribution: a sentence, or None."""
+    archives: tuple[str, ...] = ("harness",)
+    """What it shares with others, of ARCHIVES."""
+    folders: tuple[str, ...] = ()
+    """Of its sources in ``cpp/``, besides its files in ``engines/``."""
+
+    @property
+    def executable(self) -> str:
+        """The name of the program."""
+        return f"modelconform-{self.name}"
 
 
 def _libtorch(cache: Path, progress: Progress) -> dict[str, str]:
@@ -56,17 +91,24 @@ def _openvino(cache: Path, progress: Progress) -> dict[str, str]:
     return {"OPENVINO_ROOT": str(tools.package("openvino"))}
 
 
-def _nothing() -> None:
-    return None
+ARCHIVES: Mapping[str, Archive] = {
+    archive.name: archive
+    for archive in (
+        Archive("harness", "echo", ("nlohmann-json",), ("JSON_INCLUDE",), ("harness", "library")),
+        Archive("libtorch", "libtorch", ("torch",), ("TORCH_ROOT",), ("libtorch", "harness", "library")),
+    )
+}
 
+# The slow one first: of two processes that want different engines, each then makes one.
+_TORCH = ("libtorch", "harness")
 
 ENGINES: Mapping[str, Engine] = {
     engine.name: engine
     for engine in (
-        Engine("libtorch", "modelconform-libtorch", ("torch",), _libtorch, _nothing),
-        Engine("frontend", "modelconform-frontend", ("torch",), _libtorch, _nothing),
-        Engine("ort", "modelconform-ort", ("onnxruntime",), _ort, ort_headers.obstacle),
-        Engine("openvino", "modelconform-openvino", ("openvino",), _openvino, _nothing),
+        Engine("libtorch", ("torch",), _libtorch, archives=_TORCH),
+        Engine("frontend", ("torch",), _libtorch, archives=_TORCH, folders=("frontend",)),
+        Engine("ort", ("onnxruntime",), _ort, ort_headers.obstacle),
+        Engine("openvino", ("openvino",), _openvino),
     )
 }
 
@@ -150,33 +192,19 @@ def executable(engine: str, cache: Path, progress: Progress) -> Path:
     reason = unavailable(engine)
     if reason is not None:
         raise BuildError(reason)
-    plan = _plan(ENGINES[engine], cache, progress)
+    build = _build_of(ENGINES[engine], cache, progress)
 
     def make(folder: Path) -> None:
         progress(f"building the {engine} harness (about 30 s, once) …")
-        _build(plan, folder)
+        build.make_program(folder, progress)
 
+    program = ENGINES[engine].executable
     waiting = f"waiting for another process that builds the {engine} harness"
-    made_once(plan.folder, make, progress, waiting, lambda folder: plan.executable.is_file())
-    return plan.executable
+    made_once(build.folder, make, progress, waiting, lambda folder: (folder / program).is_file())
+    return build.folder / program
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """All that decides what a build gives. Its key names the folder, so that a change of any of it builds anew."""
-
-    engine: Engine
-    sources: Path
-    compiler: list[str]
-    variables: dict[str, str]
-    folder: Path
-
-    @property
-    def executable(self) -> Path:
-        return self.folder / self.engine.executable
-
-
-def _plan(engine: Engine, cache: Path, progress: Progress) -> _Plan:
+def _build_of(engine: Engine, cache: Path, progress: Progress) -> _Build:
     folder = _folder(cache)
     folder.mkdir(parents=True, exist_ok=True)
     compiler = tools.compiler()
@@ -188,12 +216,7 @@ def _plan(engine: Engine, cache: Path, progress: Progress) -> _Plan:
             tree = tools.sources()
         except LookupError as error:
             raise BuildError(f"the {engine.name} harness can't be built: {error}") from error
-    key = hashlib.sha256()
-    for path in sorted(path for path in tree.rglob("*") if path.suffix in (".cpp", ".h", ".txt")):
-        key.update(f"{path.relative_to(tree).as_posix()}\0".encode() + path.read_bytes() + b"\0")
-    versions = {name: importlib.metadata.version(name) for name in (*engine.requires, "nlohmann-json")}
-    key.update(repr((versions, variables, tools.about(compiler))).encode())
-    return _Plan(engine, tree, compiler, variables, folder / f"{engine.name}-{key.hexdigest()[:16]}")
+    return _Build(engine, folder, tree, compiler, tools.about(compiler), variables)
 
 
 @contextmanager
@@ -205,30 +228,102 @@ def _same_for_all(folder: Path, name: str) -> Iterator[None]:
         yield
 
 
-def _build(plan: _Plan, folder: Path) -> None:
-    work = folder / "work"
-    cmake, ninja = tools.tool("cmake"), tools.tool("ninja")
-    assert cmake is not None  # unavailable() has seen both
-    assert ninja is not None
-    definitions = {
-        "ENGINE": plan.engine.name,
-        "CMAKE_BUILD_TYPE": "Release",
-        "WARNINGS_ARE_ERRORS": "OFF" if plan.sources.name == tools.PACKAGED else "ON",
-        "CMAKE_MAKE_PROGRAM": ninja,
-        "CMAKE_RUNTIME_OUTPUT_DIRECTORY": str(folder),
-        **plan.variables,
-    }
-    settings = [f"-D{name}={value}" for name, value in definitions.items()]
-    commands = [
-        [cmake, "-G", "Ninja", "-S", str(plan.sources), "-B", str(work), *settings],
-        [ninja, "-C", str(work)],
+@dataclass(frozen=True)
+class _Build:
+    """A build of an engine's program and of what it shares with others.
+
+    All that decides what comes of it is in the names of folders, so that a change of any of it builds anew; a change of
+    one engine's files leaves alone what others have, too.
+    """
+
+    engine: Engine
+    all_builds: Path
+    sources: Path
+    compiler: list[str]
+    about: tuple[object, ...]
+    variables: dict[str, str]
+
+    @property
+    def folder(self) -> Path:
+        """Where the program is, or will be."""
+        engine = self.engine
+        patterns = [f"engines/{engine.name}.*", *(f"{folder}/**/*" for folder in engine.folders)]
+        shared = [self._folder_of(ARCHIVES[name]).name for name in engine.archives]
+        key = self._key(patterns, engine.requires, self.variables, shared)
+        return self.all_builds / f"{engine.name}-{key}"
+
+    def _folder_of(self, archive: Archive) -> Path:
+        patterns = [f"{folder}/**/*" for folder in archive.folders]
+        variables = {name: self.variables[name] for name in archive.variables}
+        return self.all_builds / f"shared-{archive.name}-{self._key(patterns, archive.requires, variables)}"
+
+    def _key(self, patterns: Sequence[str], requires: Sequence[str], *more: object) -> str:
+        """Of the files in the top folder and those that the patterns name, the compiler, and versions."""
+        key = hashlib.sha256()
+        found = {path for pattern in ("*", *patterns) for path in self.sources.glob(pattern)}
+        for path in sorted(path for path in found if path.suffix in _SUFFIXES):
+            key.update(f"{path.relative_to(self.sources).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+        versions = {name: importlib.metadata.version(name) for name in requires}
+        key.update(repr((versions, self.about, *more)).encode())
+        return key.hexdigest()[:16]
+
+    def make_program(self, folder: Path, progress: Progress) -> None:
+        """The engine's program, and first what it shares with others, where that isn't there."""
+        shared = [ARCHIVES[name] for name in self.engine.archives]
+        archives = {f"{archive.name.upper()}_ARCHIVE": str(self._archive(archive, progress)) for archive in shared}
+        program = self.engine.executable
         # Started once, so that a library that isn't found at run time shows here and not as a crash of a model.
-        [str(folder / plan.engine.executable), "--help"],
-    ]
-    environment = {**os.environ, "CXX": shlex.join(plan.compiler)}
-    steps = [(Path(command[0]).name, command) for command in commands]
-    run_all(steps, environment, log_of(plan.folder), f"building the {plan.engine.name} harness failed")
-    shutil.rmtree(work)
+        started = [str(folder / program), "--help"]
+        variables = {**self.variables, **archives}
+        what = f"the {self.engine.name} harness"
+        self._run(what, folder, self.folder, self.engine.name, program, variables, [started])
+
+    def _archive(self, archive: Archive, progress: Progress) -> Path:
+        target = self._folder_of(archive)
+        file = f"libmodelconform_{archive.name}.a"
+        what = f"what C++ harnesses share ({archive.name})"
+
+        def make(folder: Path) -> None:
+            variables = {name: self.variables[name] for name in archive.variables}
+            self._run(what, folder, target, archive.engine, f"modelconform_{archive.name}", variables)
+
+        waiting = f"waiting for another process that builds {what}"
+        return made_once(target, make, progress, waiting, lambda folder: (folder / file).is_file()) / file
+
+    def _run(
+        self,
+        what: str,
+        folder: Path,
+        final: Path,
+        engine: str,
+        target: str,
+        variables: Mapping[str, str],
+        more: Sequence[list[str]] = (),
+    ) -> None:
+        """Configure the project of an engine and build a target into a folder, which will be called `final`."""
+        work = folder / "work"
+        cmake, ninja = tools.tool("cmake"), tools.tool("ninja")
+        assert cmake is not None  # unavailable() has seen both
+        assert ninja is not None
+        definitions = {
+            "ENGINE": engine,
+            "CMAKE_BUILD_TYPE": "Release",
+            "WARNINGS_ARE_ERRORS": "OFF" if self.sources.name == tools.PACKAGED else "ON",
+            "CMAKE_MAKE_PROGRAM": ninja,
+            "CMAKE_RUNTIME_OUTPUT_DIRECTORY": str(folder),
+            "CMAKE_ARCHIVE_OUTPUT_DIRECTORY": str(folder),
+            **variables,
+        }
+        settings = [f"-D{name}={value}" for name, value in definitions.items()]
+        commands = [
+            [cmake, "-G", "Ninja", "-S", str(self.sources), "-B", str(work), *settings],
+            [ninja, "-C", str(work), target],
+            *more,
+        ]
+        steps = [(Path(command[0]).name, command) for command in commands]
+        environment = {**os.environ, "CXX": shlex.join(self.compiler)}
+        run_all(steps, environment, log_of(final), f"building {what} failed")
+        shutil.rmtree(work)
 
 
 # ---- Entry points of the console scripts -----------------------------------------------------------------------------

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..building import harness
 from ..environments import torch_versions
 from ..terms.cell import TASKS as TASKS  # it can train, too
-from . import base
+from . import base, cpp
 
 NAME = "libtorch-cpp"
 ENGINE = "libtorch"
 FORMATS = ("torchscript-trace", "torchscript-script", "aoti", *torch_versions.THEIR_TORCHSCRIPT)
 DEVICES = ("cpu", "cuda")
-REQUIRES = harness.ENGINES[ENGINE].requires
+REQUIRES, unavailable, command = cpp.worker(ENGINE)
 REPRO = "pytest_modelconform.repro.parts.torch"
 REPRO_NOTE = "It was seen in the C++ API of PyTorch; the script tries the same library by its Python API."
 MAIN = True
 PRECISIONS = ("full", "fast")
-
-
-def unavailable(device: str) -> str | None:
-    """None if the harness can be built, else what it lacks."""
-    return harness.unavailable(ENGINE)
-
-
-def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
-    """The worker's command line; builds the harness on first use."""
-    return [str(harness.executable(ENGINE, cache, progress)), "--worker", "--device", device, "--threads", str(threads)]
 
 
 def load_request(artifact: Path, signature: dict[str, Any]) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def write(path: str, tensors: Dict[str, Tensor]) -> None:
 def read(path: str) -> Dict[str, Tensor]:
     """All tensors of a file; their data are views into a memory map. Raises TensorFileError for a malformed file.
 
-    What is refused is refused by the C++ reader (cpp/safetensors.cpp), too, and the other way round.
+    What is refused is refused by the C++ reader (cpp/library/safetensors.cpp), too, and the other way round.
     """
     with open(path, "rb") as file:
         total = os.fstat(file.fileno()).st_size

@@ -20,6 +20,7 @@ from tests import embedding
 
 # The user's own, so that the library is built once and not once a test run; conftest.py gives each test another.
 CACHE = default_folder()
+pytestmark = pytest.mark.compiles
 CONSUMER = """\
 cmake_minimum_required(VERSION 3.22)
 project(consumer LANGUAGES CXX)
@@ -101,8 +102,8 @@ target_link_libraries(judge PRIVATE modelconform::modelconform)
 
 def test_sources_without_the_python_package_are_refused(tmp_path: Path) -> None:
     sources = tmp_path / "lone"
-    sources.mkdir()
-    for name in ("CMakeLists.txt", "library.cmake"):
+    (sources / "library").mkdir(parents=True)
+    for name in ("CMakeLists.txt", "library/library.cmake"):
         (sources / name).write_text((tools.sources() / name).read_text())
     done = configure(sources, tmp_path / "b")
     assert done.returncode != 0

@@ -38,6 +38,7 @@ from tests import embedding
 Array = np.ndarray[Any, Any]
 # The user's own, so that the library is built once and not once a test run; conftest.py gives each test another.
 CACHE = default_folder()
+pytestmark = pytest.mark.compiles
 NUMBERS = ("bits", "reference_bits", "loss", "worst", "max_abs")
 
 

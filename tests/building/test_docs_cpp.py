@@ -19,6 +19,7 @@ REPOSITORY = Path(__file__).parents[2]
 DOCUMENT = REPOSITORY / "docs" / "cpp.md"
 # The user's own, in which library and headers are; conftest.py gives each test another.
 CACHE = default_folder()
+pytestmark = pytest.mark.compiles
 NUMBER = re.compile(r"\d+\.\d+")
 MOST_LINES = 32  # "a program of about 30 lines"
 
@@ -47,10 +48,10 @@ def shell(text: str, folder: Path) -> str:
     command = bin_folder / "modelconform"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m pytest_modelconform "$@"\n')
     command.chmod(0o755)
-    tools = {str(Path(tool).parent) for name in ("cmake", "ninja") if (tool := tools.tool(name))}
+    folders = {str(Path(tool).parent) for name in ("cmake", "ninja") if (tool := tools.tool(name))}
     environment = {
         **os.environ,
-        "PATH": os.pathsep.join([str(bin_folder), *sorted(tools), os.environ["PATH"]]),
+        "PATH": os.pathsep.join([str(bin_folder), *sorted(folders), os.environ["PATH"]]),
         "PYTHONPATH": str(REPOSITORY),
         "MODELCONFORM_CACHE": str(CACHE),
         "CMAKE_GENERATOR": "Ninja",

@@ -1,19 +1,16 @@
-"""The C++ harness: real builds, real engines, spoken to over the wire."""
+"""The C++ harness: real engines, spoken to over the wire."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import shutil
-import signal
 import struct
 import subprocess
 import sys
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,180 +20,26 @@ import pytest
 import torch
 from onnx import TensorProto
 from onnx import helper as graphs
-from safetensors import safe_open
-from safetensors.torch import save_file
 
-from pytest_modelconform.building import harness, ort_headers, tools
-from pytest_modelconform.cache.made_once import BuildError
-from pytest_modelconform.cache.store import default_folder
+from pytest_modelconform.building import harness
+from tests.building.talking import (
+    DTYPES,
+    ENGINES,
+    Worker,
+    built,
+    by_hand,
+    bytes_of,
+    jit,
+    script,
+    tensor,
+    write_inputs,
+)
 
 # torch.jit is deprecated, and what the harness loads.
-pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")
-
-jit: Any = torch.jit  # which has no annotations
-ENGINES = tuple(harness.ENGINES)
-# The user's own, so that a harness is built once and not once a test run; conftest.py gives each test another.
-CACHE = default_folder()
-DTYPES = {
-    "bool": torch.bool,
-    "uint8": torch.uint8,
-    "int8": torch.int8,
-    "uint16": torch.uint16,
-    "int16": torch.int16,
-    "uint32": torch.uint32,
-    "int32": torch.int32,
-    "uint64": torch.uint64,
-    "int64": torch.int64,
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "complex64": torch.complex64,
-    "complex128": torch.complex128,
-    "float8_e4m3fn": torch.float8_e4m3fn,
-    "float8_e5m2": torch.float8_e5m2,
-}
-# By what other name and type safetensors stores them, see "Tensor files" in docs/architecture.md.
-AS_BYTES = ("float8_e4m3fn", "float8_e5m2")
-AS_PAIRS = ("complex64", "complex128")
-
-
-def tensor(dtype: str, *shape: int) -> torch.Tensor:
-    """Different bytes in each element, the same ones each time; for floats, no NaN."""
-    count = torch.Size(shape).numel()
-    values = (torch.arange(count) % 7 + 1).reshape(shape)
-    if dtype in AS_PAIRS:
-        return torch.complex(values.double(), -values.double() / 4).to(DTYPES[dtype])
-    return (values % 2 if dtype == "bool" else values).to(DTYPES[dtype])
-
-
-def bytes_of(value: torch.Tensor) -> bytes:
-    return bytes(value.contiguous().reshape(-1).view(torch.uint8).tolist()) if value.numel() else b""
-
-
-# ---- Talking to a harness --------------------------------------------------------------------------------------------
-
-
-def write_inputs(path: Path, tensors: dict[str, torch.Tensor]) -> Path:
-    """With the real safetensors package, and the metadata that the wire adds to it."""
-    stored: dict[str, torch.Tensor] = {}
-    extras: dict[str, dict[str, object]] = {}
-    names = {value: name for name, value in DTYPES.items()}
-    for key, value in tensors.items():
-        extra: dict[str, object] = {}
-        plain = value.contiguous()
-        if names[value.dtype] in AS_PAIRS:
-            plain = torch.view_as_real(plain)
-        if names[value.dtype] in AS_BYTES:
-            plain = plain.view(torch.uint8)
-        if plain.dtype != value.dtype:
-            extra["dtype"] = names[value.dtype]
-        if not value.is_contiguous():
-            extra["order"] = sorted(range(value.dim()), key=lambda i, v=value: -v.stride(i))  # type: ignore[misc]
-        if extra:
-            extras[key] = extra
-        stored[key] = plain.contiguous()
-    save_file(stored, path, metadata={"modelconform": json.dumps(extras)})
-    return path
-
-
-def read_outputs(path: Path) -> dict[str, torch.Tensor]:
-    result = {}
-    with safe_open(path, framework="pt") as file:
-        extras = json.loads((file.metadata() or {}).get("modelconform", "{}"))
-        for key in file.keys():  # noqa: SIM118 (no mapping)
-            value = file.get_tensor(key)
-            dtype = extras.get(key, {}).get("dtype")
-            if dtype in AS_PAIRS:
-                value = torch.view_as_complex(value)
-            elif dtype is not None:
-                value = value.view(DTYPES[dtype])
-            result[key] = value
-    return result
-
-
-class Worker:
-    """A harness process, and one question and answer at a time."""
-
-    def __init__(self, path: Path, folder: Path, **environment: str) -> None:
-        self.folder = folder
-        self.process = subprocess.Popen(
-            [path, "--worker", "--device", "cpu", "--threads", "1"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "MODELCONFORM_PARENT": str(os.getpid()), **environment},
-        )
-        self.sent = 0
-
-    def say(self, line: bytes) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(line + b"\n")
-        self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline())
-        assert isinstance(answer, dict)
-        return answer
-
-    def ask(self, op: str, **fields: object) -> dict[str, Any]:
-        self.sent += 1
-        answer = self.say(json.dumps({"id": self.sent, "op": op, **fields}).encode())
-        assert answer.pop("id") == self.sent
-        return answer
-
-    def get(self, op: str, **fields: object) -> dict[str, Any]:
-        """The answer to a request that has to succeed."""
-        answer = self.ask(op, **fields)
-        assert answer.pop("ok"), answer
-        return answer
-
-    def fail(self, op: str, **fields: object) -> str:
-        """The message of a request that has to fail."""
-        answer = self.ask(op, **fields)
-        assert answer["ok"] is False
-        assert set(answer["error"]) == {"type", "message", "details"}
-        return str(answer["error"]["message"])
-
-    def run(self, inputs: dict[str, torch.Tensor], **fields: object) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-        outputs = self.folder / "out.safetensors"
-        outputs.unlink(missing_ok=True)
-        file = write_inputs(self.folder / "in.safetensors", inputs)
-        answer = self.get("run", inputs=str(file), outputs=str(outputs), **{"repeats": 1, **fields})
-        return answer, read_outputs(outputs)
-
-    def close(self) -> tuple[int, str]:
-        """The status and what was written to stderr."""
-        _, stderr = self.process.communicate(timeout=60)
-        return self.process.returncode, stderr.decode()
-
-
-@pytest.fixture(scope="module")
-def built() -> Callable[[str], Path]:
-    """The harness of an engine."""
-
-    def path(engine: str) -> Path:
-        return harness.executable(engine, CACHE, lambda line: print(line, file=sys.stderr))
-
-    return path
-
-
-@pytest.fixture
-def start(built: Callable[[str], Path], tmp_path: Path) -> Iterator[Callable[..., Worker]]:
-    workers: list[Worker] = []
-
-    def start_one(engine: str, **environment: str) -> Worker:
-        workers.append(Worker(built(engine), tmp_path, **environment))
-        return workers[-1]
-
-    yield start_one
-    for worker in workers:
-        worker.process.kill()
-        worker.process.communicate()
-
-
-@pytest.fixture
-def libtorch(start: Callable[..., Worker]) -> Worker:
-    return start("libtorch")
+pytestmark = [
+    pytest.mark.compiles,
+    pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning"),
+]
 
 
 # ---- Models ----------------------------------------------------------------------------------------------------------
@@ -271,13 +114,6 @@ class Raises(torch.nn.Module):
         return x
 
 
-def script(module: torch.nn.Module, path: Path) -> str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # each class that is scripted warns in its own way
-        jit.script(module.eval()).save(str(path))
-    return str(path)
-
-
 def onnx_model(path: Path, inputs: dict[str, tuple[int, list[int | str]]], outputs: dict[str, str]) -> str:
     """A graph whose outputs are inputs passed on: {output: input}."""
     graph = graphs.make_graph(
@@ -320,8 +156,8 @@ def test_hello_says_what_runs(engine: str, distribution: str, layout: str, start
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_what_is_no_request_is_answered_and_the_worker_goes_on(engine: str, start: Callable[..., Worker]) -> None:
-    worker = start(engine)
+def test_what_is_no_request_is_answered_and_the_worker_goes_on(engine: str, ask: Callable[..., Worker]) -> None:
+    worker = ask(engine)
     assert worker.fail("hello", protocol=2) == "this worker speaks protocol 1, the request asks for 2"
     assert worker.fail("hello") == "the request has no 'protocol'"
     assert worker.fail("dance") == "unknown op 'dance'"
@@ -344,8 +180,8 @@ def test_what_is_no_request_is_answered_and_the_worker_goes_on(engine: str, star
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_model_that_cannot_be_loaded_is_an_answer(engine: str, start: Callable[..., Worker], tmp_path: Path) -> None:
-    worker = start(engine)
+def test_a_model_that_cannot_be_loaded_is_an_answer(engine: str, ask: Callable[..., Worker], tmp_path: Path) -> None:
+    worker = ask(engine)
     (tmp_path / "broken").write_bytes(b"no model")
     assert worker.fail("load", model=str(tmp_path / "broken"), format="", operators=[])
     assert worker.fail("load", model=str(tmp_path / "nothing"))
@@ -358,8 +194,8 @@ def test_a_model_that_cannot_be_loaded_is_an_answer(engine: str, start: Callable
 
 # A model of the C++ frontend is a library as well: tests/runtimes/test_cpp_frontend.py.
 @pytest.mark.parametrize("engine", [engine for engine in ENGINES if engine != "frontend"])
-def test_a_model_is_loaded_in_a_precision(engine: str, start: Callable[..., Worker], tmp_path: Path) -> None:
-    worker = start(engine)
+def test_a_model_is_loaded_in_a_precision(engine: str, ask: Callable[..., Worker], tmp_path: Path) -> None:
+    worker = ask(engine)
     inputs = {"x": torch.ones(2, 3), "n": torch.tensor(5)}
     if engine == "libtorch":
         model = script(Identity(), tmp_path / "m.pt")
@@ -375,7 +211,8 @@ def test_a_model_is_loaded_in_a_precision(engine: str, start: Callable[..., Work
     assert worker.fail("load", model=model, precision=1) == "'precision' is a text, not a number"
 
 
-def test_the_end_of_input_ends_the_worker(libtorch: Worker) -> None:
+def test_the_end_of_input_ends_the_worker(start: Callable[..., Worker]) -> None:
+    libtorch = start("libtorch")
     assert libtorch.get("hello", protocol=1)
     assert libtorch.close() == (0, "")
 
@@ -386,7 +223,7 @@ def test_a_worker_whose_parent_is_gone_ends(start: Callable[..., Worker]) -> Non
     assert stderr == "the process 1 that started this worker has ended\n"
 
 
-def test_a_worker_ends_with_the_watchdog_pipe(built: Callable[[str], Path]) -> None:
+def test_a_worker_ends_with_the_watchdog_pipe() -> None:
     reading, writing = os.pipe()
     process = subprocess.Popen(
         [built("ort"), "--worker"],
@@ -404,7 +241,7 @@ def test_a_worker_ends_with_the_watchdog_pipe(built: Callable[[str], Path]) -> N
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl and /proc are Linux's")
-def test_a_worker_dies_with_its_parent(built: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_worker_dies_with_its_parent(tmp_path: Path) -> None:
     script = (
         "import os, subprocess, sys, time\n"
         f"worker = subprocess.Popen([{str(built('ort'))!r}, '--worker'], stdin=subprocess.PIPE,"
@@ -521,7 +358,10 @@ def test_runs_are_compared_and_changed_inputs_named(libtorch: Worker, tmp_path: 
     assert outputs["1"].tolist() == [0, 0]
 
 
-def test_what_a_model_raises_is_an_answer_and_what_it_prints_is_not(libtorch: Worker, tmp_path: Path) -> None:
+def test_what_a_model_raises_is_an_answer_and_what_it_prints_is_not(
+    start: Callable[..., Worker], tmp_path: Path
+) -> None:
+    libtorch = start("libtorch")
     libtorch.get("load", model=script(Raises(), tmp_path / "m.pt"))
     inputs = str(write_inputs(tmp_path / "in", {"x": torch.ones(2), "y": -torch.ones(2)}))
     request: dict[str, Any] = {"inputs": inputs, "outputs": str(tmp_path / "out"), "kwargs": []}
@@ -643,10 +483,10 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_a_malformed_tensor_file_is_refused(name: str, start: Callable[..., Worker], tmp_path: Path) -> None:
+def test_a_malformed_tensor_file_is_refused(name: str, ask: Callable[..., Worker], tmp_path: Path) -> None:
     content, message = MALFORMED[name]
     (tmp_path / "in").write_bytes(content)
-    worker = start("ort")
+    worker = ask("ort")
     request = {"inputs": str(tmp_path / "in"), "outputs": str(tmp_path / "out"), "feeds": [], "fetches": []}
     answer = worker.ask("run", **request)
     assert answer["error"]["type"] == "TensorFileError"
@@ -655,8 +495,8 @@ def test_a_malformed_tensor_file_is_refused(name: str, start: Callable[..., Work
     assert worker.get("hello", protocol=1)
 
 
-def test_a_tensor_file_that_cannot_be_read_or_written(start: Callable[..., Worker], tmp_path: Path) -> None:
-    worker = start("ort")
+def test_a_tensor_file_that_cannot_be_read_or_written(ask: Callable[..., Worker], tmp_path: Path) -> None:
+    worker = ask("ort")
     worker.get("load", model=two_in_two_out(tmp_path / "m.onnx"))
     inputs = str(write_inputs(tmp_path / "in", {"x": torch.ones(1, 3), "n": torch.tensor(1)}))
     feeds = {"feeds": [["a", "x"], ["b", "n"]], "fetches": ["first"]}
@@ -700,8 +540,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("engine", FLAT)
-def test_graphs_are_fed_and_fetched_by_name(engine: str, start: Callable[..., Worker], tmp_path: Path) -> None:
-    worker = start(engine)
+def test_graphs_are_fed_and_fetched_by_name(engine: str, ask: Callable[..., Worker], tmp_path: Path) -> None:
+    worker = ask(engine)
     worker.get("load", model=two_in_two_out(tmp_path / "m.onnx"), format="onnx", operators=[])
     inputs = {"/args/0": torch.arange(6.0).reshape(3, 2).T, "/args/1": torch.tensor(5)}
     feeds = [["b", "/args/1"], ["a", "/args/0"]]
@@ -721,8 +561,8 @@ def test_graphs_are_fed_and_fetched_by_name(engine: str, start: Callable[..., Wo
 
 
 @pytest.mark.parametrize("engine", FLAT)
-def test_wrong_feeds_are_answers(engine: str, start: Callable[..., Worker], tmp_path: Path) -> None:
-    worker = start(engine)
+def test_wrong_feeds_are_answers(engine: str, ask: Callable[..., Worker], tmp_path: Path) -> None:
+    worker = ask(engine)
     worker.get("load", model=two_in_two_out(tmp_path / "m.onnx"))
     inputs = str(write_inputs(tmp_path / "in", {"x": torch.ones(1, 3), "wide": torch.ones(1, 4), "n": torch.tensor(1)}))
     request: dict[str, Any] = {"inputs": inputs, "outputs": str(tmp_path / "out"), "fetches": ["first"]}
@@ -740,8 +580,8 @@ def test_wrong_feeds_are_answers(engine: str, start: Callable[..., Worker], tmp_
 
 @pytest.mark.parametrize("engine", FLAT)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_dtype_of_a_graph_survives(engine: str, dtype: str, start: Callable[..., Worker], tmp_path: Path) -> None:
-    worker = start(engine)
+def test_every_dtype_of_a_graph_survives(engine: str, dtype: str, ask: Callable[..., Worker], tmp_path: Path) -> None:
+    worker = ask(engine)
     model = onnx_model(tmp_path / "m.onnx", {"x": (ONNX_DTYPES[dtype], ["n", "m"])}, {"y": "x"})
     expected = REFUSED.get((engine, dtype))
     value = tensor(dtype, 3, 2).T
@@ -760,7 +600,7 @@ def test_every_dtype_of_a_graph_survives(engine: str, dtype: str, start: Callabl
     assert bytes_of(outputs["0/y"]) == bytes_of(value)
 
 
-def test_sequences_come_out_as_lists(start: Callable[..., Worker], tmp_path: Path) -> None:
+def test_sequences_come_out_as_lists(ask: Callable[..., Worker], tmp_path: Path) -> None:
     graph = graphs.make_graph(
         [graphs.make_node("SequenceConstruct", ["x", "x"], ["y"])],
         "sequence",
@@ -768,7 +608,7 @@ def test_sequences_come_out_as_lists(start: Callable[..., Worker], tmp_path: Pat
         [graphs.make_tensor_sequence_value_info("y", TensorProto.FLOAT, [2])],
     )
     onnx.save(graphs.make_model(graph, opset_imports=[graphs.make_opsetid("", 17)], ir_version=10), tmp_path / "m.onnx")
-    worker = start("ort")
+    worker = ask("ort")
     worker.get("load", model=str(tmp_path / "m.onnx"))
     answer, outputs = worker.run({"v": torch.ones(2)}, feeds=[["x", "v"]], fetches=["y"])
     expected = {"dict": [["y", {"list": [{"tensor": "0/y/0"}, {"tensor": "0/y/1"}]}]]}
@@ -779,12 +619,7 @@ def test_sequences_come_out_as_lists(start: Callable[..., Worker], tmp_path: Pat
 # ---- By hand ---------------------------------------------------------------------------------------------------------
 
 
-def by_hand(path: Path, *words: object) -> subprocess.CompletedProcess[str]:
-    command = [str(path), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-
-
-def test_a_torchscript_module_by_hand(built: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_torchscript_module_by_hand(tmp_path: Path) -> None:
     model = script(Everything(), tmp_path / "m.pt")
     answer = by_hand(built("libtorch"), model, "--ones", "2,3")
     assert answer.returncode == 1
@@ -806,7 +641,7 @@ def test_a_torchscript_module_by_hand(built: Callable[[str], Path], tmp_path: Pa
 
 
 @pytest.mark.parametrize("engine", FLAT)
-def test_a_graph_by_hand(engine: str, built: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_graph_by_hand(engine: str, tmp_path: Path) -> None:
     model = two_in_two_out(tmp_path / "m.onnx")
     answer = by_hand(built(engine), model, "--ones", "1,3", "--ones", ":int64")
     assert answer.stderr == ""
@@ -821,7 +656,7 @@ def test_a_graph_by_hand(engine: str, built: Callable[[str], Path], tmp_path: Pa
     assert "the model takes 2 inputs (a, b), 1 were given" in answer.stderr
 
 
-def test_inputs_from_a_file_are_in_natural_order(built: Callable[[str], Path], tmp_path: Path) -> None:
+def test_inputs_from_a_file_are_in_natural_order(tmp_path: Path) -> None:
     class Last(torch.nn.Module):
         def forward(self, *args: torch.Tensor) -> torch.Tensor:
             return args[10]
@@ -849,269 +684,14 @@ def test_inputs_from_a_file_are_in_natural_order(built: Callable[[str], Path], t
         (["m.onnx", "--device", "tpu"], "ort-cpp runs on the device cpu, not tpu"),
     ],
 )
-def test_a_wrong_command_line_is_explained(words: list[str], message: str, built: Callable[[str], Path]) -> None:
+def test_a_wrong_command_line_is_explained(words: list[str], message: str) -> None:
     answer = by_hand(built("ort"), *words)
     assert answer.returncode == 1
     assert answer.stdout == ""
     assert message in answer.stderr
 
 
-def test_help_names_the_options(built: Callable[[str], Path]) -> None:
+def test_help_names_the_options() -> None:
     answer = by_hand(built("ort"), "--help")
     assert answer.returncode == 0
     assert "usage: modelconform-ort MODEL [--ones SHAPE[:DTYPE]]" in answer.stdout
-
-
-# ---- Building --------------------------------------------------------------------------------------------------------
-
-# A stand-in for the sources, with which a whole build takes a second or two.
-SMALL_CMAKE = """
-cmake_minimum_required(VERSION 3.22)
-project(small LANGUAGES CXX)
-add_executable(modelconform-${ENGINE} main.cpp)
-"""
-
-
-def small_sources(folder: Path, main: str = "int main() { return 0; }") -> Path:
-    folder.mkdir()
-    (folder / "CMakeLists.txt").write_text(SMALL_CMAKE)
-    (folder / "main.cpp").write_text(main)
-    return folder
-
-
-@pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = small_sources(tmp_path / "cpp")
-    monkeypatch.setattr(tools, "sources", lambda: folder)
-    return folder
-
-
-def test_a_build_error_is_shown_as_the_compiler_said_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = tmp_path / "cpp"
-    shutil.copytree(tools.sources(), broken)
-    engine = broken / "engines" / "openvino.cpp"
-    engine.write_text("#error broken on purpose\n" + engine.read_text())
-    monkeypatch.setattr(tools, "sources", lambda: broken)
-    lines: list[str] = []
-    with pytest.raises(BuildError) as caught:
-        harness.executable("openvino", tmp_path / "cache", lines.append)
-    message = str(caught.value)
-    assert message.startswith("building the openvino harness failed: ninja ended with status 1\n")
-    assert "engines/openvino.cpp:1:2: error:" in message
-    assert "broken on purpose" in message
-    log = Path(message.rpartition("full log: ")[2])
-    assert log.read_text().startswith("$ ")
-    assert lines == ["building the openvino harness (about 30 s, once) …"]
-    # The next cell that wants it doesn't wait for the same failure again.
-    with pytest.raises(BuildError, match="broken on purpose"):
-        harness.executable("openvino", tmp_path / "cache", lines.append)
-    assert len(lines) == 1
-
-
-def test_a_long_build_error_is_cut_to_its_end(small: Path, tmp_path: Path) -> None:
-    (small / "main.cpp").write_text("".join(f"#warning line {i}\n" for i in range(200)) + "#error the end\n")
-    with pytest.raises(BuildError, match=r"\(the last 60 of \d+ lines\)\n(.*\n)*.*#error the end") as caught:
-        harness.executable("libtorch", tmp_path / "cache", lambda line: None)
-    assert len(str(caught.value).splitlines()) == 63
-
-
-def test_a_harness_that_does_not_start_is_a_build_error(small: Path, tmp_path: Path) -> None:
-    (small / "main.cpp").write_text("#include <csignal>\nint main() { raise(SIGKILL); }")
-    with pytest.raises(BuildError, match="modelconform-libtorch was ended by signal 9"):
-        harness.executable("libtorch", tmp_path / "cache", lambda line: None)
-
-
-def test_a_build_is_used_again_until_its_sources_change(small: Path, tmp_path: Path) -> None:
-    lines: list[str] = []
-    first = harness.executable("libtorch", tmp_path / "cache", lines.append)
-    assert harness.executable("libtorch", tmp_path / "cache", lines.append) == first
-    assert lines == ["building the libtorch harness (about 30 s, once) …"]
-    assert [path.name for path in first.parent.iterdir()] == ["modelconform-libtorch"]
-    (small / "main.cpp").write_text("int main() { return 0; } // changed")
-    assert harness.executable("libtorch", tmp_path / "cache", lines.append) != first
-    assert len(lines) == 2
-    assert harness.executable("openvino", tmp_path / "cache", lines.append).name == "modelconform-openvino"
-
-
-def test_a_half_made_build_is_made_anew(small: Path, tmp_path: Path) -> None:
-    built = harness.executable("libtorch", tmp_path / "cache", lambda line: None)
-    built.unlink()
-    (built.parent.with_name(f"{built.parent.name}.building") / "work").mkdir(parents=True)
-    assert harness.executable("libtorch", tmp_path / "cache", lambda line: None) == built
-    assert by_hand(built).returncode == 0
-    assert not list((tmp_path / "cache" / "harness").glob("*.building"))
-
-
-def test_processes_that_start_at_once_build_once(tmp_path: Path) -> None:
-    sources = small_sources(tmp_path / "cpp")
-    script = (
-        "from pathlib import Path\n"
-        "from pytest_modelconform.building import harness\n"
-        f"harness.tools.sources = lambda: Path({str(sources)!r})\n"
-        f"print(harness.executable('libtorch', Path({str(tmp_path / 'cache')!r}), print))\n"
-    )
-    command = [sys.executable, "-c", script]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    printed = [process.communicate(timeout=120)[0].splitlines() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0]
-    assert len({lines[-1] for lines in printed}) == 1
-    assert [line for lines in printed for line in lines].count(
-        "building the libtorch harness (about 30 s, once) …"
-    ) == 1
-
-
-def test_an_interrupt_ends_the_compilers(small: Path, tmp_path: Path) -> None:
-    # A "compiler" that never ends, and says where it is.
-    compiler = tmp_path / "c++"
-    compiler.write_text(f'#!/bin/sh\n[ "$1" = --version ] && exit\necho $$ >> {tmp_path}/pids\nsleep 60\n')
-    compiler.chmod(0o755)
-
-    def interrupt() -> None:
-        deadline = time.monotonic() + 30
-        while not (tmp_path / "pids").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        ident = threading.main_thread().ident
-        assert ident is not None
-        signal.pthread_kill(ident, signal.SIGINT)  # as Ctrl-C does: it reaches a system call that waits
-
-    watcher = threading.Thread(target=interrupt)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CXX", str(compiler))
-        watcher.start()
-        with pytest.raises(KeyboardInterrupt):
-            harness.executable("libtorch", tmp_path / "cache", lambda line: None)
-    watcher.join()
-    for pid in (tmp_path / "pids").read_text().split():
-        status = Path("/proc", pid, "status")
-        deadline = time.monotonic() + 10
-        while status.exists() and "zombie" not in status.read_text() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert not status.exists() or "zombie" in status.read_text()
-
-
-def test_what_is_missing_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert [harness.unavailable(engine) for engine in ENGINES] == [None] * len(ENGINES)
-    assert (
-        harness.unavailable("caffe") == "no C++ engine is called 'caffe'; there are libtorch, frontend, ort, openvino"
-    )
-    with monkeypatch.context() as patch:
-        patch.setattr(tools, "installed", lambda name: name != "onnxruntime")
-        sentence = "the ort harness needs onnxruntime: pip install onnxruntime"
-        assert harness.unavailable("ort") == sentence
-        assert harness.unavailable("libtorch") is None
-        with pytest.raises(BuildError, match=sentence):
-            harness.executable("ort", tmp_path, lambda line: None)
-    with monkeypatch.context() as patch:
-        patch.setenv("CXX", "no-such-compiler")
-        sentence = harness.unavailable("libtorch") or ""
-        assert sentence.startswith(
-            "the libtorch harness needs a C++20 compiler ($CXX, no-such-compiler, isn't found): "
-        )
-        assert "install" in sentence
-    with monkeypatch.context() as patch:
-        patch.setenv("ONNXRUNTIME_ROOT", str(tmp_path))
-        assert f"ONNXRUNTIME_ROOT is {tmp_path}, which has no onnxruntime_cxx_api.h" in (
-            harness.unavailable("ort") or ""
-        )
-
-
-def test_finding_engines_imports_none_of_them() -> None:
-    script = (
-        "import sys\n"
-        "from pytest_modelconform.building import harness\n"
-        "for engine in harness.ENGINES: harness.unavailable(engine)\n"
-        "harness.torchvision_libraries()\n"
-        "engines = ('torch', 'torchvision', 'onnxruntime', 'openvino', 'numpy')\n"
-        "print([name for name in engines if name in sys.modules])\n"
-    )
-    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert answer.stdout == "[]\n"
-
-
-def test_the_entry_point_becomes_the_harness(built: Callable[[str], Path]) -> None:
-    built("ort")
-    script = (
-        "import sys; from pytest_modelconform.building import harness; sys.argv = ['x', '--help']; harness.main_ort()"
-    )
-    environment = {**os.environ, "MODELCONFORM_CACHE": str(CACHE)}
-    command = [sys.executable, "-c", script]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    assert answer.stdout.startswith("usage: modelconform-ort ")
-
-
-# ---- ONNX Runtime's headers ------------------------------------------------------------------------------------------
-
-
-def headers(folder: Path, api: int) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "onnxruntime_cxx_api.h").touch()
-    (folder / "onnxruntime_c_api.h").write_text(f"#define ORT_API_VERSION {api}\n")
-    return folder
-
-
-def test_headers_are_taken_from_where_the_user_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = headers(tmp_path / "root" / "include", 20)
-    monkeypatch.setenv("ONNXRUNTIME_ROOT", str(tmp_path / "root"))
-    assert ort_headers.obstacle() is None
-    assert ort_headers.find("1.20.1", tmp_path, lambda line: None) == own
-
-
-def test_headers_newer_than_the_library_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    headers(tmp_path / "root" / "include", 33)
-    monkeypatch.setenv("ONNXRUNTIME_ROOT", str(tmp_path / "root"))
-    fetched = headers(tmp_path / "onnxruntime-headers-1.32.0", 21)
-    assert ort_headers.find("1.32.0", tmp_path, lambda line: None) == fetched
-
-
-def test_headers_that_cannot_be_had_say_what_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(version: str, scratch: Path) -> Path:
-        """A place that has none:"""
-        raise LookupError("it is closed.")
-
-    monkeypatch.setattr(ort_headers, "_on_this_machine", lambda: iter(()))
-    monkeypatch.setattr(ort_headers, "_from_debian", refuse)
-    monkeypatch.setattr(ort_headers, "_from_release", refuse)
-    with pytest.raises(LookupError, match=r"set ONNXRUNTIME_ROOT to .*\nA place that has none: it is closed"):
-        ort_headers.find("1.32.0", tmp_path, lambda line: None)
-    with pytest.raises(BuildError, match="the ort harness can't be built: ONNX Runtime's C\\+\\+ headers are not"):
-        harness.executable("ort", tmp_path, lambda line: None)
-
-
-DEB822 = """\
-# a comment
-Types: deb deb-src
-URIs: http://mirror.example/debian
-Suites: bookworm bookworm-updates
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-
-Types: deb
-URIs: http://mirror.example/debian-security
-Suites: bookworm-security
-Components: main
-"""
-ONE_LINE = """\
-deb [signed-by=/k.gpg arch=amd64] http://mirror.example/debian bookworm main contrib
-deb http://mirror.example/debian-security bookworm-security main
-deb-src http://mirror.example/debian bookworm main
-"""
-
-
-def test_the_machines_own_mirror_is_asked_for_the_suite_with_the_headers(tmp_path: Path) -> None:
-    (tmp_path / "sources.list.d").mkdir()
-    (tmp_path / "sources.list.d" / "debian.sources").write_text(DEB822)
-    (tmp_path / "sources.list.d" / "off.list.disabled").write_text(ONE_LINE)
-    (tmp_path / "sources.list").write_text(ONE_LINE)
-    sources = ort_headers._sources_of_suite(tmp_path, "bookworm")
-    assert set(sources) == {"sources.list", "debian.sources"}
-    assert sources["sources.list"] == (
-        "deb [signed-by=/k.gpg arch=amd64] http://mirror.example/debian trixie main contrib\n"
-    )
-    assert sources["debian.sources"].splitlines() == [
-        "# a comment",
-        "Types: deb",
-        "URIs: http://mirror.example/debian",
-        "Suites: trixie",
-        "Components: main",
-        "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg",
-    ]

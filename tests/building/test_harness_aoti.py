@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,12 @@ import torch
 
 from pytest_modelconform.building import harness
 from tests import aoti_package
-from tests.building.test_harness import CACHE, Worker, script, write_inputs
+from tests.building.talking import Worker, built, script, write_inputs
+
+pytestmark = pytest.mark.compiles
 
 FEEDS = [[f"arg{i}", key] for i, key in enumerate(("fixed", "free", "unused", "boxes"))]
 LIBRARIES = [str(path) for path in harness.torchvision_libraries()]
-
-
-@pytest.fixture(scope="module")
-def executable() -> Path:
-    return harness.executable("libtorch", CACHE, lambda line: print(line, file=sys.stderr))
 
 
 @pytest.fixture
@@ -29,12 +25,9 @@ def package(session_folder: Path) -> Path:
 
 
 @pytest.fixture
-def worker(executable: Path, tmp_path: Path) -> Iterator[Worker]:
+def worker(ask: Callable[..., Worker]) -> Worker:
     # Off, as a user may have it: the worker itself switches the check on.
-    made = Worker(executable, tmp_path, AOTI_RUNTIME_CHECK_INPUTS="0")
-    yield made
-    made.process.kill()
-    made.process.communicate()
+    return ask("libtorch", AOTI_RUNTIME_CHECK_INPUTS="0")
 
 
 @pytest.fixture
@@ -135,10 +128,10 @@ def test_a_package_for_another_machine_is_refused(
     assert worker.fail("load", model=str(other), format="aoti", libraries=LIBRARIES) == f"the package was {message}"
 
 
-def test_by_hand(executable: Path, package: Path, tmp_path: Path) -> None:
+def test_by_hand(package: Path, tmp_path: Path) -> None:
     file = write_inputs(tmp_path / "in", {f"/args/{i}": value for i, value in enumerate(inputs().values())})
     libraries = [word for library in LIBRARIES for word in ("--library", library)]
-    command = [str(executable), str(package), "--inputs", str(file), *libraries]
+    command = [str(built("libtorch")), str(package), "--inputs", str(file), *libraries]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "float32 [4, 3]" in done.stdout
     assert "None" in done.stdout

@@ -17,11 +17,14 @@ from onnx import helper as graphs
 
 from pytest_modelconform.building import harness
 from pytest_modelconform.building.harness import Engine
-from tests.building.test_harness import CACHE, Worker, read_outputs, script, write_inputs
+from tests.building.talking import CACHE, Worker, read_outputs, script, write_inputs
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")
+pytestmark = [
+    pytest.mark.compiles,
+    pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning"),
+]
 
-ECHO = Engine("echo", "modelconform-echo", (), lambda cache, progress: {}, lambda: None)
+ECHO = Engine("echo")
 COUNTS = [1, 2, 8]
 
 

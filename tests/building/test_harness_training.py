@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from pytest_modelconform.building import harness
 from pytest_modelconform.terms.case import LOSSES
-from tests.building.test_harness import CACHE, Worker, read_outputs, write_inputs
+from tests.building.talking import Worker, read_outputs, write_inputs
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")
+pytestmark = [
+    pytest.mark.compiles,
+    pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning"),
+]
 jit: Any = torch.jit
 
 
@@ -51,17 +51,9 @@ ADAMW = {"name": "adamw", "lr": 0.05, "weight_decay": 0.1}
 CLASSES = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
-@pytest.fixture(scope="module")
-def executable() -> Path:
-    return harness.executable("libtorch", CACHE, lambda line: print(line, file=sys.stderr))
-
-
 @pytest.fixture
-def worker(executable: Path, tmp_path: Path) -> Iterator[Worker]:
-    made = Worker(executable, tmp_path)
-    yield made
-    made.process.kill()
-    made.process.communicate()
+def worker(libtorch: Worker) -> Worker:
+    return libtorch
 
 
 @pytest.fixture

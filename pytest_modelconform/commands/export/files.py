@@ -13,7 +13,7 @@ from ...formats.base import Format
 from ...references.prepared import Prepared
 from ...terms.wording import Refused
 
-# What describes the case in the folder; cpp/reference.cpp reads the tolerance in it.
+# What describes the case in the folder; cpp/library/reference.cpp reads the tolerance in it.
 DESCRIPTION = "case.json"
 SIGNATURE = "signature.json"
 _OURS = ("export.json", SIGNATURE)

@@ -3,7 +3,7 @@
 
 #include <c10/core/Device.h>
 
-#include "../training.h"
+#include "../harness/training.h"
 #include "trainable.h"
 
 namespace modelconform {

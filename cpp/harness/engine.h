@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "tree.h"
+#include "../library/tree.h"
 
 namespace modelconform {
 
@@ -81,6 +81,29 @@ struct EngineError : std::runtime_error {
 struct Training;  // training.h
 struct Trained;
 
+// A model in an engine, until it is destroyed. What it needs of the engine it keeps alive itself.
+class LoadedModel {
+ public:
+  LoadedModel() = default;
+  LoadedModel(const LoadedModel&) = delete;
+  LoadedModel& operator=(const LoadedModel&) = delete;
+  virtual ~LoadedModel() = default;
+
+  // Names of the graph's inputs in its order; empty in Layout::kTree.
+  virtual std::vector<std::string> input_names() const { return {}; }
+  // Passes fresh copies of the inputs each time. Several threads may be in here at once, each of
+  // which computes as the one that loaded the model does: what a library keeps for each thread
+  // (libtorch: whether gradients are recorded, the number of threads) is set in here.
+  virtual Result run(const Call& call) = 0;
+  // Another instance of the model with memory of its own, as a server makes one for each of its
+  // threads; it never outlives this one. nullptr where the engine has no such thing: only one
+  // instance is then tried from several threads.
+  virtual std::unique_ptr<LoadedModel> clone() { return nullptr; }
+  // Trains the model as it was loaded, whatever was run or trained before. nullopt where the engine
+  // doesn't train.
+  virtual std::optional<Trained> train(const Training& training);
+};
+
 class Engine {
  public:
   Engine() = default;
@@ -89,20 +112,8 @@ class Engine {
   virtual ~Engine() = default;
 
   virtual Description description() const = 0;
-  virtual void load(const Model& model) = 0;
-  // Names of the loaded graph's inputs in its order; empty in Layout::kTree.
-  virtual std::vector<std::string> input_names() const = 0;
-  // Passes fresh copies of the inputs each time. Several threads may be in here at once, each of
-  // which computes as the one that loaded the model does: what a library keeps for each thread
-  // (libtorch: whether gradients are recorded, the number of threads) is set in here.
-  virtual Result run(const Call& call) = 0;
-  // Another instance of the loaded model with memory of its own, as a server makes one for each of
-  // its threads; it never outlives this one. nullptr where the engine has no such thing: only one
-  // instance is then tried from several threads.
-  virtual std::unique_ptr<Engine> clone() { return nullptr; }
-  // Trains the model as it was loaded, whatever was run or trained before. By default: throws.
-  virtual Trained train(const Training& training);
-  virtual void unload() = 0;
+  // Only one model is loaded at a time, besides its clones.
+  virtual std::unique_ptr<LoadedModel> load(const Model& model) = 0;
 };
 
 // Defined once in each executable, by its engine.

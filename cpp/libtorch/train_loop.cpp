@@ -1,4 +1,4 @@
-#include "training.h"
+#include "train_loop.h"
 
 #include <chrono>
 #include <string>

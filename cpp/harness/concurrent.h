@@ -16,7 +16,7 @@ namespace modelconform {
 // in their first runs, and each of these is one that a server may see.
 using SerialResults = std::vector<std::vector<Tree>>;
 
-SerialResults run_serially(Engine& engine, const std::vector<Call>& calls, std::size_t repeats);
+SerialResults run_serially(LoadedModel& model, const std::vector<Call>& calls, std::size_t repeats);
 
 // A result that its call never returned while nothing ran beside it.
 struct Deviation {
@@ -33,14 +33,14 @@ struct Trial {
   std::exception_ptr first_failure;
 };
 
-// One thread for each of `instances`, the same engine or several; they start together, and each
+// One thread for each of `instances`, the same model or several; they start together, and each
 // makes every call once, beginning with another one than its neighbours so that different inputs
 // are under way at the same time. What is thrown in a thread is kept; a thread that can't be
 // started throws here.
-Trial run_at_once(const std::vector<Engine*>& instances, const std::vector<Call>& calls,
+Trial run_at_once(const std::vector<LoadedModel*>& instances, const std::vector<Call>& calls,
                   const SerialResults& serial);
 
-// So many instances, or none where the engine can't be cloned. Throws what cloning throws.
-std::vector<std::unique_ptr<Engine>> make_clones(Engine& engine, std::size_t count);
+// So many instances, or none where the model can't be cloned. Throws what cloning throws.
+std::vector<std::unique_ptr<LoadedModel>> make_clones(LoadedModel& model, std::size_t count);
 
 }  // namespace modelconform

@@ -8,12 +8,12 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-# The version is the Python package's, beside which these sources lie.
-foreach(file ../pytest_modelconform/__init__.py ../__init__.py)
-  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+# The version is the Python package's, beside which, or in which, these sources lie.
+foreach(file ../pytest_modelconform/terms/version.py ../pytest_modelconform/__init__.py
+             ../terms/version.py ../__init__.py)
+  if(NOT version AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${file})
     file(STRINGS ${CMAKE_CURRENT_SOURCE_DIR}/${file} line REGEX "^__version__ = \"[0-9.]+")
     string(REGEX MATCH "[0-9]+(\\.[0-9]+)*" version "${line}")
-    break()
   endif()
 endforeach()
 if(NOT version)
@@ -44,18 +44,18 @@ endif()
 set(public_headers compare.h reference.h safetensors.h tensors.h tree.h view.h)
 
 add_library(modelconform STATIC
-  reference.cpp # the slowest to compile: first
-  safetensors.cpp
-  compare.cpp
-  compare/closeness.cpp
-  compare/difference.cpp
-  compare/groups.cpp
-  compare/leaves.cpp
-  compare/measure.cpp
-  compare/words.cpp
-  numbers.cpp
-  tensors.cpp
-  tree.cpp
+  library/reference.cpp # the slowest to compile: first
+  library/safetensors.cpp
+  library/compare.cpp
+  library/compare/closeness.cpp
+  library/compare/difference.cpp
+  library/compare/groups.cpp
+  library/compare/leaves.cpp
+  library/compare/measure.cpp
+  library/compare/words.cpp
+  library/numbers.cpp
+  library/tensors.cpp
+  library/tree.cpp
 )
 add_library(modelconform::modelconform ALIAS modelconform)
 target_compile_features(modelconform PUBLIC cxx_std_20)
@@ -65,14 +65,15 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   target_compile_options(modelconform PRIVATE -Wno-restrict)
 endif()
 # The JSON parser takes twice as long to compile with more, and reads a header now and then.
-set_source_files_properties(reference.cpp safetensors.cpp PROPERTIES COMPILE_OPTIONS -O1)
+set_source_files_properties(library/reference.cpp library/safetensors.cpp
+                            PROPERTIES COMPILE_OPTIONS -O1)
 # For those who link it into a library of their own.
 set_target_properties(modelconform PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_EXTENSIONS OFF)
 target_include_directories(modelconform SYSTEM PRIVATE ${JSON_INCLUDE})
 # Users include <modelconform/compare.h>, installed or not.
 set(staged ${CMAKE_CURRENT_BINARY_DIR}/include)
 foreach(header ${public_headers})
-  configure_file(${header} ${staged}/modelconform/${header} COPYONLY)
+  configure_file(library/${header} ${staged}/modelconform/${header} COPYONLY)
 endforeach()
 target_include_directories(modelconform PUBLIC
   $<BUILD_INTERFACE:${staged}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
@@ -83,6 +84,7 @@ if(NOT PROJECT_IS_TOP_LEVEL)
 endif()
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/modelconform)
 install(TARGETS modelconform EXPORT modelconform ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+list(TRANSFORM public_headers PREPEND library/)
 install(FILES ${public_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/modelconform)
 # It depends on nothing, so that the exported targets are the whole configuration.
 install(EXPORT modelconform NAMESPACE modelconform:: DESTINATION ${package}

@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
+#include "../library/safetensors.h"
 #include "fields.h"
-#include "safetensors.h"
 #include "training.h"
 
 namespace modelconform {
@@ -80,17 +80,18 @@ Training read_training(const Json& request) {
 
 }  // namespace
 
-Trained Engine::train(const Training&) {
-  throw EngineError("NotImplementedError", description().name + " doesn't train");
-}
+std::optional<Trained> LoadedModel::train(const Training&) { return std::nullopt; }
 
-nlohmann::json answer_train(Engine& engine, const nlohmann::json& request) {
+Json answer_train(const Engine& engine, LoadedModel& model, const Json& request) {
   const std::string file = text_field(request, "outputs");
-  Trained trained = engine.train(read_training(request));
+  std::optional<Trained> trained = model.train(read_training(request));
+  if (!trained) {
+    throw EngineError("NotImplementedError", engine.description().name + " doesn't train");
+  }
   OutputKeys keys;
-  keys.assign(trained.outputs, 0);
+  keys.assign(trained->outputs, 0);
   write_tensors(file, keys.tensors());
-  return {{"seconds", trained.seconds}, {"outputs", tree_to_json(trained.outputs)}};
+  return {{"seconds", trained->seconds}, {"outputs", tree_to_json(trained->outputs)}};
 }
 
 }  // namespace modelconform

@@ -16,26 +16,27 @@ bool is_known(const std::vector<Tree>& known, const Tree& outputs) {
 
 }  // namespace
 
-SerialResults run_serially(Engine& engine, const std::vector<Call>& calls, std::size_t repeats) {
+SerialResults run_serially(LoadedModel& model, const std::vector<Call>& calls,
+                           std::size_t repeats) {
   SerialResults results(calls.size());
   for (std::size_t i = 0; i < calls.size(); ++i) {
     for (std::size_t n = 0; n < repeats; ++n) {
-      Result result = engine.run(calls[i]);
+      Result result = model.run(calls[i]);
       if (!is_known(results[i], result.outputs)) results[i].push_back(std::move(result.outputs));
     }
   }
   return results;
 }
 
-Trial run_at_once(const std::vector<Engine*>& instances, const std::vector<Call>& calls,
+Trial run_at_once(const std::vector<LoadedModel*>& instances, const std::vector<Call>& calls,
                   const SerialResults& serial) {
   Trial trial;
   std::mutex trial_mutex;
   std::barrier start(static_cast<std::ptrdiff_t>(instances.size()));
 
-  const auto call_once = [&](Engine& engine, std::size_t call) {
+  const auto call_once = [&](LoadedModel& model, std::size_t call) {
     try {
-      Result result = engine.run(calls[call]);
+      Result result = model.run(calls[call]);
       const bool same = is_known(serial[call], result.outputs);
       const std::lock_guard lock(trial_mutex);
       ++trial.results;
@@ -70,10 +71,10 @@ Trial run_at_once(const std::vector<Engine*>& instances, const std::vector<Call>
   return trial;
 }
 
-std::vector<std::unique_ptr<Engine>> make_clones(Engine& engine, std::size_t count) {
-  std::vector<std::unique_ptr<Engine>> clones;
+std::vector<std::unique_ptr<LoadedModel>> make_clones(LoadedModel& model, std::size_t count) {
+  std::vector<std::unique_ptr<LoadedModel>> clones;
   while (clones.size() < count) {
-    std::unique_ptr<Engine> clone = engine.clone();
+    std::unique_ptr<LoadedModel> clone = model.clone();
     if (clone == nullptr) return {};
     clones.push_back(std::move(clone));
   }

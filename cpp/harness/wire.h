@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "tree.h"
+#include "../library/tree.h"
 
 namespace modelconform {
 

@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "safetensors.h"
+#include "../library/safetensors.h"
 
 namespace modelconform {
 namespace {
@@ -152,11 +152,11 @@ Tensor parse_ones(const std::string& text) {
 }
 
 void run_by_hand(Engine& engine, const ByHand& request) {
-  engine.load({request.model, "", request.libraries});
+  const auto model = engine.load({request.model, "", request.libraries});
   const bool flat = engine.description().layout == Layout::kFlat;
   const Call call =
-      flat ? flat_call(inputs_of(request), engine.input_names()) : tree_call(inputs_of(request));
-  const Result result = engine.run(call);
+      flat ? flat_call(inputs_of(request), model->input_names()) : tree_call(inputs_of(request));
+  const Result result = model->run(call);
   std::printf("ok\n");
   std::visit(Printer("", 0), result.outputs.node);
 }

@@ -7,6 +7,7 @@
 
 namespace modelconform {
 
-nlohmann::json answer_train(Engine& engine, const nlohmann::json& request);
+nlohmann::json answer_train(const Engine& engine, LoadedModel& model,
+                            const nlohmann::json& request);
 
 }  // namespace modelconform

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -100,7 +101,8 @@ void serve_as_worker(const Settings& settings) {
   const int wire = take_stdout();
   std::signal(SIGPIPE, SIG_IGN);  // a reader that has gone is seen by the loop
   const auto engine = make_engine(settings);
-  serve(*engine, STDIN_FILENO, wire);
+  std::unique_ptr<LoadedModel> model;
+  serve(*engine, model, STDIN_FILENO, wire);
 #ifdef __SANITIZE_ADDRESS__
   __lsan_do_leak_check();  // which would otherwise come with the destructors
 #endif

@@ -7,12 +7,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
-#include <nlohmann/json.hpp>
+
+#include "fields.h"
 
 namespace modelconform {
 namespace {
-
-using Json = nlohmann::json;
 
 // Trees are walked by recursion, and a request could nest until the stack ends.
 constexpr int kDeepestTree = 200;

@@ -1,0 +1,1 @@
+# For tests: it needs no library.

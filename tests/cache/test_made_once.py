@@ -1,0 +1,123 @@
+"""What is made once: by one of many, whole or not at all, and not tried again after it failed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from pytest_modelconform.cache.made_once import LINES_SHOWN, BuildError, log_of, made_once, run, run_all
+
+
+class PipFault(BuildError):
+    """A kind of its own, as environments have."""
+
+
+def silent(line: str) -> None:
+    raise AssertionError(line)
+
+
+def test_it_is_made_once_and_then_found(tmp_path: Path) -> None:
+    made: list[Path] = []
+
+    def make(folder: Path) -> None:
+        made.append(folder)
+        (folder / "content").touch()
+
+    target = tmp_path / "new" / "thing"
+    for _ in range(2):
+        assert made_once(target, make, silent, "waiting") == target
+    assert len(made) == 1
+    assert made[0] != target
+    assert [path.name for path in target.iterdir()] == ["content"]
+    assert not made[0].exists()
+
+
+def test_the_second_one_waits_and_says_so(tmp_path: Path) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    said: list[str] = []
+
+    def make(folder: Path) -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    def wait(line: str) -> None:
+        said.append(line)
+        go_on.set()
+
+    first = threading.Thread(target=lambda: made_once(tmp_path / "thing", make, silent, "waiting"))
+    first.start()
+    assert begun.wait(30)
+    made_once(tmp_path / "thing", lambda folder: silent("made twice"), wait, "waiting for another that makes it")
+    first.join()
+    assert said == ["waiting for another that makes it …"]
+
+
+def test_what_failed_leaves_nothing_and_is_not_tried_again(tmp_path: Path) -> None:
+    tries: list[Path] = []
+
+    def fail(folder: Path) -> None:
+        tries.append(folder)
+        (folder / "half").touch()
+        raise PipFault("no such package")
+
+    for _ in range(2):
+        with pytest.raises(PipFault, match=r"^no such package$"):
+            made_once(tmp_path / "thing", fail, silent, "waiting")
+    assert len(tries) == 1
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+def test_an_error_of_another_kind_may_be_tried_again(tmp_path: Path) -> None:
+    def interrupted(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made_once(tmp_path / "thing", interrupted, silent, "waiting")
+    assert made_once(tmp_path / "thing", lambda folder: None, silent, "waiting").is_dir()
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_what_a_killed_process_left_is_made_anew(in_place: bool, tmp_path: Path) -> None:
+    target = tmp_path / "thing"
+    for folder in (target, tmp_path / "thing.building"):
+        folder.mkdir()
+        (folder / "half").touch()
+
+    def make(folder: Path) -> None:
+        assert (folder == target) == in_place
+        assert (folder / "half").exists() == in_place
+        (folder / "whole").touch()
+
+    made_once(target, make, silent, "waiting", lambda folder: (folder / "whole").exists(), in_place)
+    assert (target / "whole").exists()
+
+
+def test_the_first_command_that_fails_ends_it_with_the_end_of_its_log(tmp_path: Path) -> None:
+    log = log_of(tmp_path / "thing")
+    python = [sys.executable, "-c"]
+    steps = [
+        ("speaking", [*python, "print('fine')"]),
+        ("failing", [*python, "for i in range(100): print(i)\nexit(3)"]),
+        ("never", [*python, "print('never')"]),
+    ]
+    with pytest.raises(PipFault) as caught:
+        run_all(steps, os.environ, log, "it can't be made", tmp_path, PipFault)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "it can't be made: failing ended with status 3"
+    assert lines[1].startswith(f"(the last {LINES_SHOWN} of ")
+    assert lines[-2:] == ["99", f"full log: {log}"]
+    assert len(lines) == LINES_SHOWN + 3
+    text = log.read_text()
+    assert text.startswith("$ ")
+    assert "fine" in text
+    assert "never" not in text
+
+
+def test_a_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as log, pytest.raises(subprocess.TimeoutExpired):
+        run([sys.executable, "-c", "import time; time.sleep(60)"], os.environ, log.fileno(), timeout=0.2)
