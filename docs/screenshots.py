@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-from pytest_modelconform.terms.cell import Cell
-from pytest_modelconform.terms.outcome import Outcome, Verdict
 from pytest_modelconform.report import html
 from pytest_modelconform.report.log import Log, LogError, read
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome, Verdict
 
 Theme = Literal["light", "dark"]
 IMAGES = Path(__file__).parent / "images"

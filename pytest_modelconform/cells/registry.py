@@ -18,10 +18,6 @@ from ..terms.case import DEFAULTS, TORCH
 from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, Cell
 from ..terms.devices import exists
 
-# Fields of a `Case` that bring cells which others don't have.
-OPTIONAL = ("cpp", "train")
-# All that a case may have: these, and twins.
-EVERYTHING = (*OPTIONAL, "twin-keras", "twin-jax")
 # Steps in 16 bits need loss scaling and master weights, which are not the model's.
 _TRAINED_IN = ("float32", "float64")
 
