@@ -1,19 +1,27 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import FrozenInstanceError
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from pytest_modelconform.building.harness import ENGINES
 from pytest_modelconform.cells.registry import Registry, UnknownName, register_built_in
+from pytest_modelconform.formats.base import Format
+from pytest_modelconform.formats.base import described as describe_format
+from pytest_modelconform.formats.built_in import BUILT_IN as FORMATS
+from pytest_modelconform.runtimes.base import Runtime
+from pytest_modelconform.runtimes.base import described as describe_runtime
 from pytest_modelconform.terms.cell import Cell
 
 
 @pytest.fixture
 def registry() -> Registry:
-    made = Registry()
-    register_built_in(made)
-    return made
+    built_in = Registry()
+    register_built_in(built_in)
+    return built_in
 
 
 def test_the_built_in_names(registry: Registry) -> None:
@@ -132,3 +140,101 @@ def test_a_package_that_takes_a_built_in_name(pytester: pytest.Pytester) -> None
     says = "modelconform: runtime 'ort' of my_ort is taken by pytest_modelconform.runtimes.ort"
     assert says in result.stderr.str()
     assert "Traceback" not in result.stderr.str()
+
+
+# -- what a module offers ----------------------------------------------------------------------------------------------
+
+
+def made(name: str, **members: object) -> ModuleType:
+    module = ModuleType(name)
+    vars(module).update(members)
+    return module
+
+
+def runtime_of(**members: object) -> Runtime:
+    return describe_runtime(made("mine", **{"NAME": "mine", "FORMATS": ("onnx",), "command": list, **members}))
+
+
+def format_of(**members: object) -> Format:
+    return describe_format(made("mine", **{"NAME": "mine", "export": dict, **members}))
+
+
+def test_every_built_in_module_fits_its_description(registry: Registry) -> None:
+    assert all(isinstance(registry.format(name), Format) for name in registry.formats)
+    assert all(isinstance(registry.runtime(name), Runtime) for name in registry.runtimes)
+    for name, path in FORMATS.items():
+        assert registry.format(name).module == path
+        assert (registry.format(name).export is None) == bool(registry.format(name).FROM)
+    engines = {name: registry.runtime(name).ENGINE for name in registry.runtimes if registry.runtime(name).ENGINE}
+    assert set(engines.values()) == set(ENGINES)
+
+
+def test_what_a_module_does_not_say(registry: Registry) -> None:
+    runtime = runtime_of()
+    assert (runtime.PACKAGE, runtime.TASKS, runtime.LIMITS, runtime.ENVIRONMENT) == ("mine", ("inference",), {}, None)
+    assert runtime.load_request(Path("a"), {"file": "f", "format": "onnx"})["model"] == "a/f"
+    assert runtime.build({}, Path("a"), print) == {}
+    assert str(runtime_of(REQUIRES=("no-such-package>=3",)).unavailable("cpu")).startswith("needs no-such-package>=3")
+    assert (format_of().FRAMEWORKS, format_of().SMOKE, format_of().foreign) == ({"torch": "mine"}, "smoke", None)
+    converted = describe_format(made("mine", NAME="mine", FROM="onnx", command=list))
+    assert (converted.FRAMEWORKS, converted.export) == ({}, None)
+    with pytest.raises(TypeError, match="a format without FROM has no converter"):
+        format_of().command(1, Path("a"), print)
+
+
+def test_a_description_does_not_change_its_module() -> None:
+    module = made("mine", NAME="mine", FORMATS=("onnx",), command=list)
+    before = set(vars(module))
+    runtime = describe_runtime(module)
+    assert set(vars(module)) == before
+    with pytest.raises(FrozenInstanceError):
+        runtime.MAIN = True  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"FORMATS": "onnx"}, "runtime module mine: FORMATS has to be a sequence of strings, not 'onnx'"),
+        ({"FORMATS": ("onnx", 9)}, r"FORMATS has to be a sequence of strings, not \('onnx', 9\)"),
+        ({"LIMITS": ("dtype:float16",)}, r"LIMITS has to be a mapping of strings to strings, not \('dtype:float16',\)"),
+        ({"NARROWS": {"int64": 32}}, "NARROWS has to be a mapping of strings to strings, not {'int64': 32}"),
+        ({"MAIN": "yes"}, "MAIN has to be True or False, not 'yes'"),
+        ({"NAME": 3}, "NAME has to be a string, not 3"),
+        ({"ENVIRONMENT": "env"}, "ENVIRONMENT has to be an Environment or None, not 'env'"),
+        ({"command": ["worker"]}, r"command has to be a function, not \['worker'\]"),
+        ({"LIMITS": {"dtype:": "no"}}, "mine: LIMITS has 'dtype:', which is no kind of limit"),
+        ({"NARROW": {}}, r"runtime module mine defines NARROW. Did you mean NARROWS\?"),
+        ({"DEVICE": ("cpu",)}, r"runtime module mine defines DEVICE. Did you mean DEVICES\?"),
+    ],
+)
+def test_a_runtime_that_does_not_fit(members: dict[str, object], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        runtime_of(**members)
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"REPEATS": True}, "format module mine: REPEATS has to be a whole number, not True"),
+        ({"SUFFIXES": ".onnx"}, "SUFFIXES has to be a sequence of strings, not '.onnx'"),
+        ({"foreign": ".onnx"}, "foreign has to be a function or None, not '.onnx'"),
+        ({"export": None, "FROM": "onnx"}, "format module mine lacks command: command has to be a function"),
+        ({"FRAMEWORK": {}}, r"format module mine defines FRAMEWORK. Did you mean FRAMEWORKS\?"),
+    ],
+)
+def test_a_format_that_does_not_fit(members: dict[str, object], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        format_of(**members)
+
+
+def test_what_is_missing_is_said_with_what_it_has_to_be() -> None:
+    says = "runtime module half lacks FORMATS, command: FORMATS has to be a sequence of strings; command has to be a "
+    with pytest.raises(TypeError, match=says):
+        describe_runtime(made("half", NAME="half"))
+
+
+def test_a_modules_own_constants_are_its_own() -> None:
+    # Also one that is called almost like a member that it has defined.
+    runtime = runtime_of(OPTIONS={}, REQUIREMENTS=(), _NARROW={}, FORMAT="onnx", narrow={}, Device=1)
+    assert runtime.FORMATS == ("onnx",)
+    assert not hasattr(runtime, "OPTIONS")

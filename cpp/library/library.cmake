@@ -9,15 +9,14 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 # The version is the Python package's, beside which, or in which, these sources lie.
-foreach(file ../pytest_modelconform/terms/version.py ../pytest_modelconform/__init__.py
-             ../terms/version.py ../__init__.py)
+foreach(file ../pytest_modelconform/terms/version.py ../terms/version.py)
   if(NOT version AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${file})
     file(STRINGS ${CMAKE_CURRENT_SOURCE_DIR}/${file} line REGEX "^__version__ = \"[0-9.]+")
     string(REGEX MATCH "[0-9]+(\\.[0-9]+)*" version "${line}")
   endif()
 endforeach()
 if(NOT version)
-  message(FATAL_ERROR "the version is read from pytest_modelconform/__init__.py, beside which "
+  message(FATAL_ERROR "the version is read from pytest_modelconform/terms/version.py, beside which "
                       "${CMAKE_CURRENT_SOURCE_DIR} has to lie; to copy the library, install it")
 endif()
 

@@ -13,8 +13,8 @@ import shlex
 import shutil
 from pathlib import Path
 
-from .. import __version__
 from ..cache.made_once import BuildError, Progress, log_of, made_once, run_all
+from ..terms.version import __version__
 from . import tools
 from .harness import ENGINES, unavailable
 

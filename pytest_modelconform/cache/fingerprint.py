@@ -12,9 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest_modelconform
-
-from .. import __version__
+from ..terms.version import __version__
 
 # Environment variables that change numbers or exporters.
 _PREFIXES = (
@@ -87,7 +85,7 @@ def _own_sources() -> str:
 
 def own_sources() -> list[Path]:
     """Our own modules that artifacts and references may depend on: all but those of the folders in `NOT_IN_KEYS`."""
-    here = Path(pytest_modelconform.__file__).parent
+    here = Path(__file__).resolve().parents[1]
     return sorted(path for path in here.rglob("*.py") if path.relative_to(here).parts[0] not in NOT_IN_KEYS)
 
 

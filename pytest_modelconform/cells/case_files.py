@@ -9,9 +9,8 @@ from pathlib import Path
 
 from ..environments.packages import missing_packages
 from ..formats.frameworks import FRAMEWORKS
-from ..terms.case import DEFAULTS, TORCH, Tolerance
+from ..terms.case import DEFAULTS, OPTIONAL, TORCH, Tolerance, twin
 from ..terms.outcome import Outcome
-from .registry import OPTIONAL
 
 _PLUGIN = "pytest_modelconform"
 
@@ -105,7 +104,7 @@ def _twins(call: ast.Call) -> list[str]:
     """What a literal dict in the field `twins` adds to what the case has."""
     given = next((k.value for k in call.keywords if k.arg == "twins"), None)
     keys = [key.value for key in given.keys if isinstance(key, ast.Constant)] if isinstance(given, ast.Dict) else []
-    return [f"twin-{key}" for key in keys if isinstance(key, str)]
+    return [twin(key) for key in keys if isinstance(key, str)]
 
 
 def _literal_strings(call: ast.Call, field: str) -> Sequence[str]:

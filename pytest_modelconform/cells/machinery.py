@@ -13,14 +13,14 @@ from ..cache.fingerprint import fingerprint, hash_file, hash_of
 from ..cache.store import Cache
 from ..formats.frameworks import FRAMEWORKS
 from ..terms import tolerances
-from ..terms.case import DEFAULTS, TORCH, Tolerance
+from ..terms.case import DEFAULTS, EVERYTHING, TORCH, Tolerance
 from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, TRAINING, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..workers.loop import WorkerError
 from .case_files import Declaration, Declared, static_cases
 from .pipeline import Pipeline
 from .pool import Pool, threads
-from .registry import EVERYTHING, Registry
+from .registry import Registry
 from .settings import Settings
 from .worker import WorkerCrashed, WorkerProblem, WorkerRefused, WorkerTimeout
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from types import ModuleType
+from typing import Generic, Protocol, TypeVar
 
 from ..formats import base as format_base
 from ..formats.base import Format
@@ -18,10 +20,6 @@ from ..terms.case import DEFAULTS, TORCH
 from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, Cell
 from ..terms.devices import exists
 
-# Fields of a `Case` that bring cells which others don't have.
-OPTIONAL = ("cpp", "train")
-# All that a case may have: these, and twins.
-EVERYTHING = (*OPTIONAL, "twin-keras", "twin-jax")
 # Steps in 16 bits need loss scaling and master weights, which are not the model's.
 _TRAINED_IN = ("float32", "float64")
 
@@ -35,48 +33,101 @@ class UnknownName(ValueError):
     """A name that no format, runtime or device has. The message lists those that exist."""
 
 
+class _Described(Protocol):
+    """What is in a table."""
+
+    @property
+    def MAIN(self) -> bool:  # noqa: N802 (as modules say it)
+        """Whether it is among those that run when nobody names any."""
+
+
+Kind = TypeVar("Kind", bound=_Described)
+
+
+class _Table(Generic[Kind]):
+    """Modules of one kind by name, in the order of registration. They are imported when first asked for.
+
+    kind: as messages say it, "format". describe: makes a module's description.
+    """
+
+    def __init__(self, kind: str, describe: Callable[[ModuleType], Kind]) -> None:
+        self.kind = kind
+        self.describe = describe
+        self.modules: dict[str, str] = {}
+        self._loaded: dict[str, Kind] = {}
+
+    def add(self, name: str, module: str) -> None:
+        """Add the module of an import path. Raises ValueError if the name is taken."""
+        # Ids and markers write "-" as "_": two names that differ only there could not be told apart.
+        taken = {known.replace("-", "_"): known for known in self.modules}
+        # The other words mean something in ids and in `Case(tolerances=…)`.
+        if name.replace("-", "_") in taken or name in (EAGER, COLLECT, FAST, *TASKS, *DEFAULTS):
+            raise ValueError(
+                f"{self.kind} {name!r} of {module} is taken by {self.modules.get(name, 'another name like it')}"
+            )
+        self.modules[name] = module
+
+    def get(self, name: str) -> Kind:
+        """What a name stands for. Raises UnknownName; TypeError for a module that lacks something."""
+        if name not in self._loaded:
+            _check_known(self.kind, name, self.modules)
+            self._loaded[name] = self.describe(importlib.import_module(self.modules[name]))
+        return self._loaded[name]
+
+    def select(self, names: Sequence[str]) -> Sequence[str]:
+        """Names for an option's value: the main ones for (), all for ("all",). Raises UnknownName."""
+        return _select(self.kind, names, tuple(self.modules), (name for name in self.modules if self.get(name).MAIN))
+
+
+def _select(kind: str, names: Sequence[str], known: Sequence[str], main: Iterable[str]) -> Sequence[str]:
+    if not names:
+        return tuple(main)
+    if "all" in names:
+        return tuple(known)
+    for name in names:
+        _check_known(kind, name, known)
+    return tuple(name for name in known if name in names)
+
+
+def _check_known(kind: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UnknownName(f"unknown {kind} {name!r}.{hint} Known {kind}s: {', '.join(known)}")
+
+
 class Registry:
     """Formats and runtimes by name, in the order of registration. Modules are imported when first asked for."""
 
     def __init__(self) -> None:
-        self._formats: dict[str, str] = {}
-        self._runtimes: dict[str, str] = {}
-        self._loaded_formats: dict[str, Format] = {}
-        self._loaded_runtimes: dict[str, Runtime] = {}
+        self._formats = _Table("format", format_base.described)
+        self._runtimes = _Table("runtime", runtime_base.described)
 
     def add_format(self, name: str, module: str) -> None:
         """Add the format in `module` (an import path). Raises ValueError if the name is taken."""
-        self._add(self._formats, "format", name, module)
+        self._formats.add(name, module)
 
     def add_runtime(self, name: str, module: str) -> None:
         """Add the runtime in `module` (an import path). Raises ValueError if the name is taken."""
-        self._add(self._runtimes, "runtime", name, module)
-
-    @staticmethod
-    def _add(table: dict[str, str], kind: str, name: str, module: str) -> None:
-        # Ids and markers write "-" as "_": two names that differ only there could not be told apart.
-        taken = {known.replace("-", "_"): known for known in table}
-        # The other words mean something in ids and in `Case(tolerances=…)`.
-        if name.replace("-", "_") in taken or name in (EAGER, COLLECT, FAST, *TASKS, *DEFAULTS):
-            raise ValueError(f"{kind} {name!r} of {module} is taken by {table.get(name, 'another name like it')}")
-        table[name] = module
+        self._runtimes.add(name, module)
 
     @property
     def formats(self) -> Sequence[str]:
         """Names of all formats."""
-        return tuple(self._formats)
+        return tuple(self._formats.modules)
 
     @property
     def runtimes(self) -> Sequence[str]:
         """Names of all runtimes."""
-        return tuple(self._runtimes)
+        return tuple(self._runtimes.modules)
 
     def format(self, name: str) -> Format:
-        """The format of a name. Raises UnknownName."""
-        if name not in self._loaded_formats:
-            self._known("format", name, self._formats)
-            self._loaded_formats[name] = format_base.complete(importlib.import_module(self._formats[name]))
-        return self._loaded_formats[name]
+        """The format of a name. Raises UnknownName, or TypeError for a module that is none."""
+        return self._formats.get(name)
+
+    def runtime(self, name: str) -> Runtime:
+        """The runtime of a name. Raises UnknownName, or TypeError for a module that is none."""
+        return self._runtimes.get(name)
 
     def holds(self, name: str, framework: str) -> bool:
         """Whether models of a framework can be stored in a format."""
@@ -91,52 +142,27 @@ class Registry:
             through.append(source)
         return through
 
-    def runtime(self, name: str) -> Runtime:
-        """The runtime of a name. Raises UnknownName."""
-        if name not in self._loaded_runtimes:
-            self._known("runtime", name, self._runtimes)
-            self._loaded_runtimes[name] = runtime_base.complete(importlib.import_module(self._runtimes[name]))
-        return self._loaded_runtimes[name]
-
     @property
     def devices(self) -> Sequence[str]:
         """Names of all devices that cells may have."""
-        found = dict.fromkeys(device for name in self._runtimes for device in self.runtime(name).DEVICES)
+        found = dict.fromkeys(device for name in self.runtimes for device in self.runtime(name).DEVICES)
         return tuple(devices.select(tuple(found)))
 
     def select_formats(self, names: Sequence[str]) -> Sequence[str]:
         """Formats for an option's value: the main ones for (), all for ("all",). Raises UnknownName."""
-        main = (name for name in self.formats if self.format(name).MAIN)
-        return self._select("format", names, self._formats, main)
+        return self._formats.select(names)
 
     def select_runtimes(self, names: Sequence[str]) -> Sequence[str]:
         """Runtimes for an option's value: the main ones for (), all for ("all",). Raises UnknownName."""
-        main = (name for name in self.runtimes if self.runtime(name).MAIN)
-        return self._select("runtime", names, self._runtimes, main)
+        return self._runtimes.select(names)
 
     def select_devices(self, names: Sequence[str]) -> Sequence[str]:
         """Devices for an option's value: the CPU for (); the GPU and back for both. Raises UnknownName."""
-        return self._select("device", devices.select(names), dict.fromkeys(self.devices, ""), iter(("cpu",)))
+        return _select("device", devices.select(names), self.devices, (devices.CPU,))
 
     def select_precisions(self, names: Sequence[str]) -> Sequence[str]:
         """Precisions for an option's value: full for (), both for ("all",). Raises UnknownName."""
-        return self._select("precision", names, dict.fromkeys(PRECISIONS, ""), iter((FULL,)))
-
-    def _select(self, kind: str, names: Sequence[str], known: Mapping[str, str], main: Iterator[str]) -> Sequence[str]:
-        if not names:
-            return tuple(main)
-        if "all" in names:
-            return tuple(known)
-        for name in names:
-            self._known(kind, name, known)
-        return tuple(name for name in known if name in names)
-
-    @staticmethod
-    def _known(kind: str, name: str, known: Mapping[str, str]) -> None:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise UnknownName(f"unknown {kind} {name!r}.{hint} Known {kind}s: {', '.join(known)}")
+        return _select("precision", names, PRECISIONS, (FULL,))
 
     def cells(
         self,

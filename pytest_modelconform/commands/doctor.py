@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 
 from .. import environments
-from ..building import harness
 from ..environments import Environment
 from ..formats import base as format_base
+from ..formats.base import Format
+from ..runtimes.base import Runtime
 from ..terms import devices
 from . import pytest_session
 
@@ -108,15 +109,15 @@ def table(run: Run) -> list[Row]:
     return found
 
 
-def _row(kind: str, module: Any, reason: str, note: str, cache: Path) -> Row:
+def _row(kind: str, module: Format | Runtime, reason: str, note: str, cache: Path) -> Row:
     environment = module.ENVIRONMENT
     if environment is None:
         # PyTorch makes them all; what is special to one says more.
         versions = {name: v for name in module.REQUIRES if (v := _version(name))}
         version = next((v for name, v in versions.items() if name != "torch"), versions.get("torch", ""))
-        where = "C++" if getattr(module, "ENGINE", "") in harness.ENGINES else "here"
+        where = "C++" if isinstance(module, Runtime) and module.ENGINE else "here"
         return Row(kind, module.NAME, version, where, not reason, reason or note)
-    version = _pinned(environment, getattr(module, "PACKAGE", module.NAME))
+    version = _pinned(environment, module.PACKAGE if isinstance(module, Runtime) else module.NAME)
     if not reason and not environments.is_complete(environments.path_of(environment, cache)):
         note = f"{note}{'; ' if note else ''}installed on first use, or by: modelconform env install {environment.name}"
     return Row(kind, module.NAME, version, f"env {environment.name}", not reason, reason or note)

@@ -7,17 +7,20 @@ here or in a format's module imports torch at import time; `export` runs in the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .. import environments
+from ..environments import Environment
 from ..environments.packages import missing_packages
+from ..terms import description
+from ..terms.case import TORCH
 from ..terms.cell import INFERENCE
 from ..terms.limits import check_limits
 
 if TYPE_CHECKING:
-    from ..environments import Environment
     from ..workers.host.build import Built
 
 # What `export` returns and signature.json holds; see docs/architecture.md, "The signature".
@@ -28,98 +31,83 @@ class ExportMismatch(Exception):
     """An exporter made a graph whose inputs or outputs can't be matched with the model's."""
 
 
-class Format(Protocol):
-    """A way to store a model.
+def _no_converter(threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
+    raise TypeError("a format without FROM has no converter")
 
-    NAME: as in options and reports. REQUIRES: packages that the exporter needs. MAIN: whether it runs by default.
-    REPEATS: how often each input set is run on an artifact (TorchScript optimises from the second run on).
-    NEEDS: fields of a `Case` that have to be set: a case without them has no cells in this format ("cpp", "train").
-    DEVICE_BOUND: whether an artifact runs on the device only that it was exported on.
-    TASKS: what its artifacts can be used for, see `outcome.TASKS`; "inference" if not said.
-    VERSION: raised when the module changes what it writes, so that cached artifacts are made anew.
-    HOST: the name of the case host that it exports in, shared with formats that name the same; "" is the common one.
-    For exporters that change their process for good. ENVIRONMENT: where that host, or the converter, lives; None is
-    the main environment.
-    FROM: the format whose artifacts it is made from, by a converter (below); then there is no `export`.
-    FRAMEWORKS: by framework that a case may be written in the import path of the module whose `export` stores it.
-    LIMITS: what it is known not to hold, and why, by the kinds in `limits.py`: `unsupported` instead of tried.
-    REPRO: import path of the part that `modelconform repro` makes scripts for its exporter or converter from, see
-    repro/parts/__init__.py.
-    SMOKE: the case of workers/host/smoke.py that its runtimes have to run before any other: "smoke", or "smoke_images"
-    for formats that hold nothing but layers on images.
-    SUFFIXES: of the names of artifacts, the usual one first; () where there is none to tell them by.
-    RECORDS_NAMES: whether an artifact's main file names those beside it, so that these can't be called otherwise.
-    foreign: makes the signature of a file that has none, since something else wrote it; None if it is in another
-    format. It runs in a process of its own. None where a file doesn't say how it is called (formats/foreign.py).
-    """
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Format:
+    """A way to store a model: what its module defines, and the defaults of what it leaves out."""
+
+    # The import path of the module itself, which no module says.
+    module: str
+    # As in options and reports.
     NAME: str
-    REQUIRES: Sequence[str]
-    MAIN: bool
-    REPEATS: int
-    NEEDS: Sequence[str]
-    DEVICE_BOUND: bool
-    TASKS: Sequence[str]
-    VERSION: int
-    HOST: str
-    ENVIRONMENT: Environment | None
-    FROM: str
+    # Packages that the exporter or converter needs, as pip names them.
+    REQUIRES: Sequence[str] = ()
+    # Whether it is among the formats that run by default.
+    MAIN: bool = False
+    # How often each input set is run on an artifact (TorchScript optimises from the second run on).
+    REPEATS: int = 2
+    # Raised when the module changes what it writes, so that cached artifacts are made anew.
+    VERSION: int = 1
+    # What a case has to have, of `EVERYTHING` in terms/case.py: without it, it has no cells in this format.
+    NEEDS: Sequence[str] = ()
+    # What its artifacts can be used for, of `TASKS` in terms/cell.py.
+    TASKS: Sequence[str] = (INFERENCE,)
+    # Whether an artifact runs on the device only that it was exported on.
+    DEVICE_BOUND: bool = False
+    # The name of the case host that it exports in, shared with formats that name the same; "" is the common one. For
+    # exporters that change their process for good.
+    HOST: str = ""
+    # Where that host, or the converter, lives; None is the main environment.
+    ENVIRONMENT: Environment | None = None
+    # The format whose artifacts it is made from, by a converter (`command`); then there is no `export`.
+    FROM: str = ""
+    # By framework that a case may be written in the import path of the module whose `export` stores it; "torch" and
+    # the module itself, where it doesn't say.
     FRAMEWORKS: Mapping[str, str]
-    LIMITS: Mapping[str, str]
-    REPRO: str
-    SMOKE: str
-    SUFFIXES: Sequence[str]
-    RECORDS_NAMES: bool
-    foreign: Callable[[Path], Signature | None] | None
+    # What it is known not to hold, and why, by the kinds in terms/limits.py: `unsupported` instead of tried.
+    LIMITS: Mapping[str, str] = field(default_factory=dict)
+    # Import path of the part that `modelconform repro` makes scripts for its exporter or converter from, see
+    # repro/parts/__init__.py.
+    REPRO: str = ""
+    # What the part is told where several formats share it.
+    REPRO_OPTIONS: Mapping[str, Any] = field(default_factory=dict)
+    # The case of workers/host/smoke.py that its runtimes have to run before any other: "smoke", or "smoke_images" for
+    # formats that hold nothing but layers on images.
+    SMOKE: str = "smoke"
+    # Of the names of artifacts, the usual one first; () where there is none to tell them by.
+    SUFFIXES: Sequence[str] = ()
+    # Whether an artifact's main file names those beside it, so that these can't be called otherwise.
+    RECORDS_NAMES: bool = False
 
-    def unavailable(self) -> str | None:
-        """None if the exporter can run, else a sentence that says what to do. REQUIRES has been seen to before."""
+    # export(built, folder): stores the model and returns its signature; raises whatever the exporter raises. Called in
+    # the case host, by the import path in FRAMEWORKS. None where there is a converter.
+    export: Callable[[Built, Path], Signature] | None = None
+    # command(threads, cache, progress): the command line of the converter, a worker that answers `convert`, see
+    # workers/convert.py. Called by the pool. It may install its environment first; raises BuildError if that fails.
+    command: Callable[[int, Path, Callable[[str], None]], list[str]] = _no_converter
+    # foreign(file): makes the signature of a file that has none, since something else wrote it; None if it is in
+    # another format. Called in a process of its own, by `modelconform run`. None where a file doesn't say how it is
+    # called (formats/foreign.py).
+    foreign: Callable[[Path], Signature | None] | None = None
+    # unavailable(): None if the exporter can run, else a sentence that says what to do. REQUIRES and ENVIRONMENT have
+    # been seen to before.
+    unavailable: Callable[[], str | None] = lambda: None
+    # tools(): what artifacts are made with besides Python packages, and in which version: part of the cache's key.
+    tools: Callable[[], str] = lambda: ""
 
-    def tools(self) -> str:
-        """What artifacts are made with besides Python packages, and in which version: part of the cache's key."""
 
-    def export(self, built: Built, folder: Path) -> Signature:
-        """Store the model in `folder`. Raises whatever the exporter raises."""
-
-    def command(self, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
-        """The command line of the converter: a worker that answers `convert`, see workers/convert.py.
-
-        May install its environment first; raises a BuildError if that fails.
-        """
-
-
-def complete(module: ModuleType) -> Format:
-    """A format module with the defaults filled in. Raises TypeError naming what a module lacks."""
+def described(module: ModuleType) -> Format:
+    """What a format module offers. Raises TypeError naming the member that it lacks or has as something else."""
+    name = module.__name__
     makes = "command" if getattr(module, "FROM", "") else "export"
-    lacking = [name for name in ("NAME", makes) if not hasattr(module, name)]
-    if lacking:
-        raise TypeError(f"format module {module.__name__} lacks {', '.join(lacking)}")
-    defaults: dict[str, Any] = {
-        "REQUIRES": (),
-        "MAIN": False,
-        "REPEATS": 2,
-        "VERSION": 1,
-        "NEEDS": (),
-        "TASKS": (INFERENCE,),
-        "DEVICE_BOUND": False,
-        "HOST": "",
-        "ENVIRONMENT": None,
-        "FROM": "",
-        "FRAMEWORKS": {} if makes == "command" else {"torch": module.__name__},
-        "LIMITS": {},
-        "REPRO": "",
-        "SMOKE": "smoke",
-        "SUFFIXES": (),
-        "RECORDS_NAMES": False,
-        "foreign": None,
-        "unavailable": lambda: None,
-        "tools": lambda: "",
-    }
-    for name, value in defaults.items():
-        if not hasattr(module, name):
-            setattr(module, name, value)
-    check_limits(module.LIMITS, module.__name__)
-    return module
+    derived = {"FRAMEWORKS": {} if makes == "command" else {TORCH: name}}
+    told = {"module": name}
+    found = description.described(module, Format, "format", derived, told, needs=(makes,), unseen=("Built",))
+    check_limits(found.LIMITS, name)
+    return found
 
 
 def unavailable(module: Format) -> str | None:

@@ -41,7 +41,7 @@ def signature_of(module: Format, path: Path) -> Signature | None:
     # -c and not -m: the package has imported this module by then, of which runpy warns.
     code = f"import sys; from {__name__} import main; main(*sys.argv[1:])"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-W", "ignore", "-c", code, getattr(module, "__name__", ""), str(path)]
+    command = [sys.executable, "-W", "ignore", "-c", code, module.module, str(path)]
     try:
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=_LIMIT, check=False)
     except subprocess.TimeoutExpired:

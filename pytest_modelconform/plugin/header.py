@@ -11,11 +11,11 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from .. import __version__
 from ..cells.machinery import Machinery
 from ..cells.pool import cores, threads
 from ..terms import devices
 from ..terms.cell import FULL
+from ..terms.version import __version__
 from .run import Run
 
 

@@ -13,6 +13,7 @@ from ..compare import (
     flatten,
     make_reference,
 )
+from ..terms import runs as terms
 from ..workers import arrays
 from . import model_check
 
@@ -31,7 +32,7 @@ def make(folder: Path, content: Mapping[str, Any], fast: bool = False) -> dict[s
     notes: list[str] = []
     made: dict[str, dict[str, Reference]] = {}
     for name, entry in content["sets"].items():
-        runs = arrays.read(folder / f"runs-{name}.safetensors")
+        runs = arrays.read(folder / terms.runs_file(name))
         try:
             model_check.check_repeats(name, entry, runs)
             model_check.check_inputs(name, entry, content["accept"])
@@ -45,7 +46,7 @@ def make(folder: Path, content: Mapping[str, Any], fast: bool = False) -> dict[s
             left_out[name] = str(fault)
             continue
         finally:
-            (folder / f"runs-{name}.safetensors").unlink()
+            (folder / terms.runs_file(name)).unlink()
         sets[name], made[name] = entry, found
         notes += more
         write(folder, name, found)
@@ -71,10 +72,10 @@ def _make_set(
     found: dict[str, Reference] = {}
     for path, key in flatten(entry["outputs"])[1].items():
         where = f"output{path}"
-        eager = runs[f"e0:{key}"]
+        eager = runs[terms.key(terms.FIRST, key)]
         jittered = model_check.jittered(runs, key)
         # Where float64 takes another branch than the case's dtype does, it is no reference.
-        wide = None if entry["impure"] else runs.get(f"r:{key}")
+        wide = None if entry["impure"] else runs.get(terms.key(terms.FLOAT64, key))
         if wide is not None and wide.shape != eager.shape:
             wide = None
             notes.append(f"input set {name!r}, {where}: float64 has another shape")

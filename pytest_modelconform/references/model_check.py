@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..compare import Reference, UnusableReferenceError, compare_tensor, flatten, make_reference
-from ..terms.case import Tolerance
+from ..terms import runs as terms
+from ..terms.case import MUTATES_INPUTS, Tolerance
+from ..terms.runs import TRANSPOSED, VALUES
 from ..workers.arrays import Array
 
-TRANSPOSED, VALUES = "auto-transposed", "auto-values"
 _MOST_NAMED = 6
 
 
@@ -30,10 +31,10 @@ def check_repeats(name: str, entry: Mapping[str, Any], runs: Mapping[str, Array]
     entry: the case host's answer on an input set. runs: eager's outputs, see workers/host/reference.py.
     """
     for path, key in flatten(entry["outputs"])[1].items():
-        again = runs.get(f"again:{key}")
+        again = runs.get(terms.key(terms.AGAIN, key))
         if again is None:
             continue
-        where, eager = f"output{path}", runs[f"e0:{key}"]
+        where, eager = f"output{path}", runs[terms.key(terms.FIRST, key)]
         # Not by the float64 run: it draws other random numbers, and its noise floor would cover the difference.
         try:
             alone = make_reference(None, eager, jittered(runs, key), eager.dtype.name, where=where, blind_ok=True)
@@ -68,12 +69,13 @@ def _lenient(reference: Reference) -> Tolerance:
 
 def jittered(runs: Mapping[str, Array], key: str) -> list[Array]:
     """Return eager's jittered outputs of one path."""
-    return [runs[f"e{k}:{key}"] for k in range(1, len(runs) + 1) if f"e{k}:{key}" in runs]
+    keys = (terms.key(terms.jittered(k), key) for k in range(1, terms.JITTERED_RUNS + terms.WIDE_RUNS + 1))
+    return [runs[name] for name in keys if name in runs]
 
 
 def check_inputs(name: str, entry: Mapping[str, Any], accept: Sequence[str]) -> None:
     """See to it that the model leaves its inputs alone, unless the case says that it is meant. Raises ModelFault."""
-    if entry["inputs_changed"] and "mutates-inputs" not in accept:
+    if entry["inputs_changed"] and MUTATES_INPUTS not in accept:
         changed = _list(entry["inputs_changed"])
         raise ModelFault(
             f"input set {name!r}: the model writes to its inputs ({changed}): who calls it sees that, who calls an "
@@ -88,7 +90,7 @@ def check_layout(
 ) -> None:
     """See to it that transposed inputs give what their row-major copy does: they are the same. Raises ModelFault."""
     for path, key in flatten(entry["outputs"])[1].items():
-        row_major = runs.get(f"contiguous:{key}")
+        row_major = runs.get(terms.key(terms.ROW_MAJOR, key))
         if row_major is None:
             continue
         difference = compare_tensor(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..compare import Reference, Tree
+from ..terms import runs
 from ..terms.case import Tolerance
 from ..workers import arrays
 
@@ -90,7 +91,7 @@ class Prepared:
         }
         return InputSet(
             name=name,
-            file=self.folder / f"inputs-{name}.safetensors",
+            file=self.folder / runs.inputs_file(name),
             args=entry["args"],
             kwargs=entry["kwargs"],
             outputs=entry["outputs"],

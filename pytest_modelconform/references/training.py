@@ -13,15 +13,13 @@ import numpy as np
 from ..compare import Reference, UnusableReferenceError, flatten, make_reference
 from ..compare.noise import LEAST_BITS, MOST_UNSTABLE, STRAY
 from ..compare.numbers import FLOAT_FORMATS
+from ..terms import runs as terms
 from ..terms.cell import GRADIENTS, TRAINING
 from ..workers import arrays
 from ..workers.arrays import Array
 from . import from_runs
 from .model_check import ModelFault, jittered
 
-# Runs from this one on are moved by more units, and only tell what rounding decides; see workers/host/reference.py.
-_FIRST_WIDE = 5
-_WIDE_UNITS = 4.0
 _FEWEST = 64
 _MOST_NAMED = 6
 # A case sees a change of 1 % in what a tensor learns where that is over 2^bits_lost = 4 times the noise.
@@ -65,7 +63,7 @@ def make(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     moved: dict[str, float] = {}
     for name, entry in content["sets"].items():
         runs: dict[str, Array] = {}
-        for file in folder.glob(f"runs-{name}-*.safetensors"):
+        for file in folder.glob(terms.runs_file(name, "*")):
             runs |= arrays.read(file)
             file.unlink()  # it is mapped into memory
         _check_repeats(entry, runs, steps)
@@ -90,23 +88,23 @@ def make(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parts(name: str, entry: Mapping[str, Any], runs: Mapping[str, Array]) -> Iterator[Part]:
     for path, key in flatten(entry["outputs"])[1].items():
-        start = runs.get(f"start:{key}")
+        start = runs.get(terms.key(terms.START, key))
         if name == GRADIENTS and key.startswith("/gradients/"):
-            start = np.zeros_like(runs[f"e0:{key}"])
+            start = np.zeros_like(runs[terms.key(terms.FIRST, key)])
         yield Part(key, path, start)
 
 
 def _reference(part: Part, entry: Mapping[str, Any], runs: Mapping[str, Array], steps: int) -> Reference:
-    where, eager = part.named(steps), runs[f"e0:{part.key}"]
+    where, eager = part.named(steps), runs[terms.key(terms.FIRST, part.key)]
     others = jittered(runs, part.key)
-    wide = None if entry["impure"] else runs.get(f"r:{part.key}")
+    wide = None if entry["impure"] else runs.get(terms.key(terms.FLOAT64, part.key))
     unstable = None
     if eager.dtype.name in FLOAT_FORMATS:
         # Without a float64 training eager's own is the middle that the others are measured from: what is compared is
         # still how far trainings one unit apart come to differ.
         wide = eager.astype("float64") if wide is None else wide
         unstable = undecided(wide, [eager, *others], part.start)
-        others = others[: _FIRST_WIDE - 1]
+        others = others[: terms.JITTERED_RUNS]
     try:
         return make_reference(wide, eager, others, eager.dtype.name, where=where, blind_ok=True, unstable=unstable)
     except UnusableReferenceError as error:
@@ -126,7 +124,7 @@ def undecided(r: Array, runs: list[Array], start: Array | None) -> Array:
         return none
     noise = np.zeros(r.size)
     for k, run in enumerate(runs):
-        units = 1.0 if k < _FIRST_WIDE else _WIDE_UNITS
+        units = 1 if k <= terms.JITTERED_RUNS else terms.WIDE_UNITS
         np.maximum(noise, np.abs(run.astype("float64") - r).reshape(-1) / units, out=noise)
     positive = noise[noise > 0.0]
     if positive.size < _FEWEST or not np.isfinite(noise).all():
@@ -139,7 +137,7 @@ def undecided(r: Array, runs: list[Array], start: Array | None) -> Array:
 def _check_repeats(entry: Mapping[str, Any], runs: Mapping[str, Array], steps: int) -> None:
     """See to it that training twice gives the same twice. Raises ModelFault."""
     for key in flatten(entry["outputs"])[1].values():
-        again, first = runs.get(f"again:{key}"), runs[f"e0:{key}"]
+        again, first = runs.get(terms.key(terms.AGAIN, key)), runs[terms.key(terms.FIRST, key)]
         if again is None:
             continue
         alone = make_reference(None, first, [], first.dtype.name, where=named(key, steps), blind_ok=True)

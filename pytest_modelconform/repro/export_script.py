@@ -59,7 +59,7 @@ def text(
         "longest": _longest(prepared),
         "other": _other(prepared),
         # What one of the formats that share an exporter asks of it.
-        "options": dict(getattr(module, "REPRO_OPTIONS", {})),
+        "options": dict(module.REPRO_OPTIONS),
     }
     ending = 'if __name__ == "__main__":\n    raise SystemExit(main(FACTS, export))'
     return script.assemble(docstring, [part, f"{script.PARTS}.export_model"], facts, ending)

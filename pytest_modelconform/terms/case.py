@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +21,22 @@ DEFAULTS: dict[str, tuple[float, float]] = {
     "bfloat16": (1.0, 3.0),
 }
 
+
+# What a model may be written in, and what its twins may be.
+Framework = Literal["torch", "onnx", "jax", "keras", "tensorflow"]
+FRAMEWORKS: tuple[str, ...] = get_args(Framework)
+TORCH = "torch"
+TWINS = ("keras", "jax")
+# Fields of a `Case` that bring cells which others don't have.
+OPTIONAL = ("cpp", "train")
+# What of a model's behaviour a case may accept; see `Case.accept`.
+MUTATES_INPUTS, LAYOUT = ACCEPTED = ("mutates-inputs", "layout")
+# Whether `.eval()` is called on the model.
+Mode = Literal["eval", "train"]
+MODES: tuple[str, ...] = get_args(Mode)
+# What `Train(optimizer=…)` takes.
+Optimizer = Literal["sgd", "adam", "adamw"]
+OPTIMIZERS: tuple[str, ...] = get_args(Optimizer)
 
 # What `Train(loss=…)` takes by name, as in torch.nn.functional.
 LOSSES = (
@@ -68,7 +84,7 @@ class Train:
     """
 
     loss: str | Callable[[Any, torch.Tensor], torch.Tensor]
-    optimizer: Literal["sgd", "adam", "adamw"]
+    optimizer: Optimizer
     lr: float
     steps: int
     batch_size: int = 2
@@ -120,7 +136,7 @@ class Case:
     tags: tuple[str, ...] = ()
     paper: str = ""
     requires: tuple[str, ...] = ()
-    mode: Literal["eval", "train"] = "eval"
+    mode: Mode = "eval"
     blind_ok: str = ""
     accept: Mapping[str, str] = field(default_factory=dict)
     fixed_inputs: str = ""
@@ -129,7 +145,7 @@ class Case:
     train: Train | None = None
     files: tuple[str, ...] = ()
     seed: int = 0
-    framework: Literal["torch", "onnx", "jax", "keras", "tensorflow"] = "torch"
+    framework: Framework = "torch"
 
 
 def generic_weights(module: Module, seed: int = 0) -> Module:
@@ -146,4 +162,10 @@ def generic_weights(module: Module, seed: int = 0) -> Module:
     return module
 
 
-TORCH = "torch"
+def twin(framework: str) -> str:
+    """What a twin in a framework is called, among what a case has and as the name of its format."""
+    return f"twin-{framework}"
+
+
+# All that a case may have.
+EVERYTHING = (*OPTIONAL, *map(twin, TWINS))

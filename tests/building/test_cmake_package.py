@@ -107,7 +107,7 @@ def test_sources_without_the_python_package_are_refused(tmp_path: Path) -> None:
         (sources / name).write_text((tools.sources() / name).read_text())
     done = configure(sources, tmp_path / "b")
     assert done.returncode != 0
-    assert "the version is read from pytest_modelconform/__init__.py" in done.stderr
+    assert "the version is read from pytest_modelconform/terms/version.py" in done.stderr
 
 
 def test_the_sources_of_the_package_travel_with_it() -> None:

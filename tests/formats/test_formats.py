@@ -11,7 +11,7 @@ import pytest
 
 from pytest_modelconform.cells.registry import Registry, register_built_in
 from pytest_modelconform.environments.packages import missing_packages
-from pytest_modelconform.formats.base import ExportMismatch, complete, flat_signature
+from pytest_modelconform.formats.base import ExportMismatch, described, flat_signature
 from pytest_modelconform.formats.built_in import BUILT_IN
 from pytest_modelconform.workers import arrays
 from pytest_modelconform.workers.host import host as host_module
@@ -177,7 +177,7 @@ def test_a_formats_defaults() -> None:
 
     module = ModuleType("mine")
     vars(module).update(NAME="mine", export=lambda built, folder: {})
-    made = complete(module)
+    made = described(module)
     assert (made.REQUIRES, made.MAIN, made.REPEATS, made.VERSION) == ((), False, 2, 1)
     assert (made.unavailable(), made.tools()) == (None, "")
 

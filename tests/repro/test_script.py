@@ -23,10 +23,10 @@ from pytest_modelconform.runtimes.built_in import BUILT_IN as RUNTIMES
 from pytest_modelconform.terms.wording import Refused
 
 OF_FORMATS = {
-    part for module in FORMATS.values() if (part := format_base.complete(importlib.import_module(module)).REPRO)
+    part for module in FORMATS.values() if (part := format_base.described(importlib.import_module(module)).REPRO)
 }
 OF_RUNTIMES = {
-    part for module in RUNTIMES.values() if (part := runtime_base.complete(importlib.import_module(module)).REPRO)
+    part for module in RUNTIMES.values() if (part := runtime_base.described(importlib.import_module(module)).REPRO)
 }
 
 

@@ -13,14 +13,16 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_map_only
 
-from pytest_modelconform.terms.case import Case
+from pytest_modelconform.terms.case import LAYOUT, TORCH, Case
+from pytest_modelconform.terms.cell import INFERENCE
+from pytest_modelconform.terms.runs import TRANSPOSED
 
 from ..loop import WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, encode
 from . import cast, files, frameworks
 from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_file, short_trace
-from .generate import TRANSPOSED, Call, Generated, dimensions, generate, name_of
+from .generate import Call, Generated, dimensions, generate, name_of
 from .state import seed_all
 
 
@@ -54,7 +56,7 @@ class Built:
     notes: list[str]
     generated: dict[str, Generated] = field(default_factory=dict)
     cpp: str | None = None
-    task: str = "inference"
+    task: str = INFERENCE
 
     def clone_inputs(self, name: str = "") -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Fresh inputs of a set; without a name of the one that exporters see."""
@@ -109,7 +111,7 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
         case = find(import_file(path, relative), path)[name]
         check(name, case, path)
         model = _call(case.model, path, f"case {name!r}, field 'model'", case, name, "model")
-        if case.framework != "torch":
+        if case.framework != TORCH:
             model = _wrapped(name, case.framework, model)
         if not isinstance(model, torch.nn.Module):
             raise WorkerError(
@@ -121,7 +123,7 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
         def make(key: str, *purpose: str) -> Call:
             where = f"case {name!r}, input set {key!r}"
             given = _call(case.inputs[key], path, where, case, name, key, *purpose)
-            call = normalise(model, given if case.framework == "torch" else frameworks.to_torch(given), name, key)
+            call = normalise(model, given if case.framework == TORCH else frameworks.to_torch(given), name, key)
             return call if dtype == "float32" else cast.cast(call, dtype)
 
         if dtype != "float32":
@@ -134,7 +136,7 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
             generated = generate(
                 inputs, exporter_set, shapes, dimensions(case.dynamic_shapes), lambda: make(exporter_set, "anew")
             )
-        if "layout" in case.accept:
+        if LAYOUT in case.accept:
             generated.pop(TRANSPOSED, None)  # the model itself takes these for other inputs
     inputs |= {key: found.inputs for key, found in generated.items()}
     declared = [os.path.join(os.path.dirname(path), file) for file in case.files]

@@ -16,7 +16,19 @@ from types import ModuleType
 from typing import Any
 
 from pytest_modelconform.building.includes import SUFFIXES, UnknownInclude, local_files
-from pytest_modelconform.terms.case import DEFAULTS, Case, Tolerance, Train
+from pytest_modelconform.terms.case import (
+    ACCEPTED,
+    DEFAULTS,
+    FRAMEWORKS,
+    MODES,
+    OPTIONAL,
+    TORCH,
+    TWINS,
+    Case,
+    Tolerance,
+    Train,
+    twin,
+)
 
 from ..loop import WorkerError
 from . import files
@@ -24,13 +36,6 @@ from .train_check import fault as fault_of_training
 
 PACKAGE = "modelconform_cases"
 TAG = re.compile(r"[a-z0-9_]+")
-# What of a model's behaviour a case may accept; see Case.accept.
-ACCEPTED = ("mutates-inputs", "layout")
-# Fields that bring cells which other cases don't have; as in the registry, which a case host doesn't load.
-OPTIONAL = ("cpp", "train")
-# As in pytest_modelconform/formats/frameworks/__init__.py, which a case host doesn't load.
-FRAMEWORKS = ("torch", "onnx", "jax", "keras", "tensorflow")
-TWINS = ("keras", "jax")
 # Markers of pytest itself, which a tag would shadow.
 TAKEN_TAGS = {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "tryfirst", "trylast"}
 
@@ -181,7 +186,7 @@ def check(name: str, case: Case, path: str) -> None:
         raise wrong("framework", fault)
     if fault := _fault_of_twins(case):
         raise wrong("twins", fault)
-    if case.mode not in ("eval", "train"):
+    if case.mode not in MODES:
         raise wrong("mode", f"is 'eval' or 'train', not {case.mode!r}")
     for field in ("blind_ok", "fixed_inputs"):
         if not isinstance(getattr(case, field), str):
@@ -214,7 +219,7 @@ def _fault_of_framework(case: Case) -> str:
     """What is wrong with a case's framework; "" if nothing is."""
     if case.framework not in FRAMEWORKS:
         return f"{case.framework!r} is none; there are {', '.join(FRAMEWORKS)}"
-    if case.framework == FRAMEWORKS[0]:
+    if case.framework == TORCH:
         return ""
     only = {"cpp": case.cpp is not None, "train": case.train is not None, "mode": case.mode != "eval"}
     only["dtypes"] = tuple(case.dtypes) != ("float32",)
@@ -224,7 +229,7 @@ def _fault_of_framework(case: Case) -> str:
 
 def has(case: Case) -> list[str]:
     """What a case gives that brings cells which others don't have."""
-    return [f for f in OPTIONAL if getattr(case, f) is not None] + [f"twin-{framework}" for framework in case.twins]
+    return [f for f in OPTIONAL if getattr(case, f) is not None] + [twin(framework) for framework in case.twins]
 
 
 def _fault_of_twins(case: Case) -> str:
@@ -236,7 +241,7 @@ def _fault_of_twins(case: Case) -> str:
             return f"{framework!r} has no twins; these have: {', '.join(TWINS)}"
         if not callable(function):
             return f"{framework!r} has to be a function that takes the weights and returns the model"
-    return "a model in another framework can't have twins" if case.twins and case.framework != FRAMEWORKS[0] else ""
+    return "a model in another framework can't have twins" if case.twins and case.framework != TORCH else ""
 
 
 def _fault_of_cpp(case: Case, path: str) -> str:
@@ -319,7 +324,7 @@ def collect(path: str, relative: str) -> dict[str, Any]:
                 "requires": list(case.requires) if not fault else [],
                 "dtypes": list(case.dtypes) if not fault else [],
                 "has": has(case) if not fault else [],
-                "framework": case.framework if not fault else "torch",
+                "framework": case.framework if not fault else TORCH,
                 "tolerance": asdict(case.tolerance) if not fault else {},
                 "tolerances": {key: asdict(t) for key, t in case.tolerances.items()} if not fault else {},
             }

@@ -13,14 +13,9 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
-Call = tuple[tuple[Any, ...], dict[str, Any]]
+from pytest_modelconform.terms.runs import LEAST, MOST, SHAPE, TRANSPOSED, VALUES
 
-VALUES = "auto-values"
-TRANSPOSED = "auto-transposed"
-SHAPE = "auto-shape"
-LEAST = "auto-least"
-MOST = "auto-most"
-NAMES = (VALUES, TRANSPOSED, SHAPE, LEAST, MOST)
+Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 # A set that is larger than that (elements of all inputs together) would cost more than it tells.
 LARGEST = 1 << 22

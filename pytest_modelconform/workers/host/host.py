@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from pytest_modelconform.terms.cell import INFERENCE, TRAINING
+from pytest_modelconform.terms.cell import FAST, INFERENCE, TRAINING
 
 from ..loop import Answer, Handlers, WorkerError
 from . import cases
@@ -66,7 +66,7 @@ class Host:
         """Write the references of a case to `folder`; those of a runtime's fast mode where `precision` is "fast"."""
         self.globals.restore()
         built = self.build(request)
-        fast = request.get("precision") == "fast"
+        fast = request.get("precision") == FAST
         try:
             if built.task == TRAINING:
                 return training.make(built, request["folder"])

@@ -4,8 +4,8 @@ import os
 
 import torch
 
-from pytest_modelconform import Case
 from pytest_modelconform.building import tools
+from pytest_modelconform.terms.case import Case
 
 
 class Smoke(torch.nn.Module):

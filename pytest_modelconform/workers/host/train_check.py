@@ -6,9 +6,7 @@ import difflib
 import math
 from typing import Any
 
-from pytest_modelconform.terms.case import LOSSES, Train
-
-OPTIMIZERS = ("sgd", "adam", "adamw")
+from pytest_modelconform.terms.case import LOSSES, OPTIMIZERS, Train
 
 
 def fault(train: Any) -> str:

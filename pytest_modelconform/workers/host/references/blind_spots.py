@@ -17,6 +17,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from pytest_modelconform.compare import Reference, UnusableReferenceError, compare_tensor, make_reference
+from pytest_modelconform.terms import runs as terms
 from pytest_modelconform.terms.tolerances import limits
 
 from ...arrays import to_array
@@ -94,10 +95,11 @@ def _references(built: Built, runs: Mapping[str, Mapping[str, Tensor]]) -> dict[
     own = runs[built.exporter_set]
     for key, eager in own.items():
         kind, _, path = key.partition(":")
-        if kind != "e0":
+        if kind != terms.FIRST:
             continue
-        wide = own.get(f"r:{path}")
-        jittered = [to_array(own[f"e{k}:{path}"]) for k in range(1, len(own) + 1) if f"e{k}:{path}" in own]
+        wide = own.get(terms.key(terms.FLOAT64, path))
+        moved = (terms.key(terms.jittered(k), path) for k in range(1, terms.JITTERED_RUNS + terms.WIDE_RUNS + 1))
+        jittered = [to_array(own[name]) for name in moved if name in own]
         try:
             reference = make_reference(
                 None if wide is None else to_array(wide),

@@ -12,22 +12,21 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
+from pytest_modelconform.terms import runs as terms
+from pytest_modelconform.terms.case import TORCH
+from pytest_modelconform.terms.runs import JITTERED_RUNS, TRANSPOSED, VALUES, WIDE_RUNS, WIDE_UNITS
+
 from ... import tensors
 from ...loop import WorkerError
 from ...tensors import Tensor
 from ...torch_tensors import Tree, encode, leaves
 from ..build import Built, encode_inputs
 from ..cast import failing_operator
-from ..generate import TRANSPOSED, VALUES, contiguous
+from ..generate import contiguous
 from ..state import seed_all, seed_of
 from . import blind_spots
 from .float64 import Jitter, in_float64, moved
 
-JITTERED_RUNS = 4
-# Further ones, moved by more, that only tell what rounding decides: integers, and how much comes out. A threshold that
-# a value is close to shows in four small moves with luck only.
-WIDE_RUNS = 3
-WIDE_UNITS = 4
 FLOATING = {
     *("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"),
     *("complex64", "complex128"),
@@ -59,7 +58,7 @@ def make(built: Built, folder: str, moves: Callable[[Built], Move] = jittered, s
     that the model itself can't run is left out; `left_out` says why, by name.
     """
     # Gradients, by which that is told, are PyTorch's.
-    search = search and moves is jittered and built.case.framework == "torch"
+    search = search and moves is jittered and built.case.framework == TORCH
     runs: dict[str, dict[str, Tensor]] = {}
     sets: dict[str, dict[str, Any]] = {}
     left_out: dict[str, str] = {}
@@ -87,7 +86,7 @@ def make(built: Built, folder: str, moves: Callable[[Built], Move] = jittered, s
     if TRANSPOSED in sets:
         sets.pop(VALUES, None)  # the same values, and not transposed
     for key in sets:
-        tensors.write(os.path.join(folder, f"runs-{key}.safetensors"), runs[key])
+        tensors.write(os.path.join(folder, terms.runs_file(key)), runs[key])
     return {
         "digest": built.digest,
         "files": built.files,
@@ -137,7 +136,7 @@ def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str) -> di
     where = _where(built, key)
     written: dict[str, Tensor] = {}
     tree_args, tree_kwargs = encode_inputs(*built.inputs[key], written)
-    tensors.write(os.path.join(folder, f"inputs-{key}.safetensors"), written)
+    tensors.write(os.path.join(folder, terms.inputs_file(key)), written)
 
     args, kwargs = built.clone_inputs(key)
     versions = _versions(built.model)
@@ -151,7 +150,7 @@ def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str) -> di
     outputs = encode(returned, str, eager)
     if not eager:
         raise WorkerError(f"{where}: the model returns no tensor", "reference")
-    runs.update((f"e0:{path}", tensor) for path, tensor in eager.items())
+    runs.update((terms.key(terms.FIRST, path), tensor) for path, tensor in eager.items())
     changed = _changed(built.inputs[key], (args, kwargs))
     state = [name for name, version in _versions(built.model).items() if versions.get(name) != version]
     views = _views(returned, (args, kwargs))
@@ -159,19 +158,19 @@ def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str) -> di
     again = _again(built, key, "another run")
     repeats = True
     if again != eager:
-        runs.update((f"again:{path}", tensor) for path, tensor in again.items())
+        runs.update((terms.key(terms.AGAIN, path), tensor) for path, tensor in again.items())
         # With the seeds of the first run: what differs now isn't drawn, it is kept.
         repeats = _again(built, key) == eager
     if key == TRANSPOSED:
         row_major = _outputs(run(built, key, built.model, *contiguous(built.clone_inputs(key))))
-        runs.update((f"contiguous:{path}", tensor) for path, tensor in row_major.items())
+        runs.update((terms.key(terms.ROW_MAJOR, path), tensor) for path, tensor in row_major.items())
 
     returned, impure = in_float64(built.model, *built.clone_inputs(key), partial(run, built, key))
     if returned is not None:
         # encode() refuses nothing here that it took above; where float64 takes another branch, shapes may differ.
         wide: dict[str, Tensor] = {}
         encode(returned, str, wide)
-        runs.update((f"r:{path}", tensor) for path, tensor in wide.items())
+        runs.update((terms.key(terms.FLOAT64, path), tensor) for path, tensor in wide.items())
 
     return {
         "args": tree_args,
@@ -228,7 +227,7 @@ def _jittered(built: Built, key: str, k: int, units: int, model: torch.nn.Module
     add_run(built, key, k, model, inputs, runs, f"parameters and inputs moved by {by} in the last place")
     if units > 1:
         for name, tensor in list(runs.items()):
-            if name.startswith(f"e{k}:") and tensor.dtype in FLOATING:
+            if name.startswith(terms.key(terms.jittered(k), "")) and tensor.dtype in FLOATING:
                 del runs[name]
 
 
@@ -244,14 +243,15 @@ def add_run(
     """Add the k-th run with `what` to `runs`. Raises WorkerError where its outputs have other shapes than eager's."""
     found: dict[str, Tensor] = {}
     encode(run(built, key, model, *inputs), str, found)
-    eager = {name.removeprefix("e0:"): tensor for name, tensor in runs.items() if name.startswith("e0:")}
+    first = terms.key(terms.FIRST, "")
+    eager = {name.removeprefix(first): tensor for name, tensor in runs.items() if name.startswith(first)}
     if {p: (t.dtype, t.shape) for p, t in found.items()} != {p: (t.dtype, t.shape) for p, t in eager.items()}:
         raise WorkerError(
             f"{_where(built, key)}: outputs depend on rounding: with {what} "
             "the model returns other shapes; choose other inputs, or a threshold that no value is close to",
             "reference",
         )
-    runs.update((f"e{k}:{path}", tensor) for path, tensor in found.items())
+    runs.update((terms.key(terms.jittered(k), path), tensor) for path, tensor in found.items())
 
 
 def _where(built: Built, key: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from pytest_modelconform.terms.case import Train
+from pytest_modelconform.terms.cell import TRAINING
 
 from ...loop import WorkerError
 from .. import cast, files
@@ -35,7 +36,7 @@ def for_training(built: Built, path: str) -> Built:
     return replace(
         built,
         case=replace(built.case, mode="train"),
-        task="training",
+        task=TRAINING,
         inputs=calls,
         generated={},
         exporter_set=BATCH,

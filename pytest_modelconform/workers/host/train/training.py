@@ -13,19 +13,20 @@ from typing import Any
 
 import torch
 
+from pytest_modelconform.terms import runs
+from pytest_modelconform.terms.cell import GRADIENTS, TRAINING
+
 from ... import tensors
 from ...loop import Answer, WorkerError
 from ...tensors import Tensor
 from ...torch_tensors import encode
 from ..build import Built
 from ..references.float64 import Jitter, moved, run_wide, widened
-from ..references.runs import JITTERED_RUNS, WIDE_RUNS, WIDE_UNITS, paths
+from ..references.runs import paths
 from ..state import seed_of
 from . import checkpoint
 from .data import BATCH, DATA, train_of
 from .loop import Results, gradients, loss_of, options, resume_at, run, seed, state_of
-
-GRADIENTS, TRAINING = "gradients", "training"
 
 
 def make(built: Built, folder: str) -> dict[str, Any]:
@@ -38,18 +39,18 @@ def make(built: Built, folder: str) -> dict[str, Any]:
     train = train_of(built)
     written: dict[str, Tensor] = {}
     *inputs, target = (encode(value, str, written, f"/{i}") for i, value in enumerate(built.inputs[DATA][0]))
-    tensors.write(os.path.join(folder, "data.safetensors"), written)
+    tensors.write(os.path.join(folder, runs.DATA_FILE), written)
     named = isinstance(train.loss, str)
     entries = _eager(built, folder)
     if not named:
-        _write_loss(built, os.path.join(folder, "loss.pt"))
+        _write_loss(built, os.path.join(folder, runs.LOSS_FILE))
     _wide(built, folder, entries)
     jitter = Jitter(built.model)
-    for k in range(1, JITTERED_RUNS + WIDE_RUNS + 1):
-        units = 1 if k <= JITTERED_RUNS else WIDE_UNITS
+    for k in range(1, runs.JITTERED_RUNS + runs.WIDE_RUNS + 1):
+        units = 1 if k <= runs.JITTERED_RUNS else runs.WIDE_UNITS
         generator = jitter.move(seed_of(built.case.seed, built.name, "train jitter", k), units)
         for name, results, _ in _both(built, jitter.model, moved(built.clone_inputs(DATA)[0], generator, units)):
-            _write(folder, name, f"e{k}", encoded(results))
+            _write(folder, name, runs.jittered(k), encoded(results))
     return {
         "digest": built.digest,
         "files": built.files,
@@ -114,21 +115,23 @@ def _eager(built: Built, folder: str) -> dict[str, dict[str, Any]]:
     data = built.clone_inputs(DATA)[0]
     entries: dict[str, dict[str, Any]] = {}
     first: dict[str, dict[str, Tensor]] = {}
-    save = os.path.join(folder, "checkpoint.safetensors") if resume_at(built) else ""
+    save = os.path.join(folder, runs.CHECKPOINT_FILE) if resume_at(built) else ""
     with _named(built, "the model can't be trained"):
         for name, results, seconds in _both(built, built.model, data, save):
             first[name] = {}
             outputs = encode(results, str, first[name])
             entries[name] = {"outputs": outputs, "seconds": seconds, "impure": "", "args": [], "kwargs": []}
             entries[name] |= {"leaves": [], "inputs_changed": []}
-            _write(folder, name, "e0", first[name])
+            _write(folder, name, runs.FIRST, first[name])
     torch.manual_seed(seed(built))
     generator = torch.get_rng_state()
     for name, results, _ in _both(built, built.model, data):
         again = encoded(results)
-        _write(folder, name, "again", {path: tensor for path, tensor in again.items() if tensor != first[name][path]})
+        _write(
+            folder, name, runs.AGAIN, {path: tensor for path, tensor in again.items() if tensor != first[name][path]}
+        )
     entries[TRAINING]["draws"] = not torch.equal(generator, torch.get_rng_state())
-    _write(folder, TRAINING, "start", encoded(state_of(built.model)))
+    _write(folder, TRAINING, runs.START, encoded(state_of(built.model)))
     return entries
 
 
@@ -140,7 +143,7 @@ def _wide(built: Built, folder: str, entries: dict[str, dict[str, Any]]) -> None
         results, impure = run_wide(widened(built.model), built.clone_inputs(DATA)[0], {}, call)
         entries[name]["impure"] = impure
         if results is not None:
-            _write(folder, name, "r", encoded(results))
+            _write(folder, name, runs.FLOAT64, encoded(results))
 
 
 def _both(
@@ -163,8 +166,8 @@ def encoded(results: Results) -> dict[str, Tensor]:
 
 def _write(folder: str, name: str, run_name: str, found: dict[str, Tensor]) -> None:
     """A file for each run: a model with its gradients, a dozen times over, is more than memory should hold."""
-    file = os.path.join(folder, f"runs-{name}-{run_name}.safetensors")
-    tensors.write(file, {f"{run_name}:{path}": tensor for path, tensor in found.items()})
+    file = os.path.join(folder, runs.runs_file(name, run_name))
+    tensors.write(file, {runs.key(run_name, path): tensor for path, tensor in found.items()})
 
 
 def _called(

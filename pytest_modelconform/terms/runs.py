@@ -1,0 +1,47 @@
+"""How the runs of a case in eager are called and stored: the case host writes them, the pytest process reads them."""
+
+from __future__ import annotations
+
+# The input sets that are made from a case's own; workers/host/generate.py says what each is for.
+VALUES, TRANSPOSED, SHAPE, LEAST, MOST = GENERATED = (
+    "auto-values",
+    "auto-transposed",
+    "auto-shape",
+    "auto-least",
+    "auto-most",
+)
+
+# How many runs have parameters and inputs moved by one unit in the last place: e1 …
+JITTERED_RUNS = 4
+# Further ones, moved by more, that only tell what rounding decides: integers, and how much comes out. A threshold that
+# a value is close to shows in four small moves with luck only.
+WIDE_RUNS = 3
+WIDE_UNITS = 4
+
+# The other runs: eager's own; in float64; a second one of eager, where that gave other bits; with the row-major copy
+# of transposed inputs; and what a training began with, as if it were a run.
+FIRST, FLOAT64, AGAIN, ROW_MAJOR, START = "e0", "r", "again", "contiguous", "start"
+
+# What trainings elsewhere need, in the folder of a case's references: all samples; eager's state after the step
+# `resume_at`; the loss, where it is a function.
+DATA_FILE, CHECKPOINT_FILE, LOSS_FILE = "data.safetensors", "checkpoint.safetensors", "loss.pt"
+
+
+def jittered(k: int) -> str:
+    """The k-th jittered run, from 1."""
+    return f"e{k}"
+
+
+def key(run: str, path: str) -> str:
+    """What the tensor at a path of a run's outputs is stored under."""
+    return f"{run}:{path}"
+
+
+def inputs_file(name: str) -> str:
+    """Where the inputs of an input set are stored."""
+    return f"inputs-{name}.safetensors"
+
+
+def runs_file(name: str, run: str = "") -> str:
+    """Where the runs of an input set are stored; with `run` one of them, since a training has a file for each."""
+    return f"runs-{name}-{run}.safetensors" if run else f"runs-{name}.safetensors"
