@@ -101,6 +101,6 @@ def test_what_the_docs_name_exists(path: Path) -> None:
     for name in re.findall(r"`((?:pytest_modelconform|tests|cpp|benchmarks)/[\w./-]*\w)`", text):
         assert (ROOT / name).exists(), name
     # Modules are named by their folder: `cells/attempt.py`.
-    for name in re.findall(r"`((?:[a-z_]+/)+[a-z_0-9]+\.(?:py|mjs|cpp|h))`", text):
+    for name in re.findall(r"`((?:[a-z_]+/)+[a-z_0-9]+\.(?:py|mjs))`", text):
         if name.partition("/")[0] in {folder.name for folder in FOLDERS}:
             assert (PACKAGE / name).exists(), name

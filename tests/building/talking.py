@@ -179,8 +179,8 @@ def built(engine: str) -> Path:
 class Kept:
     """Workers that tests share: a start of libtorch takes a second, and a model takes the place of another.
 
-    For tests that ask nothing of a fresh process, and don't look at how it ends. What one writes to stderr is shown with
-    the test that had it do so.
+    For tests that ask nothing of a fresh process, and don't look at how it ends. What one writes to stderr is shown
+    with the test that had it do so.
     """
 
     def __init__(self) -> None:
