@@ -10,15 +10,13 @@ import numpy as np  # noqa: F401
 import pytest
 
 from pytest_modelconform.cache import fingerprint
-from tests import runs
+from tests import runs, shared
 
 # A shell that starts us in the background has Ctrl-C ignored, and so would all that we start: tests of it would hang.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-OTHERS_PLUGINS = "-p no:anyio -p no:jaxtyping -p no:hydra_pytest"
 
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all xdist workers of this session share."""
     folder = tmp_path_factory.getbasetemp()
@@ -26,19 +24,19 @@ def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = folder.parent
     folder = folder / "shared"
     folder.mkdir(exist_ok=True)
+    shared.begin(folder)
     return folder
 
 
 @pytest.fixture(autouse=True)
 def cache(session_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The cache of this session's runs: not the user's, and shared, so that the smoke model is exported once."""
-    folder = session_folder / "cache"
+    folder = shared.cache_in(session_folder)
     monkeypatch.setenv("MODELCONFORM_CACHE", str(folder))
     # What pytest says of the run that we are in is none of the business of those that we start.
     for name in [name for name in os.environ if name.startswith(("PYTEST_", "FAKE"))]:
         monkeypatch.delenv(name)
-    # Plugins that came along with exporters: importing them warns, or imports numpy.
-    monkeypatch.setenv("PYTEST_ADDOPTS", OTHERS_PLUGINS)
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(runs.OTHERS_PLUGINS))
     fingerprint.fingerprint.cache_clear()
     return folder
 

@@ -11,23 +11,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_modelconform import environments
+import pytest
+
 from pytest_modelconform.cells import pool
 from pytest_modelconform.environments import node_tools
 from pytest_modelconform.runtimes import node
 from pytest_modelconform.runtimes.base import WORKERS
+from tests import shared
 from tests.runs import wait_until
 
 ECHO = Path(__file__).parent / "fakes" / "echo.mjs"
-# Where the environment stays between sessions of these tests: it takes half a minute and 500 MB.
-KEPT = Path(os.environ.get("MODELCONFORM_TEST_ENVIRONMENTS") or Path(tempfile.gettempdir(), "modelconform-tests"))
 
 
 def environment() -> Path:
     """The cache with the environment of JavaScript's runtimes in it, installed by whoever comes first."""
-    KEPT.mkdir(mode=0o700, parents=True, exist_ok=True)
-    environments.install(node.ENVIRONMENT, KEPT, print)
-    return KEPT
+    shared.installed(node.ENVIRONMENT)
+    return shared.CACHE
 
 
 def command(file: str, *more: str, threads: int = 1) -> list[str]:
@@ -38,7 +37,8 @@ def command(file: str, *more: str, threads: int = 1) -> list[str]:
 def echo() -> list[str]:
     """The command line of the worker that returns what it is given; it needs no environment."""
     tools = node_tools.find()
-    assert isinstance(tools, node_tools.NodeTools), tools
+    if isinstance(tools, str):
+        pytest.skip(tools)
     return [sys.executable, "-I", str(WORKERS / "become.py"), tools.node, str(ECHO)]
 
 
@@ -53,7 +53,7 @@ class Worker:
         with self.stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
                 command,
-                env={**pool.environment(1, KEPT), **more},
+                env={**pool.environment(1, shared.CACHE), **more},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

@@ -6,12 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform.cache.store import default_folder
 from tests import runs
 from tests.runs import Run
-
-# The user's own, so that a harness is built once and not once a test run; conftest.py gives each test another.
-HARNESSES = default_folder() / "harness"
 
 NET = """\
 import torch
@@ -51,10 +47,6 @@ TRACE = "torchscript_trace"
 @pytest.fixture
 def dtypes_run(session_folder: Path, cache: Path) -> Run:
     def make(folder: Path) -> Run:
-        HARNESSES.mkdir(parents=True, exist_ok=True)
-        cache.mkdir(exist_ok=True, mode=0o700)
-        if not (cache / "harness").exists():
-            (cache / "harness").symlink_to(HARNESSES)
         return runs.run(runs.write(folder, FILES), "-n", "0", runtimes="torch,libtorch-cpp")
 
     return runs.once(session_folder, "dtypes", make)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import struct
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ from pytest_modelconform.cells.case_files import Declared, static_cases
 from pytest_modelconform.cells.registry import Registry, register_built_in
 from pytest_modelconform.formats.frameworks import FRAMEWORKS, TENSORFLOW
 from pytest_modelconform.runtimes import tensorflow
-from tests import runs
+from tests import runs, shared
 from tests.runs import Run
 
 # y = relu(x · w + b), and index + 1.
@@ -279,22 +277,14 @@ module = Case(
 second = Case(model=lambda: build("gelu"), framework="keras", inputs={"two": lambda: images(2, 8)})
 wide = Case(model=build, framework="keras", dtypes=("float32", "bfloat16"), inputs={"two": lambda: images(2, 8)})
 """
-# Where the environments stay between sessions of these tests: they take minutes and 3 GB.
-KEPT = Path(os.environ.get("MODELCONFORM_TEST_ENVIRONMENTS") or Path(tempfile.gettempdir(), "modelconform-tests"))
 IN_TENSORFLOW = [TENSORFLOW, tensorflow.ENVIRONMENT]
-NO_TENSORFLOW = next((reason for reason in map(environments.unavailable, IN_TENSORFLOW) if reason), None)
 
 
-@pytest.mark.skipif(NO_TENSORFLOW is not None, reason=NO_TENSORFLOW or "")
 def test_keras_and_tensorflow_as_savedmodel_litert_and_onnx(session_folder: Path) -> None:
-    KEPT.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = session_folder / "tensorflow-cases"
-    own = folder / "cache" / environments.FOLDER
-    own.mkdir(mode=0o700, parents=True)
-    own.parent.chmod(0o700)
     for environment in IN_TENSORFLOW:
-        installed = environments.install(environment, KEPT, print)
-        (own / installed.name).symlink_to(installed)
+        shared.installed(environment)
+    folder = session_folder / "tensorflow-cases"
+    shared.cache_in(folder)
     runs.write(folder, {"layers.py": KERAS})
     options = ("--modelconform-formats=onnx,tensorflow,litert", "--modelconform-threads=0")
     env = {"MODELCONFORM_CACHE": str(folder / "cache")}

@@ -97,7 +97,16 @@ def test_every_fake_is_expected() -> None:
     assert set(EXPECTED) == set(fakes.FAKES)
 
 
-@pytest.fixture(params=[0, 2], ids=["n0", "n2"])
+SECOND = ("good@never", "segfault@run", "refuse@run", "chatty@run", "stateful@run", "nojson@load")
+# What a worker does is its pytest process's to judge, however many there are of these: with two of them it is one fake
+# of each verdict and stage, and what the tests below look at.
+OF_EACH_KIND = {(verdict, stage): fake for fake, (verdict, stage, _) in reversed(EXPECTED.items())}.values()
+THREADS = [f"{kind}@concurrent" for kind in ("good", "nearly", "noclones", "differs", "throws", "segfault")]
+OF_TWO_PROCESSES = {*OF_EACH_KIND, *SECOND, *THREADS, "stderr@run", "family@run"}
+FAKES = {0: fakes.FAKES, 2: tuple(fake for fake in fakes.FAKES if fake in OF_TWO_PROCESSES)}
+
+
+@pytest.fixture(params=FAKES, ids=["n0", "n2"])
 def processes(request: pytest.FixtureRequest) -> int:
     number: int = request.param
     return number
@@ -105,19 +114,23 @@ def processes(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 def runtimes_run(processes: int, project: Path, session_folder: Path) -> Run:
-    """Two cases: one in all fakes, one in some of each kind."""
+    """Two cases: one in all fakes of this number of processes, one in some of each kind."""
 
     def make(folder: Path) -> Run:
         options = ["-n", str(processes), f"--modelconform-timeout={TIMEOUT_SECONDS}"]
         second = "eager or good_never or segfault_run or refuse_run or chatty or stateful or nojson_load"
         options += ["-k", f"plain or (second and ({second}))"]
-        names = ",".join(map(fakes.runtime_name, fakes.FAKES))
+        names = ",".join(map(fakes.runtime_name, FAKES[processes]))
         return runs.run(project, *options, runtimes=names, env={"FAKE_PIDS": str(folder)})
 
     return runs.once(session_folder, f"isolation-runtimes-{processes}", make)
 
 
-@pytest.mark.parametrize("fake", EXPECTED)
+@pytest.mark.parametrize(
+    ("processes", "fake"),
+    [pytest.param(number, fake, id=f"n{number}-{fake}") for number, names in FAKES.items() for fake in names],
+    indirect=["processes"],
+)
 def test_each_fake_has_its_verdict(runtimes_run: Run, fake: str) -> None:
     verdict, stage, says = EXPECTED[fake]
     name = runs.cell("plain", fake)
@@ -125,26 +138,24 @@ def test_each_fake_has_its_verdict(runtimes_run: Run, fake: str) -> None:
     assert re.search(says, runtimes_run.cells[name]["message"])
 
 
-SECOND = ("good@never", "segfault@run", "refuse@run", "chatty@run", "stateful@run", "nojson@load")
-
-
 @pytest.mark.parametrize("fake", SECOND)
 def test_the_next_case_has_its_own_verdict(runtimes_run: Run, fake: str) -> None:
     assert runtimes_run.verdict(runs.cell("second", fake)) == EXPECTED[fake][:2]
 
 
-def test_every_cell_has_a_verdict(runtimes_run: Run) -> None:
+def test_every_cell_has_a_verdict(runtimes_run: Run, processes: int) -> None:
     wanted = {"plain[eager]", "second[eager]"}
-    wanted |= {runs.cell("plain", fake) for fake in fakes.FAKES} | {runs.cell("second", fake) for fake in SECOND}
+    wanted |= {runs.cell("plain", fake) for fake in FAKES[processes]} | {runs.cell("second", fake) for fake in SECOND}
     assert runtimes_run.status == 1
     assert runtimes_run.report["complete"] is True
     assert set(runtimes_run.cells) == wanted
     assert runtimes_run.verdict("plain[eager]") == runtimes_run.verdict("second[eager]") == (PASS, None)
 
 
-def test_nothing_else_is_wrong_with_the_run(runtimes_run: Run) -> None:
-    failed = sum(EXPECTED[fake][0] != PASS for fake in [*EXPECTED, *SECOND])
-    passed = len(EXPECTED) + len(SECOND) + 2 - failed
+def test_nothing_else_is_wrong_with_the_run(runtimes_run: Run, processes: int) -> None:
+    cells = [*FAKES[processes], *SECOND]
+    failed = sum(EXPECTED[fake][0] != PASS for fake in cells)
+    passed = len(cells) + 2 - failed
     assert re.search(rf"\b{failed} failed, {passed} passed\b", runtimes_run.stdout)
     assert "INTERNALERROR" not in runtimes_run.stdout + runtimes_run.stderr
 
@@ -208,7 +219,7 @@ def test_no_process_is_left(runtimes_run: Run, processes: int, session_folder: P
     pids = [
         int(path.name.partition("-")[2]) for path in (session_folder / f"isolation-runtimes-{processes}").glob("*-*")
     ]
-    assert len(pids) > len(fakes.FAKES) // 2
+    assert len(pids) > len(FAKES[processes]) // 2
     assert any((session_folder / f"isolation-runtimes-{processes}").glob("child-*"))
     assert [pid for pid in pids if runs.is_alive(pid)] == []
 

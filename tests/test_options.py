@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from tests import fakes, runs
-from tests.conftest import OTHERS_PLUGINS
 
 GOOD, WRONG = runs.cell("plain", "good@never"), runs.cell("plain", "wrong@run")
 SECOND_GOOD = runs.cell("second", "good@never")
@@ -36,7 +35,7 @@ def start(project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPa
         (pytester.path / "pytest.ini").write_text(text)
         monkeypatch.chdir(project)
         line = [*(n or ["-p", "no:xdist"]), "-c", str(pytester.path / "pytest.ini"), "--rootdir", str(project)]
-        line += ["--confcutdir", str(project), *OTHERS_PLUGINS.split(), *map(str, arguments)]
+        line += ["--confcutdir", str(project), *runs.OTHERS_PLUGINS, *map(str, arguments)]
         return pytester.runpytest_subprocess(*line) if n == ["-n", "2"] else pytester.runpytest_inprocess(*line)
 
     return started

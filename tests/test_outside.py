@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_modelconform.runtimes.base import WORKERS
-from tests import fakes, runs
+from tests import fakes, outside, runs, shared
 from tests.runs import Run
 
 CONFTEST = f"""\
@@ -50,6 +50,7 @@ OPTIONS = ("--modelconform-formats=onnx,outside", "--modelconform-runtimes=ort,o
 @pytest.fixture
 def seen(session_folder: Path, cache: Path) -> Run:
     def make(folder: Path) -> Run:
+        shared.installed(outside.OLD_ONNX)
         runs.write(folder, {"conftest.py": CONFTEST, "plain.py": runs.PLAIN, "others.py": OTHERS})
         return runs.run(folder, *OPTIONS, runtimes="ort,outside", seconds=600)
 

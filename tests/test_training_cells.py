@@ -6,11 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform.cache.store import default_folder
 from tests import runs
 
-# The user's own, so that a harness is built once and not once a test run; conftest.py gives each test another.
-HARNESSES = default_folder() / "harness"
 CASES = """\
 import torch
 from torch import nn
@@ -44,9 +41,6 @@ unfit = Case(model=model, inputs=inputs, train=Train(loss="mse_loss", optimizer=
 @pytest.fixture
 def run(session_folder: Path, cache: Path) -> runs.Run:
     def make(folder: Path) -> runs.Run:
-        cache.mkdir(exist_ok=True, mode=0o700)
-        if not (cache / "harness").exists():
-            (cache / "harness").symlink_to(HARNESSES)
         options = ("-n", "0", "-k", "gradients or training or resume")
         return runs.run(runs.write(folder, {"trained.py": CASES}), *options, runtimes="libtorch-cpp")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.workers.host.build import Built, build
 from pytest_modelconform.workers.host.train import data as train_data
 from pytest_modelconform.workers.host.train import training
+from tests import runs
 
 # `{model}` builds the module from `x`, whose four samples are (3,); `{train}` are fields of Train.
 HEAD = """\
@@ -43,12 +43,8 @@ NORM = "nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8
 
 
 def built(folder: Path, model: str = MLP, train: str = "", more: str = "", head: str = HEAD) -> Built:
-    """A case as it is trained. Its file is named by its text, since the name is part of the seed: a counter would give
-    a test other numbers whenever others run before it.
-    """
-    text = head.format(model=model, train=train, more=more)
-    path = folder / f"trained{zlib.crc32(text.encode())}.py"
-    path.write_text(text)
+    """A case as it is trained."""
+    path = runs.case_file(folder, "trained", head.format(model=model, train=train, more=more))
     return train_data.for_training(build(str(path), path.name, path.stem), str(path))
 
 

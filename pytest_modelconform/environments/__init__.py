@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cache.made_once import BuildError, Progress, log_of, made_once, run_all
-from . import interpreters, node_tools
+from . import interpreters, node_tools, uv
 
 # Written last: a folder without it was left half-made.
 MARK = "environment.json"
@@ -178,15 +178,8 @@ def _make(environment: Environment, folder: Path, progress: Progress) -> None:
     size = f", about {environment.megabytes} MB" if environment.megabytes else ""
     head = f"installing the environment {environment.name} ({environment.made_with}{size}, once)"
     begin = time.monotonic()
-
-    def steps() -> Iterator[tuple[str, list[str]]]:
-        for what, command in _commands(environment, folder):
-            progress(f"{head}: {what} …")
-            yield what, command
-
-    failed = f"the environment {environment.name} can't be installed"
     try:
-        run_all(steps(), surroundings(), log_of(folder), failed, folder, EnvironmentFault)
+        _install(environment, folder, lambda what: progress(f"{head}: {what} …"))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -203,7 +196,31 @@ def _make(environment: Environment, folder: Path, progress: Progress) -> None:
     partial.rename(folder / MARK)
 
 
-def _commands(environment: Environment, folder: Path) -> Iterator[tuple[str, list[str]]]:
+def _install(environment: Environment, folder: Path, progress: Progress) -> None:
+    """By uv, where it is there and succeeds; else by pip, whose words say why it can't be done."""
+    found = uv.find(surroundings()) if environment.npm is None else None
+    if found is not None:
+        with contextlib.suppress(EnvironmentFault):
+            _run(environment, folder, progress, found)
+            return
+        shutil.rmtree(folder / "venv", ignore_errors=True)
+    _run(environment, folder, progress, None)
+
+
+def _run(environment: Environment, folder: Path, progress: Progress, found: uv.Uv | None) -> None:
+    """Run all commands. Raises EnvironmentFault at the first that fails."""
+
+    def steps() -> Iterator[tuple[str, list[str]]]:
+        for what, command in _commands(environment, folder, found):
+            progress(what)
+            yield what, command
+
+    variables = {**surroundings(), **(found.variables if found else {})}
+    head = f"the environment {environment.name} can't be installed"
+    run_all(steps(), variables, log_of(folder), head, folder, EnvironmentFault)
+
+
+def _commands(environment: Environment, folder: Path, found: uv.Uv | None) -> Iterator[tuple[str, list[str]]]:
     """What to run, in order, and what that is called."""
     if environment.npm is not None:
         for name in ("package.json", "package-lock.json"):
@@ -217,19 +234,13 @@ def _commands(environment: Environment, folder: Path) -> Iterator[tuple[str, lis
     base = interpreters.find(environment.python)
     assert base is not None  # unavailable() has seen to it
     own = str(folder / "venv" / "bin" / "python")
-    yield "a virtual environment", [base.path, "-I", "-m", "venv", str(folder / "venv")]
+    venv = [base.path, "-I", "-m", "venv", str(folder / "venv")]
+    yield "a virtual environment", found.venv(base.path, folder / "venv") if found else venv
     if environment.requirements:
-        pip = [
-            own,
-            "-I",
-            "-m",
-            "pip",
-            "install",
-            "--disable-pip-version-check",
-            "--no-input",
-            "--no-warn-script-location",
-        ]
-        yield "pip install", [*pip, *(["--no-deps"] if environment.complete else []), *environment.requirements]
+        quiet = ["--disable-pip-version-check", "--no-input", "--no-warn-script-location"]
+        install = found.install(own) if found else [own, "-I", "-m", "pip", "install", *quiet]
+        what = "uv pip install" if found else "pip install"
+        yield what, [*install, *(["--no-deps"] if environment.complete else []), *environment.requirements]
     if environment.beside:
         # After pip, which would take these for its own. addsitedir appends, and minds the links of editable installs.
         [target] = (folder / "venv" / "lib").glob("python*/site-packages")

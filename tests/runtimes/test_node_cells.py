@@ -11,9 +11,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from pytest_modelconform import environments
 from pytest_modelconform.runtimes import node
-from tests import javascript, runs
+from tests import javascript, runs, shared
 
 RUNTIMES = ("ort-node", "ort-wasm", "ort-web", "ort-webgpu")
 
@@ -25,12 +24,8 @@ def cell(runtime: str) -> str:
 @pytest.fixture
 def own_cache(tmp_path: Path) -> Path:
     """A cache of this test's, with the environment in it."""
-    folder = tmp_path / "cache"
-    folder.mkdir(mode=0o700)
-    installed = environments.path_of(node.ENVIRONMENT, javascript.environment())
-    (folder / environments.FOLDER).mkdir()
-    (folder / environments.FOLDER / installed.name).symlink_to(installed)
-    return folder
+    javascript.environment()
+    return shared.cache_in(tmp_path)
 
 
 def test_they_pass_and_see_another_weight(tmp_path: Path, own_cache: Path) -> None:

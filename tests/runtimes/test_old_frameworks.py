@@ -12,14 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import environments
-from pytest_modelconform.cache.store import default_folder
 from pytest_modelconform.formats import caffe as caffe_format
 from pytest_modelconform.runtimes import caffe, caffe2, keras, mxnet, tensorflow
-from tests import runs
+from tests import runs, shared
 from tests.runs import Run
-
-CACHE = default_folder()
 
 RUNTIMES = [module.NAME for module in (caffe2, mxnet, caffe, tensorflow, keras)]
 # Formats, and where their weights are.
@@ -72,8 +68,6 @@ two = Case(
 
 
 ENVIRONMENTS = [*(module.ENVIRONMENT for module in (caffe2, mxnet, caffe, tensorflow)), caffe_format.ENVIRONMENT]
-LACKING = next((reason for reason in map(environments.unavailable, ENVIRONMENTS) if reason), None)
-pytestmark = pytest.mark.skipif(LACKING is not None, reason=LACKING or "")
 
 
 def cell(case: str, runtime: str, dtype: str = "") -> str:
@@ -89,12 +83,9 @@ def run(folder: Path, *cases: str) -> Run:
 @pytest.fixture
 def seen(session_folder: Path) -> Run:
     def make(folder: Path) -> Run:
-        own = folder / "cache" / environments.FOLDER
-        own.mkdir(mode=0o700, parents=True)
-        own.parent.chmod(0o700)
         for environment in ENVIRONMENTS:
-            installed = environments.install(environment, CACHE, print)
-            (own / installed.name).symlink_to(installed)
+            shared.installed(environment)
+        shared.cache_in(folder)
         runs.write(folder, {"plain.py": runs.PLAIN, "more.py": MORE})
         return run(folder)
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pytest_modelconform import environments
-from pytest_modelconform.cache.store import default_folder
 from pytest_modelconform.environments import torch_versions
-from tests import runs
+from tests import runs, shared
 from tests.runs import Run
 
-CACHE = default_folder()
-ENVIRONMENTS = [torch_versions.V2_11, torch_versions.V2_15]
+VERSIONS = {"2.11": torch_versions.V2_11, "2.15": torch_versions.V2_15}
+KINDS = ("torchscript_trace", "export")
 
 NETS = """\
 import torch
@@ -43,55 +42,73 @@ net = Case(
     dynamic_shapes={"x": {0: "batch"}, "mask": {0: "batch"}},
 )
 """
-VERSIONS = ("2.11", "2.15")
-KINDS = ("torchscript_trace", "export")
-OURS = [f"net[{kind}-torch_{version}-cpu]" for kind in KINDS for version in VERSIONS]
-THEIRS = [f"net[{kind}_{version}-torch-cpu]" for kind in KINDS for version in VERSIONS]
-FORMATS = ",".join(["torchscript-trace", "export", *torch_versions.THEIRS])
-
-pytestmark = pytest.mark.skipif(
-    any(environments.unavailable(environment) for environment in ENVIRONMENTS),
-    reason="needs venv and pip",
-)
 
 
-def run(folder: Path, *arguments: str) -> Run:
+def ours(version: str) -> list[str]:
+    """Cells of what this PyTorch writes and another loads."""
+    return [f"net[{kind}-torch_{version}-cpu]" for kind in KINDS]
+
+
+def theirs(version: str) -> list[str]:
+    """Cells of what another one writes and this one loads."""
+    return [f"net[{kind}_{version}-torch-cpu]" for kind in KINDS]
+
+
+def formats(version: str) -> list[str]:
+    return ["torchscript-trace", "export", f"torchscript-trace-{version}", f"export-{version}"]
+
+
+def run(folder: Path, version: str, *arguments: str) -> Run:
     env = {"MODELCONFORM_CACHE": str(folder / "cache")}
-    options = (f"--modelconform-formats={FORMATS}", *arguments)
-    return runs.run(folder, *options, runtimes="torch,torch-2.11,torch-2.15", env=env, seconds=1800)
+    options = (f"--modelconform-formats={','.join(formats(version))}", *arguments)
+    return runs.run(folder, *options, runtimes=f"torch,torch-{version}", env=env, seconds=1800)
+
+
+# Of a version each: where one of them can't be installed, the other is tested all the same.
+@pytest.fixture(params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    shared.installed(VERSIONS[name])
+    return name
 
 
 @pytest.fixture
-def seen(session_folder: Path) -> Run:
+def folder(version: str, session_folder: Path) -> Path:
+    return session_folder / f"torch-{version}"
+
+
+@pytest.fixture
+def seen(version: str, session_folder: Path) -> Run:
     def make(folder: Path) -> Run:
-        own = folder / "cache" / environments.FOLDER
-        own.mkdir(mode=0o700, parents=True)
-        own.parent.chmod(0o700)
-        for environment in ENVIRONMENTS:
-            installed = environments.install(environment, CACHE, print)
-            (own / installed.name).symlink_to(installed)
-        return run(runs.write(folder, {"nets.py": NETS}))
+        shared.cache_in(folder)
+        return run(runs.write(folder, {"nets.py": NETS}), version)
 
-    return runs.once(session_folder, "torch-versions", make)
+    return runs.once(session_folder, f"torch-{version}", make)
 
 
-@pytest.mark.parametrize("name", [*OURS, *THEIRS])
-def test_what_one_version_writes_another_loads(seen: Run, name: str) -> None:
+def test_all_versions_are_here() -> None:
+    assert {f"{kind}-{version}".replace("_", "-") for kind in KINDS for version in VERSIONS} == {*torch_versions.THEIRS}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("cells", [ours, theirs])
+def test_what_one_version_writes_another_loads(
+    seen: Run, version: str, kind: str, cells: Callable[[str], list[str]]
+) -> None:
+    name = cells(version)[KINDS.index(kind)]
     assert seen.verdict(name) == ("pass", None), seen.stdout
     assert {entry["verdict"] for entry in seen.cells[name]["inputs"].values()} == {"pass"}
 
 
-def test_names_with_a_dot_are_markers_and_ids(seen: Run, session_folder: Path) -> None:
-    folder = session_folder / "torch-versions"
-    some = run(folder, "-m", "format_export_2.11 or runtime_torch_2.15")
-    wanted = {name for name in (*OURS, *THEIRS) if "export_2.11" in name or "torch_2.15" in name}
+def test_names_with_a_dot_are_markers_and_ids(seen: Run, version: str, folder: Path) -> None:
+    some = run(folder, version, "-m", f"format_export_{version} or runtime_torch_{version}")
+    wanted = {*ours(version), theirs(version)[KINDS.index("export")]}
     assert {name for name in some.cells if "eager" not in name} == wanted
-    one = run(folder, f"nets.py::{THEIRS[0]}")
-    assert set(one.cells) == {THEIRS[0]}
+    one = run(folder, version, f"nets.py::{theirs(version)[0]}")
+    assert set(one.cells) == {theirs(version)[0]}
 
 
-def test_another_weight_is_seen(seen: Run, session_folder: Path) -> None:
-    folder = session_folder / "torch-versions"
+def test_another_weight_is_seen(seen: Run, version: str, folder: Path) -> None:
     tampered = set()
     for path in (folder / "cache" / "artifacts").glob("*/signature.json"):
         signature = json.loads(path.read_text())
@@ -104,7 +121,7 @@ def test_another_weight_is_seen(seen: Run, session_folder: Path) -> None:
             # What a host made that had made others would be made anew by a fresh one, and be right again.
             made = path.with_name("export.json")
             made.write_text(json.dumps({**json.loads(made.read_text()), "fresh": True}))
-    assert tampered == set(FORMATS.split(","))
-    second = run(folder)
-    for name in (*OURS, *THEIRS):
+    assert tampered == {*formats(version)}
+    second = run(folder, version)
+    for name in (*ours(version), *theirs(version)):
         assert second.verdict(name) == ("mismatch", "compare"), name

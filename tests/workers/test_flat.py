@@ -12,15 +12,13 @@ import numpy as np
 import pytest
 
 from pytest_modelconform import environments
-from pytest_modelconform.cache.store import default_folder
 from pytest_modelconform.cells.worker import Worker, WorkerRefused
 from pytest_modelconform.environments import Environment
 from pytest_modelconform.runtimes.base import python_worker
 from pytest_modelconform.workers import arrays
+from tests import shared
 
 OLD = Environment("numpy-1.19", ("numpy==1.19.5",), python="3.8", check="import numpy", megabytes=110)
-# The user's own, so that it is installed once and not once a test run; conftest.py gives each test another.
-CACHE = default_folder()
 
 WORKER = """\
 from modelconform_workers import convert, flat
@@ -50,9 +48,7 @@ def handlers(device, threads):
 def worker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Worker]:
     python = sys.executable
     if request.param == "3.8":
-        if reason := environments.unavailable(OLD):
-            pytest.skip(reason)
-        python = environments.python(OLD, CACHE, lambda line: None)
+        python = str(shared.installed(OLD) / "venv" / "bin" / "python")
     file = tmp_path / "probe_worker.py"
     file.write_text(WORKER)
     worker = Worker("probe", python_worker(file, "cpu", 1, python), environments.surroundings())

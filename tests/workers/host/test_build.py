@@ -21,6 +21,7 @@ from pytest_modelconform.workers.host.build import (
     with_dims,
 )
 from pytest_modelconform.workers.loop import WorkerError
+from tests import runs
 
 HEAD = """\
 import torch
@@ -40,15 +41,11 @@ class Net(torch.nn.Module):
 
 """
 INPUTS = '{"one": lambda: (torch.rand(1, 3),), "two": lambda: {"mask": None, "x": torch.rand(2, 3)}}'
-counter = 0
 
 
 def built(tmp_path: Path, fields: str, head: str = HEAD) -> Built:
     """Every case in a file of its own name, since a process imports each once."""
-    global counter
-    counter += 1
-    path = tmp_path / f"net{counter}.py"
-    path.write_text(f"{head}case = Case({fields})\n")
+    path = runs.case_file(tmp_path, "net", f"{head}case = Case({fields})\n")
     return build(str(path), path.name, path.stem)
 
 
@@ -61,7 +58,7 @@ def test_a_case(tmp_path: Path) -> None:
     assert (leaf["path"], leaf["dtype"], leaf["shape"]) == ("/kwargs/x", "float32", ["batch", 3])
     assert list(found.inputs["two"][1]) == ["x", "mask"]
     assert found.dynamic_shapes["x"][0].__name__ == "batch"
-    assert str(tmp_path / f"net{counter}.py") in found.files
+    assert str(next(tmp_path.glob("net*.py"))) in found.files
     assert found.argument_name("/kwargs/x") == found.argument_name("/args/0") == "x"
     assert found.argument_name("/args/0/1") == "x_1"
     assert list(found.by_name(*found.clone_inputs("one"))) == ["x"]
@@ -130,7 +127,7 @@ FAULTS = [
 def test_faults_name_case_and_field(tmp_path: Path, fields: str, message: str) -> None:
     with pytest.raises(WorkerError, match=message) as caught:
         built(tmp_path, fields)
-    assert re.match(rf"case 'net{counter}', (field|input set) '", str(caught.value))
+    assert re.match(rf"case '{next(tmp_path.glob('net*.py')).stem}', (field|input set) '", str(caught.value))
     assert caught.value.stage in ("build", "collect")
 
 

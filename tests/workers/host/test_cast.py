@@ -15,6 +15,7 @@ from pytest_modelconform.workers.host.build import Built, build
 from pytest_modelconform.workers.host.cast import cast, cast_model, failing_operator, notes
 from pytest_modelconform.workers.host.references import runs as reference
 from pytest_modelconform.workers.loop import WorkerError
+from tests import runs
 
 SOURCE = """\
 import torch
@@ -36,14 +37,10 @@ class Net(torch.nn.Module):
 inputs = {{"a": lambda: (torch.rand(4, 8), torch.arange(8)), "b": lambda: (torch.rand(2, 8), torch.arange(8))}}
 case = Case(model=lambda: Net(), inputs=inputs)
 """
-counter = 0
 
 
 def built(folder: Path, dtype: str, body: str = "return y") -> Built:
-    global counter
-    counter += 1
-    path = folder / f"cast{counter}.py"
-    path.write_text(SOURCE.format(body))
+    path = runs.case_file(folder, "cast", SOURCE.format(body))
     return build(str(path), path.name, path.stem, dtype)
 
 

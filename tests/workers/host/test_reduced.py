@@ -20,6 +20,7 @@ from pytest_modelconform.workers.host.references import bfloat16
 from pytest_modelconform.workers.host.references import runs as reference
 from pytest_modelconform.workers.host.references.bfloat16 import Reduced, rounded
 from pytest_modelconform.workers.loop import WorkerError
+from tests import runs
 
 
 def generator() -> torch.Generator:
@@ -137,22 +138,18 @@ class Net(torch.nn.Module):
 
 case = Case(model=lambda: generic_weights(Net()), inputs={{"a": lambda: (torch.randn(4, 64),)}})
 """
-counter = 0
 
 
 def make(folder: Path, body: str, more: str = "pass", dtype: str = "float32") -> dict[str, Any]:
-    global counter
-    counter += 1
-    path = folder / f"reduced{counter}.py"
-    path.write_text(HEAD.format(more, body))
+    path = runs.case_file(folder, "reduced", HEAD.format(more, body))
     return reference.make(build(str(path), path.name, path.stem, dtype), str(folder), bfloat16.moves)
 
 
 def noise(folder: Path) -> float:
     """Of the runs, as bits."""
-    runs = arrays.read(folder / "runs-a.safetensors")
-    r = runs["r:"].astype(np.float64)
-    errors = [runs[f"e{k}:"].astype(np.float64) - r for k in range(1, 5)]
+    found = arrays.read(folder / "runs-a.safetensors")
+    r = found["r:"].astype(np.float64)
+    errors = [found[f"e{k}:"].astype(np.float64) - r for k in range(1, 5)]
     return float(np.log2(np.sqrt((r * r).mean()) / max(np.sqrt((e * e).mean()) for e in errors)))
 
 

@@ -17,6 +17,7 @@ from pytest_modelconform.workers.host.build import build
 from pytest_modelconform.workers.host.references import runs as reference
 from pytest_modelconform.workers.host.state import Globals, seed_all, seed_of
 from pytest_modelconform.workers.loop import WorkerError
+from tests import runs
 
 HEAD = """\
 import torch
@@ -37,15 +38,11 @@ class Net(torch.nn.Module):
 
 case = Case(model=lambda: Net(), inputs={{"a": lambda: (torch.rand(4, 8),), "b": lambda: (torch.rand(2, 8),)}}{})
 """
-counter = 0
 
 
 def make(folder: Path, body: str = "", more: str = "", head: str = "") -> dict[str, Any]:
     """What the host answers for a case file: `head` or HEAD with a body of forward and further fields."""
-    global counter
-    counter += 1
-    path = folder / f"ref{counter}.py"
-    path.write_text(head or HEAD.format(body, more))
+    path = runs.case_file(folder, "ref", head or HEAD.format(body, more))
     return reference.make(build(str(path), path.name, path.stem), str(folder))
 
 

@@ -21,6 +21,7 @@ from pytest_modelconform.workers.host.references import runs as reference
 from pytest_modelconform.workers.host.variants import rewrites
 from pytest_modelconform.workers.host.variants import table as variants
 from pytest_modelconform.workers.loop import WorkerError
+from tests import runs
 
 HEAD = """\
 import torch
@@ -46,17 +47,13 @@ case = Case(model=lambda: generic_weights(Net()), inputs={{"a": lambda: {}, "b":
 """
 MLP = "return self.second(nn.functional.gelu(self.norm(self.first(x))))"
 INPUT = "(torch.randn(20, 24),)"
-counter = 0
 
 
 class Made:
     """A case, its references and its variants."""
 
     def __init__(self, folder: Path, body: str, inputs: str = INPUT, key: str = "a", seconds: float = 60.0) -> None:
-        global counter
-        counter += 1
-        path = folder / f"variants{counter}.py"
-        path.write_text(HEAD.format(body, inputs, inputs))
+        path = runs.case_file(folder, "variants", HEAD.format(body, inputs, inputs))
         self.built = build(str(path), path.name, path.stem)
         self.folder, self.key = folder, key
         content = reference.make(self.built, str(folder))
