@@ -10,7 +10,7 @@ import numpy as np  # noqa: F401
 import pytest
 
 from pytest_modelconform.cache import fingerprint
-from tests import runs, shared
+from tests.support import runs, shared
 
 # A shell that starts us in the background has Ctrl-C ignored, and so would all that we start: tests of it would hang.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from pytest_modelconform.report.log import LogWriter
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
-from tests import fakes, runs
+from tests.support import fakes, runs
 
 ROOT = Path(__file__).resolve().parents[1]
 ACTION, MERGE, GITLAB = ROOT / "action.yml", ROOT / "ci/merge/action.yml", ROOT / "ci/gitlab.yml"

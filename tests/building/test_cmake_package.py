@@ -16,7 +16,7 @@ from pytest_modelconform.building import cmake_package, tools
 from pytest_modelconform.cache.made_once import BuildError
 from pytest_modelconform.cache.store import default_folder
 from pytest_modelconform.commands import cli
-from tests import embedding
+from tests.support import embedding
 
 # The user's own, so that the library is built once and not once a test run; conftest.py gives each test another.
 CACHE = default_folder()

@@ -33,7 +33,7 @@ from pytest_modelconform.compare.numbers import AS_EAGER, LEFT_OUT, RELATIVE, UN
 from pytest_modelconform.references import from_runs
 from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.workers import arrays
-from tests import embedding
+from tests.support import embedding
 
 Array = np.ndarray[Any, Any]
 # The user's own, so that the library is built once and not once a test run; conftest.py gives each test another.

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from pytest_modelconform.building import harness
-from tests import aoti_package
 from tests.building.talking import Worker, built, script, write_inputs
+from tests.support import aoti_package
 
 pytestmark = pytest.mark.compiles
 

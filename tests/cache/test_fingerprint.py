@@ -15,7 +15,7 @@ import pytest_modelconform
 from pytest_modelconform.cache import fingerprint
 from pytest_modelconform.cache.fingerprint import NOT_IN_KEYS, own_sources
 from pytest_modelconform.cells.registry import Registry, register_built_in
-from tests import runs
+from tests.support import runs
 
 PACKAGE = Path(pytest_modelconform.__file__).parent
 

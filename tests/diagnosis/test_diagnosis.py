@@ -18,9 +18,9 @@ from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.terms.cell import CaseRef, Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from pytest_modelconform.workers import arrays
-from tests import fakes, runs
-from tests.diagnosis.synthetic import Array, faithful, numbers, reference
-from tests.runs import Run
+from tests.support import fakes, runs, synthetic
+from tests.support.runs import Run
+from tests.support.synthetic import Array, faithful, numbers, reference
 
 # -- whole runs --------------------------------------------------------------------------------------------------------
 
@@ -33,7 +33,7 @@ sys.path.append({str(fakes.REPOSITORY)!r})
 
 from pytest_modelconform.runtimes.base import python_worker
 
-WORKER = Path({str(Path(__file__).with_name("worker.py"))!r})
+WORKER = Path({str(Path(synthetic.__file__).with_name("diagnosis_worker.py"))!r})
 
 
 def pytest_modelconform_register(registry):

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_modelconform.diagnosis.patterns import hints, only_exported
 from pytest_modelconform.diagnosis.values import log_softmax, sigmoid, softmax
-from tests.diagnosis.synthetic import Array, faithful, numbers, of, seen
+from tests.support.synthetic import Array, faithful, numbers, of, seen
 
 IMAGE = numbers(2, 5, 6, 7)
 SQUARE = numbers(2, 6, 6, 6)

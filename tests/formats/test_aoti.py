@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_modelconform.formats import aoti
-from tests import aoti_package, runs
+from tests.support import aoti_package, runs
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from pytest_modelconform.formats.base import ExportMismatch
 from pytest_modelconform.workers import arrays
 from pytest_modelconform.workers.host import host as host_module
 from pytest_modelconform.workers.loop import WorkerError
-from tests import small_onnx
+from tests.support import small_onnx
 
 CASE = """\
 import torch

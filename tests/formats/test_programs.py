@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests import runs
+from tests.support import runs
 
 # Inputs of three dtypes, one of them by keyword; outputs of three, in a dict. `wrong` is another model once exported.
 CASES = """\

@@ -10,7 +10,7 @@ from pytest_modelconform.report.badge import Badge, UnknownName
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
-from tests.report import nasty
+from tests.support import nasty
 
 PASS = Outcome(Verdict.PASS)
 

@@ -11,7 +11,7 @@ from pytest_modelconform.report.diff import compare
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
-from tests.report import nasty
+from tests.support import nasty
 
 PASS = Outcome(Verdict.PASS, bits=20.0)
 ERROR = Outcome(Verdict.ERROR, Stage.EXPORT, "no kernel\nand a stack")

@@ -8,7 +8,7 @@ from pytest_modelconform.report import csv_report
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
-from tests.report import nasty
+from tests.support import nasty
 
 
 def rows(text: str) -> list[dict[str, str]]:

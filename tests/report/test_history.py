@@ -10,7 +10,7 @@ from pytest_modelconform.report import history
 from pytest_modelconform.report.log import Log, LogError
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
-from tests.report import nasty
+from tests.support import nasty
 
 PASS, ERROR = Outcome(Verdict.PASS), Outcome(Verdict.ERROR, Stage.RUN)
 ORT, TORCH = Cell("a.py", "a", "onnx", "ort"), Cell("a.py", "a", "export", "torch")

@@ -7,7 +7,7 @@ from pytest_modelconform.report import junit
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import REQUIRED, Outcome, Stage, Verdict
-from tests.report import nasty
+from tests.support import nasty
 
 ABOUT = {"python": "3.11.7", "packages": {"torch": "2.14.1", "absent": None}, "date": "2026-11-23T06:00:00+00:00"}
 ORT = Cell("a/a.py", "a", "onnx", "ort")

@@ -11,7 +11,7 @@ from pytest_modelconform.report.log import Log, LogWriter, Shard
 from pytest_modelconform.report.merge import MergeError, merge
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
-from tests.report import nasty
+from tests.support import nasty
 
 ABOUT: dict[str, Any] = {
     "pytest-modelconform": "0.1.0",

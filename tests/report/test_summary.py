@@ -11,7 +11,7 @@ from pytest_modelconform.report import markdown, summary
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
-from tests.report import nasty
+from tests.support import nasty
 
 GOOD = [(Cell(f"{name}.py", name, "onnx", "ort"), Outcome(Verdict.PASS, bits=21)) for name in ("mlp", "lstm_2")]
 BAD = [

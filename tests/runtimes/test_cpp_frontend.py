@@ -8,7 +8,7 @@ import pytest
 
 from pytest_modelconform.building import case_library, harness, tools
 from pytest_modelconform.cache.store import default_folder
-from tests import runs
+from tests.support import runs
 
 pytestmark = pytest.mark.skipif(harness.unavailable("frontend") is not None, reason="no compiler, or no libtorch")
 

@@ -13,8 +13,8 @@ from onnx import TensorProto, numpy_helper
 from onnx import helper as graphs
 
 from pytest_modelconform.cells.worker import Worker, WorkerRefused
-from tests import small_onnx
-from tests.small_onnx import Small
+from tests.support import small_onnx
+from tests.support.small_onnx import Small
 
 RUNTIMES = ("onnx-reference", "tract", "opencv", "tinygrad")
 FORMATS = ("mnn", "iree", "tvm")

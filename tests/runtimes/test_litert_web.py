@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from pytest_modelconform.workers import arrays
-from tests import javascript
+from tests.support import javascript
 
 # Converted in a process of its own: the converter's import changes JAX for a whole process.
 CONVERT = """\

@@ -14,7 +14,7 @@ from onnx import TensorProto, numpy_helper
 from onnx import helper as graphs
 
 from pytest_modelconform.workers import arrays
-from tests import javascript
+from tests.support import javascript
 
 NODE = ("ort_node.mjs",)
 WASM = ("ort_wasm.mjs",)

@@ -12,7 +12,7 @@ import pytest
 from onnx import numpy_helper
 
 from pytest_modelconform.runtimes import node
-from tests import javascript, runs, shared
+from tests.support import javascript, runs, shared
 
 RUNTIMES = ("ort-node", "ort-wasm", "ort-web", "ort-webgpu")
 

@@ -14,8 +14,8 @@ import pytest
 
 from pytest_modelconform.formats import caffe as caffe_format
 from pytest_modelconform.runtimes import caffe, caffe2, keras, mxnet, tensorflow
-from tests import runs, shared
-from tests.runs import Run
+from tests.support import runs, shared
+from tests.support.runs import Run
 
 RUNTIMES = [module.NAME for module in (caffe2, mxnet, caffe, tensorflow, keras)]
 # Formats, and where their weights are.

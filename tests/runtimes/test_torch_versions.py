@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pytest_modelconform.environments import torch_versions
-from tests import runs, shared
-from tests.runs import Run
+from tests.support import runs, shared
+from tests.support.runs import Run
 
 VERSIONS = {"2.11": torch_versions.V2_11, "2.15": torch_versions.V2_15}
 KINDS = ("torchscript_trace", "export")

@@ -16,7 +16,7 @@ from pytest_modelconform.cells.worker import Worker, WorkerRefused
 from pytest_modelconform.environments import Environment
 from pytest_modelconform.runtimes.base import python_worker
 from pytest_modelconform.workers import arrays
-from tests import shared
+from tests.support import shared
 
 OLD = Environment("numpy-1.19", ("numpy==1.19.5",), python="3.8", check="import numpy", megabytes=110)
 

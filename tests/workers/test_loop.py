@@ -17,7 +17,7 @@ import pytest
 from pytest_modelconform.workers import loop, tensors
 from pytest_modelconform.workers.loop import WorkerError, describe, handle
 from pytest_modelconform.workers.tensors import Tensor
-from tests import fakes, runs
+from tests.support import fakes, runs
 
 
 def python38() -> str | None:

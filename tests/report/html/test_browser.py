@@ -15,10 +15,10 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from pytest_modelconform.report import html
 from pytest_modelconform.report.log import Log
-from tests.report.html import logs
+from tests.support import html_logs
 
-NET_ORT = f"{logs.NET}::net[onnx-ort-cpu]"
-BERT_ORT = f"{logs.BERT}::bert[onnx-ort-cpu]"
+NET_ORT = f"{html_logs.NET}::net[onnx-ort-cpu]"
+BERT_ORT = f"{html_logs.BERT}::bert[onnx-ort-cpu]"
 # A first paint on a busy machine takes what it takes: one of so many loads has to be in time.
 LOADS = 6
 
@@ -60,7 +60,7 @@ def visit(browser: Browser, tmp_path: Path) -> Iterator[Open]:
         page = context.new_page()
         page.set_default_timeout(20_000)
         file = tmp_path / "report.html"
-        html.write(log or logs.small(), file)
+        html.write(log or html_logs.small(), file)
         page.on("console", lambda message: faults.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: faults.append(f"error: {error}"))
         page.on("request", lambda request: fetched(request.url, file.as_uri()))
@@ -105,7 +105,7 @@ def address(page: Page) -> str:
 
 def test_the_matrix_is_there_and_the_strange_name_is_text(visit: Open) -> None:
     page = visit()
-    assert rows(page) == ["text bert", "text bert bfloat16", "vision net", f"strange {logs.EVIL}"]
+    assert rows(page) == ["text bert", "text bert bfloat16", "vision net", f"strange {html_logs.EVIL}"]
     assert columns(page) == ["model in eager mode", "onnx → ort", "onnx → ort cuda", "onnx → ort-cpp", "export → torch"]
     assert square(page, "net, onnx → ort: pass").inner_text() == "✓ 21"
     assert page.evaluate("document.scripts.length") == 4
@@ -165,7 +165,7 @@ def test_columns_are_grouped_and_rows_sorted(visit: Open) -> None:
     choice(page, "Rows by").select_option("bits")
     assert rows(page)[0] == "text bert"
     choice(page, "Rows by").select_option("name")
-    assert rows(page)[0] == f"strange {logs.EVIL}"
+    assert rows(page)[0] == f"strange {html_logs.EVIL}"
 
 
 def test_colour_by_bits_changes_what_squares_show(visit: Open) -> None:
@@ -253,7 +253,7 @@ def test_a_click_shows_all_of_a_cell(visit: Open) -> None:
     assert cells[:7] == ["output", "float32", "(2, 500)", "7.4, eager 21.0", "0.5", "21.5", "1.00e-6"]
     assert cells[8] == "[1, 42] nan / 4611686018427387904"
     bars = dialog.locator(".histogram rect")
-    assert bars.count() == len(logs.HISTOGRAM)
+    assert bars.count() == len(html_logs.HISTOGRAM)
     assert bars.first.locator("title").text_content() == "≤ 1 × noise: 900"
     command = f"pytest --modelconform --modelconform-formats=onnx --modelconform-runtimes=ort '{BERT_ORT}'"
     expect(dialog.locator(".command").first).to_have_text(command)
@@ -277,12 +277,12 @@ def test_a_cell_has_its_artifact_and_its_other_input_sets(visit: Open) -> None:
 def test_what_a_library_says_stays_text(visit: Open) -> None:
     page = visit()
     page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
-    square(page, f"{logs.EVIL}, onnx").hover()
+    square(page, f"{html_logs.EVIL}, onnx").hover()
     expect(page.locator("#tip")).to_contain_text("</script><!--")
-    square(page, f"{logs.EVIL}, onnx").click()
+    square(page, f"{html_logs.EVIL}, onnx").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.locator(".message")).to_contain_text(f'</script><!-- {logs.EVIL} & "quoted"')
-    expect(dialog.locator(".note")).to_have_text(logs.EVIL)
+    expect(dialog.locator(".message")).to_contain_text(f'</script><!-- {html_logs.EVIL} & "quoted"')
+    expect(dialog.locator(".note")).to_have_text(html_logs.EVIL)
     assert page.evaluate("document.scripts.length") == 4
 
 
@@ -307,7 +307,7 @@ def test_the_way_back(visit: Open) -> None:
     page = visit()
     page.locator(".name a", has_text="net").click()
     expect(page.locator("#page h2")).to_have_text("net")
-    assert address(page) == f"#case={logs.NET}::net"
+    assert address(page) == f"#case={html_logs.NET}::net"
     assert page.title() == "net · Compatibility matrix"
     page.get_by_role("link", name="ort", exact=True).first.click()
     expect(page.get_by_role("dialog")).to_contain_text(NET_ORT)
@@ -326,7 +326,7 @@ def test_an_address_of_what_is_not_there_says_so(visit: Open) -> None:
 
 
 def test_the_page_of_a_case_helps_to_choose(visit: Open) -> None:
-    page = visit(address=f"case={logs.NET}::net")
+    page = visit(address=f"case={html_logs.NET}::net")
     found = page.locator("#page")
     expect(found).to_contain_text("Runs on 3 of 3 that could be tried; 1 more not available or not run.")
     advice = [" ".join(text.split()) for text in found.locator(".advice li").all_inner_texts()]
@@ -356,7 +356,7 @@ def test_the_page_of_a_runtime_groups_by_reason(visit: Open) -> None:
 
 
 def test_messages_that_differ_in_numbers_are_one_reason(visit: Open) -> None:
-    page = visit(logs.large(cases=14, columns=5), address="runtime=runtime-0-0")
+    page = visit(html_logs.large(cases=14, columns=5), address="runtime=runtime-0-0")
     reasons = page.locator(".reasons .why").all_inner_texts()
     verdicts = page.locator(".reasons .badge").all_inner_texts()
     assert reasons
@@ -404,7 +404,7 @@ def test_squares_tell_verdicts_apart_without_colour(visit: Open) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "where",
-    ["", "colour=bits", "verdict=mismatch", f"cell={BERT_ORT}", f"case={logs.NET}::net", "runtime=ort"],
+    ["", "colour=bits", "verdict=mismatch", f"cell={BERT_ORT}", f"case={html_logs.NET}::net", "runtime=ort"],
     ids=["matrix", "bits", "filtered", "cell", "case", "runtime"],
 )
 def test_axe_finds_nothing(visit: Open, scheme: str, where: str) -> None:
@@ -415,7 +415,7 @@ def test_axe_finds_nothing(visit: Open, scheme: str, where: str) -> None:
 
 
 def test_a_log_that_was_cut_off_says_so(visit: Open) -> None:
-    small = logs.small()
+    small = html_logs.small()
     page = visit(Log(small.environment, small.cells, complete=False))
     expect(page.locator("#notice")).to_contain_text("cut off")
 
@@ -429,7 +429,7 @@ def test_a_log_without_cells_is_shown(visit: Open) -> None:
 
 
 def test_twelve_thousand_cells_are_in_use_within_a_second(visit: Open) -> None:
-    page = visit(logs.large())
+    page = visit(html_logs.large())
     assert page.locator('[role="gridcell"][data-cell]').count() == 12_000
 
     def loaded() -> float:
@@ -444,7 +444,7 @@ def test_twelve_thousand_cells_are_in_use_within_a_second(visit: Open) -> None:
 
 
 def test_a_filter_over_twelve_thousand_cells_takes_no_time(visit: Open) -> None:
-    page = visit(logs.large())
+    page = visit(html_logs.large())
     words = iter(f"case_{number}" for number in range(1, LOADS + 1))
 
     def filtered() -> float:

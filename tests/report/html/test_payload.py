@@ -11,7 +11,7 @@ from pytest_modelconform.report.html.payload import embedded, field_of, make, re
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
-from tests.report.html import logs
+from tests.support import html_logs
 
 
 def square(log: Log, cell: str) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def test_the_field_is_the_folder_below_cases(file: str, field: str) -> None:
 
 
 def test_columns_stand_as_they_were_asked_for_behind_the_model() -> None:
-    columns = [(c["format"], c["runtime"], c["device"]) for c in make(logs.small()).index["columns"]]
+    columns = [(c["format"], c["runtime"], c["device"]) for c in make(html_logs.small()).index["columns"]]
     assert columns == [
         ("eager", "eager", "cpu"),
         ("onnx", "ort", "cpu"),
@@ -62,9 +62,9 @@ def test_columns_stand_as_they_were_asked_for_behind_the_model() -> None:
 
 
 def test_a_square_has_what_the_matrix_shows_of_it() -> None:
-    found = square(logs.small(), f"{logs.NET}::net[onnx-ort-cpu]")
+    found = square(html_logs.small(), f"{html_logs.NET}::net[onnx-ort-cpu]")
     assert found["row"] == {
-        "file": logs.NET, "case": "net", "dtype": "float32", "field": "vision", "tags": ["small"]
+        "file": html_logs.NET, "case": "net", "dtype": "float32", "field": "vision", "tags": ["small"]
     }  # fmt: skip
     assert (found["verdict"], found["state"], found["partly"], found["bits"]) == ("pass", 0, 0, 20.5)
 
@@ -84,7 +84,7 @@ def test_what_expected_toml_does_not_say_is_a_surprise(outcome: Outcome, state: 
 
 
 def test_a_pass_with_an_unsupported_set_is_one_in_part() -> None:
-    assert square(logs.small(), f"{logs.BERT}::bert[export-torch-cpu]")["partly"] == 1
+    assert square(html_logs.small(), f"{html_logs.BERT}::bert[export-torch-cpu]")["partly"] == 1
 
 
 def test_details_leave_out_what_there_is_none_of_but_keep_zeros() -> None:
@@ -97,7 +97,11 @@ def test_numbers_have_the_digits_that_are_shown_and_values_all_of_them() -> None
         Verdict.PASS,
         bits=20.123456789,
         inputs={
-            "a": {"verdict": "pass", "seconds": 0.123456789, "outputs": {"output": logs.output(actual=0.1234567890123)}}
+            "a": {
+                "verdict": "pass",
+                "seconds": 0.123456789,
+                "outputs": {"output": html_logs.output(actual=0.1234567890123)},
+            }
         },
     )
     details = square(one(outcome), "a.py::a[onnx-ort-cpu]")["details"]
@@ -106,13 +110,15 @@ def test_numbers_have_the_digits_that_are_shown_and_values_all_of_them() -> None
 
 
 def test_integers_that_javascript_would_round_are_text() -> None:
-    details = square(logs.small(), f"{logs.BERT}::bert[onnx-ort-cpu]")["details"]
+    details = square(html_logs.small(), f"{html_logs.BERT}::bert[onnx-ort-cpu]")["details"]
     assert details["inputs"]["pair"]["outputs"]["output"]["expected"] == "4611686018427387904"
 
 
 def test_numbers_of_an_input_set_stand_where_it_has_no_outputs() -> None:
     numbers = {"verdict": "pass", "bits": 20.0}
-    with_outputs = Outcome(Verdict.PASS, inputs={"a": {**numbers, "outputs": {"output": logs.output()}}, "b": numbers})
+    with_outputs = Outcome(
+        Verdict.PASS, inputs={"a": {**numbers, "outputs": {"output": html_logs.output()}}, "b": numbers}
+    )
     details = square(one(with_outputs), "a.py::a[onnx-ort-cpu]")["details"]
     assert ("bits" in details["inputs"]["a"], details["inputs"]["b"]["bits"]) == (False, 20.0)
 

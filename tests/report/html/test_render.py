@@ -16,7 +16,7 @@ from pytest_modelconform.report import html
 from pytest_modelconform.report.log import Log, LogWriter, read
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Verdict
-from tests.report.html import logs
+from tests.support import html_logs
 
 
 class Page(HTMLParser):
@@ -50,25 +50,25 @@ class Page(HTMLParser):
 
 
 def test_names_and_texts_of_models_stay_text() -> None:
-    text = html.render(logs.small(), title=f"Matrix of {logs.EVIL} & more")
+    text = html.render(html_logs.small(), title=f"Matrix of {html_logs.EVIL} & more")
     page = Page(text)
     # The theme, the data of the matrix, the page's own script, the details: no fifth.
     assert [attributes.get("id") for attributes, _ in page.scripts] == [None, "index", None, "details"]
-    assert logs.EVIL not in text
+    assert html_logs.EVIL not in text
     assert "Matrix of &lt;script&gt;alert(1)&lt;/script&gt; &amp; more</title>" in text
     (index,) = page.data("index")
-    assert logs.EVIL in [row["case"] for row in index["rows"]]
+    assert html_logs.EVIL in [row["case"] for row in index["rows"]]
     strange = next(detail for detail in page.data("details") if "strange" in detail["id"])
-    assert strange["message"] == f"</script><!-- {logs.EVIL} & \"quoted\" '\u2028'"
-    assert strange["notes"] == [logs.EVIL]
+    assert strange["message"] == f"</script><!-- {html_logs.EVIL} & \"quoted\" '\u2028'"
+    assert strange["notes"] == [html_logs.EVIL]
 
 
 def test_the_same_log_gives_the_same_page() -> None:
-    assert html.render(logs.small()) == html.render(logs.small())
+    assert html.render(html_logs.small()) == html.render(html_logs.small())
 
 
 def test_nothing_is_fetched() -> None:
-    page = Page(html.render(logs.small()))
+    page = Page(html.render(html_logs.small()))
     for tag, attributes in page.tags:
         assert "src" not in attributes
         assert tag not in ("img", "iframe", "object", "embed", "base")
@@ -78,7 +78,7 @@ def test_nothing_is_fetched() -> None:
 
 
 def test_only_our_own_scripts_may_run() -> None:
-    page = Page(html.render(logs.small()))
+    page = Page(html.render(html_logs.small()))
     policy = next(a["content"] for tag, a in page.tags if tag == "meta" and "http-equiv" in a)
     assert policy is not None
     assert policy.startswith("default-src 'none'; ")
@@ -116,12 +116,12 @@ def test_a_log_without_cells_is_a_page() -> None:
 
 def test_write_makes_the_folder(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "report.html"
-    html.write(logs.small(), target, title="All of it")
-    assert target.read_text(encoding="utf-8") == html.render(logs.small(), title="All of it")
+    html.write(html_logs.small(), target, title="All of it")
+    assert target.read_text(encoding="utf-8") == html.render(html_logs.small(), title="All of it")
 
 
 def test_what_was_written_is_what_is_read(tmp_path: Path) -> None:
-    small = logs.small()
+    small = html_logs.small()
     with LogWriter(tmp_path / "log.jsonl", small.environment) as writer:
         for cell, outcome in small.cells:
             writer.cell(cell, outcome)

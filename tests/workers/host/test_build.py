@@ -21,7 +21,7 @@ from pytest_modelconform.workers.host.build import (
     with_dims,
 )
 from pytest_modelconform.workers.loop import WorkerError
-from tests import runs
+from tests.support import runs
 
 HEAD = """\
 import torch

@@ -15,7 +15,7 @@ from pytest_modelconform.workers.host.build import Built, build
 from pytest_modelconform.workers.host.cast import cast, cast_model, failing_operator, notes
 from pytest_modelconform.workers.host.references import runs as reference
 from pytest_modelconform.workers.loop import WorkerError
-from tests import runs
+from tests.support import runs
 
 SOURCE = """\
 import torch

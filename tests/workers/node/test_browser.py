@@ -19,8 +19,8 @@ import pytest
 
 from pytest_modelconform.environments import node_tools
 from pytest_modelconform.runtimes import node
-from tests import javascript, runs
 from tests.runtimes.test_node import WEB, call, product
+from tests.support import javascript, runs
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pytest_modelconform.workers import arrays
-from tests import javascript, runs
+from tests.support import javascript, runs
 
 
 @pytest.fixture

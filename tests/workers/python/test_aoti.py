@@ -13,7 +13,7 @@ from pytest_modelconform.workers import tensors
 from pytest_modelconform.workers.loop import Handlers, WorkerError
 from pytest_modelconform.workers.python import aoti, torch_worker
 from pytest_modelconform.workers.torch_tensors import from_torch, to_torch
-from tests import aoti_package
+from tests.support import aoti_package
 
 TENSORS = ("boxes", "unused", "free", "fixed")
 # In another order than the package takes them in.

@@ -1,0 +1,175 @@
+"""`modelconform repro`, and the scripts that it writes, as processes of their own."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_modelconform.runtimes import node
+from tests.support import runs
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+UNSCRIPTABLE = (
+    runs.CASE
+    + """
+from _helper import named
+
+
+class Odd(Net):
+    def forward(self, *x):
+        return named(super().forward(*x))
+
+
+case = Case(model=lambda: Odd(), inputs=inputs)
+"""
+)
+
+
+def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "pytest_modelconform", "repro", *arguments]
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+
+
+def script(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script as who receives it does: without this package in sight. Returns what it came to."""
+    text = (folder / "repro.py").read_text()
+    imported = {
+        name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in ([node.module or "."] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
+    }
+    assert not [name for name in imported if name.startswith(("pytest_modelconform", "."))]
+    words = [sys.executable, "-I", "repro.py"]
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+
+
+def problem(folder: Path, *arguments: str) -> tuple[int, str]:
+    """The status and the message of what has to be refused."""
+    done = command(folder, *arguments)
+    assert done.stdout == ""
+    return done.returncode, done.stderr.strip()
+
+
+def test_a_cell_that_passes(project: Path, tmp_path: Path) -> None:
+    target = tmp_path / "new" / "folder"
+    done = command(project, "plain.py::plain[torchscript_trace-torch-cpu]", "-o", str(target))
+    assert done.returncode == 0, done.stderr
+    listed = [str(Path(line).relative_to(target)) for line in done.stdout.splitlines()]
+    assert listed[:3] == ["model.pt", "signature.json", "inputs-seven.safetensors"]
+    assert listed[-2:] == ["repro.py", "README.md"]
+    assert sorted([*listed, ".modelconform-repro.json"]) == sorted(path.name for path in target.iterdir())
+    ran = script(target)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "input set seven, run 3 of 3" in ran.stdout
+    assert "output: float32[2, 2], max abs difference 0 at [0, 0]" in ran.stdout
+    assert ran.stdout.endswith("as expected\n")
+
+    # Another number in what is expected: the script sees that the two differ, and where.
+    text = (target / "model.pt").read_bytes()
+    expected = target / "expected-seven.safetensors"
+    raw = bytearray(expected.read_bytes())
+    begin = 8 + int.from_bytes(raw[:8], "little")
+    start = json.loads(raw[8:begin])["output"]["data_offsets"][0]
+    raw[begin + start + 6] ^= 0x10  # the exponent of the first number, a float64
+    expected.write_bytes(raw)
+    ran = script(target)
+    assert ran.returncode == 1
+    assert "at [0, 0]" in ran.stdout
+    assert "DIFFERS in 1 of 4 elements" in ran.stdout
+    assert (target / "model.pt").read_bytes() == text
+
+    # Again: what it wrote itself is replaced, what somebody put there stays.
+    (target / "notes.txt").write_text("mine")
+    done = command(project, "plain.py::plain[torchscript_trace-torch-cpu]", "-o", str(target))
+    assert done.returncode == 0, done.stderr
+    assert script(target).returncode == 0
+    assert (target / "notes.txt").read_text() == "mine"
+
+
+def test_a_failure_of_onnx_runtime_with_what_the_last_run_saw(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    cell = "cases/plain/net.py::net[onnx-ort-cpu-bfloat16]"
+    log = tmp_path / "run.jsonl"
+    record = {"kind": "cell", "id": cell, "file": "cases/plain/net.py", "case": "net", "format": "onnx"}
+    record |= {"runtime": "ort", "device": "cpu", "dtype": "bfloat16", "verdict": "error", "stage": "load"}
+    record |= {"message": "no ```Gemm``` of bfloat16"}
+    lines = [{"kind": "header", "schema": 1, "environment": {}}, record, {"kind": "footer"}]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = command(ROOT, cell, "-o", str(tmp_path / "it"), "--log", str(log))
+    assert done.returncode == 0, done.stderr
+    ran = script(tmp_path / "it")
+    assert ran.returncode == 1
+    assert "NOT_IMPLEMENTED" in ran.stderr
+    assert "Gemm" in ran.stderr
+    readme = (tmp_path / "it" / "README.md").read_text()
+    assert "````\nerror at stage load:\nno ```Gemm``` of bfloat16\n````" in readme
+    assert "pip install onnxruntime==" in readme
+    assert f"`{cell}`" in readme
+
+
+def test_a_failing_export_comes_with_the_model_and_the_exporters_own_call(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    helper = "def named(value):\n    return {'y': value}\n"
+    runs.write(project, {"sub/odd.py": UNSCRIPTABLE, "_helper.py": helper})
+    target = tmp_path / "it"
+    done = command(project, "sub/odd.py::odd[torchscript_script-torch-cpu]", "-o", str(target))
+    assert done.returncode == 1
+    assert "torchscript-script can't be exported: error at stage export" in done.stderr
+    assert (target / "case" / "sub" / "odd.py").read_text() == UNSCRIPTABLE
+    assert (target / "case" / "_helper.py").exists()
+    ran = script(target)
+    assert ran.returncode == 1
+    assert "the model itself runs; exporting it" in ran.stdout
+    assert "torch.jit.script(model)" in ran.stderr
+    assert "variable number of arguments" in ran.stderr
+    readme = (target / "README.md").read_text()
+    assert "odd can't be exported to torchscript-script" in readme
+    assert "variable number of arguments" in readme
+
+
+def test_what_there_is_nothing_of_is_named_with_the_nearest(project: Path, tmp_path: Path) -> None:
+    rest = ("-o", str(tmp_path / "never"))
+    start = "modelconform repro: "
+    message = f"{start}'plain.py::plain' names no cell: it is like cases/net.py::net[onnx-ort-cpu]"
+    assert problem(project, "plain.py::plain", *rest) == (2, message)
+    cell = "plain[torchscript_trace-torch-cpu]"
+    assert problem(project, f"plane.py::{cell}", *rest) == (2, f"{start}plane.py isn't there: name a case file")
+    status, message = problem(project, "plain.py::plain[torchscript-trace-torch-cpu]", *rest)
+    assert status == 2
+    assert f"plain.py has no cell 'plain[torchscript-trace-torch-cpu]'. Did you mean '{cell}'" in message
+    status, message = problem(project, "plain.py::plain[eager]", *rest)
+    assert (status, "nothing of an upstream project" in message) == (2, True), message
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "thesis.tex").touch()
+    message = f"{start}{full} isn't empty, and no earlier repro: name a new folder"
+    assert problem(project, f"plain.py::{cell}", "-o", str(full)) == (2, message)
+    message = f"{start}{tmp_path / 'no.jsonl'}: No such file or directory"
+    assert problem(project, f"plain.py::{cell}", *rest, "--log", str(tmp_path / "no.jsonl")) == (2, message)
+    assert not (tmp_path / "never").exists()
+
+
+def test_a_runtime_without_a_script_gets_all_the_rest(project: Path, tmp_path: Path) -> None:
+    cell = f"plain.py::{runs.cell('plain', 'good-never')}"
+    done = command(project, cell, "-o", str(tmp_path / "it"))
+    assert done.returncode == 0, done.stderr
+    assert (
+        "there is no script for runtime fake-good-never, all else is written; there is one for torch, " in done.stderr
+    )
+    assert not (tmp_path / "it" / "repro.py").exists()
+    assert "There is no script for this one" in (tmp_path / "it" / "README.md").read_text()
+
+
+def test_a_runtime_in_an_environment_of_its_own_is_named_with_the_version_there(project: Path, tmp_path: Path) -> None:
+    done = command(project, "plain.py::plain[onnx-ort_web-cpu]", "-o", str(tmp_path / "it"))
+    assert done.returncode == 0, done.stderr
+    readme = (tmp_path / "it" / "README.md").read_text()
+    version = json.loads((node.FOLDER / "package.json").read_text())["dependencies"]["onnxruntime-web"]
+    assert f"# onnxruntime-web {version}: plain in onnx\n" in readme
+    assert f"\n- onnxruntime-web {version}\n" in readme

@@ -1,0 +1,238 @@
+"""`modelconform new --from`: what sources draft runs, what was tried is written, the rest is refused in words."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_modelconform.commands import new
+from pytest_modelconform.commands.new import sources, trial
+from tests.support import runs
+
+needs_torchvision = pytest.mark.skipif(
+    importlib.util.find_spec("torchvision") is None, reason="torchvision is not installed"
+)
+needs_transformers = pytest.mark.skipif(
+    importlib.util.find_spec("transformers") is None, reason="transformers is not installed"
+)
+ROOT = Path(__file__).parents[2]
+
+
+def command(folder: Path, *words: str) -> int:
+    parser = argparse.ArgumentParser()
+    new.add_arguments(parser)
+    return new.run(parser.parse_args([*words, "--folder", str(folder)]))
+
+
+def run_eagerly(text: str) -> Any:
+    """The case of a text, whose model has run with each of its input sets."""
+    import torch
+
+    names: dict[str, Any] = {"__name__": "drafted"}
+    exec(text, names)
+    case = names["case"]
+    model = case.model().eval()
+    for make in case.inputs.values():
+        inputs = make()
+        with torch.no_grad():
+            returned = model(**inputs) if isinstance(inputs, dict) else model(*inputs)
+        tensors = [returned] if isinstance(returned, torch.Tensor) else list(returned)
+        assert all(tensor.isfinite().all() for tensor in tensors)
+    return case
+
+
+def assert_formatted(text: str) -> None:
+    if (ruff := shutil.which("ruff", path=str(Path(sys.executable).parent))) is None:
+        pytest.skip("ruff is not installed")
+    for words in (["format", "--diff"], ["check"]):
+        done = subprocess.run(
+            [ruff, *words, "--config", str(ROOT / "pyproject.toml"), "--stdin-filename", "cases/net.py", "-"],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_torchvision
+@pytest.mark.parametrize(
+    ("model", "expression", "shape"),
+    [
+        ("squeezenet1_1", "models.squeezenet1_1(weights=None)", "3, 64, 64"),
+        ("efficientnet_v2_s", "models.efficientnet_v2_s(weights=None)", "3, 96, 96"),
+        ("vit_b_32", "models.vit_b_32(weights=None)", "3, 224, 224"),
+        ("googlenet", "models.googlenet(weights=None, aux_logits=False, init_weights=False)", "3, 64, 64"),
+        ("quantized_resnet18", "models.quantization.resnet18(weights=None)", "3, 64, 64"),
+        (
+            "lraspp_mobilenet_v3_large",
+            "models.segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None)",
+            "3, 64, 64",
+        ),
+        ("r3d_18", "models.video.r3d_18(weights=None)", "3, 4, 64, 64"),
+    ],
+)
+def test_a_draft_of_torchvision(model: str, expression: str, shape: str) -> None:
+    text = sources.drafts(f"torchvision:{model}")[0]
+    assert f"    model=lambda: generic_weights({expression}),\n" in text
+    assert f'        "pair": lambda: (torch.randn(2, {shape}),),\n' in text
+    assert '    dynamic_shapes=({0: "batch"},),\n' in text
+    assert '    requires=("torchvision",),\n' in text
+    assert_formatted(text)
+
+
+@needs_torchvision
+def test_two_images_for_optical_flow() -> None:
+    text = sources.drafts("torchvision:raft_small")[0]
+    assert '"pair": lambda: (torch.randn(2, 3, 224, 224), torch.randn(2, 3, 224, 224)),' in text
+    assert 'dynamic_shapes=({0: "batch"}, {0: "batch"}),' in text
+
+
+@needs_torchvision
+def test_a_size_that_the_model_takes_then_the_one_it_was_trained_for() -> None:
+    sizes = [text.partition("torch.randn(2, 3, ")[2].partition(",")[0] for text in sources.drafts("torchvision:vgg11")]
+    assert sizes == ["64", "224"]
+
+
+@needs_torchvision
+def test_a_draft_of_torchvision_runs() -> None:
+    case = run_eagerly(sources.drafts("torchvision:squeezenet1_1")[0])
+    assert [make()[0].shape[0] for make in case.inputs.values()] == [2, 3]
+    assert case.dynamic_shapes == ({0: "batch"},)
+
+
+@needs_transformers
+@pytest.mark.parametrize(
+    ("model", "inputs"),
+    [
+        ("BertModel", {"input_ids": {0: "batch", 1: "length"}, "attention_mask": {0: "batch", 1: "length"}}),
+        ("GPT2LMHeadModel", {"input_ids": {0: "batch", 1: "length"}, "attention_mask": {0: "batch", 1: "length"}}),
+        ("ViTModel", {"pixel_values": {0: "batch"}}),
+        ("WhisperForConditionalGeneration", {"input_features": {0: "batch"}, "decoder_input_ids": {0: "batch"}}),
+        ("Wav2Vec2Model", {"input_values": {0: "batch"}}),
+    ],
+)
+def test_a_draft_of_transformers_runs(model: str, inputs: dict[str, Any]) -> None:
+    texts = sources.drafts(f"transformers:{model}")
+    for text in texts:
+        assert_formatted(text)
+    case = run_eagerly(texts[0])
+    named = {
+        name: {axis: getattr(dim, "__name__", dim) for axis, dim in axes.items()}
+        for name, axes in case.dynamic_shapes.items()
+    }
+    assert named == inputs
+    assert sum(parameter.numel() for parameter in case.model().parameters()) < 500_000
+    assert case.requires == ("transformers",)
+
+
+@needs_torchvision
+def test_what_is_written_passes_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The trial is a run as the one below.
+    monkeypatch.setattr(trial, "first_that_passes", lambda name, drafts: (drafts[0], ""))
+    assert command(tmp_path, "squeeze", "--from", "torchvision:squeezenet1_1") == 0
+    case = tmp_path / "squeeze.py"
+    assert capsys.readouterr().out == f"wrote {case}; run: pytest --modelconform {case}\n"
+    assert list(tmp_path.iterdir()) == [case]
+    runs.write(tmp_path, {})
+    run = runs.run(tmp_path, runtimes="torch")
+    assert run.status == 0, run.stdout
+    assert run.verdict("squeeze[eager]") == ("pass", None)
+    assert run.verdict("squeeze[torchscript_trace-torch-cpu]") == ("pass", None)
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        (
+            "torchvison:resnet18",
+            "--from torchvison:resnet18: 'torchvison' is no source of models. Did you mean 'torchvision'? "
+            "Name one as torchvision:MODEL, transformers:MODEL, timm:MODEL\n",
+        ),
+        pytest.param(
+            "torchvision:resnet81",
+            "torchvision has no model 'resnet81'. Did you mean 'resnet18'? "
+            "torchvision.models.list_models() lists them\n",
+            marks=needs_torchvision,
+        ),
+        pytest.param(
+            "transformers:bertmodel",
+            "transformers has no model 'bertmodel'. Did you mean 'BertModel'? "
+            "https://huggingface.co/docs/transformers lists them\n",
+            marks=needs_transformers,
+        ),
+    ],
+)
+def test_what_is_not_there(source: str, fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(tmp_path, "net", "--from", source) == 2
+    assert capsys.readouterr().err == fault
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_package_that_is_not_installed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert command(tmp_path, "net", "--from", "timm:resnet18") == 1
+    assert capsys.readouterr().err == "--from timm:resnet18: timm is not installed: pip install timm\n"
+
+
+@needs_torchvision
+def test_a_detector_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(tmp_path, "net", "--from", "torchvision:ssd300_vgg16") == 1
+    assert "is a detector: with weights that are not trained its boxes and scores tie" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_cpp_with_a_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(tmp_path, "net", "--cpp", "--from", "torchvision:resnet18") == 2
+    assert capsys.readouterr().err == "--cpp and --from exclude each other: no model in C++ comes with a package\n"
+
+
+def test_a_name_is_refused_before_anything_is_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "net.py").write_text("mine")
+    assert command(tmp_path, "net", "--from", "no:thing") == 1
+    assert "net.py is already there" in capsys.readouterr().err
+
+
+def fake(monkeypatch: pytest.MonkeyPatch, drafts: list[str]) -> None:
+    """Let `--from` have these drafts, whatever it names."""
+    monkeypatch.setattr(sources, "drafts", lambda source: drafts)
+
+
+def test_the_first_that_also_exports_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake(monkeypatch, ["broken", "eager alone", "both"])
+    verdicts = {"broken": ("error: no", ""), "eager alone": ("", "error at stage export: no"), "both": ("", "")}
+    monkeypatch.setattr(trial, "_verdicts", lambda name, text: verdicts[text])
+    assert command(tmp_path, "net", "--from", "a:b") == 0
+    assert (tmp_path / "net.py").read_text() == "both"
+    fake(monkeypatch, ["broken", "eager alone"])
+    assert command(tmp_path, "other", "--from", "a:b") == 0
+    assert (tmp_path / "other.py").read_text() == "eager alone"
+    assert "note: torch.export fails for it, error at stage export: no\n" in capsys.readouterr().out
+
+
+def test_a_trial() -> None:
+    assert trial.first_that_passes("net", [runs.PLAIN]) == (runs.PLAIN, "")
+
+
+def test_a_model_that_fails_its_check_is_not_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake(monkeypatch, [runs.PLAIN.replace("* self.weight + 1.0", "* 0.0")])
+    assert command(tmp_path, "net", "--from", "a:b") == 1
+    err = capsys.readouterr().err
+    assert err.startswith("--from a:b: nothing was written, since its model check fails: error at stage reference: ")
+    assert err.endswith("Begin with `modelconform new net` instead, and put the model and its inputs there\n")
+    assert list(tmp_path.iterdir()) == []

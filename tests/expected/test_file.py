@@ -1,0 +1,313 @@
+"""expected.toml: strict in both directions."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_modelconform.expected import file as expected_file
+from pytest_modelconform.expected.file import ExpectedError, find_file, judge, load, settle
+from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
+from tests.support import fakes, runs
+from tests.support.runs import Run
+
+ENTRY = 'cell = "a.py::a[*]"\nverdict = "error"\nstage = "run"\nreason = "known"\n'
+
+
+def toml(tmp_path: Path, *entries: str) -> Path:
+    path = tmp_path / "expected.toml"
+    path.write_text("\n".join(f"[[expect]]\n{entry}" for entry in entries))
+    return path
+
+
+# -- the file ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (ENTRY + "colour = 1", "unknown field 'colour'; fields: cell, link, or, reason, stage, verdict, when"),
+        (ENTRY.replace("known", " "), "field 'reason' is missing or empty"),
+        ('verdict = "error"\nstage = "run"\nreason = "x"', r"\('no cell'\): field 'cell' is missing or empty"),
+        (ENTRY.replace('"error"', '"broken"'), "'broken' is not a valid Verdict; verdicts: pass, mismatch, "),
+        (ENTRY.replace('"run"', '"running"'), "'running' is not a valid Stage; .*stages: collect, environment, "),
+        (ENTRY.replace('"error"', '"pass"'), "'pass' needs no entry"),
+        (ENTRY.replace('"error"', '"unavailable"'), "'unavailable' needs no entry"),
+        (ENTRY.replace('stage = "run"\n', ""), "field 'stage' is missing: say where it fails, collect, "),
+        (ENTRY + 'or = "crash"', "field 'or': say { verdict = \"mismatch\", stage = \"compare\" }"),
+        (ENTRY + 'or = { stage = "run" }', "field 'or': say"),
+        (ENTRY + 'or = { verdict = "crash", stage = "run", reason = "x" }', "field 'or': say"),
+        (ENTRY + 'or = { verdict = "pass" }', "'pass' needs no entry"),
+        (ENTRY + 'or = { verdict = "crash" }', "field 'stage' is missing"),
+        (ENTRY + 'when = { torch = "new" }', "field 'when': .*; say { torch = \">=2.11\", platform = \"linux\" }"),
+        (ENTRY + "when = { torch = 2 }", "field 'when'"),
+        (ENTRY + 'when = "linux"', "field 'when'"),
+    ],
+)  # fmt: skip
+def test_faulty_entries(tmp_path: Path, entry: str, message: str) -> None:
+    path = toml(tmp_path, entry)
+    with pytest.raises(ExpectedError, match=message) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}: entry 1 (")
+
+
+@pytest.mark.parametrize("text", ["[[expect]\n", "[[expected]]\ncell = 'a'\n", "\xff"])
+def test_faulty_files(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "expected.toml"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(ExpectedError, match=r"expected\.toml: "):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "cell", "matches"),
+    [
+        ("a.py::a[onnx-ort-cpu]", "a.py::a[onnx-ort-cpu]", True),
+        ("a.py::a[onnx-*]", "a.py::a[onnx-ort_cpp-cpu]", True),
+        ("a.py::a[onnx-*]", "a.py::a[onnx_legacy-ort-cpu]", False),
+        ("*::a[*-cpu]", "deep/a.py::a[export-torch-cpu]", True),
+        ("a.py::a[onnx-or?-cpu]", "a.py::a[onnx-ort-cpu]", True),
+        ("a.py::a[onnx]", "a.py::ao", False),
+        ("a.py::a", "a.py::a[onnx-ort-cpu]", False),
+    ],
+)
+def test_only_star_and_question_mark_are_special(tmp_path: Path, pattern: str, cell: str, matches: bool) -> None:
+    [entry] = load(toml(tmp_path, ENTRY.replace("a.py::a[*]", pattern))).entries
+    assert entry.matches(cell) is matches
+
+
+@pytest.mark.parametrize(
+    ("when", "applies"),
+    [
+        ('torch = ">=2"', True),
+        ('torch = "<2"', False),
+        ('no-such-package = ">=1"', False),
+        (f'platform = "{sys.platform}"', True),
+        ('platform = "beos"', False),
+        ('python = ">=3.10"', True),
+        ('python = ">=3.10", torch = "<2"', False),
+    ],
+)
+def test_when(tmp_path: Path, when: str, applies: bool) -> None:
+    expectations = load(toml(tmp_path, f"{ENTRY}when = {{ {when} }}"))
+    assert (expectations.find("a.py::a[onnx-ort-cpu]") is not None) is applies
+    # An entry for another machine is not stale on this one.
+    assert bool(expectations.check([])) is applies
+
+
+def test_stale_and_overlapping_entries(tmp_path: Path) -> None:
+    entries = [ENTRY, ENTRY.replace("a.py::a[*]", "a.py::a[onnx-*]"), ENTRY.replace("a.py::a", "b.py::b")]
+    faults = load(toml(tmp_path, *entries)).check(["a.py::a[onnx-ort-cpu]", "a.py::a[export-torch-cpu]"])
+    assert faults == [
+        "entry 3 ('b.py::b[*]') matches no cell: correct its pattern or remove it",
+        "entries 1 and 2 both match a.py::a[onnx-ort-cpu]: narrow the pattern of one",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "overlap"),
+    [
+        ("", "", True),
+        ("", 'torch = ">=2"', True),
+        ('torch = ">=2"', 'torch = ">=1", python = ">=3"', True),
+        ('torch = ">=2"', 'torch = "<2"', False),
+        ("", 'torch = "<2"', False),
+        ('torch = "<1"', 'torch = "<2"', False),
+    ],
+)
+def test_duplicates_overlap_where_both_hold(tmp_path: Path, first: str, second: str, overlap: bool) -> None:
+    entries = [ENTRY + (f"when = {{ {when} }}\n" if when else "") for when in (first, second)]
+    faults = load(toml(tmp_path, *entries)).check(["a.py::a[eager]"])
+    assert faults == (["entries 1 and 2 both match a.py::a[eager]: narrow the pattern of one"] if overlap else [])
+
+
+def test_a_reason_has_to_be_given_on_every_machine(tmp_path: Path) -> None:
+    entries = [ENTRY.replace("known", " Todo") + 'when = { torch = "<1" }', ENTRY.replace("known", "TODO: later")]
+    faults = load(toml(tmp_path, *entries)).check(["a.py::a[eager]"])
+    assert faults == ["entry 1 ('a.py::a[*]') has the reason Todo: fill in why the cell fails"]
+
+
+def test_entries_of_a_file_with_unknown_cells_are_not_stale(tmp_path: Path) -> None:
+    expectations = load(toml(tmp_path, ENTRY))
+    assert expectations.check([], ["a.py"]) == []
+    assert len(expectations.check([], ["b.py", "aa.py"])) == 1
+
+
+def test_settle(tmp_path: Path) -> None:
+    path = toml(tmp_path, ENTRY)
+    entry = load(path).find("a.py::a[onnx-ort-cpu]")
+    met = Outcome(Verdict.ERROR, Stage.RUN, "boom")
+    assert settle(met, entry, path) == judge(met, entry, path)
+    for verdict in (Verdict.PASS, Verdict.UNAVAILABLE, Verdict.NOT_RUN):
+        assert settle(Outcome(verdict), entry, path) == Outcome(verdict)
+    assert settle(Outcome(Verdict.UNSUPPORTED), None, None) == Outcome(Verdict.UNSUPPORTED)
+    for outcome, known in (
+        (Outcome(Verdict.CRASH, Stage.RUN, "boom"), None),
+        (Outcome(Verdict.CRASH, Stage.RUN, "boom"), entry),
+        (Outcome(Verdict.UNSUPPORTED, Stage.RUN, "boom"), entry),
+    ):
+        settled = settle(outcome, known, path)
+        assert (settled.expected, settled.verdict, settled.message) == (True, outcome.verdict, "boom")
+        assert settled.notes[-1].startswith("expected: --modelconform-update-expected writes it to expected.toml")
+
+
+def test_the_nearest_file_speaks(tmp_path: Path) -> None:
+    case = tmp_path / "cases" / "text" / "t5.py"
+    case.parent.mkdir(parents=True)
+    assert find_file(case, tmp_path) is None
+    (tmp_path / "expected.toml").touch()
+    assert find_file(case, tmp_path) == tmp_path / "expected.toml"
+    (tmp_path / "cases" / "expected.toml").touch()
+    assert find_file(case, tmp_path) == tmp_path / "cases" / "expected.toml"
+    assert find_file(case, tmp_path / "cases" / "text") is None
+
+
+def test_judge(tmp_path: Path) -> None:
+    path = toml(tmp_path, ENTRY + 'link = "https://example.org/1"')
+    entry = load(path).find("a.py::a[onnx-ort-cpu]")
+    met = judge(Outcome(Verdict.ERROR, Stage.RUN, "boom"), entry, path)
+    assert (met.expected, met.message) == (True, "boom")
+    assert met.notes == ("expected: known (https://example.org/1)",)
+    for outcome, is_now in (
+        (Outcome(Verdict.PASS), "pass"),
+        (Outcome(Verdict.ERROR, Stage.LOAD, "boom"), "error at stage load"),
+        (Outcome(Verdict.CRASH, Stage.RUN, "boom"), "crash at stage run"),
+        (Outcome(Verdict.UNSUPPORTED, Stage.RUN), "unsupported at stage run"),
+    ):
+        judged = judge(outcome, entry, path)
+        assert judged.expected is False
+        says = f"{path}, entry 1 expects error at stage run (known), it is {is_now}: correct or remove the entry"
+        assert judged.message == f"{says}\n{outcome.message}".rstrip()
+    for verdict in (Verdict.UNAVAILABLE, Verdict.NOT_RUN):
+        assert judge(Outcome(verdict), entry, path) == Outcome(verdict)
+    assert judge(Outcome(Verdict.PASS), None, None).expected is None
+
+
+def test_what_a_fault_comes_to_elsewhere(tmp_path: Path) -> None:
+    path = toml(tmp_path, ENTRY + 'or = { verdict = "mismatch", stage = "compare" }')
+    entry = load(path).find("a.py::a[onnx-ort-cpu]")
+    for verdict, stage in ((Verdict.ERROR, Stage.RUN), (Verdict.MISMATCH, Stage.COMPARE)):
+        assert judge(Outcome(verdict, stage, "boom"), entry, path).expected is True
+    for outcome in (Outcome(Verdict.ERROR, Stage.LOAD), Outcome(Verdict.CRASH, Stage.RUN), Outcome(Verdict.PASS)):
+        judged = judge(outcome, entry, path)
+        assert judged.expected is False
+        assert "entry 1 expects error at stage run or mismatch at stage compare (known), it is " in judged.message
+
+
+def test_the_name_is_the_one_that_the_docs_say() -> None:
+    assert expected_file.NAME == "expected.toml"
+
+
+# -- a run -------------------------------------------------------------------------------------------------------------
+
+
+def entry(fake: str, verdict: str, stage: str, case: str = "plain", more: str = "") -> str:
+    pattern = f"{case}.py::{runs.cell(case, fake)}"
+    return f'cell = "{pattern}"\nverdict = "{verdict}"\nstage = "{stage}"\nreason = "about {fake}"\n{more}'
+
+
+FAKES = ("good@never", "wrong@run", "refuse@load", "refuse@run", "segfault@run")
+RUNTIMES = ",".join([*map(fakes.runtime_name, FAKES), fakes.ABSENT])
+MET = [
+    entry("wrong@run", "mismatch", "compare"),
+    entry("refuse@load", "error", "load"),
+    entry("refuse@run", "error", "run"),
+    entry("segfault@run", "crash", "run"),
+    # Neither met nor broken by a runtime that is not there; not for this machine.
+    entry("absent", "error", "load").replace("fake_absent", fakes.ABSENT.replace("-", "_")),
+    entry("good@never", "error", "run", more='when = { torch = "<1" }'),
+]
+
+
+def run_with(project: Path, session_folder: Path, name: str, entries: list[str], *arguments: str) -> Run:
+    """A run of the first case with an expected.toml, in a folder whose case is in the cache after the first."""
+
+    def make(folder: Path) -> Run:
+        cases = runs.write(session_folder / "expectations", {"plain.py": runs.PLAIN})
+        toml(cases, *entries)
+        return runs.run(cases, "-n", "0", *arguments, runtimes=RUNTIMES)
+
+    # One after the other: they share the folder.
+    with runs.alone(session_folder, "expectations"):
+        return runs.once(session_folder, f"expected-{name}", make)
+
+
+def test_a_run_in_which_all_is_as_expected_is_green(project: Path, session_folder: Path) -> None:
+    run = run_with(project, session_folder, "met", MET)
+    assert run.status == 0, run.stdout
+    assert "3 passed, 1 skipped, 4 xfailed" in run.stdout  # the check, the good one, and expected.toml itself
+    wrong = run.cells[runs.cell("plain", "wrong@run")]
+    assert (wrong["verdict"], wrong["stage"], wrong["expected"]) == ("mismatch", "compare", True)
+    assert wrong["notes"] == ["expected: about wrong@run"]
+    assert run.cells["plain[torchscript_trace-fake_absent-cpu]"]["expected"] is None
+    assert run.cells[runs.cell("plain", "good@never")]["expected"] is None
+    assert "(4 expected)" in run.stdout
+    assert "  rerun: " not in run.stdout
+    # Shown for what they are, in lower case.
+    row = next(line for line in run.stdout.splitlines() if line.startswith("plain  "))
+    assert " m " in row
+    assert " e " in row
+    assert " c" in row
+
+
+def test_runxfail_shows_the_failures(project: Path, session_folder: Path) -> None:
+    run = run_with(project, session_folder, "runxfail", MET, "--runxfail")
+    assert run.status == 1
+    assert "4 failed, 3 passed, 1 skipped" in run.stdout
+    assert "mismatch at stage compare: input set 'seven'" in run.stdout
+    assert "call_and_report" not in run.stdout
+    assert run.cells[runs.cell("plain", "wrong@run")]["expected"] is True
+
+
+BROKEN = [
+    entry("good@never", "mismatch", "compare"),
+    entry("wrong@run", "mismatch", "load"),
+    entry("refuse@load", "crash", "load"),
+    entry("refuse@run", "error", "run"),
+    ENTRY,
+    entry("segfault@run", "crash", "run"),
+    entry("segfault@run", "crash", "run").replace("segfault_run", "segfault_ru?"),
+]
+
+
+def test_contradictions_fail(project: Path, session_folder: Path) -> None:
+    run = run_with(project, session_folder, "broken", BROKEN)
+    assert run.status == 1
+    says = {
+        "good@never": "entry 1 expects mismatch at stage compare (about good@never), it is pass: correct or",
+        "wrong@run": "entry 2 expects mismatch at stage load (about wrong@run), it is mismatch at stage compare",
+        "refuse@load": "entry 3 expects crash at stage load (about refuse@load), it is error at stage load",
+    }
+    for fake, text in says.items():
+        record = run.cells[runs.cell("plain", fake)]
+        assert record["expected"] is False
+        assert text in record["message"]
+        assert text in run.failure(record["id"])
+    assert run.cells[runs.cell("plain", "good@never")]["verdict"] == "pass"
+    assert run.cells[runs.cell("plain", "refuse@run")]["expected"] is True
+
+
+def test_stale_and_overlapping_entries_fail_whatever_is_selected(project: Path, session_folder: Path) -> None:
+    run = run_with(project, session_folder, "stale", BROKEN, "-k", "entries or refuse_run")
+    assert "FAILED expected.toml::entries" in run.stdout
+    assert "1 failed, 1 xfailed" in run.stdout or "1 failed, 6 deselected, 1 xfailed" in run.stdout
+    assert "entry 5 ('a.py::a[*]') matches no cell: correct its pattern or remove it" in run.stdout
+    cell = f"plain.py::{runs.cell('plain', 'segfault@run')}"
+    assert f"entries 6 and 7 both match {cell}: narrow the pattern of one" in run.stdout
+
+
+def test_a_faulty_file_excuses_nothing(project: Path, session_folder: Path) -> None:
+    run = run_with(project, session_folder, "faulty", [*MET, ENTRY + "colour = 1"])
+    assert run.status == 1
+    assert "entry 7 ('a.py::a[*]'): unknown field 'colour'" in run.stdout
+    assert run.cells[runs.cell("plain", "wrong@run")]["expected"] is None
+    assert "5 failed, 2 passed, 1 skipped" in run.stdout
+
+
+def test_two_processes(project: Path, session_folder: Path) -> None:
+    run = run_with(project, session_folder, "two", [*MET, ENTRY], "-n", "2")
+    assert run.status == 1
+    assert "1 failed, 2 passed, 1 skipped, 4 xfailed" in run.stdout
+    assert "entry 7 ('a.py::a[*]') matches no cell" in run.stdout

@@ -1,0 +1,161 @@
+"""The fixture `modelconform`, in tests of a user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support import fakes
+
+MODEL = """\
+import copy
+
+import pytest
+import torch
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor([3.0]))
+
+    def forward(self, x, *, shift=1.0):
+        return x * self.weight + shift
+
+
+class Baked(Net):
+    def forward(self, x):
+        return x * self.weight + float(x.sum())
+
+
+x = torch.arange(6.0, 10.0).reshape(2, 2)
+TRACE = {"formats": ["torchscript-trace"], "runtimes": ["fake-good-never"]}
+"""
+
+
+def outcomes(pytester: pytest.Pytester, body: str, *options: str) -> pytest.RunResult:
+    pytester.makeconftest(fakes.CONFTEST)
+    pytester.makepyfile(MODEL + body)
+    return pytester.runpytest_subprocess("-p", "no:anyio", *options)
+
+
+@pytest.fixture(autouse=True)
+def shared_cache(cache: Path, monkeypatch: pytest.MonkeyPatch, pytester: pytest.Pytester) -> None:
+    # pytester has a home of its own for what it starts.
+    monkeypatch.setenv("MODELCONFORM_CACHE", str(cache))
+
+
+def test_a_right_export_passes_and_its_numbers_are_there(pytester: pytest.Pytester) -> None:
+    body = """
+def test_it(modelconform):
+    net, state = Net(), torch.random.get_rng_state()
+    checked = modelconform.check(net, (x,), **TRACE)
+    assert checked.outcome("torchscript-trace", "fake-good-never").bits > 20
+    assert [cell.name for cell, _ in checked.cells] == [
+        "test_it[eager]", "test_it[torchscript_trace-fake_good_never-cpu]"
+    ]
+    # The test's own model, random numbers and settings are as they were.
+    assert net.training
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.is_grad_enabled()
+    with pytest.raises(KeyError, match="no cell onnx in ort"):
+        checked.outcome("onnx", "ort")
+"""
+    outcomes(pytester, body).assert_outcomes(passed=1)
+
+
+def test_a_wrong_one_fails_and_says_what_and_where(pytester: pytest.Pytester) -> None:
+    body = """
+def test_runtime(modelconform):
+    modelconform.check(Net(), (x,), formats=["torchscript-trace"], runtimes=["fake-good-never", "fake-wrong-run"])
+
+def test_export(modelconform):
+    modelconform.check(lambda: Baked(), {"a": lambda: (x,), "b": lambda: (x + 1,)}, **TRACE)
+"""
+    result = outcomes(pytester, body)
+    result.assert_outcomes(failed=2)
+    said = result.stdout.str()
+    assert "test_runtime[torchscript_trace-fake_wrong_run-cpu]: mismatch at stage compare: input set 'given'" in said
+    assert "fake_good_never-cpu]: mismatch" not in said.replace("test_export[torchscript_trace-fake_good_never", "")
+
+
+def test_two_models_in_one_test_are_not_taken_for_one_another(pytester: pytest.Pytester) -> None:
+    body = """
+class Other(Net):
+    def forward(self, x):
+        return x * self.weight - 1.0
+
+def test_it(modelconform):
+    for model in (Net(), Other(), Net()):
+        modelconform.check(model, x, **TRACE)
+    with pytest.raises(pytest.fail.Exception, match="would need"):
+        modelconform.check(Net(), x, formats=["torchscript-trace"], runtimes=["fake-wrong-run"])
+"""
+    # The fake computes 3x + 1 whatever it is given, so that the other one has to fail.
+    result = outcomes(pytester, body)
+    result.assert_outcomes(failed=1)
+    assert "test_it[torchscript_trace-fake_good_never-cpu]: mismatch" in result.stdout.str()
+
+
+def test_keyword_arguments_and_fields_of_a_case(pytester: pytest.Pytester) -> None:
+    body = """
+def test_it(modelconform):
+    # A trace with keyword arguments is one for PyTorch's own runtime: the fake takes a single tensor.
+    names = {"formats": ["export"], "runtimes": ["torch"]}
+    checked = modelconform.check(Net(), {"x": x, "shift": x * 2}, fixed_inputs="these are all there are", **names)
+    assert set(checked.outcome("export", "torch").inputs) == {"given"}
+
+@pytest.mark.parametrize(("given", "error", "says"), [
+    ({"inputs": 3}, TypeError, "inputs is a tensor"),
+    ({"formats": "onnx"}, TypeError, "a list of names"),
+    ({"formats": ["onyx"]}, ValueError, "onnx"),
+    ({"formats": ["state-dict"]}, ValueError, "none of these formats"),
+    ({"cpp": "net.cpp"}, TypeError, "no field 'cpp'"),
+    ({"accept": {"what": "why"}}, ValueError, "can't be accepted"),
+    ({"tolerances": {"nowhere": None}}, ValueError, "tolerances"),
+    ({"formats": ["torchscript-trace-2.11"], "runtimes": ["torch"]}, ValueError, "write a case file"),
+])
+def test_what_makes_no_sense(modelconform, given, error, says):
+    given = {"inputs": x, **given}
+    with pytest.raises(error, match=says):
+        modelconform.check(Net(), **given)
+"""
+    outcomes(pytester, body).assert_outcomes(passed=9)
+
+
+def test_what_is_not_there_skips_if_it_was_named_and_fails_if_it_is_required(pytester: pytest.Pytester) -> None:
+    body = f"""
+def test_it(modelconform):
+    modelconform.check(Net(), x, formats=["torchscript-trace"], runtimes=["fake-good-never", "{fakes.ABSENT}"])
+"""
+    result = outcomes(pytester, body, "-rs")
+    result.assert_outcomes(skipped=1)
+    assert "needs no-such-package>=3" in result.stdout.str()
+    required = outcomes(pytester, body, f"--modelconform-require={fakes.ABSENT}")
+    required.assert_outcomes(failed=1)
+
+
+def test_a_faulty_model_is_said_to_be_one(pytester: pytest.Pytester) -> None:
+    body = """
+class Zero(Net):
+    def forward(self, x):
+        return x * 0
+
+def test_it(modelconform):
+    modelconform.check(Zero(), x, **TRACE)
+"""
+    result = outcomes(pytester, body)
+    result.assert_outcomes(failed=1)
+    assert "test_it[eager]: error at stage reference" in result.stdout.str()
+
+
+def test_the_real_thing(pytester: pytest.Pytester) -> None:
+    body = """
+def test_it(modelconform):
+    net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.GELU(), torch.nn.Linear(8, 3))
+    names = {"formats": ["onnx", "torchscript-trace"], "runtimes": ["ort", "torch"]}
+    checked = modelconform.check(net, torch.rand(2, 4), **names)
+    assert len(checked.cells) == 3
+"""
+    outcomes(pytester, body).assert_outcomes(passed=1)

@@ -1,0 +1,129 @@
+"""Ctrl-C, and what is worse: no process is left, and the matrix of what was done is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import runs
+
+RUNTIMES = "fake-good-never,fake-endless-run,fake-wrong-run"
+# The case leaves the id of the case host.
+NOTE = "import os, pathlib\npathlib.Path(os.environ['FAKE_PIDS'], f'host-{os.getpid()}').touch()\n"
+GOOD, ENDLESS, WRONG = "good@never", "endless@run", "wrong@run"
+
+
+class Session:
+    """A pytest process, in a process group of its own as below a shell, that hangs in `fake-endless-run`."""
+
+    def __init__(self, folder: Path, own: Path, processes: int, *arguments: str) -> None:
+        self.pids = own / "pids"
+        self.pids.mkdir()
+        self.report = own / "report.json"
+        options = [f"--modelconform-json={self.report}", f"--modelconform-runtimes={RUNTIMES}", "-n", str(processes)]
+        self.process = subprocess.Popen(
+            runs.command(*options, "--modelconform-formats=torchscript-trace", *arguments),
+            cwd=folder,
+            env={**os.environ, "FAKE_PIDS": str(self.pids)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+
+    def noted(self, word: str = "*") -> list[int]:
+        return [int(path.name.partition("-")[2]) for path in self.pids.glob(f"{word}-*")]
+
+    def wait_for_sleepers(self, count: int) -> None:
+        runs.wait_until(
+            lambda: len(self.noted("sleeping")) >= count or self.process.poll() is not None, 120, "no fake hangs"
+        )
+        assert self.process.poll() is None, self.process.communicate()[0]
+
+    def interrupt(self) -> None:
+        """Ctrl-C, which the terminal sends to the whole group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def end(self) -> str:
+        """Wait for the end. Returns what pytest printed."""
+        return self.process.communicate(timeout=60)[0]
+
+    def cells(self) -> dict[str, dict[str, Any]]:
+        return {cell["id"].rpartition("::")[2]: cell for cell in json.loads(self.report.read_text())["cells"]}
+
+    def assert_nothing_is_left(self) -> None:
+        assert len(self.noted("worker")) >= 2
+        runs.wait_until(lambda: not any(map(runs.is_alive, self.noted())), 20, f"processes are left: {self.noted()}")
+
+
+@pytest.fixture
+def sessions(tmp_path: Path) -> Iterator[list[Session]]:
+    started: list[Session] = []
+    yield started
+    for session in started:
+        if session.process.poll() is None:
+            os.killpg(session.process.pid, signal.SIGKILL)
+        if session.process.stdout is not None:
+            session.process.stdout.close()
+        session.process.wait(10)
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_ctrl_c_leaves_the_matrix_and_no_process(tmp_path: Path, sessions: list[Session], processes: int) -> None:
+    files = {f"{name}.py": NOTE + runs.PLAIN for name in ("plain", "second")}
+    session = Session(runs.write(tmp_path, files), tmp_path, processes)
+    sessions.append(session)
+    session.wait_for_sleepers(max(processes, 1))
+    assert session.noted("host")
+    session.interrupt()
+    printed = session.end()
+    assert session.process.returncode == pytest.ExitCode.INTERRUPTED, printed
+    session.assert_nothing_is_left()
+    assert "compatibility matrix" in printed
+    assert "KeyboardInterrupt" in printed
+    cells = session.cells()
+    assert len(cells) == 8
+    assert cells[runs.cell("plain", GOOD)]["verdict"] == "pass"
+    for case in ("plain", "second"):
+        for fake in (ENDLESS, WRONG):
+            assert cells[runs.cell(case, fake)]["verdict"] == "not-run"
+            assert cells[runs.cell(case, fake)]["message"] == "not run: the session ended before"
+    assert cells[runs.cell("second", GOOD)]["verdict"] == ("pass" if processes else "not-run")
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_a_killed_pytest_leaves_no_process(
+    project: Path, tmp_path: Path, sessions: list[Session], processes: int
+) -> None:
+    session = Session(project, tmp_path, processes)
+    sessions.append(session)
+    session.wait_for_sleepers(max(processes, 1))
+    session.process.kill()
+    session.process.wait(10)
+    session.assert_nothing_is_left()
+
+
+def test_the_cell_of_a_killed_xdist_worker_has_a_record(project: Path, tmp_path: Path, sessions: list[Session]) -> None:
+    session = Session(project, tmp_path, 2, "-k", "not (second and endless)")
+    sessions.append(session)
+    session.wait_for_sleepers(1)
+    [asleep] = session.noted("sleeping")
+    os.kill(int((session.pids / f"sleeping-{asleep}").read_text()), signal.SIGKILL)
+    printed = session.end()
+    session.assert_nothing_is_left()
+    cells = session.cells()
+    assert len(cells) == 7, printed
+    lost = cells[runs.cell("plain", ENDLESS)]
+    assert (lost["verdict"], lost["message"]) == ("not-run", "lost: the pytest process that ran it died")
+    for case in ("plain", "second"):
+        assert cells[f"{case}[eager]"]["verdict"] == "pass"
+        assert cells[runs.cell(case, GOOD)]["verdict"] == "pass"
+        assert cells[runs.cell(case, WRONG)]["verdict"] == "mismatch"
+    assert session.process.returncode == 1

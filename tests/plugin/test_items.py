@@ -1,0 +1,291 @@
+"""Case files that are wrong in every way that an author can be, and models that nothing can be compared with."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pytest_modelconform.cells.case_files import is_case_file, static_cases
+from tests.support import runs
+from tests.support.runs import Run
+
+# -- which files are case files ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wanted"),
+    [
+        ("net.py", "from pytest_modelconform import Case", True),
+        ("net.py", "import pytest_modelconform as m", True),
+        ("net.py", "from pytest_modelconform.terms.case import Case", True),
+        ("net.py", "import torch", False),
+        ("net.py", "# pytest_modelconform", False),
+        ("net.py", "def f():\n    from pytest_modelconform import Case", False),
+        ("net.py", "from pytest_modelconform_extra import Case", False),
+        ("net.py", "from .pytest_modelconform import Case", False),
+        ("net.py", "from pytest_modelconform import Case\ncase = (", True),
+        ("net.py", "x = (\n# pytest_modelconform", False),
+        ("test_net.py", "from pytest_modelconform import Case", False),
+        ("conftest.py", "from pytest_modelconform import Case", False),
+        ("_net.py", "from pytest_modelconform import Case", False),
+        ("net.txt", "from pytest_modelconform import Case", False),
+        ("net.py", "from pytest_modelconform import Case\x00", True),
+    ],
+)
+def test_case_files_are_told_by_their_syntax(tmp_path: Path, name: str, text: str, wanted: bool) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    assert is_case_file(path) is wanted
+
+
+def test_a_file_that_is_not_there_is_none(tmp_path: Path) -> None:
+    assert not is_case_file(tmp_path / "net.py")
+
+
+def test_static_cases(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(
+        "from pytest_modelconform import Case\nimport pytest_modelconform as m\n"
+        "case = Case(model=f, inputs={}, requires=('a>=1', 'b'))\nsmall = m.Case(requires=['c'])\n"
+        "odd = Case(requires=NAMES, dtypes=DTYPES)\nother = dict(requires=('d',))\n"
+        "many = Case(dtypes=('float16', 'bfloat16', 'float12', 'float16'))\n"
+    )
+    assert [(case.name, tuple(case.requires)) for case in static_cases(path)] == [
+        ("net", ("a>=1", "b")),
+        ("small", ("c",)),
+        ("odd", ()),
+        ("many", ()),
+    ]
+    assert [tuple(case.dtypes) for case in static_cases(path)] == [("float32",)] * 3 + [("float16", "bfloat16")]
+
+
+# -- one run over everything that can be wrong -------------------------------------------------------------------------
+
+FORWARD = "return x * self.weight + 1.0"
+
+
+def case(fields: str, text: str = runs.CASE) -> str:
+    return f"{text}case = Case({fields})\n"
+
+
+def forward(expression: str, fields: str = "model=lambda: Net(), inputs=inputs") -> str:
+    assert FORWARD in runs.CASE
+    return case(fields, runs.CASE.replace(FORWARD, f"return {expression}"))
+
+
+PLAIN = "model=lambda: Net(), inputs=inputs"
+IMPORT = "from pytest_modelconform import Tolerance\n"
+TWO = runs.PLAIN + "good = case\n"
+
+# file -> source, the item that fails, its stage, what its message says: file, case, field, remedy.
+FAULTY: dict[str, tuple[str, str, str, str]] = {
+    "raises": (
+        "from pytest_modelconform import Case\n\n1 / 0\n",
+        "raises[collect]", "collect", r"raises\.py.*line 3: ZeroDivisionError: division by zero",
+    ),
+    "syntax": (
+        "from pytest_modelconform import Case\ncase = Case(\n",
+        "syntax[collect]", "collect", r"syntax\.py.*line 2: SyntaxError: '\(' was never closed",
+    ),
+    "no_module": (
+        "import no_such_module\nfrom pytest_modelconform import Case\n",
+        "no_module[collect]", "collect",
+        r"No module named 'no_such_module' \(install it, and say requires=\('no_such_module',\) in the Case",
+    ),
+    "misspelt": (
+        case("model=lambda: Net(), inputs=inputs, dynamic_shape={}"),
+        "misspelt[collect]", "collect", r"line \d+: Case has no field 'dynamic_shape'. Did you mean 'dynamic_shapes'\?",
+    ),
+    "misspelt_tolerance": (
+        IMPORT + case(f"{PLAIN}, tolerance=Tolerance(bits_los=2)"),
+        "misspelt_tolerance[collect]", "collect",
+        r"Tolerance has no field 'bits_los'. Did you mean 'bits_lost'\? Fields: bits_lost, worst, rtol, atol, cosine",
+    ),
+    "lacking": (case("model=lambda: Net()"), "lacking[collect]", "collect", r"missing 1 required .*'inputs'"),
+    "twins": (
+        runs.PLAIN + "twins = case\n",
+        "twins[collect]", "collect", r"two cases of one name: 'case' and 'twins' are both 'twins'.*rename one",
+    ),
+    "nothing": (
+        runs.CASE, "nothing[collect]", "collect",
+        r"no Case at module level: say `case = Case\(model=…, inputs=…\)`, or start the file's name with an under",
+    ),
+    "instance": (
+        case("model=Net(), inputs=inputs"),
+        "instance[collect]", "collect",
+        r"case 'instance', field 'model': has to be a function .*say `model=lambda: net`",
+    ),
+    "class_": (
+        case("model=Net, inputs=inputs"),
+        "class_[collect]", "collect", r"field 'model': .*a class needs `lambda: Net\(…\)`",
+    ),
+    "arguments": (
+        case("model=lambda n: Net(), inputs=inputs"),
+        "arguments[collect]", "collect", r"field 'model': has to be callable without arguments: wrap it",
+    ),
+    "no_inputs": (
+        case("model=lambda: Net(), inputs={}"), "no_inputs[collect]", "collect", r"field 'inputs': has to be a dict",
+    ),
+    "tensor_inputs": (
+        case("model=lambda: Net(), inputs={'x': (torch.ones(2),)}"),
+        "tensor_inputs[collect]", "collect", r"field 'inputs': 'x' has to be a function, so that every use gets fresh",
+    ),
+    "tag": (
+        case(f"{PLAIN}, tags=('Big-Model',)"), "tag[collect]", "collect",
+        r"case 'tag', field 'tags': 'Big-Model' can't be a marker: use lower-case letters",
+    ),
+    "tag_string": (
+        case(f"{PLAIN}, tags='big'"), "tag_string[collect]", "collect", r"field 'tags': has to be a tuple of strings",
+    ),
+    "tag_taken": (case(f"{PLAIN}, tags=('xfail',)"), "tag_taken[collect]", "collect", r"'xfail' can't be a marker"),
+    "mode": (
+        case(f"{PLAIN}, mode='test'"), "mode[collect]", "collect", r"field 'mode': is 'eval' or 'train', not 'test'",
+    ),
+    "dtype": (
+        case(f"{PLAIN}, dtypes=('float32', 'bfloat')"), "dtype[collect]", "collect",
+        r"case 'dtype', field 'dtypes': 'bfloat' is no dtype that a model can be cast to. Did you mean 'bfloat16'\?",
+    ),
+    "dtype_twice": (
+        case(f"{PLAIN}, dtypes=('float32', 'float32')"), "dtype_twice[collect]", "collect",
+        r"case 'dtype_twice', field 'dtypes': 'float32' is there twice: remove one",
+    ),
+    "dtype_none": (
+        case(f"{PLAIN}, dtypes=()"), "dtype_none[collect]", "collect",
+        r"case 'dtype_none', field 'dtypes': is empty, so that there would be no cells: leave it out",
+    ),
+    "dtype_string": (
+        case(f"{PLAIN}, dtypes='float16'"), "dtype_string[collect]", "collect",
+        r"case 'dtype_string', field 'dtypes': has to be a tuple of names, like \(",
+    ),
+    "tolerance_key": (
+        IMPORT + case(f"{PLAIN}, tolerances={{'openvin': Tolerance()}}"), "tolerance_key[collect]", "collect",
+        r"field 'tolerances': 'openvin' is no runtime, dtype or 'fast'. Did you mean 'openvino'\? Known: torch, ",
+    ),
+    "tolerance_reason": (
+        IMPORT + case(f"{PLAIN}, tolerances={{'ort': Tolerance(bits_lost=5)}}"), "tolerance_reason[collect]", "collect",
+        r"field 'tolerances': that for runtime 'ort' needs a reason: Tolerance\(bits_lost=5, reason=",
+    ),
+    "tolerance_nan": (
+        IMPORT + case(f"{PLAIN}, tolerances={{'fast': Tolerance(worst=float('nan'))}}"),
+        "tolerance_nan[collect]", "collect",
+        r"case 'tolerance_nan', field 'tolerances': worst=nan has to be a finite number, 0 or more",
+    ),
+    "tolerance_negative": (
+        IMPORT + case(f"{PLAIN}, tolerance=Tolerance(rtol=-1e-3)"), "tolerance_negative[collect]", "collect",
+        r"case 'tolerance_negative', field 'tolerance': rtol=-0.001 has to be a finite number, 0 or more",
+    ),
+    "tolerance_cosine": (
+        IMPORT + case(f"{PLAIN}, tolerance=Tolerance(cosine=1.5)"), "tolerance_cosine[collect]", "collect",
+        r"case 'tolerance_cosine', field 'tolerance': cosine=1.5 has to be a number from -1 to 1",
+    ),
+    "tolerance_kind": (
+        IMPORT + case(f"{PLAIN}, tolerances={{'fast': 3}}"), "tolerance_kind[collect]", "collect",
+        r"case 'tolerance_kind', field 'tolerances': has to be a dict, like",
+    ),
+    "family": (
+        runs.CASE + "good = Case(model=lambda: Net(), inputs=inputs)\nbad = Case(model=Net(), inputs=inputs)\n",
+        "bad[collect]", "collect", r"case 'bad', field 'model'",
+    ),
+    "model_raises": (
+        case("model=lambda: Net(1 / 0), inputs=inputs"),
+        "model_raises[eager]", "build", r"case 'model_raises', field 'model': .*line 16: ZeroDivisionError",
+    ),
+    "bare_tensor": (
+        case("model=lambda: Net(), inputs={'bare': lambda: torch.ones(2)}"),
+        "bare_tensor[eager]", "build",
+        r"case 'bare_tensor', input set 'bare': returned a Tensor; return a tuple of positional arguments, `\(x,\)`",
+    ),
+    "all_one": (
+        case("model=lambda: Net(), inputs={'one': lambda: (torch.rand(1, 3),)}, dynamic_shapes={'x': {0: 'batch'}}"),
+        "all_one[eager]", "build",
+        r"case 'all_one', field 'inputs': no input set has 2 or more in every dynamic dimension.*a batch of 2",
+    ),
+    "forward_raises": (
+        forward("x @ torch.ones(17)"), "forward_raises[eager]", "reference",
+        r"case 'forward_raises', input set 'seven': the model itself fails: RuntimeError: ",
+    ),
+    # Models that nothing can be compared with.
+    "zero": (forward("x * 0"), "zero[eager]", "reference", r"case 'zero': input set 'seven': .*(zero|0)"),
+    "random_": (
+        forward("x + torch.rand_like(x)"), "random_[eager]", "reference",
+        r"the model gives other numbers on a second call with the same inputs.*it draws random numbers",
+    ),
+    "rounding": (
+        forward(
+            "x[x * self.weight > 21.000001]",
+            "model=lambda: Net(), inputs={'edge': lambda: (torch.full((64,), 7.0000004),)}",
+        ),
+        "rounding[eager]", "reference", r"outputs depend on rounding: .*the model returns other shapes; choose other",
+    ),
+}  # fmt: skip
+ABSENT = (
+    "import no_such_module\n"
+    + runs.CASE
+    + "case = Case(model=lambda: no_such_module.Net(), inputs=inputs, requires=('no-such-module>=2',))\n"
+)
+
+
+@pytest.fixture
+def faulty_run(session_folder: Path) -> Run:
+    def make(folder: Path) -> Run:
+        files = {f"{name}.py": entry[0] for name, entry in FAULTY.items()}
+        # Something other than a model's own fault would stop at the first.
+        files |= {"absent.py": ABSENT, "z_last.py": runs.PLAIN}
+        return runs.run(runs.write(folder, files), "-n", "0")
+
+    return runs.once(session_folder, "faulty", make)
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_each_fault_is_one_clear_error(faulty_run: Run, name: str) -> None:
+    _, item, stage, says = FAULTY[name]
+    assert faulty_run.verdict(item) == ("error", stage), faulty_run.message(item)
+    assert re.search(says, faulty_run.message(item)), faulty_run.message(item)
+    [record] = [cell for cell in faulty_run.report["cells"] if cell["id"].rpartition("::")[2] == item]
+    assert record["id"] == f"{name}.py::{item}"
+    said = faulty_run.failure(record["id"])
+    assert f"error at stage {stage}" in said
+    assert "Traceback" not in faulty_run.cells[item]["message"].splitlines()[0]
+
+
+@pytest.mark.parametrize("name", [name for name, entry in FAULTY.items() if "[eager]" in entry[1]])
+def test_the_cells_of_a_faulty_model_point_to_its_check(faulty_run: Run, name: str) -> None:
+    cell = runs.cell(name, "good@never")
+    assert faulty_run.verdict(cell) == ("error", "reference")
+    begin = f"the model itself is not fit to be compared with, see {name}[eager]: "
+    assert faulty_run.cells[cell]["message"].startswith(begin)
+
+
+def test_they_are_counted_once(faulty_run: Run) -> None:
+    blocked = sum("[eager]" in entry[1] for entry in FAULTY.values())
+    assert f"{blocked} of the errors only follow from a model check (eager) that failed" in faulty_run.stdout
+    matrix = faulty_run.stdout.partition("compatibility matrix")[2]
+    assert matrix.count("  rerun: ") == len(FAULTY)
+
+
+def test_the_other_cases_run(faulty_run: Run) -> None:
+    assert faulty_run.status == 1
+    for name in ("good", "z_last"):
+        assert faulty_run.verdict(f"{name}[eager]") == ("pass", None)
+        assert faulty_run.verdict(runs.cell(name, "good@never")) == ("pass", None)
+    assert len(faulty_run.cells) == len(FAULTY) + sum("[eager]" in entry[1] for entry in FAULTY.values()) + 2 + 2 + 2
+
+
+def test_a_case_whose_package_is_missing_is_unavailable(faulty_run: Run) -> None:
+    for name in ("absent[eager]", runs.cell("absent", "good@never")):
+        assert faulty_run.verdict(name) == ("unavailable", "environment")
+        says = "case 'absent' needs no-such-module>=2: pip install 'no-such-module>=2'"
+        assert faulty_run.cells[name]["message"] == says
+    assert "unavailable (2): case 'absent' needs no-such-module>=2" in faulty_run.stdout
+
+
+def test_two_processes_collect_the_same_faults(faulty_run: Run, session_folder: Path) -> None:
+    names = ["raises.py", "misspelt.py", "tag.py", "zero.py", "absent.py", "z_last.py"]
+    run = runs.run(session_folder / "faulty", "-n", "2", *names)
+    for cell in run.report["cells"]:
+        name = cell["id"].rpartition("::")[2]
+        assert run.verdict(name) == faulty_run.verdict(name)
+    assert len(run.cells) == 9
+    assert "Different tests were collected" not in run.stdout

@@ -1,0 +1,467 @@
+"""Each option, on the command line and in an ini file, without xdist and with it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import fakes, runs
+
+GOOD, WRONG = runs.cell("plain", "good@never"), runs.cell("plain", "wrong@run")
+SECOND_GOOD = runs.cell("second", "good@never")
+RECORD = {
+    "id", "case", "format", "runtime", "device", "dtype", "precision", "verdict", "stage", "expected", "message",
+    "bits", "reference_bits", "loss", "worst", "max_abs", "inputs", "seconds", "artifact_bytes", "cached",
+    "artifact", "tags",
+}  # fmt: skip
+VARIANTS = [["-p", "no:xdist"], ["-n", "0"], ["-n", "2"]]
+variants = pytest.mark.parametrize("variant", VARIANTS, ids=["no-xdist", "n0", "n2"])
+
+Start = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def start(project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Run pytest on the project, in this process where it stays in one, with an ini file of our own."""
+
+    def started(*arguments: str | Path, ini: str = "", n: list[str] | None = None) -> pytest.RunResult:
+        text = f"[pytest]\ncache_dir = {pytester.path / '.pytest_cache'}\n{ini}"
+        (pytester.path / "pytest.ini").write_text(text)
+        monkeypatch.chdir(project)
+        line = [*(n or ["-p", "no:xdist"]), "-c", str(pytester.path / "pytest.ini"), "--rootdir", str(project)]
+        line += ["--confcutdir", str(project), *runs.OTHERS_PLUGINS, *map(str, arguments)]
+        return pytester.runpytest_subprocess(*line) if n == ["-n", "2"] else pytester.runpytest_inprocess(*line)
+
+    return started
+
+
+def given(runtimes: str = "fake-good-never", formats: str = "torchscript-trace") -> list[str]:
+    return ["--modelconform", f"--modelconform-runtimes={runtimes}", f"--modelconform-formats={formats}"]
+
+
+def cells(path: Path) -> dict[str, Any]:
+    return {cell["id"].rpartition("::")[2]: cell for cell in json.loads(path.read_text())["cells"]}
+
+
+def ids(result: pytest.RunResult) -> list[str]:
+    return [line for line in result.outlines if "::" in line and not line.startswith(" ")]
+
+
+# -- what is selected --------------------------------------------------------------------------------------------------
+
+
+def test_collect_only_lists_the_ids(start: Start) -> None:
+    result = start(*given("fake-good-never,fake-wrong-run"), "--collect-only", "-q")
+    assert ids(result) == [
+        "plain.py::plain[eager]", f"plain.py::{GOOD}", f"plain.py::{WRONG}",
+        "second.py::second[eager]", f"second.py::{SECOND_GOOD}", f"second.py::{runs.cell('second', 'wrong@run')}",
+    ]  # fmt: skip
+    assert "compatibility matrix" not in result.stdout.str()
+
+
+def test_formats_and_runtimes_as_ini_keys(start: Start) -> None:
+    ini = (
+        "modelconform = true\nmodelconform_formats = torchscript-trace,export\n"
+        "modelconform_runtimes = fake-good-never, torch\nmodelconform_devices = cpu\n"
+    )
+    found = ids(start("--collect-only", "-q", "plain.py", ini=ini))
+    assert found == [
+        "plain.py::plain[eager]", "plain.py::plain[torchscript_trace-torch-cpu]", f"plain.py::{GOOD}",
+        "plain.py::plain[export-torch-cpu]",
+    ]  # fmt: skip
+
+
+def test_the_command_line_beats_the_ini_file(start: Start) -> None:
+    result = start(*given(), "--collect-only", "-q", "plain.py", ini="modelconform_runtimes = torch\n")
+    assert ids(result) == ["plain.py::plain[eager]", f"plain.py::{GOOD}"]
+
+
+def test_the_main_formats_and_runtimes_by_default(start: Start) -> None:
+    found = ids(start("--modelconform", "--collect-only", "-q", "plain.py"))
+    assert "plain.py::plain[torchscript_script-libtorch_cpp-cpu]" in found
+    assert "plain.py::plain[onnx_legacy-openvino_cpp-cpu]" in found
+    assert not any("fake" in item for item in found)
+
+
+def test_all(start: Start) -> None:
+    found = ids(start(*given("all", "all"), "--collect-only", "-q", "plain.py"))
+    assert len([item for item in found if "fake" in item]) == len(fakes.FAKES) + 1
+    assert "plain.py::plain[onnx-ort_cpp-cpu]" in found
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--modelconform-formats=onx", "unknown format 'onx'. Did you mean 'onnx'? Known formats: torchscript-trace, "),
+        ("--modelconform-runtimes=ort-cp", "unknown runtime 'ort-cp'. Did you mean 'ort-cpp'? Known runtimes: torch, "),
+        ("--modelconform-devices=gpu0", "unknown device 'gpu0'. Known devices: cpu, cuda"),
+        ("--modelconform-precisions=half", "unknown precision 'half'. Known precisions: full, fast"),
+        ("--modelconform-require=libtorch-cp", "unknown runtime 'libtorch-cp'. Did you mean 'libtorch-cpp'?"),
+        ("--modelconform-timeout=soon", "--modelconform-timeout: 'soon' is no positive number of seconds"),
+        ("--modelconform-timeout=-1", "--modelconform-timeout: '-1' is no positive number of seconds"),
+        ("--modelconform-timeout=nan", "--modelconform-timeout: 'nan' is no positive number of seconds"),
+        ("--modelconform-threads=1,x", "--modelconform-threads: '1,x' is no list of numbers from 1 to 64, such as 1,2"),
+        ("--modelconform-threads=-2", "--modelconform-threads: '-2' is no list of numbers"),
+        ("--modelconform-threads=2,65", "--modelconform-threads: '2,65' is no list of numbers"),
+    ],
+)
+def test_a_wrong_value_lists_the_right_ones(start: Start, option: str, message: str) -> None:
+    result = start("--modelconform", option)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert message in result.stderr.str()
+    assert "Traceback" not in result.stderr.str()
+
+
+def test_a_wrong_ini_value_as_well(start: Start) -> None:
+    result = start("--modelconform", ini="modelconform_formats = onx\n")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "Did you mean 'onnx'?" in result.stderr.str()
+
+
+def test_formats_and_runtimes_that_have_nothing_in_common(start: Start) -> None:
+    result = start(*given("ort", "export"))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "none of the runtimes ort loads any of the formats export on cpu" in result.stderr.str()
+
+
+@pytest.mark.parametrize("as_ini", [False, True], ids=["option", "ini"])
+def test_precisions(start: Start, as_ini: bool) -> None:
+    ini = "modelconform_precisions = full, fast\n" if as_ini else ""
+    line = [*given("torch,fake-good-never"), *([] if as_ini else ["--modelconform-precisions=full,fast"]), "plain.py"]
+    result = start(*line, "--collect-only", "-q", ini=ini)
+    # A fake has no fast mode.
+    assert ids(result) == [
+        "plain.py::plain[eager]", "plain.py::plain[torchscript_trace-torch-cpu]",
+        "plain.py::plain[torchscript_trace-torch-cpu-fast]", f"plain.py::{GOOD}",
+    ]  # fmt: skip
+    header = start(*line, "--collect-only", ini=ini).stdout.str()
+    assert "modelconform: torchscript-trace in torch, fake-good-never on cpu in full and fast precision" in header
+
+
+def test_a_precision_that_no_runtime_has(start: Start) -> None:
+    result = start(*given(), "--modelconform-precisions=fast")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    says = "runtimes fake-good-never loads any of the formats torchscript-trace on cpu in fast precision"
+    assert says in result.stderr.str()
+
+
+def test_a_node_id_on_the_command_line(start: Start) -> None:
+    result = start(*given("fake-good-never,fake-wrong-run"), "-q", f"plain.py::{GOOD}")
+    result.assert_outcomes(passed=1)
+    assert "rerun" not in result.stdout.str()
+
+
+def test_the_rerun_command_of_a_failure_runs_just_it(start: Start) -> None:
+    first = start(*given("fake-good-never,fake-wrong-run"), "plain.py")
+    [line] = [line for line in first.outlines if line.strip().startswith("rerun:")]
+    command = shlex.split(line.strip().removeprefix("rerun: pytest "))
+    # With the options that the cell would not be there without.
+    options = ["--modelconform-formats=torchscript-trace", "--modelconform-runtimes=fake-good-never,fake-wrong-run"]
+    assert command == ["--modelconform", *options, f"plain.py::{WRONG}"]
+    again = start(*command)
+    again.assert_outcomes(failed=1)
+
+
+@variants
+def test_naming_a_file(start: Start, variant: list[str]) -> None:
+    result = start(*given(), "second.py", n=variant)
+    result.assert_outcomes(passed=2)
+    assert result.ret == 0
+
+
+def test_naming_a_folder_and_keywords(start: Start) -> None:
+    result = start(*given(), ".", "-k", "second and not eager")
+    assert result.parseoutcomes()["passed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("expression", "count"),
+    [
+        ("format_torchscript_trace", 4),
+        ("runtime_fake_wrong_run", 2),
+        ("device_cpu and runtime_fake_good_never", 2),
+        ("small", 3),
+        ("eager", 2),
+        ("dtype_float32", 6),
+        ("precision_full", 4),
+        ("small and not eager", 2),
+    ],
+)
+def test_markers(start: Start, expression: str, count: int) -> None:
+    line = [*given("fake-good-never,fake-wrong-run"), "-m", expression, "--collect-only", "-q", "--strict-markers"]
+    result = start(*line, "-W", "error")
+    assert len(ids(result)) == count
+    assert result.ret == 0
+
+
+@variants
+def test_last_failed(start: Start, variant: list[str]) -> None:
+    line = given("fake-good-never,fake-wrong-run")
+    assert start(*line, n=variant).parseoutcomes() == {"failed": 2, "passed": 4}
+    again = start(*line, "--lf", n=variant).parseoutcomes()
+    assert again["failed"] == 2
+    assert "passed" not in again
+
+
+@pytest.mark.parametrize("variant", VARIANTS[:2], ids=["no-xdist", "n0"])
+def test_after_the_first_failure_the_rest_is_not_run(
+    start: Start, pytester: pytest.Pytester, variant: list[str]
+) -> None:
+    report = pytester.path / "out.json"
+    result = start(*given("fake-good-never,fake-wrong-run"), "-x", f"--modelconform-json={report}", n=variant)
+    result.assert_outcomes(passed=2, failed=1)
+    found = cells(report)
+    assert found[WRONG]["verdict"] == "mismatch"
+    assert {cell["verdict"] for name, cell in found.items() if name.startswith("second")} == {"not-run"}
+    assert len(found) == 6
+    assert "3 not-run" in result.stdout.str()
+
+
+# -- what is shown and written -----------------------------------------------------------------------------------------
+
+
+@variants
+def test_json(start: Start, pytester: pytest.Pytester, variant: list[str]) -> None:
+    report = pytester.path / "deep" / "out.json"
+    result = start(*given("fake-good-never,fake-wrong-run"), f"--modelconform-json={report}", n=variant)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    content = json.loads(report.read_text())
+    assert set(content) == {"schema", "complete", "environment", "cells"}
+    assert (content["schema"], content["complete"]) == (1, True)
+    for name in ("pytest-modelconform", "python", "platform", "processor", "cores", "processes", "threads", "packages"):
+        assert name in content["environment"]
+    assert content["environment"]["processes"] == (2 if variant == ["-n", "2"] else 1)
+    assert content["environment"]["options"]["runtimes"] == ["fake-good-never", "fake-wrong-run"]
+    found = cells(report)
+    assert set(found) == {
+        "plain[eager]", GOOD, WRONG, "second[eager]", SECOND_GOOD, runs.cell("second", "wrong@run")
+    }  # fmt: skip
+    for cell in found.values():
+        assert set(cell) >= RECORD
+
+    check = found["plain[eager]"]
+    assert (check["format"], check["runtime"], check["device"], check["dtype"]) == ("eager", "eager", "cpu", "float32")
+    good = found[GOOD]
+    assert good["id"] == f"plain.py::{GOOD}"
+    assert (good["case"], good["format"], good["runtime"]) == ("plain", "torchscript-trace", "fake-good-never")
+    assert (good["verdict"], good["stage"], good["expected"], good["message"]) == ("pass", None, None, "")
+    assert set(good["inputs"]) == {"seven", "one", "auto-transposed"}
+    assert set(good["seconds"]) == {"export", "load", "run"}
+    assert good["artifact_bytes"] > 100
+    assert Path(good["artifact"]).stat().st_size > 100
+    assert (good["tags"], found[SECOND_GOOD]["tags"]) == ([], ["small"])
+    assert good["cached"] is True
+    assert good["max_abs"] == 0
+    wrong = found[WRONG]
+    assert (wrong["verdict"], wrong["stage"]) == ("mismatch", "compare")
+    assert wrong["max_abs"] == pytest.approx(0.1, rel=1e-3)
+    assert 5 < wrong["bits"] < wrong["reference_bits"]
+    assert wrong["loss"] > 3
+    assert wrong["worst"] > 6
+    assert wrong["inputs"]["seven"]["verdict"] == "mismatch"
+
+
+def test_json_as_ini_key_is_relative_to_where_pytest_was_called(start: Start, project: Path) -> None:
+    ini = "modelconform = true\nmodelconform_json = from-ini.json\n"
+    start(*given()[1:], f"plain.py::{GOOD}", ini=ini).assert_outcomes(passed=1)
+    assert set(cells(project / "from-ini.json")) == {GOOD}
+
+
+@variants
+def test_html(pytester: pytest.Pytester, variant: list[str]) -> None:
+    """Of a case whose packages are missing, so that nothing is exported for it."""
+    case = runs.PLAIN.replace("inputs=inputs", "inputs=inputs, requires=('no_such_package',)")
+    (pytester.path / "absent.py").write_text(case)
+    page = pytester.path / "deep" / "report.html"
+    line = [*variant, *given("ort", "onnx"), f"--modelconform-html={page}", "absent.py"]
+    result = pytester.runpytest_subprocess(*line)
+    assert result.ret == pytest.ExitCode.OK
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert '"id":"absent.py::absent[onnx-ort-cpu]"' in text
+    assert "no_such_package" in text
+
+
+def test_html_as_ini_key_is_relative_to_where_pytest_was_called(pytester: pytest.Pytester) -> None:
+    case = runs.PLAIN.replace("inputs=inputs", "inputs=inputs, requires=('no_such_package',)")
+    (pytester.path / "absent.py").write_text(case)
+    pytester.makeini("[pytest]\nmodelconform = true\nmodelconform_html = from-ini.html\n")
+    pytester.runpytest_subprocess("-p", "no:xdist", *given("ort", "onnx"), "absent.py")
+    assert (pytester.path / "from-ini.html").is_file()
+
+
+def test_no_json_for_a_collection(start: Start, pytester: pytest.Pytester) -> None:
+    report = pytester.path / "out.json"
+    start(*given(), "--collect-only", f"--modelconform-json={report}")
+    assert not report.exists()
+
+
+@variants
+def test_junit_xml(start: Start, pytester: pytest.Pytester, variant: list[str]) -> None:
+    target = pytester.path / "junit.xml"
+    start(*given("fake-good-never,fake-wrong-run"), "plain.py", f"--junitxml={target}", n=variant)
+    [suite] = ElementTree.parse(target).getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "0")
+    [failed] = [case for case in suite if case.find("failure") is not None]
+    assert failed.get("name") == WRONG
+    failure = failed.find("failure")
+    assert failure is not None
+    assert "mismatch at stage compare: input set 'seven'" in (failure.text or "")
+
+
+def test_progress_shows_the_verdict(start: Start) -> None:
+    result = start(*given("fake-good-never,fake-wrong-run,fake-segfault-run"), "plain.py")
+    result.stdout.fnmatch_lines(["plain.py ..CM*"])
+    verbose = start(*given("fake-good-never,fake-wrong-run"), "plain.py", "-v")
+    verbose.stdout.fnmatch_lines([f"plain.py::{WRONG.replace('[', '[[]')} MISMATCH*"])
+
+
+def test_the_header_says_what_will_run(start: Start) -> None:
+    result = start(*given(f"fake-good-never,{fakes.ABSENT}"), "--collect-only")
+    assert "modelconform: torchscript-trace in fake-good-never, fake-absent on cpu" in result.outlines
+    says = "modelconform: fake-absent (cpu) is unavailable: needs no-such-package>=3: pip install 'no-such-package>=3'"
+    assert says in result.outlines
+
+
+# -- the other options -------------------------------------------------------------------------------------------------
+
+
+@variants
+def test_an_unavailable_runtime_is_shown_and_does_not_fail(
+    start: Start, pytester: pytest.Pytester, variant: list[str]
+) -> None:
+    report = pytester.path / "out.json"
+    line = [*given(f"fake-good-never,{fakes.ABSENT}"), "plain.py", f"--modelconform-json={report}"]
+    result = start(*line, n=variant)
+    assert result.parseoutcomes() == {"passed": 2, "skipped": 1}
+    assert result.ret == 0
+    absent = cells(report)["plain[torchscript_trace-fake_absent-cpu]"]
+    assert (absent["verdict"], absent["stage"]) == ("unavailable", "environment")
+    assert absent["message"] == "runtime fake-absent needs no-such-package>=3: pip install 'no-such-package>=3'"
+    assert f"unavailable (1): {absent['message']}" in result.outlines
+
+
+@pytest.mark.parametrize(
+    ("variant", "as_ini"),
+    [(VARIANTS[0], True), (VARIANTS[1], False), (VARIANTS[2], True)],
+    ids=["no-xdist", "n0", "n2"],
+)
+def test_require(start: Start, pytester: pytest.Pytester, variant: list[str], as_ini: bool) -> None:
+    report = pytester.path / "out.json"
+    option = [] if as_ini else [f"--modelconform-require={fakes.ABSENT}"]
+    line = [*given(f"fake-good-never,{fakes.ABSENT}"), "plain.py", f"--modelconform-json={report}", *option]
+    result = start(*line, n=variant, ini=f"modelconform_require = {fakes.ABSENT}\n" if as_ini else "")
+    assert result.parseoutcomes() == {"passed": 2, "failed": 1}
+    absent = cells(report)["plain[torchscript_trace-fake_absent-cpu]"]
+    assert absent["verdict"] == "unavailable"
+    assert absent["message"].endswith("pip install 'no-such-package>=3' (required by --modelconform-require)")
+
+
+def test_requiring_what_is_there_changes_nothing(start: Start) -> None:
+    line = [*given(), "plain.py", "--modelconform-require=fake-good-never,torchscript-trace"]
+    start(*line).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    ("variant", "option", "ini", "counts"),
+    [
+        (VARIANTS[0], [], "", [1, 2, 8]),
+        (VARIANTS[1], ["--modelconform-threads=3, 2"], "modelconform_threads = 5\n", [2, 3]),
+        (VARIANTS[2], [], "modelconform_threads = 4\n", [4]),
+        (VARIANTS[1], ["--modelconform-threads=0"], "", None),
+        (VARIANTS[0], ["--modelconform-threads="], "modelconform_threads = 4\n", None),
+    ],
+    ids=["default", "option", "ini", "zero", "empty"],
+)
+def test_threads(
+    start: Start,
+    pytester: pytest.Pytester,
+    variant: list[str],
+    option: list[str],
+    ini: str,
+    counts: list[int] | None,
+) -> None:
+    report = pytester.path / "out.json"
+    line = [*given("fake-good-concurrent"), "plain.py", f"--modelconform-json={report}", *option]
+    start(*line, ini=ini, n=variant).assert_outcomes(passed=2)
+    found = cells(report)[runs.cell("plain", "good@concurrent")]["threads"]
+    assert (found and found["counts"]) == counts
+
+
+@variants
+def test_timeout_as_ini_key(start: Start, variant: list[str]) -> None:
+    result = start(*given("fake-endless-run"), "plain.py", ini="modelconform_timeout = 1.5\n", n=variant)
+    assert result.parseoutcomes() == {"passed": 1, "failed": 1}
+    assert "fake-endless-run gave no answer within" in result.stdout.str()
+    assert f"plain.py::{runs.cell('plain', 'endless@run')}: timeout at stage run" in result.outlines
+
+
+def test_the_cache_of_an_option(start: Start, pytester: pytest.Pytester) -> None:
+    folder = pytester.path / "elsewhere"
+    start(*given(), f"--modelconform-cache={folder}", "--collect-only", "nowhere", "--ignore=.")
+    assert {path.name for path in folder.iterdir()} == {"cases", "references", "artifacts", "cpp", "locks"}
+
+
+def test_a_cache_that_others_may_write_to_is_refused(start: Start, pytester: pytest.Pytester) -> None:
+    folder = pytester.mkdir("open")
+    folder.chmod(0o777)
+    result = start(*given(), f"--modelconform-cache={folder}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"others may write to the cache folder {folder}" in result.stderr.str()
+    assert "chmod 700 it" in result.stderr.str()
+
+
+@pytest.mark.parametrize("as_ini", [False, True], ids=["option", "ini"])
+def test_inline_refuses_xdist(start: Start, as_ini: bool) -> None:
+    line = [*given("torch"), *([] if as_ini else ["--modelconform-inline"])]
+    result = start(*line, n=["-n", "2"], ini="modelconform_inline = true\n" if as_ini else "")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "--modelconform-inline has one process only: leave out -n (say -n 0)" in result.stderr.str()
+
+
+def test_inline_has_no_worker_processes(project: Path, tmp_path: Path) -> None:
+    # In a process of its own: this one is to stay without torch for as long as it can.
+    conftest = f"""{fakes.CONFTEST}
+import subprocess
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nothing():
+    raise AssertionError("fixtures are for functions")
+
+
+def pytest_sessionfinish():
+    import sys
+    assert "torch" in sys.modules
+    assert subprocess.Popen.__module__ == "conftest"
+
+
+class Refusing(subprocess.Popen):
+    def __init__(self, line, *args, **kwargs):
+        if "start.py" in str(line):
+            raise AssertionError(f"a process: {{line}}")
+        super().__init__(line, *args, **kwargs)
+
+
+Refusing.__module__ = "conftest"
+subprocess.Popen = Refusing
+"""
+    failing = runs.CASE.replace("* self.weight", "* self.weight.float_power(torch.tensor([1.0], dtype=torch.float64))")
+    failing += "case = Case(model=lambda: Net(), inputs={'bad': lambda: 1 / 0})\n"
+    folder = runs.write(tmp_path, {"plain.py": runs.PLAIN, "bad.py": failing, "conftest.py": conftest})
+    run = runs.run(folder, "--modelconform-inline", "-n", "0", runtimes="torch,ort-cpp,fake-good-never")
+    assert run.verdict("plain[eager]") == run.verdict("plain[torchscript_trace-torch-cpu]") == ("pass", None)
+    # Not a Python of this environment, so it can't run in this process.
+    assert run.verdict(GOOD) == ("crash", "environment")
+    assert "fake-good-never is no Python of this environment" in run.message(GOOD)
+    assert "leave out --modelconform-inline" in run.message(GOOD)
+    assert run.verdict("bad[eager]") == ("error", "build")
+    assert "INTERNALERROR" not in run.stdout

@@ -1,0 +1,221 @@
+"""What the case host leaves for the pytest process, and what that makes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_modelconform.references import from_runs
+from pytest_modelconform.references.model_check import ModelFault
+from pytest_modelconform.references.prepared import Prepared
+from pytest_modelconform.terms.case import Tolerance
+from pytest_modelconform.workers import arrays
+from pytest_modelconform.workers.host.build import build
+from pytest_modelconform.workers.host.references import runs as reference
+from pytest_modelconform.workers.host.state import Globals, seed_all, seed_of
+from pytest_modelconform.workers.loop import WorkerError
+from tests.support import runs
+
+HEAD = """\
+import torch
+
+from pytest_modelconform import Case
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(8, 8)
+        self.calls = 0
+
+    def forward(self, x):
+        y = self.linear(x)
+        {}
+
+
+case = Case(model=lambda: Net(), inputs={{"a": lambda: (torch.rand(4, 8),), "b": lambda: (torch.rand(2, 8),)}}{})
+"""
+
+
+def make(folder: Path, body: str = "", more: str = "", head: str = "") -> dict[str, Any]:
+    """What the host answers for a case file: `head` or HEAD with a body of forward and further fields."""
+    path = runs.case_file(folder, "ref", head or HEAD.format(body, more))
+    return reference.make(build(str(path), path.name, path.stem), str(folder))
+
+
+def test_a_reference(tmp_path: Path) -> None:
+    content = make(tmp_path, "return {'y': y, 'n': [y.argmax(), 3.5]}")
+    assert content["exporter_set"] == "a"
+    assert content["output_paths"] == ["/y", "/n/0", "/n/1"]
+    assert content["parameters"] == 72
+    assert content["sets"]["a"]["inputs_changed"] == []
+    assert content["sets"]["a"]["impure"] == ""
+    assert content["tolerance"]["bits_lost"] is None
+    runs = arrays.read(tmp_path / "runs-a.safetensors")
+    assert {key.partition(":")[0] for key in runs if key.endswith("/y")} == {"e0", "r", "e1", "e2", "e3", "e4"}
+    # The wide runs are for what isn't compared by its noise.
+    assert {key.partition(":")[0] for key in runs if key.endswith("/n/0")} >= {"e4", "e5", "e6", "e7"}
+    assert runs["r:/y"].dtype == np.float64
+    np.testing.assert_allclose(runs["r:/y"], runs["e0:/y"], rtol=0, atol=1e-6)
+    for k in range(1, 5):
+        assert 0 < np.abs(runs[f"e{k}:/y"] - runs["e0:/y"]).max() < 1e-6
+
+    made = from_runs.make(tmp_path, content)
+    assert made["notes"] == []
+    assert not (tmp_path / "runs-a.safetensors").exists()
+    prepared = Prepared({**content, **made, "digest_of_all": "d"}, tmp_path, cached=False)
+    assert list(prepared.sets) == ["a", "b", "auto-transposed"]
+    assert prepared.sets["auto-transposed"].generated == "transposed (non-contiguous) tensors"
+    assert prepared.sets["auto-transposed"].may_refuse
+    assert not prepared.sets["b"].may_refuse
+    entry = prepared.sets["b"]
+    assert (entry.shapes, entry.args, entry.kwargs) == ({"/args/0": [2, 8]}, [{"tensor": "/args/0"}], [])
+    assert set(entry.references) == {"['y']", "['n'][0]", "['n'][1]"}
+    assert (entry.references["['y']"].reference_bits or 0) > 20
+    assert prepared.tolerance == Tolerance()
+    assert prepared.tolerances == {}
+
+
+def test_inputs_that_the_model_changes(tmp_path: Path) -> None:
+    content = make(tmp_path, "x.add_(1); return y")
+    assert content["sets"]["a"]["inputs_changed"] == ["/args/0"]
+    # And are whole in the file.
+    assert arrays.read(tmp_path / "inputs-a.safetensors")["/args/0"].max() < 1
+    with pytest.raises(ModelFault, match=r"the model writes to its inputs \(/args/0\): .* Case\(accept="):
+        from_runs.make(tmp_path, content)
+    content = make(tmp_path, "x.add_(1); return y", ", accept={'mutates-inputs': 'a cache'}")
+    assert from_runs.make(tmp_path, content)["notes"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "return y + torch.rand_like(y)",
+            "other numbers on a second call with the same inputs.*it draws random numbers",
+        ),
+        ("return torch.nn.functional.dropout(y, 0.5, training=True)", "it draws random numbers"),
+        ("self.calls += 1; return y * self.calls", "it keeps state between calls: take the state as an input"),
+        ("self.linear.bias.data += 1; return y", "it keeps state between calls: take"),
+        ("self.linear.bias.add_(1); return y", "it keeps state between calls, in linear.bias: take"),
+        ("return (torch.rand(6) * 1000).long()", "it draws random numbers"),
+        ("return y * 0", "output"),
+    ],
+)
+def test_models_that_nothing_can_be_compared_with(tmp_path: Path, body: str, message: str) -> None:
+    content = make(tmp_path, body)
+    with pytest.raises(ModelFault, match=message) as fault:
+        from_runs.make(tmp_path, content)
+    assert str(fault.value).startswith("input set 'a': ")
+    assert "impure" not in str(fault.value)
+    assert "it would need" not in str(fault.value)
+
+
+def test_a_model_that_ignores_its_inputs(tmp_path: Path) -> None:
+    content = make(tmp_path, "return self.linear.weight * 2")
+    with pytest.raises(ModelFault, match="the outputs are the same for other inputs, so that an export that ignores"):
+        from_runs.make(tmp_path, content)
+    content = make(tmp_path, "return self.linear.weight * 2", ", blind_ok='a table of constants'")
+    assert set(from_runs.make(tmp_path, content)["sets"]) == {"a", "b", "auto-transposed"}
+
+
+def test_a_model_that_reads_past_the_strides(tmp_path: Path) -> None:
+    content = make(tmp_path, "return y + x.as_strided((x.shape[0], 8), (8, 1))")
+    with pytest.raises(ModelFault, match=r"other numbers for a transposed .* call \.contiguous\(\) first, or say why"):
+        from_runs.make(tmp_path, content)
+    content = make(
+        tmp_path, "return y + x.as_strided((x.shape[0], 8), (8, 1))", ", accept={'layout': 'rows come as they are'}"
+    )
+    assert list(from_runs.make(tmp_path, content)["sets"]) == ["a", "b", "auto-values"]
+
+
+def test_a_threshold_that_a_value_is_close_to(tmp_path: Path) -> None:
+    # Three units over it: no move by one unit crosses.
+    head = HEAD.replace("torch.nn.Linear(8, 8)", "torch.nn.Identity()")
+    body = "return x[x > 0.5 + 1.5e-7]"
+    edge = "torch.cat([torch.full((2, 1), 0.5 + 3.0e-7), torch.rand(2, 7)], 1)"
+    head = head.format(body, ", fixed_inputs='-'").replace("(torch.rand(4, 8),)", f"({edge},)")
+    with pytest.raises(WorkerError, match=r"outputs depend on rounding: with .* moved by 4 units in the last place"):
+        make(tmp_path, head=head)
+
+
+def test_a_generated_set_that_the_model_refuses_is_left_out(tmp_path: Path) -> None:
+    made = from_runs.make(tmp_path, make(tmp_path, "return self.linear(x.view(-1).view(-1, 8))"))
+    # Transposed inputs have no view; their values in row-major order take their place.
+    assert list(made["sets"]) == ["a", "b", "auto-values"]
+    [note] = made["notes"]
+    assert note.startswith("input set 'auto-transposed' (transposed (non-contiguous) tensors) is left out: case 'ref")
+    assert "view size is not compatible" in note
+
+
+def test_what_is_worth_knowing_of_a_model(tmp_path: Path) -> None:
+    made = from_runs.make(tmp_path, make(tmp_path, "return y, x[:, 1:]"))
+    [views] = made["notes"]
+    assert views.startswith("returns views of its inputs (output/1): ")
+    head = HEAD.format("self.count.add_(1)\n        return y", "").replace(
+        "self.calls = 0", "self.register_buffer('count', torch.zeros(()))"
+    )
+    made = from_runs.make(tmp_path, make(tmp_path, head=head))
+    assert "writes to its own state on every call (count), which an export may not" in made["notes"]
+    assert any(note.startswith("cannot see 1 of its 3 tensors") and note.endswith(": count") for note in made["notes"])
+
+
+def test_elements_that_are_not_compared_are_counted(tmp_path: Path) -> None:
+    # One of 64 numbers is where rounding decides.
+    head = HEAD.format("return y, (self.edge * 1.0).round().long()", "").replace(
+        "self.calls = 0",
+        "self.register_buffer('edge', torch.where(torch.arange(64) == 5, 5.5, torch.arange(64) + 0.25))",
+    )
+    made = from_runs.make(tmp_path, make(tmp_path, head=head))
+    assert "input set 'a', output[1]: 1 of 64 elements depend on rounding and are not compared" in made["notes"]
+
+
+def test_an_output_without_information_can_be_all_right(tmp_path: Path) -> None:
+    made = from_runs.make(tmp_path, make(tmp_path, "return y * 0", ", blind_ok='the head is zero by design'"))
+    assert "cannot see 2 of its 2 tensors" in made["notes"][0]
+    assert (tmp_path / "references-a.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise ValueError('no')", "case 'ref\\d+', input set 'a': the model itself fails: ValueError: no"),
+        ("return None", "input set 'a': the model returns no tensor"),
+    ],
+)
+def test_models_that_fail(tmp_path: Path, body: str, message: str) -> None:
+    with pytest.raises(WorkerError, match=message) as caught:
+        make(tmp_path, body)
+    assert caught.value.stage == "reference"
+
+
+def test_where_float64_is_no_reference_eager_alone_is(tmp_path: Path) -> None:
+    content = make(tmp_path, "if y.dtype == torch.float64: raise TypeError('float32 only')\n        return y")
+    assert content["sets"]["a"]["impure"] == "the model does not run in float64: TypeError: float32 only"
+    notes = from_runs.make(tmp_path, content)["notes"]
+    assert notes[0] == "input set 'a': the model does not run in float64: TypeError: float32 only"
+
+
+def test_seeds_and_globals() -> None:
+    import random
+
+    import torch
+
+    assert seed_of("a", 1) == seed_of("a", 1) != seed_of("a", 2)
+    assert seed_of("ab", "c") != seed_of("a", "bc")
+    drawn = []
+    for _ in range(2):
+        seed_all("x")
+        drawn.append((random.random(), float(np.random.rand()), float(torch.rand(()))))
+    assert drawn[0] == drawn[1]
+    state = Globals()
+    torch.set_default_dtype(torch.float64)
+    torch.set_grad_enabled(False)
+    setattr(torch.backends.mkldnn, "enabled", False)  # noqa: B010 (torch annotates it as read-only)
+    state.restore()
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.is_grad_enabled()
+    assert torch.backends.mkldnn.enabled
