@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Generator
 from pathlib import Path
 
 # Once and for all: `pytester` forgets modules that a run inside this process was the first to import.
@@ -10,10 +11,48 @@ import numpy as np  # noqa: F401
 import pytest
 
 from pytest_modelconform.cache import fingerprint
-from tests.support import runs, shared
+from tests.support import fakes, runs, shared
 
 # A shell that starts us in the background has Ctrl-C ignored, and so would all that we start: tests of it would hang.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Files that another name marks as a whole. In all others, `pytestmark` or a test's own decorator does.
+COMPILES = ("test_harness", "test_cmake_package", "test_compare_cpp", "test_docs_cpp")
+NO_COMPILER = Path(fakes.__file__).with_name("no_compiler.sh")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is marked by its file's name."""
+    for item in items:
+        if item.path.name.startswith(COMPILES):
+            item.add_marker("compiles")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Hold tests to their marks, which make the fast loop: without them nothing is installed and nothing compiled."""
+    marks = {mark.name for mark in item.iter_markers()}
+    shared.begin_test(marks)
+    if "compiles" in marks:
+        return (yield)
+    before = os.environ.get("CXX")
+    os.environ["CXX"] = str(NO_COMPILER)
+    try:
+        return (yield)
+    finally:
+        if before is None:
+            del os.environ["CXX"]
+        else:
+            os.environ["CXX"] = before
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Neighbours share set-ups: see there."""
+    from tests.scheduling import scheduler
+
+    return scheduler(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,6 +20,8 @@ from ..terms.wording import Refused
 # Options of the ini file are for runs of tests, and may ask for several processes; `all` so that nothing is left out.
 _OPTIONS = (
     *("-o", "addopts=", "-o", "filterwarnings=", "-p", "no:anyio", "--disable-warnings"),
+    # Its import, for statistics that it may show, takes as long as all of ours.
+    *("-p", "no:hypothesispytest"),
     *("--assert=plain", "-qqq", "-s", "--no-header"),
     *("--modelconform", "--modelconform-formats=all", "--modelconform-runtimes=all"),
 )

@@ -14,6 +14,7 @@ from tests.building.talking import Worker, script, write_inputs
 from tests.building.test_harness_threads import Work, echo, products, start  # noqa: F401 (a fixture)
 
 pytestmark = [
+    pytest.mark.compiles,
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
     pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning"),
 ]

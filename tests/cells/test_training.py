@@ -8,6 +8,8 @@ import pytest
 
 from tests.support import runs
 
+pytestmark = pytest.mark.compiles
+
 CASES = """\
 import torch
 from torch import nn

@@ -12,9 +12,6 @@ from pytest_modelconform.cache.store import default_folder
 from pytest_modelconform.commands import new
 from tests.support import runs
 
-# The user's own, so that headers are precompiled once and not once a test run; conftest.py gives each test another.
-CACHE = default_folder()
-
 
 def command(*words: str) -> int:
     parser = argparse.ArgumentParser()
@@ -22,6 +19,7 @@ def command(*words: str) -> int:
     return new.run(parser.parse_args(words))
 
 
+@pytest.mark.compiles
 def test_a_case_with_its_source_passes_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if reason := harness.unavailable("frontend"):
         pytest.skip(reason)
@@ -29,13 +27,7 @@ def test_a_case_with_its_source_passes_as_it_is(tmp_path: Path, capsys: pytest.C
     case, source = tmp_path / "my_net.py", tmp_path / "my_net.cpp"
     assert capsys.readouterr().out == f"wrote {case} and {source}; run: pytest --modelconform {case}\n"
     runs.write(tmp_path, {})
-    run = runs.run(
-        tmp_path,
-        "--modelconform-formats=state-dict",
-        runtimes="cpp-frontend",
-        env={"MODELCONFORM_CACHE": str(CACHE)},
-        seconds=1200,
-    )
+    run = runs.run(tmp_path, "--modelconform-formats=state-dict", runtimes="cpp-frontend", seconds=1200)
     assert run.status == 0, run.stdout
     verdicts = {name: cell["verdict"] for name, cell in run.cells.items()}
     assert verdicts == {"my_net[eager]": "pass", "my_net[state_dict-cpp_frontend-cpu]": "pass"}

@@ -17,6 +17,8 @@ from pytest_modelconform import environments
 from pytest_modelconform.cache.made_once import log_of
 from pytest_modelconform.environments import Environment, EnvironmentFault, interpreters, uv
 
+pytestmark = pytest.mark.installs
+
 # What pip installs from a folder: no network, no build back end.
 WHEEL = "modelconform_probe-{}-py3-none-any.whl"
 

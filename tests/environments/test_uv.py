@@ -12,6 +12,8 @@ from pytest_modelconform import environments
 from pytest_modelconform.cache.made_once import log_of
 from pytest_modelconform.environments import Environment, EnvironmentFault, uv
 
+pytestmark = pytest.mark.installs
+
 CONFIGURATION = """\
 :env:.find-links='/wheels /more wheels'
 :env:.disable-pip-version-check='1'

@@ -10,6 +10,8 @@ import pytest
 from pytest_modelconform.formats import aoti
 from tests.support import aoti_package, runs
 
+pytestmark = pytest.mark.compiles
+
 
 @pytest.fixture(scope="module")
 def artifact(session_folder: Path) -> Path:
@@ -40,7 +42,9 @@ def test_what_models_do_not_share_is_gone(artifact: Path) -> None:
     headers = aoti_package.CACHE / "inductor" / "precompiled_headers"
     assert len(list(headers.glob("*.gch"))) >= 2
     # Nor is anything of the model in what is kept.
-    assert list((aoti_package.CACHE / "inductor").rglob("*.wrapper.*")) == []
+    # Another process may be making one at this moment.
+    wrappers = (aoti_package.CACHE / "inductor").rglob
+    runs.wait_until(lambda: not list(wrappers("*.wrapper.*")), 300, "a package's wrapper is there")
 
 
 def test_caches_are_put_back_where_an_export_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

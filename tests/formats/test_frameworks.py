@@ -280,6 +280,7 @@ wide = Case(model=build, framework="keras", dtypes=("float32", "bfloat16"), inpu
 IN_TENSORFLOW = [TENSORFLOW, tensorflow.ENVIRONMENT]
 
 
+@pytest.mark.installs
 def test_keras_and_tensorflow_as_savedmodel_litert_and_onnx(session_folder: Path) -> None:
     for environment in IN_TENSORFLOW:
         shared.installed(environment)

@@ -10,10 +10,10 @@ from pytest_modelconform.building import case_library, harness, tools
 from pytest_modelconform.cache.store import default_folder
 from tests.support import runs
 
-pytestmark = pytest.mark.skipif(harness.unavailable("frontend") is not None, reason="no compiler, or no libtorch")
-
-# The user's own, so that sources are compiled once and not once a test run; conftest.py gives each test another.
-CACHE = default_folder()
+pytestmark = [
+    pytest.mark.compiles,
+    pytest.mark.skipif(harness.unavailable("frontend") is not None, reason="no compiler, or no libtorch"),
+]
 
 # One source for all: it is the Python that is "wrong".
 NET = """\
@@ -163,7 +163,7 @@ BROKEN_CASES = runs.CASE + "\n".join(
 def run_frontend(folder: Path, *arguments: str) -> runs.Run:
     options = ["--modelconform-formats=state-dict", "--modelconform-timeout=120", *arguments]
     # Compiling takes a minute where others want the processors, too.
-    return runs.run(folder, *options, runtimes="cpp-frontend", env={"MODELCONFORM_CACHE": str(CACHE)}, seconds=1200)
+    return runs.run(folder, *options, runtimes="cpp-frontend", seconds=1200)
 
 
 def nets(folder: Path) -> runs.Run:

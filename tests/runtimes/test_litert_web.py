@@ -13,7 +13,9 @@ import numpy.typing as npt
 import pytest
 
 from pytest_modelconform.workers import arrays
-from tests.support import javascript
+from tests.support import javascript, shared
+
+pytestmark = pytest.mark.installs
 
 # Converted in a process of its own: the converter's import changes JAX for a whole process.
 CONVERT = """\
@@ -43,10 +45,11 @@ Array = npt.NDArray[Any]
 @pytest.fixture
 def model(session_folder: Path) -> Path:
     """y = x @ weight, where it is largest, and the doubled integers; those are 32 bits long."""
-    made = session_folder / "net.tflite"
-    if not made.is_file():
-        subprocess.run([sys.executable, "-c", CONVERT, str(made)], check=True, capture_output=True)
-    return made
+
+    def convert(folder: Path) -> None:
+        subprocess.run([sys.executable, "-c", CONVERT, str(folder / "net.tflite")], check=True, capture_output=True)
+
+    return shared.made(session_folder, "litert-web", convert) / "net.tflite"
 
 
 @pytest.fixture(scope="module", params=[1, 2])

@@ -16,6 +16,8 @@ from onnx import helper as graphs
 from pytest_modelconform.workers import arrays
 from tests.support import javascript
 
+pytestmark = pytest.mark.installs
+
 NODE = ("ort_node.mjs",)
 WASM = ("ort_wasm.mjs",)
 WEB = ("ort_web.mjs",)

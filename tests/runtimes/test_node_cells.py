@@ -14,6 +14,8 @@ from onnx import numpy_helper
 from pytest_modelconform.runtimes import node
 from tests.support import javascript, runs, shared
 
+pytestmark = pytest.mark.installs
+
 RUNTIMES = ("ort-node", "ort-wasm", "ort-web", "ort-webgpu")
 
 

@@ -17,6 +17,8 @@ from pytest_modelconform.runtimes import caffe, caffe2, keras, mxnet, tensorflow
 from tests.support import runs, shared
 from tests.support.runs import Run
 
+pytestmark = pytest.mark.installs
+
 RUNTIMES = [module.NAME for module in (caffe2, mxnet, caffe, tensorflow, keras)]
 # Formats, and where their weights are.
 FILES = {

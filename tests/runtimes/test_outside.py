@@ -15,6 +15,8 @@ from pytest_modelconform.runtimes.base import WORKERS
 from tests.support import fakes, outside, runs, shared
 from tests.support.runs import Run
 
+pytestmark = pytest.mark.installs
+
 CONFTEST = f"""\
 import sys
 

@@ -90,6 +90,7 @@ def test_all_versions_are_here() -> None:
     assert {f"{kind}-{version}".replace("_", "-") for kind in KINDS for version in VERSIONS} == {*torch_versions.THEIRS}
 
 
+@pytest.mark.installs
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("cells", [ours, theirs])
 def test_what_one_version_writes_another_loads(
@@ -100,6 +101,7 @@ def test_what_one_version_writes_another_loads(
     assert {entry["verdict"] for entry in seen.cells[name]["inputs"].values()} == {"pass"}
 
 
+@pytest.mark.installs
 def test_names_with_a_dot_are_markers_and_ids(seen: Run, version: str, folder: Path) -> None:
     some = run(folder, version, "-m", f"format_export_{version} or runtime_torch_{version}")
     wanted = {*ours(version), theirs(version)[KINDS.index("export")]}
@@ -108,6 +110,7 @@ def test_names_with_a_dot_are_markers_and_ids(seen: Run, version: str, folder: P
     assert set(one.cells) == {theirs(version)[0]}
 
 
+@pytest.mark.installs
 def test_another_weight_is_seen(seen: Run, version: str, folder: Path) -> None:
     tampered = set()
     for path in (folder / "cache" / "artifacts").glob("*/signature.json"):

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
-from pytest_modelconform.cache.store import default_folder
 from pytest_modelconform.cells.pool import Pool
 from pytest_modelconform.cells.registry import Registry
+from tests.support import shared
 
 # The user's own, like the C++ harness: the headers that all packages share are compiled once and not once a test run.
-CACHE = default_folder()
+CACHE = shared.CACHE
 
 # Inputs: a fixed length and a free one, an integer, None, one that is not used, and keyword arguments. Outputs: the
 # same tensor twice, an input, a constant, None, an integer, a transposed tensor, what another package's operator
@@ -68,19 +65,13 @@ case = Case(
 
 def make(session_folder: Path) -> Path:
     """The folder of the case's references; below it is `artifact`, the case as a case host exported it."""
-    folder = session_folder / "aoti"
-    with FileLock(session_folder / "aoti.lock"):
-        if not (folder / "done").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            (folder / "artifact").mkdir(parents=True)
-            (folder / "package.py").write_text(CASE)
-            _export(folder)
-            (folder / "done").touch()
-    return folder
+    return shared.made(session_folder, "aoti", _export)
 
 
 def _export(folder: Path) -> None:
+    (folder / "artifact").mkdir()
     path = folder / "package.py"
+    path.write_text(CASE)
     pool = Pool(Registry(), CACHE, [], threads=1, share=1, inline=False, progress=print)
     where = {"file": str(path), "relative": path.name, "case": "package"}
     request = {**where, "module": "pytest_modelconform.formats.aoti", "folder": str(folder / "artifact")}

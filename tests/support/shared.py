@@ -22,18 +22,25 @@ from pytest_modelconform.environments import Environment, EnvironmentFault
 # after all that decides what is in it, so that it makes no difference to a test whether it was there.
 CACHE = default_folder()
 # That is these folders, with the locks that guard them; artifacts and what is known of cases are each session's own.
-LINKED = ("harness", "library", "environments", "inductor", "cpp", "locks")
+LINKED = ("harness", "library", "environments", "cpp", "locks")
 # Names, separated by commas, of environments that have to be there: a test that lacks one fails, and isn't skipped.
 REQUIRED = "MODELCONFORM_REQUIRE_ENVIRONMENTS"
 # Of what an installer said, its end says why.
 LINES_SHOWN = 10
 
 _session: list[Path] = []
+_marks: set[str] = set()
 
 
 def begin(folder: Path) -> None:
     """Name the folder that all xdist workers of this session share."""
     _session[:] = [folder]
+
+
+def begin_test(marks: set[str]) -> None:
+    """Name the marks of the test that begins."""
+    _marks.clear()
+    _marks.update(marks)
 
 
 def made(folder: Path, name: str, make: Callable[[Path], None]) -> Path:
@@ -88,6 +95,8 @@ def installed(environment: Environment) -> Path:
 
     Where it can't be had, the test is skipped with what the installer said, or fails where REQUIRED names it.
     """
+
+    assert "installs" in _marks, f"this test installs {environment.name}: mark it with pytest.mark.installs"
 
     def install(folder: Path) -> None:
         if reason := environments.unavailable(environment):

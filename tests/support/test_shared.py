@@ -44,6 +44,7 @@ def test_what_failed_is_not_tried_again_and_says_why(tmp_path: Path) -> None:
         shared.made(tmp_path, "some", lambda folder: None)
 
 
+@pytest.mark.installs
 @pytest.mark.parametrize(
     ("environment", "says"),
     [
@@ -68,6 +69,7 @@ def test_an_environment_that_can_not_be_had(
     assert says in reasons[0]
 
 
+@pytest.mark.installs
 def test_one_that_is_required_is_no_reason_to_skip(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = Environment("absent-required", python="2.99")
     monkeypatch.setenv(shared.REQUIRED, f"other,{environment.name}")

@@ -44,7 +44,7 @@ def handlers(device, threads):
 """
 
 
-@pytest.fixture(params=["this", "3.8"])
+@pytest.fixture(params=["this", pytest.param("3.8", marks=pytest.mark.installs)])
 def worker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Worker]:
     python = sys.executable
     if request.param == "3.8":

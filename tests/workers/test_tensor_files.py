@@ -13,6 +13,8 @@ from tests.building.talking import Worker
 from tests.building.test_harness_threads import echo_worker
 from tests.support import javascript, tensor_files
 
+pytestmark = pytest.mark.compiles
+
 
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:

@@ -22,6 +22,8 @@ from pytest_modelconform.runtimes import node
 from tests.runtimes.test_node import WEB, call, product
 from tests.support import javascript, runs
 
+pytestmark = pytest.mark.installs
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 

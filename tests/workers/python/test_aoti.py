@@ -15,6 +15,8 @@ from pytest_modelconform.workers.python import aoti, torch_worker
 from pytest_modelconform.workers.torch_tensors import from_torch, to_torch
 from tests.support import aoti_package
 
+pytestmark = pytest.mark.compiles
+
 TENSORS = ("boxes", "unused", "free", "fixed")
 # In another order than the package takes them in.
 KWARGS = [["scale", {"none": True}], *([name, {"tensor": name}] for name in TENSORS), ["factor", {"value": 2}]]
