@@ -75,8 +75,8 @@ class Pipeline:
             found = [said(reference) for reference in entry.references.values()]
             numbers += found
             inputs[name] = {"verdict": Verdict.PASS.value, **merge(found)}
-        seconds = {"run": sum(entry["seconds"] for entry in prepared.content["sets"].values())}
-        notes = tuple(prepared.content["notes"])
+        seconds = {"run": sum(entry.seconds for entry in prepared.content.sets.values())}
+        notes = tuple(prepared.content.notes)
         return Outcome(
             Verdict.PASS, inputs=inputs, seconds=seconds, cached=prepared.cached, notes=notes, **merge(numbers)
         )
@@ -289,7 +289,7 @@ class Pipeline:
         inputs: dict[str, dict[str, Any]] = {}
         tolerance, notes = choose(prepared.tolerance, prepared.tolerances, cell)
         if cell.precision != FULL:
-            notes = (*notes, *prepared.content["notes"])
+            notes = (*notes, *prepared.content.notes)
         for name, entry in prepared.sets.items():
             if not worker.alive:
                 inputs[name] = {"verdict": Verdict.NOT_RUN.value, "message": "the worker died in another input set"}
@@ -305,7 +305,7 @@ class Pipeline:
         return replace(outcome, notes=(*outcome.notes, *notes))
 
     def _limit_of_set(self, cell: Cell, prepared: Prepared, entry: InputSet) -> str | None:
-        through = self.registry.made_through(cell.format, prepared.content["framework"])
+        through = self.registry.made_through(cell.format, prepared.content.framework)
         stated = {f"format {name}": self.registry.format(name).LIMITS for name in through}
         stated[f"runtime {cell.runtime}"] = self.registry.runtime(cell.runtime).LIMITS
         for what, limited in stated.items():

@@ -39,7 +39,7 @@ class Trainings:
         self.cell = cell
         self.worker = worker
         self.budget = budget
-        self.train: Mapping[str, Any] = prepared.content["train"]
+        self.train = prepared.train
         self.tolerance, self.notes = choose(prepared.tolerance, prepared.tolerances, cell)
 
     def outcome(self, folder: Path) -> Outcome:
@@ -49,7 +49,7 @@ class Trainings:
         if len(found) == 1 and outcome.failed:
             outcome = replace(outcome, message=str(next(iter(found.values())).get("message", "")))
         seconds = {"run": sum(number(entry.get("seconds")) for entry in found.values())}
-        return replace(outcome, seconds=seconds, notes=(*outcome.notes, *self.notes, *self.prepared.content["notes"]))
+        return replace(outcome, seconds=seconds, notes=(*outcome.notes, *self.notes, *self.prepared.content.notes))
 
     def gradients(self, folder: Path) -> dict[str, dict[str, Any]]:
         """∂loss/∂parameter after one backward pass."""
@@ -61,7 +61,7 @@ class Trainings:
 
     def resume(self, folder: Path) -> dict[str, dict[str, Any]]:
         """Eager's checkpoint goes on here, and one of ours in eager."""
-        step = int(self.train["resume_at"])
+        step = self.train.resume_at
         if not step:
             why = "a training of one step has no checkpoint in between: give Train(steps=…) two or more"
             return {RESUME: {"verdict": Verdict.UNSUPPORTED.value, "stage": Stage.RUN.value, "message": why}}
@@ -72,7 +72,8 @@ class Trainings:
             self._ask(folder, checkpoint={"step": step, "file": str(ours)}, steps=step)
             target = folder / "resumed.safetensors"
             answer = self.exports.resume(self.ref, self.prepared, ours, target, self.budget)
-            return self._judged(TRAINING, answer, arrays.read(target), after=step)
+            given = {"outputs": answer.outputs, "seconds": answer.seconds}
+            return self._judged(TRAINING, given, arrays.read(target), after=step)
 
         return {
             FROM_EAGER: self._tried(lambda: self._judged(TRAINING, *self._ask(folder, resume=eager), after=step)),
@@ -85,9 +86,11 @@ class Trainings:
         """Have the worker train; returns its answer and the tensors by key."""
         target = folder / "trained.safetensors"
         target.unlink(missing_ok=True)
-        request = {name: self.train[name] for name in ("inputs", "target", "optimizer", "steps", "batch_size", "seed")}
-        loss = {"loss": self.train["loss"]}
-        if self.train["loss"] is None:
+        request = {
+            name: getattr(self.train, name) for name in ("inputs", "target", "optimizer", "steps", "batch_size", "seed")
+        }
+        loss = {"loss": self.train.loss}
+        if self.train.loss is None:
             loss = {"loss_module": str(self.prepared.folder / "loss.pt")}
         data = str(self.prepared.folder / "data.safetensors")
         answer = self.budget.ask(self.worker, "train", data=data, outputs=str(target), **(request | loss | more))
@@ -114,7 +117,7 @@ class Trainings:
     ) -> dict[str, Any]:
         """Compare what a training left with the references of `name`; after: the step that it began after."""
         entry = self.prepared.sets[name]
-        result = compare(answer["outputs"], found, entry, self.tolerance, int(self.train["steps"]), after)
+        result = compare(answer["outputs"], found, entry, self.tolerance, self.train.steps, after)
         return {**result, "seconds": number(answer.get("seconds"))}
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...cells.answers import structured
 from ...cells.stages import Budget, StageFailure, failure_of, start
-from ...cells.worker import WorkerLied, WorkerProblem, WorkerTimeout
+from ...cells.worker import WorkerLied, WorkerProblem, WorkerTimeout, broke_the_protocol
 from ...compare import flatten
 from ...formats.foreign import Unreadable
 from ...terms import devices
@@ -173,10 +173,8 @@ class Execution:
             tree = structured(run["outputs"], layout, self.found.artifact.signature, {})
             return {f"output{path}": found[key] for path, key in flatten(tree)[1].items()}
         except (KeyError, ValueError, TypeError, OSError, IndexError, StopIteration) as error:
-            message = (
-                f"{self.cell.runtime} broke the protocol: its outputs can't be read: {type(error).__name__}: {error}"
-            )
-            raise failure_of(WorkerLied(message), Stage.RUN) from error
+            how = f": its outputs can't be read: {type(error).__name__}: {error}"
+            raise failure_of(WorkerLied(broke_the_protocol(self.cell.runtime, how)), Stage.RUN) from error
 
     def _compared(self, worker: AnyWorker) -> int:
         """Run on the input sets of the export, and compare with its references."""
