@@ -21,11 +21,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
 from pytest_modelconform.cells import training as judge
 from pytest_modelconform.cells.answers import SetResult
 from pytest_modelconform.references import training as training_references
+from pytest_modelconform.references.content import TrainingAnswer
 from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.terms.case import Tolerance, Train
 from pytest_modelconform.terms.outcome import Verdict
@@ -95,9 +97,8 @@ def prepared(name: str, folder: Path, train: Train | None = None) -> tuple[Built
     built = build(str(CASES), CASES.name, name)
     case = built.case if train is None else replace(built.case, train=train)
     built = train_data.for_training(replace(built, case=case), str(CASES))
-    content = training.make(built, str(folder))
-    content |= training_references.make(folder, content)
-    return built, Prepared({**content, "digest_of_all": name}, folder, cached=False)
+    answer = msgspec.convert(training.make(built, str(folder)), TrainingAnswer)
+    return built, Prepared(training_references.make(folder, answer), name, folder, cached=False)
 
 
 def trained(built: Built, model: torch.nn.Module, data: Sequence[torch.Tensor], change: Change) -> dict[str, Any]:

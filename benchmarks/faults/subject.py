@@ -11,11 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from pytest_modelconform.cache import store
 from pytest_modelconform.cache.fingerprint import fingerprint, hash_file, hash_of
 from pytest_modelconform.cache.store import Cache
 from pytest_modelconform.formats.built_in import BUILT_IN as FORMATS
 from pytest_modelconform.references import from_runs
+from pytest_modelconform.references.content import InferenceAnswer
 from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.terms.signature import Signature
@@ -53,8 +56,8 @@ def find_cases(file: Path, root: Path) -> Iterator[str]:
 def prepare(built: Built, folder: Path) -> Prepared:
     """The references of a case, in `folder`. Raises WorkerError or ModelFault where it has none."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = reference.make(built, str(folder), search=False)
-    return Prepared({**content, **from_runs.make(folder, content)}, folder, cached=False)
+    answer = msgspec.convert(reference.make(built, str(folder), search=False), InferenceAnswer)
+    return Prepared(from_runs.make(folder, answer), "", folder, cached=False)
 
 
 def exported(built: Built, format_name: str) -> Artifact:

@@ -8,7 +8,9 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from .. import environments
 from ..cache import fingerprint, store
@@ -18,6 +20,17 @@ from ..environments import Environment, EnvironmentFault
 from ..formats.base import Format
 from ..formats.frameworks import FRAMEWORKS
 from ..references import from_runs, training
+from ..references.content import (
+    Content,
+    Converted,
+    Exported,
+    Inference,
+    InferenceAnswer,
+    Resumed,
+    Training,
+    TrainingAnswer,
+    Variants,
+)
 from ..references.model_check import ModelFault
 from ..references.prepared import Prepared
 from ..runtimes.base import WORKERS
@@ -26,15 +39,41 @@ from ..terms.case import TORCH
 from ..terms.cell import EAGER, FAST, TRAINING, CaseRef, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.signature import BadSignature, Signature
+from . import typed
 from .pool import AnyWorker, Pool
 from .registry import Registry
-from .stages import Artifact, Budget, StageFailure, failure_of, number, start
+from .stages import Artifact, Budget, StageFailure, failure_of, start
 from .worker import WorkerProblem, WorkerRefused
 
+T = TypeVar("T")
 _SMOKE_FILE = WORKERS / "host" / "smoke.py"
 
 
 SMOKE = CaseRef(_SMOKE_FILE, "pytest_modelconform_smoke.py", "smoke")
+
+
+class _Made(msgspec.Struct, frozen=True, kw_only=True):
+    """What the cache keeps of how an artifact was made, beside it.
+
+    seconds: what that took, on all of the way from the model. bytes: its size. fresh: whether the case host that made
+    it had done nothing before.
+    """
+
+    seconds: float
+    bytes: int
+    fresh: bool
+
+    def write(self, folder: Path) -> None:
+        """Store it in an artifact's folder."""
+        (folder / "export.json").write_text(store.dumps(typed.json_of(self)))
+
+    @classmethod
+    def read(cls, folder: Path) -> _Made | None:
+        """That of an artifact's folder; None where another version wrote it."""
+        try:
+            return typed.cached(store.read_json(folder / "export.json"), cls)
+        except (OSError, ValueError):
+            return None
 
 
 class Exports:
@@ -71,31 +110,36 @@ class Exports:
         # The host's path decides which local module an import finds.
         if (environment := FRAMEWORKS[ref.framework].environment) is not None:
             source.append(self._environment(environment))
+        kind = Training if ref.task == TRAINING else Inference
         key = hash_of("reference", fingerprint.fingerprint(), self.pool.path, source)
-        if found := self._cached(key):
+        if found := self._cached(key, kind):
             return found
         with self.cache.lock(f"case-{key}"):
-            if found := self._cached(key):
+            if found := self._cached(key, kind):
                 return found
             folder = Path(tempfile.mkdtemp(prefix=".making-", dir=self.cache.folder / "references"))
             try:
-                request = self._request(ref)
-                answer = self._ask_reference(ref, budget, folder=str(folder), precision=ref.precision, **request)
-                content = {name: value for name, value in answer.items() if name not in ("id", "ok", "files")}
-                try:
-                    if ref.task == TRAINING:
-                        content |= training.make(folder, content)
-                    else:
-                        content |= from_runs.make(folder, content, fast=ref.precision == FAST)
-                except ModelFault as fault:
-                    raise StageFailure(Stage.REFERENCE, Verdict.ERROR, f"case {ref.name!r}: {fault}") from fault
-                content = self.cache.write_case(key, content, answer["files"], folder)
+                made = self._references(ref, budget, folder)
+                content = typed.json_of(made)
+                content = self.cache.write_case(key, content, content.pop("files"), folder)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
-        return Prepared(content, self.cache.folder / "references" / content["digest_of_all"], cached=False)
+        digest = content["digest_of_all"]
+        return Prepared(made, digest, self.cache.folder / "references" / digest, cached=False)
 
-    def variants(self, ref: CaseRef, prepared: Prepared, name: str, folder: Path, seconds: float) -> dict[str, Any]:
+    def _references(self, ref: CaseRef, budget: Budget, folder: Path) -> InferenceAnswer | TrainingAnswer:
+        """Have the references of a case made in a folder. Raises StageFailure."""
+        fields = {"folder": str(folder), "precision": ref.precision, **self._request(ref)}
+        try:
+            if ref.task == TRAINING:
+                return training.make(folder, self._ask_reference(ref, budget, TrainingAnswer, **fields))
+            answer = self._ask_reference(ref, budget, InferenceAnswer, **fields)
+            return from_runs.make(folder, answer, fast=ref.precision == FAST)
+        except ModelFault as fault:
+            raise StageFailure(Stage.REFERENCE, Verdict.ERROR, f"case {ref.name!r}: {fault}") from fault
+
+    def variants(self, ref: CaseRef, prepared: Prepared, name: str, folder: Path, seconds: float) -> Variants:
         """Have the case host write eager variants of an input set to `folder`. Raises StageFailure."""
         # The host begins no variant that it may not end in time; what is over and above is for building the case.
         fields: dict[str, Any] = {
@@ -105,36 +149,36 @@ class Exports:
             "seconds": 0.7 * seconds,
         }
         fields |= {"host": self._case_host(ref), **self._request(ref)}
-        return self._ask_host(Budget(seconds, self.pool), Stage.COMPARE, "diagnose", **fields)
+        return self._ask_host(Budget(seconds, self.pool), Stage.COMPARE, "diagnose", Variants, **fields)
 
-    def resume(
-        self, ref: CaseRef, prepared: Prepared, checkpoint: Path, target: Path, budget: Budget
-    ) -> dict[str, Any]:
+    def resume(self, ref: CaseRef, prepared: Prepared, checkpoint: Path, target: Path, budget: Budget) -> Resumed:
         """Have the case host go on with a training from a runtime's checkpoint. Raises StageFailure."""
         fields: dict[str, Any] = {"digest": prepared.digest, "checkpoint": str(checkpoint), "outputs": str(target)}
-        return self._ask_host(budget, Stage.RUN, "resume", **fields, **self._request(ref))
+        return self._ask_host(budget, Stage.RUN, "resume", Resumed, **fields, **self._request(ref))
 
     def _case_host(self, ref: CaseRef) -> Callable[[], AnyWorker]:
         """The case host that builds a case."""
         return functools.partial(self.pool.host_for, FRAMEWORKS[ref.framework])
 
-    def _ask_reference(self, ref: CaseRef, budget: Budget, **fields: Any) -> dict[str, Any]:
+    def _ask_reference(self, ref: CaseRef, budget: Budget, kind: type[T], **fields: Any) -> T:
         host = self._case_host(ref)
         used = start(host).used
         try:
-            return self._ask_host(budget, Stage.REFERENCE, "reference", host=host, **fields)
+            return self._ask_host(budget, Stage.REFERENCE, "reference", kind, host=host, **fields)
         except StageFailure:
             if not used:
                 raise
             self._fresh_host(host)
-            return self._ask_host(Budget(self.timeout, self.pool), Stage.REFERENCE, "reference", host=host, **fields)
+            more = Budget(self.timeout, self.pool)
+            return self._ask_host(more, Stage.REFERENCE, "reference", kind, host=host, **fields)
 
-    def _cached(self, key: str) -> Prepared | None:
-        content = self.cache.read_case(key)
-        if content is None:
+    def _cached(self, key: str, kind: type[Content]) -> Prepared | None:
+        found = self.cache.read_case(key)
+        content = typed.cached(found, kind)
+        if found is None or content is None:
             return None
-        folder = self.cache.folder / "references" / content["digest_of_all"]
-        return Prepared(content, folder, cached=True) if folder.is_dir() else None
+        folder = self.cache.folder / "references" / found["digest_of_all"]
+        return Prepared(content, found["digest_of_all"], folder, cached=True) if folder.is_dir() else None
 
     @staticmethod
     def _request(ref: CaseRef) -> dict[str, Any]:
@@ -142,13 +186,23 @@ class Exports:
         return {**asked, "dtype": ref.dtype, "task": ref.task}
 
     def _ask_host(
-        self, budget: Budget, stage: Stage, op: str, /, host: Callable[[], AnyWorker] | None = None, **fields: Any
-    ) -> dict[str, Any]:
-        """Ask a case host (the common one) or a converter, once. One that is of no more use is ended."""
+        self,
+        budget: Budget,
+        stage: Stage,
+        op: str,
+        kind: type[T],
+        /,
+        host: Callable[[], AnyWorker] | None = None,
+        **fields: Any,
+    ) -> T:
+        """Ask a case host (the common one) or a converter, once. One that is of no more use is ended.
+
+        kind: what the answer has to be; one that isn't is the case host's fault, and so an error.
+        """
         worker = start(host or self.pool.host)
         worker.used = True
         try:
-            return budget.ask(worker, op, **fields)
+            return typed.answer(worker, op, budget.ask(worker, op, **fields), kind)
         except WorkerProblem as problem:
             if not isinstance(problem, WorkerRefused):
                 self.pool.discard(worker)
@@ -181,7 +235,8 @@ class Exports:
         if failure := self._failed_exports.get((ref, cell.format, device)):
             raise failure
         folder = self.cache.folder / "artifacts" / key
-        if anew and folder.is_dir() and not store.read_json(folder / "export.json")["fresh"]:
+        made = _Made.read(folder) if folder.is_dir() else None
+        if folder.is_dir() and (made is None or (anew and not made.fresh)):
             self.cache.forget("artifacts", key)
             if ref.framework in module.FRAMEWORKS:  # else its source is made by a fresh one
                 self._fresh_host(self._host_of(ref, module))
@@ -194,12 +249,13 @@ class Exports:
         except StageFailure as failure:
             self._failed_exports[ref, cell.format, device] = failure
             raise
-        made = store.read_json(folder / "export.json")
+        made = _Made.read(folder)
+        assert made is not None
         try:
             signature = Signature.read(store.read_json(folder / "signature.json"))
         except BadSignature as error:
             raise StageFailure(Stage.EXPORT, Verdict.ERROR, f"format {cell.format}: {error}") from error
-        return Artifact(folder, signature, made["seconds"], made["bytes"], cached, made["fresh"])
+        return Artifact(folder, signature, made.seconds, made.bytes, cached, made.fresh)
 
     def _key(self, prepared: Prepared, module: Format, device: str, framework: str) -> str:
         """What names an artifact: all that decides what is in it."""
@@ -227,14 +283,13 @@ class Exports:
             self.pool.last_op = "convert"
             request = {"source": str(source.folder), "signature": source.signature.stored, "folder": str(folder)}
             converter = functools.partial(self.pool.converter, cell.format)
-            answer = self._ask_host(budget, Stage.EXPORT, "convert", host=converter, **request)
-            signature = {**answer["signature"], "format": cell.format}
+            answer = self._ask_host(budget, Stage.EXPORT, "convert", Converted, host=converter, **request)
+            signature = {**answer.signature, "format": cell.format}
             (folder / "signature.json").write_text(store.dumps(signature))
             # What the way from the model took, as for formats that are made in one step.
-            seconds = source.seconds + number(answer.get("seconds"))
+            seconds = source.seconds + answer.seconds
             size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-            made = {"seconds": seconds, "bytes": size, "fresh": source.fresh}
-            (folder / "export.json").write_text(store.dumps(made))
+            _Made(seconds=seconds, bytes=size, fresh=source.fresh).write(folder)
 
         return self.cache.produce("artifacts", key, make)[1]
 
@@ -260,13 +315,15 @@ class Exports:
             **self._request(ref),
         }
 
+        asked = (Stage.EXPORT, "export", Exported)
+
         def make(folder: Path) -> None:
             if ref.file != SMOKE.file and cell.runtime != EAGER:
                 # The runtime's process imports its framework meanwhile.
                 self.pool.prestart(cell.runtime, cell.device)
             fresh = not start(host).used
             try:
-                answer = self._ask_host(budget, Stage.EXPORT, "export", host=host, folder=str(folder), **request)
+                answer = self._ask_host(budget, *asked, host=host, folder=str(folder), **request)
             except StageFailure as failure:
                 if fresh or expects(failure.outcome()):
                     raise
@@ -275,8 +332,7 @@ class Exports:
                 for left in folder.iterdir():
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
                 more = Budget(self.timeout, self.pool)
-                answer = self._ask_host(more, Stage.EXPORT, "export", host=host, folder=str(folder), **request)
-            made = {"seconds": number(answer.get("seconds")), "bytes": int(answer.get("bytes", 0)), "fresh": fresh}
-            (folder / "export.json").write_text(store.dumps(made))
+                answer = self._ask_host(more, *asked, host=host, folder=str(folder), **request)
+            _Made(seconds=answer.seconds, bytes=answer.bytes, fresh=fresh).write(folder)
 
         return self.cache.produce("artifacts", key, make)[1]

@@ -12,8 +12,9 @@ from ..terms.outcome import FROM_THREADS, Outcome, Stage, Verdict
 from ..terms.tolerances import choose
 from ..workers import arrays
 from .answers import Run, UnsuitableInputs, compare_runs, run_request, structured
-from .protocol import NONSENSE, ConcurrentAnswer, ErrorAnswer, Trial, broken, read
+from .protocol import NONSENSE, ConcurrentAnswer, ErrorAnswer, Trial, broken
 from .stages import VERDICT_OF
+from .typed import read
 from .worker import WorkerProblem
 
 if TYPE_CHECKING:

@@ -74,7 +74,7 @@ class Diagnosis:
         from ..diagnosis import nearest, patterns
 
         prepared = evidence.prepared
-        exporter = str(prepared.content["exporter_set"])
+        exporter = prepared.content.exporter_set
         end = time.monotonic() + min(evidence.budget.left, MOST_SECONDS)
         runtime = self.exports.registry.runtime(cell.runtime)
         seen = _seen(evidence, runtime.NARROWS)
@@ -111,18 +111,18 @@ class Diagnosis:
         # Files may go as soon as they are mapped into memory.
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             answer = self.exports.variants(ref, prepared, name, Path(folder), seconds)
-            found = [(entry, arrays.read(Path(folder) / entry["file"])) for entry in answer["variants"]]
+            found = [(entry, arrays.read(Path(folder) / entry.file)) for entry in answer.variants]
         keys = _keys(prepared.sets[name].outputs)
         draws: dict[str, Variant] = {}
         for entry, read in found:
             if not keys.keys() <= read.keys():
                 continue
             outputs = {keys[key]: array for key, array in read.items() if key in keys}
-            label = entry["name"]
-            if entry["kind"] == "random" and label in draws:
+            label = entry.name
+            if entry.kind == "random" and label in draws:
                 draws[label] = replace(draws[label], again=outputs)
                 continue
-            draws[label] = Variant(label, entry["kind"], entry["sentence"], outputs)
+            draws[label] = Variant(label, entry.kind, entry.sentence, outputs)
         return list(draws.values())
 
 

@@ -13,9 +13,10 @@ from ..terms.tolerances import choose
 from . import limits
 from .answers import Run, SetResult, UnsuitableInputs, compare_runs, read_runs, run_request, static_conflict, summarise
 from .pool import AnyWorker, Pool
-from .protocol import NONSENSE, RunAnswer, broken, read
+from .protocol import NONSENSE, RunAnswer, broken
 from .registry import Registry
 from .stages import VERDICT_OF, Artifact, Budget
+from .typed import read
 from .worker import WorkerProblem, WorkerRefused
 
 
@@ -65,7 +66,7 @@ class InputSets:
         outcome = summarise(results, self.artifact.signature)
         _, notes = choose(self.judge.tolerance, self.judge.tolerances, self.cell)
         if self.cell.precision != FULL:
-            notes = (*notes, *self.judge.content["notes"])
+            notes = (*notes, *self.judge.content.notes)
         return SetsRun(replace(outcome, notes=(*outcome.notes, *notes)), mismatches)
 
     def _tried(self, entry: InputSet) -> tuple[SetResult, Sequence[Run]]:
@@ -79,7 +80,7 @@ class InputSets:
 
     def _limit(self, entry: InputSet) -> str | None:
         """The reason why a format on the way or the runtime states that it can't do a set, or None."""
-        through = self.registry.made_through(self.cell.format, self.judge.content["framework"])
+        through = self.registry.made_through(self.cell.format, self.judge.content.framework)
         stated = {f"format {name}": self.registry.format(name).LIMITS for name in through}
         stated[f"runtime {self.cell.runtime}"] = self.registry.runtime(self.cell.runtime).LIMITS
         for what, limited in stated.items():

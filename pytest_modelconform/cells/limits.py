@@ -14,7 +14,7 @@ from ..terms.limits import OF_CASES, OF_SETS
 
 def of_case(limits: Mapping[str, str], cell: Cell, prepared: Prepared) -> str | None:
     """The reason why a case can't be tried at all, or None."""
-    leaves = prepared.content["input_leaves"]
+    leaves = prepared.content.input_leaves
     counts = {"inputs": len(leaves), "outputs": len(prepared.output_paths)}
     for kind, reason in limits.items():
         found = OF_CASES.fullmatch(kind)
@@ -24,7 +24,7 @@ def of_case(limits: Mapping[str, str], cell: Cell, prepared: Prepared) -> str | 
         if of == "dtype" and cell.dtype == dtype:
             return f"{dtype}: {reason}"
         if of == "input":
-            path = next((leaf["path"] for leaf in leaves if leaf["dtype"] == dtype), None)
+            path = next((leaf.path for leaf in leaves if leaf.dtype == dtype), None)
             if path is not None:
                 return f"input {path} is {dtype}: {reason}"
         if counted and counts[counted] > int(most):
@@ -34,7 +34,7 @@ def of_case(limits: Mapping[str, str], cell: Cell, prepared: Prepared) -> str | 
 
 def of_set(limits: Mapping[str, str], prepared: Prepared, entry: InputSet) -> str | None:
     """The reason why an input set can't be tried, or None."""
-    exported = prepared.sets[prepared.content["exporter_set"]].shapes
+    exported = prepared.sets[prepared.content.exporter_set].shapes
     for kind, reason in limits.items():
         found = OF_SETS.fullmatch(kind)
         if found is None:

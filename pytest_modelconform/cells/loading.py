@@ -10,14 +10,15 @@ from typing import Any
 from ..cache.made_once import BuildError
 from ..terms.cell import FULL, INFERENCE, Cell
 from ..terms.outcome import Stage, Verdict
+from . import typed
 from .case_host import SMOKE, Exports
 from .concurrency import AtOnce
 from .input_sets import InputSets
 from .pool import AnyWorker, Pool
-from .protocol import BadAnswer, LoadAnswer, read
+from .protocol import LoadAnswer
 from .registry import Registry
 from .stages import Artifact, Budget, StageFailure, failure_of, start
-from .worker import WorkerLied, WorkerProblem
+from .worker import WorkerProblem
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,8 @@ def load(tools: Tools, cell: Cell, artifact: Artifact, worker: AnyWorker, budget
     """Have a worker load an artifact; the seconds that it took. Raises StageFailure."""
     request = load_request(tools, cell, artifact)
     try:
-        answer = read(budget.ask(worker, "load", precision=cell.precision, **request), LoadAnswer)
-    except BadAnswer as error:
-        lied = WorkerLied(f"{cell.runtime} broke the protocol with its answer to load: {error}")
-        raise failure_of(lied, Stage.LOAD) from error
+        found = budget.ask(worker, "load", precision=cell.precision, **request)
+        answer = typed.answer(worker, "load", found, LoadAnswer)
     except WorkerProblem as problem:
         raise failure_of(problem, Stage.LOAD) from problem
     return answer.seconds or 0.0

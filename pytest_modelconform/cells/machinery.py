@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from ..cache.fingerprint import fingerprint, hash_file, hash_of
 from ..cache.store import Cache
 from ..formats.frameworks import FRAMEWORKS
 from ..terms import tolerances
-from ..terms.case import DEFAULTS, EVERYTHING, TORCH, Tolerance
+from ..terms.case import DEFAULTS, EVERYTHING, TORCH
 from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, TRAINING, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..workers.loop import WorkerError
+from . import typed
 from .case_files import Declaration, Declared, static_cases
 from .pipeline import Pipeline
 from .pool import Pool, threads
@@ -25,6 +27,18 @@ from .settings import Settings
 from .worker import WorkerCrashed, WorkerProblem, WorkerRefused, WorkerTimeout
 
 _ITEM_ID = re.compile(r"(?P<file>.+)::(?P<case>[^:\[\]]+)\[(?P<rest>[^\[\]]+)\]")
+
+
+class Collected(msgspec.Struct, frozen=True, kw_only=True):
+    """What the cache keeps of a case file: its cases, those with a faulty field among them."""
+
+    cases: list[Declared]
+
+
+class CollectAnswer(Collected, frozen=True, kw_only=True):
+    """The case host's answer to `collect`. files: hashes of all files that the case file depends on, by path."""
+
+    files: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -207,16 +221,18 @@ class Machinery:
         relative = self.relative(path)
         key = hash_of("collect", fingerprint(), self.pool.path, str(path), relative, hash_file(path))
         try:
-            content = self.cache.read_case(key)
+            content = typed.cached(self.cache.read_case(key), Collected)
             if content is None:
                 with self.cache.lock(f"case-{key}"):
-                    content = self.cache.read_case(key)
+                    content = typed.cached(self.cache.read_case(key), Collected)
                     if content is None:
                         # Where the first case that isn't PyTorch's lives: what it imports is only there.
                         others = (FRAMEWORKS[c.framework] for c in static if c.framework in FRAMEWORKS)
                         worker = self.pool.host_for(next((f for f in others if f.name != TORCH), FRAMEWORKS[TORCH]))
-                        answer = worker.ask("collect", self.settings.timeout, file=str(path), relative=relative)
-                        content = self.cache.write_case(key, {"cases": answer["cases"]}, answer["files"])
+                        found = worker.ask("collect", self.settings.timeout, file=str(path), relative=relative)
+                        answer = typed.answer(worker, "collect", found, CollectAnswer)
+                        content = Collected(cases=answer.cases)
+                        self.cache.write_case(key, typed.json_of(content), answer.files)
         except WorkerError as error:
             return Declaration(problem=Outcome(Verdict.ERROR, Stage.COLLECT, f"{path.name}: {error}"))
         except WorkerProblem as problem:
@@ -225,14 +241,12 @@ class Machinery:
             details = problem.details if isinstance(problem, WorkerRefused) else ""
             message = f"{path.name}: {problem}" + (f"\n{details}" if details else "")
             return Declaration(problem=Outcome(verdict, Stage.COLLECT, message))
-        return Declaration([self._declared_case(case) for case in content["cases"]])
+        return Declaration([self._declared_case(case) for case in content.cases])
 
-    def _declared_case(self, case: dict[str, Any]) -> Declared:
-        others = {key: Tolerance(**tolerance) for key, tolerance in case["tolerances"].items()}
+    def _declared_case(self, case: Declared) -> Declared:
         # Here, since the case host does not know the runtimes that other packages have registered.
-        fault = case["fault"] or tolerances.fault(case["name"], others, self.registry.runtimes)
-        tolerance = Tolerance(**case["tolerance"])
-        return Declared(**{**case, "fault": fault, "tolerance": tolerance, "tolerances": others})
+        fault = case.fault or tolerances.fault(case.name, case.tolerances, self.registry.runtimes)
+        return replace(case, fault=fault)
 
 
 def _with_checks(file: str, case: str, dtype: str, cells: Sequence[Cell]) -> list[Cell]:

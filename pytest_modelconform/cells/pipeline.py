@@ -72,13 +72,13 @@ class Pipeline:
             found = [said(reference) for reference in entry.references.values()]
             numbers += found
             results[name] = SetResult(Verdict.PASS, numbers=merge(found))
-        seconds = {"run": sum(entry["seconds"] for entry in prepared.content["sets"].values())}
+        seconds = {"run": sum(entry.seconds for entry in prepared.content.sets.values())}
         return Outcome(
             Verdict.PASS,
             inputs={name: result.to_json() for name, result in results.items()},
             seconds=seconds,
             cached=prepared.cached,
-            notes=tuple(prepared.content["notes"]),
+            notes=tuple(prepared.content.notes),
             **merge(numbers),
         )
 

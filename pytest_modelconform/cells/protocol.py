@@ -1,21 +1,14 @@
-"""What a runtime's worker answers, typed; checked here and nowhere else. docs/architecture.md has the wire."""
+"""What a runtime's worker answers, as types; `typed.py` reads them. docs/architecture.md has the wire."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
 from ..compare import Tree
 from ..workers.tensors import TensorFileError
-
-Answer = TypeVar("Answer")
-
-
-class BadAnswer(ValueError):
-    """An answer that lacks a field, or has one of another type. The message names it."""
-
+from .worker import broke_the_protocol
 
 # What nonsense in an answer, or in the file that it announces, comes to when it is read.
 NONSENSE = (TensorFileError, LookupError, ValueError, TypeError, OSError, StopIteration)
@@ -85,14 +78,6 @@ class TrainAnswer(msgspec.Struct, frozen=True):
     seconds: float | None = None
 
 
-def read(answer: Mapping[str, Any], what: type[Answer]) -> Answer:
-    """An answer as what it should be. Raises BadAnswer. Further fields are ignored, as on the wire."""
-    try:
-        return msgspec.convert(answer, what)
-    except msgspec.ValidationError as error:
-        raise BadAnswer(str(error)) from None
-
-
 def broken(name: str, what: str, error: Exception) -> str:
     """The message where a worker's answer is nonsense. what: what can't be read, or when it was given."""
-    return f"{name} broke the protocol: {what}: {type(error).__name__}: {error}"
+    return broke_the_protocol(name, f": {what}: {type(error).__name__}: {error}")

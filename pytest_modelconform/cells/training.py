@@ -18,8 +18,9 @@ from ..workers import arrays
 from .answers import SetResult, compared, details, summarise
 from .case_host import Exports
 from .pool import AnyWorker
-from .protocol import NONSENSE, TrainAnswer, broken, read
+from .protocol import NONSENSE, TrainAnswer, broken
 from .stages import VERDICT_OF, Budget, StageFailure
+from .typed import read
 from .worker import WorkerProblem
 
 # The directions of a `resume` cell, as reports name them.
@@ -39,7 +40,7 @@ class Trainings:
         self.cell = cell
         self.worker = worker
         self.budget = budget
-        self.train: Mapping[str, Any] = prepared.content["train"]
+        self.train = prepared.train
         self.tolerance, self.notes = choose(prepared.tolerance, prepared.tolerances, cell)
 
     def outcome(self, folder: Path) -> Outcome:
@@ -48,7 +49,7 @@ class Trainings:
         outcome = summarise(found, named=lambda name, result: _SENTENCES[name])
         if len(found) == 1 and outcome.failed:
             outcome = replace(outcome, message=next(iter(found.values())).message)
-        return replace(outcome, notes=(*outcome.notes, *self.notes, *self.prepared.content["notes"]))
+        return replace(outcome, notes=(*outcome.notes, *self.notes, *self.prepared.content.notes))
 
     def gradients(self, folder: Path) -> dict[str, SetResult]:
         """∂loss/∂parameter after one backward pass."""
@@ -60,7 +61,7 @@ class Trainings:
 
     def resume(self, folder: Path) -> dict[str, SetResult]:
         """Eager's checkpoint goes on here, and one of ours in eager."""
-        step = int(self.train["resume_at"])
+        step = self.train.resume_at
         if not step:
             why = "a training of one step has no checkpoint in between: give Train(steps=…) two or more"
             return {RESUME: SetResult(Verdict.UNSUPPORTED, Stage.RUN, why)}
@@ -70,7 +71,8 @@ class Trainings:
         def back() -> SetResult:
             self._ask(folder, checkpoint={"step": step, "file": str(ours)}, steps=step)
             target = folder / "resumed.safetensors"
-            answer = read(self.exports.resume(self.ref, self.prepared, ours, target, self.budget), TrainAnswer)
+            resumed = self.exports.resume(self.ref, self.prepared, ours, target, self.budget)
+            answer = TrainAnswer(resumed.outputs, resumed.seconds)
             return self._judged(TRAINING, answer, arrays.read(target), after=step)
 
         return {
@@ -84,9 +86,11 @@ class Trainings:
         """Have the worker train; returns its answer and the tensors by key."""
         target = folder / "trained.safetensors"
         target.unlink(missing_ok=True)
-        request = {name: self.train[name] for name in ("inputs", "target", "optimizer", "steps", "batch_size", "seed")}
-        loss = {"loss": self.train["loss"]}
-        if self.train["loss"] is None:
+        request = {
+            name: getattr(self.train, name) for name in ("inputs", "target", "optimizer", "steps", "batch_size", "seed")
+        }
+        loss = {"loss": self.train.loss}
+        if self.train.loss is None:
             loss = {"loss_module": str(self.prepared.folder / "loss.pt")}
         data = str(self.prepared.folder / "data.safetensors")
         answer = self.budget.ask(self.worker, "train", data=data, outputs=str(target), **(request | loss | more))
@@ -109,7 +113,7 @@ class Trainings:
     def _judged(self, name: str, answer: TrainAnswer, found: Mapping[str, arrays.Array], after: int = 0) -> SetResult:
         """Compare what a training left with the references of `name`; after: the step that it began after."""
         entry = self.prepared.sets[name]
-        result = compare(answer.outputs, found, entry, self.tolerance, int(self.train["steps"]), after)
+        result = compare(answer.outputs, found, entry, self.tolerance, self.train.steps, after)
         return replace(result, seconds=answer.seconds or 0.0)
 
 

@@ -66,6 +66,11 @@ class WorkerLied(WorkerProblem):
     """The answer is none: another id, no JSON, too long, more than one. The process was killed."""
 
 
+def broke_the_protocol(name: str, how: str) -> str:
+    """The sentence for a worker that answers nonsense. how: "with …", or ": …" and what can't be read."""
+    return f"{name} broke the protocol{how if how.startswith(':') else f' {how}'}"
+
+
 class Worker:
     """A worker process.
 
@@ -129,15 +134,15 @@ class Worker:
         request_id = self._next_id
         self._next_id += 1
         if self._buffer:
-            raise self._lied(f"an answer that nobody asked for: {bytes(self._buffer[:200])!r}")
+            raise self.lied(f"an answer that nobody asked for: {bytes(self._buffer[:200])!r}")
         line = json.dumps({"id": request_id, "op": op, **fields}) + "\n"
         text = self._exchange(line.encode(), timeout)
         try:
             answer = json.loads(text)
         except ValueError:
-            raise self._lied(f"a line that is no JSON: {text[:200]!r}") from None
+            raise self.lied(f"a line that is no JSON: {text[:200]!r}") from None
         if not isinstance(answer, dict) or answer.get("id") != request_id or not isinstance(answer.get("ok"), bool):
-            raise self._lied(f"an answer that does not belong to request {request_id}: {text[:200]!r}")
+            raise self.lied(f"an answer that does not belong to request {request_id}: {text[:200]!r}")
         if not answer["ok"]:
             error = answer.get("error")
             error = error if isinstance(error, dict) else {}
@@ -149,7 +154,7 @@ class Worker:
         """Make the acquaintance. Raises a WorkerProblem."""
         self.info = self.ask("hello", timeout, protocol=PROTOCOL, **fields)
         if self.info.get("protocol") != PROTOCOL:
-            raise self._lied(f"protocol {self.info.get('protocol')!r}, we speak {PROTOCOL}")
+            raise self.lied(f"protocol {self.info.get('protocol')!r}, we speak {PROTOCOL}")
 
     def _exchange(self, data: bytes, timeout: float) -> bytes:
         assert self._process.stdin is not None
@@ -167,7 +172,7 @@ class Worker:
                 del self._buffer[: end + 1]
                 return line
             if len(self._buffer) > LONGEST_LINE:
-                raise self._lied(f"a line of more than {LONGEST_LINE >> 20} MiB: {bytes(self._buffer[:80])!r}…")
+                raise self.lied(f"a line of more than {LONGEST_LINE >> 20} MiB: {bytes(self._buffer[:80])!r}…")
             left = deadline - time.monotonic()
             if left <= 0:
                 self.close(kill=True)
@@ -195,9 +200,10 @@ class Worker:
         self.close(kill=True)
         return WorkerCrashed(f"{self.name} {how_it_ended(status)}{self.last_words()}", self.stderr())
 
-    def _lied(self, what: str) -> WorkerLied:
+    def lied(self, what: str) -> WorkerLied:
+        """End the process for an answer that is none; what: the answer, as the message goes on after "with"."""
         self.close(kill=True)
-        return WorkerLied(f"{self.name} broke the protocol with {what}{self.last_words()}", self.stderr())
+        return WorkerLied(broke_the_protocol(self.name, f"with {what}{self.last_words()}"), self.stderr())
 
     def _read_stderr(self) -> None:
         assert self._process.stderr is not None
@@ -259,11 +265,17 @@ class InlineWorker:
         from ..workers.loop import handle
 
         self.last_used = time.monotonic()
-        return handle({"id": 0, "op": op, **fields}, dict(self._handlers))
+        # As it comes from a process: a float of numpy's is then a float.
+        answer: dict[str, Any] = json.loads(json.dumps(handle({"id": 0, "op": op, **fields}, dict(self._handlers))))
+        return answer
 
     def hello(self, timeout: float, **fields: Any) -> None:
         """Make the acquaintance."""
         self.info = self.ask("hello", timeout, protocol=PROTOCOL, **fields)
+
+    def lied(self, what: str) -> WorkerLied:
+        """As above; there is nothing to end."""
+        return WorkerLied(broke_the_protocol(self.name, f"with {what}"))
 
     def stderr(self) -> str:
         """Nothing: it went to the terminal."""

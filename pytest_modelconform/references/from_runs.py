@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from ..compare import (
     Reference,
@@ -16,31 +18,33 @@ from ..compare import (
 from ..terms import runs as terms
 from ..workers import arrays
 from . import model_check
+from .content import Inference, InferenceSet
 
+Kind = TypeVar("Kind", bound=Inference)
 _NOT_COMPARED = "not compared in a fast mode"
 
 
-def make(folder: Path, content: Mapping[str, Any], fast: bool = False) -> dict[str, Any]:
+def make(folder: Path, content: Kind, fast: bool = False) -> Kind:
     """Turn the runs that the case host left in `folder` into references.
 
     fast: for runtimes' fast modes: an output that says nothing there is noted and not compared, unless it is the last.
-    Returns what that changes in `content`: the `sets` that can be compared with, and `notes` on the case. Raises
-    ModelFault for a case whose outputs can't be compared with.
+    Returns the content with the `sets` that can be compared with, and with further `notes`. Raises ModelFault for a
+    case whose outputs can't be compared with.
     """
-    left_out = dict(content["left_out"])
-    sets: dict[str, Any] = {}
+    left_out = dict(content.left_out)
+    sets: dict[str, InferenceSet] = {}
     notes: list[str] = []
     made: dict[str, dict[str, Reference]] = {}
-    for name, entry in content["sets"].items():
+    for name, entry in content.sets.items():
         runs = arrays.read(folder / terms.runs_file(name))
         try:
             model_check.check_repeats(name, entry, runs)
-            model_check.check_inputs(name, entry, content["accept"])
-            found, more = _make_set(name, entry, runs, bool(content["blind_ok"]), fast)
+            model_check.check_inputs(name, entry, content.accept)
+            found, more = _make_set(name, entry, runs, content.blind_ok, fast)
             if not fast:
                 model_check.check_layout(name, entry, runs, found)
         except model_check.ModelFault as fault:
-            if name not in content["generated"] or fault.general:
+            if name not in content.generated or fault.general:
                 raise
             # What the case itself didn't ask for can't be its fault.
             left_out[name] = str(fault)
@@ -53,9 +57,9 @@ def make(folder: Path, content: Mapping[str, Any], fast: bool = False) -> dict[s
     if fast:
         _check_something_is_compared(made, notes)
     else:
-        model_check.check_dependence(content["exporter_set"], made, bool(content["blind_ok"]))
-        notes += model_check.notes({**content, "sets": sets}, made, left_out)
-    return {"sets": sets, "notes": [*content["notes"], *notes]}
+        model_check.check_dependence(content.exporter_set, made, content.blind_ok)
+        notes += model_check.notes(replace(content, sets=sets), made, left_out)
+    return replace(content, sets=sets, notes=[*content.notes, *notes])
 
 
 def _check_something_is_compared(made: Mapping[str, Mapping[str, Reference]], notes: list[str]) -> None:
@@ -66,16 +70,16 @@ def _check_something_is_compared(made: Mapping[str, Mapping[str, Reference]], no
 
 
 def _make_set(
-    name: str, entry: Mapping[str, Any], runs: Mapping[str, Any], blind_ok: bool, fast: bool
+    name: str, entry: InferenceSet, runs: Mapping[str, Any], blind_ok: bool, fast: bool
 ) -> tuple[dict[str, Reference], list[str]]:
-    notes = [f"input set {name!r}: {entry['impure']}"] if entry["impure"] else []
+    notes = [f"input set {name!r}: {entry.impure}"] if entry.impure else []
     found: dict[str, Reference] = {}
-    for path, key in flatten(entry["outputs"])[1].items():
+    for path, key in flatten(entry.outputs)[1].items():
         where = f"output{path}"
         eager = runs[terms.key(terms.FIRST, key)]
         jittered = model_check.jittered(runs, key)
         # Where float64 takes another branch than the case's dtype does, it is no reference.
-        wide = None if entry["impure"] else runs.get(terms.key(terms.FLOAT64, key))
+        wide = None if entry.impure else runs.get(terms.key(terms.FLOAT64, key))
         if wide is not None and wide.shape != eager.shape:
             wide = None
             notes.append(f"input set {name!r}, {where}: float64 has another shape")

@@ -10,6 +10,7 @@ from ..terms import runs as terms
 from ..terms.case import MUTATES_INPUTS, Tolerance
 from ..terms.runs import TRANSPOSED, VALUES
 from ..workers.arrays import Array
+from .content import Inference, InferenceSet
 
 _MOST_NAMED = 6
 
@@ -25,12 +26,12 @@ class ModelFault(Exception):
         self.general = general
 
 
-def check_repeats(name: str, entry: Mapping[str, Any], runs: Mapping[str, Array]) -> None:
+def check_repeats(name: str, entry: InferenceSet, runs: Mapping[str, Array]) -> None:
     """See to it that a second call with the same inputs gives the same. Raises ModelFault.
 
     entry: the case host's answer on an input set. runs: eager's outputs, see workers/host/reference.py.
     """
-    for path, key in flatten(entry["outputs"])[1].items():
+    for path, key in flatten(entry.outputs)[1].items():
         again = runs.get(terms.key(terms.AGAIN, key))
         if again is None:
             continue
@@ -45,13 +46,13 @@ def check_repeats(name: str, entry: Mapping[str, Any], runs: Mapping[str, Array]
             continue
         # What it would take to let that pass is nobody's question here.
         differs = difference.message.partition("; it would need")[0]
-        if entry["repeats"]:
+        if entry.repeats:
             cause = (
                 "it draws random numbers (dropout or noise that eval() leaves on?): take them as an input, or switch "
                 "them off"
             )
         else:
-            wrote = f", in {_list(entry['state_changed'])}" if entry["state_changed"] else ""
+            wrote = f", in {_list(entry.state_changed)}" if entry.state_changed else ""
             cause = f"it keeps state between calls{wrote}: take the state as an input and return it"
         raise ModelFault(
             f"input set {name!r}: the model gives other numbers on a second call with the same inputs, so that nothing "
@@ -73,10 +74,10 @@ def jittered(runs: Mapping[str, Array], key: str) -> list[Array]:
     return [runs[name] for name in keys if name in runs]
 
 
-def check_inputs(name: str, entry: Mapping[str, Any], accept: Sequence[str]) -> None:
+def check_inputs(name: str, entry: InferenceSet, accept: Sequence[str]) -> None:
     """See to it that the model leaves its inputs alone, unless the case says that it is meant. Raises ModelFault."""
-    if entry["inputs_changed"] and MUTATES_INPUTS not in accept:
-        changed = _list(entry["inputs_changed"])
+    if entry.inputs_changed and MUTATES_INPUTS not in accept:
+        changed = _list(entry.inputs_changed)
         raise ModelFault(
             f"input set {name!r}: the model writes to its inputs ({changed}): who calls it sees that, who calls an "
             "export of it may not: let forward clone them, or say why that is meant: "
@@ -86,10 +87,10 @@ def check_inputs(name: str, entry: Mapping[str, Any], accept: Sequence[str]) -> 
 
 
 def check_layout(
-    name: str, entry: Mapping[str, Any], runs: Mapping[str, Array], references: Mapping[str, Reference]
+    name: str, entry: InferenceSet, runs: Mapping[str, Array], references: Mapping[str, Reference]
 ) -> None:
     """See to it that transposed inputs give what their row-major copy does: they are the same. Raises ModelFault."""
-    for path, key in flatten(entry["outputs"])[1].items():
+    for path, key in flatten(entry.outputs)[1].items():
         row_major = runs.get(terms.key(terms.ROW_MAJOR, key))
         if row_major is None:
             continue
@@ -124,30 +125,28 @@ def _same(one: Reference, two: Reference | None) -> bool:
     return two is not None and one.shape == two.shape and one.eager.tobytes() == two.eager.tobytes()
 
 
-def notes(
-    content: Mapping[str, Any], made: Mapping[str, Mapping[str, Reference]], left_out: Mapping[str, str]
-) -> list[str]:
+def notes(content: Inference, made: Mapping[str, Mapping[str, Reference]], left_out: Mapping[str, str]) -> list[str]:
     """Return what is worth knowing of a model that is fit all the same."""
     found = []
     for name, reason in left_out.items():
-        why = content["generated"][name][0]
+        why = content.generated[name].why
         found.append(f"input set {name!r} ({why}) is left out: {reason}")
-    entries = content["sets"].values()
-    if views := sorted({path for entry in entries for path in entry["views"]}):
+    entries = content.sets.values()
+    if views := sorted({path for entry in entries for path in entry.views}):
         found.append(
             f"returns views of its inputs ({_list(f'output{path}' for path in views)}): who writes to the one changes "
             "the other, in an export not; return .clone()"
         )
-    if state := sorted({name for entry in entries for name in entry["state_changed"]}):
+    if state := sorted({name for entry in entries for name in entry.state_changed}):
         found.append(f"writes to its own state on every call ({_list(state)}), which an export may not")
-    unseen = content["unseen"]
-    if unseen["unseen"]:
+    unseen = content.unseen
+    if unseen.unseen:
         found.append(
-            f"cannot see {len(unseen['unseen'])} of its {unseen['tensors']} tensors, a change of 1 % in them stays "
-            f"under the noise: {_list(unseen['unseen'])}"
+            f"cannot see {len(unseen.unseen)} of its {unseen.tensors} tensors, a change of 1 % in them stays "
+            f"under the noise: {_list(unseen.unseen)}"
         )
-    if unseen["skipped"]:
-        found.append(f"tensors that the case cannot see: {unseen['skipped']}")
+    if unseen.skipped:
+        found.append(f"tensors that the case cannot see: {unseen.skipped}")
     found += [
         f"input set {name!r}, output{path}: {reference.unstable} of {reference.eager.size} elements depend on rounding "
         "and are not compared"

@@ -13,6 +13,7 @@ from ..compare import Reference, Tree
 from ..terms import runs
 from ..terms.case import Tolerance
 from ..workers import arrays
+from .content import Content, SetEntry, TrainEntry, Training
 
 
 @dataclass(frozen=True)
@@ -41,46 +42,49 @@ class InputSet:
 class Prepared:
     """A case with everything that its cells are compared with.
 
-    digest: of parameters and inputs. key: of that and all that it was made from; names artifacts.
+    key: hash of all that it was made from, which names artifacts; "" where there are none to be made.
     """
 
-    content: Mapping[str, Any]
+    content: Content
+    key: str
     folder: Path
     cached: bool
 
     @property
     def digest(self) -> str:
         """Of parameters, buffers and inputs."""
-        return str(self.content["digest"])
-
-    @property
-    def key(self) -> str:
-        """Of the digest and the files that the case was made from."""
-        return str(self.content["digest_of_all"])
+        return self.content.digest
 
     @property
     def output_paths(self) -> list[str]:
         """Paths of eager's outputs for the exporters' input set, in order."""
-        return list(self.content["output_paths"])
+        return list(self.content.output_paths)
 
     @property
     def tolerance(self) -> Tolerance:
         """The case's."""
-        return Tolerance(**self.content["tolerance"])
+        return self.content.tolerance
 
     @property
     def tolerances(self) -> Mapping[str, Tolerance]:
         """The case's other ones, by what they are for."""
-        return {key: Tolerance(**values) for key, values in self.content["tolerances"].items()}
+        return self.content.tolerances
+
+    @property
+    def train(self) -> TrainEntry:
+        """How it is trained. Only for a case that is."""
+        assert isinstance(self.content, Training)
+        return self.content.train
 
     @cached_property
     def sets(self) -> Mapping[str, InputSet]:
         """The input sets, the exporters' first; arrays are memory maps."""
-        first = self.content["exporter_set"]
-        names = sorted(self.content["sets"], key=lambda name: name != first)
-        return {name: self._load(name, self.content["sets"][name]) for name in names}
+        first = self.content.exporter_set
+        names = sorted(self.content.sets, key=lambda name: name != first)
+        return {name: self._load(name, self.content.sets[name]) for name in names}
 
-    def _load(self, name: str, entry: Mapping[str, Any]) -> InputSet:
+    def _load(self, name: str, entry: SetEntry) -> InputSet:
+        generated = self.content.generated.get(name)
         found = arrays.read(self.folder / f"references-{name}.safetensors")
         metas = json.loads((self.folder / f"references-{name}.json").read_text())
         references = {
@@ -92,12 +96,12 @@ class Prepared:
         return InputSet(
             name=name,
             file=self.folder / runs.inputs_file(name),
-            args=entry["args"],
-            kwargs=entry["kwargs"],
-            outputs=entry["outputs"],
-            shapes={leaf["path"]: leaf["shape"] for leaf in entry["leaves"]},
-            inputs_changed=frozenset(entry["inputs_changed"]),
+            args=entry.args,
+            kwargs=entry.kwargs,
+            outputs=entry.outputs,
+            shapes={leaf.path: leaf.shape for leaf in entry.leaves},
+            inputs_changed=frozenset(entry.inputs_changed),
             references=references,
-            generated=self.content["generated"].get(name, ("", False))[0],
-            may_refuse=self.content["generated"].get(name, ("", False))[1],
+            generated=generated.why if generated else "",
+            may_refuse=generated.may_refuse if generated else False,
         )

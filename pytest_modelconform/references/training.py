@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from msgspec.structs import replace
 
 from ..compare import Reference, UnusableReferenceError, flatten, make_reference
 from ..compare.noise import LEAST_BITS, MOST_UNSTABLE, STRAY
@@ -18,8 +19,10 @@ from ..terms.cell import GRADIENTS, TRAINING
 from ..workers import arrays
 from ..workers.arrays import Array
 from . import from_runs
+from .content import SetEntry, Training
 from .model_check import ModelFault, jittered
 
+Kind = TypeVar("Kind", bound=Training)
 _FEWEST = 64
 _MOST_NAMED = 6
 # A case sees a change of 1 % in what a tensor learns where that is over 2^bits_lost = 4 times the noise.
@@ -53,22 +56,22 @@ def named(key: str, steps: int) -> str:
     return "loss"
 
 
-def make(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+def make(folder: Path, content: Kind) -> Kind:
     """Turn the runs that the case host left in `folder` into references, as from_runs.make does for outputs.
 
-    Returns what that changes in `content`: `notes`. Raises ModelFault for a case whose training can't be compared with.
+    Returns the content with further `notes`. Raises ModelFault for a case whose training can't be compared with.
     """
-    steps = int(content["train"]["steps"])
+    steps = content.train.steps
     notes: list[str] = []
     moved: dict[str, float] = {}
-    for name, entry in content["sets"].items():
+    for name, entry in content.sets.items():
         runs: dict[str, Array] = {}
         for file in folder.glob(terms.runs_file(name, "*")):
             runs |= arrays.read(file)
             file.unlink()  # it is mapped into memory
         _check_repeats(entry, runs, steps)
-        if entry["impure"]:
-            notes.append(f"{name}: {entry['impure']}: compared with eager in its own dtype")
+        if entry.impure:
+            notes.append(f"{name}: {entry.impure}: compared with eager in its own dtype")
         found: dict[str, Reference] = {}
         for part in _parts(name, entry, runs):
             found[part.path] = _reference(part, entry, runs, steps)
@@ -79,25 +82,25 @@ def make(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
             _check_losses(found["['loss']"])
         from_runs.write(folder, name, found)
     notes += _check_learning(moved)
-    if content["sets"][TRAINING]["draws"]:
+    if content.sets[TRAINING].draws:
         notes.append(
             "draws random numbers: trainings agree only where a runtime draws the same ones from the same seed"
         )
-    return {"notes": [*content["notes"], *notes]}
+    return replace(content, notes=[*content.notes, *notes])
 
 
-def _parts(name: str, entry: Mapping[str, Any], runs: Mapping[str, Array]) -> Iterator[Part]:
-    for path, key in flatten(entry["outputs"])[1].items():
+def _parts(name: str, entry: SetEntry, runs: Mapping[str, Array]) -> Iterator[Part]:
+    for path, key in flatten(entry.outputs)[1].items():
         start = runs.get(terms.key(terms.START, key))
         if name == GRADIENTS and key.startswith("/gradients/"):
             start = np.zeros_like(runs[terms.key(terms.FIRST, key)])
         yield Part(key, path, start)
 
 
-def _reference(part: Part, entry: Mapping[str, Any], runs: Mapping[str, Array], steps: int) -> Reference:
+def _reference(part: Part, entry: SetEntry, runs: Mapping[str, Array], steps: int) -> Reference:
     where, eager = part.named(steps), runs[terms.key(terms.FIRST, part.key)]
     others = jittered(runs, part.key)
-    wide = None if entry["impure"] else runs.get(terms.key(terms.FLOAT64, part.key))
+    wide = None if entry.impure else runs.get(terms.key(terms.FLOAT64, part.key))
     unstable = None
     if eager.dtype.name in FLOAT_FORMATS:
         # Without a float64 training eager's own is the middle that the others are measured from: what is compared is
@@ -134,9 +137,9 @@ def undecided(r: Array, runs: list[Array], start: Array | None) -> Array:
     return found if found.sum() <= MOST_UNSTABLE * found.size else none
 
 
-def _check_repeats(entry: Mapping[str, Any], runs: Mapping[str, Array], steps: int) -> None:
+def _check_repeats(entry: SetEntry, runs: Mapping[str, Array], steps: int) -> None:
     """See to it that training twice gives the same twice. Raises ModelFault."""
-    for key in flatten(entry["outputs"])[1].values():
+    for key in flatten(entry.outputs)[1].values():
         again, first = runs.get(terms.key(terms.AGAIN, key)), runs[terms.key(terms.FIRST, key)]
         if again is None:
             continue

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..formats.base import Format
 from ..references.prepared import Prepared
 from ..terms import devices
@@ -46,7 +48,7 @@ def text(
     weights: str,
 ) -> str:
     """The script."""
-    entry = prepared.sets[prepared.content["exporter_set"]]
+    entry = prepared.sets[prepared.content.exporter_set]
     facts: dict[str, Any] = {
         **case,
         "dtype": cell.dtype,
@@ -54,7 +56,7 @@ def text(
         "weights": weights,
         "inputs_file": entry.file.name,
         "call": call_of(entry),
-        "inputs": prepared.content["input_leaves"],
+        "inputs": msgspec.to_builtins(prepared.content.input_leaves),
         "outputs": prepared.output_paths,
         "longest": _longest(prepared),
         "other": _other(prepared),
@@ -74,9 +76,9 @@ def converter_text(docstring: str, part: str, model: str) -> str:
 def _longest(prepared: Prepared) -> dict[str, int]:
     """The longest that each dynamic dimension is in any input set."""
     longest: dict[str, int] = {}
-    for leaf in prepared.content["input_leaves"]:
+    for leaf in prepared.content.input_leaves:
         for entry in prepared.sets.values():
-            for name, length in zip(leaf["shape"], entry.shapes.get(leaf["path"], ()), strict=False):
+            for name, length in zip(leaf.shape, entry.shapes.get(leaf.path, ()), strict=False):
                 if isinstance(name, str):
                     longest[name] = max(longest.get(name, 0), length)
     return longest
@@ -84,7 +86,7 @@ def _longest(prepared: Prepared) -> dict[str, int]:
 
 def _other(prepared: Prepared) -> list[dict[str, Any]]:
     """The tensors of the input set whose shapes differ most from the exporters', as formats/ncnn.py chooses it."""
-    leaves = prepared.content["input_leaves"]
+    leaves: list[dict[str, Any]] = msgspec.to_builtins(prepared.content.input_leaves)
     best, most = [], 0
     for entry in prepared.sets.values():
         own = [{**leaf, "actual": list(entry.shapes.get(leaf["path"], ()))} for leaf in leaves]

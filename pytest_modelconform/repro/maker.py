@@ -123,7 +123,7 @@ class Maker:
                 break
             source = found
         title = f"{self.cell.case} can't be exported to {module.NAME}"
-        entry = prepared.sets[prepared.content["exporter_set"]]
+        entry = prepared.sets[prepared.content.exporter_set]
         docstring = self._docstring(title, "Exports the model; the exporter's own exception is the failure.")
         has_script = bool(module.REPRO) and (source is not None or self.ref.framework == TORCH)
         if source is not None:

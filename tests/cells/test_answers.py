@@ -16,7 +16,8 @@ from pytest_modelconform.cells.answers import (
     static_conflict,
     summarise,
 )
-from pytest_modelconform.cells.protocol import RunAnswer, read
+from pytest_modelconform.cells.protocol import RunAnswer
+from pytest_modelconform.cells.typed import read
 from pytest_modelconform.compare import Reference, make_reference
 from pytest_modelconform.references.prepared import InputSet
 from pytest_modelconform.terms.case import Tolerance

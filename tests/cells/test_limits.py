@@ -21,10 +21,10 @@ def entry(name: str, **shapes: list[int]) -> InputSet:
 
 
 def prepared(*sets: InputSet, dtypes: tuple[str, ...] = ("float32", "int64"), outputs: int = 2) -> Any:
-    content = {
-        "input_leaves": [{"path": f"/args/{i}", "dtype": dtype} for i, dtype in enumerate(dtypes)],
-        "exporter_set": sets[0].name if sets else "",
-    }
+    content = SimpleNamespace(
+        input_leaves=[SimpleNamespace(path=f"/args/{i}", dtype=dtype) for i, dtype in enumerate(dtypes)],
+        exporter_set=sets[0].name if sets else "",
+    )
     return SimpleNamespace(content=content, output_paths=[""] * outputs, sets={s.name: s for s in sets})
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from pytest_modelconform.building import harness
-from pytest_modelconform.cache.store import default_folder
 from pytest_modelconform.commands import new
 from tests.support import runs
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +13,7 @@ import pytest
 
 from pytest_modelconform.cells.diagnosing import Diagnosis, Evidence
 from pytest_modelconform.cells.stages import StageFailure
+from pytest_modelconform.references.content import VariantEntry, Variants
 from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.terms.cell import CaseRef, Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
@@ -160,18 +160,19 @@ class FakeExports:
         runtime = SimpleNamespace(NARROWS={"int64": "int32"}, PRECISION_NOTE="")
         self.registry = SimpleNamespace(runtime=lambda name: runtime)
 
-    def variants(self, ref: CaseRef, prepared: Any, name: str, folder: Path, seconds: float) -> Mapping[str, Any]:
+    def variants(self, ref: CaseRef, prepared: Any, name: str, folder: Path, seconds: float) -> Variants:
         self.asked += 1
         self.seconds = seconds
         if self.error:
             raise self.error
         arrays.write(folder / "v", {"/0": NOISE if self.variant is None else self.variant})
-        return {"variants": [{"name": "v", "kind": "cause", "sentence": "it is noisy", "file": "v"}], "skipped": {}}
+        variant = VariantEntry(name="v", kind="cause", sentence="it is noisy", file="v")
+        return Variants(variants=[variant], skipped={})
 
 
 def evidence(r: Array, y: Array, left: float = 100.0, *again: Array) -> Evidence:
     entry = SimpleNamespace(outputs=TREE, references={"[0]": reference(r)})
-    content = {"exporter_set": "first"}
+    content = SimpleNamespace(exporter_set="first")
     prepared = SimpleNamespace(content=content, sets={"first": entry}, key="key")
     found = [(TREE, {"/0": array}) for array in (y, *again)]
     return Evidence(prepared, Tolerance(), {"first": found}, SimpleNamespace(left=left))  # type: ignore[arg-type]

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from pytest_modelconform.building import case_library, harness, tools
-from pytest_modelconform.cache.store import default_folder
 from tests.support import runs
 
 pytestmark = [

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from pytest_modelconform.references import training as references
+from pytest_modelconform.references.content import TrainingAnswer
 from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.workers.host.build import Built, build
 from pytest_modelconform.workers.host.train import data as train_data
@@ -50,6 +52,5 @@ def built(folder: Path, model: str = MLP, train: str = "", more: str = "", head:
 
 def prepared(case: Built, folder: Path) -> Prepared:
     """The case's references, in `folder`."""
-    content: dict[str, Any] = training.make(case, str(folder))
-    content |= references.make(folder, content)
-    return Prepared({**content, "digest_of_all": "d"}, folder, cached=False)
+    answer = msgspec.convert(training.make(case, str(folder)), TrainingAnswer)
+    return Prepared(references.make(folder, answer), "d", folder, cached=False)

@@ -124,6 +124,6 @@ class _Export:
                 }
                 for entry in prepared.sets.values()
             },
-            "notes": list(prepared.content["notes"]),
+            "notes": list(prepared.content.notes),
         }
         return description, prepared, artifact, module

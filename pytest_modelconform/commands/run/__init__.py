@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ...cells.answers import structured
 from ...cells.input_sets import InputSets
 from ...cells.loading import load_request
-from ...cells.protocol import NONSENSE, Answer, BadAnswer, LoadAnswer, RunAnswer, broken, read
+from ...cells.protocol import NONSENSE, LoadAnswer, RunAnswer, broken
 from ...cells.stages import Budget, StageFailure, failure_of, start
+from ...cells.typed import BadAnswer, T, read
 from ...cells.worker import WorkerLied, WorkerProblem, WorkerTimeout
 from ...compare import flatten
 from ...formats.foreign import Unreadable
@@ -167,7 +168,7 @@ class Execution:
                 print(f"\n{self.arguments.output}  {self.arguments.output.stat().st_size} bytes")
         return 0
 
-    def _read(self, answer: Mapping[str, Any], what: type[Answer], stage: Stage) -> Answer:
+    def _read(self, answer: Mapping[str, Any], what: type[T], stage: Stage) -> T:
         try:
             return read(answer, what)
         except BadAnswer as error:

@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ...cells.registry import Registry
 from ...cells.stages import Artifact
+from ...compare import Tree
 from ...formats import foreign
+from ...references.content import Content, Generated, Leaf, SetEntry
 from ...references.prepared import Prepared
 from ...runtimes.base import Runtime
+from ...terms.case import Tolerance
 from ...terms.signature import BadSignature, Signature
 from ...terms.wording import Refused
 from ..export.files import DESCRIPTION, SIGNATURE
+
+
+class DescribedSet(msgspec.Struct, frozen=True, kw_only=True):
+    """An input set of an export, as its description says it: see `InputSet` in references/prepared.py."""
+
+    args: list[Tree]
+    kwargs: list[list[Any]]
+    outputs: Tree
+    shapes: Mapping[str, list[int]]
+    inputs_changed: list[str]
+    generated: str
+    may_refuse: bool
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """What `modelconform export --to` wrote of a case, as far as it is read again: commands/export/__init__.py."""
+
+    dtype: str
+    framework: str
+    tolerance: Tolerance
+    tolerances: Mapping[str, Tolerance]
+    input_sets: Mapping[str, DescribedSet]
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -53,29 +82,42 @@ def _exported(folder: Path, signature: dict[str, Any], runtime: Runtime, format_
     described = folder / DESCRIPTION
     if not described.is_file():
         return Found(_artifact(folder, signature), wanted, None, "float32")
-    description = _json(described)
     try:
-        prepared = Prepared(_content(description), folder, cached=True)
-    except (KeyError, TypeError) as error:
-        raise Refused(f"{described} lacks {error}: another version wrote it, export again") from error
-    return Found(_artifact(folder, signature), wanted, prepared, description["dtype"])
+        description = msgspec.convert(_json(described), Description)
+    except msgspec.ValidationError as error:
+        raise Refused(f"{described} can't be read, another version wrote it, export again: {error}") from error
+    prepared = Prepared(_content(description), "", folder, cached=True)
+    return Found(_artifact(folder, signature), wanted, prepared, description.dtype)
 
 
-def _content(description: dict[str, Any]) -> dict[str, Any]:
+def _content(description: Description) -> Content:
     """What the case host would have said of the case, as far as running and comparing take it."""
-    sets = description["input_sets"]
-    return {
-        "exporter_set": next(iter(sets)),
-        "sets": {
-            name: {
-                **{key: entry[key] for key in ("args", "kwargs", "outputs", "inputs_changed")},
-                "leaves": [{"path": path, "shape": shape} for path, shape in entry["shapes"].items()],
-            }
+    sets = description.input_sets
+    return Content(
+        digest="",
+        exporter_set=next(iter(sets), ""),
+        input_leaves=[],
+        output_paths=[],
+        sets={
+            name: SetEntry(
+                args=entry.args,
+                kwargs=entry.kwargs,
+                outputs=entry.outputs,
+                leaves=[Leaf(path=path, shape=shape) for path, shape in entry.shapes.items()],
+                inputs_changed=entry.inputs_changed,
+                seconds=0.0,
+                impure="",
+            )
             for name, entry in sets.items()
         },
-        "generated": {name: (entry["generated"], entry["may_refuse"]) for name, entry in sets.items()},
-        **{key: description[key] for key in ("tolerance", "tolerances", "framework", "notes")},
-    }
+        generated={name: Generated(entry.generated, entry.may_refuse) for name, entry in sets.items()},
+        left_out={},
+        framework=description.framework,
+        tolerance=description.tolerance,
+        tolerances=description.tolerances,
+        notes=description.notes,
+        parameters=0,
+    )
 
 
 def _foreign(path: Path, runtime: Runtime, registry: Registry, format_name: str) -> dict[str, Any]:

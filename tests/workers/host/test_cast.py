@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from torch import nn
 
 from pytest_modelconform.references import from_runs
+from pytest_modelconform.references.content import InferenceAnswer
 from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.workers import arrays
 from pytest_modelconform.workers.host.build import Built, build
@@ -113,9 +115,9 @@ def test_the_reference_is_of_the_rounded_weights_and_inputs(tmp_path: Path, dtyp
     exact = x.double() @ weight.T + bias + ids
     assert (abs(runs["r:"] - exact.detach().numpy()) < 1e-14).all()
     assert runs["e0:"].dtype.name == runs["e4:"].dtype.name == dtype
-    made = from_runs.make(tmp_path, content)
-    assert made["notes"] == []
-    prepared = Prepared({**content, **made, "digest_of_all": "d"}, tmp_path, cached=False)
+    made = from_runs.make(tmp_path, msgspec.convert(content, InferenceAnswer))
+    assert made.notes == []
+    prepared = Prepared(made, "d", tmp_path, cached=False)
     found = prepared.sets["a"].references[""]
     assert found.dtype == dtype
     assert found.reference_bits is not None

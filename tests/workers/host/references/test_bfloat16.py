@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from pytest_modelconform.references import from_runs
+from pytest_modelconform.references.content import InferenceAnswer
 from pytest_modelconform.references.model_check import ModelFault
 from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.workers import arrays
@@ -210,8 +212,8 @@ def test_other_shapes_and_failures_are_errors_of_the_reference(tmp_path: Path) -
 
 def fast_references(folder: Path, body: str) -> tuple[Prepared, list[str]]:
     content = make(folder, body)
-    made = from_runs.make(folder, content, fast=True)
-    return Prepared({**content, **made, "digest_of_all": "d"}, folder, cached=False), made["notes"]
+    made = from_runs.make(folder, msgspec.convert(content, InferenceAnswer), fast=True)
+    return Prepared(made, "d", folder, cached=False), made.notes
 
 
 def test_an_integer_output_that_depends_on_bfloat16_is_not_compared(tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from pytest_modelconform.references import from_runs
+from pytest_modelconform.references.content import Inference, InferenceAnswer
 from pytest_modelconform.references.model_check import ModelFault
 from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.terms.case import Tolerance
@@ -46,6 +48,11 @@ def make(folder: Path, body: str = "", more: str = "", head: str = "") -> dict[s
     return reference.make(build(str(path), path.name, path.stem), str(folder))
 
 
+def references(folder: Path, content: dict[str, Any]) -> Inference:
+    """What the runs in a folder come to."""
+    return from_runs.make(folder, msgspec.convert(content, InferenceAnswer))
+
+
 def test_a_reference(tmp_path: Path) -> None:
     content = make(tmp_path, "return {'y': y, 'n': [y.argmax(), 3.5]}")
     assert content["exporter_set"] == "a"
@@ -63,10 +70,10 @@ def test_a_reference(tmp_path: Path) -> None:
     for k in range(1, 5):
         assert 0 < np.abs(runs[f"e{k}:/y"] - runs["e0:/y"]).max() < 1e-6
 
-    made = from_runs.make(tmp_path, content)
-    assert made["notes"] == []
+    made = references(tmp_path, content)
+    assert made.notes == []
     assert not (tmp_path / "runs-a.safetensors").exists()
-    prepared = Prepared({**content, **made, "digest_of_all": "d"}, tmp_path, cached=False)
+    prepared = Prepared(made, "d", tmp_path, cached=False)
     assert list(prepared.sets) == ["a", "b", "auto-transposed"]
     assert prepared.sets["auto-transposed"].generated == "transposed (non-contiguous) tensors"
     assert prepared.sets["auto-transposed"].may_refuse
@@ -85,9 +92,9 @@ def test_inputs_that_the_model_changes(tmp_path: Path) -> None:
     # And are whole in the file.
     assert arrays.read(tmp_path / "inputs-a.safetensors")["/args/0"].max() < 1
     with pytest.raises(ModelFault, match=r"the model writes to its inputs \(/args/0\): .* Case\(accept="):
-        from_runs.make(tmp_path, content)
+        references(tmp_path, content)
     content = make(tmp_path, "x.add_(1); return y", ", accept={'mutates-inputs': 'a cache'}")
-    assert from_runs.make(tmp_path, content)["notes"] == []
+    assert references(tmp_path, content).notes == []
 
 
 @pytest.mark.parametrize(
@@ -108,7 +115,7 @@ def test_inputs_that_the_model_changes(tmp_path: Path) -> None:
 def test_models_that_nothing_can_be_compared_with(tmp_path: Path, body: str, message: str) -> None:
     content = make(tmp_path, body)
     with pytest.raises(ModelFault, match=message) as fault:
-        from_runs.make(tmp_path, content)
+        references(tmp_path, content)
     assert str(fault.value).startswith("input set 'a': ")
     assert "impure" not in str(fault.value)
     assert "it would need" not in str(fault.value)
@@ -117,19 +124,19 @@ def test_models_that_nothing_can_be_compared_with(tmp_path: Path, body: str, mes
 def test_a_model_that_ignores_its_inputs(tmp_path: Path) -> None:
     content = make(tmp_path, "return self.linear.weight * 2")
     with pytest.raises(ModelFault, match="the outputs are the same for other inputs, so that an export that ignores"):
-        from_runs.make(tmp_path, content)
+        references(tmp_path, content)
     content = make(tmp_path, "return self.linear.weight * 2", ", blind_ok='a table of constants'")
-    assert set(from_runs.make(tmp_path, content)["sets"]) == {"a", "b", "auto-transposed"}
+    assert set(references(tmp_path, content).sets) == {"a", "b", "auto-transposed"}
 
 
 def test_a_model_that_reads_past_the_strides(tmp_path: Path) -> None:
     content = make(tmp_path, "return y + x.as_strided((x.shape[0], 8), (8, 1))")
     with pytest.raises(ModelFault, match=r"other numbers for a transposed .* call \.contiguous\(\) first, or say why"):
-        from_runs.make(tmp_path, content)
+        references(tmp_path, content)
     content = make(
         tmp_path, "return y + x.as_strided((x.shape[0], 8), (8, 1))", ", accept={'layout': 'rows come as they are'}"
     )
-    assert list(from_runs.make(tmp_path, content)["sets"]) == ["a", "b", "auto-values"]
+    assert list(references(tmp_path, content).sets) == ["a", "b", "auto-values"]
 
 
 def test_a_threshold_that_a_value_is_close_to(tmp_path: Path) -> None:
@@ -143,24 +150,24 @@ def test_a_threshold_that_a_value_is_close_to(tmp_path: Path) -> None:
 
 
 def test_a_generated_set_that_the_model_refuses_is_left_out(tmp_path: Path) -> None:
-    made = from_runs.make(tmp_path, make(tmp_path, "return self.linear(x.view(-1).view(-1, 8))"))
+    made = references(tmp_path, make(tmp_path, "return self.linear(x.view(-1).view(-1, 8))"))
     # Transposed inputs have no view; their values in row-major order take their place.
-    assert list(made["sets"]) == ["a", "b", "auto-values"]
-    [note] = made["notes"]
+    assert list(made.sets) == ["a", "b", "auto-values"]
+    [note] = made.notes
     assert note.startswith("input set 'auto-transposed' (transposed (non-contiguous) tensors) is left out: case 'ref")
     assert "view size is not compatible" in note
 
 
 def test_what_is_worth_knowing_of_a_model(tmp_path: Path) -> None:
-    made = from_runs.make(tmp_path, make(tmp_path, "return y, x[:, 1:]"))
-    [views] = made["notes"]
+    made = references(tmp_path, make(tmp_path, "return y, x[:, 1:]"))
+    [views] = made.notes
     assert views.startswith("returns views of its inputs (output/1): ")
     head = HEAD.format("self.count.add_(1)\n        return y", "").replace(
         "self.calls = 0", "self.register_buffer('count', torch.zeros(()))"
     )
-    made = from_runs.make(tmp_path, make(tmp_path, head=head))
-    assert "writes to its own state on every call (count), which an export may not" in made["notes"]
-    assert any(note.startswith("cannot see 1 of its 3 tensors") and note.endswith(": count") for note in made["notes"])
+    made = references(tmp_path, make(tmp_path, head=head))
+    assert "writes to its own state on every call (count), which an export may not" in made.notes
+    assert any(note.startswith("cannot see 1 of its 3 tensors") and note.endswith(": count") for note in made.notes)
 
 
 def test_elements_that_are_not_compared_are_counted(tmp_path: Path) -> None:
@@ -169,13 +176,13 @@ def test_elements_that_are_not_compared_are_counted(tmp_path: Path) -> None:
         "self.calls = 0",
         "self.register_buffer('edge', torch.where(torch.arange(64) == 5, 5.5, torch.arange(64) + 0.25))",
     )
-    made = from_runs.make(tmp_path, make(tmp_path, head=head))
-    assert "input set 'a', output[1]: 1 of 64 elements depend on rounding and are not compared" in made["notes"]
+    made = references(tmp_path, make(tmp_path, head=head))
+    assert "input set 'a', output[1]: 1 of 64 elements depend on rounding and are not compared" in made.notes
 
 
 def test_an_output_without_information_can_be_all_right(tmp_path: Path) -> None:
-    made = from_runs.make(tmp_path, make(tmp_path, "return y * 0", ", blind_ok='the head is zero by design'"))
-    assert "cannot see 2 of its 2 tensors" in made["notes"][0]
+    made = references(tmp_path, make(tmp_path, "return y * 0", ", blind_ok='the head is zero by design'"))
+    assert "cannot see 2 of its 2 tensors" in made.notes[0]
     assert (tmp_path / "references-a.safetensors").is_file()
 
 
@@ -195,7 +202,7 @@ def test_models_that_fail(tmp_path: Path, body: str, message: str) -> None:
 def test_where_float64_is_no_reference_eager_alone_is(tmp_path: Path) -> None:
     content = make(tmp_path, "if y.dtype == torch.float64: raise TypeError('float32 only')\n        return y")
     assert content["sets"]["a"]["impure"] == "the model does not run in float64: TypeError: float32 only"
-    notes = from_runs.make(tmp_path, content)["notes"]
+    notes = references(tmp_path, content).notes
     assert notes[0] == "input set 'a': the model does not run in float64: TypeError: float32 only"
 
 

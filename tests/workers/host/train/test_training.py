@@ -229,14 +229,14 @@ case ="""
 def test_what_is_worth_knowing_of_a_training(tmp_path: Path) -> None:
     # A bias before a batch norm: its gradient is zero but for rounding, of which Adam makes whole steps.
     adam = '"optimizer": "adam", "lr": 0.01, "batch_size": 4'
-    notes = trainings.prepared(trainings.built(tmp_path, trainings.NORM, adam), tmp_path).content["notes"]
+    notes = trainings.prepared(trainings.built(tmp_path, trainings.NORM, adam), tmp_path).content.notes
     assert "gradient of 0.bias is decided by rounding: only its size is compared" in notes
     assert "cannot see an error of 1 % in what 1 of 6 parameters learn: 0.bias" in notes
     dropout = "nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 2))"
-    notes = trainings.prepared(trainings.built(tmp_path, dropout), tmp_path).content["notes"]
+    notes = trainings.prepared(trainings.built(tmp_path, dropout), tmp_path).content.notes
     [note] = notes
     assert note.startswith("draws random numbers: trainings agree only where a runtime draws the same")
-    assert trainings.prepared(trainings.built(tmp_path), tmp_path).content["notes"] == []
+    assert trainings.prepared(trainings.built(tmp_path), tmp_path).content.notes == []
 
 
 def test_without_a_float64_training_eager_is_the_middle(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_without_a_float64_training_eager_is_the_middle(tmp_path: Path) -> None:
     head = trainings.HEAD.replace("        return self.linear(x)", body).replace("self.idle", "self.calls")
     head = head.replace("        self.calls = nn.Parameter(torch.ones(2))\n", "")
     found = trainings.prepared(trainings.built(tmp_path, "Unused()", head=head), tmp_path)
-    assert found.content["notes"][0].startswith("gradients: the model does not run in float64: TypeError: float32 only")
+    assert found.content.notes[0].startswith("gradients: the model does not run in float64: TypeError: float32 only")
     assert (found.sets["training"].references["['parameters']['linear.weight']"].reference_bits or 0) > 20
 
 

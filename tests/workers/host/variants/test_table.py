@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -14,6 +15,7 @@ from pytest_modelconform.compare import flatten
 from pytest_modelconform.diagnosis.judge import Seen
 from pytest_modelconform.diagnosis.nearest import Variant, explanation
 from pytest_modelconform.references import from_runs, prepared
+from pytest_modelconform.references.content import InferenceAnswer
 from pytest_modelconform.workers import arrays
 from pytest_modelconform.workers.host.build import build
 from pytest_modelconform.workers.host.host import handlers
@@ -56,9 +58,9 @@ class Made:
         path = runs.case_file(folder, "variants", HEAD.format(body, inputs, inputs))
         self.built = build(str(path), path.name, path.stem)
         self.folder, self.key = folder, key
-        content = reference.make(self.built, str(folder))
+        content = msgspec.convert(reference.make(self.built, str(folder)), InferenceAnswer)
         from_runs.make(folder, content)
-        self.prepared = prepared.Prepared({**content, "digest_of_all": "d"}, folder, cached=False)
+        self.prepared = prepared.Prepared(content, "d", folder, cached=False)
         self.answer = variants.make(self.built, key, str(folder), seconds)
 
     @property
