@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,12 @@ def test_a_build_error_is_shown_as_the_compiler_said_it(tmp_path: Path, monkeypa
     engine = broken / "engines" / "openvino.cpp"
     engine.write_text("#error broken on purpose\n" + engine.read_text())
     monkeypatch.setattr(tools, "sources", lambda: broken)
+    # What engines share is none of the file's business, so that it is there already.
+    built("ort")
+    (tmp_path / "cache" / "harness").mkdir(parents=True)
+    for shared in (CACHE / "harness").glob("shared-harness-*"):
+        if shared.is_dir():
+            (tmp_path / "cache" / "harness" / shared.name).symlink_to(shared)
     lines: list[str] = []
     with pytest.raises(BuildError) as caught:
         harness.executable("openvino", tmp_path / "cache", lines.append)
@@ -96,6 +103,34 @@ def test_a_build_is_used_again_until_its_sources_change(small: Path, tmp_path: P
     assert harness.executable("openvino", tmp_path / "cache", lines.append).name == "modelconform-openvino"
 
 
+def shared_folders(cache: Path) -> set[str]:
+    return {path.name for path in (cache / "harness").glob("shared-*") if path.is_dir()}
+
+
+def test_what_engines_share_is_built_once_and_left_alone_by_their_files(small: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    for folder in ("engines", "harness", "libtorch"):
+        (small / folder).mkdir()
+
+    def programs() -> list[Path]:
+        return [harness.executable(engine, cache, lambda line: None) for engine in ("openvino", "libtorch")]
+
+    first = programs()
+    shared = shared_folders(cache)
+    assert sorted(name.rpartition("-")[0] for name in shared) == ["shared-harness", "shared-libtorch"]
+    (small / "engines" / "openvino.cpp").write_text("// an engine's own")
+    second = programs()
+    assert (second[0] == first[0], second[1] == first[1]) == (False, True)
+    assert shared_folders(cache) == shared
+    (small / "libtorch" / "values.cpp").write_text("// what engines of libtorch share")
+    third = programs()
+    assert (third[0] == second[0], third[1] == second[1]) == (True, False)
+    assert len(shared_folders(cache) - shared) == 1
+    (small / "harness" / "worker.cpp").write_text("// what all share")
+    fourth = programs()
+    assert (fourth[0] == third[0], fourth[1] == third[1]) == (False, False)
+
+
 def test_a_half_made_build_is_made_anew(small: Path, tmp_path: Path) -> None:
     built = harness.executable("libtorch", tmp_path / "cache", lambda line: None)
     built.unlink()
@@ -105,22 +140,40 @@ def test_a_half_made_build_is_made_anew(small: Path, tmp_path: Path) -> None:
     assert not list((tmp_path / "cache" / "harness").glob("*.building"))
 
 
-def test_processes_that_start_at_once_build_once(tmp_path: Path) -> None:
-    sources = small_sources(tmp_path / "cpp")
+def at_once(engines: Sequence[str], sources: Path, cache: Path) -> list[list[str]]:
+    """What processes print that want these engines at the same time; the last line is where the program is."""
     script = (
+        "import sys\n"
         "from pathlib import Path\n"
         "from pytest_modelconform.building import harness\n"
         f"harness.tools.sources = lambda: Path({str(sources)!r})\n"
-        f"print(harness.executable('libtorch', Path({str(tmp_path / 'cache')!r}), print))\n"
+        f"print(harness.executable(sys.argv[1], Path({str(cache)!r}), print))\n"
     )
-    command = [sys.executable, "-c", script]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", script, engine], stdout=subprocess.PIPE, text=True)
+        for engine in engines
+    ]
     printed = [process.communicate(timeout=120)[0].splitlines() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert [process.returncode for process in processes] == [0] * len(engines)
+    return printed
+
+
+def test_processes_that_start_at_once_build_once(tmp_path: Path) -> None:
+    printed = at_once(["libtorch"] * 3, small_sources(tmp_path / "cpp"), tmp_path / "cache")
     assert len({lines[-1] for lines in printed}) == 1
     assert [line for lines in printed for line in lines].count(
         "building the libtorch harness (about 30 s, once) …"
     ) == 1
+
+
+def test_processes_that_want_other_engines_share_what_these_share(tmp_path: Path) -> None:
+    engines = ["libtorch", "frontend", "openvino"]
+    printed = at_once(engines, small_sources(tmp_path / "cpp"), tmp_path / "cache")
+    assert [lines[0] for lines in printed] == [
+        f"building the {engine} harness (about 30 s, once) …" for engine in engines
+    ]
+    assert [Path(lines[-1]).name for lines in printed] == [f"modelconform-{engine}" for engine in engines]
+    assert len(shared_folders(tmp_path / "cache")) == 2
 
 
 def test_an_interrupt_ends_the_compilers(small: Path, tmp_path: Path) -> None:

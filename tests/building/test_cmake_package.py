@@ -112,8 +112,8 @@ def test_sources_without_the_python_package_are_refused(tmp_path: Path) -> None:
 
 def test_the_sources_of_the_package_travel_with_it() -> None:
     sources = tools.sources()
-    listed = re.findall(r"^  ([\w/]+\.cpp)\b", (sources / "library.cmake").read_text(), re.M)
-    assert "compare.cpp" in listed
+    listed = re.findall(r"^  ([\w/]+\.cpp)\b", (sources / "library" / "library.cmake").read_text(), re.M)
+    assert "library/compare.cpp" in listed
     assert [name for name in listed if not (sources / name).is_file()] == []
     # All of cpp/ is put into the wheel; what is in it is what git has.
     text = (Path(__file__).parents[2] / "pyproject.toml").read_text()
