@@ -32,9 +32,9 @@ def described(
     """The description of a module. Raises TypeError naming the module, the member and what is expected of it.
 
     kind: a dataclass; each field is a name that a module may define, and has to where it has no default. what: as
-    messages say it, "runtime". derived: defaults that depend on other members. told: members that no
-    module defines. needs: fields that this module has to
-    define though they have a default. unseen: names that the annotations use and that are imported for mypy only.
+    messages say it, "runtime". derived: defaults that depend on other members. told: members that no module defines.
+    needs: fields that this module has to define though they have a default. unseen: names that the annotations use and
+    that are imported for mypy only.
     """
     known: dict[str, Field[Any]] = {member.name: member for member in fields(kind)}  # type: ignore[arg-type]
     hints = get_type_hints(kind, localns=dict.fromkeys(unseen, Any))
