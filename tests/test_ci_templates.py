@@ -156,7 +156,7 @@ def test_a_shard_is_run_and_its_log_is_kept(runner: Runner, project: Path) -> No
 
 def test_a_failing_run_fails_the_step(runner: Runner, project: Path) -> None:
     given = {**inputs_of(ACTION), "CASES": "plain.py", "ARGUMENTS": "-p no:cacheprovider"}
-    given |= {"FORMATS": "torchscript-trace", "RUNTIMES": fakes.runtime_name("wrong@run")}
+    given |= {"FORMATS": "torchscript-trace", "RUNTIMES": fakes.runtime_name("structure@run")}
     assert runner.run(step(ACTION, "Run")["run"], project, **given).returncode == 1
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_modelconform.building import harness
 from pytest_modelconform.commands import new
-from tests.support import runs
+from tests.support import runs, shared
 
 
 def command(*words: str) -> int:
@@ -26,7 +26,9 @@ def test_a_case_with_its_source_passes_as_it_is(tmp_path: Path, capsys: pytest.C
     case, source = tmp_path / "my_net.py", tmp_path / "my_net.cpp"
     assert capsys.readouterr().out == f"wrote {case} and {source}; run: pytest --modelconform {case}\n"
     runs.write(tmp_path, {})
-    run = runs.run(tmp_path, "--modelconform-formats=state-dict", runtimes="cpp-frontend", seconds=1200)
+    # Headers are precompiled once and not once a session.
+    env = {"MODELCONFORM_CACHE": str(shared.CACHE)}
+    run = runs.run(tmp_path, "--modelconform-formats=state-dict", runtimes="cpp-frontend", env=env, seconds=1200)
     assert run.status == 0, run.stdout
     verdicts = {name: cell["verdict"] for name, cell in run.cells.items()}
     assert verdicts == {"my_net[eager]": "pass", "my_net[state_dict-cpp_frontend-cpu]": "pass"}

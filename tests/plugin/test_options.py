@@ -14,6 +14,8 @@ import pytest
 from tests.support import fakes, runs
 
 GOOD, WRONG = runs.cell("plain", "good@never"), runs.cell("plain", "wrong@run")
+# Wrong by its structure: no cause of that is looked for, which would take a case host.
+STRUCTURE = runs.cell("plain", "structure@run")
 SECOND_GOOD = runs.cell("second", "good@never")
 RECORD = {
     "id", "case", "format", "runtime", "device", "dtype", "precision", "verdict", "stage", "expected", "message",
@@ -158,12 +160,12 @@ def test_a_node_id_on_the_command_line(start: Start) -> None:
 
 
 def test_the_rerun_command_of_a_failure_runs_just_it(start: Start) -> None:
-    first = start(*given("fake-good-never,fake-wrong-run"), "plain.py")
+    first = start(*given("fake-good-never,fake-structure-run"), "plain.py")
     [line] = [line for line in first.outlines if line.strip().startswith("rerun:")]
     command = shlex.split(line.strip().removeprefix("rerun: pytest "))
     # With the options that the cell would not be there without.
-    options = ["--modelconform-formats=torchscript-trace", "--modelconform-runtimes=fake-good-never,fake-wrong-run"]
-    assert command == ["--modelconform", *options, f"plain.py::{WRONG}"]
+    options = ["--modelconform-formats=torchscript-trace", "--modelconform-runtimes=fake-good-never,fake-structure-run"]
+    assert command == ["--modelconform", *options, f"plain.py::{STRUCTURE}"]
     again = start(*command)
     again.assert_outcomes(failed=1)
 
@@ -202,7 +204,7 @@ def test_markers(start: Start, expression: str, count: int) -> None:
 
 @variants
 def test_last_failed(start: Start, variant: list[str]) -> None:
-    line = given("fake-good-never,fake-wrong-run")
+    line = given("fake-good-never,fake-structure-run")
     assert start(*line, n=variant).parseoutcomes() == {"failed": 2, "passed": 4}
     again = start(*line, "--lf", n=variant).parseoutcomes()
     assert again["failed"] == 2
@@ -214,10 +216,10 @@ def test_after_the_first_failure_the_rest_is_not_run(
     start: Start, pytester: pytest.Pytester, variant: list[str]
 ) -> None:
     report = pytester.path / "out.json"
-    result = start(*given("fake-good-never,fake-wrong-run"), "-x", f"--modelconform-json={report}", n=variant)
+    result = start(*given("fake-good-never,fake-structure-run"), "-x", f"--modelconform-json={report}", n=variant)
     result.assert_outcomes(passed=2, failed=1)
     found = cells(report)
-    assert found[WRONG]["verdict"] == "mismatch"
+    assert found[STRUCTURE]["verdict"] == "mismatch"
     assert {cell["verdict"] for name, cell in found.items() if name.startswith("second")} == {"not-run"}
     assert len(found) == 6
     assert "3 not-run" in result.stdout.str()
@@ -305,21 +307,21 @@ def test_no_json_for_a_collection(start: Start, pytester: pytest.Pytester) -> No
 @variants
 def test_junit_xml(start: Start, pytester: pytest.Pytester, variant: list[str]) -> None:
     target = pytester.path / "junit.xml"
-    start(*given("fake-good-never,fake-wrong-run"), "plain.py", f"--junitxml={target}", n=variant)
+    start(*given("fake-good-never,fake-structure-run"), "plain.py", f"--junitxml={target}", n=variant)
     [suite] = ElementTree.parse(target).getroot()
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "0")
     [failed] = [case for case in suite if case.find("failure") is not None]
-    assert failed.get("name") == WRONG
+    assert failed.get("name") == STRUCTURE
     failure = failed.find("failure")
     assert failure is not None
     assert "mismatch at stage compare: input set 'seven'" in (failure.text or "")
 
 
 def test_progress_shows_the_verdict(start: Start) -> None:
-    result = start(*given("fake-good-never,fake-wrong-run,fake-segfault-run"), "plain.py")
+    result = start(*given("fake-good-never,fake-structure-run,fake-segfault-run"), "plain.py")
     result.stdout.fnmatch_lines(["plain.py ..CM*"])
-    verbose = start(*given("fake-good-never,fake-wrong-run"), "plain.py", "-v")
-    verbose.stdout.fnmatch_lines([f"plain.py::{WRONG.replace('[', '[[]')} MISMATCH*"])
+    verbose = start(*given("fake-good-never,fake-structure-run"), "plain.py", "-v")
+    verbose.stdout.fnmatch_lines([f"plain.py::{STRUCTURE.replace('[', '[[]')} MISMATCH*"])
 
 
 def test_the_header_says_what_will_run(start: Start) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_modelconform.building import case_library, harness, tools
-from tests.support import runs
+from tests.support import runs, shared
 
 pytestmark = [
     pytest.mark.compiles,
@@ -161,8 +161,9 @@ BROKEN_CASES = runs.CASE + "\n".join(
 
 def run_frontend(folder: Path, *arguments: str) -> runs.Run:
     options = ["--modelconform-formats=state-dict", "--modelconform-timeout=120", *arguments]
-    # Compiling takes a minute where others want the processors, too.
-    return runs.run(folder, *options, runtimes="cpp-frontend", seconds=1200)
+    # Sources are compiled once and not once a session. A minute each, where others want the processors, too.
+    env = {"MODELCONFORM_CACHE": str(shared.CACHE)}
+    return runs.run(folder, *options, runtimes="cpp-frontend", env=env, seconds=1200)
 
 
 def nets(folder: Path) -> runs.Run:

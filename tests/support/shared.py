@@ -21,8 +21,8 @@ from pytest_modelconform.environments import Environment, EnvironmentFault
 # The cache of whoever runs the tests, read before conftest.py gives each test another. What is taken from it is named
 # after all that decides what is in it, so that it makes no difference to a test whether it was there.
 CACHE = default_folder()
-# That is these folders, with the locks that guard them; artifacts and what is known of cases are each session's own.
-LINKED = ("harness", "library", "environments", "cpp", "locks")
+# That is these folders, whose locks lie in them; artifacts and what is known of cases are each session's own.
+LINKED = ("harness", "library", "environments")
 # Names, separated by commas, of environments that have to be there: a test that lacks one fails, and isn't skipped.
 REQUIRED = "MODELCONFORM_REQUIRE_ENVIRONMENTS"
 # Of what an installer said, its end says why.
