@@ -26,4 +26,4 @@ import pytest_modelconform, pytest_modelconform.terms.outcome
 print(pytest_modelconform.__file__, pytest_modelconform.terms.outcome.__file__)
 """
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout.split() == [str(HERE / "__init__.py"), str(HERE / "outcome.py")], done.stderr
+    assert done.stdout.split() == [str(HERE / "__init__.py"), str(HERE / "terms" / "outcome.py")], done.stderr
