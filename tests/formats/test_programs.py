@@ -12,6 +12,9 @@ import pytest
 
 from tests.support import runs
 
+# ExecuTorch, LiteRT and Core ML compile the model; minutes of importing and converting in any case.
+pytestmark = pytest.mark.compiles
+
 # Inputs of three dtypes, one of them by keyword; outputs of three, in a dict. `wrong` is another model once exported.
 CASES = """\
 import torch

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import fakes
+from tests.support import fakes, runs
 
 MODEL = """\
 import copy
@@ -37,7 +37,7 @@ TRACE = {"formats": ["torchscript-trace"], "runtimes": ["fake-good-never"]}
 def outcomes(pytester: pytest.Pytester, body: str, *options: str) -> pytest.RunResult:
     pytester.makeconftest(fakes.CONFTEST)
     pytester.makepyfile(MODEL + body)
-    return pytester.runpytest_subprocess("-p", "no:anyio", *options)
+    return pytester.runpytest_subprocess(*runs.OTHERS_PLUGINS, *options)
 
 
 @pytest.fixture(autouse=True)

@@ -282,7 +282,7 @@ def test_html(pytester: pytest.Pytester, variant: list[str]) -> None:
     (pytester.path / "absent.py").write_text(case)
     page = pytester.path / "deep" / "report.html"
     line = [*variant, *given("ort", "onnx"), f"--modelconform-html={page}", "absent.py"]
-    result = pytester.runpytest_subprocess(*line)
+    result = pytester.runpytest_subprocess(*runs.OTHERS_PLUGINS, *line)
     assert result.ret == pytest.ExitCode.OK
     text = page.read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>")
@@ -294,7 +294,7 @@ def test_html_as_ini_key_is_relative_to_where_pytest_was_called(pytester: pytest
     case = runs.PLAIN.replace("inputs=inputs", "inputs=inputs, requires=('no_such_package',)")
     (pytester.path / "absent.py").write_text(case)
     pytester.makeini("[pytest]\nmodelconform = true\nmodelconform_html = from-ini.html\n")
-    pytester.runpytest_subprocess("-p", "no:xdist", *given("ort", "onnx"), "absent.py")
+    pytester.runpytest_subprocess("-p", "no:xdist", *runs.OTHERS_PLUGINS, *given("ort", "onnx"), "absent.py")
     assert (pytester.path / "from-ini.html").is_file()
 
 

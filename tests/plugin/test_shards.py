@@ -17,6 +17,7 @@ from pytest_modelconform.report import log
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Verdict
+from tests.support import runs
 
 CASES = "from pytest_modelconform import Case\n" + "".join(
     f"{name} = Case(model=None, inputs={{}}, requires=('no-such-package',))\n" for name in ("one", "two")
@@ -60,7 +61,7 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
 def run(project: pytest.Pytester, *options: str, keep: str = "") -> tuple[pytest.RunResult, Log]:
     """A run and its log. keep: a copy of that, in the project."""
     start = project.runpytest_subprocess if "-n" in options else project.runpytest_inprocess
-    result = start("--modelconform", "-p", "no:anyio", *options)
+    result = start("--modelconform", *runs.OTHERS_PLUGINS, *options)
     [line] = [line for line in result.outlines if line.startswith("log: ")]
     path = Path(line.removeprefix("log: "))
     if keep:
