@@ -62,8 +62,11 @@ def test_every_module_is_part_of_every_key_but_those_of_named_folders() -> None:
 MAKE = """
 import importlib, json, pathlib, sys, warnings
 
+import msgspec
+
 warnings.simplefilter("ignore")
 from pytest_modelconform.references import from_runs, training
+from pytest_modelconform.references.content import InferenceAnswer
 from pytest_modelconform.workers.host.host import Host
 
 folder = pathlib.Path(sys.argv[1])
@@ -71,7 +74,7 @@ case = {"file": str(folder / "plain.py"), "relative": "plain.py"}
 host = Host()
 host.collect(case)
 content = host.reference({**case, "case": "plain", "folder": str(folder)})
-from_runs.make(folder, content)
+from_runs.make(folder, msgspec.convert(content, InferenceAnswer))
 for module in sys.argv[2:]:
     importlib.import_module(module)
 found = [m.__file__ for name, m in sys.modules.items() if name.startswith("pytest_modelconform") and m.__file__]

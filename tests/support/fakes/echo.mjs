@@ -1,9 +1,9 @@
 // A worker in JavaScript that returns the tensors that it is given, and prints where others must not.
 
 import fs from "node:fs";
-import { WorkerError, serve } from "../../pytest_modelconform/workers/node/loop.mjs";
-import * as flat from "../../pytest_modelconform/workers/node/flat.mjs";
-import * as files from "../../pytest_modelconform/workers/node/tensor_files.mjs";
+import { WorkerError, serve } from "../../../pytest_modelconform/workers/node/loop.mjs";
+import * as flat from "../../../pytest_modelconform/workers/node/flat.mjs";
+import * as files from "../../../pytest_modelconform/workers/node/tensor_files.mjs";
 
 // Models: what they make of their inputs. The last ones are faults.
 const MODELS = {
