@@ -1,6 +1,6 @@
 // The state of a training in a tensor file: model/NAME, optimizer/NAME.PART, step, and rng, which
-// is the state of the CPU's generator. The same in pytest_modelconform/workers/host/train/checkpoint.py.
-// Included by train_loop.cpp alone.
+// is the state of the CPU's generator. The same in
+// pytest_modelconform/workers/host/train/checkpoint.py. Included by train_loop.cpp alone.
 #pragma once
 
 #include <ATen/CPUGeneratorImpl.h>
