@@ -13,6 +13,7 @@ from ..references.training import by_rounding, named
 from ..terms.case import Tolerance
 from ..terms.cell import GRADIENTS, RESUME, TRAINING, CaseRef, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
+from ..terms.runs import CHECKPOINT_FILE, DATA_FILE, LOSS_FILE
 from ..terms.tolerances import choose
 from ..workers import arrays
 from .answers import SetResult, compared, details, summarise
@@ -65,7 +66,7 @@ class Trainings:
         if not step:
             why = "a training of one step has no checkpoint in between: give Train(steps=…) two or more"
             return {RESUME: SetResult(Verdict.UNSUPPORTED, Stage.RUN, why)}
-        eager = {"step": step, "file": str(self.prepared.folder / "checkpoint.safetensors")}
+        eager = {"step": step, "file": str(self.prepared.folder / CHECKPOINT_FILE)}
         ours = folder / "checkpoint.safetensors"
 
         def back() -> SetResult:
@@ -91,8 +92,8 @@ class Trainings:
         }
         loss = {"loss": self.train.loss}
         if self.train.loss is None:
-            loss = {"loss_module": str(self.prepared.folder / "loss.pt")}
-        data = str(self.prepared.folder / "data.safetensors")
+            loss = {"loss_module": str(self.prepared.folder / LOSS_FILE)}
+        data = str(self.prepared.folder / DATA_FILE)
         answer = self.budget.ask(self.worker, "train", data=data, outputs=str(target), **(request | loss | more))
         return read(answer, TrainAnswer), arrays.read(target)
 
