@@ -226,6 +226,7 @@ def all_of(case: str, cached: bool) -> dict[str, bool]:
     return {f"{case}[eager]": cached, runs.cell(case, GOOD): cached}
 
 
+@pytest.mark.compiles
 def test_what_is_in_the_key(cached_project: Project) -> None:
     project, both = cached_project, ["data.py", "plain.py"]
     assert project.cached(*both) == all_of("data", False) | all_of("plain", False)
@@ -263,6 +264,7 @@ def test_what_is_in_the_key(cached_project: Project) -> None:
     assert project.cached("plain.py") == all_of("plain", False)
 
 
+@pytest.mark.compiles
 def test_two_processes_export_once(tmp_path: Path) -> None:
     project = Project(tmp_path)
     line = [
@@ -291,6 +293,7 @@ def test_two_processes_export_once(tmp_path: Path) -> None:
     assert all(json.loads(text)["seconds"] > 0 for text in exports)
 
 
+@pytest.mark.compiles
 def test_equal_cases_with_other_local_modules_are_not_taken_for_one_another(tmp_path: Path) -> None:
     text = (
         "import helper\n"

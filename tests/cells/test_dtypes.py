@@ -9,6 +9,8 @@ import pytest
 from tests.support import runs
 from tests.support.runs import Run
 
+pytestmark = pytest.mark.compiles
+
 NET = """\
 import torch
 
@@ -52,7 +54,6 @@ def dtypes_run(session_folder: Path, cache: Path) -> Run:
     return runs.once(session_folder, "dtypes", make)
 
 
-@pytest.mark.compiles
 def test_the_cells_of_each_dtype(dtypes_run: Run) -> None:
     runtimes = ("torch", "libtorch_cpp")
     wanted = {f"{case}[eager{suffix}]" for case, suffix in VARIANTS}
@@ -69,7 +70,6 @@ VARIANTS = [("net", ""), ("net", "-bfloat16"), ("half", "-float16"), ("inverse",
 @pytest.mark.parametrize(("case", "suffix", "least", "most"), [
     ("net", "", 21, 27), ("net", "-bfloat16", 6, 10), ("half", "-float16", 9, 13),
 ])  # fmt: skip
-@pytest.mark.compiles
 def test_they_pass_with_the_bits_of_their_dtype(
     dtypes_run: Run, case: str, suffix: str, least: float, most: float
 ) -> None:
@@ -81,7 +81,6 @@ def test_they_pass_with_the_bits_of_their_dtype(
         assert output["dtype"] == (suffix.removeprefix("-") or "float32")
 
 
-@pytest.mark.compiles
 def test_a_model_that_does_not_run_in_a_dtype_is_one_error_of_the_reference(dtypes_run: Run) -> None:
     assert dtypes_run.verdict("inverse[eager]") == ("pass", None)
     check = dtypes_run.cells["inverse[eager-float16]"]
@@ -93,21 +92,18 @@ def test_a_model_that_does_not_run_in_a_dtype_is_one_error_of_the_reference(dtyp
     assert cell["message"].startswith(begin)
 
 
-@pytest.mark.compiles
 def test_expectations_know_the_dtypes_ids(dtypes_run: Run) -> None:
     assert dtypes_run.status == 0, dtypes_run.stdout
     failed = {name for name, cell in dtypes_run.cells.items() if cell["expected"]}
     assert failed == {name for name in dtypes_run.cells if name.startswith("inverse") and "float16" in name}
 
 
-@pytest.mark.compiles
 def test_a_dtype_is_a_row_of_the_matrix(dtypes_run: Run) -> None:
     table = dtypes_run.stdout.partition("compatibility matrix")[2].splitlines()
     rows = [line.split("  ")[0] for line in table if line.startswith(("net", "half", "inverse"))]
     assert rows == ["inverse", "inverse float16", "net", "net bfloat16", "half float16"]
 
 
-@pytest.mark.compiles
 def test_a_marker_selects_a_dtype(dtypes_run: Run, session_folder: Path) -> None:
     folder = session_folder / "dtypes"
     options = ["-n", "0", "-m", "dtype_bfloat16", "--strict-markers"]

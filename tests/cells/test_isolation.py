@@ -314,6 +314,7 @@ def exporters_run(processes: int, session_folder: Path) -> Run:
     return runs.once(session_folder, f"isolation-exporters-{processes}", make)
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(("processes", "case", "kind"), EXPORTER_CELLS)
 def test_each_faulty_case_has_its_verdict(session_folder: Path, processes: int, case: str, kind: str) -> None:
     run = exporters_run(processes, session_folder)
@@ -323,6 +324,7 @@ def test_each_faulty_case_has_its_verdict(session_folder: Path, processes: int, 
     assert re.search(says, run.cells[name]["message"])
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("number", [0, 2])
 def test_faulty_cases_leave_no_other_cell(session_folder: Path, number: int) -> None:
     run = exporters_run(number, session_folder)

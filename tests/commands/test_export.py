@@ -16,6 +16,8 @@ from pytest_modelconform.compare import Reference
 from pytest_modelconform.workers import arrays
 from tests.support import runs
 
+pytestmark = pytest.mark.compiles
+
 
 def export(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest_modelconform", "export", *arguments]

@@ -34,6 +34,7 @@ def test_a_case_with_its_source_passes_as_it_is(tmp_path: Path, capsys: pytest.C
     assert verdicts == {"my_net[eager]": "pass", "my_net[state_dict-cpp_frontend-cpu]": "pass"}
 
 
+@pytest.mark.compiles
 def test_a_case_alone_passes_as_it_is(tmp_path: Path) -> None:
     # A name that the template uses for something else.
     assert command("case", "--folder", str(tmp_path)) == 0

@@ -13,6 +13,8 @@ import pytest
 from pytest_modelconform.runtimes import node
 from tests.support import runs
 
+pytestmark = pytest.mark.compiles
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 UNSCRIPTABLE = (
     runs.CASE

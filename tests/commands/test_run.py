@@ -12,6 +12,8 @@ import pytest
 from pytest_modelconform.workers import arrays
 from tests.support import runs
 
+pytestmark = pytest.mark.compiles
+
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 

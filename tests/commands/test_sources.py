@@ -101,6 +101,7 @@ def test_a_size_that_the_model_takes_then_the_one_it_was_trained_for() -> None:
     assert sizes == ["64", "224"]
 
 
+@pytest.mark.compiles
 @needs_torchvision
 def test_a_draft_of_torchvision_runs() -> None:
     case = run_eagerly(sources.drafts("torchvision:squeezenet1_1")[0])
@@ -108,6 +109,7 @@ def test_a_draft_of_torchvision_runs() -> None:
     assert case.dynamic_shapes == ({0: "batch"},)
 
 
+@pytest.mark.compiles
 @needs_transformers
 @pytest.mark.parametrize(
     ("model", "inputs"),
@@ -133,6 +135,7 @@ def test_a_draft_of_transformers_runs(model: str, inputs: dict[str, Any]) -> Non
     assert case.requires == ("transformers",)
 
 
+@pytest.mark.compiles
 @needs_torchvision
 def test_what_is_written_passes_as_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -223,10 +226,12 @@ def test_the_first_that_also_exports_is_written(
     assert "note: torch.export fails for it, error at stage export: no\n" in capsys.readouterr().out
 
 
+@pytest.mark.compiles
 def test_a_trial() -> None:
     assert trial.first_that_passes("net", [runs.PLAIN]) == (runs.PLAIN, "")
 
 
+@pytest.mark.compiles
 def test_a_model_that_fails_its_check_is_not_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,8 @@ from tests.support import fakes, runs, synthetic
 from tests.support.runs import Run
 from tests.support.synthetic import Array, faithful, numbers, reference
 
+pytestmark = pytest.mark.compiles
+
 # -- whole runs --------------------------------------------------------------------------------------------------------
 
 CONFTEST = f"""\

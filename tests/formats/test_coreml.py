@@ -17,6 +17,8 @@ from pytest_modelconform.formats.base import ExportMismatch
 from pytest_modelconform.runtimes import coreml as runtime
 from pytest_modelconform.workers.host import host as host_module
 
+pytestmark = pytest.mark.compiles
+
 CASE = """\
 import torch
 

@@ -16,6 +16,8 @@ from pytest_modelconform.runtimes import tensorflow
 from tests.support import runs, shared
 from tests.support.runs import Run
 
+pytestmark = pytest.mark.compiles
+
 # y = relu(x · w + b), and index + 1.
 ONNX = """\
 import numpy as np

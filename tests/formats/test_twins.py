@@ -10,6 +10,8 @@ from pytest_modelconform.cells.case_files import static_cases
 from tests.support import runs
 from tests.support.runs import Run
 
+pytestmark = pytest.mark.compiles
+
 CASES = """\
 import torch
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.support import fakes, runs
 
+pytestmark = pytest.mark.compiles
+
 MODEL = """\
 import copy
 

@@ -427,6 +427,7 @@ def test_inline_refuses_xdist(start: Start, as_ini: bool) -> None:
     assert "--modelconform-inline has one process only: leave out -n (say -n 0)" in result.stderr.str()
 
 
+@pytest.mark.compiles
 def test_inline_has_no_worker_processes(project: Path, tmp_path: Path) -> None:
     # In a process of its own: this one is to stay without torch for as long as it can.
     conftest = f"""{fakes.CONFTEST}
