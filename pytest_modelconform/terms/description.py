@@ -39,7 +39,11 @@ def described(
     known: dict[str, Field[Any]] = {member.name: member for member in fields(kind)}  # type: ignore[arg-type]
     hints = get_type_hints(kind, localns=dict.fromkeys(unseen, Any))
     told = told or {}
-    given = {name: getattr(module, name) for name in known if name not in told and hasattr(module, name)}
+    given = {
+        name: _listed(getattr(module, name), hints[name])
+        for name in known
+        if name not in told and hasattr(module, name)
+    }
     _refuse_misspelt(module, what, known, given)
     lacks = [
         name for name in known if name not in given and (name in needs or _is_needed(known[name], {**derived, **told}))
@@ -66,6 +70,12 @@ def _refuse_misspelt(module: ModuleType, what: str, known: Mapping[str, Any], gi
             near = difflib.get_close_matches(name, missing, 1, _CLOSE)
             if near:
                 raise TypeError(f"{what} module {module.__name__} defines {name}. Did you mean {near[0]}?")
+
+
+def _listed(value: Any, hint: Any) -> Any:
+    """A set as the sequence that is asked for, always in the same order: modules of other packages have both."""
+    is_set = isinstance(value, (set, frozenset)) and get_origin(hint) is collections.abc.Sequence
+    return tuple(sorted(value, key=repr)) if is_set else value
 
 
 def _fits(value: Any, hint: Any) -> bool:

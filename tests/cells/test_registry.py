@@ -182,6 +182,13 @@ def test_what_a_module_does_not_say(registry: Registry) -> None:
         format_of().command(1, Path("a"), print)
 
 
+def test_a_set_will_do_for_a_sequence() -> None:
+    module = made("mine", NAME="mine", FORMATS={"tvm", "onnx"}, command=list)
+    assert describe_runtime(module).FORMATS == ("onnx", "tvm")
+    with pytest.raises(TypeError, match="FORMATS has to be a sequence of strings"):
+        describe_runtime(made("mine", NAME="mine", FORMATS={"onnx", 9}, command=list))
+
+
 def test_a_description_does_not_change_its_module() -> None:
     module = made("mine", NAME="mine", FORMATS=("onnx",), command=list)
     before = set(vars(module))
