@@ -2,14 +2,13 @@
 
 from .difference import Difference, compare_tensor
 from .noise import make_reference
-from .reference import Reference, UnusableReferenceError
+from .reference import Reference
 from .structure import Tree, compare_leaves, compare_structure, flatten
 
 __all__ = [
     "Difference",
     "Reference",
     "Tree",
-    "UnusableReferenceError",
     "compare_leaves",
     "compare_structure",
     "compare_tensor",

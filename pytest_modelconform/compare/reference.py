@@ -21,23 +21,21 @@ _EAGER = ("bits", "loss", "worst", "max_abs", "histogram")
 _ARRAYS = ("eager", "r", "floor", "codes", "signal", "noise", "counts")
 
 
-class UnusableReferenceError(Exception):
-    """Nothing can be compared with this output; the message says why, and what the author of the case can do."""
-
-
 @dataclass(frozen=True, eq=False)
 class Reference:
     """What one output tensor is compared with. Arrays are flat; complex tensors are pairs of real numbers.
 
-    kind: "float", "exact" (integers, bool), "tolerance" (no pure float64 run: rtol and atol by dtype), "empty".
+    kind: "float", "exact" (integers, bool), "tolerance" (no pure float64 run: rtol and atol by dtype), "empty",
+    "unstable" (rounding decides how many elements there are: only dtype and dimensions are compared).
     dtype, shape: eager's output in the case's dtype, by PyTorch's names.
     eager: eager's output. r: the float64 output, 0 where it isn't compared.
     floor: by element, the error that counts as 2**0: max(n_i, min over groups of N_g, 2 u |r_i|).
     codes: by element, what isn't ordinary (see measure.py); None if nothing is.
     signal, noise, counts: by group, S_g, N_g and the number of elements (None: all of them).
     reference_bits: log2(S / N) of the whole tensor. eager_numbers: how eager itself compares with r.
-    unstable: the number of elements that are left out since eager's jittered runs disagree there.
+    unstable: the number of elements that are left out since eager's noisy runs disagree there.
     reduced: the noise is not that of `dtype` but of bfloat16 arithmetic.
+    blind: what it is that tells right from wrong as little as a constant ("zero everywhere"), or "". It is compared.
     """
 
     kind: str
@@ -54,6 +52,7 @@ class Reference:
     unstable: int = 0
     eager_numbers: Numbers = field(default_factory=Numbers)
     reduced: bool = False
+    blind: str = ""
 
     @property
     def ill_conditioned(self) -> bool:
@@ -86,6 +85,7 @@ class Reference:
             "reference_bits": self.reference_bits,
             "unstable": self.unstable,
             "reduced": self.reduced,
+            "blind": self.blind,
             "eager": {name: getattr(numbers, name) for name in _EAGER},
         }
         arrays = {name: array for name in _ARRAYS if (array := getattr(self, name)) is not None}
@@ -109,6 +109,7 @@ class Reference:
             reference_bits=meta["reference_bits"],
             unstable=meta["unstable"],
             reduced=meta["reduced"],
+            blind=meta["blind"],
             eager_numbers=Numbers(**{**meta["eager"], "histogram": None if counts is None else tuple(counts)}),
             **loaded,
         )

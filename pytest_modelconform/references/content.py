@@ -139,13 +139,16 @@ class Inference(Content, frozen=True, kw_only=True):
     """Of a case whose outputs are compared.
 
     blind_ok: whether an output without information is all right. accept: what of the model's behaviour is meant, of
-    `ACCEPTED` in terms/case.py.
+    `ACCEPTED` in terms/case.py. outputs: how many the model has, over all sets; blind: those that no set shows anything
+    of, and what they are there. Both come with the references.
     """
 
     sets: Mapping[str, InferenceSet]
     blind_ok: bool
     accept: list[str]
     unseen: Unseen
+    outputs: int = 0
+    blind: Mapping[str, str] = {}
 
 
 class Training(Content, frozen=True, kw_only=True):

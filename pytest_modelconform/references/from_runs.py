@@ -9,12 +9,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from ..compare import (
-    Reference,
-    UnusableReferenceError,
-    flatten,
-    make_reference,
-)
+from ..compare import Reference, flatten, make_reference
 from ..terms import runs as terms
 from ..workers import arrays
 from . import model_check
@@ -22,6 +17,7 @@ from .content import Inference, InferenceSet
 
 Kind = TypeVar("Kind", bound=Inference)
 _NOT_COMPARED = "not compared in a fast mode"
+_MOST_UNSTABLE = 0.05  # share of the integers of an output that bfloat16 may change
 
 
 def make(folder: Path, content: Kind, fast: bool = False) -> Kind:
@@ -40,7 +36,7 @@ def make(folder: Path, content: Kind, fast: bool = False) -> Kind:
         try:
             model_check.check_repeats(name, entry, runs)
             model_check.check_inputs(name, entry, content.accept)
-            found, more = _make_set(name, entry, runs, content.blind_ok, fast)
+            found, more = _make_set(name, entry, runs, fast)
             if not fast:
                 model_check.check_layout(name, entry, runs, found)
         except model_check.ModelFault as fault:
@@ -56,28 +52,31 @@ def make(folder: Path, content: Kind, fast: bool = False) -> Kind:
         write(folder, name, found)
     if fast:
         _check_something_is_compared(made, notes)
-    else:
-        model_check.check_dependence(content.exporter_set, made, content.blind_ok)
-        notes += model_check.notes(replace(content, sets=sets), made, left_out)
-    return replace(content, sets=sets, notes=[*content.notes, *notes])
+        return replace(content, sets=sets, notes=[*content.notes, *notes])
+    outputs = model_check.check_information(made, content.blind_ok)
+    model_check.check_dependence(made, lambda name: arrays.read(folder / terms.inputs_file(name)), content.blind_ok)
+    content = replace(content, sets=sets, outputs=outputs.count, blind=outputs.blind)
+    notes += model_check.notes(content, made, left_out)
+    if not content.blind_ok:
+        notes += outputs.notes
+    return replace(content, notes=[*content.notes, *notes])
 
 
 def _check_something_is_compared(made: Mapping[str, Mapping[str, Reference]], notes: list[str]) -> None:
     kinds = {reference.kind for found in made.values() for reference in found.values()}
     left_out = [note for note in notes if _NOT_COMPARED in note]
-    if kinds <= {"empty"} and left_out:
+    if kinds <= {"empty", "unstable"} and left_out:
         raise model_check.ModelFault(f"nothing can be compared in a fast mode: {left_out[0]}")
 
 
 def _make_set(
-    name: str, entry: InferenceSet, runs: Mapping[str, Any], blind_ok: bool, fast: bool
+    name: str, entry: InferenceSet, runs: Mapping[str, Any], fast: bool
 ) -> tuple[dict[str, Reference], list[str]]:
     notes = [f"input set {name!r}: {entry.impure}"] if entry.impure else []
     found: dict[str, Reference] = {}
     for path, key in flatten(entry.outputs)[1].items():
         where = f"output{path}"
         eager = runs[terms.key(terms.FIRST, key)]
-        jittered = model_check.jittered(runs, key)
         # Where float64 takes another branch than the case's dtype does, it is no reference.
         wide = None if entry.impure else runs.get(terms.key(terms.FLOAT64, key))
         if wide is not None and wide.shape != eager.shape:
@@ -86,16 +85,22 @@ def _make_set(
         if fast and wide is None:
             # Eager's own rounding is nothing beside that of bfloat16.
             wide = eager.astype("complex128" if eager.dtype.kind == "c" else "float64")
-        try:
-            found[path] = make_reference(
-                wide, eager, jittered, eager.dtype.name, where=where, blind_ok=blind_ok, reduced=fast
-            )
-        except UnusableReferenceError as error:
-            if not fast:
-                raise model_check.ModelFault(f"input set {name!r}: {error}") from error
-            notes.append(f"input set {name!r}, {_NOT_COMPARED}: {error}")
+        found[path] = make_reference(wide, eager, model_check.noisy(runs, key), eager.dtype.name, reduced=fast)
+        if fast and (reason := _nothing_to_compare(found[path])):
+            notes.append(f"input set {name!r}, {where} is {_NOT_COMPARED}: {reason}")
+            if found[path].kind == "unstable":
+                continue
             found[path] = Reference("empty", eager.dtype.name, tuple(eager.shape), eager.reshape(-1))
     return found, notes
+
+
+def _nothing_to_compare(reference: Reference) -> str:
+    """Why an output says nothing at the noise of a fast mode; "" if it does."""
+    if reference.blind:
+        return f"it is {reference.blind}"
+    if reference.kind == "exact" and reference.unstable > _MOST_UNSTABLE * reference.eager.size:
+        return f"{100 * reference.unstable / reference.eager.size:.3g} % of its elements depend on rounding"
+    return ""
 
 
 def write(folder: Path, name: str, references: Mapping[str, Reference]) -> None:

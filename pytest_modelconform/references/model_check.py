@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
-from ..compare import Reference, UnusableReferenceError, compare_tensor, flatten, make_reference
+import numpy as np
+
+from ..compare import Reference, compare_tensor, flatten, make_reference
 from ..terms import runs as terms
 from ..terms.case import MUTATES_INPUTS, Tolerance
-from ..terms.runs import TRANSPOSED, VALUES
 from ..workers.arrays import Array
 from .content import Inference, InferenceSet
 
@@ -37,10 +40,9 @@ def check_repeats(name: str, entry: InferenceSet, runs: Mapping[str, Array]) -> 
             continue
         where, eager = f"output{path}", runs[terms.key(terms.FIRST, key)]
         # Not by the float64 run: it draws other random numbers, and its noise floor would cover the difference.
-        try:
-            alone = make_reference(None, eager, jittered(runs, key), eager.dtype.name, where=where, blind_ok=True)
-        except UnusableReferenceError:
-            alone = make_reference(None, eager, [], eager.dtype.name, where=where, blind_ok=True)
+        alone = make_reference(None, eager, noisy(runs, key), eager.dtype.name)
+        if alone.kind != "tolerance" or alone.unstable:
+            alone = make_reference(None, eager, [], eager.dtype.name)
         difference = compare_tensor(again, alone, _lenient(alone), where=where, dtype=again.dtype.name)
         if difference.ok:
             continue
@@ -56,8 +58,7 @@ def check_repeats(name: str, entry: InferenceSet, runs: Mapping[str, Array]) -> 
             cause = f"it keeps state between calls{wrote}: take the state as an input and return it"
         raise ModelFault(
             f"input set {name!r}: the model gives other numbers on a second call with the same inputs, so that nothing "
-            f"can be compared with it: {cause}. {differs}",
-            general=True,
+            f"can be compared with it: {cause}. {differs}"
         )
 
 
@@ -68,9 +69,9 @@ def _lenient(reference: Reference) -> Tolerance:
     return Tolerance(rtol=reference.format.lenient, atol=reference.format.lenient * float(reference.signal[0]))
 
 
-def jittered(runs: Mapping[str, Array], key: str) -> list[Array]:
-    """Return eager's jittered outputs of one path."""
-    keys = (terms.key(terms.jittered(k), key) for k in range(1, terms.JITTERED_RUNS + terms.WIDE_RUNS + 1))
+def noisy(runs: Mapping[str, Array], key: str) -> list[Array]:
+    """Return eager's noisy outputs of one path."""
+    keys = (terms.key(terms.noisy(k), key) for k in range(1, terms.NOISY_RUNS + terms.WIDE_RUNS + 1))
     return [runs[name] for name in keys if name in runs]
 
 
@@ -107,22 +108,93 @@ def check_layout(
         )
 
 
-def check_dependence(first: str, made: Mapping[str, Mapping[str, Reference]], blind_ok: bool) -> None:
-    """See to it that other inputs give other outputs. Raises ModelFault."""
-    other = next((made[name] for name in (TRANSPOSED, VALUES) if name in made), None)
-    if other is None or blind_ok:
-        return
-    numbers = [path for path, reference in made[first].items() if reference.kind in ("float", "tolerance")]
-    if numbers and all(_same(made[first][path], other.get(path)) for path in made[first]):
+@dataclass(frozen=True)
+class Outputs:
+    """What a case sees of its outputs.
+
+    count: how many there are, over all input sets. blind: those that no set shows anything of, and what they are.
+    notes: what to say of that.
+    """
+
+    count: int
+    blind: Mapping[str, str]
+    notes: Sequence[str]
+
+
+def check_information(made: Mapping[str, Mapping[str, Reference]], blind_ok: bool) -> Outputs:
+    """See to it that some output of some set tells a right export from a wrong one. Raises ModelFault.
+
+    What holds no information (a flag, a count, padding) is compared all the same: a constant has to come back as that.
+    """
+    by_path: dict[str, dict[str, str]] = {}
+    for name, references in made.items():
+        for path, reference in references.items():
+            by_path.setdefault(path, {})[name] = reference.blind or ("empty" if reference.kind == "empty" else "")
+    unseen = {path: next(iter(found.values())) for path, found in by_path.items() if all(found.values())}
+    if len(unseen) == len(by_path) and not blind_ok:
+        said = ", ".join(f"output{path} is {what}" for path, what in list(unseen.items())[:_MOST_NAMED])
         raise ModelFault(
-            "the outputs are the same for other inputs, so that an export that ignores its inputs would pass: "
-            'use generic_weights(...) or other inputs, or say why that is right: Case(blind_ok="...")',
+            f"no output of any input set holds information, so that a wrong export would pass: {said}: use other "
+            'inputs or weights (generic_weights(...)), or say why that is right: Case(blind_ok="...")',
+            general=True,
+        )
+    found = []
+    if unseen:
+        said = _list(f"output{path} is {what}" for path, what in unseen.items())
+        found.append(
+            f"sees {len(by_path) - len(unseen)} of {len(by_path)} outputs: {said} in every input set; compared, but "
+            'other inputs or weights would show more (blind_ok="..." silences this)'
+        )
+    partly = [
+        f"output{path} is {what} in {name!r}"
+        for path, sets in by_path.items()
+        for name, what in sets.items()
+        if what and path not in unseen
+    ]
+    if partly:
+        found.append(f"sees nothing in some input sets: {_list(partly)}; compared, and others show more")
+    return Outputs(len(by_path), unseen, found)
+
+
+def check_dependence(
+    made: Mapping[str, Mapping[str, Reference]],
+    inputs: Callable[[str], Mapping[str, Array]],
+    blind_ok: bool,
+) -> None:
+    """See to it that other inputs give other outputs, in any two sets. Raises ModelFault.
+
+    inputs: the tensors of a set. Sets whose outputs have other shapes, or whose inputs are the same numbers in another
+    order (a generated set, where a case's function is not random), are no evidence.
+    """
+    if blind_ok:
+        return
+    repeated = ""
+    for (one, ours), (two, theirs) in combinations(made.items(), 2):
+        alike = ours.keys() == theirs.keys() and all(ours[path].shape == theirs[path].shape for path in ours)
+        if not alike or not any(reference.kind in ("float", "tolerance") for reference in ours.values()):
+            continue
+        if not all(_same(ours[path], theirs[path]) for path in ours):
+            return
+        if not repeated and not _reordered(inputs(one), inputs(two)):
+            repeated = f"{one!r} and {two!r}"
+    if repeated:
+        raise ModelFault(
+            f"the outputs are the same for other inputs (input sets {repeated}), so that an export that ignores its "
+            "inputs would pass: use generic_weights(...) or other inputs, or say why that is right: "
+            'Case(blind_ok="...")',
             general=True,
         )
 
 
-def _same(one: Reference, two: Reference | None) -> bool:
-    return two is not None and one.shape == two.shape and one.eager.tobytes() == two.eager.tobytes()
+def _same(one: Reference, two: Reference) -> bool:
+    return one.eager.tobytes() == two.eager.tobytes()
+
+
+def _reordered(one: Mapping[str, Array], two: Mapping[str, Array]) -> bool:
+    """Whether the inputs of two sets are the same numbers, be it in another order."""
+    return one.keys() == two.keys() and all(
+        np.array_equal(np.sort(one[key], axis=None), np.sort(two[key], axis=None)) for key in one
+    )
 
 
 def notes(content: Inference, made: Mapping[str, Mapping[str, Reference]], left_out: Mapping[str, str]) -> list[str]:
@@ -153,6 +225,12 @@ def notes(content: Inference, made: Mapping[str, Mapping[str, Reference]], left_
         for name, references in made.items()
         for path, reference in references.items()
         if reference.unstable
+    ]
+    found += [
+        f"input set {name!r}, output{path} is {reference.blind}: its numbers are not compared"
+        for name, references in made.items()
+        for path, reference in references.items()
+        if reference.kind == "unstable"
     ]
     found += [
         f"input set {name!r}, output{path} is ill-conditioned: eager itself has {reference.reference_bits:.1f} bits"

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 from msgspec.structs import replace
 
-from ..compare import Reference, UnusableReferenceError, flatten, make_reference
-from ..compare.noise import LEAST_BITS, MOST_UNSTABLE, STRAY
+from ..compare import Reference, flatten, make_reference
+from ..compare.noise import LEAST_BITS, STRAY
 from ..compare.numbers import FLOAT_FORMATS
 from ..terms import runs as terms
 from ..terms.cell import GRADIENTS, TRAINING
@@ -20,10 +20,11 @@ from ..workers import arrays
 from ..workers.arrays import Array
 from . import from_runs
 from .content import SetEntry, Training
-from .model_check import ModelFault, jittered
+from .model_check import ModelFault, noisy
 
 Kind = TypeVar("Kind", bound=Training)
 _FEWEST = 64
+_MOST_UNDECIDED = 0.05  # share of a tensor
 _MOST_NAMED = 6
 # A case sees a change of 1 % in what a tensor learns where that is over 2^bits_lost = 4 times the noise.
 SEEN = 400.0
@@ -74,7 +75,7 @@ def make(folder: Path, content: Kind) -> Kind:
             notes.append(f"{name}: {entry.impure}: compared with eager in its own dtype")
         found: dict[str, Reference] = {}
         for part in _parts(name, entry, runs):
-            found[part.path] = _reference(part, entry, runs, steps)
+            found[part.path] = _reference(part, entry, runs)
             notes += _notes(part, found[part.path], steps)
             if part.key.startswith("/parameters/"):
                 moved[part.key.removeprefix("/parameters/")] = learnt(part, found[part.path])
@@ -97,9 +98,9 @@ def _parts(name: str, entry: SetEntry, runs: Mapping[str, Array]) -> Iterator[Pa
         yield Part(key, path, start)
 
 
-def _reference(part: Part, entry: SetEntry, runs: Mapping[str, Array], steps: int) -> Reference:
-    where, eager = part.named(steps), runs[terms.key(terms.FIRST, part.key)]
-    others = jittered(runs, part.key)
+def _reference(part: Part, entry: SetEntry, runs: Mapping[str, Array]) -> Reference:
+    eager = runs[terms.key(terms.FIRST, part.key)]
+    others = noisy(runs, part.key)
     wide = None if entry.impure else runs.get(terms.key(terms.FLOAT64, part.key))
     unstable = None
     if eager.dtype.name in FLOAT_FORMATS:
@@ -107,11 +108,8 @@ def _reference(part: Part, entry: SetEntry, runs: Mapping[str, Array], steps: in
         # still how far trainings one unit apart come to differ.
         wide = eager.astype("float64") if wide is None else wide
         unstable = undecided(wide, [eager, *others], part.start)
-        others = others[: terms.JITTERED_RUNS]
-    try:
-        return make_reference(wide, eager, others, eager.dtype.name, where=where, blind_ok=True, unstable=unstable)
-    except UnusableReferenceError as error:
-        raise ModelFault(str(error)) from error
+        others = others[: terms.NOISY_RUNS]
+    return make_reference(wide, eager, others, eager.dtype.name, unstable=unstable)
 
 
 def undecided(r: Array, runs: list[Array], start: Array | None) -> Array:
@@ -127,14 +125,14 @@ def undecided(r: Array, runs: list[Array], start: Array | None) -> Array:
         return none
     noise = np.zeros(r.size)
     for k, run in enumerate(runs):
-        units = 1 if k <= terms.JITTERED_RUNS else terms.WIDE_UNITS
-        np.maximum(noise, np.abs(run.astype("float64") - r).reshape(-1) / units, out=noise)
+        scale = 1.0 if k <= terms.NOISY_RUNS else terms.WIDE
+        np.maximum(noise, np.abs(run.astype("float64") - r).reshape(-1) / scale, out=noise)
     positive = noise[noise > 0.0]
     if positive.size < _FEWEST or not np.isfinite(noise).all():
         return none
     learnt = float(np.sqrt(np.mean((r - start.astype("float64")) ** 2)))
     found: Array = noise > max(STRAY * float(np.median(positive)), learnt / STRAY)
-    return found if found.sum() <= MOST_UNSTABLE * found.size else none
+    return found if found.sum() <= _MOST_UNDECIDED * found.size else none
 
 
 def _check_repeats(entry: SetEntry, runs: Mapping[str, Array], steps: int) -> None:
@@ -143,7 +141,7 @@ def _check_repeats(entry: SetEntry, runs: Mapping[str, Array], steps: int) -> No
         again, first = runs.get(terms.key(terms.AGAIN, key)), runs[terms.key(terms.FIRST, key)]
         if again is None:
             continue
-        alone = make_reference(None, first, [], first.dtype.name, where=named(key, steps), blind_ok=True)
+        alone = make_reference(None, first, [], first.dtype.name)
         close = again.shape == first.shape and np.allclose(
             again, first, rtol=alone.format.lenient if alone.kind == "tolerance" else 0, atol=0, equal_nan=True
         )
@@ -183,9 +181,9 @@ def _check_learning(moved: Mapping[str, float]) -> list[str]:
     best = max(moved.values())
     if best < SEEN:
         raise ModelFault(
-            f"trainings that begin one rounding step apart differ by 1/{best:.0f} of what they learn, so that an error "
-            f"of 1 % would not show in any parameter (1/{SEEN:.0f} is needed): fewer steps, a smaller lr, or another "
-            "optimizer"
+            f"trainings that differ in their rounding only end apart by 1/{best:.0f} of what they learn, so that an "
+            f"error of 1 % would not show in any parameter (1/{SEEN:.0f} is needed): fewer steps, a smaller lr, or "
+            "another optimizer"
         )
     blind = [name for name, learnt in moved.items() if learnt < SEEN]
     if not blind:

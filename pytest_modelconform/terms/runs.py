@@ -11,12 +11,14 @@ VALUES, TRANSPOSED, SHAPE, LEAST, MOST = GENERATED = (
     "auto-most",
 )
 
-# How many runs have parameters and inputs moved by one unit in the last place: e1 …
-JITTERED_RUNS = 4
-# Further ones, moved by more, that only tell what rounding decides: integers, and how much comes out. A threshold that
-# a value is close to shows in four small moves with luck only.
-WIDE_RUNS = 3
-WIDE_UNITS = 4
+# How many runs have each operator's result moved by what another faithful arithmetic could have made of it: e1 …
+NOISY_RUNS = 3
+# Further ones. Where rounding decides something (integers, how much comes out) they are moved by WIDE times as much, to
+# either side, and only tell that: a threshold that a value is close to shows in small moves with luck only. Elsewhere
+# they are more of the same, where an output has so few elements that three draws say little of its noise.
+WIDE_RUNS = 2
+WIDE = 4.0
+FEW_ELEMENTS = 64
 
 # The other runs: eager's own; in float64; a second one of eager, where that gave other bits; with the row-major copy
 # of transposed inputs; and what a training began with, as if it were a run.
@@ -27,8 +29,8 @@ FIRST, FLOAT64, AGAIN, ROW_MAJOR, START = "e0", "r", "again", "contiguous", "sta
 DATA_FILE, CHECKPOINT_FILE, LOSS_FILE = "data.safetensors", "checkpoint.safetensors", "loss.pt"
 
 
-def jittered(k: int) -> str:
-    """The k-th jittered run, from 1."""
+def noisy(k: int) -> str:
+    """The k-th noisy run, from 1."""
     return f"e{k}"
 
 

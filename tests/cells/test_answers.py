@@ -40,7 +40,7 @@ SIGNATURE = Signature.read(FLAT)
 
 def reference(values: Any = X) -> Reference:
     noisy = [values * np.float32(1 + k * 6e-8) for k in (-1, 1)]
-    return make_reference(values.astype(np.float64), values, noisy, values.dtype.name, where="output")
+    return make_reference(values.astype(np.float64), values, noisy, values.dtype.name)
 
 
 def input_set(shapes: dict[str, list[int]], outputs: Any = PAIR, **references: Reference) -> InputSet:
@@ -165,7 +165,7 @@ def test_an_output_has_what_a_report_shows_of_it() -> None:
 
 def test_a_narrowed_dtype_is_a_mismatch_unless_the_runtime_is_known_to_narrow() -> None:
     values = np.arange(40, dtype=np.int64)
-    exact = make_reference(None, values, [values, values], "int64", where="output")
+    exact = make_reference(None, values, [values, values], "int64")
     entry = input_set({}, {"tensor": ""})
     entry = InputSet(**{**vars(entry), "references": {"": exact}})
     run = ({"tensor": "k"}, {"k": values.astype(np.int32)})

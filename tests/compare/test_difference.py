@@ -34,7 +34,7 @@ def simple(r: Array, dtype: str = "float32", size: float = 2.0**-23) -> Referenc
     numpy_dtype = {"bfloat16": ml_dtypes.bfloat16}.get(dtype, dtype)
     random = np.random.default_rng(0)
     runs = [(r * (1 + size * random.standard_normal(r.shape))).astype(numpy_dtype) for _ in range(5)]
-    return make_reference(r, runs[0], runs[1:], dtype, where="output[0]")
+    return make_reference(r, runs[0], runs[1:], dtype)
 
 
 def faithful(r: Array, dtype: Any = np.float32, size: float = 2.0**-23) -> Array:
@@ -190,7 +190,7 @@ def test_an_ill_conditioned_case_is_flagged() -> None:
     random = np.random.default_rng(5)
     r = random.standard_normal((10, 10))
     runs = [(r + 1e-4 * random.standard_normal(r.shape)).astype(np.float32) for _ in range(6)]
-    reference = make_reference(r, runs[0], runs[1:5], "float32", where="output[0]")
+    reference = make_reference(r, runs[0], runs[1:5], "float32")
     difference = check(runs[5], reference)
     assert difference.ok
     assert difference.ill_conditioned
@@ -200,7 +200,7 @@ def test_an_ill_conditioned_case_is_flagged() -> None:
 
 def test_empty_outputs_have_only_dtype_and_shape() -> None:
     empty = np.zeros((0, 4), np.float32)
-    reference = make_reference(empty.astype(np.float64), empty, [empty], "float32", where="output[0]")
+    reference = make_reference(empty.astype(np.float64), empty, [empty], "float32")
     assert check(empty.copy(), reference) == Difference(ok=True)
     assert check(np.zeros((1, 4), np.float32), reference).message == (
         "output[0] has shape (1, 4), the model returns (0, 4)"
@@ -256,7 +256,7 @@ def test_where_only_float64_is_infinite_the_result_must_be_finite() -> None:
     r = some(10, 10)
     runs = [faithful(r) for _ in range(5)]
     r[1, 1] = np.nan
-    reference = make_reference(r, runs[0], runs[1:], "float32", where="output[0]")
+    reference = make_reference(r, runs[0], runs[1:], "float32")
     actual = runs[0].copy()
     actual[1, 1] = 77
     assert check(actual, reference).ok
@@ -274,7 +274,7 @@ def test_huge_masks_are_compared_relatively_and_hide_nothing(dtype: str, numpy_d
     for run in runs:
         run[:, :10] = least
     r[:, :10] = np.finfo(np.float64).min
-    reference = make_reference(r, runs[0], runs[1:], dtype, where="output[0]")
+    reference = make_reference(r, runs[0], runs[1:], dtype)
     assert reference.reference_bits is not None
     assert reference.reference_bits > 6
     actual = runs[0].copy()
@@ -334,17 +334,17 @@ def test_integers_and_bools_stay_what_they_are() -> None:
     eager = np.arange(20).reshape(4, 5)
     wrong = eager.copy()
     wrong[3, 4] = 2**62 + 1
-    difference = check(wrong, make_reference(None, eager, [eager], "int64", where="output[0]"))
+    difference = check(wrong, make_reference(None, eager, [eager], "int64"))
     assert (difference.worst_index, difference.actual, difference.expected) == ((3, 4), 2**62 + 1, 19)
     flags = np.arange(6) % 2 == 0
-    difference = check(~flags, make_reference(None, flags, [], "bool", where="output[0]"))
+    difference = check(~flags, make_reference(None, flags, [], "bool"))
     assert (difference.worst_index, difference.actual, difference.expected) == ((0,), False, True)
 
 
 def test_a_complex_element_is_shown_whole() -> None:
     r = np.linspace(1.0, 2.0, 100).reshape(10, 10) * (1 + 2j)
     eager = r.astype(np.complex64)
-    reference = make_reference(r, eager, [(r * (1 + 1e-7)).astype(np.complex64)], "complex64", where="output[0]")
+    reference = make_reference(r, eager, [(r * (1 + 1e-7)).astype(np.complex64)], "complex64")
     wrong = eager.copy()
     wrong[9, 9] = 2 + 5j
     difference = check(wrong, reference)
@@ -406,7 +406,7 @@ def test_complex_numbers_are_pairs() -> None:
         result: Array = (real + 1j * imaginary).astype(np.complex64)
         return result
 
-    reference = make_reference(r, noisy(), [noisy() for _ in range(4)], "complex64", where="output[0]")
+    reference = make_reference(r, noisy(), [noisy() for _ in range(4)], "complex64")
     assert check(noisy(), reference).ok
     wrong = noisy()
     wrong[3, 4] += np.complex64(1e-6j)
@@ -422,7 +422,7 @@ def test_complex_numbers_are_pairs() -> None:
 
 def test_integers_must_be_equal() -> None:
     eager = np.arange(20).reshape(4, 5)
-    reference = make_reference(None, eager, [eager], "int64", where="output[0]")
+    reference = make_reference(None, eager, [eager], "int64")
     assert check(eager.copy(), reference) == Difference(ok=True, max_abs=0.0, identical=True)
     wrong = eager.copy()
     wrong[1, 2], wrong[3, 4] = 8, 40
@@ -435,7 +435,7 @@ def test_integers_must_be_equal() -> None:
 
 def test_bools_must_be_equal() -> None:
     eager = np.arange(6) % 2 == 0
-    reference = make_reference(None, eager, [], "bool", where="output[0]")
+    reference = make_reference(None, eager, [], "bool")
     assert check(~eager, reference).message == (
         "output[0] differs in 6 of 6 elements; worst element [0]: False, the model gives True; bools must be equal"
     )
@@ -443,7 +443,7 @@ def test_bools_must_be_equal() -> None:
 
 def test_large_integers_differ_by_one() -> None:
     eager = np.array([2**63 - 1, 0])
-    reference = make_reference(None, eager, [], "int64", where="output[0]")
+    reference = make_reference(None, eager, [], "int64")
     assert "element [0]: 9223372036854775806, the model gives 9223372036854775807" in (
         check(eager - np.array([1, 0]), reference).message
     )
@@ -472,7 +472,6 @@ def test_another_dtype(dtype: str, expected: str, words: str) -> None:
         values.astype(expected),
         [],
         expected,
-        where="output[0]",
     )
     difference = check(values.astype(dtype), reference, dtype=dtype)
     assert not difference.ok
@@ -560,7 +559,7 @@ def test_without_float64_the_tolerance_depends_on_the_dtype() -> None:
     r = some(20, 20)
     eager = faithful(r)
     eager[0, 0] = -np.inf
-    reference = make_reference(None, eager, [eager, eager], "float32", where="output[0]")
+    reference = make_reference(None, eager, [eager, eager], "float32")
     assert reference.kind == "tolerance"
     actual = (eager * np.float32(1 + 1e-6)).astype(np.float32)
     difference = check(actual, reference)

@@ -87,7 +87,7 @@ class Setting:
             for _ in range(4)
         ]
         r = model(self.x.astype(np.float64), double)
-        self.reference = make_reference(r, model(self.x, self.weights), jittered, "float32", where="output[0]")
+        self.reference = make_reference(r, model(self.x, self.weights), jittered, "float32")
 
     def judge(self, actual: Array, tolerance: Tolerance | None = None) -> Difference:
         return check(actual, self.reference, tolerance)

@@ -350,9 +350,7 @@ def test_constant_references_explain_nothing() -> None:
     from pytest_modelconform.diagnosis.judge import Seen
 
     ones = np.ones((4, 5))
-    reference = make_reference(
-        ones, ones.astype(np.float32), [ones.astype(np.float32)] * 4, "float32", where="output", blind_ok=True
-    )
+    reference = make_reference(ones, ones.astype(np.float32), [ones.astype(np.float32)] * 4, "float32")
     assert hints([Seen("first", {"": reference}, {"": (2 * ones).astype(np.float32)})], "first") == ([], False)
 
 

@@ -30,9 +30,9 @@ def faithful(r: Array, seed: int = 9, dtype: Any = np.float32) -> Array:
 def reference(r: Array) -> Reference:
     """Of floating-point numbers in float32; or of the integers or bools that `r` holds."""
     if r.dtype.kind in "iub":
-        return make_reference(None, r, [r] * 4, r.dtype.name, where="output")
+        return make_reference(None, r, [r] * 4, r.dtype.name)
     runs = [faithful(r, seed) for seed in range(5)]
-    return make_reference(r, runs[0], runs[1:], "float32", where="output")
+    return make_reference(r, runs[0], runs[1:], "float32")
 
 
 def of(r: Array, y: Array, **others: tuple[Array, Array | None]) -> tuple[list[str], bool]:

@@ -69,7 +69,7 @@ def test_an_output_of_bfloat16_is_judged_by_bfloat16s_default() -> None:
 
     r = np.random.default_rng(0).standard_normal((40, 40))
     eager = r.astype(ml_dtypes.bfloat16)
-    reference = make_reference(r, eager, [eager] * 4, "bfloat16", where="output")
+    reference = make_reference(r, eager, [eager] * 4, "bfloat16")
     # 1.5 bits below u times the signal: more than bfloat16's 1, less than the 2 of float32.
     off = (r + 2**2.8 * (eager.astype(np.float64) - r)).astype(ml_dtypes.bfloat16)
     found = compare_tensor(off, reference, Tolerance(worst=9), where="output", dtype="bfloat16")

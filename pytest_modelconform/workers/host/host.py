@@ -70,7 +70,7 @@ class Host:
         try:
             if built.task == TRAINING:
                 return training.make(built, request["folder"])
-            return reference.make(built, request["folder"], bfloat16.moves if fast else reference.jittered)
+            return reference.make(built, request["folder"], bfloat16.noise if fast else None)
         finally:
             self.keep_if_untouched(built)
 

@@ -114,7 +114,7 @@ def test_the_reference_is_of_the_rounded_weights_and_inputs(tmp_path: Path, dtyp
     weight, bias = (model.model.get_parameter(f"linear.{name}").double() for name in ("weight", "bias"))
     exact = x.double() @ weight.T + bias + ids
     assert (abs(runs["r:"] - exact.detach().numpy()) < 1e-14).all()
-    assert runs["e0:"].dtype.name == runs["e4:"].dtype.name == dtype
+    assert runs["e0:"].dtype.name == runs["e3:"].dtype.name == dtype
     made = from_runs.make(tmp_path, msgspec.convert(content, InferenceAnswer))
     assert made.notes == []
     prepared = Prepared(made, "d", tmp_path, cached=False)

@@ -7,18 +7,23 @@ Monte Carlo Arithmetic, 1997), so that several runs show how far results may be 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
+from pytest_modelconform.terms.runs import NOISY_RUNS, WIDE_RUNS
+
 from ...loop import WorkerError
 from ...tensors import Tensor
 from ..build import Built
+from ..noise.call import Draws
+from ..noise.mode import OperatorNoise, in_sight
 from ..state import seed_of
-from . import runs as reference
+from . import noisy
+from .eager import add_run
 from .float64 import SAME_SIZE_INTEGER, Jitter, is_whole
 
 # Bits of the mantissa that bfloat16 doesn't have.
@@ -84,57 +89,51 @@ class ReducedModel(Jitter):
 
 
 def _input(value: Any, generator: torch.Generator) -> Any:
-    """Whole numbers stay, as they do in jittered runs: masks, counts, positions."""
+    """Whole numbers stay, as they do where units are moved: masks, counts, positions."""
     whole = isinstance(value, torch.Tensor) and value.is_floating_point() and value.numel() > 1 and is_whole(value)
     return value if whole else rounded(value, generator)
 
 
-def moves(built: Built) -> reference.Move:
-    """The runs, in place of jittered ones.
+def noise(built: Built) -> noisy.AddRuns:
+    """The runs, in place of those with the noise of the model's own dtype.
 
-    They raise WorkerError where the model fails, or returns other shapes, with such operands.
+    They raise WorkerError where the model fails with such operands.
     """
     if built.dtype == "bfloat16":
         # Its ordinary noise is that of this arithmetic.
-        return reference.jittered(built)
+        return noisy.noise(built)
     model = ReducedModel(built.model)
 
-    def move(k: int) -> Callable[[str, dict[str, Tensor]], None]:
-        model.round(torch.Generator().manual_seed(seed_of(built.case.seed, built.name, "reduced", k)))
-        return lambda key, runs: _add_run(built, key, k, model.model, runs)
+    def add(key: str, runs: dict[str, Tensor]) -> None:
+        for k in range(1, NOISY_RUNS + WIDE_RUNS + 1):
+            model.round(torch.Generator().manual_seed(seed_of(built.case.seed, built.name, "reduced", k)))
+            _add_run(built, key, k, model.model, runs)
 
-    return move
+    return add
 
 
 def _add_run(built: Built, key: str, k: int, model: torch.nn.Module, runs: dict[str, Tensor]) -> None:
     generator = torch.Generator().manual_seed(seed_of(built.case.seed, built.name, "reduced", key, k))
     inputs = tree_map(lambda leaf: _input(leaf, generator), built.clone_inputs(key))
-    what = "weights, inputs and operands rounded to bfloat16, as a runtime's fast mode may do,"
     try:
-        with _products_in_sight(model), Reduced(generator):
-            reference.add_run(built, key, k, model, inputs, runs, what)
+        # What is rounded to bfloat16 is still added up, and goes through functions, in some faithful order.
+        with _products_in_sight(model), OperatorNoise(Draws(generator)), Reduced(generator):
+            add_run(built, key, k, model, inputs, runs)
     except WorkerError:
         raise
     except Exception as error:
-        fault = f"the model fails with {what} {type(error).__name__}: {error}"
+        what = "with weights, inputs and operands rounded to bfloat16, as a runtime's fast mode may do"
+        fault = f"the model fails {what}: {type(error).__name__}: {error}"
         raise WorkerError(f"case {built.name!r}, input set {key!r}: {fault}", "reference") from error
 
 
 @contextlib.contextmanager
 def _products_in_sight(model: torch.nn.Module) -> Iterator[None]:
     """See to it that products are operators of their own, and not the inside of a fused one."""
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-
-    # oneDNN is off only where the model has recurrent layers, since its products are the fast ones;
-    # set by hand, since its own context manager touches what warns without an Intel GPU.
-    backends: Any = torch.backends
-    fastpath, enabled = backends.mha.get_fastpath_enabled(), backends.mkldnn.enabled
-    recurrent = any(isinstance(module, torch.nn.RNNBase) for module in model.modules())
+    fastpath = torch.backends.mha.get_fastpath_enabled()
     try:
-        backends.mha.set_fastpath_enabled(False)
-        backends.mkldnn.enabled = enabled and not recurrent
-        with sdpa_kernel(SDPBackend.MATH):
+        torch.backends.mha.set_fastpath_enabled(False)
+        with in_sight(model):
             yield
     finally:
-        backends.mha.set_fastpath_enabled(fastpath)
-        backends.mkldnn.enabled = enabled
+        torch.backends.mha.set_fastpath_enabled(fastpath)

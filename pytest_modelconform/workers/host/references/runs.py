@@ -1,4 +1,4 @@
-"""The answer to `reference`: eager's outputs, the float64 ones and the jittered ones, for each input set."""
+"""The answer to `reference`: eager's outputs, the float64 ones and the noisy ones, for each input set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from pytest_modelconform.terms import runs as terms
 from pytest_modelconform.terms.case import TORCH
-from pytest_modelconform.terms.runs import JITTERED_RUNS, TRANSPOSED, VALUES, WIDE_RUNS, WIDE_UNITS
+from pytest_modelconform.terms.runs import TRANSPOSED, VALUES
 
 from ... import tensors
 from ...loop import WorkerError
@@ -23,42 +23,26 @@ from ...torch_tensors import Tree, encode, leaves
 from ..build import Built, encode_inputs
 from ..cast import failing_operator
 from ..generate import contiguous
-from ..state import seed_all, seed_of
-from . import blind_spots
-from .float64 import Jitter, in_float64, moved
-
-FLOATING = {
-    *("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"),
-    *("complex64", "complex128"),
-}
-# Moves the model for the k-th run; returns what adds that run of an input set.
-Move = Callable[[int], Callable[[str, dict[str, Tensor]], None]]
+from . import blind_spots, noisy
+from .eager import run, where
+from .float64 import in_float64
 
 
-def jittered(built: Built) -> Move:
-    """The runs with parameters, buffers and inputs moved by one unit in the last place, and the wide ones."""
-    jitter = Jitter(built.model)
-
-    def move(k: int) -> Callable[[str, dict[str, Tensor]], None]:
-        units = 1 if k <= JITTERED_RUNS else WIDE_UNITS
-        jitter.move(seed_of(built.case.seed, built.name, "jitter", k), units)
-        return lambda key, runs: _jittered(built, key, k, units, jitter.model, runs)
-
-    return move
-
-
-def make(built: Built, folder: str, moves: Callable[[Built], Move] = jittered, search: bool = True) -> dict[str, Any]:
+def make(
+    built: Built, folder: str, noise: Callable[[Built], noisy.AddRuns] | None = None, search: bool = True
+) -> dict[str, Any]:
     """Write `inputs-<set>.safetensors` and `runs-<set>.safetensors` for each input set; return what is in them.
 
-    Keys of the latter are `<run>:<path of the output>`, with run `e0` for eager, `r` for float64, `e1` … for the
-    jittered ones (from `e5` on the wide ones, without floating-point outputs), `again` for a second eager run, where
-    that gave other bits, and `contiguous` for eager on the row-major copy of transposed inputs.
+    Keys of the latter are `<run>:<path of the output>`, with run `e0` for eager, `r` for float64, `e1` … for the noisy
+    ones (the last may be wide, and then without floating-point outputs), `again` for a second eager run, where that
+    gave other bits, and `contiguous` for eager on the row-major copy of transposed inputs.
 
-    moves: makes the runs that show eager's noise. search: whether to look for what the case can't see. A generated set
-    that the model itself can't run is left out; `left_out` says why, by name.
+    noise: makes the runs that show how far faithful arithmetic may be off; noisy.noise unless given. search: whether to
+    look for what the case can't see. A generated set that the model itself can't run is left out; `left_out` says why,
+    by name.
     """
     # Gradients, by which that is told, are PyTorch's.
-    search = search and moves is jittered and built.case.framework == TORCH
+    search = search and noise is None and built.case.framework == TORCH
     runs: dict[str, dict[str, Tensor]] = {}
     sets: dict[str, dict[str, Any]] = {}
     left_out: dict[str, str] = {}
@@ -78,11 +62,9 @@ def make(built: Built, folder: str, moves: Callable[[Built], Move] = jittered, s
 
     for key in built.inputs:
         attempt(key, partial(one_set, key))
-    move = moves(built)
-    for k in range(1, JITTERED_RUNS + WIDE_RUNS + 1 if moves is jittered else JITTERED_RUNS + 1):
-        add = move(k)
-        for key in list(sets):
-            attempt(key, partial(add, key, runs[key]))
+    add = (noise or noisy.noise)(built)
+    for key in list(sets):
+        attempt(key, partial(add, key, runs[key]))
     if TRANSPOSED in sets:
         sets.pop(VALUES, None)  # the same values, and not transposed
     for key in sets:
@@ -116,24 +98,9 @@ def paths(tree: Tree) -> list[str]:
     return [path for child in children for path in paths(child)]
 
 
-def run(
-    built: Built,
-    key: str,
-    model: torch.nn.Module,
-    args: Any,
-    kwargs: Any,
-    purpose: str = "run",
-    grad: bool = False,
-) -> Any:
-    """Call a model. Each run has the same seeds; a model that draws random numbers is told by another purpose."""
-    seed_all(built.case.seed, built.name, key, purpose)
-    with torch.set_grad_enabled(grad):
-        return model(*args, **kwargs)
-
-
 def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str) -> dict[str, Any]:
     """Write the inputs of a set; add eager's runs and the float64 one to `runs`."""
-    where = _where(built, key)
+    here = where(built, key)
     written: dict[str, Tensor] = {}
     tree_args, tree_kwargs = encode_inputs(*built.inputs[key], written)
     tensors.write(os.path.join(folder, terms.inputs_file(key)), written)
@@ -144,12 +111,12 @@ def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str) -> di
     try:
         returned = run(built, key, built.model, args, kwargs)
     except Exception as error:
-        raise WorkerError(f"{where}: {_failure(built, key, error)}", "reference") from error
+        raise WorkerError(f"{here}: {_failure(built, key, error)}", "reference") from error
     seconds = time.perf_counter() - begin
     eager: dict[str, Tensor] = {}
     outputs = encode(returned, str, eager)
     if not eager:
-        raise WorkerError(f"{where}: the model returns no tensor", "reference")
+        raise WorkerError(f"{here}: the model returns no tensor", "reference")
     runs.update((terms.key(terms.FIRST, path), tensor) for path, tensor in eager.items())
     changed = _changed(built.inputs[key], (args, kwargs))
     state = [name for name, version in _versions(built.model).items() if versions.get(name) != version]
@@ -216,46 +183,6 @@ def _views(returned: Any, call: Any) -> list[str]:
     """Paths of the outputs that share memory with an input."""
     memory = {leaf.untyped_storage().data_ptr() for leaf in tree_leaves(call) if isinstance(leaf, torch.Tensor)}
     return [path for path, value in leaves(returned) if value.numel() and value.untyped_storage().data_ptr() in memory]
-
-
-def _jittered(built: Built, key: str, k: int, units: int, model: torch.nn.Module, runs: dict[str, Tensor]) -> None:
-    """Add the k-th jittered run to `runs`; of a wide one only what isn't compared by its noise."""
-    generator = torch.Generator().manual_seed(seed_of(built.case.seed, built.name, "jitter", key, k))
-    args, kwargs = built.clone_inputs(key)
-    inputs = (moved(args, generator, units), moved(kwargs, generator, units))
-    by = "one unit" if units == 1 else f"{units} units"
-    add_run(built, key, k, model, inputs, runs, f"parameters and inputs moved by {by} in the last place")
-    if units > 1:
-        for name, tensor in list(runs.items()):
-            if name.startswith(terms.key(terms.jittered(k), "")) and tensor.dtype in FLOATING:
-                del runs[name]
-
-
-def add_run(
-    built: Built,
-    key: str,
-    k: int,
-    model: torch.nn.Module,
-    inputs: tuple[Any, Any],
-    runs: dict[str, Tensor],
-    what: str,
-) -> None:
-    """Add the k-th run with `what` to `runs`. Raises WorkerError where its outputs have other shapes than eager's."""
-    found: dict[str, Tensor] = {}
-    encode(run(built, key, model, *inputs), str, found)
-    first = terms.key(terms.FIRST, "")
-    eager = {name.removeprefix(first): tensor for name, tensor in runs.items() if name.startswith(first)}
-    if {p: (t.dtype, t.shape) for p, t in found.items()} != {p: (t.dtype, t.shape) for p, t in eager.items()}:
-        raise WorkerError(
-            f"{_where(built, key)}: outputs depend on rounding: with {what} "
-            "the model returns other shapes; choose other inputs, or a threshold that no value is close to",
-            "reference",
-        )
-    runs.update((terms.key(terms.jittered(k), path), tensor) for path, tensor in found.items())
-
-
-def _where(built: Built, key: str) -> str:
-    return f"case {built.name!r}, input set {key!r}"
 
 
 def _changed(before: tuple[Any, Any], after: tuple[Any, Any]) -> list[str]:

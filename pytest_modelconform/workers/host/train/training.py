@@ -21,7 +21,9 @@ from ...loop import Answer, WorkerError
 from ...tensors import Tensor
 from ...torch_tensors import encode
 from ..build import Built
-from ..references.float64 import Jitter, moved, run_wide, widened
+from ..noise.call import Draws
+from ..noise.mode import Magnitudes, OperatorNoise, in_sight
+from ..references.float64 import run_wide, widened
 from ..references.runs import paths
 from ..state import seed_of
 from . import checkpoint
@@ -45,12 +47,13 @@ def make(built: Built, folder: str) -> dict[str, Any]:
     if not named:
         _write_loss(built, os.path.join(folder, runs.LOSS_FILE))
     _wide(built, folder, entries)
-    jitter = Jitter(built.model)
-    for k in range(1, runs.JITTERED_RUNS + runs.WIDE_RUNS + 1):
-        units = 1 if k <= runs.JITTERED_RUNS else runs.WIDE_UNITS
-        generator = jitter.move(seed_of(built.case.seed, built.name, "train jitter", k), units)
-        for name, results, _ in _both(built, jitter.model, moved(built.clone_inputs(DATA)[0], generator, units)):
-            _write(folder, name, runs.jittered(k), encoded(results))
+    draws = Draws(torch.Generator().manual_seed(seed_of(built.case.seed, built.name, "train noise")))
+    magnitudes = {name: Magnitudes() for name in (GRADIENTS, TRAINING)}
+    for k in range(1, runs.NOISY_RUNS + runs.WIDE_RUNS + 1):
+        # The wide ones to either side.
+        scale = 1.0 if k <= runs.NOISY_RUNS else runs.WIDE * (1.0 if k % 2 else -1.0)
+        for name, results in _noisy(built, draws, scale, magnitudes):
+            _write(folder, name, runs.noisy(k), encoded(results))
     return {
         "digest": built.digest,
         "files": built.files,
@@ -155,6 +158,17 @@ def _both(
         begin = time.perf_counter()
         results = gradients(built, trained, data) if name == GRADIENTS else run(built, trained, data, save)
         yield name, results, time.perf_counter() - begin
+
+
+def _noisy(
+    built: Built, draws: Draws, scale: float, magnitudes: Mapping[str, Magnitudes]
+) -> Iterator[tuple[str, Results]]:
+    """Both with each operator's result moved, those of the optimizer, too."""
+    for name in (GRADIENTS, TRAINING):
+        trained, data = copy.deepcopy(built.model), built.clone_inputs(DATA)[0]
+        with in_sight(trained), OperatorNoise(draws, scale, magnitudes[name]):
+            results = gradients(built, trained, data) if name == GRADIENTS else run(built, trained, data)
+        yield name, results
 
 
 def encoded(results: Results) -> dict[str, Tensor]:

@@ -144,14 +144,14 @@ case = Case(model=lambda: generic_weights(Net()), inputs={{"a": lambda: (torch.r
 
 def make(folder: Path, body: str, more: str = "pass", dtype: str = "float32") -> dict[str, Any]:
     path = runs.case_file(folder, "reduced", HEAD.format(more, body))
-    return reference.make(build(str(path), path.name, path.stem, dtype), str(folder), bfloat16.moves)
+    return reference.make(build(str(path), path.name, path.stem, dtype), str(folder), bfloat16.noise)
 
 
 def noise(folder: Path) -> float:
     """Of the runs, as bits."""
     found = arrays.read(folder / "runs-a.safetensors")
     r = found["r:"].astype(np.float64)
-    errors = [found[f"e{k}:"].astype(np.float64) - r for k in range(1, 5)]
+    errors = [found[f"e{k}:"].astype(np.float64) - r for k in range(1, 4)]
     return float(np.log2(np.sqrt((r * r).mean()) / max(np.sqrt((e * e).mean()) for e in errors)))
 
 
@@ -178,7 +178,7 @@ def test_the_same_each_time_and_none_like_another(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         path = tmp_path / "same.py"
         path.write_text(HEAD.format("pass", "return y"))
-        reference.make(build(str(path), path.name, "same"), str(tmp_path / name), bfloat16.moves)
+        reference.make(build(str(path), path.name, "same"), str(tmp_path / name), bfloat16.noise)
         runs = arrays.read(tmp_path / name / "runs-a.safetensors")
         found.append([runs[f"e{k}:"].copy() for k in range(5)])
     for k in range(5):
@@ -187,7 +187,7 @@ def test_the_same_each_time_and_none_like_another(tmp_path: Path) -> None:
 
 
 def test_a_model_in_bfloat16_has_its_ordinary_noise(tmp_path: Path) -> None:
-    make(tmp_path, "return y", dtype="bfloat16")
+    make(tmp_path, "return y[:2, :8].clone()", dtype="bfloat16")
     assert 6 < noise(tmp_path) < 10
 
 
@@ -199,12 +199,13 @@ def test_whole_numbers_stay(tmp_path: Path) -> None:
     assert np.array_equal(runs["e1:"], runs["e0:"])
 
 
-def test_other_shapes_and_failures_are_errors_of_the_reference(tmp_path: Path) -> None:
-    with pytest.raises(
-        WorkerError, match="operands rounded to bfloat16, as a runtime's fast mode may do, the model"
-    ) as e:
-        make(tmp_path, "return y[y > y.median()][: (y.sum() * 1e4).long().abs() % 50]")
-    assert e.value.stage == "reference"
+def test_other_shapes_are_not_compared(tmp_path: Path) -> None:
+    prepared, notes = fast_references(tmp_path, "return y, y[y > y.median()][: (y.sum() * 1e4).long().abs() % 50]")
+    assert "input set 'a', output[1] is not compared in a fast mode: it is of a size that rounding decides" in notes
+    assert [prepared.sets["a"].references[path].kind for path in ("[0]", "[1]")] == ["float", "unstable"]
+
+
+def test_failures_are_errors_of_the_reference(tmp_path: Path) -> None:
     body = "if y.bfloat16().float().ne(y).all(): raise ValueError('picky')\n        return y"
     with pytest.raises(WorkerError, match="the model itself fails: ValueError: picky"):
         make(tmp_path, body)
@@ -220,8 +221,7 @@ def test_an_integer_output_that_depends_on_bfloat16_is_not_compared(tmp_path: Pa
     prepared, notes = fast_references(tmp_path, "return y, (y * 1000).long(), y > -99")
     notes = [note for note in notes if "'auto-" not in note]
     assert len(notes) == 2
-    assert notes[0].startswith("input set 'a', not compared in a fast mode: output[1]: ")
-    assert "% of its elements change" in notes[0]
+    assert notes[0].startswith("input set 'a', output[1] is not compared in a fast mode: it is decided by rounding")
     found = prepared.sets["a"].references
     assert [found[path].kind for path in ("[0]", "[1]")] == ["float", "empty"]
     assert found["[0]"].reduced
@@ -229,7 +229,7 @@ def test_an_integer_output_that_depends_on_bfloat16_is_not_compared(tmp_path: Pa
 
 
 def test_a_case_of_which_nothing_is_left_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ModelFault, match="nothing can be compared in a fast mode: input set 'a', not compared"):
+    with pytest.raises(ModelFault, match="nothing can be compared in a fast mode: input set 'a', output is"):
         fast_references(tmp_path, "return (y * 1000).long()")
 
 

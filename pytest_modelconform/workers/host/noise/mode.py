@@ -1,0 +1,181 @@
+"""A run of a model whose every operator is moved by what another faithful order or formula could have made of it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from . import arithmetic, functions, norms, products, sums
+from .call import Call, Draws, Formula, Replaced, Spread, Tensor, Unknown, floating, wide
+from .exact import DECIDING, EXACT, HARMLESS
+
+FORMULAS: dict[str, Formula] = {
+    **arithmetic.FORMULAS,
+    **functions.FORMULAS,
+    **norms.FORMULAS,
+    **products.FORMULAS,
+    **sums.FORMULAS,
+}
+# Spreads of products are kept from the first run for the others, since they cost as much as the products.
+_KEPT = frozenset(products.FORMULAS)
+_MOST_KEPT = 1 << 30  # bytes
+
+
+class Magnitudes:
+    """Spreads of the products of a run, in order, for further runs with the same inputs."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[str, list[Spread]]] = []
+        self._bytes = 0
+        self._next = 0
+
+    def rewind(self) -> None:
+        """Begin a run."""
+        self._next = 0
+
+    def of(self, call: Call, formula: Formula) -> Sequence[Spread]:
+        """The spreads of the next product: those of the run before, where it is the same one."""
+        name = str(call.func)
+        position, self._next = self._next, self._next + 1
+        if position < len(self._found) and self._found[position][0] == name:
+            spreads = self._found[position][1]
+            if spreads and all(_fits(spread, one) for spread, one in zip(spreads, call.results, strict=False)):
+                return spreads
+        spreads = list(formula(call))
+        size = sum(spread.nbytes for spread in spreads if isinstance(spread, torch.Tensor))
+        if position == len(self._found):
+            keep = self._bytes + size <= _MOST_KEPT
+            self._bytes += size if keep else 0
+            self._found.append((name, spreads if keep else []))
+        return spreads
+
+
+def _fits(spread: Spread, result: Tensor) -> bool:
+    return not isinstance(spread, torch.Tensor) or spread.shape == result.shape
+
+
+class OperatorNoise(TorchDispatchMode):
+    """Moves the result of each operator by ξ times its spread, ξ standard normal.
+
+    draws: of ξ. scale: of the spreads; negative for the same run on the other side. decides: whether an operator
+    was seen that makes a decision of what rounding moves: a comparison, an index, a whole number. general: how often an
+    operator was moved without a formula of its own, by name.
+    """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # True, the default, imports the compiler at the first operator: seconds of every case host's life.
+        return False
+
+    def __init__(self, draws: Draws, scale: float = 1.0, magnitudes: Magnitudes | None = None) -> None:
+        super().__init__()
+        self.draws = draws
+        self.scale = scale
+        self.magnitudes = magnitudes or Magnitudes()
+        self.magnitudes.rewind()
+        self.decides = False
+        self.general: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Called for each operator."""
+        kwargs = kwargs or {}
+        schema, name = func._schema, func.overloadpacket.__name__
+        name = name.removesuffix("_") if schema.is_mutable else name
+        if _is_view(schema) or name in EXACT:
+            returned = func(*args, **kwargs)
+            self._look(name, returned, args)
+            return returned
+        before = (args, kwargs)
+        if schema.is_mutable:
+            before = _before(schema, args, kwargs)
+        returned = func(*args, **kwargs)
+        self._look(name, returned, args)
+        results = _written(schema, args, kwargs) if schema.is_mutable else tree_leaves(returned)
+        results = [result for result in results if floating(result) and result.numel()]
+        if results:
+            self._move(Call(name, func, *before, results, returned, self.draws))
+        return returned
+
+    def _look(self, name: str, returned: Any, args: Any) -> None:
+        if self.decides or name in HARMLESS:
+            return
+        if any(floating(leaf) for leaf in tree_leaves(args)):
+            leaves = [leaf for leaf in tree_leaves(returned) if isinstance(leaf, (torch.Tensor, bool, int))]
+            self.decides = name in DECIDING or any(not floating(leaf) for leaf in leaves)
+
+    def _move(self, call: Call) -> None:
+        formula = FORMULAS.get(call.name)
+        try:
+            if formula is None:
+                raise Unknown(call.name)
+            spreads = self.magnitudes.of(call, formula) if call.name in _KEPT else formula(call)
+            for result, spread in zip(call.results, spreads, strict=True):
+                self._moved(call, result, spread)
+        except Exception:
+            # An overload that the formula doesn't know, a layout that an operator doesn't take: no reason to fail.
+            self.general[call.name] += 1
+            for result, spread in zip(call.results, arithmetic.general(call), strict=True):
+                self._moved(call, result, spread)
+
+    def _moved(self, call: Call, result: Tensor, spread: Spread) -> None:
+        if spread is None:
+            return
+        value = result
+        if isinstance(spread, Replaced):
+            # As far beyond, or to the other side, as the rest of this run.
+            value, spread = result + (spread.value - result) * self.scale, spread.spread
+        if value.shape != result.shape or not _fits(spread, result):
+            raise ValueError(f"a spread of another shape than {tuple(result.shape)}")
+        noise = call.normal(result)
+        if wide(result) is result and math.isfinite(float(value.real.sum())):
+            torch.addcmul(value, noise, torch.as_tensor(spread, dtype=noise.dtype), value=self.scale, out=result)
+            return
+        # NaN, infinities and what becomes one stay.
+        moved = (wide(value) + noise * (self.scale * spread)).to(result.dtype)
+        result.copy_(torch.where(torch.isfinite(moved) & torch.isfinite(result), moved, result))
+
+
+def _is_view(schema: Any) -> bool:
+    """Whether an operator returns a view of an operand, and writes nothing."""
+    return not schema.is_mutable and any(argument.alias_info is not None for argument in schema.arguments)
+
+
+def _before(schema: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """The arguments, with copies of those that the operator writes to."""
+    copied = lambda value: tree_map(lambda leaf: leaf.clone() if isinstance(leaf, torch.Tensor) else leaf, value)  # noqa: E731
+    writes = {argument.name for argument in schema.arguments if argument.alias_info and argument.alias_info.is_write}
+    names = [argument.name for argument in schema.arguments]
+    found = [copied(value) if name in writes else value for name, value in zip(names, args, strict=False)]
+    return tuple(found), {name: copied(value) if name in writes else value for name, value in kwargs.items()}
+
+
+def _written(schema: Any, args: Any, kwargs: Any) -> Iterator[Any]:
+    for position, argument in enumerate(schema.arguments):
+        if argument.alias_info and argument.alias_info.is_write:
+            given = args[position] if position < len(args) else kwargs.get(argument.name)
+            yield from tree_leaves(given)
+
+
+@contextlib.contextmanager
+def in_sight(model: torch.nn.Module) -> Iterator[None]:
+    """See to it that attention and recurrent layers are made of operators that can be moved, not one fused one."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    # oneDNN is off only where the model has recurrent layers; set by hand, since its own context manager touches what
+    # warns without an Intel GPU.
+    backends: Any = torch.backends
+    enabled = backends.mkldnn.enabled
+    recurrent = any(isinstance(module, torch.nn.RNNBase) for module in model.modules())
+    try:
+        backends.mkldnn.enabled = enabled and not recurrent
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        backends.mkldnn.enabled = enabled

@@ -1,0 +1,88 @@
+"""Runs that show how far a faithful runtime may be off: eager with every operator's result moved, seeded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from pytest_modelconform.terms import runs as terms
+from pytest_modelconform.terms.case import TORCH
+from pytest_modelconform.terms.runs import FEW_ELEMENTS, NOISY_RUNS, WIDE, WIDE_RUNS
+
+from ...tensors import Tensor
+from ..build import Built
+from ..noise.call import Draws
+from ..noise.mode import Magnitudes, OperatorNoise, in_sight
+from ..state import seed_of
+from .eager import add_run
+from .float64 import Jitter, moved
+
+FLOATING = {
+    *("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"),
+    *("complex64", "complex128"),
+}
+# Adds all noisy runs of an input set to its runs.
+AddRuns = Callable[[str, dict[str, Tensor]], None]
+# Units in the last place that parameters and inputs of other frameworks are moved by, whose operators aren't seen: two,
+# since one leaves the noise of a framework's own order, which is about half of what others may make.
+_UNITS = 2
+
+
+def noise(built: Built) -> AddRuns:
+    """The runs that show a model's noise."""
+    if built.case.framework == TORCH:
+        return lambda key, runs: _by_operators(built, key, runs)
+    jitter = Jitter(built.model)
+    return lambda key, runs: _by_moves(built, key, jitter, runs)
+
+
+def _by_operators(built: Built, key: str, runs: dict[str, Tensor]) -> None:
+    """Eager under OperatorNoise.
+
+    The last runs are wide where something is decided by what rounding moves: as far to the one side as to the other.
+    Elsewhere they are further draws, and left out where an output's elements are draws enough.
+    """
+    draws = Draws(torch.Generator().manual_seed(seed_of(built.case.seed, built.name, "operator noise", key)))
+    magnitudes = Magnitudes()
+
+    def add(k: int, scale: float) -> bool:
+        mode = OperatorNoise(draws, scale, magnitudes)
+        with in_sight(built.model), mode:
+            add_run(built, key, k, built.model, built.clone_inputs(key), runs)
+        return mode.decides
+
+    decided = [add(k, 1.0) for k in range(1, NOISY_RUNS + 1)]
+    outputs = [tensor for name, tensor in runs.items() if name.startswith(terms.key(terms.FIRST, ""))]
+    decides = any(decided) or any(tensor.dtype not in FLOATING for tensor in outputs)
+    if not decides and all(math.prod(tensor.shape) >= FEW_ELEMENTS for tensor in outputs):
+        return
+    state = draws.state
+    for k, side in enumerate((1.0, -1.0), NOISY_RUNS + 1):
+        if decides:
+            draws.state = state
+        add(k, side * WIDE if decides else 1.0)
+        if decides:
+            without_numbers(k, runs)
+
+
+def _by_moves(built: Built, key: str, jitter: Jitter, runs: dict[str, Tensor]) -> None:
+    """Eager with parameters, buffers and inputs moved by units in the last place."""
+    for k in range(1, NOISY_RUNS + WIDE_RUNS + 1):
+        units = _UNITS if k <= NOISY_RUNS else round(_UNITS * WIDE)
+        jitter.move(seed_of(built.case.seed, built.name, "jitter", k), units)
+        generator = torch.Generator().manual_seed(seed_of(built.case.seed, built.name, "jitter", key, k))
+        args, kwargs = built.clone_inputs(key)
+        inputs: Any = (moved(args, generator, units), moved(kwargs, generator, units))
+        add_run(built, key, k, jitter.model, inputs, runs)
+        if k > NOISY_RUNS:
+            without_numbers(k, runs)
+
+
+def without_numbers(k: int, runs: dict[str, Tensor]) -> None:
+    """Keep of a wide run only what isn't compared by its noise."""
+    for name, tensor in list(runs.items()):
+        if name.startswith(terms.key(terms.noisy(k), "")) and tensor.dtype in FLOATING:
+            del runs[name]

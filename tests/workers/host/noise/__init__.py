@@ -1,0 +1,1 @@
+"""Operator noise: formulas, and what must not move."""
