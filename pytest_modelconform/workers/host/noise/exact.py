@@ -13,7 +13,7 @@ _CHOICES = """
 # Copies, and what takes numbers from their places.
 _COPIES = """
     _conj _conj_physical _local_scalar_dense _nested_tensor_from_mask _nested_tensor_from_tensor_list
-    _reshape_alias _to_copy _unique2 _unsafe_index _unsafe_view _upsample_nearest_exact1d
+    _reshape_alias _to_copy as_strided t transpose squeeze unsqueeze swapaxes _unique2 _unsafe_index _unsafe_view _upsample_nearest_exact1d
     _upsample_nearest_exact2d _upsample_nearest_exact3d alias as_strided_scatter bincount cat channel_shuffle
     clone complex conj conj_physical constant_pad_nd contiguous copy detach diag_embed diagonal_copy
     diagonal_scatter embedding expand_copy flip gather histc im2col imag index index_copy index_fill
