@@ -25,6 +25,7 @@ constexpr std::array kKinds{
     std::pair{std::string_view("exact"), Kind::kExact},
     std::pair{std::string_view("tolerance"), Kind::kTolerance},
     std::pair{std::string_view("empty"), Kind::kEmpty},
+    std::pair{std::string_view("unstable"), Kind::kUnstable},
 };
 
 Json read_json(const std::string& path, std::ifstream& file) {

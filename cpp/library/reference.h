@@ -41,6 +41,7 @@ struct OutputReference {
     kExact,      // integers and bools
     kTolerance,  // without a pure float64 run: by rtol and atol
     kEmpty,      // dtype and shape only
+    kUnstable,   // rounding decides its size: dtype and number of dimensions only
   };
 
   Kind kind = Kind::kEmpty;
@@ -54,7 +55,7 @@ struct OutputReference {
   std::vector<double> noise;      // by group
   std::vector<double> counts;     // by group, elements that are compared; empty: all
   std::optional<double> reference_bits;
-  std::size_t unstable = 0;  // elements that are left out, as eager's jittered runs disagree there
+  std::size_t unstable = 0;  // elements that are left out, as eager's noisy runs disagree there
   bool reduced = false;      // the noise is that of bfloat16 arithmetic, not of `dtype`
   Numbers eager_numbers;     // how eager itself compares with r
 };

@@ -131,7 +131,7 @@ def _dtype_and_shape(actual: Array, reference: Reference, where: str, dtype: str
         faults.append(f"dtype {dtype}, the model returns {reference.dtype}{_narrowed(dtype, reference.dtype)}")
     if reference.kind == "unstable":
         if actual.ndim != len(reference.shape):
-            faults.append(f"{actual.ndim} dimensions, the model returns {len(reference.shape)}")
+            faults.append(f"{actual.ndim} dimensions, the model's has {len(reference.shape)}")
     elif tuple(actual.shape) != reference.shape:
         faults.append(f"shape {tuple(actual.shape)}, the model returns {reference.shape}")
     return f"{where} has " + "; and ".join(faults) if faults else ""

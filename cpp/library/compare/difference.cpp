@@ -206,7 +206,7 @@ Difference compare_tensor(const Tensor& actual, const OutputReference& reference
     }
     return comparison.fail(mismatch);
   }
-  if (reference.kind == Kind::kEmpty) return result;
+  if (reference.kind == Kind::kEmpty || reference.kind == Kind::kUnstable) return result;
   const std::size_t size = actual.size_in_bytes();
   if (size == 0 || std::memcmp(actual.data, reference.eager.data, size) == 0) {
     comparison.take(reference.eager_numbers);
