@@ -22,7 +22,7 @@ import sys
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -31,13 +31,14 @@ from typing import Any
 
 import torch
 
-from pytest_modelconform.cells.case_files import is_case_file
-from pytest_modelconform.terms.case import DEFAULTS
+from pytest_modelconform.cells.case_files import is_case_file, static_cases
+from pytest_modelconform.terms.case import DEFAULTS, TORCH
+from pytest_modelconform.terms.outcome import Verdict
 
 from .faults import answers, clean, graph, operators, report, weights
 from .faults.artifact import OnnxArtifact, TorchArtifact
 from .faults.judge import Record, mutant_record
-from .faults.mutants import Mutant, NotApplicable
+from .faults.mutants import Faulty, Mutant, NotApplicable
 from .faults.subject import Subject, find_cases, subject, temporary
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -85,8 +86,14 @@ def spread(mutants: Iterator[Mutant], seed: str) -> Iterator[Mutant]:
         yield from (members[i] for members in order if i < len(members))
 
 
-def injected(case: Subject, wanted: int, seed: str) -> Iterator[Record]:
-    """Records of that many mutants of a case, or of all there are."""
+def injected(
+    case: Subject,
+    wanted: int,
+    seed: str,
+    explain: Callable[[Record, Faulty], Record] | None = None,
+    explained: int = 0,
+) -> Iterator[Record]:
+    """Records of that many mutants of a case, or of all there are; the first so many red ones as `explain` has them."""
     made = 0
     for mutant in spread(all_mutants(case, seed), seed):
         if made == wanted:
@@ -97,7 +104,11 @@ def injected(case: Subject, wanted: int, seed: str) -> Iterator[Record]:
                 faulty = mutant.make()
             except NotApplicable:
                 continue
-            yield mutant_record(base, faulty, case.prepared.sets, case.tolerance)
+            record = mutant_record(base, faulty, case.prepared.sets, case.tolerance)
+            if explain is not None and explained and record.verdict == Verdict.MISMATCH.value:
+                record = explain(record, faulty)
+                explained -= 1
+            yield record
         except NotApplicable:
             continue
         made += 1
@@ -128,7 +139,8 @@ def find(pattern: str) -> list[tuple[Path, Path, str]]:
     found = []
     for root, files in ((REPOSITORY / "cases", sorted((REPOSITORY / "cases").rglob("*.py"))), (LOCAL.parent, [LOCAL])):
         for file in files:
-            if is_case_file(file):
+            # A case of another framework needs that framework here, and gives no TorchScript to put faults into.
+            if is_case_file(file) and all(case.framework == TORCH for case in static_cases(file)):
                 relative = file.relative_to(root).as_posix()
                 found += [
                     (file, root, name)
