@@ -66,18 +66,21 @@ def in_processes(tasks: list[Task]) -> None:
 
 
 def in_sessions(found: list[Subject], options: argparse.Namespace) -> None:
-    """Real cells, some strangers a session."""
-    indices = {subject.name: i for i, subject in enumerate(found)}
-    left = [subject for subject in found if not Part(options.folder, REAL, subject.case).done]
-    for first in range(0, len(left), options.batch):
-        batch = left[first : first + options.batch]
-        begin = time.monotonic()
-        real.run(
-            [(one, real.rows(indices[one.name], options.others)) for one in batch], options.folder, options.timeout
-        )
-        done = f"{first + len(batch)}/{len(left)}"
-        names = ", ".join(one.name for one in batch)
-        print(f"real {done} {names}: {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
+    """Real cells. A session takes strangers whose turn is at the same formats, so that few workers have to start."""
+    turns: dict[int, list[Subject]] = {}
+    for i, subject in enumerate(found):
+        if not Part(options.folder, REAL, subject.case).done:
+            turns.setdefault(i % len(real.OTHERS), []).append(subject)
+    total, done = sum(map(len, turns.values())), 0
+    for turn, subjects in sorted(turns.items()):
+        pairs = real.rows(turn, options.others)
+        for first in range(0, len(subjects), options.batch):
+            batch = subjects[first : first + options.batch]
+            begin = time.monotonic()
+            real.run(batch, pairs, options.folder, options.timeout)
+            done += len(batch)
+            names = ", ".join(one.name for one in batch)
+            print(f"real {done}/{total} {names}: {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
 
 
 def main() -> None:
@@ -91,8 +94,8 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=3500, help="of the adversary, spread over the strangers")
     parser.add_argument("--mutants", type=int, default=500, help="spread over the strangers")
     parser.add_argument("--explained", type=int, default=1, help="red mutants of a stranger that are diagnosed")
-    parser.add_argument("--others", type=int, default=2, help="formats with an export of their own, for each stranger")
-    parser.add_argument("--batch", type=int, default=8, help="strangers a session of the plugin")
+    parser.add_argument("--others", type=int, default=1, help="formats with an export of their own, for each stranger")
+    parser.add_argument("--batch", type=int, default=13, help="strangers a session of the plugin")
     parser.add_argument("--timeout", type=float, default=120, help="seconds for a real cell")
     parser.add_argument("--trained", default="", metavar="FOLDER", help="where trained packages are")
     parser.add_argument("--large", action="store_true", help="also models above 150 million parameters")

@@ -47,17 +47,17 @@ OTHERS = (
 OUTSIDE = tuple(verdict.value for verdict in (Verdict.UNSUPPORTED, Verdict.UNAVAILABLE, Verdict.NOT_RUN))
 
 
-def rows(index: int, others: int) -> list[tuple[str, str]]:
-    """The (format, runtime) pairs of the index-th stranger: all cheap ones, and as many others as asked, in turn."""
+def rows(turn: int, others: int) -> list[tuple[str, str]]:
+    """The (format, runtime) pairs of a turn: all cheap ones, and as many others as asked."""
     count = len(OTHERS)
-    return [*CHEAP, *(OTHERS[(index * others + k) % count] for k in range(min(others, count)))]
+    return [*CHEAP, *(OTHERS[(turn * others + k) % count] for k in range(min(others, count)))]
 
 
-def run(batch: Sequence[tuple[Subject, Sequence[tuple[str, str]]]], folder: Path, timeout: float) -> None:
-    """A session of the plugin over some strangers; writes the part of each."""
+def run(batch: Sequence[Subject], pairs: Sequence[tuple[str, str]], folder: Path, timeout: float) -> None:
+    """A session of the plugin over some strangers in (format, runtime) pairs; writes the part of each."""
     begin = time.monotonic()
     wanted: dict[str, Subject] = {}
-    for subject, pairs in batch:
+    for subject in batch:
         Part(folder, REAL, subject.case).begin()
         file = subject.write(folder / "cases" / "generated", generated=True).relative_to(folder).as_posix()
         cells = [Cell(file, subject.case, *pair) for pair in (("eager", "eager"), *pairs)]
@@ -65,8 +65,8 @@ def run(batch: Sequence[tuple[Subject, Sequence[tuple[str, str]]]], folder: Path
     cache, written = folder / "cache", folder / "session.jsonl"
     written.unlink(missing_ok=True)
     (folder / "pytest.ini").write_text("[pytest]\n")
-    formats = sorted({pair[0] for _, pairs in batch for pair in pairs})
-    runtimes = sorted({pair[1] for _, pairs in batch for pair in pairs})
+    formats = sorted({pair[0] for pair in pairs})
+    runtimes = sorted({pair[1] for pair in pairs})
     command = [
         *(sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "--modelconform"),
         *(f"--modelconform-formats={','.join(formats)}", f"--modelconform-runtimes={','.join(runtimes)}"),
@@ -86,7 +86,7 @@ def run(batch: Sequence[tuple[Subject, Sequence[tuple[str, str]]]], folder: Path
             lost = Record(subject.name, REAL, "", "", "", "crash", message=f"{node} has no record: {words}")
             Part(folder, REAL, subject.case).record(lost)
     each = (time.monotonic() - begin) / len(batch)
-    for subject, _ in batch:
+    for subject in batch:
         Part(folder, REAL, subject.case).put(done=each)
     for name in ("artifacts", "references"):
         # Gigabytes, of no use to the next batch.

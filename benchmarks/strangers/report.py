@@ -11,11 +11,12 @@ from typing import Any
 
 from pytest_modelconform.terms.outcome import Stage, Verdict
 
+from ..faults import hints
 from ..faults import report as faults
 from ..faults.clean import NOT_COMPARABLE
 from ..faults.judge import Record
 from ..faults.report import number
-from . import hints, known, parts
+from . import known, parts
 from .parts import ADVERSARY, MUTANTS, REAL
 from .work import ADVERSARY_FAILED
 
@@ -103,33 +104,14 @@ def red_list(records: Sequence[Record]) -> str:
     return "\n".join(lines)
 
 
-def hint_table(records: Sequence[Record]) -> str:
-    """By kind of fault, what hints are worth; and each wrong one."""
-    counts: dict[str, Counter[str]] = {}
-    wrong: list[str] = []
-    for record in records:
-        if record.hints is None or record.verdict != Verdict.MISMATCH.value:
-            continue
-        if record.kind == REAL:
-            fault = known.of(record)
-            if fault is None:
-                continue
-            name, found = f"{record.runtime}: {fault.reason}", hints.worth(record.hints, fault.hints)
-        else:
-            name, found = record.kind, hints.judged(record.kind, record.hints)
-        counts.setdefault(name, Counter()).update(found)
-        if hints.WRONG in found:
-            wrong.append(f"  {record.case}[{record.format}], {record.kind}, {record.where}: {'; '.join(record.hints)}")
-    columns = (hints.RIGHT, hints.WRONG, hints.MISSING, hints.OPEN)
-    lines = [f"{'hints by kind of fault':44}" + "".join(f"{name:>22}" for name in columns)]
-    total: Counter[str] = sum(counts.values(), Counter())
-    for name in [*sorted(counts), "all"]:
-        mine = total if name == "all" else counts[name]
-        lines.append(f"{name[:43]:44}" + "".join(f"{mine[column]:>22}" for column in columns))
-    told = total[hints.RIGHT] + total[hints.WRONG] + total[hints.MISSING]
-    if told:
-        lines.append(f"right where the cause is in the table: {100 * total[hints.RIGHT] / told:.0f} %")
-    return "\n".join([*lines, "", f"{len(wrong)} faults with wrong hints" + (":" if wrong else ""), *wrong])
+def hint_table(found: Mapping[str, Sequence[Record]]) -> str:
+    """What hints are worth, of mutants and of known faults of real runtimes."""
+    judged = faults.hints_of_mutants(found[MUTANTS])
+    for record in found[REAL]:
+        fault = known.of(record)
+        if fault is not None and record.verdict == Verdict.MISMATCH.value:
+            judged.append((f"{record.runtime}: {fault.reason}", record, hints.worth(record.hints or (), fault.hints)))
+    return faults.hint_table(judged)
 
 
 def mutant_tables(records: Sequence[Record]) -> str:
@@ -155,7 +137,7 @@ def text(folder: Path, left_out: Mapping[str, str]) -> str:
     if found[MUTANTS]:
         pieces += [mutant_tables(found[MUTANTS])]
     if any(record.hints for records in found.values() for record in records):
-        pieces += [hint_table([*found[MUTANTS], *found[REAL]])]
+        pieces += [hint_table(found)]
     return "\n\n".join(pieces)
 
 

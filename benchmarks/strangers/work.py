@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import torch
 
 from pytest_modelconform.cells.answers import Run
 from pytest_modelconform.references.model_check import ModelFault
-from pytest_modelconform.references.prepared import InputSet, Prepared
+from pytest_modelconform.references.prepared import InputSet
 from pytest_modelconform.terms.tolerances import limits
 from pytest_modelconform.workers.host.build import build
 from pytest_modelconform.workers.loop import WorkerError
@@ -24,8 +24,7 @@ from ..faults.artifact import TorchArtifact, read_inputs
 from ..faults.clean import NOT_COMPARABLE
 from ..faults.judge import Record, clean_record
 from ..faults.mutants import Faulty, NotApplicable
-from ..faults.subject import Subject, prepare, subject, temporary
-from . import hints
+from ..faults.subject import prepare, subject, temporary
 from .adversary import Memory, faithful
 from .parts import ADVERSARY, MUTANTS, Part
 from .population import Subject as Stranger
@@ -55,6 +54,10 @@ def examine(task: Task) -> None:
     """The whole work of a process."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
+    # Exporters print graphs.
+    with (task.folder / "output.txt").open("a") as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
     task.part.begin()
     begin = time.monotonic()
     file = task.stranger.write(task.folder / "cases" / "own", generated=False)
@@ -128,10 +131,4 @@ def mutants(task: Task, file: Path, folder: Path) -> Iterator[Record]:
     case = replace(case, name=task.stranger.name)
     task.part.put(left_out=dict(case.left_out))
     seed = f"{task.seed}:{task.stranger.name}"
-    explain = partial(_explained, case, folder / "diagnosis")
-    yield from detection.injected(case, task.count, seed, explain if task.explained else None, task.explained)
-
-
-def _explained(case: Subject, folder: Path, record: Record, faulty: Faulty) -> Record:
-    prepared: Prepared = case.prepared
-    return replace(record, hints=hints.of_mutant(case.built, prepared, case.tolerance, faulty, record.runtime, folder))
+    yield from detection.injected(case, task.count, seed, task.explained, folder / "diagnosis")

@@ -125,9 +125,7 @@ def test_what_is_exact_in_every_arithmetic_does_not_move(name: str, seed: int) -
         expected = EXACT[name](values)
     with faithful(f"{name}:{seed}", Memory()):
         found = EXACT[name](values)
-    for one, two in zip(
-        torch.utils._pytree.tree_leaves(found), torch.utils._pytree.tree_leaves(expected), strict=True
-    ):
+    for one, two in zip(torch.utils._pytree.tree_leaves(found), torch.utils._pytree.tree_leaves(expected), strict=True):
         assert torch.equal(one, two)
 
 

@@ -35,13 +35,12 @@ def test_the_same_value_is_off_by_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "value", "exact"),
-    [(torch.tanh, 0.0, 0.0), (torch.exp, 0.0, 1.0), (torch.sigmoid, 0.0, 0.5), (torch.exp, -torch.inf, 0.0)],
+    ("name", "value", "exact"),
+    [("tanh", 0.0, 0.0), ("exp", 0.0, 1.0), ("sigmoid", 0.0, 0.5), ("exp", -torch.inf, 0.0)],
 )
 @pytest.mark.parametrize("seed", range(8))
-def test_what_is_exact_stays(function: object, value: float, exact: float, seed: int) -> None:
-    assert callable(function)
-    assert applied(function, torch.tensor([value]), Error(4, seed), function.__name__).item() == exact
+def test_what_is_exact_stays(name: str, value: float, exact: float, seed: int) -> None:
+    assert applied(getattr(torch, name), torch.tensor([value]), Error(4, seed), name).item() == exact
 
 
 @pytest.mark.parametrize("name", ["tanh", "sigmoid", "erf", "sin"])

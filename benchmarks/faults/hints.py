@@ -14,13 +14,13 @@ from pytest_modelconform.cells.diagnosing import Diagnosis, Evidence
 from pytest_modelconform.cells.registry import Registry, register_built_in
 from pytest_modelconform.references.content import Variants
 from pytest_modelconform.references.prepared import Prepared
-from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.terms.cell import CaseRef, Cell
 from pytest_modelconform.terms.outcome import Verdict
 from pytest_modelconform.workers.host.build import Built
 from pytest_modelconform.workers.host.variants import table
 
-from ..faults.mutants import Faulty
+from .mutants import Faulty
+from .subject import Subject
 
 RIGHT, WRONG, MISSING, OPEN = "right", "wrong", "missing", "no cause in the table"
 SECONDS = 20.0  # for the variants of a mutant
@@ -36,7 +36,6 @@ ACCEPTED: Mapping[str, Sequence[str]] = {
     "output rounded to bfloat16": ("bfloat16",),
     "output wrapped at 32 bits": ("modulo 2^32",),
     "output in 255 steps": ("int8",),
-    "output as *": ("instead of",),
     "last row repeated": (*_SOME, "again"),
     "one row zero": (*_SOME, "which is 0"),
     "rows moved by one": _MOVED,
@@ -49,11 +48,8 @@ ACCEPTED: Mapping[str, Sequence[str]] = {
     "output × 1.001": ("times 1.001",),
     "output negated": ("with the other sign",),
     "output in another layout": ("memory order", "axes permuted"),
-    "output of another rank": ("in shape",),
     "complex output conjugated": ("complex conjugates",),
     "last elements zero": _SOME,
-    "last output missing": ("lacks the last",),
-    "outputs wrapped in a list": ("wrapped in something",),
     "stale second run": ("is what the model gives for input set", "is the same for input sets"),
     "first set's result for all": ("is what the model gives for input set", "is the same for input sets", "baked in"),
     # Of inputs.
@@ -88,6 +84,14 @@ ACCEPTED: Mapping[str, Sequence[str]] = {
     "mask inverted": ("is inverted",),
     "attention mask dropped": ("is ignored",),
 }
+# Kinds whose message says what is wrong by itself: a hint that says more is right, none is missing.
+SAID: Mapping[str, Sequence[str]] = {
+    "output as *": ("instead of",),
+    "last output missing": ("lacks the last", "is the model's output"),
+    "output renamed": ("is the model's output",),
+    "outputs wrapped in a list": ("wrapped in something", "is the model's output"),
+    "output of another rank": ("in shape",),
+}
 # Of hints that describe what the numbers are, and name no cause: where they are not what is looked for, they are not
 # wrong, either.
 DESCRIPTIVE = ("is wrong only in", "is NaN everywhere", "everywhere, the model's values vary")
@@ -111,10 +115,9 @@ class _Time:
     left = SECONDS
 
 
-def of_mutant(
-    built: Built, prepared: Prepared, tolerance: Tolerance, faulty: Faulty, runtime: str, folder: Path
-) -> list[str]:
-    """The hints that the plugin would give, by its own functions."""
+def of_mutant(case: Subject, faulty: Faulty, runtime: str, folder: Path) -> list[str]:
+    """The hints that the plugin would give, by its own functions. folder: for what the case host writes."""
+    built, prepared, tolerance = case.built, case.prepared, case.tolerance
     folder.mkdir(parents=True, exist_ok=True)
     results: dict[str, SetResult] = {}
     wrong: dict[str, Sequence[Run]] = {}
@@ -133,8 +136,12 @@ def of_mutant(
 
 def judged(kind: str, hints: Sequence[str]) -> list[str]:
     """What each hint of a fault is worth; where none says anything, one word for that."""
-    accepted = [word for pattern, words in ACCEPTED.items() if fnmatch.fnmatch(kind, pattern) for word in words]
-    return worth(hints, accepted)
+    said, accepted = _words(SAID, kind), _words(ACCEPTED, kind)
+    return worth(hints, said + accepted) if hints else [MISSING if accepted else OPEN]
+
+
+def _words(table: Mapping[str, Sequence[str]], kind: str) -> list[str]:
+    return [word for pattern, words in table.items() if fnmatch.fnmatch(kind, pattern) for word in words]
 
 
 def worth(hints: Sequence[str], accepted: Sequence[str]) -> list[str]:
