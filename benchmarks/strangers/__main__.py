@@ -68,9 +68,10 @@ def in_processes(tasks: list[Task]) -> None:
 def in_sessions(found: list[Subject], options: argparse.Namespace) -> None:
     """Real cells. A session takes strangers whose turn is at the same formats, so that few workers have to start."""
     turns: dict[int, list[Subject]] = {}
+    count = max(1, min(len(real.OTHERS), len(found) // options.batch))
     for i, subject in enumerate(found):
         if not Part(options.folder, REAL, subject.case).done:
-            turns.setdefault(i % len(real.OTHERS), []).append(subject)
+            turns.setdefault(i % count, []).append(subject)
     total, done = sum(map(len, turns.values())), 0
     for turn, subjects in sorted(turns.items()):
         pairs = real.rows(turn, options.others)
