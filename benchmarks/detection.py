@@ -5,6 +5,7 @@ mutant whose verdict is not `pass` is detected. What passes is computed once mor
 without rounding, moves the outputs by no more than a faithful runtime's rounding does, the mutant is equivalent to the
 model; where it stays under bits_lost + 1 it is faint, within what the limit admits; every other one is a survivor.
 Clean reruns (other seeds, magnitudes, threads, optimisation levels, memory formats) have to pass.
+Models that nobody here wrote: `python -m benchmarks.strangers`.
 
     python -m benchmarks.detection --json detection.json
     python -m benchmarks.detection --again detection.json --bits-lost 2 --worst 4
@@ -24,17 +25,18 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from pytest_modelconform.cells.case_files import is_case_file
-from pytest_modelconform.terms.case import DEFAULTS
+from pytest_modelconform.cells.case_files import is_case_file, static_cases
+from pytest_modelconform.terms.case import DEFAULTS, TORCH
+from pytest_modelconform.terms.outcome import Verdict
 
-from .faults import answers, clean, graph, operators, report, weights
+from .faults import answers, clean, graph, hints, operators, report, weights
 from .faults.artifact import OnnxArtifact, TorchArtifact
 from .faults.judge import Record, mutant_record
 from .faults.mutants import Mutant, NotApplicable
@@ -57,6 +59,7 @@ class Task:
     seed: int
     bits_lost: float | None
     worst: float | None
+    explained: int = 0
 
 
 def all_mutants(case: Subject, seed: str) -> Iterator[Mutant]:
@@ -85,8 +88,11 @@ def spread(mutants: Iterator[Mutant], seed: str) -> Iterator[Mutant]:
         yield from (members[i] for members in order if i < len(members))
 
 
-def injected(case: Subject, wanted: int, seed: str) -> Iterator[Record]:
-    """Records of that many mutants of a case, or of all there are."""
+def injected(case: Subject, wanted: int, seed: str, explained: int = 0, folder: Path | None = None) -> Iterator[Record]:
+    """Records of that many mutants of a case, or of all there are.
+
+    explained: how many of the first mismatches are diagnosed, as the plugin does it, with files in `folder`.
+    """
     made = 0
     for mutant in spread(all_mutants(case, seed), seed):
         if made == wanted:
@@ -97,7 +103,11 @@ def injected(case: Subject, wanted: int, seed: str) -> Iterator[Record]:
                 faulty = mutant.make()
             except NotApplicable:
                 continue
-            yield mutant_record(base, faulty, case.prepared.sets, case.tolerance)
+            record = mutant_record(base, faulty, case.prepared.sets, case.tolerance)
+            if folder is not None and explained and record.verdict == Verdict.MISMATCH.value:
+                record = replace(record, hints=hints.of_mutant(case, faulty, record.runtime, folder))
+                explained -= 1
+            yield record
         except NotApplicable:
             continue
         made += 1
@@ -116,7 +126,7 @@ def examine(task: Task, output: Path) -> None:
 
         case = subject(task.file, task.root, task.name, Path(folder) / "case", task.bits_lost, task.worst)
         put(left_out=dict(case.left_out))
-        for record in injected(case, task.mutants, seed):
+        for record in injected(case, task.mutants, seed, task.explained, Path(folder) / "diagnosis"):
             put(mutant=asdict(record))
         for record in clean.reruns(case, task.reruns, seed, Path(folder)):
             put(rerun=asdict(record))
@@ -128,7 +138,8 @@ def find(pattern: str) -> list[tuple[Path, Path, str]]:
     found = []
     for root, files in ((REPOSITORY / "cases", sorted((REPOSITORY / "cases").rglob("*.py"))), (LOCAL.parent, [LOCAL])):
         for file in files:
-            if is_case_file(file):
+            # A case of another framework needs that framework here, and gives no TorchScript to put faults into.
+            if is_case_file(file) and all(case.framework == TORCH for case in static_cases(file)):
                 relative = file.relative_to(root).as_posix()
                 found += [
                     (file, root, name)
@@ -170,6 +181,7 @@ def main() -> None:
     parser.add_argument("--cases", metavar="GLOB", default="*", help="of a case's name, or its file in cases/")
     parser.add_argument("--mutants", type=int, default=2500, help="in all, spread over the cases")
     parser.add_argument("--reruns", type=int, default=2000, help="in all, spread over the cases")
+    parser.add_argument("--explained", type=int, default=0, help="mismatching mutants of a case that are diagnosed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
     parser.add_argument("--bits-lost", type=float, help="instead of the cases' own")
@@ -190,7 +202,8 @@ def main() -> None:
         if not found:
             parser.error(f"no case fits {options.cases!r}")
         each = [math.ceil(count / len(found)) for count in (options.mutants, options.reruns)]
-        tasks = [Task(*case, each[0], each[1], options.seed, options.bits_lost, options.worst) for case in found]
+        limits = options.bits_lost, options.worst
+        tasks = [Task(*case, each[0], each[1], options.seed, *limits, options.explained) for case in found]
         with temporary() as folder:
             mutants, reruns, left_out = run(tasks, options.jobs, Path(folder))
         about = {
@@ -205,8 +218,10 @@ def main() -> None:
     default_bits, default_worst = DEFAULTS["float32"]
     bits_lost = default_bits if options.bits_lost is None else options.bits_lost
     worst = default_worst if options.worst is None else options.worst
-    limits = report.limits_table(mutants, reruns, bits_lost, worst)
-    tables = report.mutant_tables(mutants), report.rerun_tables(reruns), limits
+    tables = [report.mutant_tables(mutants), report.rerun_tables(reruns)]
+    tables.append(report.limits_table(mutants, reruns, bits_lost, worst))
+    if judged := report.hints_of_mutants(mutants):
+        tables.append(report.hint_table(judged))
     print(*tables, sep="\n\n")
 
 

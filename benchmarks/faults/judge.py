@@ -35,7 +35,8 @@ class Record:
     hard: it would fail whatever bits_lost and worst are (structure, dtype, integers, NaN, an exception).
     loss, worst: the greatest over outputs and input sets; judged: the same loss, less what small tensors are allowed.
     exact_loss, exact_worst, exact_judged: of a survivor, without any rounding; None where that can't be computed.
-    equivalent: a survivor whose exact_judged is at most EQUIVALENT.
+    equivalent: a survivor whose exact_judged is at most EQUIVALENT. bits: the least over outputs and input sets.
+    stage: where it failed, of a cell of the plugin. hints: what the diagnosis says, None where it wasn't asked.
     """
 
     case: str
@@ -53,6 +54,9 @@ class Record:
     exact_worst: float | None = None
     equivalent: bool = False
     message: str = ""
+    bits: float | None = None
+    stage: str | None = None
+    hints: Sequence[str] | None = None
 
     @property
     def passed(self) -> bool:
@@ -70,6 +74,7 @@ class Judgement:
     judged: float | None
     worst: float | None
     message: str
+    bits: float | None
 
 
 def judge(faulty: Faulty, sets: Mapping[str, InputSet], tolerance: Tolerance) -> Judgement:
@@ -108,6 +113,7 @@ def judge(faulty: Faulty, sets: Mapping[str, InputSet], tolerance: Tolerance) ->
         max(judged, default=None),
         numbers["worst"],
         outcome.message[:SHOWN],
+        numbers["bits"],
     )
 
 
@@ -188,4 +194,5 @@ def clean_record(base: Record, faulty: Faulty, sets: Mapping[str, InputSet], tol
         judged=found.judged,
         worst=found.worst,
         message=message,
+        bits=found.bits,
     )

@@ -13,6 +13,7 @@ from typing import Any
 from pytest_modelconform.terms.case import DEFAULTS
 from pytest_modelconform.terms.outcome import Verdict
 
+from . import hints
 from .clean import KNOWN_FAULT, NOT_COMPARABLE
 from .judge import Record, is_equivalent
 
@@ -141,3 +142,33 @@ def rerun_tables(reruns: Sequence[Record]) -> str:
         for r in alarms
     ]
     return "\n".join(lines)
+
+
+Worth = tuple[str, Record, Sequence[str]]  # the name of a fault, a red cell of it, and what each of its hints is worth
+
+
+def hint_table(judged: Iterable[Worth]) -> str:
+    """By fault, what hints are worth; and each cell with a wrong one."""
+    counts: dict[str, Counter[str]] = {}
+    wrong: list[str] = []
+    for name, record, found in judged:
+        counts.setdefault(name, Counter()).update(found)
+        if hints.WRONG in found:
+            where = (
+                f"{record.case}[{record.format}-{record.runtime}], {name}{', ' + record.where if record.where else ''}"
+            )
+            wrong.append(f"  {where}: {'; '.join(record.hints or ())}")
+    columns = (hints.RIGHT, hints.WRONG, hints.MISSING, hints.OPEN)
+    lines = [f"{'hints by fault':44}" + "".join(f"{name:>22}" for name in columns)]
+    total: Counter[str] = sum(counts.values(), Counter())
+    for name in [*sorted(counts), "all"]:
+        mine = total if name == "all" else counts[name]
+        lines.append(f"{name[:43]:44}" + "".join(f"{mine[column]:>22}" for column in columns))
+    if told := total[hints.RIGHT] + total[hints.WRONG] + total[hints.MISSING]:
+        lines.append(f"right where the cause is in the table: {100 * total[hints.RIGHT] / told:.0f} %")
+    return "\n".join([*lines, "", f"{len(wrong)} cells with wrong hints" + (":" if wrong else ""), *wrong])
+
+
+def hints_of_mutants(mutants: Iterable[Record]) -> list[Worth]:
+    """What hints are worth, of those mutants that were diagnosed."""
+    return [(m.kind, m, hints.judged(m.kind, m.hints)) for m in mutants if m.hints is not None]

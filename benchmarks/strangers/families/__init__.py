@@ -1,0 +1,1 @@
+"""Where strangers come from: a module a package, each with a `strangers()`."""
