@@ -18,6 +18,9 @@ JITTERED_RUNS = 4
 WIDE_RUNS = 3
 WIDE_UNITS = 4
 
+# Why a variant was not run for a diagnosis, where a longer one would have.
+NO_TIME = "no time or room was left"
+
 # The other runs: eager's own; in float64; a second one of eager, where that gave other bits; with the row-major copy
 # of transposed inputs; and what a training began with, as if it were a run.
 FIRST, FLOAT64, AGAIN, ROW_MAJOR, START = "e0", "r", "again", "contiguous", "start"

@@ -65,7 +65,7 @@ VALUES = {
     "axis": (TABLE, TABLE / 12, "times 0.0833333 (1/12, the length of an axis)"),
     "bessel": (TABLE, TABLE * 12 / 11, "times 1.09091 (12/11: a variance with and without Bessel's correction)"),
     "any": (TABLE, TABLE * 1.37, "times 1.37"),
-    "nearly one": (TABLE, TABLE * (1 + 2.5e-6), "output has the model's values times 1 plus 2.5e-06"),
+    "nearly one": (TABLE, TABLE * (1 + 5e-4), "output has the model's values times 1.0005"),
     "sign": (TABLE, -TABLE, "output has the model's values with the other sign"),
     "plus": (TABLE, TABLE + 0.25, "output has the model's values plus 0.25"),
     "minus": (TABLE, TABLE - 3, "output has the model's values minus 3"),
