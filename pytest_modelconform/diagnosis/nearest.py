@@ -20,6 +20,7 @@ from ..terms.tolerances import limits
 from .judge import MOST_ELEMENTS, Seen
 
 NEARER = 4.0  # bits by which an output has to be nearer to a variant than to the model
+NEARER_WITHIN = 2.5  # the same where it is within eager's noise of the variant: an error of any other kind is not
 CLASS = 1.5  # bits within which the loss of an output is a variant's own
 _WORST = 2.5  # the same for the worst element, of which there is but one
 _TIE = 0.3  # bits within which two variants explain equally much
@@ -89,8 +90,10 @@ def _nearest(seen: Seen, variants: Sequence[Variant], error: float) -> tuple[Var
         if variant.kind == "random" or not 0.0 < error < math.inf:
             continue
         # Nobody can be nearer than rounding allows: 1 is eager's own noise.
-        bits = math.log2(error) - log2(max(_distance(seen, seen.outputs, variant.outputs), 1.0))
-        if bits >= NEARER and (best is None or bits > best[1] + _TIE) and _is_right_everywhere(seen, variant):
+        distance = _distance(seen, seen.outputs, variant.outputs)
+        bits = math.log2(error) - log2(max(distance, 1.0))
+        enough = NEARER if distance > 1.0 else NEARER_WITHIN
+        if bits >= enough and (best is None or bits > best[1] + _TIE) and _is_right_everywhere(seen, variant):
             best = variant, bits
     return best
 

@@ -103,10 +103,11 @@ def by_axis(judge: Judge) -> str | None:
         others = tuple(a for a in range(r.ndim) if a != axis)
         if length < 2 or r.size // length < 8:
             continue
-        if judge.explains(y - (y - r).mean(others, keepdims=True)):
+        constants = (y - r).mean(others, keepdims=True)
+        if np.abs(constants).max() > _least(judge) * spread(r) and judge.explains(y - constants):
             return f"is off by a constant for each index of axis {axis}: a bias that is missing or another's"
         c = (y * r).sum(others, keepdims=True) / (r * r).sum(others, keepdims=True)
-        if judge.explains(y / c):
+        if np.abs(c - 1).max() > _least(judge) and judge.explains(y / c):
             return f"is off by a factor for each index of axis {axis}: a scale that is missing or another's"
     return None
 
