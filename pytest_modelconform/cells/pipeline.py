@@ -127,8 +127,8 @@ class Pipeline:
         by_case = evidence is not None and evidence.tolerance.strict
         if outcome.verdict is not Verdict.IMPRECISE or not (self.strict or by_case):
             return outcome
-        note = f"imprecise is a failure here: {'Tolerance(strict=True)' if by_case else '--modelconform-strict'}"
-        return replace(outcome, strict=True, notes=(*outcome.notes, note))
+        why = "Tolerance(strict=True)" if by_case else "--modelconform-strict"
+        return replace(outcome, strict=True, message=f"{outcome.message}\nimprecise is a failure here: {why}")
 
     def _tried(self, ref: CaseRef, cell: Cell, expects: Expects) -> Tried:
         """What one attempt or two come to."""

@@ -113,7 +113,9 @@ def test_the_command_line_may_be_strict(folder: Path) -> None:
     assert (lax.status, lax.verdict(LAX)) == (0, ("imprecise", "compare"))
     strict = runs.run(folder, "lax.py", "--modelconform-strict", runtimes="wrong-tails")
     assert (strict.status, strict.verdict(LAX)) == (1, ("imprecise", "compare"))
-    assert "imprecise is a failure here: --modelconform-strict" in strict.message(LAX)
+    assert strict.message(LAX).endswith("\nimprecise is a failure here: --modelconform-strict")
+    assert "rerun: pytest --modelconform --modelconform-formats=torchscript-trace" in strict.stdout
+    assert "--modelconform-strict 'lax.py::" in strict.stdout
 
 
 def test_expected_toml_may_name_it(folder: Path, expected: Path) -> None:
