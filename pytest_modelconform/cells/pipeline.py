@@ -27,6 +27,11 @@ from .registry import Registry
 from .stages import StageFailure
 
 
+def _at_worst(outcome: Outcome) -> Outcome:
+    """What an outcome may still become: what is imprecise has not been diagnosed yet."""
+    return replace(outcome, verdict=Verdict.MISMATCH) if outcome.verdict is Verdict.IMPRECISE else outcome
+
+
 def nothing_is_expected(outcome: Outcome) -> bool:
     """For cells of which nothing is recorded."""
     return False
@@ -111,7 +116,7 @@ class Pipeline:
             if exports_anyway and not self._format_unavailable(cell, ref.framework):
                 return Attempt.of(self.tools, ref, cell, expects).exported_only(reason)
             return Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, reason)
-        tried = self._tried(ref, cell, expects)
+        tried = self._tried(ref, cell, lambda found: expects(found) or expects(_at_worst(found)))
         outcome = tried.outcome
         if outcome.verdict is Verdict.IMPRECISE:
             # Recorded or not: without a look for its cause it may be a mismatch.
