@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from .case_host import Exports
     from .stages import Budget
 
-    # What the case host ran, and which of it there was no time or room for, in words.
-    Asked: TypeAlias = tuple[Sequence[Variant], str]
+    # What the case host ran, which of it there was no time or room for, in words, and the seconds that it had.
+    Asked: TypeAlias = tuple[Sequence[Variant], str, float]
 from ..terms.outcome import PREFIX
 from ..terms.runs import NO_TIME
 
 MOST_SECONDS = 60.0
+MOST_SECONDS_CLOSE = 180.0  # for what is close: a variant that there was no time for would make it a mismatch
 LEAST_SECONDS = 1.0  # with less left of a cell's time, the case host is not asked
 _KEPT = 4  # (case, input set) pairs whose variants are kept: cells of a case follow each other
 
@@ -92,7 +93,7 @@ class Diagnosis:
         if evidence is None or not evidence.runs:
             return undiagnosed(outcome, "nothing is left to be looked at") if is_close else outcome
         try:
-            found = self._hints(ref, cell, evidence)
+            found = self._hints(ref, cell, evidence, MOST_SECONDS_CLOSE if is_close else MOST_SECONDS)
         except Exception as error:
             found = Found(problem=error)
         if found.problem is not None:
@@ -106,19 +107,19 @@ class Diagnosis:
             return undiagnosed(outcome, found.left_out or "the diagnosis failed")
         return outcome
 
-    def _hints(self, ref: CaseRef, cell: Cell, evidence: Evidence) -> Found:
+    def _hints(self, ref: CaseRef, cell: Cell, evidence: Evidence, most: float) -> Found:
         # Here, since it imports numpy.
         import numpy as np
 
         with np.errstate(all="ignore"):
-            return self._found(ref, cell, evidence)
+            return self._found(ref, cell, evidence, most)
 
-    def _found(self, ref: CaseRef, cell: Cell, evidence: Evidence) -> Found:
+    def _found(self, ref: CaseRef, cell: Cell, evidence: Evidence, most: float) -> Found:
         from ..diagnosis import nearest, patterns
 
         prepared = evidence.prepared
         exporter = prepared.content.exporter_set
-        end = time.monotonic() + min(evidence.budget.left, MOST_SECONDS)
+        end = time.monotonic() + min(evidence.budget.left, most)
         runtime = self.exports.registry.runtime(cell.runtime)
         seen = _seen(evidence, runtime.NARROWS)
         found, complete = patterns.hints(seen, exporter, late=lambda: time.monotonic() > end)
@@ -138,14 +139,20 @@ class Diagnosis:
         asked = self._asked(ref, prepared, one.name, left)
         if isinstance(asked, Exception):
             return Found(found, problem=asked)
-        variants, left_out = asked
+        variants, left_out, _ = asked
         if sentence := nearest.explanation(one, variants, runtime.PRECISION_NOTE):
             found.insert(0, sentence)
         return Found(found[: patterns.MOST], left_out=left_out)
 
     def _asked(self, ref: CaseRef, prepared: Prepared, name: str, seconds: float) -> Asked | Exception:
-        """The case host's variants of an input set, or what went wrong: neither is asked for twice."""
+        """The case host's variants of an input set, or what went wrong: neither is asked for twice.
+
+        But for variants that there was no time for, where there is twice as much.
+        """
         key = (prepared.key, name)
+        known = self._variants.get(key)
+        if known is not None and not isinstance(known, Exception) and known[1] and seconds > 2 * known[2]:
+            del self._variants[key]
         if key not in self._variants:
             while len(self._variants) >= _KEPT:
                 self._variants.pop(next(iter(self._variants)))
@@ -175,7 +182,8 @@ class Diagnosis:
                 continue
             draws[label] = Variant(label, entry.kind, entry.sentence, outputs)
         not_run = [label for label, why in answer.skipped.items() if why == NO_TIME]
-        return list(draws.values()), f"{NO_TIME} for the variants {', '.join(not_run)}" if not_run else ""
+        left_out = f"{NO_TIME} for the variants {', '.join(not_run)}" if not_run else ""
+        return list(draws.values()), left_out, seconds
 
 
 def _keys(tree: Mapping[str, Any]) -> dict[str, str]:

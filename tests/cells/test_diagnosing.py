@@ -36,12 +36,12 @@ class FakeExports:
     def __init__(
         self, error: Exception | None = None, skipped: dict[str, str] | None = None, kind: str = "cause"
     ) -> None:
-        self.error, self.skipped, self.kind, self.asked = error, skipped or {}, kind, 0
+        self.error, self.skipped, self.kind, self.asked, self.seconds = error, skipped or {}, kind, 0, 0.0
         runtime = SimpleNamespace(NARROWS={}, PRECISION_NOTE="")
         self.registry = SimpleNamespace(runtime=lambda name: runtime)
 
     def variants(self, ref: CaseRef, prepared: Any, name: str, folder: Path, seconds: float) -> Variants:
-        self.asked += 1
+        self.asked, self.seconds = self.asked + 1, seconds
         if self.error:
             raise self.error
         arrays.write(folder / "v", {"/0": EPSILON.astype(np.float32)})
@@ -123,6 +123,15 @@ def test_where_nobody_could_look_it_stays_a_mismatch_and_says_why(
 def test_variants_that_this_model_does_not_have_are_not_missing(tmp_path: Path) -> None:
     exports = FakeExports(skipped={"gelu-tanh": "Unchanged: ", "model-float16": "RuntimeError: not implemented"})
     assert explained(tmp_path, evidence(NOISE), exports) == CLOSE
+
+
+def test_what_is_close_has_more_time_and_asks_again_for_what_was_left_out(tmp_path: Path) -> None:
+    exports = FakeExports(skipped={"gelu-tanh": NO_TIME})
+    diagnosis = Diagnosis(exports, tmp_path)  # type: ignore[arg-type]
+    wrong = Outcome(Verdict.MISMATCH, Stage.COMPARE, "other numbers")
+    for outcome, asked, seconds in ((wrong, 1, 60), (wrong, 1, 60), (CLOSE, 2, 180), (CLOSE, 2, 180)):
+        diagnosis.explained(REF, CELL, outcome, evidence(NOISE, left=1000.0))
+        assert (exports.asked, round(exports.seconds)) == (asked, seconds)
 
 
 def test_what_nobody_diagnoses_is_a_mismatch() -> None:
