@@ -29,6 +29,7 @@ Verdict compare_all(const Leaves& leaves, const Reference& reference, const Tole
 
   std::vector<std::string> messages;
   bool comparable = true;
+  bool close = true;
   Numbers numbers;
   std::optional<double> reference_bits;
   std::optional<double> worst;
@@ -48,6 +49,7 @@ Verdict compare_all(const Leaves& leaves, const Reference& reference, const Tole
     }
     if (!difference.ok) {
       comparable = comparable && difference.bits.has_value();
+      close = close && difference.close;
       messages.push_back(difference.message);
     }
     verdict.outputs.emplace(path, difference);
@@ -57,6 +59,7 @@ Verdict compare_all(const Leaves& leaves, const Reference& reference, const Tole
     verdict.reference_bits = reference_bits;
   }
   verdict.ok = messages.empty();
+  verdict.close = close && !verdict.ok;
   messages.resize(std::min(messages.size(), kMostMessages));
   verdict.message = joined(messages, "\n");
   return verdict;
@@ -65,7 +68,7 @@ Verdict compare_all(const Leaves& leaves, const Reference& reference, const Tole
 }  // namespace
 
 std::string summary(const Verdict& verdict) {
-  if (!verdict.ok) return verdict.message;
+  if (!verdict.ok) return (verdict.close ? "imprecise: " : "") + verdict.message;
   if (!verdict.bits) return "pass";
   const std::string eager = verdict.reference_bits
                                 ? " (eager has " + formatted("%.1f", *verdict.reference_bits) + ")"

@@ -49,6 +49,7 @@ add_library(modelconform STATIC
   library/compare/closeness.cpp
   library/compare/difference.cpp
   library/compare/groups.cpp
+  library/compare/imprecise.cpp
   library/compare/leaves.cpp
   library/compare/measure.cpp
   library/compare/words.cpp

@@ -149,14 +149,14 @@ def compare_runs(
     """
     numbers: list[Mapping[str, Any]] = []
     messages: list[str] = []
-    comparable = True
+    comparable = close = True
     outputs: dict[str, dict[str, Any]] = {}
     for number, (tree, found) in enumerate(runs):
         again = f"run {number + 1} (the first one gave other bits): " if number else ""
         faults = compare_structure(entry.outputs, tree)
         messages += [again + fault for fault in faults]
         if faults:
-            comparable = False
+            comparable = close = False
             continue
         for path, key in flatten(tree)[1].items():
             array = found[key]
@@ -171,17 +171,22 @@ def compare_runs(
             outputs.setdefault(f"output{path}", about)
             if not difference.ok:
                 comparable = comparable and difference.bits is not None
+                close = close and difference.close
                 messages.append(again + difference.message)
-    return compared(messages[:8], numbers if comparable else (), outputs)
+    return compared(messages[:8], numbers if comparable else (), outputs, close)
 
 
 def compared(
-    messages: Sequence[str], numbers: Sequence[Mapping[str, Any]], outputs: Mapping[str, Mapping[str, Any]]
+    messages: Sequence[str],
+    numbers: Sequence[Mapping[str, Any]],
+    outputs: Mapping[str, Mapping[str, Any]],
+    close: bool = False,
 ) -> SetResult:
-    """The result of a comparison: a mismatch if there is anything to say."""
+    """The result of a comparison: if there is anything to say, a mismatch, or, if that is all close, imprecise."""
     if not messages:
         return SetResult(Verdict.PASS, numbers=merge(numbers), outputs=outputs)
-    return SetResult(Verdict.MISMATCH, Stage.COMPARE, "\n".join(messages), merge(numbers), outputs)
+    verdict = Verdict.IMPRECISE if close else Verdict.MISMATCH
+    return SetResult(verdict, Stage.COMPARE, "\n".join(messages), merge(numbers), outputs)
 
 
 def _named(name: str, result: SetResult) -> str:
@@ -197,7 +202,7 @@ def summarise(
     """The outcome of a cell from the results of its input sets. named: how messages name one."""
     ran = {name: result for name, result in results.items() if result.verdict is not Verdict.UNSUPPORTED}
     name, worst = max((ran or results).items(), key=lambda item: STYLES[item[1].verdict].rank)
-    failing = [(n, r) for n, r in ran.items() if STYLES[r.verdict].outcome == "failed"]
+    failing = [(n, r) for n, r in ran.items() if Outcome(r.verdict).doubtful]
     message = "\n".join(f"{named(n, r)}: {r.message}" for n, r in failing)
     if worst.verdict is Verdict.UNSUPPORTED:
         message = f"{named(name, worst)}: {worst.message}"
@@ -207,7 +212,8 @@ def summarise(
     if signature is not None and signature.static:
         notes.append(f"the artifact's shapes are static, though the case's are not: {signature.static}")
     # In a mismatch, the numbers of the input sets that pass would hide those of the one that doesn't have any.
-    counted = [result for _, result in failing] if worst.verdict is Verdict.MISMATCH else list(ran.values())
+    mismatched = [result for _, result in failing if result.verdict is Verdict.MISMATCH]
+    counted = mismatched if worst.verdict is Verdict.MISMATCH else list(ran.values())
     return Outcome(
         worst.verdict,
         None if worst.verdict is Verdict.PASS else worst.stage,

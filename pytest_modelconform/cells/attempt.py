@@ -81,7 +81,7 @@ class Attempt:
         was_used, worker.used = worker.used, True
         executed = self._executed(judge, artifact, worker)
         outcome = self._with(artifact, executed.outcome)
-        if outcome.failed and (was_used or not artifact.fresh) and not self.expects(outcome):
+        if outcome.doubtful and (was_used or not artifact.fresh) and not self.expects(outcome):
             self.tools.pool.discard(worker)
         return Tried(outcome, artifact.fresh and not was_used, executed.evidence)
 
@@ -133,7 +133,7 @@ class Attempt:
         ran = sets.outcome()
         tolerance, _ = choose(judge.tolerance, judge.tolerances, cell)
         evidence = Evidence(judge, tolerance, ran.mismatches, self.budget)
-        if ran.outcome.verdict is not Verdict.PASS:
+        if ran.outcome.verdict not in (Verdict.PASS, Verdict.IMPRECISE):
             return Executed(ran.outcome, evidence)
         checked = tools.at_once.checked(ran.outcome, cell, judge, artifact, worker, self.budget, load_seconds)
         return Executed(checked, evidence)

@@ -79,8 +79,12 @@ def plan(counts: Sequence[int], run: float, load: float, size: int, repeats: int
 
 
 def chosen_sets(outcome: Outcome, prepared: Prepared) -> list[InputSet]:
-    """The case's own input sets that passed, and a generated one beside a single one: other values have to meet."""
-    passed = [entry for name, entry in prepared.sets.items() if outcome.inputs[name]["verdict"] == Verdict.PASS.value]
+    """The case's own input sets that passed, and a generated one beside a single one: other values have to meet.
+
+    What is imprecise counts as passed.
+    """
+    ran_well = (Verdict.PASS.value, Verdict.IMPRECISE.value)
+    passed = [entry for name, entry in prepared.sets.items() if outcome.inputs[name]["verdict"] in ran_well]
     own = [entry for entry in passed if not entry.generated]
     return own if len(own) > 1 else [*own, *(entry for entry in passed if entry.generated)][:2]
 
@@ -134,7 +138,9 @@ class AtOnce:
         try:
             answer = self._ask(sets, wanted, artifact, worker, budget)
             tolerance = choose(prepared.tolerance, prepared.tolerances, cell)[0]
-            trials = Trials(sets, artifact.signature, tolerance, self.registry.runtime(cell.runtime).NARROWS)
+            narrows = self.registry.runtime(cell.runtime).NARROWS
+            close = frozenset(n for n, e in outcome.inputs.items() if e["verdict"] == Verdict.IMPRECISE.value)
+            trials = Trials(sets, artifact.signature, tolerance, narrows, close)
             verdict, message = trials.judge(answer, arrays.read(self._target), record, notes)
         except WorkerProblem as problem:
             numbers = ", ".join(map(str, sorted({*wanted.threads, *wanted.clones})))
@@ -147,6 +153,7 @@ class AtOnce:
         if verdict is Verdict.PASS:
             return outcome
         stage = Stage.COMPARE if verdict is Verdict.MISMATCH else Stage.RUN
+        message = f"{message}\n{outcome.message}" if outcome.message else message
         return replace(outcome, verdict=verdict, stage=stage, message=message)
 
     @property
@@ -171,12 +178,16 @@ class AtOnce:
 
 @dataclass(frozen=True)
 class Trials:
-    """Reads the answers to `concurrent`. narrows: see compare_runs."""
+    """Reads the answers to `concurrent`.
+
+    narrows: see compare_runs. close: names of the sets that were imprecise when they ran alone.
+    """
 
     sets: Sequence[InputSet]
     signature: Signature
     tolerance: Tolerance
     narrows: Mapping[str, str]
+    close: frozenset[str] = frozenset()
 
     def judge(
         self, answer: ConcurrentAnswer, found: Mapping[str, Any], record: dict[str, Any], notes: list[str]
@@ -202,7 +213,7 @@ class Trials:
                 if problem:
                     mismatches.append(f"{said}; {problem}")
                 else:
-                    notes.append(f"{FROM_THREADS}: {said}, within the tolerance: {apart}")
+                    notes.append(f"{FROM_THREADS}: {said}, {apart}")
         record["identical"] = not any(trial.different or trial.failed for trial in answer.trials)
         record["results"] = sum(trial.results for trial in answer.trials)
         verdict = Verdict.ERROR if errors else Verdict.MISMATCH if mismatches else Verdict.PASS
@@ -218,9 +229,11 @@ class Trials:
         trees = [structured(tree, layout, self.signature, entry.outputs) for tree in (first.outputs, first.serial)]
         runs = [(tree, found) for tree in trees]
         result = compare_runs(runs[:1], entry, self.tolerance, self.narrows)
-        if result.verdict is Verdict.MISMATCH:
+        # Beyond the tolerance where serial runs aren't, it is a mismatch however close: the threads are its cause.
+        if result.verdict is Verdict.MISMATCH or (result.verdict is Verdict.IMPRECISE and entry.name not in self.close):
             return f"input set {entry.name!r}: {result.message}", ""
-        return "", distance(*runs)
+        within = "within the tolerance" if result.verdict is Verdict.PASS else "as imprecise as these"
+        return "", f"{within}: {distance(*runs)}"
 
 
 def distance(one: Run, other: Run) -> str:

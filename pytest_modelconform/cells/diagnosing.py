@@ -1,4 +1,7 @@
-"""Why a cell is a mismatch, where the numbers tell. Nothing here ever changes a verdict."""
+"""Why a cell is a mismatch, where the numbers tell.
+
+What is imprecise, and has a cause, becomes a mismatch. No other verdict changes here, and none to a better one.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..terms.case import Tolerance
 from ..terms.cell import Cell
-from ..terms.outcome import Outcome
+from ..terms.outcome import Outcome, Verdict
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from ..diagnosis.judge import Seen
     from ..diagnosis.nearest import Variant
     from ..references.prepared import InputSet, Prepared
@@ -21,9 +26,14 @@ if TYPE_CHECKING:
     from .answers import Run
     from .case_host import Exports
     from .stages import Budget
+
+    # What the case host ran, which of it there was no time or room for, in words, and the seconds that it had.
+    Asked: TypeAlias = tuple[Sequence[Variant], str, float]
 from ..terms.outcome import PREFIX
+from ..terms.runs import NO_TIME
 
 MOST_SECONDS = 60.0
+MOST_SECONDS_CLOSE = 180.0  # for what is close: a variant that there was no time for would make it a mismatch
 LEAST_SECONDS = 1.0  # with less left of a cell's time, the case host is not asked
 _KEPT = 4  # (case, input set) pairs whose variants are kept: cells of a case follow each other
 
@@ -32,7 +42,7 @@ _KEPT = 4  # (case, input set) pairs whose variants are kept: cells of a case fo
 class Evidence:
     """What a mismatch leaves behind for its diagnosis.
 
-    tolerance: the cell's. runs: by input set that is a mismatch; arrays are memory maps.
+    tolerance: the cell's. runs: by input set that is a mismatch or imprecise; arrays are memory maps.
     """
 
     prepared: Prepared
@@ -41,60 +51,108 @@ class Evidence:
     budget: Budget
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a diagnosis came to. problem: what went wrong in it. left_out: which part of it could not be made, or ""."""
+
+    hints: Sequence[str] = ()
+    problem: Exception | None = None
+    left_out: str = ""
+
+
+def undiagnosed(outcome: Outcome, why: str) -> Outcome:
+    """What is imprecise but for a cause that nobody has looked for: a mismatch, and a note that says so."""
+    note = f"close on its own scale, and a mismatch all the same: {why}, so that a cause of it may be unseen"
+    return replace(_as_mismatch(outcome), notes=(*outcome.notes, note))
+
+
+def _as_mismatch(outcome: Outcome) -> Outcome:
+    """The outcome with all that is imprecise in it a mismatch."""
+    close, wrong = Verdict.IMPRECISE.value, Verdict.MISMATCH.value
+    inputs = {
+        name: {**entry, "verdict": wrong} if entry["verdict"] == close else entry
+        for name, entry in outcome.inputs.items()
+    }
+    return replace(outcome, verdict=Verdict.MISMATCH, inputs=inputs)
+
+
 @dataclass
 class Diagnosis:
     """Explains mismatches, and keeps what the case host was asked for. folder: for its files."""
 
     exports: Exports
     folder: Path
-    _variants: dict[tuple[str, str], Sequence[Variant] | Exception] = field(default_factory=dict)
+    _variants: dict[tuple[str, str], Asked | Exception] = field(default_factory=dict)
 
     def explained(self, ref: CaseRef, cell: Cell, outcome: Outcome, evidence: Evidence | None) -> Outcome:
-        """The outcome with its likely causes in `hints` and at the end of the message."""
-        if evidence is None or not evidence.runs:
-            return outcome
-        try:
-            hints, problem = self._hints(ref, cell, evidence)
-        except Exception as error:
-            hints, problem = [], error
-        notes = outcome.notes
-        if problem is not None:
-            notes = (*notes, f"no diagnosis: {type(problem).__name__}: {str(problem).partition(chr(10))[0]}")
-        message = "\n".join([outcome.message, *(PREFIX + hint for hint in hints)])
-        return replace(outcome, message=message, hints=tuple(hints), notes=notes)
+        """The outcome with its likely causes in `hints` and at the end of the message.
 
-    def _hints(self, ref: CaseRef, cell: Cell, evidence: Evidence) -> tuple[list[str], Exception | None]:
+        What is imprecise is a mismatch if it has a cause, or if not all of them could be looked for.
+        """
+        is_close = outcome.verdict is Verdict.IMPRECISE
+        if evidence is None or not evidence.runs:
+            return undiagnosed(outcome, "nothing is left to be looked at") if is_close else outcome
+        try:
+            found = self._hints(ref, cell, evidence, MOST_SECONDS_CLOSE if is_close else MOST_SECONDS)
+        except Exception as error:
+            found = Found(problem=error)
+        if found.problem is not None:
+            what = f"{type(found.problem).__name__}: {str(found.problem).partition(chr(10))[0]}"
+            outcome = replace(outcome, notes=(*outcome.notes, f"no diagnosis: {what}"))
+        if found.hints:
+            message = "\n".join([outcome.message, *(PREFIX + hint for hint in found.hints)])
+            outcome = replace(outcome, message=message, hints=tuple(found.hints))
+            return _as_mismatch(outcome) if is_close else outcome
+        if is_close and (found.problem is not None or found.left_out):
+            return undiagnosed(outcome, found.left_out or "the diagnosis failed")
+        return outcome
+
+    def _hints(self, ref: CaseRef, cell: Cell, evidence: Evidence, most: float) -> Found:
         # Here, since it imports numpy.
         import numpy as np
 
         with np.errstate(all="ignore"):
-            return self._found(ref, cell, evidence)
+            return self._found(ref, cell, evidence, most)
 
-    def _found(self, ref: CaseRef, cell: Cell, evidence: Evidence) -> tuple[list[str], Exception | None]:
+    def _found(self, ref: CaseRef, cell: Cell, evidence: Evidence, most: float) -> Found:
         from ..diagnosis import nearest, patterns
 
         prepared = evidence.prepared
         exporter = prepared.content.exporter_set
-        end = time.monotonic() + min(evidence.budget.left, MOST_SECONDS)
+        end = time.monotonic() + min(evidence.budget.left, most)
         runtime = self.exports.registry.runtime(cell.runtime)
         seen = _seen(evidence, runtime.NARROWS)
         found, complete = patterns.hints(seen, exporter, late=lambda: time.monotonic() > end)
         if (sentence := patterns.only_exported(seen, exporter)) and "baked in" not in " ".join(found):
             found, complete = [sentence, *found][: patterns.MOST], True
+        if complete:
+            return Found(found)
         one = next((one for one in seen if one.outputs and one.wrong), None)
         left = end - time.monotonic()
-        if complete or one is None or one.outputs.keys() != one.references.keys() or left < LEAST_SECONDS:
-            return found, None
-        variants = self._asked(ref, prepared, one.name, left)
-        if isinstance(variants, Exception):
-            return found, variants
+        if one is None:
+            return Found(found, left_out="its outputs are too large, or constant, to look for causes in")
+        if left < LEAST_SECONDS:
+            return Found(found, left_out="no time was left to look for causes")
+        # No variant of the model has outputs of another shape, so that none explains what has.
+        if any(other.misshapen for other in seen):
+            return Found(found)
+        asked = self._asked(ref, prepared, one.name, left)
+        if isinstance(asked, Exception):
+            return Found(found, problem=asked)
+        variants, left_out, _ = asked
         if sentence := nearest.explanation(one, variants, runtime.PRECISION_NOTE):
             found.insert(0, sentence)
-        return found[: patterns.MOST], None
+        return Found(found[: patterns.MOST], left_out=left_out)
 
-    def _asked(self, ref: CaseRef, prepared: Prepared, name: str, seconds: float) -> Sequence[Variant] | Exception:
-        """The case host's variants of an input set, or what went wrong: neither is asked for twice."""
+    def _asked(self, ref: CaseRef, prepared: Prepared, name: str, seconds: float) -> Asked | Exception:
+        """The case host's variants of an input set, or what went wrong: neither is asked for twice.
+
+        But for variants that there was no time for, where there is twice as much.
+        """
         key = (prepared.key, name)
+        known = self._variants.get(key)
+        if known is not None and not isinstance(known, Exception) and known[1] and seconds > 2 * known[2]:
+            del self._variants[key]
         if key not in self._variants:
             while len(self._variants) >= _KEPT:
                 self._variants.pop(next(iter(self._variants)))
@@ -104,7 +162,7 @@ class Diagnosis:
                 self._variants[key] = error
         return self._variants[key]
 
-    def _ask(self, ref: CaseRef, prepared: Prepared, name: str, seconds: float) -> Sequence[Variant]:
+    def _ask(self, ref: CaseRef, prepared: Prepared, name: str, seconds: float) -> Asked:
         from ..diagnosis.nearest import Variant
         from ..workers import arrays
 
@@ -123,7 +181,9 @@ class Diagnosis:
                 draws[label] = replace(draws[label], again=outputs)
                 continue
             draws[label] = Variant(label, entry.kind, entry.sentence, outputs)
-        return list(draws.values())
+        not_run = [label for label, why in answer.skipped.items() if why == NO_TIME]
+        left_out = f"{NO_TIME} for the variants {', '.join(not_run)}" if not_run else ""
+        return list(draws.values()), left_out, seconds
 
 
 def _keys(tree: Mapping[str, Any]) -> dict[str, str]:

@@ -22,7 +22,10 @@ from .worker import WorkerProblem, WorkerRefused
 
 @dataclass(frozen=True)
 class SetsRun:
-    """The outcome over all input sets. mismatches: outputs of the sets that are one; arrays are memory maps."""
+    """The outcome over all input sets.
+
+    mismatches: outputs of the sets that are a mismatch or imprecise; arrays are memory maps.
+    """
 
     outcome: Outcome
     mismatches: Mapping[str, Sequence[Run]]
@@ -70,7 +73,7 @@ class InputSets:
         return SetsRun(replace(outcome, notes=(*outcome.notes, *notes)), mismatches)
 
     def _tried(self, entry: InputSet) -> tuple[SetResult, Sequence[Run]]:
-        """The result of one set, and its runs where their numbers are a mismatch."""
+        """The result of one set, and its runs where their numbers are a mismatch, or imprecise."""
         if not self.worker.alive:
             return SetResult(Verdict.NOT_RUN, message="the worker died in another input set"), ()
         if reason := self._limit(entry):
@@ -116,15 +119,16 @@ class InputSets:
         return Ran(runs, frozenset(answer.inputs_changed), seconds)
 
     def compare(self, entry: InputSet, ran: Ran) -> tuple[SetResult, Sequence[Run]]:
-        """Compare what ran with the references; the runs, too, where their numbers are a mismatch."""
+        """Compare what ran with the references; the runs, too, where their numbers are a mismatch, or imprecise."""
         tolerance, _ = choose(self.judge.tolerance, self.judge.tolerances, self.cell)
         narrows = self.registry.runtime(self.cell.runtime).NARROWS
         result = replace(compare_runs(ran.runs, entry, tolerance, narrows), seconds=ran.seconds)
         conflict = static_conflict(self.artifact.signature, entry)
         changed = sorted(ran.inputs_changed - entry.inputs_changed)
-        runs = ran.runs if result.verdict is Verdict.MISMATCH else ()
-        if changed and result.verdict is Verdict.PASS:
-            message = f"changes its input {changed[0]} in place, the model does not"
+        runs = () if result.verdict is Verdict.PASS else ran.runs
+        if changed and result.verdict is not Verdict.MISMATCH:
+            change = f"changes its input {changed[0]} in place, the model does not"
+            message = f"{result.message}\n{change}" if result.message else change
             result = replace(result, verdict=Verdict.MISMATCH, stage=Stage.COMPARE, message=message)
         if conflict and result.verdict is Verdict.MISMATCH:
             message = f"{result.message}; {conflict}, and the runtime runs it all the same"

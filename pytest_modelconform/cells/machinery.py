@@ -132,6 +132,7 @@ class Machinery:
             self.settings.timeout,
             self.settings.threads,
             self.settings.threads_asked,
+            self.settings.strict,
         )
 
     def close(self) -> None:

@@ -20,11 +20,16 @@ from .answers import SetResult, merge
 from .attempt import Attempt, Expects, Tried
 from .case_host import Exports
 from .concurrency import AtOnce, failed_at_once
-from .diagnosing import Diagnosis
+from .diagnosing import Diagnosis, Evidence
 from .loading import Tools
 from .pool import Pool
 from .registry import Registry
 from .stages import StageFailure
+
+
+def _at_worst(outcome: Outcome) -> Outcome:
+    """What an outcome may still become: what is imprecise has not been diagnosed yet."""
+    return replace(outcome, verdict=Verdict.MISMATCH) if outcome.verdict is Verdict.IMPRECISE else outcome
 
 
 def nothing_is_expected(outcome: Outcome) -> bool:
@@ -33,7 +38,7 @@ def nothing_is_expected(outcome: Outcome) -> bool:
 
 
 class Pipeline:
-    """Runs cells. tools: what it works with, for commands that take single steps."""
+    """Runs cells. tools: what it works with, for commands that take single steps. strict: what is imprecise fails."""
 
     def __init__(
         self,
@@ -43,8 +48,10 @@ class Pipeline:
         timeout: float,
         threads: Sequence[int] = (),
         threads_asked: bool = False,
+        strict: bool = False,
     ) -> None:
         self.registry = registry
+        self.strict = strict
         self.pool = pool
         self.exports = Exports(registry, cache, pool, timeout)
         folder = Path(tempfile.mkdtemp(prefix="modelconform-"))
@@ -109,15 +116,29 @@ class Pipeline:
             if exports_anyway and not self._format_unavailable(cell, ref.framework):
                 return Attempt.of(self.tools, ref, cell, expects).exported_only(reason)
             return Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, reason)
-        tried = self._tried(ref, cell, expects)
-        if tried.outcome.verdict is not Verdict.MISMATCH or expects(tried.outcome) or cell.task != INFERENCE:
-            return tried.outcome
-        return self._diagnosis.explained(ref, cell, tried.outcome, tried.evidence)
+        tried = self._tried(ref, cell, lambda found: expects(found) or expects(_at_worst(found)))
+        outcome = tried.outcome
+        if outcome.verdict is Verdict.IMPRECISE:
+            # Recorded or not: without a look for its cause it may be a mismatch.
+            return self._strictly(self._diagnosis.explained(ref, cell, outcome, tried.evidence), tried.evidence)
+        if outcome.verdict is not Verdict.MISMATCH or expects(outcome) or cell.task != INFERENCE:
+            return outcome
+        if failed_at_once(outcome):
+            return outcome
+        return self._diagnosis.explained(ref, cell, outcome, tried.evidence)
+
+    def _strictly(self, outcome: Outcome, evidence: Evidence | None) -> Outcome:
+        """What is imprecise as a failure, where the case or the command line asks for that."""
+        by_case = evidence is not None and evidence.tolerance.strict
+        if outcome.verdict is not Verdict.IMPRECISE or not (self.strict or by_case):
+            return outcome
+        why = "Tolerance(strict=True)" if by_case else "--modelconform-strict"
+        return replace(outcome, strict=True, message=f"{outcome.message}\nimprecise is a failure here: {why}")
 
     def _tried(self, ref: CaseRef, cell: Cell, expects: Expects) -> Tried:
         """What one attempt or two come to."""
         first = Attempt.of(self.tools, ref, cell, expects).tried()
-        if first.fresh or not first.outcome.failed or expects(first.outcome) or failed_at_once(first.outcome):
+        if first.fresh or not first.outcome.doubtful or expects(first.outcome) or failed_at_once(first.outcome):
             return first
         # State leaks between cells in a long-lived worker: the verdict of a fresh one counts.
         second = Attempt.of(self.tools, ref, cell, expects, anew=True).tried()

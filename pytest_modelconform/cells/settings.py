@@ -13,6 +13,7 @@ class Settings:
 
     threads: numbers of threads to run artifacts from at once; empty: none. threads_asked: whether the command line says
     so, and none of them is left out to save time. shard: index, from 1, and count. timeout: seconds for one cell.
+    strict: whether what is imprecise fails.
     """
 
     formats: Sequence[str]
@@ -29,4 +30,5 @@ class Settings:
     timeout: float
     cache: Path
     inline: bool
+    strict: bool
     update_expected: bool

@@ -11,10 +11,11 @@ from ..terms.case import Tolerance
 from ..terms.tolerances import limits
 from .closeness import closeness, cosine_similarity
 from .groups import Array
+from .imprecise import is_close, what_is_lost
 from .measure import NotFiniteError, measure, strange_in, worst_position
 from .numbers import FLOAT_FORMATS, UNSTABLE, Numbers, flat, is_complex, layout_of
 from .reference import Reference
-from .words import digits_up, element_words, group_words, model_values, pair, place, up
+from .words import beyond, digits_up, element_words, group_words, model_values, pair, place, up
 
 Value = bool | int | float | str
 FEW_ELEMENTS = 16  # a root mean square over fewer is itself uncertain: one more bit may be lost
@@ -25,7 +26,8 @@ class Difference:
     """How one output tensor of one run compares with the model. docs/verdicts.md has the formulas.
 
     bits, reference_bits, loss and worst are log2, finite, and None where they aren't defined. max_abs: the largest
-    |y - r|. message: empty if ok. ill_conditioned: eager's own noise hides much of what could be compared.
+    |y - r|. message: empty if ok. close: not ok, but by the noise alone, and close on the tensor's own scale, which is
+    imprecise unless a cause is found. ill_conditioned: eager's own noise hides much of what could be compared.
     unstable: the number of elements that weren't compared.
 
     For those who look closer: identical, whether it is bit for bit what eager returns; worst_index, where the worst
@@ -40,6 +42,7 @@ class Difference:
     worst: float | None = None
     max_abs: float | None = None
     message: str = ""
+    close: bool = False
     ill_conditioned: bool = False
     unstable: int = 0
     identical: bool | None = None
@@ -164,17 +167,21 @@ def _by_noise(
     faults, needs = [], []
     if loss > most_lost + grace:
         group = group_words(layout, numbers.loss_group, is_complex(reference.dtype))
-        faults.append(f"loses {loss:.1f} bits {group} ({most_lost + grace:g} allowed)")
+        faults.append(f"loses {beyond(loss, most_lost + grace)} bits {group} ({most_lost + grace:g} allowed)")
         needs.append(f"bits_lost={up(loss - grace)}")
     if worst > most_off:
-        faults.append(f"has an element off by 2^{worst:.1f} times {whose}'s noise (2^{most_off:g} allowed)")
+        faults.append(
+            f"has an element off by 2^{beyond(worst, most_off)} times {whose}'s noise (2^{most_off:g} allowed)"
+        )
         needs.append(f"worst={up(worst)}")
     if not faults:
         return result
     noisy = f"; ill-conditioned: eager itself has {reference.reference_bits:.1f} bits" if result.ill_conditioned else ""
     element = element_words(worst_position(values, reference, numbers), values, reference)
-    message = f"{where} {' and '.join(faults)}; worst {element}; it would need {', '.join(needs)}{noisy}"
-    return replace(result, ok=False, message=message)
+    close = is_close(values, reference, numbers)
+    lost = f"; {what_is_lost(values, reference, numbers)}" if close else ""
+    message = f"{where} {' and '.join(faults)}; worst {element}{lost}; it would need {', '.join(needs)}{noisy}"
+    return replace(result, ok=False, message=message, close=close)
 
 
 def _by_tolerance(

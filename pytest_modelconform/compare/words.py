@@ -46,6 +46,14 @@ def element_words(position: int, values: Array, reference: Reference, eager: boo
     return f"element {index}{part}: {text(values[position])}, the model gives {text(model[position])}"
 
 
+def beyond(value: float, limit: float) -> str:
+    """Write a number that is over a limit, to a tenth, or to as many digits as it takes to look like more than that."""
+    for digits in range(1, 6):
+        if float(text := f"{value:.{digits}f}") > limit:
+            return text
+    return f"{value:.6f}"
+
+
 def up(value: float) -> float:
     """Round up to a tenth, so that it is enough."""
     return math.ceil(value * 10 + 1e-9) / 10

@@ -14,8 +14,10 @@ from ..compare import Reference, compare_tensor
 from ..compare.groups import Array
 from ..compare.numbers import AS_EAGER, UNSTABLE, flat, is_complex
 from ..terms.case import Tolerance
+from ..terms.tolerances import limits
 
 ENOUGH = 6.0  # bits that an explanation has to win, and to have in the end
+FAR = 6.0  # bits beyond the tolerance that what is undone has to change
 LUCK = 8.0  # bits of luck that nobody has
 MOST_ELEMENTS = 1 << 24  # beyond that a hint is not worth the seconds
 _SAMPLE = 509  # a prime, so that no axis's length hides in the step
@@ -44,6 +46,14 @@ class Seen:
             if path in self.references and self.references[path].kind != "empty" and array.size <= MOST_ELEMENTS
         }
         return {path: judge for path, judge in judges.items() if judge.informative and not judge.passes(judge.raw)}
+
+    @cached_property
+    def misshapen(self) -> bool:
+        """Whether something was returned whose structure is another, or a shape in it."""
+        return bool(self.outputs) and (
+            self.outputs.keys() != self.references.keys()
+            or any(array.shape != self.references[path].shape for path, array in self.outputs.items())
+        )
 
 
 class Judge:
@@ -106,6 +116,12 @@ class Judge:
         dtype = values.dtype.name if values is self.raw else self.reference.dtype
         return compare_tensor(values, self.reference, self.tolerance, where="", dtype=dtype).ok
 
+    @cached_property
+    def close(self) -> bool:
+        """Whether the output is imprecise rather than wrong."""
+        name = self.raw.dtype.name
+        return compare_tensor(self.raw, self.reference, self.tolerance, where="", dtype=name).close
+
     def explains(self, undone: Array, strict: bool = False) -> bool:
         """Whether `undone`, the output with something undone, is the model's: it passes, or is much better than before.
 
@@ -113,11 +129,37 @@ class Judge:
         """
         if undone.shape != self.model.shape or not self.informative or self.surprise < LUCK:
             return False
+        if not self.exact and not self._matters(undone):
+            return False
         if not self.exact and not self._plausible(undone):
             return False
         if not strict and (found := self.bits(undone)) >= ENOUGH and found >= self.before + ENOUGH:
             return True
         return self.passes(undone)
+
+    def _matters(self, undone: Array) -> bool:
+        """Whether undoing it changes the output by far more than the tolerance: else what is on the line has any cause.
+
+        By `FAR` bits, as root mean square over the tensor; where there is too much noise for that, by half of what the
+        model's values vary.
+        """
+        if undone.shape != self.y.shape:
+            return True
+        with np.errstate(all="ignore"):
+            change = np.abs(np.subtract(undone, self.y, dtype=np.result_type(undone, np.float64)))[self.compared]
+            size = float(np.sqrt(np.mean(change * change))) if change.size else 0.0
+        if not math.isfinite(size):
+            return True
+        return bool(size >= min(self._limit * 2.0**FAR, spread(self.model[self.compared]) / 2))
+
+    @cached_property
+    def _limit(self) -> float:
+        """The root mean square that an error of the whole tensor may have."""
+        reference = self.reference
+        most = reference.format.lenient * (0.0 if reference.signal is None else float(reference.signal[0]))
+        if reference.noise is not None:
+            most = float(reference.noise[0]) * math.pow(2.0, limits(self.tolerance, reference.dtype)[0])
+        return most
 
     def predicts(self, values: Array) -> bool:
         """Whether the output is `values`, which were made from the model's, rather than the model's own."""
@@ -157,7 +199,8 @@ def agreement(values: Array, expected: Array, signal: float | None = None, exact
     signal = spread(expected) if signal is None else signal
     if not math.isfinite(size) or signal == 0.0:
         return -60.0
-    return max(-60.0, min(60.0, math.log2(signal / size))) if size else 60.0
+    # Each logarithm by itself: the quotient of a small and a large number may be no number any more.
+    return max(-60.0, min(60.0, math.log2(signal) - math.log2(size))) if size else 60.0
 
 
 def spread(values: Array) -> float:

@@ -1,4 +1,8 @@
-"""Which eager variant of the model an output comes nearest to."""
+"""Which eager variant of the model an output comes nearest to, and whether the variant is the cause of it.
+
+A variant has to be right everywhere: a group of elements in which it would show, and the output is the model's,
+contradicts it; one that is wrong, and no nearer to it, is left unexplained.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +13,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..compare import Reference
-from ..compare.groups import Array
+from ..compare.groups import Array, Floats, GroupSums
 from ..compare.measure import NotFiniteError, measure
-from ..compare.numbers import Numbers, flat
+from ..compare.numbers import MOST_BITS, Numbers, flat, layout_of, log2
 from ..terms.tolerances import limits
 from .judge import MOST_ELEMENTS, Seen
 
 NEARER = 4.0  # bits by which an output has to be nearer to a variant than to the model
+NEARER_WITHIN = 2.5  # the same where it is within eager's noise of the variant: an error of any other kind is not
 CLASS = 1.5  # bits within which the loss of an output is a variant's own
 _WORST = 2.5  # the same for the worst element, of which there is but one
 _TIE = 0.3  # bits within which two variants explain equally much
+_BITS = 2.0  # effective bits within which those of an output are a precision's own
+_NEARER_GROUP = 2.0  # bits by which each wrong group has to be nearer to a variant than to the model
+_CONTRADICTED, _UNEXPLAINED = 0.02, 0.1  # shares of all groups, and of the wrong ones, that are no matter
+_SPREAD, _MOST_GROUPS = 3.0, 0.75  # bits within which so many of the groups lose as much as with a precision
+# Effective bits of numbers that were rounded to nearest, by what a precision's name ends with; int8's by rows. Sums and
+# biases that are not rounded make more of them, but hardly `_DILUTED` more.
+_BITS_OF = {"int8": 7.0, "bfloat16": 9.0, "float16": 12.0, "tf32": 12.0}
+_DILUTED = 4.0
 
 
 @dataclass(frozen=True)
@@ -74,13 +87,46 @@ def _nearest(seen: Seen, variants: Sequence[Variant], error: float) -> tuple[Var
     """The first of the variants that the outputs are nearest to by far, and by how many bits."""
     best: tuple[Variant, float] | None = None
     for variant in variants:
-        if variant.kind == "random" or error <= 0.0:
+        if variant.kind == "random" or not 0.0 < error < math.inf:
             continue
         # Nobody can be nearer than rounding allows: 1 is eager's own noise.
-        bits = math.log2(error / max(_distance(seen, seen.outputs, variant.outputs), 1.0))
-        if bits >= NEARER and (best is None or bits > best[1] + _TIE):
+        distance = _distance(seen, seen.outputs, variant.outputs)
+        bits = math.log2(error) - log2(max(distance, 1.0))
+        enough = NEARER if distance > 1.0 else NEARER_WITHIN
+        if bits >= enough and (best is None or bits > best[1] + _TIE) and _is_right_everywhere(seen, variant):
             best = variant, bits
     return best
+
+
+def _is_right_everywhere(seen: Seen, variant: Variant) -> bool:
+    """Whether hardly a group of an output contradicts a variant, or is wrong and left unexplained by it."""
+    for path, reference in seen.references.items():
+        if reference.kind != "float":
+            continue
+        limit = limits(seen.tolerance, reference.dtype)[0]
+        from_model = _losses(seen.outputs[path], None, reference)
+        from_variant = _losses(seen.outputs[path], variant.outputs[path], reference)
+        is_wrong = from_model > limit
+        contradicted = ~is_wrong & (from_variant > limit + 1.0)
+        unexplained = is_wrong & (from_variant > np.maximum(from_model - _NEARER_GROUP, limit + 1.0))
+        if contradicted.mean() > _CONTRADICTED or unexplained.sum() > _UNEXPLAINED * is_wrong.sum():
+            return False
+    return True
+
+
+def _losses(outputs: Array, others: Array | None, reference: Reference) -> Floats:
+    """log2 of rms(outputs - others) in units of eager's noise, by group. others: None stands for the model's."""
+    layout = layout_of(reference.shape, reference.dtype)
+    one, two = _row(outputs), _model(reference) if others is None else _row(others)
+    sums = GroupSums(layout)
+    for tile in layout.tiles():
+        errors = np.subtract(one[tile.start : tile.stop], two[tile.start : tile.stop], dtype=np.float64)
+        if reference.codes is not None:
+            errors[reference.codes[tile.start : tile.stop] != 0] = 0.0
+        sums.add(tile, errors * errors)
+    counts = layout.counts() if reference.counts is None else reference.counts
+    lost: Floats = np.log2(np.sqrt(sums.totals() / np.maximum(counts, 1.0)) / reference.noise)
+    return np.nan_to_num(lost, nan=np.inf, posinf=np.inf, neginf=-MOST_BITS)
 
 
 def _distance(seen: Seen, outputs: Mapping[str, Array], others: Mapping[str, Array] | None) -> float:
@@ -149,13 +195,26 @@ def _class(seen: Seen, variants: Sequence[Variant], note: str) -> str | None:
         for path in paths:
             one, two = own[path], _numbers(variant.outputs[path], seen.references[path])
             gap = max(gap, _gap(one, two))
-        if gap <= CLASS:
+        if gap <= CLASS and all(_has_its_bits(seen, variant, path, own[path]) for path in paths):
             ranked.append((gap, variant))
     if not ranked:
         return None
     nearest = min(gap for gap, _ in ranked)
     names = [variant.sentence for gap, variant in ranked if gap <= nearest + _TIE][:2]
     return _with(f"loses {loss:.1f} bits: the accuracy of {' or '.join(names)}", note)
+
+
+def _has_its_bits(seen: Seen, variant: Variant, path: str, own: Numbers | None) -> bool:
+    """Whether an output has the effective bits that a precision leaves this model, and loses them in its places."""
+    other = _numbers(variant.outputs[path], seen.references[path])
+    if own is None or other is None or own.bits is None or other.bits is None:
+        return False
+    most = _BITS_OF.get(variant.name.rpartition("-")[2], math.inf) + _DILUTED
+    if abs(own.bits - other.bits) > _BITS or own.bits > most:
+        return False
+    one, two = (_losses(outputs[path], None, seen.references[path]) for outputs in (seen.outputs, variant.outputs))
+    alike = np.abs(np.maximum(one, 0.0) - np.maximum(two, 0.0)) <= _SPREAD
+    return bool(alike.mean() >= _MOST_GROUPS)
 
 
 def _gap(one: Numbers | None, two: Numbers | None) -> float:

@@ -40,6 +40,8 @@ def wrong_rows(judge: Judge, others: Sequence[Seen], path: str, exported: Refere
         if which is None or wrong.sum() * math.log2(length / rows.size) < LUCK:
             continue
         where = _explain(judge, rows, axis, others, path, exported)
+        if judge.close and not where:
+            continue  # what is close has lost its bits somewhere, and where is no cause
         if best is None or rows.size / length < best[0]:
             best = rows.size / length, f"is wrong only in {which}{where}; all else is the model's"
     return best[1] if best else None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..compare.groups import Array
-from .judge import Judge, distinct
+from .judge import Judge, distinct, spread
 from .sentences import factor
 
 _FEW = 4  # distinct values below which one free number explains too much
@@ -63,13 +63,18 @@ def conjugated(judge: Judge) -> str | None:
     return "has the complex conjugates of the model's values" if wrong else None
 
 
+def _least(judge: Judge) -> float:
+    """By how much of a value a factor or a constant has to change it: by half of the digits that it has."""
+    return float(2.0 ** -(judge.reference.format.precision / 2))
+
+
 def scaled(judge: Judge) -> str | None:
     """Values times c."""
     y, r = _pair(judge)
     if not distinct(r, _FEW) or not (square := float((r * r).sum())):
         return None
     c = float((y * r).sum()) / square
-    if not c or not math.isfinite(c) or not judge.explains(judge.y / c):
+    if not c or not math.isfinite(c) or abs(c - 1) <= _least(judge) or not judge.explains(judge.y / c):
         return None
     if f"{c:.6g}" == "1":
         return f"has the model's values times 1 {'plus' if c > 1 else 'minus'} {abs(c - 1):.2g}"
@@ -82,7 +87,7 @@ def shifted(judge: Judge) -> str | None:
     if not distinct(r, _FEW):
         return None
     c = float(np.mean(y - r))
-    if not c or not math.isfinite(c) or not judge.explains(judge.y - c):
+    if not c or not math.isfinite(c) or abs(c) <= _least(judge) * spread(r) or not judge.explains(judge.y - c):
         return None
     return f"has the model's values {'plus' if c > 0 else 'minus'} {abs(c):.6g}"
 
@@ -98,10 +103,11 @@ def by_axis(judge: Judge) -> str | None:
         others = tuple(a for a in range(r.ndim) if a != axis)
         if length < 2 or r.size // length < 8:
             continue
-        if judge.explains(y - (y - r).mean(others, keepdims=True)):
+        constants = (y - r).mean(others, keepdims=True)
+        if np.abs(constants).max() > _least(judge) * spread(r) and judge.explains(y - constants):
             return f"is off by a constant for each index of axis {axis}: a bias that is missing or another's"
         c = (y * r).sum(others, keepdims=True) / (r * r).sum(others, keepdims=True)
-        if judge.explains(y / c):
+        if np.abs(c - 1).max() > _least(judge) and judge.explains(y / c):
             return f"is off by a factor for each index of axis {axis}: a scale that is missing or another's"
     return None
 
@@ -113,7 +119,8 @@ def affine(judge: Judge) -> str | None:
         return None
     a = float(np.mean((y - y.mean()) * (r - r.mean())) / np.var(r))
     b = float(y.mean() - a * r.mean())
-    if not a or not math.isfinite(a + b) or not judge.explains((judge.y - b) / a):
+    small = max(abs(a - 1), abs(b) / (spread(r) or 1.0)) <= _least(judge)
+    if not a or not math.isfinite(a + b) or small or not judge.explains((judge.y - b) / a):
         return None
     return f"has the model's values times {a:.6g} {'plus' if b > 0 else 'minus'} {abs(b):.6g}"
 

@@ -25,16 +25,20 @@ HEADER = """\
 
 @dataclass(frozen=True)
 class Seen:
-    """What a cell came to in this session. stage: where it failed. message: its first line goes to a comment."""
+    """What a cell came to in this session.
+
+    stage: where it failed. message: its first line goes to a comment. strict: whether imprecise is a failure.
+    """
 
     verdict: Verdict
     stage: Stage | None = None
     message: str = ""
+    strict: bool = False
 
     @property
     def failed(self) -> bool:
         """Whether it is a failure unless an entry says that it is known."""
-        return Outcome(self.verdict).failed
+        return Outcome(self.verdict, strict=self.strict).failed
 
 
 @dataclass(frozen=True)

@@ -127,9 +127,10 @@ class InHand:
         case_fields: `dynamic_shapes`, `tolerance`, `tolerances`, `mode`, `fixed_inputs`, `accept`, `blind_ok`, `seed`,
         as in `Case`.
 
-        Fails the test if a cell fails, and says all that did. Skips it if none failed, but one that was asked for by
-        name is unavailable or unsupported; `modelconform_require` makes unavailable a failure. Raises ValueError or
-        TypeError for names and fields that make no sense.
+        Fails the test if a cell fails, and says all that did; what is imprecise fails with `Tolerance(strict=True)` or
+        `modelconform_strict`. Skips it if none failed, but one that was asked for by name is unavailable or
+        unsupported; `modelconform_require` makes unavailable a failure. Raises ValueError or TypeError for names and
+        fields that make no sense.
         """
         cells = self._asked(formats, runtimes, devices, precisions)
         case = _case(model, inputs, case_fields)
@@ -196,12 +197,12 @@ class InHand:
         ]
         if failed:
             pytest.fail("\n\n".join(_said(cell, outcome) for cell, outcome in failed), pytrace=False)
-        rest = [(cell, outcome) for cell, outcome in found if outcome.verdict is not Verdict.PASS]
+        rest = [(cell, outcome) for cell, outcome in found if not outcome.passed]
         # A green test says that what was asked for is right: every runtime, or a format in what there is.
-        passed = {cell.format for cell, outcome in found if outcome.verdict is Verdict.PASS and not cell.is_check}
+        passed = {cell.format for cell, outcome in found if outcome.passed and not cell.is_check}
         if rest and (runtimes or not passed or set(formats) - {"all"} - passed):
             pytest.skip("; ".join(_said(cell, outcome) for cell, outcome in rest))
-        for cell, outcome in rest:
+        for cell, outcome in (pair for pair in found if pair[1].verdict is not Verdict.PASS):
             warnings.warn(pytest.PytestWarning(f"modelconform: {_said(cell, outcome)}"), stacklevel=3)
 
 

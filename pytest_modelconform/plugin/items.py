@@ -125,7 +125,7 @@ class CellItem(pytest.Item):
             raise CellFailed(outcome.message)
         if outcome.failed:
             raise error or CellFailed(outcome.message)
-        if outcome.verdict is not Verdict.PASS:
+        if not outcome.passed:
             raise pytest.skip.Exception(outcome.message, _use_item_location=True)
 
     def _run(self, machinery: Machinery, expects: Callable[[Outcome], bool]) -> Outcome:

@@ -63,6 +63,12 @@ def add_options(parser: pytest.Parser) -> None:
         help="no worker processes, for --pdb: a crash then ends the run; Python runtimes only, not with -n",
     )
     parser.addini("modelconform_inline", "as --modelconform-inline", type="bool", default=False)
+    group.addoption(
+        "--modelconform-strict",
+        action="store_true",
+        help="what is imprecise (beyond faithful arithmetic, but close on the output's own scale) fails",
+    )
+    parser.addini("modelconform_strict", "as --modelconform-strict", type="bool", default=False)
     # No ini key: a run that rewrites what it is judged by has to be asked for each time.
     group.addoption(
         "--modelconform-update-expected",
@@ -147,5 +153,6 @@ def settings(config: pytest.Config) -> Settings:
         timeout=timeout,
         cache=(start / value("cache")).resolve() if value("cache") else default_folder(),
         inline=inline,
+        strict=bool(config.getoption("--modelconform-strict") or config.getini("modelconform_strict")),
         update_expected=update_expected,
     )

@@ -103,7 +103,10 @@ class Run:
         """What a rerun of a cell begins with: without these options some cells are not there."""
         names = [f"--modelconform-{name}" for name in ("formats", "runtimes", "devices", "precisions")]
         given = {option: self.config.getoption(option) for option in names}
-        return shlex.join(["pytest", "--modelconform", *(f"{k}={v}" for k, v in given.items() if v is not None)])
+        strict = ["--modelconform-strict"] if self.config.getoption("--modelconform-strict") else []
+        return shlex.join(
+            ["pytest", "--modelconform", *(f"{k}={v}" for k, v in given.items() if v is not None), *strict]
+        )
 
 
 RUN = pytest.StashKey[Run]()

@@ -110,13 +110,16 @@ class SessionPlugin:
         return header.lines(self.run.machinery)
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """Show a failing cell's verdict as letter and word; pass, skip and xfail are pytest's."""
+        """Show a failing cell's verdict as letter and word, and an imprecise one's; the rest is pytest's."""
         record = getattr(report, "modelconform", None)
-        if record is None or report.when != "call" or not report.failed:
+        if record is None or report.when != "call" or report.skipped:
             return None
         verdict = Verdict(record["verdict"])
-        letter = STYLES[verdict].letter if STYLES[verdict].outcome == "failed" else "F"
-        return "failed", letter, verdict.value.upper()
+        letter, word = STYLES[verdict].letter, verdict.value.upper()
+        if not report.failed:
+            return ("passed", letter, word) if verdict is Verdict.IMPRECISE else None
+        is_said = STYLES[verdict].outcome == "failed" or record["strict"]
+        return "failed", letter if is_said else "F", word
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the matrix."""

@@ -80,7 +80,7 @@ class UpdatePlugin:
         cell, outcome = from_record(record)
         if outcome.verdict not in expected_file.SILENT:
             seen = self._seen.setdefault(Path(path), {})
-            seen[cell.name] = Seen(outcome.verdict, outcome.stage, outcome.message)
+            seen[cell.name] = Seen(outcome.verdict, outcome.stage, outcome.message, outcome.strict)
 
     def pytest_keyboard_interrupt(self) -> None:
         """Ctrl-C, and all that ends a session early by its exception."""

@@ -1,5 +1,7 @@
 """Badges: how many cells of a log, a case, a format or a runtime pass, as SVG and as shields.io's endpoint JSON.
 
+What is imprecise does not pass, and does not fail: the badge names it, and is at best yellow-green.
+
 What counts: the cells that could run. Those that are unavailable (missing on that machine) or unsupported (a stated
 limit) are not among them; those that were not run are, and don't pass. An expected failure is a failure. Model checks
 don't count: they are of no format and runtime. A case or file that can't be collected counts as one cell that fails.
@@ -95,8 +97,11 @@ def _badge(log: Log, label: str, verb: str, belongs: Callable[[Cell], bool]) -> 
     label = label if len(label) <= _LONGEST else f"{label[:_LONGEST]}…"
     if not total:
         return Badge(label, "nothing ran", "lightgrey", cut_off)
-    colour = next(colour for share, colour in _COLOURS if passed >= share * total)
-    message = f"{verb} {passed}/{total}"
+    # Those that are no failure: model checks and what could not run are not among them.
+    close = sum(o.verdict is Verdict.IMPRECISE and o.passed for cell, o in outcomes.items() if cell.runtime != EAGER)
+    best = _COLOURS[1:] if close else _COLOURS
+    colour = next(colour for share, colour in best if passed + close >= share * total)
+    message = f"{verb} {passed}/{total}" + (f", {close} imprecise" if close else "")
     if not cut_off:
         return Badge(label, message, colour, cut_off)
     # Whatever is missing may fail.

@@ -23,6 +23,7 @@ SIZE = 0.05
 LATENCY, LATENCY_SETS, LATENCY_SECONDS = 4.0, 3, 0.01
 
 _UNKNOWN = (Verdict.UNAVAILABLE, Verdict.NOT_RUN)
+_RIGHT = (Verdict.PASS, Verdict.IMPRECISE)
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Diff:
-    """regressions: what passed, or had a stated limit, and fails; what passed and has a stated limit now.
+    """regressions: what passed, was imprecise or had a stated limit, and is less now: these are in falling order.
 
-    fixes: what did not pass and does. other: what fails otherwise than before. new, gone: cells that only one of the
-    logs has, or has run. numbers: bits, sizes and times of what passes in both, beyond noise. versions: name, old, new.
+    fixes: what did not pass and does, or failed and is imprecise. other: what fails otherwise than before. new, gone:
+    cells that only one of the logs has, or has run. numbers: bits, sizes and times of what passes, or is imprecise, in
+    both, beyond noise. versions: name, old, new.
     same: how many cells are none of these. incomplete: which of the logs are cut off, in words.
     """
 
@@ -85,11 +87,11 @@ def _changes(cell: Cell, old: Outcome | None, new: Outcome | None, same_machine:
     words = f"{said(old)} → {said(new)}"
     if ranks[1] < ranks[0]:
         yield "regressions", Change(cell, old, new, words)
-    elif new.verdict is Verdict.PASS and old.verdict is not Verdict.PASS:
+    elif ranks[1] > ranks[0] and new.verdict in _RIGHT:
         yield "fixes", Change(cell, old, new, words)
     elif (old.verdict, old.stage) != (new.verdict, new.stage):
         yield "other", Change(cell, old, new, words)
-    elif new.verdict is Verdict.PASS and (numbers := [*_numbers(old, new, same_machine)]):
+    elif new.verdict in _RIGHT and (numbers := [*_numbers(old, new, same_machine)]):
         for what, worse in numbers:
             yield "numbers", Change(cell, old, new, what, worse)
     else:
@@ -97,7 +99,7 @@ def _changes(cell: Cell, old: Outcome | None, new: Outcome | None, same_machine:
 
 
 def _rank(outcome: Outcome) -> int:
-    return {Verdict.PASS: 2, Verdict.UNSUPPORTED: 1}.get(outcome.verdict, 0)
+    return {Verdict.PASS: 3, Verdict.IMPRECISE: 2, Verdict.UNSUPPORTED: 1}.get(outcome.verdict, 0)
 
 
 def said(outcome: Outcome | None) -> str:
@@ -109,10 +111,10 @@ def said(outcome: Outcome | None) -> str:
 
 
 def _numbers(old: Outcome, new: Outcome, same_machine: bool) -> Iterator[tuple[str, bool]]:
-    """What changed of a cell that passes in both, and whether it is worse."""
+    """What changed of a cell that passes, or is imprecise, in both, and whether it is worse."""
     refused = [name for name, entry in new.inputs.items() if entry["verdict"] == Verdict.UNSUPPORTED.value]
     for name in refused:
-        if old.inputs.get(name, {}).get("verdict") == Verdict.PASS.value:
+        if old.inputs.get(name, {}).get("verdict") in [verdict.value for verdict in _RIGHT]:
             yield f"input set {name!r} is unsupported now", True
     if old.bits is not None and new.bits is not None and abs(new.bits - old.bits) >= BITS:
         yield f"bits {old.bits:.1f} → {new.bits:.1f} ({new.bits - old.bits:+.1f})", new.bits < old.bits

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ..terms.cell import Cell
-from ..terms.outcome import REQUIRED, Outcome, Verdict
+from ..terms.outcome import REQUIRED, Outcome
 from .log import Log, missing
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _result(outcome: Outcome) -> FinalResult | None:
         return Skipped(message, "pytest.xfail")
     if outcome.failed or outcome.expected is False or outcome.message.endswith(REQUIRED):
         return Failure(message)
-    return None if outcome.verdict is Verdict.PASS else Skipped(message, "pytest.skip")
+    return None if outcome.passed else Skipped(message, "pytest.skip")
 
 
 def _incomplete(log: Log) -> TestCase:

@@ -175,6 +175,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "expected": _optional(bool),
     **dict.fromkeys(("bits", "reference_bits", "loss", "worst", "max_abs", "artifact_bytes"), _is_number),
     "cached": _optional(bool),
+    "strict": lambda value: isinstance(value, bool),
     "notes": _texts,
     "hints": _texts,
     "threads": _optional(dict),

@@ -93,7 +93,7 @@ def _layouts(matrix: Matrix) -> list[_Layout]:
 
 
 def _text(outcome: Outcome, colour: bool, bits: bool) -> str:
-    shown = bits and outcome.bits is not None and outcome.verdict in (Verdict.PASS, Verdict.MISMATCH)
+    shown = bits and outcome.bits is not None and outcome.verdict in (Verdict.PASS, Verdict.IMPRECISE, Verdict.MISMATCH)
     return symbol(outcome, colour) + (f" {outcome.bits:.0f}" if shown else "")
 
 
@@ -183,9 +183,15 @@ def _write_totals(matrix: Matrix, writer: Writer) -> None:
 
 
 def _write_notes(matrix: Matrix, writer: Writer) -> None:
-    """What the model checks that passed say, and of cells that passed what several threads change: a line each."""
+    """What the model checks that passed say; of other cells what is imprecise, and what several threads change.
+
+    A line each.
+    """
     for row in matrix.rows:
         for cell, outcome in row.cells.values():
+            if outcome.verdict is Verdict.IMPRECISE and outcome.passed and outcome.expected is not False:
+                said = f"{cell.name}: {outcome.verdict.value}: {outcome.message.partition(chr(10))[0]}"
+                writer.line(_shortened(said, writer.fullwidth))
             if not outcome.failed and not (outcome.threads or {}).get("identical", True):
                 for note in (note for note in outcome.notes if note.startswith(FROM_THREADS)):
                     writer.line(_shortened(f"{cell.name}: {note}", writer.fullwidth))

@@ -59,6 +59,7 @@ class Tolerance:
     rtol, atol: if given, replace the rule by |y - r| <= atol + rtol * |r| for every element.
     cosine: if given, replaces the rule by a least cosine similarity over each tensor (-1 to 1).
     reason: why; shown with the cell. A tolerance for one runtime has to have one.
+    strict: what is imprecise (beyond `bits_lost` or `worst`, but close on the tensor's own scale) fails, too.
     """
 
     bits_lost: float | None = None
@@ -67,6 +68,7 @@ class Tolerance:
     atol: float | None = None
     cosine: float | None = None
     reason: str = ""
+    strict: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

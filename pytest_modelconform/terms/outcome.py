@@ -24,6 +24,7 @@ class Verdict(str, Enum):
     """What a cell came to."""
 
     PASS = "pass"
+    IMPRECISE = "imprecise"
     MISMATCH = "mismatch"
     ERROR = "error"
     CRASH = "crash"
@@ -63,13 +64,16 @@ class VerdictStyle:
 
 STYLES: dict[Verdict, VerdictStyle] = {
     Verdict.PASS: VerdictStyle("✓", ".", "passed", "green", 1, "the numbers are the model's"),
+    Verdict.IMPRECISE: VerdictStyle(
+        "≈", "~", "passed", "blue", 4, "close, but beyond faithful arithmetic; no cause found"
+    ),
     Verdict.UNSUPPORTED: VerdictStyle("–", "u", "skipped", "cyan", 0, "stated limit of the format or runtime"),
     Verdict.UNAVAILABLE: VerdictStyle("·", "-", "skipped", "light", 2, "missing on this machine"),
     Verdict.NOT_RUN: VerdictStyle("?", "?", "skipped", "yellow", 3, "interrupted, or lost with its process"),
-    Verdict.MISMATCH: VerdictStyle("≠", "M", "failed", "red", 4, "runs, with other numbers"),
-    Verdict.ERROR: VerdictStyle("✗", "E", "failed", "red", 5, "an exception"),
-    Verdict.TIMEOUT: VerdictStyle("⧖", "T", "failed", "red", 6, "took longer than the limit"),
-    Verdict.CRASH: VerdictStyle("☠", "C", "failed", "red", 7, "the process died"),
+    Verdict.MISMATCH: VerdictStyle("≠", "M", "failed", "red", 5, "runs, with other numbers"),
+    Verdict.ERROR: VerdictStyle("✗", "E", "failed", "red", 6, "an exception"),
+    Verdict.TIMEOUT: VerdictStyle("⧖", "T", "failed", "red", 7, "took longer than the limit"),
+    Verdict.CRASH: VerdictStyle("☠", "C", "failed", "red", 8, "the process died"),
 }
 
 
@@ -83,6 +87,7 @@ class Outcome:
     threads: None unless it was run from several threads at once; else `counts` and `clones` (numbers of threads on one
     instance, and each on a clone), `identical`, `results`, `seconds`.
     artifact: where its artifact is, on the machine that made it. tags: the case's.
+    strict: whether it was asked for that what is imprecise fails.
     expected: True if the verdict is the one recorded in expected.toml, False if another is recorded, None without
     entry.
     """
@@ -105,6 +110,7 @@ class Outcome:
     threads: dict[str, Any] | None = None
     artifact: str | None = None
     tags: tuple[str, ...] = ()
+    strict: bool = False
 
     def __post_init__(self) -> None:
         """Take out of the texts what would act on a terminal: they come from libraries, and these love colours."""
@@ -115,7 +121,17 @@ class Outcome:
     @property
     def failed(self) -> bool:
         """Whether pytest should see a failure (before expectations)."""
-        return STYLES[self.verdict].outcome == "failed"
+        return STYLES[self.verdict].outcome == "failed" or (self.verdict is Verdict.IMPRECISE and self.strict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether pytest should see a pass (before expectations)."""
+        return STYLES[self.verdict].outcome == "passed" and not self.failed
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether something is wrong with it, failure or not: what a fresh process is to confirm."""
+        return self.failed or self.verdict is Verdict.IMPRECISE
 
 
 PREFIX = "likely cause: "

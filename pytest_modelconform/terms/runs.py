@@ -20,6 +20,9 @@ WIDE_RUNS = 2
 WIDE = 4.0
 FEW_ELEMENTS = 64
 
+# Why a variant was not run for a diagnosis, where a longer one would have.
+NO_TIME = "no time or room was left"
+
 # The other runs: eager's own; in float64; a second one of eager, where that gave other bits; with the row-major copy
 # of transposed inputs; and what a training began with, as if it were a run.
 FIRST, FLOAT64, AGAIN, ROW_MAJOR, START = "e0", "r", "again", "contiguous", "start"

@@ -41,8 +41,9 @@ def choose(tolerance: Tolerance, others: Mapping[str, Tolerance], cell: Cell) ->
 
 def said(tolerance: Tolerance) -> str:
     """The numbers that a tolerance gives, as in `Tolerance(…)`."""
-    numbers = [(f.name, getattr(tolerance, f.name)) for f in fields(Tolerance) if f.name != "reason"]
-    return ", ".join(f"{name}={value:g}" for name, value in numbers if value is not None) or "the dtype's default"
+    numbers = [(f.name, getattr(tolerance, f.name)) for f in fields(Tolerance) if f.name not in ("reason", "strict")]
+    words = [f"{name}={value:g}" for name, value in numbers if value is not None]
+    return ", ".join([*words, *(["strict=True"] if tolerance.strict else [])]) or "the dtype's default"
 
 
 def fault(case: str, tolerances: Mapping[str, Tolerance], runtimes: Sequence[str]) -> str | None:

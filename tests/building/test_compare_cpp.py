@@ -46,6 +46,7 @@ class Answer:
     """A line of the program."""
 
     ok: bool
+    close: bool
     numbers: Mapping[str, float | None]
     unstable: int
     ill_conditioned: bool
@@ -77,12 +78,13 @@ def ask(judge: Path, lines: list[str]) -> list[list[str]]:
 def answers(judge: Path, lines: list[str]) -> list[Answer]:
     found = []
     for fields in ask(judge, lines):
-        assert fields[0] in ("ok", "mismatch"), fields
+        assert fields[0] in ("ok", "imprecise", "mismatch"), fields
         verdict, *numbers = fields[:6]
         output, index, part, value, expected, message = fields[8:]
         found.append(
             Answer(
                 ok=verdict == "ok",
+                close=verdict == "imprecise",
                 numbers={name: number(text) for name, text in zip(NUMBERS, numbers, strict=True)},
                 unstable=int(fields[6]),
                 ill_conditioned=fields[7] == "1",
@@ -256,22 +258,43 @@ def test_both_say_the_same_of_any_output(judge: Path, tmp_path: Path) -> None:
         tolerance = TOLERANCES[random.integers(len(TOLERANCES))]
         asked.append(line(tmp_path, str(seed), {"": output}, tolerance))
         wanted.append((seed, reference, output, tolerance, *expected_of(output, reference, tolerance, name)))
-        seen |= {reference.kind, dtype, f"ok={wanted[-1][4].ok}", "unstable" if reference.unstable else "stable"}
+        seen |= {reference.kind, dtype, f"ok={wanted[-1][4].ok}", f"close={wanted[-1][4].close}"}
+        seen |= {"unstable" if reference.unstable else "stable"}
         seen |= set(reference.codes.tolist()) if reference.codes is not None else set()
     for answer, (seed, reference, output, tolerance, difference, numbers) in zip(
         answers(judge, asked), wanted, strict=True
     ):
         about = f"seed {seed}: {reference.kind} {reference.dtype} {reference.shape} {tolerance}"
         assert answer.ok == difference.ok, f"{about}: {answer.message} / {difference.message}"
+        assert answer.close == difference.close, f"{about}: {answer.message} / {difference.message}"
         assert answer.message == difference.message, about
         assert all(close(answer.numbers[name], numbers[name]) for name in NUMBERS), (about, answer.numbers, numbers)
         assert answer.unstable == difference.unstable, about
         assert answer.ill_conditioned == difference.ill_conditioned, about
         check_element(answer, output, reference, tolerance, about)
     # The data hold what the comparison tells apart; none of it went missing when they were made.
-    kinds = {"float", "exact", "tolerance", "empty", "ok=True", "ok=False", "unstable"}
+    kinds = {"float", "exact", "tolerance", "empty", "ok=True", "ok=False", "close=True", "close=False", "unstable"}
     assert {*FLOATS, *INTEGERS, *kinds, AS_EAGER, LEFT_OUT, UNSTABLE, RELATIVE} <= seen
     assert len(asked) > 700
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+@pytest.mark.parametrize("size", [3e-7, 3e-8, 1e-16])
+def test_tails_that_lose_their_bits_are_imprecise_in_both(judge: Path, tmp_path: Path, dtype: str, size: float) -> None:
+    """A sigmoid that is right absolutely, whose values reach down to 1e-12."""
+    random = np.random.default_rng(5)
+    values: Array = 10.0 ** random.uniform(-12, 0, (64, 70))
+    if dtype == "complex64":
+        values = values * (1 + 1j)
+    runs = [noisy(random, values, dtype, 1.0) for _ in range(5)]
+    reference = make_reference(values, runs[0], runs[1:], dtype, where="output")
+    output = cast(values + size * random.uniform(-1, 1, values.shape), dtype)
+    from_runs.write(tmp_path, "s", {"": reference})
+    (answer,) = answers(judge, [line(tmp_path, "s", {"": output}, Tolerance())])
+    difference = compare_tensor(output, reference, Tolerance(), where="output", dtype=dtype)
+    assert (answer.ok, answer.close, answer.message) == (difference.ok, difference.close, difference.message)
+    assert difference.close == ((dtype == "float64") == (size == 1e-16))
+    assert not difference.close or "of the tensor's scale; values below" in difference.message
 
 
 @pytest.mark.parametrize("size", [15, 16])

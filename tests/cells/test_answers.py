@@ -52,6 +52,21 @@ def two_outputs() -> InputSet:
     return InputSet(**{**vars(entry), "references": {"[0]": reference(), "[1]['scores']": reference(X * 2)}})
 
 
+# Probabilities between 1e-9 and 1, and what is right to 1e-6 of them.
+SMALL = (10.0 ** np.linspace(-9, 0, 40)).astype(np.float32)
+ROUNDED = np.round(SMALL * np.float32(1e6)) / np.float32(1e6)
+
+
+def runs_of(first: Any, second: Any) -> list[Any]:
+    """One run, in the structure of `two_small_outputs`."""
+    return [(PAIR, {"/0": first, "/1/scores": second})]
+
+
+def two_small_outputs() -> InputSet:
+    entry = input_set({"/args/0": [2, 3]})
+    return InputSet(**{**vars(entry), "references": {"[0]": reference(SMALL), "[1]['scores']": reference(SMALL)}})
+
+
 def answer(*runs: Any) -> RunAnswer:
     return read({"runs": list(runs)}, RunAnswer)
 
@@ -215,3 +230,40 @@ def test_a_crash_outranks_everything_and_what_did_not_run_is_said() -> None:
     outcome = summarise(inputs)
     assert (outcome.verdict, outcome.stage) == (Verdict.CRASH, Stage.RUN)
     assert outcome.inputs["two"]["verdict"] == "not-run"
+
+
+# -- between faithful and wrong ----------------------------------------------------------------------------------------
+
+
+def test_what_is_close_in_every_output_is_imprecise() -> None:
+    found = compare_runs(runs_of(ROUNDED, SMALL), two_small_outputs(), Tolerance(), {})
+    assert (found.verdict, found.stage) == (Verdict.IMPRECISE, Stage.COMPARE)
+    assert "of the tensor's scale" in found.message
+    assert found.numbers["bits"] is not None
+
+
+def test_one_output_that_is_wrong_makes_it_a_mismatch() -> None:
+    wrong = SMALL[::-1].copy()
+    assert compare_runs(runs_of(ROUNDED, wrong), two_small_outputs(), Tolerance(), {}).verdict is Verdict.MISMATCH
+    lacking = [({"tuple": [{"tensor": "/0"}]}, {"/0": ROUNDED})]
+    assert compare_runs(lacking, two_small_outputs(), Tolerance(), {}).verdict is Verdict.MISMATCH
+    # So does a later run.
+    both = [*runs_of(ROUNDED, SMALL), *runs_of(wrong, SMALL)]
+    assert compare_runs(both, two_small_outputs(), Tolerance(), {}).verdict is Verdict.MISMATCH
+
+
+def test_a_cell_is_imprecise_if_no_set_is_worse() -> None:
+    close = SetResult(Verdict.IMPRECISE, Stage.COMPARE, "loses some", {"bits": 21.0})
+    right = SetResult(Verdict.PASS, numbers={"bits": 23.0})
+    wrong = SetResult(Verdict.MISMATCH, Stage.COMPARE, "other numbers", {"bits": 3.0})
+    found = summarise({"a": right, "b": close})
+    assert (found.verdict, found.stage, found.bits) == (Verdict.IMPRECISE, Stage.COMPARE, 21.0)
+    assert found.message == "input set 'b': loses some"
+    found = summarise({"a": close, "b": wrong})
+    assert (found.verdict, found.bits) == (Verdict.MISMATCH, 3.0)
+    assert found.message == "input set 'a': loses some\ninput set 'b': other numbers"
+    # Numbers of what is close would hide that a mismatch has none.
+    assert summarise({"a": close, "b": SetResult(Verdict.MISMATCH, Stage.COMPARE, "no numbers")}).bits is None
+    refused = SetResult(Verdict.UNSUPPORTED, Stage.RUN, "static")
+    assert summarise({"a": close, "b": refused}).verdict is Verdict.IMPRECISE
+    assert summarise({"a": close, "b": SetResult(Verdict.ERROR, Stage.RUN, "no")}).verdict is Verdict.ERROR

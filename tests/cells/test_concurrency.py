@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_modelconform.cells.concurrency import MOST_BYTES, AtOnce, Plan, distance, plan
+from pytest_modelconform.cells.concurrency import MOST_BYTES, AtOnce, Plan, Trials, chosen_sets, distance, plan
+from pytest_modelconform.cells.protocol import ConcurrentAnswer, FirstDifferent, Trial
 from pytest_modelconform.cells.registry import Registry, register_built_in
 from pytest_modelconform.cells.stages import Budget
 from pytest_modelconform.cells.worker import WorkerRefused
+from pytest_modelconform.references.prepared import InputSet
+from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Verdict
 from pytest_modelconform.terms.signature import Signature
+from tests.support.synthetic import faithful, numbers, reference
 
 ALL = (1, 2, 8)
 
@@ -90,3 +94,41 @@ def test_numbers_that_were_asked_for_may_take_long(
     assert [(request["threads"], request["clones"]) for request in requests] == [(threads, clones)]
     assert found.verdict is Verdict.ERROR
     assert found.message.endswith("threads at once: RuntimeError: no")
+
+
+# -- what is close -----------------------------------------------------------------------------------------------------
+
+R = numbers(64, 70)
+CLOSE = faithful(R + 2.0**-18 * numbers(64, 70, seed=4))
+
+
+def of_threads(close: frozenset[str]) -> tuple[Verdict, str, list[str]]:
+    """What a result that is close comes to: two threads return it, and a single one returned something else."""
+    entry = InputSet("a", Path("a"), [], [], {"tensor": "/0"}, {}, frozenset(), {"": reference(R)})
+    signature = Signature.read({"file": "m", "layout": "tree", "inputs": None, "dropped": [], "outputs": []})
+    first = FirstDifferent(call=0, outputs={"tensor": "threads"}, serial={"tensor": "serial"})
+    answer = ConcurrentAnswer(trials=(Trial("one", 2, 2, 1, 0, first),))
+    notes: list[str] = []
+    trials = Trials([entry], signature, Tolerance(), {}, close)
+    found = {"threads": CLOSE, "serial": faithful(R)}
+    return (*trials.judge(answer, found, {}, notes), notes)
+
+
+def test_what_is_close_from_threads_alone_is_a_mismatch() -> None:
+    verdict, message, notes = of_threads(frozenset())
+    assert (verdict, notes) == (Verdict.MISMATCH, [])
+    assert "run from 2 threads at once on one instance: 1 of 2 results differ" in message
+    assert "of the tensor's scale" in message
+
+
+def test_what_is_close_anyway_may_be_so_from_threads() -> None:
+    verdict, message, [note] = of_threads(frozenset({"a"}))
+    assert (verdict, message) == (Verdict.PASS, "")
+    assert "from those of serial runs, as imprecise as these: " in note
+
+
+def test_imprecise_sets_are_run_from_threads() -> None:
+    sets = {name: InputSet(name, Path(name), [], [], {}, {}, frozenset(), {}) for name in ("a", "b", "c")}
+    inputs = {name: {"verdict": verdict} for name, verdict in zip("abc", ("pass", "imprecise", "error"), strict=True)}
+    chosen = chosen_sets(Outcome(Verdict.IMPRECISE, inputs=inputs), SimpleNamespace(sets=sets))  # type: ignore[arg-type]
+    assert [entry.name for entry in chosen] == ["a", "b"]

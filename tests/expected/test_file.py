@@ -31,7 +31,7 @@ def toml(tmp_path: Path, *entries: str) -> Path:
         (ENTRY + "colour = 1", "unknown field 'colour'; fields: cell, link, or, reason, stage, verdict, when"),
         (ENTRY.replace("known", " "), "field 'reason' is missing or empty"),
         ('verdict = "error"\nstage = "run"\nreason = "x"', r"\('no cell'\): field 'cell' is missing or empty"),
-        (ENTRY.replace('"error"', '"broken"'), "'broken' is not a valid Verdict; verdicts: pass, mismatch, "),
+        (ENTRY.replace('"error"', '"broken"'), "'broken' is not a valid Verdict; verdicts: pass, imprecise, "),
         (ENTRY.replace('"run"', '"running"'), "'running' is not a valid Stage; .*stages: collect, environment, "),
         (ENTRY.replace('"error"', '"pass"'), "'pass' needs no entry"),
         (ENTRY.replace('"error"', '"unavailable"'), "'unavailable' needs no entry"),

@@ -393,3 +393,20 @@ def test_new_entries_cover_devices_that_were_not_asked_for_unless_another_entry_
     cells = [e.cell for e in parse(made.text, PATH).entries]
     assert cells[0] == "net.py::net[onnx-ort-cuda]"
     assert cells[1:] == ["net.py::net[onnx-*-cpu]", "net.py::net[onnx-ort_cpp-cpu-bfloat16]"]
+
+
+# -- imprecise ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_imprecise_needs_an_entry_only_where_it_is_strict() -> None:
+    close = Seen(Verdict.IMPRECISE, Stage.COMPARE, "loses some")
+    assert updated("", {ONNX[0]: close}).added == 0
+    made = updated("", {ONNX[0]: Seen(Verdict.IMPRECISE, Stage.COMPARE, "loses some", strict=True)})
+    assert made.added == 1
+    assert made.text.endswith(todo(ONNX[0], "loses some", "imprecise", "compare"))
+
+
+def test_an_entry_that_says_imprecise_stays_while_it_is_so_and_goes_when_it_passes() -> None:
+    text = entry(ONNX[0], "imprecise", "compare")
+    assert updated(text, {ONNX[0]: Seen(Verdict.IMPRECISE, Stage.COMPARE)}).text == text
+    assert updated(text, {ONNX[0]: PASS}).removed == 1

@@ -27,6 +27,7 @@ def log(*outcomes: Outcome, complete: bool = True) -> Log:
     ("verdict", "counts"),
     [
         (Verdict.PASS, (1, 1)),
+        (Verdict.IMPRECISE, (0, 1)),
         (Verdict.MISMATCH, (0, 1)),
         (Verdict.ERROR, (0, 1)),
         (Verdict.CRASH, (0, 1)),
@@ -89,6 +90,15 @@ def test_a_log_that_is_cut_off_is_never_green(passing: int) -> None:
         assert "green" not in made.colour
         assert made.message.endswith(", cut off")
         assert json.loads(badge.endpoint(made))["isError"] is True
+
+
+def test_what_is_imprecise_is_named_and_is_no_failure() -> None:
+    close, strict = Outcome(Verdict.IMPRECISE, Stage.COMPARE), Outcome(Verdict.IMPRECISE, Stage.COMPARE, strict=True)
+    found = badge.of_all(log(PASS, PASS, close))
+    assert (found.message, found.colour) == ("passes 2/3, 1 imprecise", "yellowgreen")
+    assert badge.of_all(log(PASS, close, close)).colour == "yellowgreen"
+    found = badge.of_all(log(PASS, PASS, strict))
+    assert (found.message, found.colour) == ("passes 2/3", "yellow")
 
 
 def test_nothing_ran() -> None:

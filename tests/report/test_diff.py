@@ -13,6 +13,7 @@ from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 A = Cell("a.py", "a", "onnx", "ort")
 PASS = Outcome(Verdict.PASS, bits=20.0)
 ERROR = Outcome(Verdict.ERROR, Stage.EXPORT, "no kernel")
+CLOSE = Outcome(Verdict.IMPRECISE, Stage.COMPARE, "loses some", bits=19.9)
 LIMIT = Outcome(Verdict.UNSUPPORTED, Stage.LOAD)
 ABSENT = Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT)
 MACHINE: dict[str, Any] = {"processor": "one", "cores": 2, "processes": 1, "threads": 2}
@@ -34,6 +35,11 @@ def kinds(found: Diff) -> dict[str, str]:
         (PASS, ERROR, "regressions", "pass → error at stage export"),
         (PASS, replace(ERROR, expected=True), "regressions", "pass → error at stage export (expected)"),
         (PASS, LIMIT, "regressions", "pass → unsupported at stage load"),
+        (PASS, CLOSE, "regressions", "pass → imprecise at stage compare"),
+        (CLOSE, LIMIT, "regressions", "imprecise at stage compare → unsupported at stage load"),
+        (CLOSE, ERROR, "regressions", "imprecise at stage compare → error at stage export"),
+        (CLOSE, PASS, "fixes", "imprecise at stage compare → pass"),
+        (ERROR, CLOSE, "fixes", "error at stage export → imprecise at stage compare"),
         (LIMIT, ERROR, "regressions", "unsupported at stage load → error at stage export"),
         (ERROR, PASS, "fixes", "error at stage export → pass"),
         (LIMIT, PASS, "fixes", "unsupported at stage load → pass"),
@@ -51,7 +57,7 @@ def test_verdicts(old: Outcome | None, new: Outcome | None, kind: str, what: str
     assert found.same == 0
 
 
-@pytest.mark.parametrize("outcome", [PASS, ERROR, LIMIT, ABSENT, Outcome(Verdict.NOT_RUN)])
+@pytest.mark.parametrize("outcome", [PASS, CLOSE, ERROR, LIMIT, ABSENT, Outcome(Verdict.NOT_RUN)])
 def test_what_is_as_before(outcome: Outcome) -> None:
     found = diff(outcome, replace(outcome, message="other words"))
     assert (kinds(found), found.same) == ({}, 1)

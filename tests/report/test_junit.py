@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_modelconform.report import junit
@@ -55,6 +56,14 @@ def test_results_are_those_of_the_live_run() -> None:
     skipped = two.find("testcase/skipped")
     assert skipped is not None
     assert (skipped.get("type"), skipped.text) == ("pytest.xfail", "no\nexpected: known")
+
+
+def test_what_is_imprecise_is_a_failure_only_where_that_is_strict() -> None:
+    close = Outcome(Verdict.IMPRECISE, Stage.COMPARE, "loses some")
+    cells = {Cell("a.py", "a", "onnx", "ort"): close, Cell("a.py", "a", "onnx", "mnn"): replace(close, strict=True)}
+    [suite] = suites(Log(ABOUT, list(cells.items()), True))
+    assert kinds(suite) == {"a[onnx-ort-cpu]": [], "a[onnx-mnn-cpu]": ["failure"]}
+    assert properties(suite.find("testcase"))["verdict"] == "imprecise"
 
 
 def test_properties() -> None:

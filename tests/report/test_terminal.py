@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from _pytest._io import TerminalWriter
@@ -188,6 +189,20 @@ def test_the_legend_names_every_verdict() -> None:
         text = terminal.legend(colour)
         for verdict, style in STYLES.items():
             assert f"{style.symbol if colour else style.letter} {verdict.value}" in text
+
+
+def test_what_is_imprecise_has_a_sign_and_says_why() -> None:
+    close = Outcome(Verdict.IMPRECISE, Stage.COMPARE, "output loses 12.1 bits\nand more", bits=21.3)
+    one, other = cell("vit", "onnx", "ort"), cell("vit", "onnx", "mnn")
+    lines = printed([(one, close), (other, replace(close, strict=True))]).splitlines()
+    assert "vit          ~ 21  ~ 21" in lines
+    assert "2 cells: ~ 2 imprecise" in lines
+    # One is no failure, the other is.
+    assert "vit[onnx-ort-cpu]: imprecise: output loses 12.1 bits" in lines
+    assert "vit[onnx-mnn-cpu]: imprecise: output loses 12.1 bits" not in lines
+    assert "vit.py::vit[onnx-mnn-cpu]: imprecise at stage compare" in lines
+    assert "vit.py::vit[onnx-ort-cpu]: imprecise at stage compare" not in lines
+    assert "≈ 21" in printed([(one, close)], colour=True)
 
 
 def test_what_model_checks_have_to_say() -> None:

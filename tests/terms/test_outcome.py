@@ -114,6 +114,30 @@ def test_every_verdict_has_a_style_of_its_own() -> None:
     }  # fmt: skip
 
 
+def test_what_is_imprecise_passes_unless_it_is_strict() -> None:
+    close, strict = Outcome(Verdict.IMPRECISE), Outcome(Verdict.IMPRECISE, strict=True)
+    assert (close.passed, close.failed, close.doubtful) == (True, False, True)
+    assert (strict.passed, strict.failed, strict.doubtful) == (False, True, True)
+    found = {v: (Outcome(v).passed, Outcome(v).failed, Outcome(v).doubtful) for v in Verdict}
+    assert found[Verdict.PASS] == (True, False, False)
+    assert found[Verdict.MISMATCH] == (False, True, True)
+    assert found[Verdict.UNSUPPORTED] == (False, False, False)
+    # No other verdict is stricter for it.
+    assert all(Outcome(v, strict=True).failed == Outcome(v).failed for v in Verdict if v is not Verdict.IMPRECISE)
+
+
+def test_it_is_worse_than_all_that_passes_and_better_than_all_that_fails() -> None:
+    rank = STYLES[Verdict.IMPRECISE].rank
+    assert all((style.rank > rank) == (style.outcome == "failed") for v, style in STYLES.items() if style.rank != rank)
+
+
+def test_a_record_from_before_there_was_strictness_has_none() -> None:
+    record = to_record(CELL, Outcome(Verdict.IMPRECISE, Stage.COMPARE, strict=True))
+    assert from_record(record)[1].strict
+    del record["strict"]
+    assert not from_record(record)[1].strict
+
+
 def test_stages_are_in_order() -> None:
     assert [stage.value for stage in Stage] == [
         "collect", "environment", "build", "reference", "export", "load", "run", "compare",

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "closeness.h"
+#include "imprecise.h"
 #include "words.h"
 
 namespace modelconform {
@@ -114,15 +115,15 @@ Difference Comparison::by_noise(const Measured& measured) {
   std::vector<std::string> needs;
   if (loss > limits.bits_lost + grace) {
     const Layout layout(reference.shape, reference.dtype);
-    faults.push_back("loses " + formatted("%.1f", loss) + " bits " +
+    faults.push_back("loses " + beyond_text(loss, limits.bits_lost + grace) + " bits " +
                      group_text(layout, measured.loss_group, is_complex(reference.dtype)) + " (" +
                      general(limits.bits_lost + grace) + " allowed)");
     needs.push_back("bits_lost=" + number_text(tenth_up(loss - grace)));
   }
   if (worst > limits.worst) {
     const std::string whose = reference.reduced ? "bfloat16" : "eager";
-    faults.push_back("has an element off by 2^" + formatted("%.1f", worst) + " times " + whose +
-                     "'s noise (2^" + general(limits.worst) + " allowed)");
+    faults.push_back("has an element off by 2^" + beyond_text(worst, limits.worst) + " times " +
+                     whose + "'s noise (2^" + general(limits.worst) + " allowed)");
     needs.push_back("worst=" + number_text(tenth_up(worst)));
   }
   if (faults.empty()) return result;
@@ -130,8 +131,10 @@ Difference Comparison::by_noise(const Measured& measured) {
                                 ? "; ill-conditioned: eager itself has " +
                                       formatted("%.1f", *reference.reference_bits) + " bits"
                                 : "";
+  result.close = is_close(pairing, reference, measured);
+  const std::string lost = result.close ? "; " + what_is_lost(pairing, measured) : "";
   return fail(where + " " + joined(faults, " and ") + "; worst " +
-              element_text(measured.worst_position.value_or(0), values, reference) +
+              element_text(measured.worst_position.value_or(0), values, reference) + lost +
               "; it would need " + joined(needs, ", ") + noisy);
 }
 

@@ -102,6 +102,15 @@ std::string joined(const std::vector<std::string>& parts, const std::string& bet
   return text;
 }
 
+std::string beyond_text(double value, double limit) {
+  for (int digits = 1; digits < 6; ++digits) {
+    const std::string pattern = "%." + std::to_string(digits) + "f";
+    const std::string text = formatted(pattern.c_str(), value);
+    if (std::strtod(text.c_str(), nullptr) > limit) return text;
+  }
+  return formatted("%.6f", value);
+}
+
 double tenth_up(double value) { return std::ceil(value * 10 + 1e-9) / 10; }
 
 std::string digits_up(double value) {

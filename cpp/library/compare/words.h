@@ -18,6 +18,9 @@ std::string tuple_text(const Shape& shape);               // (4, 20), (4,), ()
 std::string quoted(const std::string& text);              // 'boxes'
 std::string joined(const std::vector<std::string>& parts, const std::string& between);
 
+// A number that is over a limit, to a tenth, or to as many digits as it takes to look like more.
+std::string beyond_text(double value, double limit);
+
 // Rounded up, so that it is enough: to a tenth, to three digits.
 double tenth_up(double value);
 std::string digits_up(double value);

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...cells.answers import structured
+from ...cells.diagnosing import undiagnosed
 from ...cells.input_sets import InputSets
 from ...cells.loading import load_request
 from ...cells.protocol import NONSENSE, LoadAnswer, RunAnswer, broken
@@ -23,7 +24,7 @@ from ...compare import flatten
 from ...formats.foreign import Unreadable
 from ...terms import devices
 from ...terms.cell import FULL, Cell
-from ...terms.outcome import Stage
+from ...terms.outcome import Stage, Verdict
 from ...terms.wording import Refused, printable
 from ...workers import arrays
 from .. import pytest_session
@@ -200,6 +201,8 @@ class Execution:
             target = Path(folder, "outputs.safetensors")
             parts = (self.cell, prepared, self.found.artifact, worker, self.budget, target)
             outcome = InputSets(machinery.registry, machinery.pool, *parts).outcome().outcome
+        if outcome.verdict is Verdict.IMPRECISE:
+            outcome = undiagnosed(outcome, "the model isn't here to look for causes")
         for name, entry in outcome.inputs.items():
             print(f"\ninput set {name!r}: {entry['verdict']}")
             for where, output in entry.get("outputs", {}).items():

@@ -264,6 +264,9 @@ def _fault_of(tolerance: Tolerance) -> str:
         if f.name == "reason":
             if not isinstance(value, str):
                 return f"reason is a text, not {value!r}"
+        elif f.name == "strict":
+            if not isinstance(value, bool):
+                return f"strict is True or False, not {value!r}"
         elif value is not None:
             number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
             if f.name == "cosine" and not (number and -1 <= value <= 1):

@@ -15,7 +15,7 @@ import pytest
 from pytest_modelconform.report import html
 from pytest_modelconform.report.log import Log, LogWriter, read
 from pytest_modelconform.terms.cell import Cell
-from pytest_modelconform.terms.outcome import Outcome, Verdict
+from pytest_modelconform.terms.outcome import STYLES, Outcome, Verdict
 from tests.support import html_logs
 
 
@@ -136,4 +136,4 @@ def test_the_plugin_imports_no_templates_before_it_needs_them() -> None:
 def test_a_cell_of_a_file_that_could_not_be_collected_has_a_row() -> None:
     broken = Cell("cases/broken.py", "broken", "collect", "collect")
     page = Page(html.render(Log({}, [(broken, Outcome(Verdict.ERROR, message="SyntaxError"))], True)))
-    assert page.data("index")[0]["cells"] == [[0, 0, 5, 2, 0, None]]
+    assert page.data("index")[0]["cells"] == [[0, 0, list(STYLES).index(Verdict.ERROR), 2, 0, None]]

@@ -5,9 +5,9 @@
 //   FOLDER SET OUTPUTS.safetensors own          (the reference's own tolerance)
 //   FOLDER SET OUTPUTS.safetensors tree         (outputs a, b, ... in the structure of `structure`)
 //
-// and answers each with a line: ok bits reference_bits loss worst max_abs unstable ill_conditioned
-// output index part value expected, then the message, in which line ends are written as "\n"; or
-// with "error" and what was wrong. Fields are separated by tabs.
+// and answers each with a line: "ok", "imprecise" or "mismatch", bits reference_bits loss worst
+// max_abs unstable ill_conditioned output index part value expected, then the message, in which
+// line ends are written as "\n"; or with "error" and what was wrong. Fields are separated by tabs.
 #include <modelconform/compare.h>
 #include <modelconform/safetensors.h>
 
@@ -76,10 +76,12 @@ void judge(const std::string& line) {
     unstable += output.unstable;
     ill_conditioned = ill_conditioned || output.ill_conditioned;
   }
-  std::cout << (verdict.ok ? "ok" : "mismatch") << "\t" << exact(verdict.bits) << "\t"
-            << exact(verdict.reference_bits) << "\t" << exact(verdict.loss) << "\t"
-            << exact(verdict.worst) << "\t" << exact(verdict.max_abs) << "\t" << unstable << "\t"
-            << ill_conditioned << "\t";
+  std::cout << (verdict.ok      ? "ok"
+                : verdict.close ? "imprecise"
+                                : "mismatch")
+            << "\t" << exact(verdict.bits) << "\t" << exact(verdict.reference_bits) << "\t"
+            << exact(verdict.loss) << "\t" << exact(verdict.worst) << "\t" << exact(verdict.max_abs)
+            << "\t" << unstable << "\t" << ill_conditioned << "\t";
   if (const auto& element = verdict.worst_element) {
     std::cout << element->output << "\t" << modelconform::shape_text(element->index) << "\t"
               << element->part << "\t" << exact(element->value) << "\t" << exact(element->expected);

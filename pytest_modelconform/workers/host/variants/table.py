@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from pytest_modelconform.terms.runs import NO_TIME
+
 from ... import tensors
 from ...tensors import Tensor
 from ...torch_tensors import encode
@@ -103,7 +105,7 @@ def make(built: Built, key: str, folder: str, seconds: float) -> dict[str, Any]:
         while True:
             started = time.monotonic()
             if started - begin + longest > seconds or written > _MOST_BYTES:
-                skipped[variant.name] = "no time or room was left"
+                skipped[variant.name] = NO_TIME
                 break
             try:
                 entry = next(runs, None)

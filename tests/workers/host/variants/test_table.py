@@ -199,6 +199,32 @@ def test_one_wrong_row_of_bfloat16_size_is_no_precision(mlp: Made) -> None:
     assert mlp.explained({path: y}) is None
 
 
+def test_where_a_bias_is_all_that_is_left_no_error_is_that_of_int8(tmp_path: Path) -> None:
+    """Freshly made networks let their signal die: int8 weights then leave 20 bits, and so does anything else."""
+    body = "return self.second.bias + 2e-5 * (self.second(nn.functional.gelu(self.norm(self.first(x)))))"
+    made = Made(tmp_path, body)
+    [path], [y] = zip(*made.run().items(), strict=True)
+    [int8] = [variant for variant in made.variants() if variant.name == "weights-int8"]
+    size = float(np.sqrt(np.square(int8.outputs[path] - y, dtype=np.float64).mean()))
+    assert np.log2(np.sqrt(np.square(y, dtype=np.float64).mean()) / size) > 18
+    noise = np.random.default_rng(0).standard_normal(y.shape)
+    found = {path: (y + size * noise).astype(np.float32)}
+    assert Seen("a", made.references, found).wrong
+    assert made.explained(found) is None
+
+
+def test_a_small_epsilon_is_found_in_what_is_close(mlp: Made) -> None:
+    def change(model: Any) -> None:
+        model.norm.eps = 1e-6
+
+    found = Seen("a", mlp.references, mlp.run(change))
+    [judge] = found.wrong.values()
+    assert judge.close
+    assert str(explanation(found, mlp.variants())).startswith(
+        "the epsilons of norms are a tenth of what they should be"
+    )
+
+
 def test_no_difference_is_not_explained(mlp: Made) -> None:
     assert mlp.explained(mlp.run()) is None
 
