@@ -287,7 +287,7 @@ def test_tails_that_lose_their_bits_are_imprecise_in_both(judge: Path, tmp_path:
     if dtype == "complex64":
         values = values * (1 + 1j)
     runs = [noisy(random, values, dtype, 1.0) for _ in range(5)]
-    reference = make_reference(values, runs[0], runs[1:], dtype, where="output")
+    reference = make_reference(values, runs[0], runs[1:], dtype)
     output = cast(values + size * random.uniform(-1, 1, values.shape), dtype)
     from_runs.write(tmp_path, "s", {"": reference})
     (answer,) = answers(judge, [line(tmp_path, "s", {"": output}, Tolerance())])

@@ -13,17 +13,17 @@ _CHOICES = """
 # Copies, and what takes numbers from their places.
 _COPIES = """
     _conj _conj_physical _local_scalar_dense _nested_tensor_from_mask _nested_tensor_from_tensor_list
-    _reshape_alias _to_copy as_strided t transpose squeeze unsqueeze swapaxes _unique2 _unsafe_index _unsafe_view _upsample_nearest_exact1d
-    _upsample_nearest_exact2d _upsample_nearest_exact3d alias as_strided_scatter bincount cat channel_shuffle
-    clone complex conj conj_physical constant_pad_nd contiguous copy detach diag_embed diagonal_copy
-    diagonal_scatter embedding expand_copy flip gather histc im2col imag index index_copy index_fill
-    index_select lift lift_fresh lift_fresh_copy masked_fill masked_scatter masked_select narrow_copy
+    _reshape_alias _to_copy _unique2 _unsafe_index _unsafe_view _upsample_nearest_exact1d
+    _upsample_nearest_exact2d _upsample_nearest_exact3d alias as_strided as_strided_scatter bincount cat
+    channel_shuffle clone complex conj conj_physical constant_pad_nd contiguous copy detach diag_embed
+    diagonal_copy diagonal_scatter embedding expand_copy flip gather histc im2col imag index index_copy
+    index_fill index_select lift lift_fresh lift_fresh_copy masked_fill masked_scatter masked_select narrow_copy
     nested_to_padded_tensor nms pad_sequence pixel_shuffle pixel_unshuffle real reflection_pad1d
     reflection_pad2d reflection_pad3d repeat repeat_interleave replication_pad1d replication_pad2d
     replication_pad3d resolve_conj roll rot90 scatter select_scatter slice slice_backward slice_scatter
-    split_with_sizes_copy stack take to to_padded_tensor tril triu unfold_copy unique unique_consecutive
-    unique_dim unsafe_split unsafe_split_with_sizes upsample_nearest1d upsample_nearest2d upsample_nearest3d
-    value_selecting_reduction_backward view_as_real_copy
+    split_with_sizes_copy squeeze stack swapaxes t take to to_padded_tensor transpose tril triu unfold_copy
+    unique unique_consecutive unique_dim unsafe_split unsafe_split_with_sizes unsqueeze upsample_nearest1d
+    upsample_nearest2d upsample_nearest3d value_selecting_reduction_backward view_as_real_copy
 """
 # Constants and random numbers: the same seed draws the same.
 _MADE = """
