@@ -122,8 +122,15 @@ class Replaced:
     spread: Tensor | float = 0.0
 
 
+@dataclass(frozen=True)
+class Relative:
+    """A spread that is so much of the result's size: one pass over the tensor instead of three."""
+
+    factor: float
+
+
 # By result, the standard deviation that it is moved by, None or 0 for what is exact, or another result.
-Spread = Tensor | float | Replaced | None
+Spread = Tensor | float | Relative | Replaced | None
 Formula = Callable[[Call], Sequence[Spread]]
 
 

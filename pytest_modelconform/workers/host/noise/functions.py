@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
-from .call import ROUNDING, Call, Formula, Replaced, Spread, Tensor, floating, wide
+from .call import ROUNDING, Call, Formula, Relative, Replaced, Spread, Tensor, floating, wide
 
 # In units of the last place, as a standard deviation: of a function that is off by up to 4.
 GOOD = 2.0
@@ -38,7 +38,7 @@ _FUNCTIONS = (
 
 
 def _function(call: Call) -> Sequence[Spread]:
-    return [wide(result).abs() * (GOOD * call.unit) for result in call.results]
+    return [Relative(GOOD * call.unit) for _ in call.results]
 
 
 def _around_one(call: Call) -> Sequence[Spread]:

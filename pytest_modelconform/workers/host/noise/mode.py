@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from . import arithmetic, functions, norms, products, sums
-from .call import Call, Draws, Formula, Replaced, Spread, Tensor, Unknown, floating, wide
+from .call import Call, Draws, Formula, Relative, Replaced, Spread, Tensor, Unknown, floating, wide
 from .exact import DECIDING, EXACT, HARMLESS
 
 FORMULAS: dict[str, Formula] = {
@@ -130,10 +130,15 @@ class OperatorNoise(TorchDispatchMode):
         value = result
         if isinstance(spread, Replaced):
             # As far beyond, or to the other side, as the rest of this run.
-            value, spread = result + (spread.value - result) * self.scale, spread.spread
-        if value.shape != result.shape or not _fits(spread, result):
+            value, spread = torch.lerp(wide(result), wide(spread.value), self.scale), spread.spread
+        if value.shape != result.shape or not (isinstance(spread, Relative) or _fits(spread, result)):
             raise ValueError(f"a spread of another shape than {tuple(result.shape)}")
         noise = call.normal(result)
+        if isinstance(spread, Relative):
+            if wide(result) is result and value is result and math.isfinite(float(result.real.sum())):
+                torch.addcmul(result, result, noise, value=self.scale * spread.factor, out=result)
+                return
+            spread = wide(result).abs() * spread.factor
         if wide(result) is result and math.isfinite(float(value.real.sum())):
             torch.addcmul(value, noise, torch.as_tensor(spread, dtype=noise.dtype), value=self.scale, out=result)
             return

@@ -8,13 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
+
 from .call import Call, Formula, Spread, Tensor, Unknown, summed, wide
 
 
 def _folded(call: Call, x: Tensor, scale: Tensor, mean: Tensor, shift: Tensor | None) -> Tensor:
     """U (|x| |s| + |μ| |s| + |β|) of y = x·s + (β - μ·s)."""
-    size = (wide(x).abs() + mean.abs()) * scale.abs()
-    return (size if shift is None else size + shift.abs()) * call.unit
+    slope, rest = scale.abs() * call.unit, mean.abs() * scale.abs() * call.unit
+    return torch.addcmul(rest if shift is None else rest + shift.abs() * call.unit, wide(x).abs(), slope)
 
 
 def _with_statistics(
