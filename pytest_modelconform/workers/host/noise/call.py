@@ -136,7 +136,8 @@ Formula = Callable[[Call], Sequence[Spread]]
 
 def floating(value: Any) -> bool:
     """Whether a value is a tensor of numbers that arithmetic rounds."""
-    return isinstance(value, torch.Tensor) and value.dtype in UNITS and value.layout is torch.strided
+    plain = isinstance(value, torch.Tensor) and not value.is_nested and value.layout is torch.strided
+    return plain and value.dtype in UNITS
 
 
 def absolute(value: Tensor) -> Tensor:

@@ -66,7 +66,8 @@ class OperatorNoise(TorchDispatchMode):
 
     draws: of ξ. scale: of the spreads; negative for the same run on the other side. decides: whether an operator
     was seen that makes a decision of what rounding moves: a comparison, an index, a whole number. general: how often an
-    operator was moved without a formula of its own, by name.
+    operator was moved without a formula of its own, by name. packed: whether nested tensors were seen, in which nothing
+    is moved.
     """
 
     @classmethod
@@ -82,6 +83,7 @@ class OperatorNoise(TorchDispatchMode):
         self.magnitudes.rewind()
         self.decides = False
         self.general: Counter[str] = Counter()
+        self.packed = False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Called for each operator."""
@@ -104,6 +106,8 @@ class OperatorNoise(TorchDispatchMode):
         return returned
 
     def _look(self, name: str, returned: Any, args: Any) -> None:
+        if isinstance(returned, torch.Tensor) and returned.is_nested:
+            self.packed = True
         if self.decides or name in HARMLESS:
             return
         if any(floating(leaf) for leaf in tree_leaves(args)):

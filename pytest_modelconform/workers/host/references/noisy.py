@@ -6,24 +6,29 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 from pytest_modelconform.terms import runs as terms
 from pytest_modelconform.terms.case import TORCH
 from pytest_modelconform.terms.runs import FEW_ELEMENTS, NOISY_RUNS, WIDE, WIDE_RUNS
 
+from ...arrays import to_array
 from ...tensors import Tensor
+from ...torch_tensors import encode
 from ..build import Built
 from ..noise.call import Draws
 from ..noise.mode import Magnitudes, OperatorNoise, in_sight
 from ..state import seed_of
-from .eager import add_run
+from .eager import add_run, run
 from .float64 import Jitter, moved
 
 FLOATING = {
     *("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"),
     *("complex64", "complex128"),
 }
+_FUSED = (torch.nn.MultiheadAttention, torch.nn.TransformerEncoderLayer)
+_CLOSE = 1e-4  # of the largest number: two ways to the same, not zeros for numbers
 # Adds all noisy runs of an input set to its runs.
 AddRuns = Callable[[str, dict[str, Tensor]], None]
 # Units in the last place that parameters and inputs of other frameworks are moved by, whose operators aren't seen: two,
@@ -45,16 +50,54 @@ def _by_operators(built: Built, key: str, runs: dict[str, Tensor]) -> None:
     The last runs are wide where something is decided by what rounding moves: as far to the one side as to the other.
     Elsewhere they are further draws, and left out where an output's elements are draws enough.
     """
+    fastpath = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(fastpath and not _same_without_fastpath(built, key, runs))
+    try:
+        _noisy_runs(built, key, runs)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fastpath)
+
+
+def _same_without_fastpath(built: Built, key: str, runs: dict[str, Tensor]) -> bool:
+    """Whether eager's fused transformer layers may be taken apart: what they are made of gives the same.
+
+    It does not where padding is on the right: then eager packs the batch, and fills up with zeros.
+    """
+    if not any(isinstance(module, _FUSED) for module in built.model.modules()):
+        return False
+    torch.backends.mha.set_fastpath_enabled(False)
+    found: dict[str, Tensor] = {}
+    encode(run(built, key, built.model, *built.clone_inputs(key)), str, found)
+    for path, tensor in found.items():
+        eager = runs.get(terms.key(terms.FIRST, path))
+        if eager is None or (tensor.dtype, tensor.shape) != (eager.dtype, eager.shape):
+            return False
+        if tensor.dtype in ("float32", "float64"):
+            one, two = to_array(tensor), to_array(eager)
+            if not np.allclose(one, two, rtol=0.0, atol=_CLOSE * float(np.abs(two).max(initial=0.0)), equal_nan=True):
+                return False
+    return True
+
+
+def _noisy_runs(built: Built, key: str, runs: dict[str, Tensor]) -> None:
     draws = Draws(torch.Generator().manual_seed(seed_of(built.case.seed, built.name, "operator noise", key)))
     magnitudes = Magnitudes()
 
+    packed = False
+
     def add(k: int, scale: float) -> bool:
+        nonlocal packed
         mode = OperatorNoise(draws, scale, magnitudes)
         with in_sight(built.model), mode:
             add_run(built, key, k, built.model, built.clone_inputs(key), runs)
+        packed |= mode.packed
         return mode.decides
 
     decided = [add(k, 1.0) for k in range(1, NOISY_RUNS + 1)]
+    if packed:
+        # Inside of packed batches no operator is seen.
+        _by_moves(built, key, Jitter(built.model), runs)
+        return
     outputs = [tensor for name, tensor in runs.items() if name.startswith(terms.key(terms.FIRST, ""))]
     decides = any(decided) or any(tensor.dtype not in FLOATING for tensor in outputs)
     if not decides and all(math.prod(tensor.shape) >= FEW_ELEMENTS for tensor in outputs):
