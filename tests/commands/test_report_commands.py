@@ -52,7 +52,7 @@ def test_the_matrix_on_the_terminal(bad: str, capsys: Captured) -> None:
         "2 cells: . 1 pass, E 1 error",
     ]
     assert "  rerun: pytest --modelconform 'a.py::net[onnx-ort_cpp-cpu]'" in lines
-    assert lines[-1].startswith(". pass  u unsupported")
+    assert lines[-1].startswith(". pass  ~ imprecise  u unsupported")
 
 
 def test_a_log_that_is_cut_off_or_lacks_shards(tmp_path: Path, capsys: Captured) -> None:
