@@ -98,8 +98,8 @@ class Train:
 class Case:
     """One model with its inputs and tolerance.
 
-    model: a function without arguments that returns the `torch.nn.Module`, or the model of another `framework`. It is
-        seeded before the call.
+    model: a function without arguments that returns the `torch.nn.Module`, or the model of another `framework`; a class
+        that needs no arguments is one. It is seeded before the call.
     inputs: functions without arguments by name of the input set; each returns a tuple (positional arguments) or a
         dict (keyword arguments) for the model. The first set that varies every dynamic dimension is the one that
         exporters see; the others check that the export generalises.

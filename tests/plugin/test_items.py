@@ -118,8 +118,13 @@ FAULTY: dict[str, tuple[str, str, str, str]] = {
         r"case 'instance', field 'model': has to be a function .*say `model=lambda: net`",
     ),
     "class_": (
-        case("model=Net, inputs=inputs"),
-        "class_[collect]", "collect", r"field 'model': .*a class needs `lambda: Net\(…\)`",
+        case(
+            "model=Net, inputs=inputs",
+            runs.CASE.replace("def __init__(self)", "def __init__(self, width, depth, bias=True)"),
+        ),
+        "class_[collect]", "collect",
+        r"case 'class_', field 'model': the class Net can't be made without arguments \(width, depth\): "
+        r"give them, `model=lambda: Net\(…\)`",
     ),
     "arguments": (
         case("model=lambda n: Net(), inputs=inputs"),
@@ -231,8 +236,8 @@ ABSENT = (
 def faulty_run(session_folder: Path) -> Run:
     def make(folder: Path) -> Run:
         files = {f"{name}.py": entry[0] for name, entry in FAULTY.items()}
-        # Something other than a model's own fault would stop at the first.
-        files |= {"absent.py": ABSENT, "z_last.py": runs.PLAIN}
+        # Something other than a model's own fault would stop at the first. The last one's model is a class.
+        files |= {"absent.py": ABSENT, "z_last.py": case("model=Net, inputs=inputs")}
         return runs.run(runs.write(folder, files), "-n", "0")
 
     return runs.once(session_folder, "faulty", make)
