@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .base import ExportMismatch, Signature, flat_signature
 from .foreign import of_package
+from .program import exported
 
 if TYPE_CHECKING:
     import torch
@@ -75,10 +76,9 @@ def export(built: Built, folder: Path) -> Signature:
 
     from ..workers.host.operators import of_program
 
-    args, kwargs = built.clone_inputs()
     known = config.get_config_copy()
     with torch.no_grad(), own_caches(folder / "inductor"):
-        program = torch.export.export(built.model, args, kwargs, dynamic_shapes=built.dynamic_shapes)
+        program = exported(built)
         # First, since what does not fit need not be compiled.
         signature = signature_of(program, built)
         operators = of_program(program)

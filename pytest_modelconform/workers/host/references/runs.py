@@ -22,6 +22,7 @@ from ...tensors import Tensor
 from ...torch_tensors import Tree, encode, leaves
 from ..build import Built, encode_inputs
 from ..cast import failing_operator
+from ..forward import as_written
 from ..generate import contiguous
 from ..state import seed_all, seed_of
 from . import blind_spots
@@ -127,7 +128,7 @@ def run(
 ) -> Any:
     """Call a model. Each run has the same seeds; a model that draws random numbers is told by another purpose."""
     seed_all(built.case.seed, built.name, key, purpose)
-    with torch.set_grad_enabled(grad):
+    with torch.set_grad_enabled(grad), as_written(model):
         return model(*args, **kwargs)
 
 
