@@ -20,10 +20,10 @@ from pytest_modelconform.terms.runs import TRANSPOSED
 from ..loop import WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, encode
-from . import cast, files, frameworks
+from . import cast, declared, files, frameworks
 from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_file, short_trace
 from .forward import signature
-from .generate import Call, Generated, dimensions, generate, name_of
+from .generate import Call, Generated, dimensions, generate, is_dynamic, name_of
 from .state import seed_all
 
 files.watch(torch.jit, "load")
@@ -137,7 +137,9 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
             cast.cast_model(model, dtype)
         inputs = {key: make(key) for key in case.inputs}
         shapes = {key: leaf_shapes(name, key, model, case.dynamic_shapes, *value) for key, value in inputs.items()}
-        exporter_set = choose_exporter_set(name, shapes)
+        declared.check(name, signature(model), case.dynamic_shapes, inputs)
+        complete = declared.check_given(name, signature(model), case.dynamic_shapes, inputs)
+        exporter_set = choose_exporter_set(name, {key: shapes[key] for key in complete})
         generated: dict[str, Generated] = {}
         if not case.fixed_inputs:
             generated = generate(
@@ -146,11 +148,11 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
         if LAYOUT in case.accept:
             generated.pop(TRANSPOSED, None)  # the model itself takes these for other inputs
     inputs |= {key: found.inputs for key, found in generated.items()}
-    declared = [os.path.join(os.path.dirname(path), file) for file in case.files]
-    missing = [file for file in declared if not os.path.isfile(file)]
+    further = [os.path.join(os.path.dirname(path), file) for file in case.files]
+    missing = [file for file in further if not os.path.isfile(file)]
     if missing:
         raise WorkerError(f"case {name!r}, field 'files': there is no {missing[0]}", "build")
-    local = opened | files.local_modules(PACKAGE) | {os.path.realpath(file) for file in (path, *declared)}
+    local = opened | files.local_modules(PACKAGE) | {os.path.realpath(file) for file in (path, *further)}
     local |= cpp_files(case, path)
     return Built(
         case=case,
@@ -237,7 +239,8 @@ def leaf_shapes(
 
     if isinstance(spec, dict):
         unknown = [k for k in spec if k not in parameters and k not in kwargs]
-        if unknown and not any(p.kind == p.VAR_POSITIONAL for p in signature(model).parameters.values()):
+        variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        if unknown and not any(p.kind in variable for p in signature(model).parameters.values()):
             raise WorkerError(
                 f"case {name!r}, field 'dynamic_shapes': forward has no parameter {unknown[0]!r}; it has "
                 f"{', '.join(parameters)}",
@@ -263,7 +266,7 @@ def _dimension_names(spec: Any) -> dict[int, str]:
     entries = spec.items() if isinstance(spec, dict) else enumerate(spec) if isinstance(spec, (list, tuple)) else ()
     names = {}
     for axis, entry in entries:
-        if entry is not None and not isinstance(entry, int):
+        if is_dynamic(entry):
             names[int(axis)] = name_of(entry, int(axis))
     return names
 
