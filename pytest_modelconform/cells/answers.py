@@ -193,10 +193,18 @@ def summarise(
     results: Mapping[str, SetResult],
     signature: Signature | None = None,
     named: Callable[[str, SetResult], str] = _named,
+    exported: str = "",
 ) -> Outcome:
-    """The outcome of a cell from the results of its input sets. named: how messages name one."""
-    ran = {name: result for name, result in results.items() if result.verdict is not Verdict.UNSUPPORTED}
+    """The outcome of a cell from the results of its input sets.
+
+    named: how messages name one. exported: the exporters' set. Where that is already wrong, the cell is a mismatch
+    whatever the others come to: an error for another size would tell of a lesser fault.
+    """
+    first = {exported: results[exported]} if exported in results else {}
+    ran = {n: result for n, result in {**first, **results}.items() if result.verdict is not Verdict.UNSUPPORTED}
     name, worst = max((ran or results).items(), key=lambda item: STYLES[item[1].verdict].rank)
+    if exported in ran and ran[exported].verdict is Verdict.MISMATCH:
+        name, worst = exported, ran[exported]
     failing = [(n, r) for n, r in ran.items() if STYLES[r.verdict].outcome == "failed"]
     message = "\n".join(f"{named(n, r)}: {r.message}" for n, r in failing)
     if worst.verdict is Verdict.UNSUPPORTED:

@@ -63,7 +63,7 @@ class InputSets:
             # An input that is changed in place is a mismatch that the numbers tell nothing of.
             if runs:
                 mismatches[name] = runs
-        outcome = summarise(results, self.artifact.signature)
+        outcome = summarise(results, self.artifact.signature, exported=self.judge.content.exporter_set)
         _, notes = choose(self.judge.tolerance, self.judge.tolerances, self.cell)
         if self.cell.precision != FULL:
             notes = (*notes, *self.judge.content.notes)
