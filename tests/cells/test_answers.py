@@ -207,6 +207,18 @@ def test_an_unsupported_input_set_beside_one_that_passes_is_a_note() -> None:
     assert summarise({"two": refused}).verdict is Verdict.UNSUPPORTED
 
 
+def test_what_the_whole_column_cannot_do_is_no_note_of_a_cell() -> None:
+    refused = SetResult(Verdict.UNSUPPORTED, Stage.RUN, "keeps to its strides", limit="transposed-inputs")
+    outcome = summarise({"one": SetResult(Verdict.PASS, numbers={"bits": 22.0}), "auto-transposed": refused})
+    assert (outcome.verdict, outcome.notes) == (Verdict.PASS, ())
+    assert outcome.inputs["auto-transposed"] == {
+        "verdict": "unsupported",
+        "stage": "run",
+        "message": "keeps to its strides",
+        "limit": "transposed-inputs",
+    }
+
+
 @pytest.mark.parametrize("other", [Verdict.ERROR, Verdict.TIMEOUT, Verdict.CRASH, Verdict.PASS])
 def test_where_the_exported_set_is_wrong_that_is_the_verdict(other: Verdict) -> None:
     inputs = {
