@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from pathlib import Path
 
@@ -281,8 +282,8 @@ def test_the_other_cases_run(faulty_run: Run) -> None:
 def test_a_case_whose_package_is_missing_is_unavailable(faulty_run: Run) -> None:
     for name in ("absent[eager]", runs.cell("absent", "good@never")):
         assert faulty_run.verdict(name) == ("unavailable", "environment")
-        says = "case 'absent' needs no-such-module>=2: pip install 'no-such-module>=2'"
-        assert faulty_run.cells[name]["message"] == says
+        says = "case 'absent' needs no-such-module>=2: pip install 'no-such-module>=2' (with --no-deps where that would"
+        assert faulty_run.cells[name]["message"] == f"{says} replace torch {importlib.metadata.version('torch')})"
     assert "unavailable (2): case 'absent' needs no-such-module>=2" in faulty_run.stdout
 
 
