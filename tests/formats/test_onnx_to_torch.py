@@ -49,7 +49,7 @@ def paddle_like(*without: str) -> onnx.ModelProto:
 
 
 def built(model: onnx.ModelProto) -> Any:
-    call = ((torch.from_numpy(X),), {})
+    call: Any = ((torch.from_numpy(X),), {})
     return SimpleNamespace(clone_inputs=lambda: call, model=SimpleNamespace(adapter=SimpleNamespace(model=model)))
 
 
