@@ -26,7 +26,8 @@ class SetResult:
 
     numbers: bits, reference_bits, loss, worst and max_abs, the worst over outputs; none where nothing was compared.
     outputs: what a report shows of each, by its name in messages; None where none was compared. seconds: of the best
-    run. generated: what a set that isn't the case's own is for.
+    run. generated: what a set that isn't the case's own is for. limit: the kind of the limit that makes the set
+    unsupported in the whole column, whatever the case, "" otherwise.
     """
 
     verdict: Verdict
@@ -36,6 +37,7 @@ class SetResult:
     outputs: Mapping[str, Mapping[str, Any]] | None = None
     seconds: float | None = None
     generated: str = ""
+    limit: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in the report; what there is not is left out."""
@@ -44,7 +46,8 @@ class SetResult:
             entry["outputs"] = dict(self.outputs)
         if self.stage is not None:
             entry["stage"] = self.stage.value
-        optional = {"message": self.message, "generated": self.generated, "seconds": self.seconds}
+        texts = {"message": self.message, "generated": self.generated, "limit": self.limit}
+        optional: dict[str, Any] = {**texts, "seconds": self.seconds}
         return entry | {name: value for name, value in optional.items() if value not in ("", None)}
 
 
@@ -198,15 +201,24 @@ def summarise(
     results: Mapping[str, SetResult],
     signature: Signature | None = None,
     named: Callable[[str, SetResult], str] = _named,
+    exported: str = "",
 ) -> Outcome:
-    """The outcome of a cell from the results of its input sets. named: how messages name one."""
-    ran = {name: result for name, result in results.items() if result.verdict is not Verdict.UNSUPPORTED}
+    """The outcome of a cell from the results of its input sets.
+
+    named: how messages name one. exported: the exporters' set. Where that is already wrong, the cell is a mismatch
+    whatever the others come to: an error for another size would tell of a lesser fault.
+    """
+    first = {exported: results[exported]} if exported in results else {}
+    ran = {n: result for n, result in {**first, **results}.items() if result.verdict is not Verdict.UNSUPPORTED}
     name, worst = max((ran or results).items(), key=lambda item: STYLES[item[1].verdict].rank)
+    if exported in ran and ran[exported].verdict is Verdict.MISMATCH:
+        name, worst = exported, ran[exported]
     failing = [(n, r) for n, r in ran.items() if Outcome(r.verdict).doubtful]
     message = "\n".join(f"{named(n, r)}: {r.message}" for n, r in failing)
     if worst.verdict is Verdict.UNSUPPORTED:
         message = f"{named(name, worst)}: {worst.message}"
-    notes = [f"{named(n, r)} is unsupported: {r.message}" for n, r in results.items() if n not in ran]
+    # What the whole column can't do, reports say once.
+    notes = [f"{named(n, r)} is unsupported: {r.message}" for n, r in results.items() if n not in ran and not r.limit]
     if signature is not None and signature.dropped:
         notes.append(f"the exporter dropped inputs that it took for unused: {', '.join(signature.dropped)}")
     if signature is not None and signature.static:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..environments.packages import missing_packages
+from ..environments.packages import missing_of_case
 from ..formats.frameworks import FRAMEWORKS
 from ..terms.case import DEFAULTS, OPTIONAL, TORCH, Tolerance, twin
 from ..terms.outcome import Outcome
@@ -33,7 +33,7 @@ class Declared:
     def missing(self) -> str | None:
         """None if its packages and its framework are there, else a sentence that says what to do."""
         framework = FRAMEWORKS.get(self.framework)
-        return missing_packages(self.requires) or (framework.unavailable() if framework else None)
+        return missing_of_case(self.requires) or (framework.unavailable() if framework else None)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..references.prepared import InputSet, Prepared
 from ..terms.cell import FULL, Cell
+from ..terms.limits import TRANSPOSED_INPUTS
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.tolerances import choose
 from . import limits
@@ -66,7 +67,7 @@ class InputSets:
             # An input that is changed in place is a mismatch that the numbers tell nothing of.
             if runs:
                 mismatches[name] = runs
-        outcome = summarise(results, self.artifact.signature)
+        outcome = summarise(results, self.artifact.signature, exported=self.judge.content.exporter_set)
         _, notes = choose(self.judge.tolerance, self.judge.tolerances, self.cell)
         if self.cell.precision != FULL:
             notes = (*notes, *self.judge.content.notes)
@@ -76,19 +77,22 @@ class InputSets:
         """The result of one set, and its runs where their numbers are a mismatch, or imprecise."""
         if not self.worker.alive:
             return SetResult(Verdict.NOT_RUN, message="the worker died in another input set"), ()
-        if reason := self._limit(entry):
-            return SetResult(Verdict.UNSUPPORTED, Stage.RUN, reason), ()
+        if found := self._limit(entry):
+            return found, ()
         ran = self.run(entry)
         return self.compare(entry, ran) if isinstance(ran, Ran) else (ran, ())
 
-    def _limit(self, entry: InputSet) -> str | None:
-        """The reason why a format on the way or the runtime states that it can't do a set, or None."""
+    def _limit(self, entry: InputSet) -> SetResult | None:
+        """Unsupported where a format on the way or the runtime states that it can't do a set, else None."""
         through = self.registry.made_through(self.cell.format, self.judge.content.framework)
         stated = {f"format {name}": self.registry.format(name).LIMITS for name in through}
         stated[f"runtime {self.cell.runtime}"] = self.registry.runtime(self.cell.runtime).LIMITS
         for what, limited in stated.items():
+            if reason := limits.of_column(limited, entry):
+                message = f"{what} can't take {entry.generated}: {reason}"
+                return SetResult(Verdict.UNSUPPORTED, Stage.RUN, message, limit=TRANSPOSED_INPUTS)
             if reason := limits.of_set(limited, self.judge, entry):
-                return f"{what} can't: {reason}"
+                return SetResult(Verdict.UNSUPPORTED, Stage.RUN, f"{what} can't: {reason}")
         return None
 
     def run(self, entry: InputSet) -> Ran | SetResult:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..terms.cell import Cell
+from ..terms.limits import OF_CASES, OF_SETS, TRANSPOSED_INPUTS
+from ..terms.runs import TRANSPOSED
 
 if TYPE_CHECKING:
     from ..references.prepared import InputSet, Prepared
-from ..terms.limits import OF_CASES, OF_SETS
 
 
 def of_case(limits: Mapping[str, str], cell: Cell, prepared: Prepared) -> str | None:
@@ -53,3 +54,8 @@ def of_set(limits: Mapping[str, str], prepared: Prepared, entry: InputSet) -> st
                 said = f"{size} dimensions" if what == "rank" else f"a first dimension of {size}"
                 return f"input {path} has {said}: {reason}"
     return None
+
+
+def of_column(limits: Mapping[str, str], entry: InputSet) -> str | None:
+    """The reason why a generated input set can't be tried whatever the case, or None."""
+    return limits.get(TRANSPOSED_INPUTS) if entry.name == TRANSPOSED and entry.generated else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cells import case_files
-from ..environments.packages import missing_packages
+from ..environments.packages import missing_of_case
 from ..terms.cell import CaseRef
 from ..terms.wording import Refused
 from . import pytest_session
@@ -49,7 +49,7 @@ def declared(run: Run, file: Path, name: str) -> case_files.Declared:
         raise Refused(f"{file.name} has no case {wanted!r}.{hint} It has {_spelled(file, names)}")
     if fault := found.fault:
         raise Refused(fault)
-    if missing := missing_packages(found.requires):
+    if missing := missing_of_case(found.requires):
         raise Refused(f"case {found.name!r} {missing}")
     return found
 

@@ -32,6 +32,16 @@ def missing_packages(requires: Sequence[str]) -> str | None:
     return f"needs {', '.join(missing)}: pip install {quoted}"
 
 
+def missing_of_case(requires: Sequence[str]) -> str | None:
+    """The same of a case's packages. These pin the torch of their year, which pip would then install."""
+    missing = missing_packages(requires)
+    try:
+        torch = importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return missing
+    return f"{missing} (with --no-deps where that would replace torch {torch})" if missing else None
+
+
 def lacking(requires: Sequence[str], environment: Environment | None) -> str | None:
     """None if the packages are installed and the environment can be had, else a sentence that says what to do."""
     return missing_packages(requires) or (environments.unavailable(environment) if environment else None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .base import Signature, tree_signature
 from .foreign import of_program
+from .program import exported
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
@@ -26,8 +27,6 @@ def export(built: Built, folder: Path) -> Signature:
 
     from ..workers.host.operators import of_program
 
-    args, kwargs = built.clone_inputs()
-    with torch.no_grad():
-        program = torch.export.export(built.model, args, kwargs, dynamic_shapes=built.dynamic_shapes)
+    program = exported(built)
     torch.export.save(program, folder / "model.pt2")
     return tree_signature("model.pt2", of_program(program), built.input_leaves)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .base import Signature, flat_signature
 from .foreign import of_litert
 from .program import dynamic_or_static
+from .scripted import module_for_export
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
@@ -35,7 +36,7 @@ def export(built: Built, folder: Path) -> Signature:
 
         args, kwargs = built.clone_inputs()
         with torch.no_grad():
-            model = litert_torch.convert(built.model, args, kwargs, dynamic_shapes=shapes)
+            model = litert_torch.convert(module_for_export(built), args, kwargs, dynamic_shapes=shapes)
         path = folder / "model.tflite"
         model.export(str(path))
         [signature] = Interpreter(str(path)).get_signature_list().values()

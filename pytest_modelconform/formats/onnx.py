@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .base import Signature, flat_signature
 from .foreign import of_onnx
 from .program import input_names
+from .scripted import module_for_export
 
 if TYPE_CHECKING:
     from torch.onnx import ONNXProgram
@@ -36,7 +37,7 @@ def export(built: Built, folder: Path) -> Signature:
     args, kwargs = built.clone_inputs()
     with torch.no_grad():
         program = torch.onnx.export(
-            built.model,
+            module_for_export(built),
             args,
             kwargs=kwargs,
             dynamic_shapes=built.dynamic_shapes,

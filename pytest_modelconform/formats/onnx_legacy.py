@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .base import Signature, flat_signature
 from .foreign import of_onnx
+from .scripted import flat_call, is_script
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
@@ -30,7 +31,10 @@ def store(built: Built, folder: Path, **options: Any) -> Signature:
     import onnx
     import torch
 
+    model: torch.nn.Module = built.model
     args, kwargs = built.clone_inputs()
+    if is_script(built):
+        (model, args), kwargs = flat_call(built), {}
     names = [built.argument_name(leaf["path"]) for leaf in built.input_leaves]
     outputs = [f"output{path}".replace("/", "_") for path in built.output_paths]
     axes = {
@@ -41,7 +45,7 @@ def store(built: Built, folder: Path, **options: Any) -> Signature:
     torch.backends.mha.set_fastpath_enabled(False)
     with torch.no_grad():
         torch.onnx.export(
-            built.model,
+            model,
             args,
             str(folder / "model.onnx"),
             kwargs=kwargs or None,

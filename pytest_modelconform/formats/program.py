@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .base import Signature
+from .scripted import module_for_export
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -24,7 +25,7 @@ def exported_with(built: Built, shapes: Any) -> ExportedProgram:
 
     args, kwargs = built.clone_inputs()
     with torch.no_grad():
-        return torch.export.export(built.model, args, kwargs, dynamic_shapes=shapes)
+        return torch.export.export(module_for_export(built), args, kwargs, dynamic_shapes=shapes)
 
 
 def input_names(program: ExportedProgram) -> list[str]:

@@ -29,6 +29,7 @@ def export(built: Built, folder: Path) -> Signature:
     import torch
 
     from ..workers import tensors
+    from ..workers.host.forward import signature
     from ..workers.torch_tensors import encode
 
     state = built.model.state_dict()
@@ -40,7 +41,7 @@ def export(built: Built, folder: Path) -> Signature:
         encode(value, lambda path, name=name: name, found)  # type: ignore[misc]
     tensors.write(str(folder / FILE), found)
     buffers = [name for name, _ in built.model.named_buffers(remove_duplicate=False)]
-    parameters = inspect.signature(built.model.forward).parameters.values()
+    parameters = signature(built.model).parameters.values()
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return {
         **tree_signature(FILE),

@@ -22,7 +22,7 @@ REPEATS = 3
 
 
 def export(built: Built, folder: Path) -> Signature:
-    """`torch.jit.script`."""
+    """`torch.jit.script`, which leaves TorchScript as it is."""
     import torch
 
     from ..workers.host import kept_devices

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from ..terms.cell import TASKS as TASKS  # artifacts can be trained, too
 from ..terms.cell import TRAINING
+from . import torchscript_script
 from .base import Signature, tree_signature
 from .foreign import of_torchscript
+from .scripted import is_script
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
@@ -24,7 +26,9 @@ REPEATS = 3
 
 
 def export(built: Built, folder: Path) -> Signature:
-    """`torch.jit.trace` on the exporters' input set."""
+    """`torch.jit.trace` on the exporters' input set. A model that is TorchScript is stored as it is."""
+    if is_script(built):
+        return torchscript_script.export(built, folder)
     import torch
 
     from ..workers.host import kept_devices

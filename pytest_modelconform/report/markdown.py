@@ -96,7 +96,16 @@ def legend(folded: Matrix) -> str:
     used = [style for verdict, style in STYLES.items() if folded.totals.get(verdict)]
     said = [f"{style.symbol} {style.meaning}" for style in used]
     said.append("◐ pass, but an input set is unsupported")
-    return "; ".join(said) + ". Numbers are effective bits. **!** is not what `expected.toml` says."
+    text = "; ".join(said) + ". Numbers are effective bits. **!** is not what `expected.toml` says."
+    return "\n\n".join([text, *_limits(folded)])
+
+
+def _limits(folded: Matrix) -> Iterator[str]:
+    """What whole columns can't do, whatever the case: each reason once."""
+    for reason, columns in folded.limits.items():
+        pairs = (column_name(column) for column in columns)
+        names = ", ".join(f"{code(format_name)} in {code(runtime)}" for format_name, runtime in pairs)
+        yield f"{names}: {escaped(reason)}."
 
 
 def _reasons(folded: Matrix) -> Iterator[str]:

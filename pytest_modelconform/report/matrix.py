@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..terms.case import DEFAULTS
 from ..terms.cell import EAGER, FULL, INFERENCE, PRECISIONS, TASKS, Cell
@@ -34,6 +34,7 @@ class Matrix:
 
     totals: cells by verdict, model checks included. expected: failing cells that expected.toml records.
     blocked: cells that failed only since their model check did. absent: by the reason, how many cells are unavailable.
+    limits: by the reason, the columns that can't do a kind of input set whatever the case.
     """
 
     columns: Sequence[Column]
@@ -43,6 +44,7 @@ class Matrix:
     blocked: int
     absent: Mapping[str, int]
     failures: Sequence[tuple[Cell, Outcome]]
+    limits: Mapping[str, Sequence[Column]] = field(default_factory=dict)
 
 
 def fold(cells: Iterable[tuple[Cell, Outcome]], formats: Sequence[str] = (), runtimes: Sequence[str] = ()) -> Matrix:
@@ -74,6 +76,11 @@ def fold(cells: Iterable[tuple[Cell, Outcome]], formats: Sequence[str] = (), run
             checks[cell.file, cell.case, cell.dtype] = latest[cell]
         else:
             row[cell.format, cell.runtime, cell.device, cell.precision, cell.task] = (cell, latest[cell])
+    limits: dict[str, dict[Column, None]] = {}
+    for row in rows.values():
+        for column, (_, outcome) in row.items():
+            for reason in limits_of(outcome):
+                limits.setdefault(reason, {})[column] = None
     return Matrix(
         columns=columns,
         rows=[Row(*key, checks.get(key), row) for key, row in rows.items()],
@@ -87,7 +94,20 @@ def fold(cells: Iterable[tuple[Cell, Outcome]], formats: Sequence[str] = (), run
             if ((outcome.failed and not outcome.expected) or outcome.expected is False)
             and not is_blocked(cell, outcome)
         ],
+        limits={reason: [column for column in columns if column in found] for reason, found in limits.items()},
     )
+
+
+def limits_of(outcome: Outcome) -> list[str]:
+    """Why input sets were not run that a cell's whole column can't do."""
+    return [str(entry.get("message", "")) for entry in outcome.inputs.values() if entry.get("limit")]
+
+
+def is_partly(outcome: Outcome) -> bool:
+    """Whether a cell passes but for an input set that is unsupported for its case."""
+    sets = outcome.inputs.values()
+    unsupported = any(e["verdict"] == Verdict.UNSUPPORTED.value and not e.get("limit") for e in sets)
+    return outcome.verdict is Verdict.PASS and unsupported
 
 
 def _is_model_check(cell: Cell) -> bool:

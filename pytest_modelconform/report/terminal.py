@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ..terms.cell import EAGER, FULL, INFERENCE
 from ..terms.outcome import FROM_THREADS, PREFIX, STYLES, Outcome, Verdict
-from .matrix import Column, Matrix, Row
+from .matrix import Column, Matrix, Row, is_partly
 
 _MOST_LINES = 6
 
@@ -56,9 +56,7 @@ def symbol(outcome: Outcome, colour: bool) -> str:
     if outcome.expected is False:
         return "!"
     style = STYLES[outcome.verdict]
-    if outcome.verdict is Verdict.PASS and any(
-        e["verdict"] == Verdict.UNSUPPORTED.value for e in outcome.inputs.values()
-    ):
+    if is_partly(outcome):
         return "◐" if colour else "o"
     text = style.symbol if colour else style.letter
     # Lower case: known, and recorded in expected.toml.
@@ -180,6 +178,9 @@ def _write_totals(matrix: Matrix, writer: Writer) -> None:
         writer.line(f"{matrix.blocked} of the errors only follow from a model check ({EAGER}) that failed", yellow=True)
     for reason, count in matrix.absent.items():
         writer.line(f"unavailable ({count}): {reason}")
+    for reason, columns in matrix.limits.items():
+        names = ", ".join(f"{column[0]} · {_runtime_name(column, matrix.columns)}" for column in columns)
+        writer.line(f"{names}: {reason}")
 
 
 def _write_notes(matrix: Matrix, writer: Writer) -> None:

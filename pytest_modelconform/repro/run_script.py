@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..cells.answers import static_conflict
-from ..cells.limits import of_set
+from ..cells.limits import of_column, of_set
 from ..cells.stages import Artifact
 from ..formats.base import Format
 from ..references.prepared import InputSet, Prepared
@@ -25,7 +25,8 @@ def write_inputs(
     tolerance, _ = choose(prepared.tolerance, prepared.tolerances, cell)
     stated: dict[str, Any] = {}
     for name, entry in prepared.sets.items():
-        if any(of_set(limited, prepared, entry) for limited in (runtime.LIMITS, *(f.LIMITS for f in through))):
+        limited = (runtime.LIMITS, *(f.LIMITS for f in through))
+        if any(of_set(known, prepared, entry) or of_column(known, entry) for known in limited):
             continue
         outputs, arrays = expectations.of_set(entry, tolerance, runtime.NARROWS)
         folder.add(entry.file)

@@ -13,6 +13,7 @@ NAME = "executorch"
 FORMATS = ("executorch", "executorch-portable")
 DEVICES = ("cpu",)
 REQUIRES = ("executorch",)
+LIMITS = {"transposed-inputs": "it refuses tensors that are neither row-major nor channels-last"}
 REPRO = "pytest_modelconform.repro.parts.executorch"
 
 

@@ -13,10 +13,10 @@ Module = TypeVar("Module", bound="torch.nn.Module")
 
 
 # (bits_lost, worst) where a tolerance leaves them out, by dtype. These are all dtypes that a case can be built in.
-# Measured: docs/tolerance.md. In 16 bits eager's noise is 2 bits above its own rounding, so that less may be lost.
+# Measured: docs/tolerance.md. Noise is the envelope of faithful arithmetic, so that little more may be lost.
 DEFAULTS: dict[str, tuple[float, float]] = {
-    "float32": (2.0, 4.0),
-    "float64": (2.0, 4.0),
+    "float32": (1.0, 3.0),
+    "float64": (1.0, 3.0),
     "float16": (1.0, 3.0),
     "bfloat16": (1.0, 3.0),
 }
@@ -54,7 +54,7 @@ LOSSES = (
 class Tolerance:
     """How far a runtime's numbers may be from the reference. See docs/verdicts.md for the formulas.
 
-    bits_lost: largest log2(error / eager's own noise), as root mean square over any group of elements.
+    bits_lost: largest log2(error / noise of faithful arithmetic), as root mean square over any group of elements.
     worst: the same for the single worst element. None, for either: the dtype's default, see `DEFAULTS`.
     rtol, atol: if given, replace the rule by |y - r| <= atol + rtol * |r| for every element.
     cosine: if given, replaces the rule by a least cosine similarity over each tensor (-1 to 1).
@@ -100,8 +100,8 @@ class Train:
 class Case:
     """One model with its inputs and tolerance.
 
-    model: a function without arguments that returns the `torch.nn.Module`, or the model of another `framework`. It is
-        seeded before the call.
+    model: a function without arguments that returns the `torch.nn.Module`, or the model of another `framework`; a class
+        that needs no arguments is one. It is seeded before the call.
     inputs: functions without arguments by name of the input set; each returns a tuple (positional arguments) or a
         dict (keyword arguments) for the model. The first set that varies every dynamic dimension is the one that
         exporters see; the others check that the export generalises.

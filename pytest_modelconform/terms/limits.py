@@ -10,9 +10,11 @@ LIMITS maps a kind to the reason. Kinds:
     rank<1            … fewer
     batch>1           the first dimension of an input tensor of the set is longer
     dynamic-shapes    the set's tensors have other shapes than the exporters' input set
+    transposed-inputs the set is the generated one with tensors transposed in memory
 
-The last four are judged for each input set: others of the case are run. A limit is stated only where it was seen; all
-else that fails is an error at its stage.
+The last five are judged for each input set: others of the case are run. The very last says nothing of a case: reports
+say it once for the column, and its cells are what their other sets come to. A limit is stated only where it was seen;
+all else that fails is an error at its stage.
 """
 
 from __future__ import annotations
@@ -22,12 +24,14 @@ from collections.abc import Mapping
 
 OF_CASES = re.compile(r"(dtype|input):(\w+)|(inputs|outputs)>(\d+)")
 OF_SETS = re.compile(r"(rank|batch)([<>])(\d+)|dynamic-shapes")
+# Of the whole column, whatever the case.
+TRANSPOSED_INPUTS = "transposed-inputs"
 
 
 def check_limits(limits: Mapping[str, str], module: str) -> None:
     """Raises TypeError for a kind that there is not, naming the module."""
     for kind, reason in limits.items():
-        if not (OF_CASES.fullmatch(kind) or OF_SETS.fullmatch(kind)):
+        if not (OF_CASES.fullmatch(kind) or OF_SETS.fullmatch(kind) or kind == TRANSPOSED_INPUTS):
             raise TypeError(
                 f"{module}: LIMITS has {kind!r}, which is no kind of limit (pytest_modelconform/terms/limits.py)"
             )

@@ -222,6 +222,41 @@ def test_an_unsupported_input_set_beside_one_that_passes_is_a_note() -> None:
     assert summarise({"two": refused}).verdict is Verdict.UNSUPPORTED
 
 
+def test_what_the_whole_column_cannot_do_is_no_note_of_a_cell() -> None:
+    refused = SetResult(Verdict.UNSUPPORTED, Stage.RUN, "keeps to its strides", limit="transposed-inputs")
+    outcome = summarise({"one": SetResult(Verdict.PASS, numbers={"bits": 22.0}), "auto-transposed": refused})
+    assert (outcome.verdict, outcome.notes) == (Verdict.PASS, ())
+    assert outcome.inputs["auto-transposed"] == {
+        "verdict": "unsupported",
+        "stage": "run",
+        "message": "keeps to its strides",
+        "limit": "transposed-inputs",
+    }
+
+
+@pytest.mark.parametrize("other", [Verdict.ERROR, Verdict.TIMEOUT, Verdict.CRASH, Verdict.PASS])
+def test_where_the_exported_set_is_wrong_that_is_the_verdict(other: Verdict) -> None:
+    inputs = {
+        "large": SetResult(other, Stage.RUN, "Gather: index 9 is out of bounds"),
+        "small": SetResult(Verdict.MISMATCH, Stage.COMPARE, "wrong", {"bits": 3.0}),
+    }
+    outcome = summarise(inputs, exported="small")
+    assert (outcome.verdict, outcome.stage, outcome.bits) == (Verdict.MISMATCH, Stage.COMPARE, 3.0)
+    lines = outcome.message.splitlines()
+    assert lines[0] == "input set 'small': wrong"
+    # What else fails is still said.
+    passes = other is Verdict.PASS
+    assert lines[1:] == ([] if passes else ["input set 'large': Gather: index 9 is out of bounds"])
+    # Another set's mismatch decides nothing.
+    assert summarise(inputs, exported="large").verdict is (Verdict.MISMATCH if passes else other)
+
+
+def test_an_exported_set_that_could_not_run_decides_nothing() -> None:
+    refused = SetResult(Verdict.UNSUPPORTED, Stage.RUN, "rank 5")
+    outcome = summarise({"small": refused, "large": SetResult(Verdict.ERROR, Stage.RUN, "no")}, exported="small")
+    assert outcome.verdict is Verdict.ERROR
+
+
 def test_a_crash_outranks_everything_and_what_did_not_run_is_said() -> None:
     inputs = {
         "one": SetResult(Verdict.CRASH, Stage.RUN, "SIGSEGV"),

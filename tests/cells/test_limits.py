@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -61,6 +62,18 @@ def test_of_cases(kind: str, said: str | None) -> None:
 def test_of_sets(kind: str, said: str | None) -> None:
     first, second = entry("first", x=[2, 4], y=[]), entry("second", x=[3, 4], y=[])
     assert limits.of_set({kind: "why"}, prepared(first, second), second) == said
+
+
+def test_of_the_whole_column() -> None:
+    stated = {"transposed-inputs": "why"}
+    turned = replace(entry("auto-transposed", x=[2, 4]), generated="transposed tensors")
+    assert limits.of_column(stated, turned) == "why"
+    assert limits.of_column({"batch>1": "why"}, turned) is None
+    # A case's own set of that name is none of ours, and says nothing of other cases.
+    assert limits.of_column(stated, replace(turned, generated="")) is None
+    assert limits.of_column(stated, replace(turned, name="auto-values")) is None
+    assert limits.of_set(stated, prepared(turned), turned) is None
+    check_limits(stated, "my.module")
 
 
 def test_the_exported_set_is_within_its_own_shapes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from pathlib import Path
 
@@ -118,8 +119,13 @@ FAULTY: dict[str, tuple[str, str, str, str]] = {
         r"case 'instance', field 'model': has to be a function .*say `model=lambda: net`",
     ),
     "class_": (
-        case("model=Net, inputs=inputs"),
-        "class_[collect]", "collect", r"field 'model': .*a class needs `lambda: Net\(…\)`",
+        case(
+            "model=Net, inputs=inputs",
+            runs.CASE.replace("def __init__(self)", "def __init__(self, width, depth, bias=True)"),
+        ),
+        "class_[collect]", "collect",
+        r"case 'class_', field 'model': the class Net can't be made without arguments \(width, depth\): "
+        r"give them, `model=lambda: Net\(…\)`",
     ),
     "arguments": (
         case("model=lambda n: Net(), inputs=inputs"),
@@ -231,8 +237,8 @@ ABSENT = (
 def faulty_run(session_folder: Path) -> Run:
     def make(folder: Path) -> Run:
         files = {f"{name}.py": entry[0] for name, entry in FAULTY.items()}
-        # Something other than a model's own fault would stop at the first.
-        files |= {"absent.py": ABSENT, "z_last.py": runs.PLAIN}
+        # Something other than a model's own fault would stop at the first. The last one's model is a class.
+        files |= {"absent.py": ABSENT, "z_last.py": case("model=Net, inputs=inputs")}
         return runs.run(runs.write(folder, files), "-n", "0")
 
     return runs.once(session_folder, "faulty", make)
@@ -276,8 +282,8 @@ def test_the_other_cases_run(faulty_run: Run) -> None:
 def test_a_case_whose_package_is_missing_is_unavailable(faulty_run: Run) -> None:
     for name in ("absent[eager]", runs.cell("absent", "good@never")):
         assert faulty_run.verdict(name) == ("unavailable", "environment")
-        says = "case 'absent' needs no-such-module>=2: pip install 'no-such-module>=2'"
-        assert faulty_run.cells[name]["message"] == says
+        says = "case 'absent' needs no-such-module>=2: pip install 'no-such-module>=2' (with --no-deps where that would"
+        assert faulty_run.cells[name]["message"] == f"{says} replace torch {importlib.metadata.version('torch')})"
     assert "unavailable (2): case 'absent' needs no-such-module>=2" in faulty_run.stdout
 
 

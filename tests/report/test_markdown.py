@@ -55,6 +55,17 @@ def test_the_table() -> None:
     ]
 
 
+def test_what_a_column_cannot_do_is_said_once() -> None:
+    refused = {"verdict": "unsupported", "message": "format aoti can't take <some>", "limit": "transposed-inputs"}
+    outcome = Outcome(Verdict.PASS, bits=20, inputs={"a": {"verdict": "pass"}, "auto-transposed": refused})
+    runtimes = ("torch", "cpp")
+    cells = [(Cell("a.py", case, "aoti", runtime), outcome) for case in ("net", "other") for runtime in runtimes]
+    page = markdown.render(Log(ABOUT, cells, True))
+    assert page.count("format aoti can't take &lt;some&gt;") == 1
+    assert "`aoti` in `cpp`, `aoti` in `torch`: format aoti can't take &lt;some&gt;." in page
+    assert "◐ 20" not in page
+
+
 def test_what_it_is_of() -> None:
     page = markdown.render(Log(ABOUT, CELLS, True))
     assert "2026-11-23, some &lt;processor&gt;, Python 3.11.7." in page

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from _pytest._io import TerminalWriter
@@ -47,6 +48,24 @@ def cells() -> list[tuple[Cell, Outcome]]:
         ),
     }
     return [(c, changed.get(c, outcome)) for c, outcome in found]
+
+
+REFUSED = {"verdict": "unsupported", "message": "format aoti can't take transposed tensors: why", "limit": "x"}
+
+
+def test_what_a_column_cannot_do_is_said_once_and_its_cells_are_whole() -> None:
+    sets: dict[str, dict[str, Any]] = {"a": {"verdict": "pass"}, "auto-transposed": REFUSED}
+    passes = Outcome(Verdict.PASS, bits=19.0, inputs=sets)
+    partly = Outcome(Verdict.PASS, bits=19.0, inputs={**sets, "b": {"verdict": "unsupported"}})
+    runtimes = ("torch", "libtorch-cpp")
+    found = [(cell(case, "aoti", runtime), passes) for case in ("net", "other") for runtime in runtimes]
+    found.append((cell("third", "aoti", "torch"), partly))
+    text = printed(found)
+    assert text.count("format aoti can't take transposed tensors: why") == 1
+    assert "aoti · torch, aoti · libtorch-cpp: format aoti can't take transposed tensors: why" in text
+    assert ". 19" in next(line for line in text.splitlines() if line.startswith("net"))
+    # What is the case's own stays a half.
+    assert "o 19" in next(line for line in text.splitlines() if line.startswith("third"))
 
 
 def printed(found: list[tuple[Cell, Outcome]], width: int = 120, colour: bool = False, complete: bool = True) -> str:

@@ -21,13 +21,10 @@ struct Limits {
   double worst;
 };
 
-// Those that a tolerance gives, or the defaults of the dtype (pytest_modelconform/terms/case.py).
-Limits limits_of(const Tolerance& tolerance, DType dtype) {
-  const auto format = float_format(dtype);
-  const bool wide = format && format->precision >= 24;
-  const Limits defaults = wide ? Limits{2.0, 4.0} : Limits{1.0, 3.0};
-  return {tolerance.bits_lost.value_or(defaults.bits_lost),
-          tolerance.worst.value_or(defaults.worst)};
+// Those that a tolerance gives, or the defaults, alike for all dtypes
+// (pytest_modelconform/terms/case.py).
+Limits limits_of(const Tolerance& tolerance) {
+  return {tolerance.bits_lost.value_or(1.0), tolerance.worst.value_or(3.0)};
 }
 
 bool is_ill_conditioned(const OutputReference& reference) {
@@ -108,7 +105,7 @@ Difference Comparison::exactly() {
 Difference Comparison::by_noise(const Measured& measured) {
   const double loss = measured.loss.value_or(0.0);
   const double worst = measured.worst.value_or(0.0);
-  const Limits limits = limits_of(tolerance, reference.dtype);
+  const Limits limits = limits_of(tolerance);
   const std::size_t elements = pairing.size() / (is_complex(reference.dtype) ? 2 : 1);
   const double grace = elements < kFewElements ? 1.0 : 0.0;
   std::vector<std::string> faults;

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..base import ExportMismatch, Signature, tree_signature
 
 if TYPE_CHECKING:
+    import onnx
     import torch
 
     from ...workers.host.build import Built
@@ -34,8 +35,35 @@ def converted(built: Built) -> tuple[torch.nn.Module, tuple[Any, ...]]:
     if kwargs:
         raise ExportMismatch("a module made from ONNX is called by position: give the inputs as a tuple")
     adapter: Any = built.model.adapter
-    module: torch.nn.Module = onnx2torch.convert(adapter.model)
+    try:
+        module: torch.nn.Module = onnx2torch.convert(constants_as_weights(adapter.model))
+    except KeyError as error:
+        message = f"onnx2torch looks for {error} among the graph's initializers, and it isn't there"
+        raise ExportMismatch(message) from error
     return module.eval(), args
+
+
+def constants_as_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of a model with its Constant nodes as initializers, where onnx2torch looks for weights.
+
+    PaddlePaddle's files have theirs in such nodes. What isn't a tensor, and what the graph returns, stays as it is.
+    """
+    import onnx
+
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    returned = {value.name for value in changed.graph.output}
+    left = []
+    for node in changed.graph.node:
+        tensor = next((a.t for a in node.attribute if a.name == "value" and a.HasField("t")), None)
+        if node.op_type != "Constant" or tensor is None or node.output[0] in returned:
+            left.append(node)
+            continue
+        changed.graph.initializer.add().CopyFrom(tensor)
+        changed.graph.initializer[-1].name = node.output[0]
+    del changed.graph.node[:]
+    changed.graph.node.extend(left)
+    return changed
 
 
 def dynamic_shapes(built: Built) -> tuple[Any, ...]:

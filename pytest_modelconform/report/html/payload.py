@@ -12,7 +12,7 @@ from typing import Any
 from ...terms.cell import EAGER, FULL, INFERENCE, Cell
 from ...terms.outcome import STYLES, Outcome, Stage, Verdict
 from ..log import Log
-from ..matrix import Column, Row, fold, is_blocked
+from ..matrix import Column, Row, fold, is_blocked, is_partly
 
 _VERDICTS = list(STYLES)
 # JavaScript's numbers are exact up to here.
@@ -41,7 +41,14 @@ def make(log: Log) -> Payload:
     names = ("format", "runtime", "device", "precision", "task")
     # The model check is the first column.
     every: list[Column] = [(EAGER, EAGER, "cpu", FULL, INFERENCE), *folded.columns]
-    columns = [{**dict(zip(names, column, strict=True)), "rerun": rerun(column)} for column in every]
+    columns = [
+        {
+            **dict(zip(names, column, strict=True)),
+            "rerun": rerun(column),
+            "limits": [reason for reason, limited in folded.limits.items() if column in limited],
+        }
+        for column in every
+    ]
     places = {column: place for place, column in enumerate(folded.columns, 1)}
     checks = {(c.file, c.case, c.dtype): c for c, o in log.cells if c.is_check and c.task == INFERENCE}
     cells: list[list[Any]] = []
@@ -110,10 +117,8 @@ def _square(outcome: Outcome) -> list[Any]:
     """Verdict, 1 for a failure that expected.toml records or 2 for a surprise, whether a set is unsupported, bits."""
     surprise = outcome.expected is False or (outcome.failed and not outcome.expected)
     state = _SURPRISE if surprise else _NOTED if outcome.expected else 0
-    sets = [entry.get("verdict") for entry in outcome.inputs.values()]
-    partly = outcome.verdict is Verdict.PASS and Verdict.UNSUPPORTED.value in sets
     bits = None if outcome.bits is None else round(outcome.bits, 1)
-    return [_VERDICTS.index(outcome.verdict), state, int(partly), bits]
+    return [_VERDICTS.index(outcome.verdict), state, int(is_partly(outcome)), bits]
 
 
 def _details(cell: Cell, outcome: Outcome) -> dict[str, Any]:

@@ -20,10 +20,13 @@ from pytest_modelconform.terms.runs import TRANSPOSED
 from ..loop import WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, encode
-from . import cast, files, frameworks
+from . import cast, declared, files, frameworks
 from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_file, short_trace
-from .generate import Call, Generated, dimensions, generate, name_of
+from .forward import signature
+from .generate import Call, Generated, dimensions, generate, is_dynamic, name_of
 from .state import seed_all
+
+files.watch(torch.jit, "load")
 
 
 @dataclass
@@ -70,14 +73,14 @@ class Built:
     def argument_name(self, path: str) -> str:
         """The name of an argument's tensor, by forward's parameters: `/args/0` is `x`, `/kwargs/state/1` `state_1`."""
         kind, first, *rest = path.removeprefix("/").split("/")
-        parameters = list(inspect.signature(self.model.forward).parameters)
+        parameters = list(signature(self.model).parameters)
         if kind == "args":
             first = parameters[int(first)] if int(first) < len(parameters) else f"input_{first}"
         return "_".join([first, *rest])
 
     def by_name(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """All arguments by the names that forward gives them."""
-        return dict(inspect.signature(self.model.forward).bind(*args, **kwargs).arguments)
+        return dict(signature(self.model).bind(*args, **kwargs).arguments)
 
 
 def on_device(built: Built, device: str) -> Built:
@@ -118,6 +121,10 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
                 f"case {name!r}, field 'model': returned a {type(model).__name__}; it has to return an nn.Module",
                 "build",
             )
+        try:
+            signature(model)
+        except TypeError as error:
+            raise WorkerError(f"case {name!r}, field 'model': {error}", "build") from error
         model.train(case.mode == "train")
 
         def make(key: str, *purpose: str) -> Call:
@@ -130,7 +137,9 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
             cast.cast_model(model, dtype)
         inputs = {key: make(key) for key in case.inputs}
         shapes = {key: leaf_shapes(name, key, model, case.dynamic_shapes, *value) for key, value in inputs.items()}
-        exporter_set = choose_exporter_set(name, shapes)
+        declared.check(name, signature(model), case.dynamic_shapes, inputs)
+        complete = declared.check_given(name, signature(model), case.dynamic_shapes, inputs)
+        exporter_set = choose_exporter_set(name, {key: shapes[key] for key in complete})
         generated: dict[str, Generated] = {}
         if not case.fixed_inputs:
             generated = generate(
@@ -139,11 +148,11 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
         if LAYOUT in case.accept:
             generated.pop(TRANSPOSED, None)  # the model itself takes these for other inputs
     inputs |= {key: found.inputs for key, found in generated.items()}
-    declared = [os.path.join(os.path.dirname(path), file) for file in case.files]
-    missing = [file for file in declared if not os.path.isfile(file)]
+    further = [os.path.join(os.path.dirname(path), file) for file in case.files]
+    missing = [file for file in further if not os.path.isfile(file)]
     if missing:
         raise WorkerError(f"case {name!r}, field 'files': there is no {missing[0]}", "build")
-    local = opened | files.local_modules(PACKAGE) | {os.path.realpath(file) for file in (path, *declared)}
+    local = opened | files.local_modules(PACKAGE) | {os.path.realpath(file) for file in (path, *further)}
     local |= cpp_files(case, path)
     return Built(
         case=case,
@@ -189,10 +198,9 @@ def normalise(model: torch.nn.Module, value: Any, name: str, key: str) -> tuple[
         )
     args, kwargs = ((), value) if isinstance(value, dict) else (value, {})
     try:
-        bound = inspect.signature(model.forward).bind(*args, **kwargs)
+        bound = signature(model).bind(*args, **kwargs)
     except TypeError as error:
-        signature = inspect.signature(model.forward)
-        raise WorkerError(f"{where}: does not fit forward{signature}: {error}", "build") from error
+        raise WorkerError(f"{where}: does not fit forward{signature(model)}: {error}", "build") from error
     return args, dict(_in_order(bound, kwargs))
 
 
@@ -205,7 +213,7 @@ def leaf_shapes(
     name: str, key: str, model: torch.nn.Module, spec: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Path, dtype, actual and declared shape of every tensor in a set's arguments."""
-    parameters = list(inspect.signature(model.forward).parameters)
+    parameters = list(signature(model).parameters)
     leaves: list[dict[str, Any]] = []
 
     def walk(value: Any, spec: Any, path: str) -> None:
@@ -231,9 +239,8 @@ def leaf_shapes(
 
     if isinstance(spec, dict):
         unknown = [k for k in spec if k not in parameters and k not in kwargs]
-        if unknown and not any(
-            p.kind == p.VAR_POSITIONAL for p in inspect.signature(model.forward).parameters.values()
-        ):
+        variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        if unknown and not any(p.kind in variable for p in signature(model).parameters.values()):
             raise WorkerError(
                 f"case {name!r}, field 'dynamic_shapes': forward has no parameter {unknown[0]!r}; it has "
                 f"{', '.join(parameters)}",
@@ -259,7 +266,7 @@ def _dimension_names(spec: Any) -> dict[int, str]:
     entries = spec.items() if isinstance(spec, dict) else enumerate(spec) if isinstance(spec, (list, tuple)) else ()
     names = {}
     for axis, entry in entries:
-        if entry is not None and not isinstance(entry, int):
+        if is_dynamic(entry):
             names[int(axis)] = name_of(entry, int(axis))
     return names
 

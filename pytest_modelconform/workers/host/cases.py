@@ -142,10 +142,13 @@ def check(name: str, case: Case, path: str) -> None:
     def wrong(field: str, fault: str) -> WorkerError:
         return WorkerError(f"case {name!r}, field {field!r}: {fault}", "collect")
 
-    if isinstance(case.model, type) or not callable(case.model) or hasattr(case.model, "forward"):
-        remedy = "a class needs `lambda: Net(…)`" if isinstance(case.model, type) else "say `model=lambda: net`"
-        raise wrong("model", f"has to be a function without arguments that builds the module, {remedy}")
-    if _needs_arguments(case.model):
+    if isinstance(case.model, type):
+        if needed := _required(case.model):
+            what = f"the class {case.model.__name__} can't be made without arguments ({', '.join(needed)})"
+            raise wrong("model", f"{what}: give them, `model=lambda: {case.model.__name__}(…)`")
+    elif not callable(case.model) or hasattr(case.model, "forward"):
+        raise wrong("model", "has to be a function without arguments that builds the module, say `model=lambda: net`")
+    elif _required(case.model):
         raise wrong("model", "has to be callable without arguments: wrap it, `model=lambda: build(64)`")
     if not isinstance(case.inputs, dict) or not case.inputs:
         raise wrong("inputs", 'has to be a dict of named functions, like {"one": lambda: (torch.rand(1, 3),)}')
@@ -154,7 +157,7 @@ def check(name: str, case: Case, path: str) -> None:
             raise wrong("inputs", f"the name {key!r} has to be of letters, digits, '_', '-' and '.'")
         if not callable(function):
             raise wrong("inputs", f"{key!r} has to be a function, so that every use gets fresh tensors: `lambda: (x,)`")
-        if _needs_arguments(function):
+        if _required(function):
             raise wrong("inputs", f"{key!r} has to be callable without arguments")
     if not isinstance(case.tolerance, Tolerance):
         raise wrong("tolerance", "has to be Tolerance(…)")
@@ -293,13 +296,14 @@ def _fault_of_dtypes(dtypes: Any) -> str:
     return ""
 
 
-def _needs_arguments(function: Any) -> bool:
+def _required(function: Any) -> list[str]:
+    """The names of the arguments without which a function can't be called, nor a class be made."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return False
+        return []
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return any(p.default is inspect.Parameter.empty and p.kind not in variable for p in parameters)
+    return [p.name for p in parameters if p.default is inspect.Parameter.empty and p.kind not in variable]
 
 
 def collect(path: str, relative: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ out: the versions of these are part of every key.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import site
@@ -13,6 +14,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 _recording: list[set[str]] = []
 
@@ -42,6 +44,19 @@ def _audit(event: str, args: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_audit)
+
+
+def watch(owner: Any, name: str) -> None:
+    """Have a function count as opening the file that it is given first: one that C++ opens, Python has no event for."""
+    function = getattr(owner, name)
+
+    @functools.wraps(function)
+    def watched(file: Any, *args: Any, **kwargs: Any) -> Any:
+        if _recording and isinstance(file, (str, bytes, os.PathLike)):
+            _recording[-1].add(os.fsdecode(file))
+        return function(file, *args, **kwargs)
+
+    setattr(owner, name, watched)
 
 
 @contextmanager

@@ -77,12 +77,17 @@ def dimensions(spec: Any) -> dict[str, Dimension]:
         elif isinstance(value, (list, tuple)):
             for i, v in enumerate(value):
                 walk(v, i)
-        elif value is not None and not isinstance(value, int):
+        elif is_dynamic(value):
             name = name_of(value, key)
             found.setdefault(name, dimension(value, name))
 
     walk(spec)
     return found
+
+
+def is_dynamic(entry: Any) -> bool:
+    """Whether an entry of dynamic_shapes lets a dimension vary: None, a length and Dim.STATIC don't."""
+    return entry is not None and not isinstance(entry, int) and entry is not torch.export.Dim.STATIC
 
 
 def name_of(entry: Any, axis: int) -> str:

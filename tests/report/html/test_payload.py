@@ -156,3 +156,16 @@ def test_a_cell_that_ran_twice_is_there_once() -> None:
     payload = make(log)
     assert [entry[2] for entry in payload.index["cells"]] == [0]
     assert len(payload.details) == 1
+
+
+def test_what_a_whole_column_cannot_do_is_the_columns() -> None:
+    refused = {"verdict": "unsupported", "message": "format onnx can't take them", "limit": "transposed-inputs"}
+    outcome = Outcome(Verdict.PASS, bits=20, inputs={"a": {"verdict": "pass"}, "auto-transposed": refused})
+    seen = square(one(outcome), "a.py::a[onnx-ort-cpu]")
+    assert seen["column"]["limits"] == ["format onnx can't take them"]
+    assert seen["partly"] == 0
+    # The set and its reason are among the details all the same.
+    assert seen["details"]["inputs"]["auto-transposed"]["message"] == "format onnx can't take them"
+    own = Outcome(Verdict.PASS, inputs={"a": {"verdict": "pass"}, "b": {"verdict": "unsupported", "message": "static"}})
+    assert square(one(own), "a.py::a[onnx-ort-cpu]")["partly"] == 1
+    assert square(one(own), "a.py::a[onnx-ort-cpu]")["column"]["limits"] == []

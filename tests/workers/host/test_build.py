@@ -117,6 +117,14 @@ FAULTS = [
         "dimension 2 of /args/0, which has 2 in input",
     ),
     (
+        f"model=lambda: Net(), inputs={INPUTS}, dynamic_shapes={{'x': {{0: torch.export.Dim('b', min=2)}}}}",
+        r"field 'dynamic_shapes': input set 'one' gives x with 1 in dimension 0, outside Dim\('b', min=2\): change the",
+    ),
+    (
+        f"model=lambda: Net(), inputs={INPUTS}, dynamic_shapes={{'x': {{0: 'b'}}, 'scale': None}}",
+        "field 'dynamic_shapes': names the argument 'scale', and input set 'one' gives x. Leave the entry out, or give",
+    ),
+    (
         "model=lambda: Net(), inputs={'one': lambda: (torch.rand(1, 3),)}, dynamic_shapes={'x': {0: 'b'}}",
         "field 'inputs': no input set has 2 or more in every dynamic dimension.* a batch of 2",
     ),

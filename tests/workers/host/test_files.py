@@ -28,6 +28,23 @@ def test_files_that_are_read_are_recorded(tmp_path: Path) -> None:
     assert opened == {str(data)}
 
 
+def test_a_function_that_opens_files_in_cpp_is_watched(tmp_path: Path) -> None:
+    path, other = tmp_path / "net.pt", tmp_path / "other.pt"
+    for file in (path, other):
+        file.write_text("x")
+
+    class Library:
+        @staticmethod
+        def load(file: Path, **options: bool) -> tuple[str, dict[str, bool]]:
+            return file.name, options
+
+    files.watch(Library, "load")
+    Library.load(other)
+    with files.recorded() as opened:
+        assert Library.load(path, fast=True) == ("net.pt", {"fast": True})
+    assert opened == {str(path)}
+
+
 def test_local_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_local_helper.py").write_text("VALUE = 1\n")
     monkeypatch.syspath_prepend(str(tmp_path))

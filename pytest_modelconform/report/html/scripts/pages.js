@@ -108,6 +108,10 @@ function runtimePage(name, at) {
       const of = all.filter((cell) => cell.column === column);
       return h("tr", {}, h("th", { scope: "row" }, [column.format, column.extra].filter(Boolean).join(" ")), h("td", { class: "number" }, String(of.length)), h("td", { class: "number" }, String(of.filter((cell) => cell.verdict.name === "pass").length)), h("td", { class: "shares" }, shareBar(of)));
     }))))));
+  for (const reason of distinct(at.flatMap((column) => column.limits))) {
+    const of = at.filter((column) => column.limits.includes(reason)).map((column) => [column.format, column.extra].filter(Boolean).join(" "));
+    parts.push(h("p", { class: "note" }, `${of.join(", ")}: ${reason}`));
+  }
   const groups = new Map();
   for (const cell of all) {
     if (cell.verdict.name === "pass") continue;

@@ -67,7 +67,9 @@ def find(built: Built, runs: Mapping[str, Mapping[str, Tensor]], call: Callable[
     ]
     # No floating-point output depends on these, as on a head whose detections are all sorted out; integers may.
     silent = [name for name, estimate in estimates.items() if estimate == 0]
-    counted = any(not isinstance(output, _Output) for output in references.values())
+    # Batch norms in TorchScript aren't rewritten as those in Python are, so that their statistics have no gradient.
+    scripted = isinstance(built.model, torch.jit.ScriptModule)
+    counted = scripted or any(not isinstance(output, _Output) for output in references.values())
     tried = sorted(near, key=estimates.__getitem__) + (silent if counted else [])
     found = [] if counted else silent
     deadline = time.monotonic() + _SECONDS

@@ -12,6 +12,7 @@ from ...loop import WorkerError
 from ...tensors import Tensor
 from ...torch_tensors import encode
 from ..build import Built
+from ..forward import as_written
 from ..state import seed_all
 
 
@@ -26,7 +27,7 @@ def run(
 ) -> Any:
     """Call a model. Each run has the same seeds; a model that draws random numbers is told by another purpose."""
     seed_all(built.case.seed, built.name, key, purpose)
-    with torch.set_grad_enabled(grad):
+    with torch.set_grad_enabled(grad), as_written(model):
         return model(*args, **kwargs)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,6 +16,7 @@ from ...loop import WorkerError
 from .. import cast, files
 from ..build import Built, digest, leaf_shapes
 from ..cases import explain, short_trace
+from ..forward import signature
 from ..generate import Call
 from ..state import seed_all
 
@@ -86,7 +86,7 @@ def _drawn(built: Built) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
     args, kwargs = built.clone_inputs()
     if kwargs:
         named = built.by_name(args, kwargs)
-        first = list(inspect.signature(built.model.forward).parameters)[: len(named)]
+        first = list(signature(built.model).parameters)[: len(named)]
         if set(first) != set(named):
             raise WorkerError(f"{where}: forward takes its inputs by keyword only: give data=…", "build")
         args = tuple(named[name] for name in first)

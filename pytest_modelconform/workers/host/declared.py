@@ -1,0 +1,142 @@
+"""What a case declares of its sizes, held against its own inputs: faults are the case's, no exporter's."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..loop import WorkerError
+from .generate import Call, dimension, is_dynamic, name_of
+
+
+@dataclass(frozen=True)
+class _Size:
+    """A dimension of a tensor that `dynamic_shapes` has an entry for. argument: as messages name the tensor."""
+
+    argument: str
+    axis: int
+    entry: Any
+    length: int
+
+
+def check(name: str, signature: inspect.Signature, spec: Any, inputs: Mapping[str, Call]) -> None:
+    """Hold the sizes of every input set against `dynamic_shapes`.
+
+    Raises WorkerError naming case, set, argument, size and what to do for one outside the bounds of its `Dim`, one that
+    isn't of a derived form, a name that stands for two sizes, and an entry for a dimension that there is not.
+    """
+    for key, call in inputs.items():
+        lengths: dict[str, _Size] = {}
+        for size in _sizes(signature, spec, call):
+            if fault := _fault(key, size, lengths):
+                raise WorkerError(f"case {name!r}, field 'dynamic_shapes': {fault}", "build")
+
+
+def not_given(signature: inspect.Signature, spec: Any, key: str, call: Call) -> str:
+    """What `dynamic_shapes` has an entry for and a set has not, in words; "" where the set has all."""
+    args, kwargs = call
+    given = {**signature.bind(*args, **kwargs).arguments, **kwargs}
+    gives = f"input set {key!r} gives {', '.join(given) or 'nothing'}"
+    if isinstance(spec, (list, tuple)):
+        entries, tensors = len(spec), len(args) + len(kwargs)
+        return f"has {entries} entries, and input set {key!r} gives {tensors} arguments" if entries > tensors else ""
+    if not isinstance(spec, dict):
+        return ""
+    absent = [key for key in spec if key not in given]
+    if absent:
+        return f"names the argument {absent[0]!r}, and {gives}"
+    empty = [key for key, entry in spec.items() if given[key] is None and entry]
+    return f"has sizes for {empty[0]!r}, for which input set {key!r} gives None" if empty else ""
+
+
+def check_given(name: str, signature: inspect.Signature, spec: Any, inputs: Mapping[str, Call]) -> list[str]:
+    """The sets that give every argument that `dynamic_shapes` names: one of them is exported.
+
+    Raises WorkerError where none does. The others are right to leave out what is optional.
+    """
+    lacking = {key: not_given(signature, spec, key, call) for key, call in inputs.items()}
+    found = [key for key, fault in lacking.items() if not fault]
+    if not found:
+        what = next(iter(lacking.values()))
+        raise WorkerError(
+            f"case {name!r}, field 'dynamic_shapes': {what}. Leave the entry out, or give the argument in a set: that "
+            "one is then exported",
+            "build",
+        )
+    return found
+
+
+def _sizes(signature: inspect.Signature, spec: Any, call: Call) -> Iterator[_Size]:
+    """The sizes that dynamic_shapes has an entry for: by the names of forward's parameters, or in the call's order."""
+    args, kwargs = call
+    parameters = list(signature.parameters.values())
+    if isinstance(spec, dict):
+        for name, value in signature.bind(*args, **kwargs).arguments.items():
+            if signature.parameters[name].kind != inspect.Parameter.VAR_KEYWORD:
+                yield from _within(name, value, spec.get(name))
+        variable = next((p.name for p in parameters if p.kind == inspect.Parameter.VAR_KEYWORD), "")
+        for name in kwargs.keys() - signature.parameters.keys():
+            nested = spec.get(variable)
+            yield from _within(name, kwargs[name], spec.get(name) or (nested or {}).get(name))
+    elif isinstance(spec, (list, tuple)):
+        names = [p.name for p in parameters]
+        for place, value in enumerate(args):
+            positional = place < len(parameters) and parameters[place].kind != inspect.Parameter.VAR_POSITIONAL
+            argument = names[place] if positional else f"argument {place}"
+            yield from _within(argument, value, spec[place] if place < len(spec) else None)
+        for name, value in kwargs.items():
+            place = names.index(name) if name in names else len(spec)
+            yield from _within(name, value, spec[place] if place < len(spec) else None)
+
+
+def _within(argument: str, value: Any, spec: Any) -> Iterator[_Size]:
+    """The entries for an argument's tensors."""
+    if isinstance(value, torch.Tensor):
+        entries = spec.items() if isinstance(spec, dict) else enumerate(spec) if isinstance(spec, (list, tuple)) else ()
+        for axis, entry in entries:
+            there = isinstance(axis, int) and 0 <= axis < value.dim()
+            yield _Size(argument, axis, entry, value.shape[axis] if there else -1)
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _within(f"{argument}[{key!r}]", inner, spec.get(key) if isinstance(spec, dict) else None)
+    elif isinstance(value, (list, tuple)):
+        for place, inner in enumerate(value):
+            listed = isinstance(spec, (list, tuple)) and place < len(spec)
+            yield from _within(f"{argument}[{place}]", inner, spec[place] if listed else None)
+
+
+def _fault(key: str, size: _Size, lengths: dict[str, _Size]) -> str:
+    """What is wrong with a size, and the remedy; "" if nothing is. lengths: what named sizes are so far in the set."""
+    if size.length < 0:
+        return (
+            f"has an entry for dimension {size.axis} of {size.argument}, which input set {key!r} gives without: "
+            "dimensions count from 0 on"
+        )
+    gives = f"input set {key!r} gives {size.argument} with {size.length} in dimension {size.axis}"
+    if not is_dynamic(size.entry):
+        wrong = isinstance(size.entry, int) and size.entry != size.length
+        return f"{gives}, which is declared as {size.entry}: change the inputs, or the entry" if wrong else ""
+    declared = dimension(size.entry, name_of(size.entry, size.axis))
+    root = declared.root_of(size.length)
+    written = name_of(size.entry, size.axis)
+    if root is None:
+        return f"{gives}, and no whole number {declared.root!r} makes that {written}: change the inputs, or the Dim"
+    for bound, limit, fits in (
+        ("min", declared.least, root >= (declared.least or 0)),
+        ("max", declared.most, declared.most is None or root <= declared.most),
+    ):
+        if not fits:
+            of = f" ({written}, with {declared.root} = {root})" if written != declared.root else ""
+            return f"{gives}{of}, outside Dim({declared.root!r}, {bound}={limit}): change the inputs, or the bound"
+    if isinstance(size.entry, str) or hasattr(size.entry, "__name__"):
+        other = lengths.setdefault(written, size)
+        if other.length != size.length:
+            return (
+                f"{gives}, and {other.argument} with {other.length} in dimension {other.axis}: both are {written!r}, "
+                "which is one size. Give the second one another name, or the inputs the same size"
+            )
+    return ""
