@@ -11,6 +11,7 @@ from pathlib import Path
 from ..cache.store import Cache
 from ..formats import base as format_base
 from ..references import training
+from ..references.content import Content, Inference
 from ..references.from_runs import eager_numbers
 from ..terms import devices
 from ..terms.case import TORCH
@@ -86,6 +87,7 @@ class Pipeline:
             seconds=seconds,
             cached=prepared.cached,
             notes=tuple(prepared.content.notes),
+            sees=_sees(prepared.content),
             **merge(numbers),
         )
 
@@ -147,3 +149,10 @@ class Pipeline:
             return second
         note = f"depends on order: in a process that had run other cells it was {was.verdict.value}: {was.message}"
         return replace(second, outcome=replace(outcome, notes=(*outcome.notes, note)))
+
+
+def _sees(content: Content) -> dict[str, int] | None:
+    """The share of a model's outputs that its case sees; a training has none."""
+    if not isinstance(content, Inference):
+        return None
+    return {"seen": content.outputs - len(content.blind), "outputs": content.outputs}

@@ -88,6 +88,7 @@ class Outcome:
     instance, and each on a clone), `identical`, `results`, `seconds`.
     artifact: where its artifact is, on the machine that made it. tags: the case's.
     strict: whether it was asked for that what is imprecise fails.
+    sees: of a model check, how many of the model's `outputs` some input set shows something of (`seen`); else None.
     expected: True if the verdict is the one recorded in expected.toml, False if another is recorded, None without
     entry.
     """
@@ -111,6 +112,7 @@ class Outcome:
     artifact: str | None = None
     tags: tuple[str, ...] = ()
     strict: bool = False
+    sees: dict[str, int] | None = None
 
     def __post_init__(self) -> None:
         """Take out of the texts what would act on a terminal: they come from libraries, and these love colours."""
