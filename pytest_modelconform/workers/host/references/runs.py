@@ -22,6 +22,7 @@ from ...tensors import Tensor
 from ...torch_tensors import Tree, encode, leaves
 from ..build import Built, encode_inputs
 from ..cast import failing_operator
+from ..frameworks import NoisyModule
 from ..generate import contiguous
 from ..state import seed_all, seed_of
 from . import blind_spots
@@ -76,6 +77,7 @@ def make(built: Built, folder: str, moves: Callable[[Built], Move] = jittered, s
         runs[key] = {}
         sets[key] = _one_set(built, key, runs[key], folder)
 
+    settled = _settled(built) if moves is jittered else []
     for key in built.inputs:
         attempt(key, partial(one_set, key))
     move = moves(built)
@@ -101,10 +103,20 @@ def make(built: Built, folder: str, moves: Callable[[Built], Move] = jittered, s
         "accept": sorted(built.case.accept),
         "tolerance": asdict(built.case.tolerance),
         "tolerances": {key: asdict(tolerance) for key, tolerance in built.case.tolerances.items()},
-        "notes": built.notes,
+        "notes": [*built.notes, *settled],
         "parameters": sum(p.numel() for p in built.model.parameters()),
         "unseen": blind_spots.find(built, runs, run) if search else blind_spots.NOT_LOOKED_FOR,
     }
+
+
+def _settled(built: Built) -> list[str]:
+    """Notes of what a model of another framework is measured by. Raises WorkerError where there is nothing."""
+    if not isinstance(built.model, NoisyModule):
+        return []
+    try:
+        return built.model.settle([built.clone_inputs(key) for key in built.inputs if key not in built.generated])
+    except Exception as error:
+        raise WorkerError(f"case {built.name!r}: {error}", "reference") from error
 
 
 def paths(tree: Tree) -> list[str]:
@@ -119,7 +131,7 @@ def paths(tree: Tree) -> list[str]:
 def run(
     built: Built,
     key: str,
-    model: torch.nn.Module,
+    model: Callable[..., Any],
     args: Any,
     kwargs: Any,
     purpose: str = "run",
@@ -220,11 +232,22 @@ def _views(returned: Any, call: Any) -> list[str]:
 
 def _jittered(built: Built, key: str, k: int, units: int, model: torch.nn.Module, runs: dict[str, Tensor]) -> None:
     """Add the k-th jittered run to `runs`; of a wide one only what isn't compared by its noise."""
-    generator = torch.Generator().manual_seed(seed_of(built.case.seed, built.name, "jitter", key, k))
+    seed = seed_of(built.case.seed, built.name, "jitter", key, k)
     args, kwargs = built.clone_inputs(key)
+    if isinstance(built.model, NoisyModule):
+        noisy = partial(built.model.run_with_noise, seed, float(units))
+        add_run(built, key, k, noisy, (args, kwargs), runs, "the noise of faithful operators")
+        _without_numbers(k, units, runs)
+        return
+    generator = torch.Generator().manual_seed(seed)
     inputs = (moved(args, generator, units), moved(kwargs, generator, units))
     by = "one unit" if units == 1 else f"{units} units"
     add_run(built, key, k, model, inputs, runs, f"parameters and inputs moved by {by} in the last place")
+    _without_numbers(k, units, runs)
+
+
+def _without_numbers(k: int, units: int, runs: dict[str, Tensor]) -> None:
+    """Of a wide run only what isn't compared by its noise."""
     if units > 1:
         for name, tensor in list(runs.items()):
             if name.startswith(terms.key(terms.jittered(k), "")) and tensor.dtype in FLOATING:
@@ -235,7 +258,7 @@ def add_run(
     built: Built,
     key: str,
     k: int,
-    model: torch.nn.Module,
+    model: Callable[..., Any],
     inputs: tuple[Any, Any],
     runs: dict[str, Tensor],
     what: str,
