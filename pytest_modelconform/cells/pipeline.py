@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from .loading import Tools
 from .pool import Pool
 from .registry import Registry
 from .stages import StageFailure
+from .witnesses import Witnesses
 
 
 def nothing_is_expected(outcome: Outcome) -> bool:
@@ -43,6 +45,7 @@ class Pipeline:
         timeout: float,
         threads: Sequence[int] = (),
         threads_asked: bool = False,
+        witnesses: Witnesses | None = None,
     ) -> None:
         self.registry = registry
         self.pool = pool
@@ -50,6 +53,7 @@ class Pipeline:
         folder = Path(tempfile.mkdtemp(prefix="modelconform-"))
         at_once = AtOnce(registry, threads, folder, threads_asked)
         self.tools = Tools(registry, pool, self.exports, at_once, timeout, folder)
+        self._witnesses = witnesses
         self._diagnosis = Diagnosis(self.exports, folder)
 
     def close(self) -> None:
@@ -110,6 +114,10 @@ class Pipeline:
                 return Attempt.of(self.tools, ref, cell, expects).exported_only(reason)
             return Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, reason)
         tried = self._tried(ref, cell, expects)
+        if self._witnesses is not None and tried.evidence is not None and tried.evidence.runs:
+            # What goes wrong here is no reason to lose a verdict.
+            with contextlib.suppress(Exception):
+                self._witnesses.take(ref, cell, tried.evidence)
         if tried.outcome.verdict is not Verdict.MISMATCH or expects(tried.outcome) or cell.task != INFERENCE:
             return tried.outcome
         return self._diagnosis.explained(ref, cell, tried.outcome, tried.evidence)

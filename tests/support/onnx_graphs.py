@@ -23,7 +23,7 @@ def graph(
     nodes: Sequence[onnx.NodeProto],
     shape: Sequence[Any],
     rank: int,
-    weights: Mapping[str, Array] | None = None,
+    weights: Mapping[str, Any] | None = None,
     opset: int = 21,
     returns: int = TensorProto.FLOAT,
 ) -> onnx.ModelProto:
@@ -59,7 +59,7 @@ def batch_norm(opset: int, channels: int = 4, **attributes: Any) -> onnx.ModelPr
 def ocr_like(opset: int = 11) -> onnx.ModelProto:
     """As PaddlePaddle's exporter writes a recognizer: weights as Constant nodes, batch norms, a hard swish of parts."""
 
-    def constant(name: str, array: Array) -> onnx.NodeProto:
+    def constant(name: str, array: Any) -> onnx.NodeProto:
         return node("Constant", [], [name], value=numpy_helper.from_array(np.asarray(array)))
 
     nodes = [

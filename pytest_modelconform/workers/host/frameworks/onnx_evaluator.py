@@ -73,7 +73,7 @@ class DequantizeLinear(DequantizeLinear_19):
     op_schema = onnx.defs.get_schema("DequantizeLinear", 13)
 
 
-class Resize(ops.op_resize.Resize):  # type: ignore[misc]
+class Resize(ops.op_resize.Resize):
     """Of opset 10, and Upsample: coordinates are divided by the scale, and the nearest element is the one below.
 
     That is how https://onnx.ai/onnx/operators/onnx__Resize.html describes them since: "asymmetric" and "floor".
@@ -81,7 +81,7 @@ class Resize(ops.op_resize.Resize):  # type: ignore[misc]
 
     op_schema = onnx.defs.get_schema("Resize", 10)
 
-    def _run(self, x: Array, scales: Array | None = None, mode: str = "", **attributes: Any) -> Any:
+    def _run(self, x: Array, scales: Array | None = None, mode: str = "", **attributes: Any) -> Any:  # type: ignore[override]
         if scales is None:
             scales = np.asarray(attributes["scales"], np.float32)  # an attribute of Upsample in opset 7
         named = {"linear": "linear", "bilinear": "linear"}

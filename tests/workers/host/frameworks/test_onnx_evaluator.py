@@ -92,7 +92,7 @@ def test_dequantized_by_channel_or_as_a_whole(opset: int) -> None:
 def test_old_resizing_is_asymmetric(opset: int, name: str, mode: str) -> None:
     x = np.array([[[0.0, 1.0, 4.0]]], np.float32)
     held = {} if opset == 7 else {"k": np.array([1, 1, 2], np.float32)}
-    attributes = {"scales": [1.0, 1.0, 2.0]} if opset == 7 else {}
+    attributes: dict[str, Any] = {"scales": [1.0, 1.0, 2.0]} if opset == 7 else {}
     model = graph([node(name, ["x", *held], ["y"], mode=mode, **attributes)], x.shape, 3, held, opset)
     wanted = [0, 0, 1, 1, 4, 4] if mode == "nearest" else [0, 0.5, 1, 2.5, 4, 4]
     np.testing.assert_allclose(evaluated(model, x).ravel(), wanted)

@@ -202,7 +202,7 @@ def test_what_is_exact_in_every_arithmetic_does_not_move(name: str) -> None:
     assert all((run(model, x, Noise(seed)) == np.ceil(x / 2)).all() for seed in range(6))
 
 
-COPIES: Sequence[tuple[onnx.NodeProto, Mapping[str, Array], int]] = [
+COPIES: Sequence[tuple[onnx.NodeProto, Mapping[str, Any], int]] = [
     (node("Relu", ["x"], ["y"]), {}, 2),
     (node("Transpose", ["x"], ["y"], perm=[1, 0]), {}, 2),
     (node("Gather", ["x", "i"], ["y"], axis=1), {"i": np.array([0, 2])}, 2),
@@ -214,7 +214,7 @@ COPIES: Sequence[tuple[onnx.NodeProto, Mapping[str, Array], int]] = [
 
 
 @pytest.mark.parametrize(("one", "held", "rank"), COPIES, ids=[one.op_type for one, _, _ in COPIES])
-def test_copies_and_choices_do_not_move(one: onnx.NodeProto, held: Mapping[str, Array], rank: int) -> None:
+def test_copies_and_choices_do_not_move(one: onnx.NodeProto, held: Mapping[str, Any], rank: int) -> None:
     x = normal(5, 4)
     model = graph([one], x.shape, rank, held, 18)
     assert np.array_equal(run(model, x, Noise(1)), run(model, x))

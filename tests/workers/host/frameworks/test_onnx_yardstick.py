@@ -11,6 +11,7 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto
+from onnx.reference.op_run import OpRun
 
 from pytest_modelconform.workers.arrays import Array
 from pytest_modelconform.workers.host import frameworks
@@ -144,7 +145,7 @@ def test_without_onnx_runtime_a_note_says_that_nobody_looked(monkeypatch: pytest
     assert "is not installed" in str(raised.value)
 
 
-class _Wrong(onnx_evaluator.OpRun):
+class _Wrong(OpRun):
     """As a bug of the evaluator would be: half as much again."""
 
     op_domain = ""
@@ -213,15 +214,19 @@ def test_an_ill_conditioned_model_is_measured_by_its_own_noise() -> None:
     assert notes == []
 
 
+def narrow(*values: float) -> Array:
+    return np.array(values, np.float32)
+
+
 AGREEMENTS: Mapping[str, tuple[Array, Array, float | None]] = {
     "alike": (normal(4), normal(4), np.inf),
-    "half": (np.float32([2, 2]), np.float32([1, 1]), 1.0),
+    "half": (narrow(2, 2), narrow(1, 1), 1.0),
     "shapes": (normal(2, 1), normal(2, 4, 1), None),
     "dtypes": (normal(2), np.array([1, 2]), None),
-    "nan": (np.float32([np.nan, 1]), np.float32([1, 1]), None),
-    "same nan": (np.float32([np.nan, 1]), np.float32([np.nan, 1]), np.inf),
+    "nan": (narrow(np.nan, 1), narrow(1, 1), None),
+    "same nan": (narrow(np.nan, 1), narrow(np.nan, 1), np.inf),
     "empty": (normal(0), normal(0), np.inf),
-    "a quantum": (np.uint8([4, 9]), np.uint8([5, 9]), np.inf),
+    "a quantum": (np.array([4, 9], np.uint8), np.array([5, 9], np.uint8), np.inf),
     "indices": (np.array([4, 9]), np.array([5, 9]), 1.0),
     "zero": (np.zeros(3, np.float32), np.ones(3, np.float32), -np.inf),
     "words": (np.array(["a"]), np.array(["a"]), np.inf),
