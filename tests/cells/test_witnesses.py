@@ -174,12 +174,12 @@ case = Case(model=Other, inputs=inputs, dynamic_shapes=({0: "batch"},))
 
 
 @pytest.mark.compiles
-@pytest.mark.parametrize("processes", [(), ("-n", "2", "--dist", "each-case")], ids=["one process", "two processes"])
+@pytest.mark.parametrize("processes", [(), ("-n", "2")], ids=["one process", "two processes"])
 def test_both_cells_say_so_in_the_report(tmp_path: Path, processes: tuple[str, ...]) -> None:
     folder = runs.write(tmp_path, {"net.py": CASES.replace("model=Other", "model=lambda: Other()")})
-    options = ["--modelconform-formats=onnx,torchscript-trace", *(("-n", "2") if processes else ())]
+    options = ["--modelconform-formats=onnx,torchscript-trace", *processes]
     found = runs.run(folder, *options, runtimes="ort,openvino,torch")
-    by_trace, by_export = "case[torchscript_trace-torch-cpu]", "case[onnx-ort-cpu]"
+    by_trace, by_export = "net[torchscript_trace-torch-cpu]", "net[onnx-ort-cpu]"
     assert found.verdict(by_trace) == found.verdict(by_export) == ("mismatch", "compare")
     everybody = "agree with each other, not with eager: suspect the reference"
     assert f"openvino, ort and torch {everybody}" in found.message(by_trace)

@@ -97,3 +97,47 @@ def _doubled(opset: int) -> onnx.NodeProto:
     region = "" if opset >= 13 else "region"
     how = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     return node("Resize", ["h", region, "scales"], ["u"], mode="nearest", **how)
+
+
+def int8_pairs(opset: int) -> onnx.ModelProto:
+    """Convolution and head of an int8 file with pairs of QuantizeLinear and DequantizeLinear, as quantizers write it.
+
+    Weights of full range with a scale a channel, zero points that aren't 0; most such files have an opset below 19.
+    """
+    random = np.random.default_rng(26324)
+    scales = random.uniform(0.0004, 0.0009, 6).astype(np.float32)
+    held = {
+        "xs": np.float32(0.01731),
+        "xz": np.uint8(13),
+        "ys": np.float32(0.05127),
+        "yz": np.uint8(119),
+        "w": random.integers(-127, 128, (6, 3, 3, 3)).astype(np.int8),
+        "ws": scales,
+        "wz": np.zeros(6, np.int8),
+        "b": random.integers(-400, 400, 6).astype(np.int32),
+        "bs": np.float32(0.01731) * scales,
+        "bz": np.zeros(6, np.int32),
+        "head": random.normal(size=(6, 5)).astype(np.float32),
+    }
+    nodes = [
+        node("QuantizeLinear", ["x", "xs", "xz"], ["xq"]),
+        node("DequantizeLinear", ["xq", "xs", "xz"], ["xd"]),
+        node("DequantizeLinear", ["w", "ws", "wz"], ["wd"], axis=0),
+        node("DequantizeLinear", ["b", "bs", "bz"], ["bd"], axis=0),
+        node("Conv", ["xd", "wd", "bd"], ["c"], pads=[1] * 4, strides=[2, 2]),
+        node("QuantizeLinear", ["c", "ys", "yz"], ["yq"]),
+        node("DequantizeLinear", ["yq", "ys", "yz"], ["yd"]),
+        node("GlobalAveragePool", ["yd"], ["p"]),
+        node("Flatten", ["p"], ["f"]),
+        node("Gemm", ["f", "head"], ["y"]),
+    ]
+    return graph(nodes, ["batch", 3, "height", "width"], 2, held, opset)
+
+
+def roi_align() -> onnx.ModelProto:
+    """Features (batch, 4, 24, 30), boxes (n, 4), images (n,) → (n, 4, 3, 2), with the default of sampling_ratio."""
+    pooled = node("RoiAlign", ["x", "boxes", "images"], ["y"], output_height=3, output_width=2, spatial_scale=0.5)
+    model = graph([pooled], ["batch", 4, 24, 30], 4, {}, 16)
+    model.graph.input.append(helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["n", 4]))
+    model.graph.input.append(helper.make_tensor_value_info("images", TensorProto.INT64, ["n"]))
+    return model

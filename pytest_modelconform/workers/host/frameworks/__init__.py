@@ -71,7 +71,7 @@ class FrameworkModule(torch.nn.Module):
 
 
 class NoisyModule(FrameworkModule):
-    """One whose adapter can move each operator's result, and is measured by what it has to settle first."""
+    """One whose adapter can move each operator's result, and settles first what it is computed by."""
 
     def settle(self, calls: Sequence[tuple[tuple[Any, ...], Mapping[str, Any]]]) -> list[str]:
         """Decide by some calls, (args, kwargs), what computes the model; what is to be said of that.
