@@ -36,6 +36,9 @@ _NOISY_RUNS = 4
 # quantized model has steps of 1/256 that rounding decides, and what they come to is no more than a few of them.
 CLOSE_BITS = 10.0
 CLOSE_BITS_QUANTIZED = 4.0
+# ONNX Runtime's sigmoid is exact to 1e-7 absolutely: of outputs that are all near 0 few bits are left.
+ABSOLUTE = 2.0**-20
+_AROUND_ONE = ("Sigmoid", "Tanh", "Erf", "Softmax", "Exp", "HardSigmoid")
 _INTEGERS_APART = 0.05  # share, as for unstable integers
 _OPSETS = (13, 17, 19, 21)
 
@@ -153,6 +156,7 @@ def choose(model: onnx.ModelProto, parameters: Mapping[str, Array], calls: Seque
     theirs, absent = _by_runtime(with_parameters(model, parameters), calls)
     failures: list[str] = []
     apart: list[tuple[Choice, _Apart]] = []
+    first: _First | None = None
     for what, converted in _candidates(model, parameters):
         choice = Choice(converted)
         try:
@@ -166,9 +170,12 @@ def choose(model: onnx.ModelProto, parameters: Mapping[str, Array], calls: Seque
         if difference is None:
             return Choice(converted, note=_note(what, converted, model, failures, apart, absent))
         apart.append((choice, difference))
+        first = first if len(apart) > 1 else _first_node(choice, parameters, calls)
+        if first is not None and first.absolute:
+            break  # which no other opset changes
     if apart:
         assert theirs is not None
-        return _decided(model, parameters, calls, theirs, apart, failures)
+        return _decided(model, parameters, calls, theirs, apart, failures, first)
     if theirs is not None:
         return Choice(
             model,
@@ -228,18 +235,18 @@ def _decided(
     theirs: list[list[Any]],
     apart: Sequence[tuple[Choice, _Apart]],
     failures: Sequence[str],
+    first: _First | None,
 ) -> Choice:
     """Evaluator and ONNX Runtime differ beyond rounding: what is close stays, else a third opinion decides.
 
     Raises YardstickFault where it doesn't.
     """
     own, difference = apart[0]
-    where = _first_node(own, parameters, calls)
-    seen = f"{difference.words}{where}"
-    accuracy = next(((choice, found) for choice, found in apart if found.close), None)
-    if accuracy is not None:
+    seen = f"{difference.words}{first.words if first else ''}"
+    close = next((choice for choice, found in apart if found.close), own if first and first.absolute else None)
+    if close is not None:
         note = f"the yardstick is ONNX's evaluator; ONNX Runtime without optimisation is less exact: {seen}"
-        return Choice(accuracy[0].model, note=note)
+        return Choice(close.model, note=note)
     try:
         third = [by_openvino(with_parameters(model, parameters), feeds) for feeds in calls]
     except Exception as error:
@@ -334,8 +341,19 @@ def _said(value: Any) -> str:
     return f"{array.dtype.name} of shape ({', '.join(map(str, array.shape))}){more}"
 
 
-def _first_node(choice: Choice, parameters: Mapping[str, Array], calls: Sequence[Feeds]) -> str:
-    """The first node whose result clearly differs, as a clause; "" where the results of nodes can't be had of both."""
+@dataclass(frozen=True)
+class _First:
+    """The first node whose result clearly differs. words: as a clause.
+
+    absolute: whether it is a function with values around 1 that is right to 2^-20 of that, if not of its small values.
+    """
+
+    words: str
+    absolute: bool
+
+
+def _first_node(choice: Choice, parameters: Mapping[str, Array], calls: Sequence[Feeds]) -> _First | None:
+    """That node; None where there is none, or where the results of nodes can't be had of both."""
     model = with_parameters(choice.model, parameters)
     names = [name for node in model.graph.node for name in node.output if name]
     shown = onnx.ModelProto()
@@ -347,15 +365,17 @@ def _first_node(choice: Choice, parameters: Mapping[str, Array], calls: Sequence
             ours: Any = Evaluator(model).run(None, dict(feeds), intermediate=True)
             theirs = dict(zip(names, without_optimisation(shown, feeds, names), strict=True))
         except Exception:
-            return ""
+            return None
         for node in model.graph.node:
             for name in node.output:
                 if not name or not isinstance(ours.get(name), np.ndarray):
                     continue
                 bits = agreement(ours[name], theirs[name])
                 if bits is None or bits < (CLOSE_BITS_QUANTIZED if _is_quantized(choice.model) else CLOSE_BITS):
-                    return f", first after operator {node.op_type} (output {name!r})"
-    return ""
+                    words = f", first after operator {node.op_type} (output {name!r})"
+                    exact = bits is not None and float(np.abs(ours[name] - theirs[name]).max()) <= ABSOLUTE
+                    return _First(words, exact and node.op_type in _AROUND_ONE)
+    return None
 
 
 def _is_quantized(model: onnx.ModelProto) -> bool:
