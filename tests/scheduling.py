@@ -30,6 +30,8 @@ SECONDS = {
     "test_environments.py": 50.0,
     "test_outside.py": 50.0,
     "test_compare_cpp.py": 50.0,
+    "test_witnesses.py": 50.0,
+    "test_yardsticks.py": 30.0,
     "test_repro.py": 50.0,
     "test_node.py": 45.0,
     "test_node_cells.py": 40.0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from .pipeline import Pipeline
 from .pool import Pool, threads
 from .registry import Registry
 from .settings import Settings
+from .witnesses import Witnesses
 from .worker import WorkerCrashed, WorkerProblem, WorkerRefused, WorkerTimeout
 
 _ITEM_ID = re.compile(r"(?P<file>.+)::(?P<case>[^:\[\]]+)\[(?P<rest>[^\[\]]+)\]")
@@ -47,7 +49,7 @@ class Place:
 
     root: the folder that paths of case files are relative to. path: what case hosts add to sys.path. progress: shows a
     line about work that takes long and happens once. share: how many processes of the session are on this machine;
-    process: which of them this is, from 0.
+    process: which of them this is, from 0. session: what these have in common, or "" where no results are gathered.
     """
 
     root: Path
@@ -55,6 +57,7 @@ class Place:
     progress: Callable[[str], None]
     share: int = 1
     process: int = 0
+    session: str = ""
 
 
 class Machinery:
@@ -133,7 +136,15 @@ class Machinery:
             self.settings.threads,
             self.settings.threads_asked,
             self.settings.strict,
+            self.witnesses,
         )
+
+    @functools.cached_property
+    def witnesses(self) -> Witnesses | None:
+        """What mismatches of this session leave for each other; None where nobody gathers it."""
+        if not self.place.session:
+            return None
+        return Witnesses(self.registry, Path(tempfile.gettempdir()) / f"modelconform-{self.place.session}")
 
     def close(self) -> None:
         """End the workers and remove the working folder, as far as there are any."""

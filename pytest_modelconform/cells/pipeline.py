@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from .loading import Tools
 from .pool import Pool
 from .registry import Registry
 from .stages import StageFailure
+from .witnesses import Witnesses
 
 
 def _at_worst(outcome: Outcome) -> Outcome:
@@ -50,6 +52,7 @@ class Pipeline:
         threads: Sequence[int] = (),
         threads_asked: bool = False,
         strict: bool = False,
+        witnesses: Witnesses | None = None,
     ) -> None:
         self.registry = registry
         self.strict = strict
@@ -58,6 +61,7 @@ class Pipeline:
         folder = Path(tempfile.mkdtemp(prefix="modelconform-"))
         at_once = AtOnce(registry, threads, folder, threads_asked)
         self.tools = Tools(registry, pool, self.exports, at_once, timeout, folder)
+        self._witnesses = witnesses
         self._diagnosis = Diagnosis(self.exports, folder)
 
     def close(self) -> None:
@@ -120,6 +124,10 @@ class Pipeline:
             return Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, reason)
         tried = self._tried(ref, cell, lambda found: expects(found) or expects(_at_worst(found)))
         outcome = tried.outcome
+        if self._witnesses is not None and tried.evidence is not None and tried.evidence.runs:
+            # What goes wrong here is no reason to lose a verdict.
+            with contextlib.suppress(Exception):
+                self._witnesses.take(ref, cell, tried.evidence)
         if outcome.verdict is Verdict.IMPRECISE:
             # Recorded or not: without a look for its cause it may be a mismatch.
             return self._strictly(self._diagnosis.explained(ref, cell, outcome, tried.evidence), tried.evidence)

@@ -39,6 +39,12 @@ class RunLog:
             if node_id not in self._recorded:
                 self._write(cell, Outcome(Verdict.NOT_RUN, None, "not run: the session ended before"))
         settings = self.run.settings
+        witnesses = self.run.machinery.witnesses
+        if witnesses is not None:
+            for cell, note in witnesses.notes():
+                if cell.id in self._recorded and self._writer is not None:
+                    self._writer.note(cell, note)
+            witnesses.remove()
         if settings.shard:
             self._opened()  # A shard that has nothing to run says so: without a log it would be missing.
         if self._writer is None:

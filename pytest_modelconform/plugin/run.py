@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import uuid
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from ..expected import file as expected_file
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome
 from . import options, progress
+
+# What an xdist worker is told the session's name by.
+SESSION = "modelconform_session"
 
 
 class Run:
@@ -124,5 +128,6 @@ def place_of(config: pytest.Config) -> Place:
         [str(config.rootpath), *map(str, config.getini("pythonpath"))],
         lambda text: progress.show(config, text),
         share=int(getattr(config, "workerinput", {}).get("workercount", 1)),
+        session=getattr(config, "workerinput", {}).get(SESSION, "") or uuid.uuid4().hex,
         process=int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0),
     )

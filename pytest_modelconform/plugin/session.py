@@ -17,7 +17,7 @@ from ..terms.records import from_record, to_record
 from . import header
 from .items import CaseFile, CellItem, ExpectedFile
 from .log import RunLog
-from .run import Run
+from .run import SESSION, Run
 
 
 class SessionPlugin:
@@ -57,6 +57,11 @@ class SessionPlugin:
             cell = self.run.machinery.cell_of(node_id)
             if cell is not None:
                 self.log.collected[node_id] = cell
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell an xdist worker which session it is of, so that mismatches find each other."""
+        node.workerinput[SESSION] = self.run.machinery.place.session
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field, fields
+from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -76,6 +76,10 @@ class LogWriter:
         """Append the record of a cell."""
         self._write({"kind": "cell", **to_record(cell, outcome)})
 
+    def note(self, cell: Cell, note: str) -> None:
+        """Append what only came out after a cell's record was written."""
+        self._write({"kind": "note", "cell": asdict(cell), "note": note})
+
     def close(self, sharded: Mapping[Cell, int] | None = None) -> None:
         """Append the footer. sharded: all cells of a sharded run, each with the index of its shard."""
         if not self._file.closed:
@@ -134,6 +138,8 @@ def read(path: Path) -> Log:
                 shard = _shard(entry["shard"]) if "shard" in entry else None
             elif kind == "cell":
                 cells.append(_checked(*from_record(entry)))
+            elif kind == "note":
+                _add_note(cells, _one_line(Cell(**entry["cell"])), entry["note"])
             elif kind == "footer":
                 complete = True
                 if shard is not None:
@@ -147,6 +153,16 @@ def read(path: Path) -> Log:
     if not lines:
         raise LogError(f"{path}: empty")
     return Log(environment, cells, complete, shard)
+
+
+def _add_note(cells: list[tuple[Cell, Outcome]], cell: Cell, note: str) -> None:
+    """Add a note to the last record of a cell, before what expected.toml says, which is shown as the last one."""
+    _need(isinstance(note, str), "note is no text")
+    for place in range(len(cells) - 1, -1, -1):
+        if cells[place][0] == cell:
+            outcome = cells[place][1]
+            cells[place] = (cell, replace(outcome, notes=(note, *outcome.notes)))
+            return
 
 
 # -- what is expected of a log's values: reports rely on it ------------------------------------------------------------
@@ -203,11 +219,15 @@ def _is_input_set(value: Any) -> bool:
 def _checked(cell: Cell, outcome: Outcome) -> tuple[Cell, Outcome]:
     for name, value in zip((f.name for f in fields(Cell)), astuple(cell), strict=True):
         _need(isinstance(value, str), f"{name} is no text")
-    # A name is one line everywhere.
-    cell = Cell(*(_LINE_ENDS.sub(" ", name) for name in astuple(cell)))
+    cell = _one_line(cell)
     for name, holds in _CHECKS.items():
         _need(holds(getattr(outcome, name)), f"{name} is not what it should be")
     return cell, outcome
+
+
+def _one_line(cell: Cell) -> Cell:
+    """A name is one line everywhere."""
+    return Cell(*(_LINE_ENDS.sub(" ", name) for name in astuple(cell)))
 
 
 def _environment(found: Any) -> Mapping[str, Any]:
@@ -232,5 +252,5 @@ def _sharded(found: Sequence[Sequence[Any]], count: int) -> Mapping[Cell, int]:
     for index, *names in found:
         _need(type(index) is int and 1 <= index <= count, "no shard of this run")
         _need(_texts(names), "a cell's names are no texts")
-        cells[Cell(*(_LINE_ENDS.sub(" ", name) for name in names))] = index
+        cells[_one_line(Cell(*names))] = index
     return cells

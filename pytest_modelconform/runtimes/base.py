@@ -64,6 +64,8 @@ class Runtime:
     PRECISION_NOTE: str = ""
     # The package of its environment whose version is its own; NAME, where it doesn't say.
     PACKAGE: str
+    # Whose kernels it computes with: runtimes of one family are no two opinions. NAME, where it doesn't say.
+    FAMILY: str
     # What it needs that can't live beside everything else.
     ENVIRONMENT: Environment | None = None
     # The engine of the C++ harness that it is, of `harness.ENGINES`; "" for a worker of another kind.
@@ -99,7 +101,7 @@ def described(module: ModuleType) -> Runtime:
     def unavailable(device: str) -> str | None:
         return lacking(runtime.REQUIRES, runtime.ENVIRONMENT)
 
-    derived = {"unavailable": unavailable, "PACKAGE": getattr(module, "NAME", "")}
+    derived = {"unavailable": unavailable, **dict.fromkeys(("PACKAGE", "FAMILY"), getattr(module, "NAME", ""))}
     runtime = description.described(module, Runtime, "runtime", derived)
     check_limits(runtime.LIMITS, module.__name__)
     return runtime

@@ -10,6 +10,7 @@ from ..environments import Environment
 from .base import WORKERS, python_worker
 
 NAME = "caffe"
+FAMILY = "opencv"
 FORMATS = ("caffe",)
 ENVIRONMENT = Environment(
     "caffe",

@@ -11,6 +11,7 @@ from ..terms.cell import TASKS as TASKS  # it can train, too
 from . import cpp
 
 NAME = "cpp-frontend"
+FAMILY = "torch"
 ENGINE = "frontend"
 FORMATS = ("state-dict",)
 DEVICES = ("cpu", "cuda")

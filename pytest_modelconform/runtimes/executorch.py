@@ -10,6 +10,7 @@ from . import base
 from .base import WORKERS, python_worker
 
 NAME = "executorch"
+FAMILY = "xnnpack"  # whose kernels LiteRT and ExecuTorch have in common
 FORMATS = ("executorch", "executorch-portable")
 DEVICES = ("cpu",)
 REQUIRES = ("executorch",)

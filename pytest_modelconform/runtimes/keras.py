@@ -10,6 +10,7 @@ from .base import WORKERS, python_worker
 from .tensorflow import ENVIRONMENT as ENVIRONMENT
 
 NAME = "keras"
+FAMILY = "tensorflow"
 FORMATS = ("tensorflow", "twin-keras")
 
 

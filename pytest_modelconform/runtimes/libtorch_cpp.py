@@ -11,6 +11,7 @@ from ..terms.cell import TASKS as TASKS  # it can train, too
 from . import base, cpp
 
 NAME = "libtorch-cpp"
+FAMILY = "torch"
 ENGINE = "libtorch"
 FORMATS = ("torchscript-trace", "torchscript-script", "aoti", *torch_versions.THEIR_TORCHSCRIPT)
 DEVICES = ("cpu", "cuda")

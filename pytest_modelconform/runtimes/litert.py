@@ -8,6 +8,7 @@ from pathlib import Path
 from .base import WORKERS, python_worker
 
 NAME = "litert"
+FAMILY = "xnnpack"  # whose kernels LiteRT and ExecuTorch have in common
 FORMATS = ("litert",)
 DEVICES = ("cpu",)
 REQUIRES = ("ai-edge-litert",)

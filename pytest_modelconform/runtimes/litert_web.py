@@ -8,6 +8,7 @@ from pathlib import Path
 from . import litert, node
 
 NAME = "litert-web"
+FAMILY = "xnnpack"  # whose kernels LiteRT and ExecuTorch have in common
 FORMATS = litert.FORMATS
 PACKAGE = "@litertjs/core"
 ENVIRONMENT = node.ENVIRONMENT

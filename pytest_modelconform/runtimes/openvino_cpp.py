@@ -6,6 +6,7 @@ from . import cpp
 from .openvino import PRECISION_NOTE as PRECISION_NOTE
 
 NAME = "openvino-cpp"
+FAMILY = "openvino"
 ENGINE = "openvino"
 FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed", "openvino")
 DEVICES = ("cpu",)

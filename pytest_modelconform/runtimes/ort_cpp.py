@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import cpp
 
 NAME = "ort-cpp"
+FAMILY = "ort"
 ENGINE = "ort"
 FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed")
 DEVICES = ("cpu",)

@@ -8,6 +8,7 @@ from pathlib import Path
 from . import node
 
 NAME = "ort-node"
+FAMILY = "ort"
 FORMATS = ("onnx", "onnx-legacy")
 PACKAGE = "onnxruntime-node"
 ENVIRONMENT = node.ENVIRONMENT

@@ -8,6 +8,7 @@ from pathlib import Path
 from . import node
 
 NAME = "ort-webgpu"
+FAMILY = "ort"
 FORMATS = ("onnx", "onnx-legacy")
 PACKAGE = "onnxruntime-web"
 ENVIRONMENT = node.ENVIRONMENT

@@ -9,5 +9,6 @@ from ..environments.torch_versions import V2_11 as ENVIRONMENT
 from . import torch_versions
 
 NAME = "torch-2.11"
+FAMILY = "torch"
 FORMATS = OURS
 command = partial(torch_versions.command, ENVIRONMENT)

@@ -9,5 +9,6 @@ from ..environments.torch_versions import V2_15 as ENVIRONMENT
 from . import torch_versions
 
 NAME = "torch-2.15"
+FAMILY = "torch"
 FORMATS = OURS
 command = partial(torch_versions.command, ENVIRONMENT)

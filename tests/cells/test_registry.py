@@ -172,6 +172,7 @@ def test_every_built_in_module_fits_its_description(registry: Registry) -> None:
 def test_what_a_module_does_not_say(registry: Registry) -> None:
     runtime = runtime_of()
     assert (runtime.PACKAGE, runtime.TASKS, runtime.LIMITS, runtime.ENVIRONMENT) == ("mine", ("inference",), {}, None)
+    assert runtime.FAMILY == "mine"
     assert runtime.load_request(Path("a"), {"file": "f", "format": "onnx"})["model"] == "a/f"
     assert runtime.build({}, Path("a"), print) == {}
     assert str(runtime_of(REQUIRES=("no-such-package>=3",)).unavailable("cpu")).startswith("needs no-such-package>=3")

@@ -193,3 +193,34 @@ def test_a_log_as_a_whole(tmp_path: Path) -> None:
 def test_the_json_report_of_a_shard() -> None:
     found = log.Log({}, [CELLS[0]], True, log.Shard(1, 3, {CELLS[0][0]: 1, CELLS[1][0]: 2}))
     assert json.loads(json_report.render(found))["shard"] == {"index": 1, "count": 3, "all_cells": 2}
+
+
+def test_a_note_that_comes_later_is_its_cells(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    expected = Outcome(Verdict.MISMATCH, Stage.COMPARE, "off", expected=True, notes=("expected: known",))
+    with LogWriter(path, {}) as writer:
+        for cell, outcome in [*CELLS, (Cell("a.py", "a", "onnx", "openvino"), expected), CELLS[1]]:
+            writer.cell(cell, outcome)
+        writer.note(CELLS[1][0], "others agree\x1b[31m with it")
+        writer.note(Cell("a.py", "a", "onnx", "openvino"), "others agree with it")
+        writer.note(Cell("a.py", "b", "onnx", "ort"), "which is not here")
+    found = log.read(path).cells
+    # One that was rerun counts as it ended; what expected.toml says stays the last note.
+    assert [outcome.notes for _, outcome in found] == [
+        (),
+        (),
+        ("others agree with it", "expected: known"),
+        ("others agree with it",),
+    ]
+
+
+@pytest.mark.parametrize("line", ['{"kind": "note"}', '{"kind": "note", "cell": {"x": 1}, "note": "a"}'])
+def test_a_note_that_is_none(line: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "log.jsonl")
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.raises(LogError, match="no record of a log"):
+        log.read(path)
+    cell = '{"file": "a.py", "case": "a", "format": "eager", "runtime": "eager"}'
+    path.write_text(written(path).read_text() + '{"kind": "note", "cell": ' + cell + ', "note": 3}\n')
+    with pytest.raises(LogError, match="note is no text"):
+        log.read(path)

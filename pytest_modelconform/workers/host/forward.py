@@ -32,7 +32,7 @@ def _parameter(argument: Any) -> inspect.Parameter:
     )
 
 
-def as_written(model: torch.nn.Module) -> AbstractContextManager[Any]:
+def as_written(model: Any) -> AbstractContextManager[Any]:
     """While this is entered, a ScriptModule runs operator by operator, as it is written.
 
     Else TorchScript watches the first runs and optimises the later ones (products of matrices are merged, say), so

@@ -20,7 +20,7 @@ from pytest_modelconform.terms.case import Case
 from pytest_modelconform.workers.arrays import Array
 from pytest_modelconform.workers.host import frameworks
 from pytest_modelconform.workers.host.cases import check
-from pytest_modelconform.workers.host.frameworks import FrameworkModule, by_position, onnx_model
+from pytest_modelconform.workers.host.frameworks import FrameworkModule, by_position, onnx_float64
 from pytest_modelconform.workers.host.references.float64 import Jitter, in_float64
 from pytest_modelconform.workers.loop import WorkerError
 
@@ -184,7 +184,7 @@ def test_what_is_float32_in_a_graph_becomes_float64() -> None:
         {"w": W, "t": np.array(True), "n": np.array([2])},
     )
     before = model.SerializeToString()
-    wide = onnx_model.in_float64(model).graph
+    wide = onnx_float64.in_float64(model).graph
     assert model.SerializeToString() == before
     double = TensorProto.DOUBLE
     kinds = {tensor.name: tensor.data_type for tensor in wide.initializer}

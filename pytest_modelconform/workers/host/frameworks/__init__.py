@@ -70,6 +70,24 @@ class FrameworkModule(torch.nn.Module):
         return tree_map(_tensor, returned)
 
 
+class NoisyModule(FrameworkModule):
+    """One whose adapter can move each operator's result, and settles first what it is computed by."""
+
+    def settle(self, calls: Sequence[tuple[tuple[Any, ...], Mapping[str, Any]]]) -> list[str]:
+        """Decide by some calls, (args, kwargs), what computes the model; what is to be said of that.
+
+        Raises an exception that says why there is nothing to compute it.
+        """
+        notes: list[str] = self.adapter.settle([tree_map(_array, call) for call in calls])
+        return notes
+
+    def run_with_noise(self, seed: int, scale: float, *inputs: Any, **named: Any) -> Any:
+        """As forward, with each operator's result moved by `scale` times what is faithful. The same for a seed."""
+        args, kwargs = (tree_map(_array, value) for value in (inputs, named))
+        returned = self.adapter.run_with_noise(self.framework_parameters(), args, kwargs, seed, scale)
+        return tree_map(_tensor, returned)
+
+
 class _Shared:
     """What a deep copy of a module has in common with it."""
 
@@ -83,7 +101,9 @@ class _Shared:
 def wrap(framework: str, model: Any) -> FrameworkModule:
     """A framework's model as a module. Raises TypeError for what is no model of it."""
     module = importlib.import_module(f"{__name__}.{_ADAPTERS[framework]}")
-    return FrameworkModule(framework, module.adapt(model))
+    adapter = module.adapt(model)
+    kind = NoisyModule if hasattr(adapter, "run_with_noise") else FrameworkModule
+    return kind(framework, adapter)
 
 
 def to_torch(value: Any) -> Any:

@@ -1,46 +1,21 @@
-"""A model that is an ONNX file: its reference is ONNX's own evaluator."""
+"""A model that is an ONNX file: its reference is ONNX's own evaluator, or what takes its place (onnx_yardstick.py)."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from onnx import TensorProto, numpy_helper
-from onnx.reference import ReferenceEvaluator
-from onnx.reference.op_run import OpRun
 
 from ...arrays import Array
 from . import by_position
+from .onnx_yardstick import Choice, choose
 
 _FLOATS = (TensorProto.FLOAT,)
-# By operator, the attribute that is float32 if it isn't given. Other norms have a stash_type, too, but aren't evaluated
-# by it, and LayerNormalization refuses any but the default.
-_STASH = ("GroupNormalization", "stash_type")
-_DEFAULTS: Mapping[str, tuple[str, Any]] = {
-    "ConstantOfShape": ("value", numpy_helper.from_array(np.zeros(1, np.float32))),
-    "GroupNormalization": ("stash_type", int(TensorProto.FLOAT)),
-}
-
-
-class Erf(OpRun):
-    """The error function in the dtype of x: ONNX's own computes float64 in float32 (seen with onnx 1.23)."""
-
-    op_domain = ""
-
-    def _run(self, x: Array) -> tuple[Array]:
-        found = [math.erf(value) for value in x.ravel().tolist()]
-        return (np.asarray(found, np.float64).reshape(x.shape).astype(x.dtype),)
-
-
-class Evaluator(ReferenceEvaluator):
-    """ONNX's evaluator with our Erf; in operators made of others (Gelu), too, which one of the same class evaluates."""
-
-    def __init__(self, model: Any, *args: Any, **named: Any) -> None:
-        super().__init__(model, *args, **{**named, "new_ops": [Erf]})
 
 
 class OnnxAdapter:
@@ -56,82 +31,44 @@ class OnnxAdapter:
         self.parameters: Mapping[str, Array] = {
             name: np.array(numpy_helper.to_array(tensor)) for name, tensor in tensors.items()
         }
-        self._float64: onnx.ModelProto | None = None
+        self._narrow = {v.name for v in model.graph.input if v.type.tensor_type.elem_type in _FLOATS}
+        self._choice: Choice | None = None
+
+    def settle(self, calls: Sequence[tuple[Sequence[Any], Mapping[str, Any]]]) -> list[str]:
+        """Decide by these calls what the model is measured by; notes. Raises YardstickFault."""
+        feeds = [self._feeds(args, kwargs) for args, kwargs in calls]
+        self._choice = choose(self.model, self.parameters, feeds)
+        return [self._choice.note] if self._choice.note else []
 
     def run(self, parameters: Mapping[str, Array], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The graph's outputs, in its order; one of them alone."""
+        feeds = self._feeds(args, kwargs)
+        given = (*parameters.values(), *(feeds[name] for name in self._narrow if name in feeds))
+        # A model of integers whose weights are constants has nothing else to tell it by.
+        wide = any(array.dtype == np.float64 for array in given) or torch.get_default_dtype() == torch.float64
+        return _alone(self._chosen(feeds).run(parameters, feeds, wide))
+
+    def run_with_noise(
+        self, parameters: Mapping[str, Array], args: Sequence[Any], kwargs: Mapping[str, Any], seed: int, scale: float
+    ) -> Any:
+        """The same with each operator's result moved as another faithful runtime's may be, scale times as far."""
+        feeds = self._feeds(args, kwargs)
+        return _alone(self._chosen(feeds).run_with_noise(parameters, feeds, seed, scale))
+
+    def _feeds(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Array]:
         arrays = [np.asarray(value) for value in by_position(self, args, kwargs)]
-        wide = any(array.dtype == np.float64 for array in (*parameters.values(), *arrays))
-        model = onnx.ModelProto()
-        model.CopyFrom(self._wide() if wide else self.model)
-        for tensor in model.graph.initializer:
-            if tensor.name in parameters:
-                tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(parameters[tensor.name]), tensor.name))
-        found = Evaluator(model).run(None, dict(zip(self.inputs, arrays, strict=True)))
-        # The evaluator may widen what numpy would (a mean of float32 in float64): the graph says what comes out.
-        outputs = tuple(np.asarray(value) for value in found)
-        return outputs[0] if len(outputs) == 1 else outputs
+        return dict(zip(self.inputs, arrays, strict=True))
 
-    def _wide(self) -> onnx.ModelProto:
-        if self._float64 is None:
-            self._float64 = in_float64(self.model)
-        return self._float64
+    def _chosen(self, feeds: Mapping[str, Array]) -> Choice:
+        """What was settled, or is by the first call, as in a case host that is asked for a diagnosis only."""
+        if self._choice is None:
+            narrow = {k: v.astype(np.float32) if k in self._narrow else v for k, v in feeds.items()}
+            self._choice = choose(self.model, self.parameters, [narrow])
+        return self._choice
 
 
-def in_float64(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of a model in which all that is float32 is float64: weights, constants, casts, inputs and outputs."""
-    wide = onnx.ModelProto()
-    wide.CopyFrom(model)
-    _say_defaults(wide.graph)
-    _widen_graph(wide.graph)
-    for function in wide.functions:
-        _say_defaults(function)
-        _widen_nodes(function.node)
-    return wide
-
-
-def _say_defaults(graph: Any) -> None:
-    """Write down what nodes leave to a default of float32. graph: an onnx.GraphProto or FunctionProto."""
-    for node in graph.node:
-        given = {attribute.name for attribute in node.attribute}
-        if node.op_type in _DEFAULTS and not node.domain:
-            name, value = _DEFAULTS[node.op_type]
-            if name not in given:
-                node.attribute.append(onnx.helper.make_attribute(name, value))
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                _say_defaults(attribute.g)
-
-
-def _widen_graph(graph: onnx.GraphProto) -> None:
-    for tensor in graph.initializer:
-        _widen_tensor(tensor)
-    for value in (*graph.input, *graph.output, *graph.value_info):
-        if value.type.tensor_type.elem_type == TensorProto.FLOAT:
-            value.type.tensor_type.elem_type = TensorProto.DOUBLE
-    _widen_nodes(graph.node)
-
-
-def _widen_nodes(nodes: Any) -> None:
-    for node in nodes:
-        for attribute in node.attribute:
-            named = attribute.name in ("to", "dtype") or (node.op_type, attribute.name) == _STASH
-            if named and attribute.i == TensorProto.FLOAT:
-                attribute.i = TensorProto.DOUBLE
-            elif attribute.name in ("value_float", "value_floats"):
-                values = attribute.floats if attribute.name.endswith("s") else attribute.f
-                attribute.CopyFrom(
-                    onnx.helper.make_attribute("value", numpy_helper.from_array(np.asarray(values, np.float64)))
-                )
-            elif attribute.HasField("t"):
-                _widen_tensor(attribute.t)
-            elif attribute.HasField("g"):
-                _widen_graph(attribute.g)
-
-
-def _widen_tensor(tensor: onnx.TensorProto) -> None:
-    if tensor.data_type == TensorProto.FLOAT:
-        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name))
+def _alone(outputs: Sequence[Any]) -> Any:
+    return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
 
 def adapt(model: Any) -> OnnxAdapter:

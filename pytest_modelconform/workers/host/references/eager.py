@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from ..state import seed_all
 def run(
     built: Built,
     key: str,
-    model: torch.nn.Module,
+    model: Callable[..., Any],
     args: Any,
     kwargs: Any,
     purpose: str = "run",
@@ -32,7 +33,7 @@ def run(
 
 
 def add_run(
-    built: Built, key: str, k: int, model: torch.nn.Module, inputs: tuple[Any, Any], runs: dict[str, Tensor]
+    built: Built, key: str, k: int, model: Callable[..., Any], inputs: tuple[Any, Any], runs: dict[str, Tensor]
 ) -> None:
     """Add the k-th noisy run to `runs`. Raises WorkerError where it returns other outputs than eager.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ...arrays import to_array
 from ...tensors import Tensor
 from ...torch_tensors import encode
 from ..build import Built
+from ..frameworks import NoisyModule
 from ..noise.call import Draws
 from ..noise.mode import Magnitudes, OperatorNoise, in_sight
 from ..state import seed_of
@@ -38,6 +40,8 @@ _UNITS = 2
 
 def noise(built: Built) -> AddRuns:
     """The runs that show a model's noise."""
+    if isinstance(built.model, NoisyModule):
+        return lambda key, runs: _by_nodes(built, key, runs)
     if built.case.framework == TORCH:
         return lambda key, runs: _by_operators(built, key, runs)
     jitter = Jitter(built.model)
@@ -108,6 +112,17 @@ def _noisy_runs(built: Built, key: str, runs: dict[str, Tensor]) -> None:
             draws.state = state
         add(k, side * WIDE if decides else 1.0)
         if decides:
+            without_numbers(k, runs)
+
+
+def _by_nodes(built: Built, key: str, runs: dict[str, Tensor]) -> None:
+    """As by operators, of a model of another framework that moves them itself."""
+    model: Any = built.model
+    for k in range(1, NOISY_RUNS + WIDE_RUNS + 1):
+        seed = seed_of(built.case.seed, built.name, "operator noise", key, min(k, NOISY_RUNS + 1))
+        scale = 1.0 if k <= NOISY_RUNS else WIDE * (1.0 if k == NOISY_RUNS + 1 else -1.0)
+        add_run(built, key, k, partial(model.run_with_noise, seed, scale), built.clone_inputs(key), runs)
+        if k > NOISY_RUNS:
             without_numbers(k, runs)
 
 

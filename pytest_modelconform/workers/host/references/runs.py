@@ -22,6 +22,7 @@ from ...tensors import Tensor
 from ...torch_tensors import Tree, encode, leaves
 from ..build import Built, encode_inputs
 from ..cast import failing_operator
+from ..frameworks import NoisyModule
 from ..generate import contiguous
 from . import blind_spots, noisy
 from .eager import run, where
@@ -60,6 +61,7 @@ def make(
         runs[key] = {}
         sets[key] = _one_set(built, key, runs[key], folder)
 
+    settled = _settled(built) if noise is None else []
     for key in built.inputs:
         attempt(key, partial(one_set, key))
     add = (noise or noisy.noise)(built)
@@ -83,10 +85,20 @@ def make(
         "accept": sorted(built.case.accept),
         "tolerance": asdict(built.case.tolerance),
         "tolerances": {key: asdict(tolerance) for key, tolerance in built.case.tolerances.items()},
-        "notes": built.notes,
+        "notes": [*built.notes, *settled],
         "parameters": sum(p.numel() for p in built.model.parameters()),
         "unseen": blind_spots.find(built, runs, run) if search else blind_spots.NOT_LOOKED_FOR,
     }
+
+
+def _settled(built: Built) -> list[str]:
+    """Notes of what a model of another framework is measured by. Raises WorkerError where there is nothing."""
+    if not isinstance(built.model, NoisyModule):
+        return []
+    try:
+        return built.model.settle([built.clone_inputs(key) for key in built.inputs if key not in built.generated])
+    except Exception as error:
+        raise WorkerError(f"case {built.name!r}: {error}", "reference") from error
 
 
 def paths(tree: Tree) -> list[str]:

@@ -285,3 +285,55 @@ def test_seeds_and_globals() -> None:
     assert torch.get_default_dtype() == torch.float32
     assert torch.is_grad_enabled()
     assert torch.backends.mkldnn.enabled
+
+
+ONNX = """\
+import numpy as np
+
+from pytest_modelconform import Case
+from tests.support.onnx_graphs import batch_norm, graph, node, normal
+
+
+def build():
+    return graph([node("MatMul", ["x", "w"], ["p"]), node("Relu", ["p"], ["y"])], ["n", 64], 2, {"w": normal(64, 40)})
+
+
+inputs = {"a": lambda: (normal(16, 64, seed=3),), "b": lambda: (normal(5, 64, seed=4),)}
+case = Case(model=MODEL, framework="onnx", inputs=inputs, dynamic_shapes=({0: "n"},))
+"""
+
+
+def test_an_onnx_file_has_the_noise_of_its_operators(tmp_path: Path) -> None:
+    content = make(tmp_path, head=ONNX.replace("MODEL", "build"))
+    assert content["notes"] == []
+    found = arrays.read(tmp_path / "runs-a.safetensors")
+    names = {name.partition(":")[0] for name in found}
+    assert {"e0", "r", "e1", "e2", "e3", "e4"} <= names
+    assert not {"e5", "e6", "e7"} & names  # of these floating-point outputs aren't kept
+    r = found["r:"]
+    noise = [float(np.sqrt(np.mean((found[f"e{k}:"].astype(np.float64) - r) ** 2))) for k in range(5)]
+    # Sums of 64 products in order lose more than the blocks that numpy adds in, and these four are of one law.
+    assert max(noise[1:]) < 1.3 * min(noise[1:])
+    assert noise[0] < min(noise[1:])
+    assert all((found[f"e{k}:"][r == 0] == 0).mean() > 0.99 for k in range(5))
+    again = make(tmp_path, head=ONNX.replace("MODEL", "build"))
+    assert again["digest"] == content["digest"]
+    assert np.array_equal(arrays.read(tmp_path / "runs-a.safetensors")["e3:"], found["e3:"])
+    made = references(tmp_path, again)
+    assert list(made.sets)[:2] == ["a", "b"]
+
+
+def test_what_an_onnx_file_is_measured_by_is_a_note(tmp_path: Path) -> None:
+    text = ONNX.replace("MODEL", "lambda: batch_norm(9)").replace("16, 64", "3, 4, 5, 6").replace("5, 64", "2, 4, 5, 6")
+    content = make(tmp_path, head=text)
+    assert [note.partition(" (")[0] for note in content["notes"]] == ["the yardstick is ONNX's evaluator"]
+    assert content["notes"][0] in references(tmp_path, content).notes
+
+
+def test_an_onnx_file_that_nothing_measures_is_no_fault_of_the_model(tmp_path: Path) -> None:
+    nobody = 'lambda: graph([node("NoSuch", ["x"], ["y"], domain="com.microsoft")], ["n", 64], 2)'
+    with pytest.raises(
+        WorkerError, match=r"case 'ref.*': there is nothing to measure it by: ONNX's evaluator fails"
+    ) as raised:
+        make(tmp_path, head=ONNX.replace("MODEL", nobody))
+    assert raised.value.stage == "reference"
