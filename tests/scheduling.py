@@ -31,6 +31,7 @@ SECONDS = {
     "test_outside.py": 50.0,
     "test_compare_cpp.py": 50.0,
     "test_witnesses.py": 50.0,
+    "test_strangers.py": 90.0,
     "test_yardsticks.py": 30.0,
     "test_repro.py": 50.0,
     "test_node.py": 45.0,
