@@ -40,6 +40,7 @@ SECONDS = {
     "test_litert_web.py": 35.0,
     "test_diagnosis.py": 35.0,
     "test_aoti.py": 30.0,
+    "test_imprecise.py": 35.0,
     "test_fixture.py": 25.0,
     "test_harness_training.py": 25.0,
     "test_from_onnx.py": 20.0,

@@ -44,8 +44,6 @@ _UNITS = 8.0
 # Magnitudes are looked at in bands of so many powers of two: a factor of 16.
 _BAND = 4
 _FIRST, _BANDS = -1100 // _BAND, 2200 // _BAND
-# Small values that keep less than so many bits below the tensor's are worth a word.
-_LESS = 4.0
 
 
 def is_close(values: Array, reference: Reference, numbers: Numbers) -> bool:
@@ -76,7 +74,7 @@ def what_is_lost(values: Array, reference: Reference, numbers: Numbers) -> str:
     """In words: "right to 21 bits of the tensor's scale; values below 1e-06 keep 9 bits".
 
     The bits of values below a magnitude are signal over error, as of the whole tensor, of these alone. The magnitude is
-    the greatest below which half of the tensor's bits are gone; or the least there is, if much less is gone.
+    the greatest below which half of the tensor's bits are gone; where there is none, what is lost is spread over all.
     """
     bits = numbers.bits or 0.0
     said = f"right to {math.floor(bits)} bits of the tensor's scale"
@@ -89,9 +87,9 @@ def what_is_lost(values: Array, reference: Reference, numbers: Numbers) -> str:
         if signal_below > 0.0 and error_below > 0.0 and signal[band - 1] > 0.0
     ]
     half = [(band, kept) for band, kept in below if kept <= bits / 2]
-    band, kept = half[-1] if half else below[0] if below else (0, math.inf)
-    if kept > bits - _LESS:
+    if not half:
         return said
+    band, kept = half[-1]
     return f"{said}; values below {2.0 ** ((band + _FIRST) * _BAND):.0e} keep {max(math.floor(kept), 0)} bits"
 
 

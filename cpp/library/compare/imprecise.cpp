@@ -36,8 +36,6 @@ std::optional<Scale> scale_of(DType dtype) {
 
 // Magnitudes are looked at in bands of so many powers of two: a factor of 16.
 constexpr int kBand = 4;
-// Small values that keep less than so many bits below the tensor's are worth a word.
-constexpr double kLess = 4.0;
 
 // Sums of squares over the elements of a magnitude.
 struct Sums {
@@ -89,25 +87,21 @@ bool is_close(const Pairing& pairing, const OutputReference& reference, const Nu
 std::string what_is_lost(const Pairing& pairing, const Numbers& numbers) {
   const double bits = numbers.bits.value_or(0.0);
   const std::string said = "right to " + general(std::floor(bits)) + " bits of the tensor's scale";
-  // Of all values below the end of a band: the greatest below which half of the bits are gone; or
-  // the least.
+  // Of all values below the end of a band: the greatest below which half of the bits are gone.
   struct Below {
     int band;
     double kept;
   };
-  std::optional<Below> least;
-  std::optional<Below> half;
+  std::optional<Below> found;
   Sums below;
   for (const auto& [band, sums] : by_magnitude(pairing)) {
     below.signal += sums.signal;
     below.error += sums.error;
     if (!(sums.signal > 0.0) || !(below.error > 0.0)) continue;
-    const Below here{band, std::log2(below.signal) / 2 - std::log2(below.error) / 2};
-    if (!least) least = here;
-    if (here.kept <= bits / 2) half = here;
+    const double kept = std::log2(below.signal) / 2 - std::log2(below.error) / 2;
+    if (kept <= bits / 2) found = Below{band, kept};
   }
-  const std::optional<Below> found = half ? half : least;
-  if (!found || found->kept > bits - kLess) return said;
+  if (!found) return said;
   const double end = std::ldexp(1.0, (found->band + 1) * kBand);
   return said + "; values below " + formatted("%.0e", end) + " keep " +
          general(std::max(std::floor(found->kept), 0.0)) + " bits";
