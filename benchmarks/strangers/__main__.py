@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--explained", type=int, default=1, help="red mutants of a stranger that are diagnosed")
     parser.add_argument("--others", type=int, default=1, help="formats with an export of their own, for each stranger")
     parser.add_argument("--batch", type=int, default=13, help="strangers a session of the plugin")
-    parser.add_argument("--timeout", type=float, default=120, help="seconds for a real cell")
+    parser.add_argument("--timeout", type=float, default=200, help="seconds for a real cell")
     parser.add_argument("--trained", default="", metavar="FOLDER", help="where trained packages are")
     parser.add_argument("--large", action="store_true", help="also models above 150 million parameters")
     parser.add_argument("--seed", type=int, default=0)

@@ -73,7 +73,9 @@ def run(batch: Sequence[Subject], pairs: Sequence[tuple[str, str]], folder: Path
         *(f"--modelconform-log={written}", f"--modelconform-cache={cache}", f"--modelconform-timeout={timeout:g}"),
         *("--modelconform-threads=0", "-c", "pytest.ini", "--rootdir", str(folder), *wanted),
     ]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    # Threads that wait for each other by spinning take minutes for seconds' work where others use the cores, too.
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_WAIT_POLICY": "passive"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     found = log.read(written).cells if written.exists() else []
     seen = {cell.id for cell, _ in found}
