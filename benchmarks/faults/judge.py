@@ -22,7 +22,7 @@ from .artifact import NoFloat64
 from .mutants import Faulty, NotApplicable
 
 ANYTHING = Tolerance(bits_lost=math.inf, worst=math.inf)
-# log2 of a fault's own effect, in units of eager's noise: up to there, faithful runtimes are as far off, and nothing
+# log2 of a fault's own effect, in units of the noise: up to there, faithful runtimes are as far off, and nothing
 # can tell them apart. Not bits_lost + 1: whatever passes is within that, so that nothing would ever survive.
 EQUIVALENT = 1.0
 SHOWN = 300  # characters of a message

@@ -31,10 +31,10 @@ struct Element {
 struct Difference : Numbers {
   bool ok = true;
   bool close = false;                    // not ok, but imprecise rather than wrong; see Verdict
-  std::optional<double> reference_bits;  // what eager itself has
+  std::optional<double> reference_bits;  // what faithful arithmetic has
   std::optional<Element> worst_element;  // none where no element is off
   std::size_t unstable = 0;              // elements that weren't compared
-  bool ill_conditioned = false;          // eager's own noise hides much of what could be compared
+  bool ill_conditioned = false;          // the noise hides much of what could be compared
   std::string message;                   // empty if ok
 };
 
@@ -42,7 +42,7 @@ struct Difference : Numbers {
 // there are none where structure, dtype or shape differ.
 struct Verdict : Numbers {
   bool ok = true;
-  // Not ok, but by eager's noise alone, and close on each tensor's own scale: at least 16 effective
+  // Not ok, but by the noise alone, and close on each tensor's own scale: at least 16 effective
   // bits in float32 (docs/verdicts.md). Whether there is a cause all the same, nobody has asked.
   bool close = false;
   std::optional<double> reference_bits;

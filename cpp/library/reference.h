@@ -14,7 +14,7 @@ namespace modelconform {
 
 // How far outputs may be from the reference. What isn't given is the default of the output's dtype.
 struct Tolerance {
-  // The largest log2(error / eager's own noise): as root mean square over any group of elements,
+  // The largest log2(error / noise): as root mean square over any group of elements,
   // and for the single worst element.
   std::optional<double> bits_lost;
   std::optional<double> worst;
@@ -37,7 +37,7 @@ struct Numbers {
 // The reference of one output tensor. Arrays are flat, complex numbers two real ones.
 struct OutputReference {
   enum class Kind {
-    kFloat,      // compared within eager's noise
+    kFloat,      // compared within the noise
     kExact,      // integers and bools
     kTolerance,  // without a pure float64 run: by rtol and atol
     kEmpty,      // dtype and shape only

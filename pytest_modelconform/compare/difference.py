@@ -27,7 +27,7 @@ class Difference:
 
     bits, reference_bits, loss and worst are log2, finite, and None where they aren't defined. max_abs: the largest
     |y - r|. message: empty if ok. close: not ok, but by the noise alone, and close on the tensor's own scale, which is
-    imprecise unless a cause is found. ill_conditioned: eager's own noise hides much of what could be compared.
+    imprecise unless a cause is found. ill_conditioned: the noise hides much of what could be compared.
     unstable: the number of elements that weren't compared.
 
     For those who look closer: identical, whether it is bit for bit what eager returns; worst_index, where the worst
@@ -158,12 +158,12 @@ def _family(dtype: str) -> tuple[str, int]:
 def _by_noise(
     result: Difference, numbers: Numbers, values: Array, reference: Reference, tolerance: Tolerance, where: str
 ) -> Difference:
-    """Judge the loss of every group, and the worst element, in units of eager's own noise."""
+    """Judge the loss of every group, and the worst element, in units of the noise."""
     layout = layout_of(reference.shape, reference.dtype)
     loss, worst = numbers.loss or 0.0, numbers.worst or 0.0
     most_lost, most_off = limits(tolerance, reference.dtype)
     grace = 1.0 if math.prod(reference.shape) < FEW_ELEMENTS else 0.0
-    whose = "bfloat16" if reference.reduced else "eager"
+    whose = "bfloat16's" if reference.reduced else "the"
     faults, needs = [], []
     if loss > most_lost + grace:
         group = group_words(layout, numbers.loss_group, is_complex(reference.dtype))
@@ -171,12 +171,12 @@ def _by_noise(
         needs.append(f"bits_lost={up(loss - grace)}")
     if worst > most_off:
         faults.append(
-            f"has an element off by 2^{beyond(worst, most_off)} times {whose}'s noise (2^{most_off:g} allowed)"
+            f"has an element off by 2^{beyond(worst, most_off)} times {whose} noise (2^{most_off:g} allowed)"
         )
         needs.append(f"worst={up(worst)}")
     if not faults:
         return result
-    noisy = f"; ill-conditioned: eager itself has {reference.reference_bits:.1f} bits" if result.ill_conditioned else ""
+    noisy = f"; ill-conditioned: faithful arithmetic has {reference.reference_bits:.1f} bits" if result.ill_conditioned else ""
     element = element_words(worst_position(values, reference, numbers), values, reference)
     close = is_close(values, reference, numbers)
     lost = f"; {what_is_lost(values, reference, numbers)}" if close else ""

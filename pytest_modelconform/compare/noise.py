@@ -28,7 +28,7 @@ from .reference import Reference
 
 STRAY = 256.0  # a normal distribution's tail ends at a few times the median
 FEWEST_FOR_STRAYS = 64
-LEAST_BITS = 3  # an output of which eager itself keeps fewer can't tell right from wrong
+LEAST_BITS = 3  # an output of which faithful arithmetic keeps fewer can't tell right from wrong
 MOST_UNSTABLE = 0.5  # share of the elements: beyond that rounding decides the output, and strays are no strays
 
 
@@ -103,7 +103,7 @@ def _float(r: Array | None, runs: list[Array], reference: Reference, left_out: A
     _raise_floor(sums.floor, r, codes, layout, sums.noise, number)
     bits = log2(float(sums.signal[0])) - log2(float(sums.noise[0])) if sums.signal[0] else None
     if not blind and bits is not None and bits < max(1, min(LEAST_BITS, number.precision - 2)):
-        blind = f"nearly all rounding: eager itself keeps {bits:.1f} bits of it"
+        blind = f"nearly all rounding: faithful arithmetic keeps {bits:.1f} bits of it"
     reference = replace(
         reference,
         r=r,
@@ -260,5 +260,5 @@ def _blind(sums: _Sums, noise: float, unstable: int) -> str:
     if count > 1 and least == greatest:
         return f"{least:g} everywhere"
     if count > 1 and greatest - least <= noise:
-        return f"constant ({least:.6g} to {greatest:.6g}) within eager's own noise"
+        return f"constant ({least:.6g} to {greatest:.6g}) within the noise"
     return ""

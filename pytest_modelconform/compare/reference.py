@@ -56,7 +56,7 @@ class Reference:
 
     @property
     def ill_conditioned(self) -> bool:
-        """Return whether eager's own noise hides much of what could be compared."""
+        """Return whether the noise hides much of what could be compared."""
         if self.reduced:
             return False  # of bfloat16's noise there is always much, and it says nothing about the case
         return self.reference_bits is not None and self.reference_bits < max(4, self.format.precision - 7)

@@ -20,7 +20,7 @@ from ..terms.tolerances import limits
 from .judge import MOST_ELEMENTS, Seen
 
 NEARER = 4.0  # bits by which an output has to be nearer to a variant than to the model
-NEARER_WITHIN = 2.5  # the same where it is within eager's noise of the variant: an error of any other kind is not
+NEARER_WITHIN = 2.5  # the same where it is within the noise of the variant: an error of any other kind is not
 CLASS = 1.5  # bits within which the loss of an output is a variant's own
 _WORST = 2.5  # the same for the worst element, of which there is but one
 _TIE = 0.3  # bits within which two variants explain equally much
@@ -89,7 +89,7 @@ def _nearest(seen: Seen, variants: Sequence[Variant], error: float) -> tuple[Var
     for variant in variants:
         if variant.kind == "random" or not 0.0 < error < math.inf:
             continue
-        # Nobody can be nearer than rounding allows: 1 is eager's own noise.
+        # Nobody can be nearer than rounding allows: 1 is the noise.
         distance = _distance(seen, seen.outputs, variant.outputs)
         bits = math.log2(error) - log2(max(distance, 1.0))
         enough = NEARER if distance > 1.0 else NEARER_WITHIN
@@ -115,7 +115,7 @@ def _is_right_everywhere(seen: Seen, variant: Variant) -> bool:
 
 
 def _losses(outputs: Array, others: Array | None, reference: Reference) -> Floats:
-    """log2 of rms(outputs - others) in units of eager's noise, by group. others: None stands for the model's."""
+    """log2 of rms(outputs - others) in units of the noise, by group. others: None stands for the model's."""
     layout = layout_of(reference.shape, reference.dtype)
     one, two = _row(outputs), _model(reference) if others is None else _row(others)
     sums = GroupSums(layout)
@@ -130,7 +130,7 @@ def _losses(outputs: Array, others: Array | None, reference: Reference) -> Float
 
 
 def _distance(seen: Seen, outputs: Mapping[str, Array], others: Mapping[str, Array] | None) -> float:
-    """Root of the summed squares, over outputs, of rms(outputs - others) in units of eager's noise.
+    """Root of the summed squares, over outputs, of rms(outputs - others) in units of the noise.
 
     others: None stands for the model's. An integer or bool counts 0 where it is equal and 2^10 where not.
     """

@@ -101,7 +101,7 @@ Difference Comparison::exactly() {
               element_text(worst, values, reference) + "; " + kind + " must be equal");
 }
 
-// Judges the loss of every group, and the worst element, in units of eager's own noise.
+// Judges the loss of every group, and the worst element, in units of the noise.
 Difference Comparison::by_noise(const Measured& measured) {
   const double loss = measured.loss.value_or(0.0);
   const double worst = measured.worst.value_or(0.0);
@@ -118,14 +118,14 @@ Difference Comparison::by_noise(const Measured& measured) {
     needs.push_back("bits_lost=" + number_text(tenth_up(loss - grace)));
   }
   if (worst > limits.worst) {
-    const std::string whose = reference.reduced ? "bfloat16" : "eager";
+    const std::string whose = reference.reduced ? "bfloat16's" : "the";
     faults.push_back("has an element off by 2^" + beyond_text(worst, limits.worst) + " times " +
-                     whose + "'s noise (2^" + general(limits.worst) + " allowed)");
+                     whose + " noise (2^" + general(limits.worst) + " allowed)");
     needs.push_back("worst=" + number_text(tenth_up(worst)));
   }
   if (faults.empty()) return result;
   const std::string noisy = result.ill_conditioned
-                                ? "; ill-conditioned: eager itself has " +
+                                ? "; ill-conditioned: faithful arithmetic has " +
                                       formatted("%.1f", *reference.reference_bits) + " bits"
                                 : "";
   result.close = is_close(pairing, reference, measured);

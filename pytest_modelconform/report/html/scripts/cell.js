@@ -74,9 +74,9 @@ function meaningOf(cell, d) {
 function figuresOf(d) {
   const found = [];
   if (d.bits !== undefined) found.push(["effective bits", bitsText(d.bits), "log2 of signal over error; eager has the number beside"]);
-  if (d.reference_bits !== undefined) found.push(["bits of eager", bitsText(d.reference_bits), "what eager itself has"]);
+  if (d.reference_bits !== undefined) found.push(["reference bits", bitsText(d.reference_bits), "what faithful arithmetic has"]);
   if (d.loss !== undefined) found.push(["bits lost", fixed(d.loss), "to eager, in the group that loses most"]);
-  if (d.worst !== undefined) found.push(["worst element", power(d.worst), "its error in units of eager's noise"]);
+  if (d.worst !== undefined) found.push(["worst element", power(d.worst), "its error in units of the noise"]);
   if (d.max_abs !== undefined) found.push(["largest error", scientific(d.max_abs), "largest absolute difference"]);
   if (d.seconds?.run !== undefined) found.push(["all input sets", secondsText(d.seconds.run), "the fastest run of each input set, added up"]);
   if (d.bytes !== undefined) found.push(["artifact", bytesText(d.bytes), `${d.bytes} bytes`]);

@@ -308,14 +308,14 @@ def test_an_onnx_file_has_the_noise_of_its_operators(tmp_path: Path) -> None:
     assert content["notes"] == []
     found = arrays.read(tmp_path / "runs-a.safetensors")
     names = {name.partition(":")[0] for name in found}
-    assert {"e0", "r", "e1", "e2", "e3", "e4"} <= names
-    assert not {"e5", "e6", "e7"} & names  # of these floating-point outputs aren't kept
+    assert {"e0", "r", "e1", "e2", "e3"} <= names
+    assert not {"e4", "e5"} & names  # of these floating-point outputs aren't kept
     r = found["r:"]
-    noise = [float(np.sqrt(np.mean((found[f"e{k}:"].astype(np.float64) - r) ** 2))) for k in range(5)]
-    # Sums of 64 products in order lose more than the blocks that numpy adds in, and these four are of one law.
+    noise = [float(np.sqrt(np.mean((found[f"e{k}:"].astype(np.float64) - r) ** 2))) for k in range(4)]
+    # Sums of 64 products in order lose more than the blocks that numpy adds in, and these three are of one law.
     assert max(noise[1:]) < 1.3 * min(noise[1:])
     assert noise[0] < min(noise[1:])
-    assert all((found[f"e{k}:"][r == 0] == 0).mean() > 0.99 for k in range(5))
+    assert all((found[f"e{k}:"][r == 0] == 0).mean() > 0.99 for k in range(4))
     again = make(tmp_path, head=ONNX.replace("MODEL", "build"))
     assert again["digest"] == content["digest"]
     assert np.array_equal(arrays.read(tmp_path / "runs-a.safetensors")["e3:"], found["e3:"])
