@@ -170,13 +170,13 @@ def _by_noise(
         faults.append(f"loses {beyond(loss, most_lost + grace)} bits {group} ({most_lost + grace:g} allowed)")
         needs.append(f"bits_lost={up(loss - grace)}")
     if worst > most_off:
-        faults.append(
-            f"has an element off by 2^{beyond(worst, most_off)} times {whose} noise (2^{most_off:g} allowed)"
-        )
+        faults.append(f"has an element off by 2^{beyond(worst, most_off)} times {whose} noise (2^{most_off:g} allowed)")
         needs.append(f"worst={up(worst)}")
     if not faults:
         return result
-    noisy = f"; ill-conditioned: faithful arithmetic has {reference.reference_bits:.1f} bits" if result.ill_conditioned else ""
+    noisy = ""
+    if result.ill_conditioned:
+        noisy = f"; ill-conditioned: faithful arithmetic has {reference.reference_bits:.1f} bits"
     element = element_words(worst_position(values, reference, numbers), values, reference)
     close = is_close(values, reference, numbers)
     lost = f"; {what_is_lost(values, reference, numbers)}" if close else ""

@@ -233,7 +233,8 @@ def notes(content: Inference, made: Mapping[str, Mapping[str, Reference]], left_
         if reference.kind == "unstable"
     ]
     found += [
-        f"input set {name!r}, output{path} is ill-conditioned: faithful arithmetic has {reference.reference_bits:.1f} bits"
+        f"input set {name!r}, output{path} is ill-conditioned: faithful arithmetic has "
+        f"{reference.reference_bits:.1f} bits"
         for name, references in made.items()
         for path, reference in references.items()
         if reference.ill_conditioned and reference.reference_bits is not None
