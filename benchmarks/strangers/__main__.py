@@ -31,8 +31,11 @@ from .population import Subject
 from .work import Task, examine
 
 PACKAGES = ("torch", "onnx", "onnxruntime", "openvino", "torchvision", "transformers", "timm", "numpy")
-# What every process imports first, once.
-PRELOADED = ["benchmarks.strangers.work", "onnx.reference", "torchvision"]
+# What every process needs, imported once; what is not there is left out.
+PRELOADED = [
+    *("benchmarks.strangers.work", "onnx.reference", "torchvision", "timm"),
+    *("transformers.models.auto.modeling_auto", "transformers.models.bert.modeling_bert"),
+]
 LONGEST = 900.0  # seconds for a stranger's adversary or mutants
 
 
