@@ -34,7 +34,7 @@ def make(folder: Path, content: Kind, fast: bool = False) -> Kind:
     for name, entry in content.sets.items():
         runs = arrays.read(folder / terms.runs_file(name))
         try:
-            model_check.check_repeats(name, entry, runs)
+            model_check.check_repeats(name, entry, runs, name in content.generated)
             model_check.check_inputs(name, entry, content.accept)
             found, more = _make_set(name, entry, runs, fast)
             if not fast:

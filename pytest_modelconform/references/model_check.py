@@ -29,10 +29,11 @@ class ModelFault(Exception):
         self.general = general
 
 
-def check_repeats(name: str, entry: InferenceSet, runs: Mapping[str, Array]) -> None:
+def check_repeats(name: str, entry: InferenceSet, runs: Mapping[str, Array], generated: bool = False) -> None:
     """See to it that a second call with the same inputs gives the same. Raises ModelFault.
 
-    entry: the case host's answer on an input set. runs: eager's outputs, see workers/host/reference.py.
+    entry: the case host's answer on an input set. runs: eager's outputs, see workers/host/references/runs.py.
+    generated: whether the set isn't the case's own: then the second call had other numbers around its inputs.
     """
     for path, key in flatten(entry.outputs)[1].items():
         again = runs.get(terms.key(terms.AGAIN, key))
@@ -48,7 +49,9 @@ def check_repeats(name: str, entry: InferenceSet, runs: Mapping[str, Array]) -> 
             continue
         # What it would take to let that pass is nobody's question here.
         differs = difference.message.partition("; it would need")[0]
-        if entry.repeats:
+        if generated:
+            cause = "it may read past its inputs, with an index that only the case's own sizes have"
+        elif entry.repeats:
             cause = (
                 "it draws random numbers (dropout or noise that eval() leaves on?): take them as an input, or switch "
                 "them off"

@@ -24,9 +24,11 @@ from ..build import Built, encode_inputs
 from ..cast import failing_operator
 from ..frameworks import NoisyModule
 from ..generate import contiguous
+from ..state import seed_of
 from . import blind_spots, noisy
 from .eager import run, where
 from .float64 import in_float64
+from .guards import guarded
 
 
 def make(
@@ -182,7 +184,10 @@ def _outputs(returned: Any) -> dict[str, Tensor]:
 
 def _again(built: Built, key: str, purpose: str = "run") -> dict[str, Tensor]:
     """Outputs of a further eager run; another purpose is another seed."""
-    return _outputs(run(built, key, built.model, *built.clone_inputs(key), purpose=purpose))
+    inputs = built.clone_inputs(key)
+    if key in built.generated:
+        inputs = guarded(inputs, seed_of(built.name, key, purpose))
+    return _outputs(run(built, key, built.model, *inputs, purpose=purpose))
 
 
 def _versions(model: torch.nn.Module) -> dict[str, tuple[int, int]]:

@@ -337,3 +337,12 @@ def test_an_onnx_file_that_nothing_measures_is_no_fault_of_the_model(tmp_path: P
     ) as raised:
         make(tmp_path, head=ONNX.replace("MODEL", nobody))
     assert raised.value.stage == "reference"
+
+
+def test_a_generated_set_that_reads_past_its_inputs_is_left_out(tmp_path: Path) -> None:
+    # The second image of a batch, which nobody but the case's own sizes has.
+    boxes = "torch.tensor([[1.0, 0, 0, 3, 1]])"
+    body = f"import torchvision; return y.sum() + torchvision.ops.roi_align(x.reshape(-1, 1, 2, 4), {boxes}, (1, 1))"
+    made = references(tmp_path, make(tmp_path, body, ", dynamic_shapes={'x': {0: 'n'}}"))
+    assert "auto-least" not in made.sets
+    assert any("'auto-least'" in note and "it may read past its inputs" in note for note in made.notes)
