@@ -172,6 +172,11 @@ def _sums(
     group_noise = np.maximum(number.roundoff * group_signal, number.tiny)
     for sums in noises:
         np.maximum(group_noise, np.sqrt(sums.totals() / np.maximum(counts, 1.0)), out=group_noise)
+    if group_signal[0]:
+        # Of a group whose noise comes from few roundings (the sine of one position), a few draws may show little: one
+        # bit more is taken for granted, where the whole tensor has it in relation to its size.
+        usual = group_signal * (group_noise[0] / group_signal[0])
+        np.maximum(group_noise, np.minimum(usual, 2.0 * group_noise), out=group_noise)
     return _Sums(floor, codes, cleaned, counts, group_signal, group_noise, least, greatest)
 
 

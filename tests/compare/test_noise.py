@@ -112,6 +112,8 @@ def test_reference_and_difference_follow_the_formulas(shape: tuple[int, ...]) ->
     signal = np.array([np.sqrt((r[g] ** 2).mean()) for g in groups])
     rms = [max(np.sqrt((e[g] ** 2).mean()) for e in errors) for g in groups]
     noise = np.maximum(np.array(rms), np.maximum(u * signal, 2.0**-126))
+    # What the whole tensor has in relation to its size, and twice the group's own at most.
+    noise = np.maximum(noise, np.minimum(signal * noise[0] / signal[0], 2 * noise))
     floor = np.full(shape, np.inf)
     for value, group in zip(noise, groups, strict=True):
         floor[group] = np.minimum(floor[group], value)
@@ -383,3 +385,16 @@ def test_an_output_that_is_mostly_rounding_is_blind() -> None:
     reference = make_reference(r, runs[0], runs[1:], "float32")
     assert reference.blind.startswith("nearly all rounding: faithful arithmetic keeps 1.")
     assert reference.ill_conditioned
+
+
+def test_a_row_of_which_few_draws_show_little_noise_is_raised_by_a_bit() -> None:
+    r = np.random.default_rng(3).standard_normal((8, 100))
+    runs = [noisy(r, seed, size=1e-6) for seed in range(4)]
+    usual = make_reference(r, runs[0], runs[1:], "float32")
+    for run in runs:
+        run[3] = r[3] + (run[3] - r[3]) / 64
+    found = make_reference(r, runs[0], runs[1:], "float32")
+    assert usual.noise is not None
+    assert found.noise is not None
+    row = 4  # after the whole tensor and rows 0 to 2
+    assert usual.noise[row] / 64 < found.noise[row] < usual.noise[row] / 20
