@@ -26,8 +26,8 @@ Kind = TypeVar("Kind", bound=Training)
 _FEWEST = 64
 _MOST_UNDECIDED = 0.05  # share of a tensor
 _MOST_NAMED = 6
-# A case sees a change of 1 % in what a tensor learns where that is over 2^bits_lost = 2 times the noise.
-SEEN = 200.0
+# A case sees a change of 1 % in what a tensor learns where that is over 2^bits_lost = 2.8 times the noise.
+SEEN = 300.0
 
 
 @dataclass(frozen=True)

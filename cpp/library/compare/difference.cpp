@@ -24,7 +24,7 @@ struct Limits {
 // Those that a tolerance gives, or the defaults, alike for all dtypes
 // (pytest_modelconform/terms/case.py).
 Limits limits_of(const Tolerance& tolerance) {
-  return {tolerance.bits_lost.value_or(1.0), tolerance.worst.value_or(3.0)};
+  return {tolerance.bits_lost.value_or(1.5), tolerance.worst.value_or(4.0)};
 }
 
 bool is_ill_conditioned(const OutputReference& reference) {
