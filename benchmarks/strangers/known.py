@@ -43,6 +43,13 @@ KNOWN: tuple[Known, ...] = (
         "the legacy exporter's ONNX is wrong where the trace that it is made of is right: ONNX Runtime, OpenVINO and "
         "OpenCV all return other numbers, the same ones",
     ),
+    Known(
+        "timm.mobilevit_*",
+        "*",
+        "openvino",
+        "OpenVINO's generated kernels of subgraphs lose 5 bits in MobileViT's attention: with SNIPPETS_MODE=DISABLE the "
+        "largest error is 1.3e-6 of the largest output in place of 5.1e-5",
+    ),
 )
 
 
