@@ -47,8 +47,8 @@ KNOWN: tuple[Known, ...] = (
         "timm.mobilevit_*",
         "*",
         "openvino",
-        "OpenVINO's generated kernels of subgraphs lose 5 bits in MobileViT's attention: with SNIPPETS_MODE=DISABLE the "
-        "largest error is 1.3e-6 of the largest output in place of 5.1e-5",
+        "OpenVINO's generated kernels of subgraphs lose 5 bits in MobileViT's attention: with SNIPPETS_MODE=DISABLE "
+        "the largest error is 1.3e-6 of the largest output in place of 5.1e-5",
     ),
 )
 
