@@ -29,7 +29,8 @@ SECONDS = 20.0  # for the variants of a mutant
 # that whatever cause it names is a wrong one. Ten bits of a number are kept by float16 and TF32 alike.
 _HALF = ("float16", "TF32")
 _SOME = ("is wrong only in",)
-_MOVED = ("rolled by", "moved by", "in another order")
+# Two rows that are moved by one are reversed.
+_MOVED = ("rolled by", "moved by", "in another order", "reversed")
 ACCEPTED: Mapping[str, Sequence[str]] = {
     # Of outputs.
     "output rounded to float16": _HALF,
@@ -53,7 +54,7 @@ ACCEPTED: Mapping[str, Sequence[str]] = {
     "stale second run": ("is what the model gives for input set", "is the same for input sets"),
     "first set's result for all": ("is what the model gives for input set", "is the same for input sets", "baked in"),
     # Of inputs.
-    "input ignored (zeros)": ("is ignored",),
+    "input ignored (zeros)": ("is ignored", "is the same for input sets"),
     "input's strides ignored": ("as if it were row-major", "axes permuted", "memory order"),
     "input's rows reversed": ("reversed", "in another order"),
     "input baked in": ("baked in",),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..terms.case import Tolerance
-from ..terms.cell import Cell
+from ..terms.cell import FULL, Cell
 from ..terms.outcome import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Diagnosis:
         if isinstance(asked, Exception):
             return Found(found, problem=asked)
         variants, left_out, _ = asked
-        if sentence := nearest.explanation(one, variants, runtime.PRECISION_NOTE):
+        if sentence := nearest.explanation(one, variants, runtime.PRECISION_NOTE, _may_reduce(runtime, cell)):
             found.insert(0, sentence)
         return Found(found[: patterns.MOST], left_out=left_out)
 
@@ -184,6 +184,11 @@ class Diagnosis:
         not_run = [label for label, why in answer.skipped.items() if why == NO_TIME]
         left_out = f"{NO_TIME} for the variants {', '.join(not_run)}" if not_run else ""
         return list(draws.values()), left_out, seconds
+
+
+def _may_reduce(runtime: Any, cell: Cell) -> bool:
+    """Whether a cell's runtime is known to compute in less than the case's dtype: by itself, on a GPU, or fast."""
+    return bool(runtime.PRECISION_NOTE) or cell.device != "cpu" or cell.precision != FULL
 
 
 def _keys(tree: Mapping[str, Any]) -> dict[str, str]:

@@ -49,8 +49,12 @@ class Variant:
     again: Mapping[str, Array] | None = None
 
 
-def explanation(seen: Seen, variants: Sequence[Variant], note: str = "") -> str | None:
-    """The sentence for the variant that explains an input set's outputs. note: of the runtime, on its precision."""
+def explanation(seen: Seen, variants: Sequence[Variant], note: str = "", may_reduce: bool = True) -> str | None:
+    """The sentence for the variant that explains an input set's outputs.
+
+    note: of the runtime, on its precision. may_reduce: whether it is known to compute in a lower precision anywhere.
+    Else an error of that size is no evidence: many faults have it (of 91 in strangers' models, 7 were taken for one).
+    """
     if not _comparable(seen, seen.outputs):
         return None
     with np.errstate(all="ignore"):
@@ -64,7 +68,7 @@ def explanation(seen: Seen, variants: Sequence[Variant], note: str = "") -> str 
             return _with(f"computed with {variant.sentence}: {_so_near(bits)}", note)
         if any(variant.kind == "random" and _as_random(seen, variant, error) for variant in usable):
             return "dropout is active: runs differ from each other, and from the model, as in train mode"
-        return _class(seen, [variant for variant in usable if variant.kind == "precision"], note)
+        return _class(seen, [v for v in usable if v.kind == "precision"], note) if may_reduce else None
 
 
 def _so_near(bits: float) -> str:
