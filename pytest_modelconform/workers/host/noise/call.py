@@ -68,7 +68,9 @@ class Call:
 
     args, kwargs: as they were before the call. results: the floating tensors that it made or wrote to, in order.
 
-    everything: all that it returned, for formulas that need more than the results. draws: random numbers.
+    everything: all that it returned, for formulas that need more than the results. draws: random numbers. longest: the
+    most terms that one accumulator is taken to add.
+
     """
 
     name: str
@@ -78,6 +80,7 @@ class Call:
     results: Sequence[Tensor]
     everything: Any
     draws: Draws
+    longest: float = math.inf
 
     def normal(self, like: Tensor) -> Tensor:
         """Standard normal numbers for a tensor, in float32 at least; of complex ones both parts."""
@@ -158,6 +161,7 @@ def summed(call: Call, result: Tensor, magnitude: Tensor, terms: float) -> Tenso
     sign grow as √i and lose u/2 of the magnitude, those of one sign grow as i and lose √n u/3.
     """
     size, magnitude = wide(absolute(result)), wide(magnitude)
+    terms = min(terms, call.longest)
     spread = torch.maximum(0.5 * magnitude, size * (terms**0.5 / 3.0)) * call.accumulator
     return rounded(call, size, spread)
 

@@ -64,10 +64,10 @@ def _fits(spread: Spread, result: Tensor) -> bool:
 class OperatorNoise(TorchDispatchMode):
     """Moves the result of each operator by ξ times its spread, ξ standard normal.
 
-    draws: of ξ. scale: of the spreads; negative for the same run on the other side. decides: whether an operator
-    was seen that makes a decision of what rounding moves: a comparison, an index, a whole number. general: how often an
-    operator was moved without a formula of its own, by name. packed: whether nested tensors were seen, in which nothing
-    is moved.
+    draws: of ξ. scale: of the spreads; negative for the same run on the other side. longest: the most terms that one
+    accumulator is taken to add. decides: whether an operator was seen that makes a decision of what rounding moves: a
+    comparison, an index, a whole number. general: how often an operator was moved without a formula of its own, by name.
+    packed: whether nested tensors were seen, in which nothing is moved.
     """
 
     @classmethod
@@ -75,10 +75,17 @@ class OperatorNoise(TorchDispatchMode):
         # True, the default, imports the compiler at the first operator: seconds of every case host's life.
         return False
 
-    def __init__(self, draws: Draws, scale: float = 1.0, magnitudes: Magnitudes | None = None) -> None:
+    def __init__(
+        self,
+        draws: Draws,
+        scale: float = 1.0,
+        magnitudes: Magnitudes | None = None,
+        longest: float = math.inf,
+    ) -> None:
         super().__init__()
         self.draws = draws
         self.scale = scale
+        self.longest = longest
         self.magnitudes = magnitudes or Magnitudes()
         self.magnitudes.rewind()
         self.decides = False
@@ -102,7 +109,7 @@ class OperatorNoise(TorchDispatchMode):
         results = _written(schema, args, kwargs) if schema.is_mutable else tree_leaves(returned)
         results = [result for result in results if floating(result) and result.numel()]
         if results:
-            self._move(Call(name, func, *before, results, returned, self.draws))
+            self._move(Call(name, func, *before, results, returned, self.draws, self.longest))
         return returned
 
     def _look(self, name: str, returned: Any, args: Any) -> None:

@@ -26,7 +26,7 @@ def _with_statistics(
     terms = math.prod(x.shape[axis] for axis in axes)
     sizes = x.abs().mean(axes, keepdim=True)
     moved_mean = summed(call, mean, sizes, terms)
-    relative = call.unit * (1.5 + terms**0.5 / 6.0)
+    relative = call.unit * (1.5 + min(terms, call.longest) ** 0.5 / 6.0)
     scale = rstd if weight is None else rstd * weight
     y = _folded(call, x, scale, mean, bias) + ((x - mean) * scale).abs() * relative + moved_mean * scale.abs()
     return y, moved_mean, rstd.abs() * relative
@@ -115,7 +115,7 @@ def _gradient_of_input(
     mean, product = h.mean(axes, keepdim=True), both.mean(axes, keepdim=True)
     moved = summed(call, mean, h.abs().mean(axes, keepdim=True), terms)
     moved_product = summed(call, product, both.abs().mean(axes, keepdim=True), terms)
-    sizes = h.abs() + mean.abs() + (x_hat * product).abs() * (2.0 + terms**0.5 / 6.0)
+    sizes = h.abs() + mean.abs() + (x_hat * product).abs() * (2.0 + min(terms, call.longest) ** 0.5 / 6.0)
     return rstd.abs() * (call.unit * sizes + moved + x_hat.abs() * moved_product)
 
 

@@ -30,7 +30,7 @@ def _reduction(call: Call) -> Sequence[Spread]:
         return [None]
     share = 1.0 / terms if call.name == "mean" else 1.0
     spread = summed(call, result, (magnitude * share).reshape(result.shape), terms)
-    if x.is_complex() or x.dtype != result.dtype:
+    if x.is_complex() or x.dtype != result.dtype or terms > call.longest:
         return [spread]
     ordered = left_to_right(x, axes).reshape(result.shape)
     return [Replaced((ordered / terms if share < 1.0 else ordered).to(result.dtype), spread)]
