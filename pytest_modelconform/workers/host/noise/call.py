@@ -67,10 +67,8 @@ class Call:
     """name: the operator's, without the underscore of one that writes to its operand.
 
     args, kwargs: as they were before the call. results: the floating tensors that it made or wrote to, in order.
-
     everything: all that it returned, for formulas that need more than the results. draws: random numbers. longest: the
     most terms that one accumulator is taken to add.
-
     """
 
     name: str

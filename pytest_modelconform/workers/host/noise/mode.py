@@ -66,8 +66,8 @@ class OperatorNoise(TorchDispatchMode):
 
     draws: of ξ. scale: of the spreads; negative for the same run on the other side. longest: the most terms that one
     accumulator is taken to add. decides: whether an operator was seen that makes a decision of what rounding moves: a
-    comparison, an index, a whole number. general: how often an operator was moved without a formula of its own, by name.
-    packed: whether nested tensors were seen, in which nothing is moved.
+    comparison, an index, a whole number. general: how often an operator was moved without a formula, by name. packed:
+    whether nested tensors were seen, in which nothing is moved.
     """
 
     @classmethod
