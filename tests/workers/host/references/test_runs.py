@@ -346,3 +346,12 @@ def test_a_generated_set_that_reads_past_its_inputs_is_left_out(tmp_path: Path) 
     made = references(tmp_path, make(tmp_path, body, ", dynamic_shapes={'x': {0: 'n'}}"))
     assert "auto-least" not in made.sets
     assert any("'auto-least'" in note and "it may read past its inputs" in note for note in made.notes)
+
+
+def test_a_model_that_does_not_run_where_its_operators_are_watched(tmp_path: Path) -> None:
+    watched = "torch.utils._python_dispatch._get_current_dispatch_mode() is not None"
+    content = make(tmp_path, f"if {watched}: raise TypeError('watched')\n        return y")
+    runs_of_a = arrays.read(tmp_path / "runs-a.safetensors")
+    assert all(0 < np.abs(runs_of_a[f"e{k}:"] - runs_of_a["e0:"]).max() < 1e-5 for k in range(1, 4))
+    assert content["sets"]["a"]["impure"].startswith("the model does not run in float64: TypeError: watched")
+    assert list(references(tmp_path, content).sets)[:2] == ["a", "b"]
