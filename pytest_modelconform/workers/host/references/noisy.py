@@ -149,7 +149,10 @@ def _by_moves(built: Built, key: str, jitter: Jitter, runs: dict[str, Tensor]) -
 
 
 def without_numbers(k: int, runs: dict[str, Tensor]) -> None:
-    """Keep of a wide run only what isn't compared by its noise."""
+    """Keep of a wide run only what isn't compared by its noise: integers, and what came out in another size."""
+    run_name = terms.key(terms.noisy(k), "")
     for name, tensor in list(runs.items()):
-        if name.startswith(terms.key(terms.noisy(k), "")) and tensor.dtype in FLOATING:
-            del runs[name]
+        if name.startswith(run_name) and tensor.dtype in FLOATING:
+            eager = runs[terms.key(terms.FIRST, name.removeprefix(run_name))]
+            if tensor.shape == eager.shape:
+                del runs[name]
