@@ -44,7 +44,9 @@ def test_what_a_case_cannot_see_is_a_note_and_in_its_record(seen: Run) -> None:
     check = seen.cells["flags[eager]"]
     assert check["sees"] == {"seen": 1, "outputs": 4}
     [note] = [note for note in check["notes"] if note.startswith("sees ")]
-    assert note.startswith("sees 1 of 4 outputs: output['overflow'] is False everywhere, output['rest'] is zero")
+    assert note.startswith(
+        "sees 1 of 4 outputs: output['overflow'] is False everywhere, output['steps'] is 4 everywhere"
+    )
     assert note in seen.stdout.replace("\n", " ") or "sees 1 of 4 outputs" in seen.stdout
     assert "output[1] is 0 everywhere in 'small'" in seen.message("quotient[eager]")
     assert seen.cells["quotient[eager]"]["sees"] == {"seen": 2, "outputs": 2}

@@ -47,7 +47,7 @@ def test_artifact_inputs_and_references_are_written_and_listed(project: Path, tm
     described = json.loads((target / "case.json").read_text())
     assert described["case"] == "plain.py::plain"
     assert described["format"] == "torchscript-trace"
-    assert (described["tolerance"]["bits_lost"], described["tolerance"]["worst"]) == (2.0, 4.0)
+    assert (described["tolerance"]["bits_lost"], described["tolerance"]["worst"]) == (1.5, 4.0)
     sets = described["input_sets"]
     assert list(sets)[:2] == ["seven", "one"]
     assert sets["one"]["args"] == [{"tensor": "/args/0"}]
