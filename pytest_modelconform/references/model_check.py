@@ -42,7 +42,8 @@ def check_repeats(name: str, entry: InferenceSet, runs: Mapping[str, Array], gen
         where, eager = f"output{path}", runs[terms.key(terms.FIRST, key)]
         # Not by the float64 run: it draws other random numbers, and its noise floor would cover the difference.
         alone = make_reference(None, eager, noisy(runs, key), eager.dtype.name)
-        if alone.kind != "tolerance" or alone.unstable:
+        if alone.kind == "unstable" or alone.blind:
+            # Noise decides nearly all of it: what a second call gives has to be this very one.
             alone = make_reference(None, eager, [], eager.dtype.name)
         difference = compare_tensor(again, alone, _lenient(alone), where=where, dtype=again.dtype.name)
         if difference.ok:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .call import Call, Formula, Replaced, Spread, Tensor, absolute, summed, wide
+from .call import Call, Formula, Replaced, Spread, Tensor, Unknown, absolute, summed, wide
 from .products import is_whole
 
 
@@ -39,7 +39,7 @@ def _reduction(call: Call) -> Sequence[Spread]:
 def _axes(call: Call, x: Tensor) -> tuple[int, ...]:
     try:
         dims = call["dim"]
-    except Exception:
+    except Unknown:
         dims = None
     dims = [dims] if isinstance(dims, int) else dims
     return tuple(sorted(axis % max(x.dim(), 1) for axis in dims)) if dims else tuple(range(x.dim()))
