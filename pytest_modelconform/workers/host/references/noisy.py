@@ -62,8 +62,11 @@ def _by_operators(built: Built, key: str, runs: dict[str, Tensor]) -> None:
         _noisy_runs(built, key, runs)
     except WorkerError:
         raise
-    except Exception:
+    except Exception as error:
         # A model that runs by itself, and not where its operators are watched: its operands are moved instead.
+        why = f"the model does not run where its operators are watched: {type(error).__name__}: {error}"
+        said = f"the noise is that of weights and inputs moved by {_UNITS} units: {why}"
+        built.notes.extend([] if said in built.notes else [said])
         for name in [name for name in runs if any(name.startswith(terms.key(run, "")) for run in _NOISY)]:
             del runs[name]
         _by_moves(built, key, Jitter(built.model), runs)

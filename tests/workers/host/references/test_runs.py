@@ -354,4 +354,6 @@ def test_a_model_that_does_not_run_where_its_operators_are_watched(tmp_path: Pat
     runs_of_a = arrays.read(tmp_path / "runs-a.safetensors")
     assert all(0 < np.abs(runs_of_a[f"e{k}:"] - runs_of_a["e0:"]).max() < 1e-5 for k in range(1, 4))
     assert content["sets"]["a"]["impure"].startswith("the model does not run in float64: TypeError: watched")
+    [note] = content["notes"]
+    assert note.endswith("the model does not run where its operators are watched: TypeError: watched")
     assert list(references(tmp_path, content).sets)[:2] == ["a", "b"]
