@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +13,8 @@ from torch import Tensor
 from benchmarks.strangers import accumulate
 from benchmarks.strangers.accumulate import Order, products, total
 
-pytestmark = pytest.mark.compiles
+pytestmark = [pytest.mark.compiles, pytest.mark.usefixtures("compiled")]
 U = 2.0**-24
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MODELCONFORM_CACHE", str(tmp_path_factory.mktemp("cache")))
-        accumulate._library.cache_clear()
-        yield
-        accumulate._library.cache_clear()
 
 
 def drawn(*shape: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,17 +13,12 @@ from torch import Tensor, nn
 from benchmarks.strangers import accumulate, adversary
 from benchmarks.strangers.adversary import Memory, faithful
 
-pytestmark = [pytest.mark.compiles, pytest.mark.filterwarnings("ignore")]
+pytestmark = [
+    pytest.mark.compiles,
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.usefixtures("compiled"),
+]
 SEEDS = 12
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MODELCONFORM_CACHE", str(tmp_path_factory.mktemp("cache")))
-        accumulate._library.cache_clear()
-        yield
-        accumulate._library.cache_clear()
 
 
 def drawn(*shape: int) -> Tensor:
