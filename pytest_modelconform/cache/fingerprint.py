@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import importlib.metadata
 import json
 import os
 import platform
@@ -56,26 +57,30 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+# What the pytest process makes references with. What a case host imports is recorded beside each entry.
+_OURS = ("ml_dtypes", "msgspec", "numpy", "safetensors")
+
+
 @functools.cache
 def fingerprint() -> str:
-    """Hash of all that may change a result besides the case: Python, packages, the plugin, the processor.
+    """Hash of what every result depends on: Python, the plugin, what it computes with, the processor, variables.
 
-    The names of `.dist-info` folders hold names and versions; reading them all takes milliseconds, where the metadata
-    themselves take hundreds.
+    Python by its folder and not by the name that it was started by, which `pytest` and `python -m pytest` have two of.
+    The packages that a case or an exporter imports are in no key, but in a record beside each entry
+    (workers/lookups.py): so what nobody imports voids nothing.
     """
+    ours = [_version(name) for name in _OURS]
     return hash_of(
-        [__version__, _own_sources(), sys.version, sys.executable, platform.platform(), _cpu(), installed()],
+        [__version__, _own_sources(), sys.version, sys.prefix, platform.platform(), _cpu(), ours],
         {name: value for name, value in sorted(os.environ.items()) if name.startswith(_PREFIXES)},
     )
 
 
-def installed() -> list[str]:
-    """Names and versions of all packages that Python can import, as in the names of their metadata folders."""
-    found = set()
-    for entry in sys.path:
-        with contextlib.suppress(OSError):
-            found |= {name for name in os.listdir(entry or ".") if name.endswith((".dist-info", ".egg-info"))}  # noqa: PTH208
-    return sorted(found)
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def _own_sources() -> str:

@@ -1,13 +1,15 @@
 """The content-addressed cache: what it holds, under which keys, and who may write.
 
-    cases/<key>.json       what importing a case file or building a case came to, and the files that it depends on
+    cases/<key>.json       what importing a case file or building a case came to, the files that it depends on, and
+                           a record of the packages (workers/lookups.py)
     references/<key>/      inputs, eager's outputs and the noise floor of a case
     artifacts/<key>/       a case stored in a format
     cpp/<key>/             C++ sources of cases, compiled (see building/case_library.py)
     harness/…              compiled C++ harnesses (see building/harness.py)
 
 A wrong hit would be a wrong verdict. Every key holds the fingerprint of the environment; an entry of `cases` is checked
-file by file before it is believed; the other two are named after its digests.
+file by file and package by package before it is believed; the other two are named after its digests, and an artifact
+has a record of its own, since exporters import more than models do.
 """
 
 from __future__ import annotations
@@ -88,13 +90,21 @@ class Cache:
                 raise
         return target, False
 
-    def forget(self, kind: str, key: str) -> None:
-        """Remove the folder of a key, if there is one."""
-        with self.lock(f"{kind}-{key}"):
-            shutil.rmtree(self.folder / kind / key, ignore_errors=True)
+    def forget(self, kind: str, key: str, outdated: Callable[[Path], bool] = lambda folder: True) -> None:
+        """Remove the folder of a key, if there is one.
 
-    def read_case(self, key: str) -> dict[str, Any] | None:
-        """An entry of `cases`, if there is one and all files that it depends on are as they were."""
+        outdated: asked under the lock: another process may have made it anew meanwhile.
+        """
+        target = self.folder / kind / key
+        with self.lock(f"{kind}-{key}"):
+            if outdated(target):
+                shutil.rmtree(target, ignore_errors=True)
+
+    def read_case(self, key: str, unchanged: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any] | None:
+        """An entry of `cases`, if there is one and all files that it depends on are as they were.
+
+        unchanged: whether its record of packages holds.
+        """
         path = self.folder / "cases" / f"{key}.json"
         try:
             entry = json.loads(path.read_text())
@@ -102,6 +112,8 @@ class Cache:
         except (OSError, ValueError, KeyError):
             return None
         if any(hash_file(name) != digest for name, digest in files.items()):
+            return None
+        if not unchanged(entry.get("packages") or {}):
             return None
         content: dict[str, Any] = entry["content"]
         return content
@@ -119,12 +131,18 @@ class Cache:
         return {}
 
     def write_case(
-        self, key: str, content: Mapping[str, Any], files: Mapping[str, str], folder: Path | None = None
+        self,
+        key: str,
+        content: Mapping[str, Any],
+        files: Mapping[str, str],
+        packages: Mapping[str, Any],
+        folder: Path | None = None,
     ) -> dict[str, Any]:
-        """Store an entry with the hashes of the files that it depends on. Returns the content with its digest.
+        """Store an entry with the hashes of the files, and the record of packages, that it depends on.
 
-        The digest covers the key, the files and the content, and names what is made from it. `folder`, if given, holds
-        what belongs to the entry; it becomes references/<digest>.
+        Returns the content with its digest. That covers the key, the files and the content, and names what is made from
+        it. Not the record: it grows with all that a process has done before. `folder`, if given, holds what belongs to
+        the entry; it becomes references/<digest>.
         """
         digest = hash_of(key, dict(files), content)
         stored = {**content, "digest_of_all": digest}
@@ -135,7 +153,7 @@ class Cache:
         path = self.folder / "cases" / f"{key}.json"
         handle, temporary = tempfile.mkstemp(prefix=".making-", dir=path.parent)
         with os.fdopen(handle, "w") as file:
-            json.dump({"files": dict(files), "content": stored}, file)
+            json.dump({"files": dict(files), "packages": packages, "content": stored}, file)
         Path(temporary).rename(path)
         return stored
 

@@ -26,6 +26,7 @@ from ..references.content import (
     Exported,
     Inference,
     InferenceAnswer,
+    Packages,
     Resumed,
     Training,
     TrainingAnswer,
@@ -39,6 +40,7 @@ from ..terms.case import TORCH
 from ..terms.cell import EAGER, FAST, TRAINING, CaseRef, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.signature import BadSignature, Signature
+from ..workers import lookups
 from . import typed
 from .pool import AnyWorker, Pool
 from .registry import Registry
@@ -56,12 +58,13 @@ class _Made(msgspec.Struct, frozen=True, kw_only=True):
     """What the cache keeps of how an artifact was made, beside it.
 
     seconds: what that took, on all of the way from the model. bytes: its size. fresh: whether the case host that made
-    it had done nothing before.
+    it had done nothing before. packages: a record of workers/lookups.py.
     """
 
     seconds: float
     bytes: int
     fresh: bool
+    packages: Packages
 
     def write(self, folder: Path) -> None:
         """Store it in an artifact's folder."""
@@ -69,11 +72,12 @@ class _Made(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, folder: Path) -> _Made | None:
-        """That of an artifact's folder; None where another version wrote it."""
+        """That of an artifact's folder; None where it no longer holds: other packages, or another version wrote it."""
         try:
-            return typed.cached(store.read_json(folder / "export.json"), cls)
+            made = typed.cached(store.read_json(folder / "export.json"), cls)
         except (OSError, ValueError):
             return None
+        return made if made is not None and lookups.unchanged(made.packages) else None
 
 
 class Exports:
@@ -121,7 +125,7 @@ class Exports:
             try:
                 made = self._references(ref, budget, folder)
                 content = typed.json_of(made)
-                content = self.cache.write_case(key, content, content.pop("files"), folder)
+                content = self.cache.write_case(key, content, content.pop("files"), content.pop("packages"), folder)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
@@ -173,7 +177,7 @@ class Exports:
             return self._ask_host(more, Stage.REFERENCE, "reference", kind, host=host, **fields)
 
     def _cached(self, key: str, kind: type[Content]) -> Prepared | None:
-        found = self.cache.read_case(key)
+        found = self.cache.read_case(key, lookups.unchanged)
         content = typed.cached(found, kind)
         if found is None or content is None:
             return None
@@ -237,7 +241,8 @@ class Exports:
         folder = self.cache.folder / "artifacts" / key
         made = _Made.read(folder) if folder.is_dir() else None
         if folder.is_dir() and (made is None or (anew and not made.fresh)):
-            self.cache.forget("artifacts", key)
+            outdated = made is None
+            self.cache.forget("artifacts", key, lambda folder: not outdated or _Made.read(folder) is None)
             if ref.framework in module.FRAMEWORKS:  # else its source is made by a fresh one
                 self._fresh_host(self._host_of(ref, module))
         try:
@@ -289,7 +294,8 @@ class Exports:
             # What the way from the model took, as for formats that are made in one step.
             seconds = source.seconds + answer.seconds
             size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-            _Made(seconds=seconds, bytes=size, fresh=source.fresh).write(folder)
+            packages = answer.packages or lookups.everything()
+            _Made(seconds=seconds, bytes=size, fresh=source.fresh, packages=packages).write(folder)
 
         return self.cache.produce("artifacts", key, make)[1]
 
@@ -333,6 +339,6 @@ class Exports:
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
                 more = Budget(self.timeout, self.pool)
                 answer = self._ask_host(more, *asked, host=host, folder=str(folder), **request)
-            _Made(seconds=answer.seconds, bytes=answer.bytes, fresh=fresh).write(folder)
+            _Made(seconds=answer.seconds, bytes=answer.bytes, fresh=fresh, packages=answer.packages).write(folder)
 
         return self.cache.produce("artifacts", key, make)[1]

@@ -14,10 +14,12 @@ import msgspec
 from ..cache.fingerprint import fingerprint, hash_file, hash_of
 from ..cache.store import Cache
 from ..formats.frameworks import FRAMEWORKS
+from ..references.content import Packages
 from ..terms import tolerances
 from ..terms.case import DEFAULTS, EVERYTHING, TORCH
 from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, TRAINING, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
+from ..workers import lookups
 from ..workers.loop import WorkerError
 from . import typed
 from .case_files import Declaration, Declared, static_cases
@@ -38,9 +40,13 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CollectAnswer(Collected, frozen=True, kw_only=True):
-    """The case host's answer to `collect`. files: hashes of all files that the case file depends on, by path."""
+    """The case host's answer to `collect`.
+
+    files: hashes of all files that the case file depends on, by path. packages: a record of workers/lookups.py.
+    """
 
     files: Mapping[str, str]
+    packages: Packages
 
 
 @dataclass(frozen=True)
@@ -233,10 +239,10 @@ class Machinery:
         relative = self.relative(path)
         key = hash_of("collect", fingerprint(), self.pool.path, str(path), relative, hash_file(path))
         try:
-            content = typed.cached(self.cache.read_case(key), Collected)
+            content = typed.cached(self.cache.read_case(key, lookups.unchanged), Collected)
             if content is None:
                 with self.cache.lock(f"case-{key}"):
-                    content = typed.cached(self.cache.read_case(key), Collected)
+                    content = typed.cached(self.cache.read_case(key, lookups.unchanged), Collected)
                     if content is None:
                         # Where the first case that isn't PyTorch's lives: what it imports is only there.
                         others = (FRAMEWORKS[c.framework] for c in static if c.framework in FRAMEWORKS)
@@ -244,7 +250,7 @@ class Machinery:
                         found = worker.ask("collect", self.settings.timeout, file=str(path), relative=relative)
                         answer = typed.answer(worker, "collect", found, CollectAnswer)
                         content = Collected(cases=answer.cases)
-                        self.cache.write_case(key, typed.json_of(content), answer.files)
+                        self.cache.write_case(key, typed.json_of(content), answer.files, answer.packages)
         except WorkerError as error:
             return Declaration(problem=Outcome(Verdict.ERROR, Stage.COLLECT, f"{path.name}: {error}"))
         except WorkerProblem as problem:

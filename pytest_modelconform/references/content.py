@@ -14,6 +14,9 @@ import msgspec
 from ..compare import Tree
 from ..terms.case import Tolerance
 
+# What a process has looked for among the installed packages (workers/lookups.py).
+Packages = dict[str, Any]
+
 
 class Leaf(msgspec.Struct, frozen=True, kw_only=True):
     """A tensor among the inputs of a set. path: its key in the set's file, "/args/0". shape: its lengths."""
@@ -162,29 +165,39 @@ class Training(Content, frozen=True, kw_only=True):
 
 
 class InferenceAnswer(Inference, frozen=True, kw_only=True):
-    """The answer to `reference`. files: hashes of all files that the case depends on, by path."""
+    """The answer to `reference`.
+
+    files: hashes of all files that the case depends on, by path. packages: a record of workers/lookups.py.
+    """
 
     files: Mapping[str, str]
+    packages: Packages
 
 
 class TrainingAnswer(Training, frozen=True, kw_only=True):
     """The same for a case that is trained."""
 
     files: Mapping[str, str]
+    packages: Packages
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `export`. seconds: what the exporter took. bytes: the size of what it wrote."""
+    """The answer to `export`. seconds: what the exporter took. bytes: the size of what it wrote. packages: as above."""
 
     seconds: float
     bytes: int
+    packages: Packages
 
 
 class Converted(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `convert`, also of other packages' converters. signature: of the artifact. seconds: as above."""
+    """The answer to `convert`, also of other packages' converters.
+
+    signature: of the artifact. seconds, packages: as above; packages is None where nobody has watched.
+    """
 
     signature: dict[str, Any]
     seconds: float = 0.0
+    packages: Packages | None = None
 
 
 class Resumed(msgspec.Struct, frozen=True, kw_only=True):

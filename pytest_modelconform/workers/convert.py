@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Dict
 
+from . import lookups
 from .loop import Answer, Handlers, WorkerError
 
 # (folder of the source, its signature, folder to write to) -> the signature of what was written.
@@ -24,7 +25,8 @@ def handlers(name: str, version: str, convert: Convert) -> Handlers:
         signature = convert(request["source"], request["signature"], request["folder"])
         if not isinstance(signature, dict) or "file" not in signature or "layout" not in signature:
             raise WorkerError("a converter has to return the signature of what it wrote, with file and layout")
-        return {"signature": signature, "seconds": time.perf_counter() - begin}
+        seconds = time.perf_counter() - begin
+        return {"signature": signature, "seconds": seconds, "packages": lookups.record()}
 
     return {
         "hello": lambda request: {

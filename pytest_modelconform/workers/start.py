@@ -25,6 +25,9 @@ def load(path: str) -> types.ModuleType:
     if not relative.startswith(os.pardir):
         if relative.startswith("host" + os.sep):
             provide(os.path.dirname(folder))
+        if not relative.startswith("python" + os.sep):
+            # What it makes is kept, and depends on what it imports. A runtime's is not.
+            importlib.import_module(PACKAGE + ".lookups").watch()
         return importlib.import_module(PACKAGE + "." + os.path.splitext(relative)[0].replace(os.sep, "."))
     spec = importlib.util.spec_from_file_location("modelconform_worker", path)
     if spec is None or spec.loader is None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,6 +56,10 @@ def test_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_folder() == Path.home() / ".cache" / "pytest-modelconform"
 
 
+def believed(packages: Mapping[str, Any]) -> bool:
+    return True
+
+
 # -- entries -----------------------------------------------------------------------------------------------------------
 
 
@@ -91,7 +98,7 @@ def test_what_a_killed_process_left_half_made_is_not_used(tmp_path: Path) -> Non
     cache = Cache(tmp_path)
     (tmp_path / "artifacts" / ".making-xyz").mkdir()
     (tmp_path / "cases" / "key.json").write_text('{"files": {}, "cont')
-    assert cache.read_case("key") is None
+    assert cache.read_case("key", believed) is None
     assert cache.produce("artifacts", "key", lambda folder: None)[1] is False
 
 
@@ -120,18 +127,34 @@ def test_a_case_is_believed_as_long_as_its_files_are_as_they_were(tmp_path: Path
     cache, file, absent = Cache(tmp_path / "cache"), tmp_path / "data.bin", tmp_path / "absent"
     file.write_text("one")
     files = {str(path): hash_file(path) for path in (file, absent)}
-    stored = cache.write_case("key", {"cases": [1]}, files)
-    assert cache.read_case("key") == stored == {"cases": [1], "digest_of_all": stored["digest_of_all"]}
+    stored = cache.write_case("key", {"cases": [1]}, files, {"packages": "as they were"})
+    assert cache.read_case("key", believed) == stored == {"cases": [1], "digest_of_all": stored["digest_of_all"]}
     file.write_text("two")
-    assert cache.read_case("key") is None
+    assert cache.read_case("key", believed) is None
     file.write_text("one")
-    assert cache.read_case("key") == stored
+    assert cache.read_case("key", believed) == stored
     file.unlink()
-    assert cache.read_case("key") is None
+    assert cache.read_case("key", believed) is None
     file.write_text("one")
     absent.touch()
-    assert cache.read_case("key") is None
-    assert cache.read_case("another") is None
+    assert cache.read_case("key", believed) is None
+    assert cache.read_case("another", believed) is None
+
+
+def test_a_case_is_believed_as_long_as_its_packages_are(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    stored = cache.write_case("key", {}, {}, {"numpy": "2.4"})
+    assert cache.read_case("key", lambda packages: packages == {"numpy": "2.4"}) == stored
+    assert cache.read_case("key", lambda packages: packages != {"numpy": "2.4"}) is None
+
+
+def test_what_another_process_has_made_anew_is_not_forgotten(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    folder, _ = cache.produce("artifacts", "key", lambda work: (work / "new").touch())
+    cache.forget("artifacts", "key", lambda target: not (target / "new").exists())
+    assert folder.is_dir()
+    cache.forget("artifacts", "key")
+    assert not folder.exists()
 
 
 def test_the_digest_covers_key_files_and_content(tmp_path: Path) -> None:
@@ -142,7 +165,7 @@ def test_the_digest_covers_key_files_and_content(tmp_path: Path) -> None:
         ("k", {"a": 2}, {"f": "1"}),
         ("k", {"a": 1}, {"f": "2"}),
     ]
-    assert len({cache.write_case(key, content, files)["digest_of_all"] for key, content, files in entries}) == 4
+    assert len({cache.write_case(key, content, files, {})["digest_of_all"] for key, content, files in entries}) == 4
 
 
 def test_a_cases_folder_is_named_after_its_digest(tmp_path: Path) -> None:
@@ -150,7 +173,7 @@ def test_a_cases_folder_is_named_after_its_digest(tmp_path: Path) -> None:
     for text in ("one", "two"):
         work.mkdir()
         (work / "inputs").write_text(text)
-        digest = cache.write_case("key", {}, {}, work)["digest_of_all"]
+        digest = cache.write_case("key", {}, {}, {}, work)["digest_of_all"]
         assert not work.exists()
         assert (tmp_path / "cache" / "references" / digest / "inputs").read_text() == text
 
@@ -175,6 +198,15 @@ case = Case(model=build, inputs=inputs)
 """
 
 
+# As libraries look for a faster kernel.
+OPTIONAL = """
+try:
+    import optional
+except ImportError:
+    optional = None
+"""
+
+
 class Project:
     """A folder with a cache of its own, and what its runs found in that."""
 
@@ -184,7 +216,7 @@ class Project:
         self.folder = runs.write(
             folder,
             {
-                "plain.py": "import os\nimport helper\n" + runs.CASE + BUILD,
+                "plain.py": "import os\nimport helper\n" + OPTIONAL + runs.CASE + BUILD,
                 "data.py": runs.CASE.replace("torch.tensor([3.0])", "torch.tensor([float(open('data.txt').read())])")
                 + "case = Case(model=lambda: Net(), inputs=inputs)\n",
                 "helper.py": "VALUE = 1\n",
@@ -258,10 +290,30 @@ def test_what_is_in_the_key(cached_project: Project) -> None:
         "plain[eager]": True, runs.cell("plain", GOOD): False
     }  # fmt: skip
 
-    # A package that is installed.
+    # Started by another name: in a virtual environment a script's first line and `python -m pytest` say different ones.
     assert project.cached("plain.py") == all_of("plain", True)
-    (project.site / "fakepkg-1.0.dist-info").mkdir()
+    names = [path for path in Path(sys.prefix, "bin").glob("python*") if path != Path(sys.executable)]
+    same = next(path for path in names if path.resolve() == Path(sys.executable).resolve())
+    done = runs.run(project.folder, "-n", "0", "plain.py", env=project.env, program=(str(same), "-m", "pytest"))
+    assert {name: cell["cached"] for name, cell in done.cells.items()} == all_of("plain", True)
+
+    # A package that nobody asked for, one that a case looked for in vain, and another version of that.
+    install(project.site, "unasked", "1.0")
+    assert project.cached("plain.py") == all_of("plain", True)
+    install(project.site, "optional", "1.0")
     assert project.cached("plain.py") == all_of("plain", False)
+    assert project.cached("plain.py") == all_of("plain", True)
+    (project.site / "optional-1.0.dist-info").rename(project.site / "optional-1.1.dist-info")
+    assert project.cached("plain.py") == all_of("plain", False)
+
+
+def install(site: Path, name: str, version: str) -> None:
+    """What pip leaves of a package of one module."""
+    (site / f"{name}.py").touch()
+    metadata = site / f"{name}-{version}.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
+    (metadata / "RECORD").write_text(f"{name}.py,,\n{metadata.name}/METADATA,,\n{metadata.name}/RECORD,,\n")
 
 
 @pytest.mark.compiles

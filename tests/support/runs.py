@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -105,9 +105,12 @@ def case_file(folder: Path, stem: str, text: str) -> Path:
     return path
 
 
+PYTEST = (sys.executable, "-m", "pytest")
+
+
 def command(*arguments: str) -> list[str]:
     """The command line of a run with the plugin on."""
-    return [sys.executable, "-m", "pytest", "--modelconform", *arguments]
+    return [*PYTEST, "--modelconform", *arguments]
 
 
 def run(
@@ -116,11 +119,12 @@ def run(
     runtimes: str = "fake-good-never",
     env: Mapping[str, str] | None = None,
     seconds: float = 300,
+    program: Sequence[str] = PYTEST,
 ) -> Run:
     """Run pytest in a folder, by default in the well-behaved fake, and read its JSON report. seconds: for all of it."""
     report = _report(folder)
     done = subprocess.run(
-        command(*_options(report, runtimes), *arguments),
+        [*program, "--modelconform", *_options(report, runtimes), *arguments],
         cwd=folder,
         env={**os.environ, **(env or {})},
         capture_output=True,

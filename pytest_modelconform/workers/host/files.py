@@ -1,7 +1,7 @@
 """Which files a case was made from: local modules that it imports, and files that are opened meanwhile.
 
 The cache checks them before it trusts an entry. Files of the standard library and of installed packages are left
-out: the versions of these are part of every key.
+out: the versions of those that were looked for are in the record of packages (workers/lookups.py).
 """
 
 from __future__ import annotations

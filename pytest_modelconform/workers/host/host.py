@@ -15,6 +15,7 @@ import torch
 
 from pytest_modelconform.terms.cell import FAST, INFERENCE, TRAINING
 
+from .. import lookups
 from ..loop import Answer, Handlers, WorkerError
 from . import cases
 from .build import Built, build, digest, on_device
@@ -48,7 +49,7 @@ class Host:
     def collect(self, request: dict[str, Any]) -> Answer:
         """The cases of a file: `file` (absolute) and `relative` (to the root folder)."""
         self.globals.restore()
-        return cases.collect(request["file"], request["relative"])
+        return {**cases.collect(request["file"], request["relative"]), "packages": lookups.record()}
 
     def build(self, request: dict[str, Any]) -> Built:
         """The case that is asked for, built anew unless it is the last one and still as it was."""
@@ -69,8 +70,10 @@ class Host:
         fast = request.get("precision") == FAST
         try:
             if built.task == TRAINING:
-                return training.make(built, request["folder"])
-            return reference.make(built, request["folder"], bfloat16.noise if fast else None)
+                answer = training.make(built, request["folder"])
+            else:
+                answer = reference.make(built, request["folder"], bfloat16.noise if fast else None)
+            return {**answer, "packages": lookups.record()}
         finally:
             self.keep_if_untouched(built)
 
@@ -100,7 +103,8 @@ class Host:
             self.keep_if_untouched(built)
         signature["format"] = request.get("format") or exporter.NAME
         (folder / "signature.json").write_text(json.dumps(signature, indent=1))
-        return {"seconds": seconds, "bytes": sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())}
+        size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+        return {"seconds": seconds, "bytes": size, "packages": lookups.record()}
 
     def diagnose(self, request: dict[str, Any]) -> Answer:
         """Write what eager variants of a case return for an input set: `set`, `folder`, `seconds`, `digest`."""

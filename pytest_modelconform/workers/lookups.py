@@ -1,0 +1,211 @@
+"""What a process looked for among the installed packages: what it found, and what it didn't. Python 3.8.
+
+A result depends on a package that was imported, and as much on one that was looked for in vain (`try: import
+flash_attn`): installing it makes another result. It does not depend on any other. So `watch` has every import, every
+`find_spec` and every question for a version noted, `record` says what came of them as JSON, and `unchanged` tells
+another process, on another day, whether the same questions would have the same answers. The cache keeps a record beside
+each entry (cache/store.py).
+
+Not noted: questions for all packages at once (`entry_points`, `packages_distributions`). Entry points of the groups
+that frameworks load by themselves are part of each record instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# Entry points that PyTorch, JAX and the like load when they are imported or first used, whoever has installed them.
+_LOADED_GROUPS = re.compile(rb"^\s*\[\s*(torch|triton|jax|keras|tensorflow|numba|onnx|openvino|executorch)", re.M)
+_METADATA = (".dist-info", ".egg-info")
+# Packages of shared libraries: loaded without an import, and by those that come with them.
+_LIBRARIES = ("nvidia-", "intel-", "mkl", "tbb")
+
+
+class _Watch:
+    """Stands first among the finders, notes what is asked for, and finds nothing."""
+
+    def __init__(self) -> None:
+        # Full names; of submodules with the folders that they were looked for in, of others with None.
+        self.modules: dict[str, tuple[str, ...] | None] = {}
+        self.distributions: set[str] = set()
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name not in self.modules:
+            self.modules[name] = None if path is None else tuple(entry for entry in path if isinstance(entry, str))
+
+    def find_distributions(self, context: Any = None) -> Iterable[Any]:
+        name = getattr(context, "name", None)
+        if name is not None:
+            self.distributions.add(_normalised(name))
+        return ()
+
+
+_watch = _Watch()
+
+
+def watch() -> None:
+    """Note from now on what this process looks for."""
+    if _watch not in sys.meta_path:
+        sys.meta_path.insert(0, _watch)
+
+
+def record() -> dict[str, Any]:
+    """What this process has looked for so far and what there is of it.
+
+    path: the folders of sys.path. modules: by full name, the index in `path` of the first folder that has it, -1 for
+    none. within: submodules that weren't imported, with the folders that they were looked for in and the index there.
+    distributions: metadata folders of the packages found. absent: names of those asked for that there are not.
+    entry_points: a hash.
+    """
+    path = [os.path.abspath(entry) for entry in sys.path if entry]
+    modules: dict[str, int] = {}
+    within: dict[str, list[Any]] = {}
+    # What was imported before anybody watched is as good as asked for.
+    asked = {**dict.fromkeys(name for name in list(sys.modules) if "." not in name), **_watch.modules}
+    for name, folders in asked.items():
+        if name in sys.builtin_module_names or name.startswith("__"):
+            continue
+        if "." not in name:
+            modules[name] = _place(name, path)
+        elif folders and name not in sys.modules:
+            within[name] = [list(folders), _place(name.rpartition(".")[2], folders)]
+    owners, known = _owners(path), _known(path)
+    found = {owner for name, place in modules.items() if place >= 0 for owner in owners.get(name, ())}
+    found |= {folder for name, folders in known.items() if name.startswith(_LIBRARIES) for folder in folders}
+    absent = set()
+    for name in _watch.distributions | {_normalised(name) for name, place in modules.items() if place < 0}:
+        found |= known.get(name, set())
+        if name not in known:
+            absent.add(name)
+    return {
+        "path": path,
+        "modules": dict(sorted(modules.items())),
+        "within": dict(sorted(within.items())),
+        "distributions": sorted(found),
+        "absent": sorted(absent),
+        "entry_points": _entry_points(path),
+    }
+
+
+def everything() -> dict[str, Any]:
+    """A record for one who looked for all that is installed: where nobody has watched."""
+    path = [os.path.abspath(entry) for entry in sys.path if entry]
+    return {"path": path, "all": sorted(folder for folders in _known(path).values() for folder in folders)}
+
+
+def unchanged(found: Mapping[str, Any]) -> bool:
+    """Whether the questions of a record have the same answers now. A record of another shape: no."""
+    try:
+        path = found["path"]
+        known = _known(path)
+        here = {folder for folders in known.values() for folder in folders}
+        if "all" in found:
+            return bool(here == set(found["all"]))
+        return (
+            here.issuperset(found["distributions"])
+            and known.keys().isdisjoint(found["absent"])
+            and all(_place(name, path) == place for name, place in found["modules"].items())
+            and all(_place(name.rpartition(".")[2], where) == place for name, (where, place) in found["within"].items())
+            and bool(_entry_points(path) == found["entry_points"])
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
+
+
+def _place(stem: str, folders: Iterable[str]) -> int:
+    """The index of the first folder that has a module of this name; -1 for none."""
+    return next((i for i, folder in enumerate(folders) if stem in _listing(folder)[0]), -1)
+
+
+# By folder: the time of its last change; the modules in it; the metadata folders in it.
+_listings: dict[str, tuple[int, set[str], list[str]]] = {}
+
+
+def _listing(folder: str) -> tuple[set[str], list[str]]:
+    """Names of the modules in a folder, and its metadata folders. Empty for what is no folder."""
+    try:
+        changed = os.stat(folder).st_mtime_ns
+        if folder not in _listings or _listings[folder][0] != changed:
+            entries = os.listdir(folder)
+            # By these rules and not the interpreter's suffixes, which name its version: hosts have other versions.
+            stems = {
+                entry.partition(".")[0]
+                for entry in entries
+                if "." not in entry or entry.endswith((".py", ".pyc", ".so", ".pyd"))
+            }
+            _listings[folder] = (changed, stems, sorted(e for e in entries if e.endswith(_METADATA)))
+        return _listings[folder][1:]
+    except OSError:
+        return set(), []
+
+
+def _known(path: Iterable[str]) -> dict[str, set[str]]:
+    """Metadata folders of all packages in some folders, by the packages' normalised names."""
+    found: dict[str, set[str]] = {}
+    for folder in path:
+        for entry in _listing(folder)[1]:
+            name = re.sub(r"(-[^-]*)?(-py[0-9.]+)?\.(dist|egg)-info$", "", entry)
+            found.setdefault(_normalised(name), set()).add(entry)
+    return found
+
+
+def _normalised(name: str) -> str:
+    """As PEP 503 compares names of packages."""
+    return re.sub(r"[-_.]+", "-", str(name)).lower()
+
+
+# Which packages have brought a module, by folder, while it does not change.
+_owned: dict[str, tuple[int, dict[str, set[str]]]] = {}
+
+
+def _owners(path: Iterable[str]) -> dict[str, set[str]]:
+    """Metadata folders of the packages that have brought each module."""
+    found: dict[str, set[str]] = {}
+    for folder in path:
+        entries = _listing(folder)[1]
+        changed = _listings[folder][0] if folder in _listings else 0
+        if folder not in _owned or _owned[folder][0] != changed:
+            owners: dict[str, set[str]] = {}
+            for entry in entries:
+                for name in _top_level(os.path.join(folder, entry)):
+                    owners.setdefault(name, set()).add(entry)
+            _owned[folder] = (changed, owners)
+        for name, them in _owned[folder][1].items():
+            found.setdefault(name, set()).update(them)
+    return found
+
+
+def _top_level(metadata: str) -> set[str]:
+    """Names of the modules that a package has brought: from the list that some builders write, else of its files."""
+    try:
+        with open(os.path.join(metadata, "top_level.txt"), encoding="utf-8") as file:
+            return {name.rpartition("/")[2] for name in file.read().split()}
+    except OSError:
+        pass
+    try:
+        with open(os.path.join(metadata, "RECORD"), encoding="utf-8") as file:
+            # The first part of each file's path, of a file that stands alone its stem.
+            return {re.split(r"[/.,]", line, maxsplit=1)[0].strip('"') for line in file}
+    except (OSError, UnicodeDecodeError):
+        return set()
+
+
+def _entry_points(path: Iterable[str]) -> str:
+    """A hash of the entry points that frameworks load by themselves."""
+    found = []
+    for folder in path:
+        for entry in _listing(folder)[1]:
+            try:
+                with open(os.path.join(folder, entry, "entry_points.txt"), "rb") as file:
+                    text = file.read()
+            except OSError:
+                continue
+            if _LOADED_GROUPS.search(text):
+                found.append([entry, hashlib.sha256(text).hexdigest()])
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
