@@ -168,17 +168,18 @@ class InferenceAnswer(Inference, frozen=True, kw_only=True):
     """The answer to `reference`.
 
     files: hashes of all files that the case depends on, by path. packages: a record of workers/lookups.py.
+    One that is empty never holds.
     """
 
     files: Mapping[str, str]
-    packages: Packages
+    packages: Packages = {}
 
 
 class TrainingAnswer(Training, frozen=True, kw_only=True):
     """The same for a case that is trained."""
 
     files: Mapping[str, str]
-    packages: Packages
+    packages: Packages = {}
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,7 +187,7 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 
     seconds: float
     bytes: int
-    packages: Packages
+    packages: Packages = {}
 
 
 class Converted(msgspec.Struct, frozen=True, kw_only=True):
