@@ -10,6 +10,8 @@ import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from .inventory import touch
+
 Progress = Callable[[str], None]
 
 # Of a failed command's output, as a template error of a C++ compiler is long and its end matters most.
@@ -42,6 +44,7 @@ def made_once(
     from filelock import FileLock, Timeout
 
     if is_made(folder):
+        touch(folder)
         return folder
     if folder in _failures:
         raise _again(_failures[folder])
@@ -63,6 +66,7 @@ def made_once(
         raise
     finally:
         lock.release()
+    touch(folder)  # what was unpacked has its archive's time
     return folder
 
 

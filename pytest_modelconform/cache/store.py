@@ -6,7 +6,9 @@
     artifacts/<key>/       a case stored in a format
     cpp/<key>/             C++ sources of cases, compiled (see building/case_library.py)
     harness/…              compiled C++ harnesses (see building/harness.py)
+    sessions/…             locks of the processes that use the folder (see sessions.py)
 
+Whoever uses an entry touches it, so that `modelconform cache prune` removes what was unused longest (inventory.py).
 A wrong hit would be a wrong verdict. Every key holds the fingerprint of the environment; an entry of `cases` is checked
 file by file and package by package before it is believed; the other two are named after its digests, and an artifact
 has a record of its own, since exporters import more than models do.
@@ -25,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from .fingerprint import hash_file, hash_of
+from .inventory import touch
 
 
 class CacheRefused(Exception):
@@ -76,7 +79,7 @@ class Cache:
         Of several processes one makes it, and the others wait. What `make` raises passes through and leaves nothing.
         """
         target = self.folder / kind / key
-        if target.is_dir():
+        if touch(target):
             return target, True
         with self.lock(f"{kind}-{key}"):
             if target.is_dir():
@@ -116,6 +119,9 @@ class Cache:
         if not unchanged(entry.get("packages") or {}):
             return None
         content: dict[str, Any] = entry["content"]
+        touch(path)
+        if "digest_of_all" in content:
+            touch(self.folder / "references" / content["digest_of_all"])
         return content
 
     def files_of(self, digest: str) -> Mapping[str, str]:

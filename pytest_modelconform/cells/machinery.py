@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from ..cache import sessions
 from ..cache.fingerprint import fingerprint, hash_file, hash_of
 from ..cache.store import Cache
 from ..formats.frameworks import FRAMEWORKS
@@ -85,6 +86,7 @@ class Machinery:
         self.settings = settings
         self.place = place
         self.cache = cache or Cache(settings.cache)
+        sessions.enter(self.cache.folder)
         self._inline_host = inline_host
         self._declared: dict[Path, Declaration] = {}
 

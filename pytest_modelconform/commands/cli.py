@@ -16,6 +16,7 @@ from typing import Any
 # Name -> (module, what it does).
 COMMANDS = {
     "badge": ("pytest_modelconform.commands.badge", "how much of a log passes, as SVG or for shields.io"),
+    "cache": ("pytest_modelconform.commands.cache", "how large the cache is, and removing what was unused longest"),
     "cmake-dir": ("pytest_modelconform.commands.cmake_dir", "print where the CMake package of the C++ library is"),
     "completion": (
         "pytest_modelconform.commands.completion",
@@ -44,7 +45,7 @@ COMMANDS = {
 
 # The order of the help. What is in no group is shown last.
 GROUPS = {
-    "begin": ("new", "doctor", "env", "completion"),
+    "begin": ("new", "doctor", "env", "cache", "completion"),
     "take a model elsewhere": ("export", "run", "repro", "cmake-dir"),
     "read the logs of runs": ("report", "diff", "merge", "history", "badge"),
 }
