@@ -26,7 +26,7 @@ def no_case_file(file: str) -> str | None:
 
 
 def run(command: str, file: str, do: Callable[[Run], int], *, timeout: str, caches: bool = False) -> int:
-    """borrowed.session of a case file. 2 and a message where it is none."""
+    """pytest_session.session of a case file. 2 and a message where it is none."""
     if why := no_case_file(file):
         return pytest_session.refusal(command, why)
     return pytest_session.session(command, do, [f"--modelconform-timeout={timeout}", file], caches=caches)
