@@ -13,11 +13,13 @@ import msgspec
 
 from ..cache.fingerprint import fingerprint, hash_file, hash_of
 from ..cache.store import Cache
+from ..environments.outside import ModuleFault
 from ..formats.frameworks import FRAMEWORKS
 from ..terms import tolerances
 from ..terms.case import DEFAULTS, EVERYTHING, TORCH
 from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, TRAINING, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
+from ..terms.wording import fault_of_ours
 from ..workers.loop import WorkerError
 from . import typed
 from .case_files import Declaration, Declared, static_cases
@@ -158,8 +160,10 @@ class Machinery:
 
         Such a fault must not pass for the load or the run that `expected.toml` knows to fail.
         """
+        if isinstance(error, ModuleFault):
+            return Outcome(Verdict.ERROR, Stage.ENVIRONMENT, str(error))
         if not self.settings.inline:
-            said = f"a fault of pytest-modelconform or of a plugin, which says nothing of model and runtime: {error!r}"
+            said = f"the cell was not tested, since pytest-modelconform failed: {fault_of_ours(error)}"
             return Outcome(Verdict.ERROR, Stage.ENVIRONMENT, said)
         stages = {"collect": Stage.COLLECT, "reference": Stage.REFERENCE, "export": Stage.EXPORT, "load": Stage.LOAD}
         stage = stages.get(self.pool.last_op, Stage.RUN)

@@ -57,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print(run: Run, names: Sequence[str]) -> int:
     rows = table(run)
+    for fault in run.machinery.registry.faults:
+        print(f"modelconform doctor: {fault}", file=sys.stderr)
     strange = [name for name in names if name not in {row.name for row in rows}]
     if strange:
         print(f"modelconform doctor: no format or runtime {strange[0]!r}; {_known(rows)}", file=sys.stderr)

@@ -6,12 +6,21 @@ import importlib.metadata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 
 from .. import environments
 
 if TYPE_CHECKING:
     from . import Environment
+
+
+def check_requires(requires: Sequence[str], module: str) -> None:
+    """Raises TypeError for a requirement that pip could not read, naming the module."""
+    for text in requires:
+        try:
+            Requirement(text)
+        except InvalidRequirement:
+            raise TypeError(f"{module}: REQUIRES has {text!r}, which pip can't read: write it as 'name>=1.2'") from None
 
 
 def missing_packages(requires: Sequence[str]) -> str | None:

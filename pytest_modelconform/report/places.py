@@ -14,15 +14,23 @@ def fault_of_file(path: Path) -> str:
     It is tried rather than asked for, since root may write everywhere and still not in /proc; nothing is left of that,
     and what is in the file stays.
     """
-    if path.is_dir():
-        return f"{path} is a folder: name a file in it"
-    with _made(path.parent) as fault:
-        return fault or _fault_of_opening(path)
+    try:
+        if path.is_dir():
+            return f"{path} is a folder: name a file in it"
+        with _made(path.parent) as fault:
+            return fault or _fault_of_opening(path)
+    except (OSError, ValueError) as error:
+        return f"{path} can't be written: {why(error)}; name a file in a folder that you may write to"
 
 
 def fault_of_folder(path: Path) -> str:
     """Why files can't be put into a folder, made if it isn't there, as one line; "" if they can."""
-    return fault_of_file(path / ".modelconform-tried") if path.is_dir() or not path.exists() else _no_folder(path)
+    try:
+        if path.exists() and not path.is_dir():
+            return _no_folder(path)
+    except (OSError, ValueError) as error:
+        return f"the folder {path} can't be created: {why(error)}; choose another place"
+    return fault_of_file(path / ".modelconform-tried")
 
 
 @contextlib.contextmanager
@@ -49,15 +57,12 @@ def _no_folder(path: Path) -> str:
 
 
 def _fault_of_opening(path: Path) -> str:
-    try:
-        if path.exists() and not path.is_file():
-            return ""  # A device or a pipe: opening it may wait for a reader.
-        is_new = not path.exists() and not path.is_symlink()
-        path.open("ab").close()
-        if is_new:
-            path.unlink()
-    except (OSError, ValueError) as error:
-        return f"{path} can't be written: {why(error)}; name a file in a folder that you may write to"
+    if path.exists() and not path.is_file():
+        return ""  # A device or a pipe: opening it may wait for a reader.
+    is_new = not path.exists() and not path.is_symlink()
+    path.open("ab").close()
+    if is_new:
+        path.unlink()
     return ""
 
 

@@ -363,6 +363,6 @@ def test_a_fault_of_ours_is_no_failure_that_is_expected(tmp_path: Path) -> None:
     found = runs.run(tmp_path, "plain.py", runtimes="faulty")
     [cell] = [cell for cell in found.report["cells"] if cell["runtime"] == "faulty"]
     assert (cell["verdict"], cell["stage"], cell["expected"]) == ("error", "environment", False)
-    says = "a fault of pytest-modelconform or of a plugin, which says nothing of model and runtime: ValueError('closed"
+    says = "faulty_runtime.load_request raised ValueError: closed file (conftest.py:"
     assert says in cell["message"]
     assert found.status == 1
