@@ -38,6 +38,26 @@ def printable(text: str) -> str:
     return _ESCAPES.sub("", text)
 
 
+# Of a message about a case: what fits on a screen, beside the others.
+MOST_LINES, MOST_CHARACTERS = 12, 600
+
+
+def fitting(text: str) -> str:
+    """A message as far as anybody reads it: its beginning and its end, where it is longer or wider."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > MOST_LINES:
+        end = MOST_LINES // 2
+        left_out = len(lines) - MOST_LINES + 1
+        lines = [*lines[: MOST_LINES - end - 1], f"… {left_out} more lines", *lines[-end:]]
+    return "\n".join(map(_narrow, lines))
+
+
+def _narrow(line: str) -> str:
+    if len(line) <= MOST_CHARACTERS:
+        return line
+    return f"{line[: MOST_CHARACTERS - 100]} … {line[-90:]}"
+
+
 class Refused(Exception):
     """There is nothing of that name, or nothing that can be done. The message says why and what to do."""
 
