@@ -18,6 +18,7 @@ from ..terms import devices
 from ..terms.case import TORCH
 from ..terms.cell import INFERENCE, CaseRef, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
+from ..terms.wording import fitting
 from .answers import SetResult, merge
 from .attempt import Attempt, Expects, Tried
 from .case_host import Exports
@@ -33,6 +34,12 @@ from .witnesses import Witnesses
 def _at_worst(outcome: Outcome) -> Outcome:
     """What an outcome may still become: what is imprecise has not been diagnosed yet."""
     return replace(outcome, verdict=Verdict.MISMATCH) if outcome.verdict is Verdict.IMPRECISE else outcome
+
+
+def _of_case(outcome: Outcome, ref: CaseRef) -> Outcome:
+    """What is wrong with a case, with its name, and as far as anybody reads it: torch's messages may take 60 lines."""
+    named = repr(ref.name) in outcome.message or outcome.stage is Stage.ENVIRONMENT
+    return replace(outcome, message=fitting(outcome.message if named else f"case {ref.name!r}: {outcome.message}"))
 
 
 def nothing_is_expected(outcome: Outcome) -> bool:
@@ -76,7 +83,7 @@ class Pipeline:
         try:
             prepared = self.exports.prepare(ref, self.tools.budget())
         except StageFailure as failure:
-            return failure.outcome()
+            return _of_case(failure.outcome(), ref)
         numbers = []
         results: dict[str, SetResult] = {}
         said = eager_numbers if ref.task == INFERENCE else training.eager_numbers

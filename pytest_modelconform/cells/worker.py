@@ -276,8 +276,8 @@ class InlineWorker:
             warnings.simplefilter("ignore")
             try:
                 found = handle({"id": 0, "op": op, **fields}, dict(self._handlers))
-            except (Exception, SystemExit) as error:
-                if self.raises:
+            except BaseException as error:
+                if self.raises or isinstance(error, KeyboardInterrupt):
                     raise
                 answered = describe(error)
                 raise WorkerRefused(

@@ -119,7 +119,7 @@ ODD_LINES = (
     ")",
 )
 
-_EXCEPTIONS = (
+EXCEPTIONS = (
     "ValueError('not today')", "KeyError('weights')", "RuntimeError()", "OSError(2, 'No such file', 'weights.pt')",
     "AssertionError", "Exception('one\\ntwo\\n' * 100)", "ValueError('x' * 100000)", "UnicodeError('\\ud800')",
     "SystemExit", "SystemExit('please')", "SystemExit(0)", "KeyboardInterrupt", "GeneratorExit", "StopIteration",
@@ -256,10 +256,8 @@ KINDS: dict[str, Kind] = {
         sampled("accept", "{'layouts': 'x'}", "{'layout': ''}", "'layout'", "{'layout': None}"),
         sampled("twins", "{'torch': print}", "{'keras': 3}", "['keras']"),
     ),
-    "raises": st.sampled_from(_EXCEPTIONS).map(
-        lambda error: Fault(f"{HEAD}raise {error}\n".encode(), None, ("line ",))
-    ),
-    "raises in a function": st.sampled_from(_EXCEPTIONS).map(
+    "raises": st.sampled_from(EXCEPTIONS).map(lambda error: Fault(f"{HEAD}raise {error}\n".encode(), None, ("line ",))),
+    "raises in a function": st.sampled_from(EXCEPTIONS).map(
         lambda error: Fault(f"{HEAD}def build():\n    raise {error}\n\nbuild()\n{REST}".encode(), None, ("line ",))
     ),
     "imports what is missing": whole(

@@ -198,7 +198,7 @@ def check(name: str, case: Case, path: str) -> None:
     if not isinstance(case.paper, str):
         raise wrong("paper", "give the citation or link as a text")
     if not isinstance(case.seed, int):
-        raise wrong("seed", f"give a whole number, not {case.seed!r}")
+        raise wrong("seed", f"give a whole number, not a value of type {type(case.seed).__name__}")
     for field in ("blind_ok", "fixed_inputs"):
         if not isinstance(getattr(case, field), str):
             raise wrong(field, "is the reason as text")
