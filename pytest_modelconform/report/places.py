@@ -17,53 +17,48 @@ def fault_of_file(path: Path) -> str:
     try:
         if path.is_dir():
             return f"{path} is a folder: name a file in it"
-        with _made(path.parent) as fault:
-            return fault or _fault_of_opening(path)
+        with _made(path.parent):
+            _try(path)
     except (OSError, ValueError) as error:
-        return f"{path} can't be written: {why(error)}; name a file in a folder that you may write to"
+        return f"{path} can't be written: {why(error)}; choose another place"
+    return ""
 
 
 def fault_of_folder(path: Path) -> str:
     """Why files can't be put into a folder, made if it isn't there, as one line; "" if they can."""
     try:
-        if path.exists() and not path.is_dir():
-            return _no_folder(path)
+        with _made(path):
+            _try(path / ".modelconform-tried")
     except (OSError, ValueError) as error:
-        return f"the folder {path} can't be created: {why(error)}; choose another place"
-    return fault_of_file(path / ".modelconform-tried")
+        return f"{path} can't be written to: {why(error)}; choose another folder"
+    return ""
 
 
 @contextlib.contextmanager
-def _made(folder: Path) -> Iterator[str]:
-    """A folder that goes again if it was not there; why it can't be made, or ""."""
+def _made(folder: Path) -> Iterator[None]:
+    """A folder that goes again if it was not there. Raises OSError or ValueError."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    fault = ""
     try:
+        if blocking := next(
+            (place for place in (folder, *folder.parents) if place.exists() and not place.is_dir()), None
+        ):
+            raise NotADirectoryError(errno.ENOTDIR, f"{blocking} is a file, not a folder")
         folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        fault = _no_folder(next((p for p in (folder, *folder.parents) if p.exists() and not p.is_dir()), folder))
-    except (OSError, ValueError) as error:
-        fault = f"the folder {folder} can't be created: {why(error)}; choose another place"
-    try:
-        yield fault
+        yield
     finally:
         for place in missing:
             with contextlib.suppress(OSError):
                 place.rmdir()
 
 
-def _no_folder(path: Path) -> str:
-    return f"{path} is a file, so it can't be a folder: choose another place"
-
-
-def _fault_of_opening(path: Path) -> str:
+def _try(path: Path) -> None:
+    """Open a file for writing. Raises OSError or ValueError."""
     if path.exists() and not path.is_file():
-        return ""  # A device or a pipe: opening it may wait for a reader.
+        return  # A device or a pipe: opening it may wait for a reader.
     is_new = not path.exists() and not path.is_symlink()
     path.open("ab").close()
     if is_new:
         path.unlink()
-    return ""
 
 
 def fault_of_any(files: Mapping[str, Path]) -> str:

@@ -22,7 +22,8 @@ def test_a_place_that_can_not_be_written_is_said_before_anything_runs(
     assert found.status == pytest.ExitCode.USAGE_ERROR
     place = project / "plain.py"
     assert [line for line in found.stderr.splitlines() if line.strip()] == [
-        f"ERROR: --modelconform-{option}: {place} is a file, so it can't be a folder: choose another place"
+        f"ERROR: --modelconform-{option}: {place}/report can't be written: {place} is a file, not a folder; choose "
+        "another place"
     ]
     assert "collected" not in found.stdout
 

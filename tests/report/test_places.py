@@ -27,8 +27,8 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     ("name", "says"),
     [
         ("folder", "folder is a folder: name a file in it"),
-        ("file/report.html", "file is a file, so it can't be a folder: choose another place"),
-        ("file/deep/report.html", "file is a file, so it can't be a folder"),
+        ("file/report.html", "file is a file, not a folder; choose another place"),
+        ("file/deep/report.html", "file is a file, not a folder"),
         ("x" * 300, "can't be written: File name too long"),
         ("nul\0", "null"),
     ],
@@ -39,7 +39,7 @@ def test_one_that_can_not_be_written_is_said_in_a_line(tmp_path: Path, name: str
     fault = places.fault_of_file(tmp_path / name)
     assert says in fault
     assert "\n" not in fault
-    assert "is a file, so it can't be a folder" in places.fault_of_folder(tmp_path / "file")
+    assert "file is a file, not a folder; choose another folder" in places.fault_of_folder(tmp_path / "file")
 
 
 def test_what_only_trying_shows() -> None:
