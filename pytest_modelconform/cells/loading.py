@@ -50,7 +50,7 @@ def working(tools: Tools, cell: Cell) -> AnyWorker:
         return worker
     if fault := _smoke(tools, cell, worker):
         tools.pool.discard(worker)
-        message = f"runtime {cell.runtime} does not even run the smoke model (y = 3x + 1) in format {cell.format}"
+        message = f"runtime {cell.runtime} can't run even the smoke model (y = 3x + 1) in the format {cell.format}"
         raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, f"{message}: {fault}")
     worker.smoked.add(cell.format)
     return worker

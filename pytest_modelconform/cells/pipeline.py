@@ -150,7 +150,9 @@ class Pipeline:
         if outcome.verdict is not Verdict.IMPRECISE or not (self.strict or by_case):
             return outcome
         why = "Tolerance(strict=True)" if by_case else "--modelconform-strict"
-        return replace(outcome, strict=True, message=f"{outcome.message}\nimprecise is a failure here: {why}")
+        return replace(
+            outcome, strict=True, message=f"{outcome.message}\nwhat is imprecise fails here, as asked for by {why}"
+        )
 
     def _tried(self, ref: CaseRef, cell: Cell, expects: Expects) -> Tried:
         """What one attempt or two come to."""
@@ -162,7 +164,8 @@ class Pipeline:
         was, outcome = first.outcome, second.outcome
         if outcome.verdict is was.verdict:
             return second
-        note = f"depends on order: in a process that had run other cells it was {was.verdict.value}: {was.message}"
+        said = f"it was {was.verdict.value}: {was.message}"
+        note = f"the verdict depends on the order of the cells: in a process that had run others before, {said}"
         return replace(second, outcome=replace(outcome, notes=(*outcome.notes, note)))
 
 

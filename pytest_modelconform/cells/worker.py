@@ -141,7 +141,7 @@ class Worker:
         try:
             answer = json.loads(text)
         except ValueError:
-            raise self.lied(f"a line that is no JSON: {text[:200]!r}") from None
+            raise self.lied(f"a line that isn't JSON: {text[:200]!r}") from None
         if not isinstance(answer, dict) or answer.get("id") != request_id or not isinstance(answer.get("ok"), bool):
             raise self.lied(f"an answer that does not belong to request {request_id}: {text[:200]!r}")
         if not answer["ok"]:
@@ -155,7 +155,7 @@ class Worker:
         """Make the acquaintance. Raises a WorkerProblem."""
         self.info = self.ask("hello", timeout, protocol=PROTOCOL, **fields)
         if self.info.get("protocol") != PROTOCOL:
-            raise self.lied(f"protocol {self.info.get('protocol')!r}, we speak {PROTOCOL}")
+            raise self.lied(f"protocol {self.info.get('protocol')!r}; pytest-modelconform speaks protocol {PROTOCOL}")
 
     def _exchange(self, data: bytes, timeout: float) -> bytes:
         assert self._process.stdin is not None

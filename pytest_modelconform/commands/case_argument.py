@@ -21,7 +21,7 @@ def no_case_file(file: str) -> str | None:
     """None for a case file, else a sentence."""
     if case_files.is_case_file(Path(file)):
         return None
-    why = "imports no pytest_modelconform" if Path(file).is_file() else "isn't there"
+    why = "does not import pytest_modelconform" if Path(file).is_file() else "does not exist"
     return f"{file} {why}: name a case file"
 
 

@@ -160,7 +160,7 @@ def flat_signature(
     leaves = dict(zip(names, built.input_leaves, strict=True))
     strange = [name for name in inputs if name not in leaves]
     if strange:
-        raise ExportMismatch(f"graph input {strange[0]!r} is none of the model's inputs ({', '.join(names)})")
+        raise ExportMismatch(f"graph input {strange[0]!r} isn't one of the model's inputs ({', '.join(names)})")
     paths = built.output_paths
     if len(outputs) != len(paths):
         raise ExportMismatch(
