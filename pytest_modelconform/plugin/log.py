@@ -9,6 +9,7 @@ import contextlib
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -150,9 +151,11 @@ class RunLog:
 
     @contextlib.contextmanager
     def _surviving(self, what: str, done: str = "written") -> Iterator[None]:
-        """Note what goes wrong, once, and go on."""
+        """Note what goes wrong, once, and go on. In a user's project warnings of libraries may be errors: not here."""
         try:
-            yield
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
         except Exception as error:
             said = places.why(error) if isinstance(error, OSError) else fault_of_ours(error)
             fault = f"{what} could not be {done}: {said}"
