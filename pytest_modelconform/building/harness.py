@@ -126,7 +126,7 @@ def unavailable(engine: str) -> str | None:
     Costs a few milliseconds: nothing is built, fetched or imported.
     """
     if engine not in ENGINES:
-        return f"no C++ engine is called {engine!r}; there are {', '.join(ENGINES)}"
+        return f"unknown C++ engine {engine!r}; known: {', '.join(ENGINES)}"
     if sys.platform == "win32":
         return "the C++ harness is built on Linux and macOS only"
     missing = [name for name in ENGINES[engine].requires if not tools.installed(name)]

@@ -107,7 +107,7 @@ def _from_debian(version: str, scratch: Path) -> Path:
         raise LookupError("this machine has no apt-get.")
     own = _release_field("ID"), _release_field("VERSION_CODENAME")
     if own[0] != "debian" or not own[1]:
-        raise LookupError("this machine is no Debian.")
+        raise LookupError("this machine doesn't run Debian.")
     sources = _sources_of_suite(Path("/etc/apt"), own[1])
     if not sources:
         raise LookupError(f"no package source of this machine's names the suite {own[1]}.")
@@ -217,7 +217,7 @@ def _from_release(version: str, scratch: Path) -> Path:
     # is tested is the one of the installed Python package.
     system = _MACHINES.get((sys.platform, platform.machine()))
     if system is None:
-        raise LookupError(f"there is none for {sys.platform} on {platform.machine()}.")
+        raise LookupError(f"no release exists for {sys.platform} on {platform.machine()}.")
     with urllib.request.urlopen(_RELEASE.format(version=version, system=system), timeout=15) as answer:
         archive = io.BytesIO(answer.read())
     headers = scratch / "include"

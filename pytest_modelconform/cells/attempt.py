@@ -93,7 +93,7 @@ class Attempt:
             artifact = self.export(prepared)
         except StageFailure as failure:
             return failure.outcome()
-        message = f"it was exported, and no more than that is known: {reason}"
+        message = f"The export succeeded, but it could not be run: {reason}"
         return self._with(artifact, Outcome(Verdict.UNAVAILABLE, Stage.LOAD, message), kept=False)
 
     # -- the steps; each raises StageFailure -----------------------------------------------------------------------

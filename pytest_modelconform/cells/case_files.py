@@ -13,6 +13,8 @@ from ..terms.case import DEFAULTS, OPTIONAL, TORCH, Tolerance, twin
 from ..terms.outcome import Outcome
 
 _PLUGIN = "pytest_modelconform"
+# What Python's parser raises for a text that is no Python, or that is nested too deeply for it.
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def is_case_file(path: Path) -> bool:
         return False
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError):
+    except UNREADABLE:
         # It names us and is broken: better an error at stage collect than a file that vanishes.
         return any(
             line.startswith((f"from {_PLUGIN}", f"import {_PLUGIN}"))
@@ -77,7 +79,7 @@ def static_cases(path: Path) -> list[Declared]:
     """The cases that a file assigns at top level, with literal `requires` and `dtypes`: known without running it."""
     try:
         tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, *UNREADABLE):
         return []
     found = []
     for node in tree.body:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cache.made_once import BuildError
+from ..environments.outside import ModuleFault
 from ..terms.cell import FULL, INFERENCE, Cell
 from ..terms.outcome import Stage, Verdict
 from . import typed
@@ -49,7 +50,7 @@ def working(tools: Tools, cell: Cell) -> AnyWorker:
         return worker
     if fault := _smoke(tools, cell, worker):
         tools.pool.discard(worker)
-        message = f"runtime {cell.runtime} does not even run the smoke model (y = 3x + 1) in format {cell.format}"
+        message = f"runtime {cell.runtime} can't run even the smoke model (y = 3x + 1) in the format {cell.format}"
         raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, f"{message}: {fault}")
     worker.smoked.add(cell.format)
     return worker
@@ -87,8 +88,10 @@ def load(tools: Tools, cell: Cell, artifact: Artifact, worker: AnyWorker, budget
 def load_request(tools: Tools, cell: Cell, artifact: Artifact) -> dict[str, Any]:
     """What a cell's runtime is asked to load. Raises StageFailure where what it needs can't be built."""
     runtime = tools.registry.runtime(cell.runtime)
-    request = runtime.load_request(artifact.folder, artifact.signature.stored)
     try:
+        request = runtime.load_request(artifact.folder, artifact.signature.stored)
         return request | runtime.build(artifact.signature.stored, tools.pool.cache, tools.pool.progress)
+    except ModuleFault as fault:
+        raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, str(fault)) from fault
     except BuildError as error:
         raise StageFailure(Stage.BUILD, Verdict.ERROR, str(error)) from error

@@ -14,12 +14,15 @@ import msgspec
 from ..cache import sessions
 from ..cache.fingerprint import fingerprint, hash_file, hash_of
 from ..cache.store import Cache
+from ..environments.outside import ModuleFault
+from ..environments.packages import unreadable_requirement
 from ..formats.frameworks import FRAMEWORKS
 from ..references.content import Packages
 from ..terms import tolerances
 from ..terms.case import DEFAULTS, EVERYTHING, TORCH
 from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, TRAINING, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
+from ..terms.wording import fault_of_ours, fitting
 from ..workers import lookups
 from ..workers.loop import WorkerError
 from . import typed
@@ -166,8 +169,10 @@ class Machinery:
 
         Such a fault must not pass for the load or the run that `expected.toml` knows to fail.
         """
+        if isinstance(error, ModuleFault):
+            return Outcome(Verdict.ERROR, Stage.ENVIRONMENT, str(error))
         if not self.settings.inline:
-            said = f"a fault of pytest-modelconform or of a plugin, which says nothing of model and runtime: {error!r}"
+            said = f"the cell was not tested, since pytest-modelconform failed: {fault_of_ours(error)}"
             return Outcome(Verdict.ERROR, Stage.ENVIRONMENT, said)
         stages = {"collect": Stage.COLLECT, "reference": Stage.REFERENCE, "export": Stage.EXPORT, "load": Stage.LOAD}
         stage = stages.get(self.pool.last_op, Stage.RUN)
@@ -224,13 +229,17 @@ class Machinery:
     def declare(self, path: Path) -> Declaration:
         """The cases of a file, from the cache or by importing it in the case host."""
         if path not in self._declared:
-            static = static_cases(path)
-            if any(case.missing() for case in static):
-                # It can't be imported here; its cells are shown as unavailable all the same.
-                self._declared[path] = Declaration(static)
-            else:
-                self._declared[path] = self._import(path, static)
+            try:
+                self._declared[path] = self._declaration(path)
+            except Exception as error:  # One file costs no other its cells.
+                said = f"{path.name} could not be read: {fault_of_ours(error)}"
+                self._declared[path] = Declaration(problem=Outcome(Verdict.ERROR, Stage.COLLECT, said))
         return self._declared[path]
+
+    def _declaration(self, path: Path) -> Declaration:
+        static = static_cases(path)
+        # One that can't be imported here is shown as unavailable all the same.
+        return Declaration(static) if any(case.missing() for case in static) else self._import(path, static)
 
     def relative(self, path: Path) -> str:
         """A case file's path as its cells name it: relative to the root, or its name where it is elsewhere."""
@@ -254,19 +263,21 @@ class Machinery:
                         content = Collected(cases=answer.cases)
                         self.cache.write_case(key, typed.json_of(content), answer.files, answer.packages)
         except WorkerError as error:
-            return Declaration(problem=Outcome(Verdict.ERROR, Stage.COLLECT, f"{path.name}: {error}"))
+            return Declaration(problem=Outcome(Verdict.ERROR, Stage.COLLECT, fitting(f"{path.name}: {error}")))
         except WorkerProblem as problem:
             verdicts = {WorkerCrashed: Verdict.CRASH, WorkerTimeout: Verdict.TIMEOUT}
             verdict = verdicts.get(type(problem), Verdict.ERROR)
             details = problem.details if isinstance(problem, WorkerRefused) else ""
             message = f"{path.name}: {problem}" + (f"\n{details}" if details else "")
-            return Declaration(problem=Outcome(verdict, Stage.COLLECT, message))
+            return Declaration(problem=Outcome(verdict, Stage.COLLECT, fitting(message)))
         return Declaration([self._declared_case(case) for case in content.cases])
 
     def _declared_case(self, case: Declared) -> Declared:
         # Here, since the case host does not know the runtimes that other packages have registered.
         fault = case.fault or tolerances.fault(case.name, case.tolerances, self.registry.runtimes)
-        return replace(case, fault=fault)
+        if not fault and (unreadable := unreadable_requirement(case.requires)):
+            fault = f"case {case.name!r}, field 'requires': {unreadable}"
+        return replace(case, fault=fitting(fault) if fault else None)
 
 
 def _with_checks(file: str, case: str, dtype: str, cells: Sequence[Cell]) -> list[Cell]:

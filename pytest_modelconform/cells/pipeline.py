@@ -18,6 +18,7 @@ from ..terms import devices
 from ..terms.case import TORCH
 from ..terms.cell import INFERENCE, CaseRef, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
+from ..terms.wording import fitting
 from .answers import SetResult, merge
 from .attempt import Attempt, Expects, Tried
 from .case_host import Exports
@@ -33,6 +34,12 @@ from .witnesses import Witnesses
 def _at_worst(outcome: Outcome) -> Outcome:
     """What an outcome may still become: what is imprecise has not been diagnosed yet."""
     return replace(outcome, verdict=Verdict.MISMATCH) if outcome.verdict is Verdict.IMPRECISE else outcome
+
+
+def _of_case(outcome: Outcome, ref: CaseRef) -> Outcome:
+    """What is wrong with a case, with its name, and as far as anybody reads it: torch's messages may take 60 lines."""
+    named = repr(ref.name) in outcome.message or outcome.stage is Stage.ENVIRONMENT
+    return replace(outcome, message=fitting(outcome.message if named else f"case {ref.name!r}: {outcome.message}"))
 
 
 def nothing_is_expected(outcome: Outcome) -> bool:
@@ -76,7 +83,7 @@ class Pipeline:
         try:
             prepared = self.exports.prepare(ref, self.tools.budget())
         except StageFailure as failure:
-            return failure.outcome()
+            return _of_case(failure.outcome(), ref)
         numbers = []
         results: dict[str, SetResult] = {}
         said = eager_numbers if ref.task == INFERENCE else training.eager_numbers
@@ -143,7 +150,9 @@ class Pipeline:
         if outcome.verdict is not Verdict.IMPRECISE or not (self.strict or by_case):
             return outcome
         why = "Tolerance(strict=True)" if by_case else "--modelconform-strict"
-        return replace(outcome, strict=True, message=f"{outcome.message}\nimprecise is a failure here: {why}")
+        return replace(
+            outcome, strict=True, message=f"{outcome.message}\nwhat is imprecise fails here, as asked for by {why}"
+        )
 
     def _tried(self, ref: CaseRef, cell: Cell, expects: Expects) -> Tried:
         """What one attempt or two come to."""
@@ -155,7 +164,8 @@ class Pipeline:
         was, outcome = first.outcome, second.outcome
         if outcome.verdict is was.verdict:
             return second
-        note = f"depends on order: in a process that had run other cells it was {was.verdict.value}: {was.message}"
+        said = f"it was {was.verdict.value}: {was.message}"
+        note = f"the verdict depends on the order of the cells: in a process that had run others before, {said}"
         return replace(second, outcome=replace(outcome, notes=(*outcome.notes, note)))
 
 

@@ -10,6 +10,7 @@ import math
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -163,7 +164,7 @@ class Pool:
         else:
             command = self._command(name, runs_on)
         if self.inline or (self.inline_host and name.startswith(HOST)):
-            worker = InlineWorker(name, inline_handlers(name, command, runs_on, self.threads))
+            worker = InlineWorker(name, inline_handlers(name, command, runs_on, self.threads), raises=self.inline)
         else:
             env = {**environment(self.threads, self.cache), **devices.environment(device, self.process)}
             if command[0] != sys.executable:
@@ -216,6 +217,8 @@ def environment(threads: int, cache: Path, base: Mapping[str, str] | None = None
     # What a worker inherits of pytest's own switches is none of a model's business.
     env.pop("PYTEST_CURRENT_TEST", None)
     env.pop("PYTHONSAFEPATH", None)
+    # Where a user's warnings are errors, those of exporters and runtimes are still only theirs.
+    env.pop("PYTHONWARNINGS", None)
     env["PYTHONUNBUFFERED"] = "1"
     return env
 
@@ -225,9 +228,12 @@ def inline_handlers(name: str, command: Sequence[str], device: str, threads: int
     files = [Path(part) for part in command if part.endswith(".py")]
     if Path(command[0]).resolve() != Path(sys.executable).resolve() or not files:
         raise WorkerCrashed(
-            f"{name} is no Python of this environment and can't run in this process: leave out --modelconform-inline"
+            f"{name} can't run in this process, since it isn't Python of this environment: leave out "
+            "--modelconform-inline"
         )
-    handlers: Mapping[str, Any] = _import(files[-1]).handlers(device, threads)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        handlers: Mapping[str, Any] = _import(files[-1]).handlers(device, threads)
     return handlers
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Generic, Protocol, TypeVar
 
+from ..environments.outside import said
 from ..formats import base as format_base
 from ..formats.base import Format
 from ..runtimes import base as runtime_base
@@ -33,6 +35,10 @@ class UnknownName(ValueError):
     """A name that no format, runtime or device has. The message lists those that exist."""
 
 
+class NameTaken(ValueError):
+    """A name that another format or runtime has already. The message says which."""
+
+
 class _Described(Protocol):
     """What is in a table."""
 
@@ -47,32 +53,59 @@ Kind = TypeVar("Kind", bound=_Described)
 class _Table(Generic[Kind]):
     """Modules of one kind by name, in the order of registration. They are imported when first asked for.
 
-    kind: as messages say it, "format". describe: makes a module's description.
+    kind: as messages say it, "format". describe: makes a module's description. broken: makes what stands for a module
+    that is of no use, from its name, its path, the reason, and the module if it could be imported. faults: these
+    reasons, by name.
     """
 
-    def __init__(self, kind: str, describe: Callable[[ModuleType], Kind]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        describe: Callable[[ModuleType], Kind],
+        broken: Callable[[str, str, str, ModuleType | None], Kind],
+    ) -> None:
         self.kind = kind
         self.describe = describe
+        self.broken = broken
+        self.faults: dict[str, str] = {}
         self.modules: dict[str, str] = {}
         self._loaded: dict[str, Kind] = {}
 
     def add(self, name: str, module: str) -> None:
-        """Add the module of an import path. Raises ValueError if the name is taken."""
+        """Add the module of an import path. Raises NameTaken."""
         # Ids and markers write "-" as "_": two names that differ only there could not be told apart.
         taken = {known.replace("-", "_"): known for known in self.modules}
         # The other words mean something in ids and in `Case(tolerances=…)`.
         if name.replace("-", "_") in taken or name in (EAGER, COLLECT, FAST, *TASKS, *DEFAULTS):
-            raise ValueError(
-                f"{self.kind} {name!r} of {module} is taken by {self.modules.get(name, 'another name like it')}"
+            by = self.modules.get(name) or taken.get(name.replace("-", "_")) or "a word that means something else"
+            raise NameTaken(
+                f"{module} can't add the {self.kind} {name!r}: the name is taken by {by}; choose another name"
             )
         self.modules[name] = module
 
     def get(self, name: str) -> Kind:
-        """What a name stands for. Raises UnknownName; TypeError for a module that lacks something."""
+        """What a name stands for: something unavailable where its module is of no use. Raises UnknownName."""
         if name not in self._loaded:
             _check_known(self.kind, name, self.modules)
-            self._loaded[name] = self.describe(importlib.import_module(self.modules[name]))
+            self._loaded[name] = self._load(name, self.modules[name])
         return self._loaded[name]
+
+    def _load(self, name: str, path: str) -> Kind:
+        # A module of another package may do anything. It must not cost the others their run.
+        module = None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                module = importlib.import_module(path)
+            if name != getattr(module, "NAME", name):
+                raise TypeError(f"{path} says NAME = {module.NAME!r}, but is registered as {name!r}: use one name")
+            return self.describe(module)
+        except TypeError as error:
+            self.faults[name] = str(error) if module is not None else f"{path} can't be imported: {said(error)}"
+        except (Exception, SystemExit) as error:
+            what = "can't be imported" if module is None else "can't be used"
+            self.faults[name] = f"its module {path} {what}: {said(error)}"
+        return self.broken(name, path, self.faults[name], module)
 
     def select(self, names: Sequence[str]) -> Sequence[str]:
         """Names for an option's value: the main ones for (), all for ("all",). Raises UnknownName."""
@@ -100,15 +133,17 @@ class Registry:
     """Formats and runtimes by name, in the order of registration. Modules are imported when first asked for."""
 
     def __init__(self) -> None:
-        self._formats = _Table("format", format_base.described)
-        self._runtimes = _Table("runtime", runtime_base.described)
+        self._formats = _Table("format", self._described_format, format_base.broken)
+        self._runtimes = _Table("runtime", runtime_base.described, self._broken_runtime)
+        # What is wrong with what other packages added, as sentences, besides what is wrong with a module.
+        self.faults: list[str] = []
 
     def add_format(self, name: str, module: str) -> None:
-        """Add the format in `module` (an import path). Raises ValueError if the name is taken."""
+        """Add the format in `module` (an import path). Raises NameTaken."""
         self._formats.add(name, module)
 
     def add_runtime(self, name: str, module: str) -> None:
-        """Add the runtime in `module` (an import path). Raises ValueError if the name is taken."""
+        """Add the runtime in `module` (an import path). Raises NameTaken."""
         self._runtimes.add(name, module)
 
     @property
@@ -121,12 +156,40 @@ class Registry:
         """Names of all runtimes."""
         return tuple(self._runtimes.modules)
 
+    @property
+    def broken(self) -> Mapping[str, str]:
+        """Why a module that was asked for is of no use, by "runtime NAME" or "format NAME"."""
+        return {
+            f"{table.kind} {name}": why
+            for table in (self._formats, self._runtimes)
+            for name, why in table.faults.items()
+        }
+
+    def _described_format(self, module: ModuleType) -> Format:
+        """Raises TypeError for one that is made from a format that there is not, or from itself."""
+        found = format_base.described(module)
+        through, source = [found.NAME], found.FROM
+        while source:
+            if source in through:
+                raise TypeError(f"{found.module}: it is made from itself: {' from '.join([*through, source])}")
+            if source not in self.formats:
+                raise TypeError(f"{found.module}: FROM names the format {source!r}, which does not exist")
+            through.append(source)
+            try:
+                source = getattr(importlib.import_module(self._formats.modules[source]), "FROM", "")
+            except (Exception, SystemExit):
+                break  # That format's own fault.
+        return found
+
+    def _broken_runtime(self, name: str, path: str, reason: str, module: ModuleType | None) -> Runtime:
+        return runtime_base.broken(name, reason, self.select_formats(()), module)
+
     def format(self, name: str) -> Format:
-        """The format of a name. Raises UnknownName, or TypeError for a module that is none."""
+        """The format of a name. Raises UnknownName."""
         return self._formats.get(name)
 
     def runtime(self, name: str) -> Runtime:
-        """The runtime of a name. Raises UnknownName, or TypeError for a module that is none."""
+        """The runtime of a name. Raises UnknownName."""
         return self._runtimes.get(name)
 
     def holds(self, name: str, framework: str) -> bool:

@@ -91,7 +91,9 @@ def start(start: Callable[[], AnyWorker]) -> AnyWorker:
         if is_unavailable(problem):
             raise StageFailure(Stage.ENVIRONMENT, Verdict.UNAVAILABLE, str(problem)) from problem
         verdict = VERDICT_OF[type(problem)]
-        raise StageFailure(Stage.ENVIRONMENT, verdict, f"the worker does not start: {problem}") from problem
+        raise StageFailure(
+            Stage.ENVIRONMENT, verdict, f"the runtime's process could not be started: {problem}"
+        ) from problem
 
 
 def failure_of(problem: WorkerProblem, stage: Stage) -> StageFailure:

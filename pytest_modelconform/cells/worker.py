@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -140,7 +141,7 @@ class Worker:
         try:
             answer = json.loads(text)
         except ValueError:
-            raise self.lied(f"a line that is no JSON: {text[:200]!r}") from None
+            raise self.lied(f"a line that isn't JSON: {text[:200]!r}") from None
         if not isinstance(answer, dict) or answer.get("id") != request_id or not isinstance(answer.get("ok"), bool):
             raise self.lied(f"an answer that does not belong to request {request_id}: {text[:200]!r}")
         if not answer["ok"]:
@@ -154,7 +155,7 @@ class Worker:
         """Make the acquaintance. Raises a WorkerProblem."""
         self.info = self.ask("hello", timeout, protocol=PROTOCOL, **fields)
         if self.info.get("protocol") != PROTOCOL:
-            raise self.lied(f"protocol {self.info.get('protocol')!r}, we speak {PROTOCOL}")
+            raise self.lied(f"protocol {self.info.get('protocol')!r}; pytest-modelconform speaks protocol {PROTOCOL}")
 
     def _exchange(self, data: bytes, timeout: float) -> bytes:
         assert self._process.stdin is not None
@@ -249,10 +250,15 @@ class Worker:
 
 
 class InlineWorker:
-    """The same handlers, called in this process: for `--pdb` and `--modelconform-inline`."""
+    """The same handlers, called in this process: for `--pdb` and `--modelconform-inline`, and for models in hand.
 
-    def __init__(self, name: str, handlers: Mapping[str, Any]) -> None:
+    raises: whether a handler's exception passes through, so that a debugger stops where it was raised; else it is the
+    answer of a worker that lives, as from a process.
+    """
+
+    def __init__(self, name: str, handlers: Mapping[str, Any], raises: bool = True) -> None:
         self.name = name
+        self.raises = raises
         self.used = False
         self.smoked: set[str] = set()
         self.info: dict[str, Any] = {}
@@ -261,12 +267,24 @@ class InlineWorker:
         self._handlers = handlers
 
     def ask(self, op: str, timeout: float, **fields: Any) -> dict[str, Any]:
-        """Call a handler. Its exceptions pass through, so that a debugger stops where they were raised."""
-        from ..workers.loop import handle
+        """Call a handler. Raises WorkerRefused for what it raises, or that itself."""
+        from ..workers.loop import describe, handle
 
         self.last_used = time.monotonic()
+        # Warnings of exporters are theirs: in the user's process they may be errors.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                found = handle({"id": 0, "op": op, **fields}, dict(self._handlers))
+            except BaseException as error:
+                if self.raises or isinstance(error, KeyboardInterrupt):
+                    raise
+                answered = describe(error)
+                raise WorkerRefused(
+                    answered["type"], answered["message"], answered["details"], answered["stage"]
+                ) from error
         # As it comes from a process: a float of numpy's is then a float.
-        answer: dict[str, Any] = json.loads(json.dumps(handle({"id": 0, "op": op, **fields}, dict(self._handlers))))
+        answer: dict[str, Any] = json.loads(json.dumps(found))
         return answer
 
     def hello(self, timeout: float, **fields: Any) -> None:

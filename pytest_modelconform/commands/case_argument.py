@@ -21,12 +21,12 @@ def no_case_file(file: str) -> str | None:
     """None for a case file, else a sentence."""
     if case_files.is_case_file(Path(file)):
         return None
-    why = "imports no pytest_modelconform" if Path(file).is_file() else "isn't there"
+    why = "does not import pytest_modelconform" if Path(file).is_file() else "does not exist"
     return f"{file} {why}: name a case file"
 
 
 def run(command: str, file: str, do: Callable[[Run], int], *, timeout: str, caches: bool = False) -> int:
-    """borrowed.session of a case file. 2 and a message where it is none."""
+    """pytest_session.session of a case file. 2 and a message where it is none."""
     if why := no_case_file(file):
         return pytest_session.refusal(command, why)
     return pytest_session.session(command, do, [f"--modelconform-timeout={timeout}", file], caches=caches)

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from ..terms.wording import fault_of_ours
+
 # Name -> (module, what it does).
 COMMANDS = {
     "badge": ("pytest_modelconform.commands.badge", "how much of a log passes, as SVG or for shields.io"),
@@ -74,7 +76,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(command)
-    status: int = module.run(command.parse_args(words[1:]))
+    given = command.parse_args(words[1:])
+    try:
+        status: int = module.run(given)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        print(f"modelconform {name}: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        print(f"modelconform {name}: {fault_of_ours(error)}", file=sys.stderr)
+        return 3
     return status
 
 

@@ -6,6 +6,7 @@ Imports no framework: versions are those of installed packages, and of what envi
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib.metadata
 import sys
 from collections.abc import Iterable, Sequence
@@ -57,9 +58,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print(run: Run, names: Sequence[str]) -> int:
     rows = table(run)
+    for fault in run.machinery.registry.faults:
+        print(f"modelconform doctor: {fault}", file=sys.stderr)
     strange = [name for name in names if name not in {row.name for row in rows}]
     if strange:
-        print(f"modelconform doctor: no format or runtime {strange[0]!r}; {_known(rows)}", file=sys.stderr)
+        print(
+            f"modelconform doctor: unknown format or runtime {strange[0]!r}.{_known(rows, strange[0])}", file=sys.stderr
+        )
         return 2
     shown = [row for row in rows if not names or row.name in names]
     for line in lines(shown):
@@ -67,8 +72,10 @@ def _print(run: Run, names: Sequence[str]) -> int:
     return 1 if names and not all(row.available for row in shown) else 0
 
 
-def _known(rows: Iterable[Row]) -> str:
-    return f"there are: {', '.join(dict.fromkeys(row.name for row in rows))}"
+def _known(rows: Iterable[Row], name: str) -> str:
+    known = list(dict.fromkeys(row.name for row in rows))
+    near = difflib.get_close_matches(name, known, 1)
+    return f"{f' Did you mean {near[0]!r}?' if near else ''} Known: {', '.join(known)}"
 
 
 def lines(rows: Sequence[Row]) -> list[str]:

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from ..report import places
 from ..report.log import Log, LogError, read
 
 
@@ -26,12 +27,13 @@ def load(path: Path) -> Log:
 def emit(text: str, path: Path | None) -> None:
     """Write a text to a file, or to stdout. Raises Refused where that can't be."""
     if path is not None:
+        if fault := places.fault_of_file(path):
+            raise Refused(fault)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             # As it is: what line ends a format has is the renderer's business.
             path.write_bytes(text.encode("utf-8", "replace"))
         except OSError as error:
-            raise Refused(f"{path}: {error.strerror or error}") from error
+            raise Refused(f"{path} could not be written: {places.why(error)}") from error
         return
     try:
         sys.stdout.write(text)

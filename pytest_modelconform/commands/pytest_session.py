@@ -15,7 +15,7 @@ import pytest
 
 from ..cells.registry import UnknownName
 from ..plugin.run import Run, run_of
-from ..terms.wording import Refused
+from ..terms.wording import Refused, fault_of_ours
 
 # Options of the ini file are for runs of tests, and may ask for several processes; `all` so that nothing is left out.
 _OPTIONS = (
@@ -24,6 +24,8 @@ _OPTIONS = (
     *("-p", "no:hypothesispytest"),
     *("--assert=plain", "-qqq", "-s", "--no-header"),
     *("--modelconform", "--modelconform-formats=all", "--modelconform-runtimes=all"),
+    # Nor is a report written that the ini file asks a run of tests for.
+    *(word for name in ("json", "html", "log", "shard") for word in ("-o", f"modelconform_{name}=")),
 )
 _NO_CACHE = ("-p", "no:cacheprovider")
 
@@ -46,8 +48,9 @@ class _Borrower:
 def session(command: str, do: Callable[[Run], int], arguments: Sequence[str] = (), *, caches: bool = False) -> int:
     """Call `do` within a session of the current folder; the exit status that it returns.
 
-    Where it raises Refused or UnknownName, its message as one of `modelconform COMMAND`, and 2. What pytest itself
-    prints goes to stderr; 4 and a message of pytest's where it refuses to start.
+    Where it raises Refused, UnknownName or OSError, its message as one of `modelconform COMMAND`, and 2; where it
+    raises what nobody foresaw, a line on that, and 3. What pytest itself prints goes to stderr; 4 and a message of
+    pytest's where it refuses to start.
 
     Args:
         command: the subcommand's name.
@@ -65,6 +68,11 @@ def session(command: str, do: Callable[[Run], int], arguments: Sequence[str] = (
                 return do(run)
             except (Refused, UnknownName) as refused:
                 return refusal(command, refused)
+            except OSError as error:
+                return refusal(command, f"{error.filename or 'a file'}: {error.strerror or error}")
+            except Exception as error:
+                refusal(command, fault_of_ours(error))
+                return int(pytest.ExitCode.INTERNAL_ERROR)
 
     borrower = _Borrower(answered)
     with contextlib.redirect_stdout(sys.stderr):

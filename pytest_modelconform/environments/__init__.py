@@ -170,9 +170,8 @@ def install(environment: Environment, cache: Path, progress: Progress) -> Path:
 
 def _make(environment: Environment, folder: Path, progress: Progress) -> None:
     if folder.exists():
-        progress(
-            f"the environment {environment.name} was left half-made or has lost its {environment.made_with}: anew …"
-        )
+        lost = f"is incomplete, or its {environment.made_with} is gone"
+        progress(f"the environment {environment.name} {lost}: it is made anew …")
         shutil.rmtree(folder)
     folder.mkdir()
     size = f", about {environment.megabytes} MB" if environment.megabytes else ""

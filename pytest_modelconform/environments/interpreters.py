@@ -58,7 +58,7 @@ def lacking(version: str) -> str | None:
     version = version or running()
     name = variable(version)
     if given := os.environ.get(name):
-        return f"needs Python {version} with venv, and ${name} ({given}) is none: mend it, or unset it"
+        return f"needs Python {version} with venv, and ${name} ({given}) isn't one: correct it, or unset it"
     others = f"pyenv install {version}, or its path in {name}"
     return f"needs Python {version}: uv python install {version}, or {others}"
 

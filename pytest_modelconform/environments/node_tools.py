@@ -42,7 +42,7 @@ def find(env: Mapping[str, str] | None = None) -> NodeTools | str:
     if named := env.get(VARIABLE):
         found = shutil.which(named, path=env.get("PATH"))
         if found is None:
-            return f"needs Node {OLDEST} or newer: {VARIABLE} names {named}, which is no program"
+            return f"needs Node {OLDEST} or newer: {VARIABLE} names {named}, which can't be executed"
         tools = _tools(found, env)
         return tools if isinstance(tools, NodeTools) else f"needs Node {OLDEST} or newer with npm: {tools} ({VARIABLE})"
     faults = []
@@ -74,7 +74,7 @@ def _tools(node: str, env: Mapping[str, str]) -> NodeTools | str:
     """The tools around a node, or what is wrong with it."""
     version = _version(node)
     if version is None:
-        return f"{node} does not say its version"
+        return f"{node} doesn't print its version"
     if int(version.partition(".")[0]) < OLDEST:
         return f"{node} is version {version}"
     npm = _npm(node, env)

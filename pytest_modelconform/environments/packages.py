@@ -6,7 +6,7 @@ import importlib.metadata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 
 from .. import environments
 
@@ -14,11 +14,32 @@ if TYPE_CHECKING:
     from . import Environment
 
 
+def unreadable_requirement(requires: Sequence[str]) -> str:
+    """What is wrong with the first requirement that pip could not read, and the remedy; "" if there is none."""
+    unreadable = next((text for text in requires if _read(text) is None), None)
+    return "" if unreadable is None else f"{unreadable!r} is not a package as pip names it: write it like 'name>=1.2'"
+
+
+def check_requires(requires: Sequence[str], module: str) -> None:
+    """Raises TypeError for a requirement that pip could not read, naming the module."""
+    if fault := unreadable_requirement(requires):
+        raise TypeError(f"{module}: REQUIRES: {fault}")
+
+
+def _read(text: str) -> Requirement | None:
+    try:
+        return Requirement(text)
+    except InvalidRequirement:
+        return None
+
+
 def missing_packages(requires: Sequence[str]) -> str | None:
     """None if all packages are installed in the wanted versions, else a sentence with the pip command."""
     missing = []
     for text in requires:
-        requirement = Requirement(text)
+        requirement = _read(text)
+        if requirement is None:
+            continue  # Another check has a message for it.
         try:
             version = importlib.metadata.version(requirement.name)
         except importlib.metadata.PackageNotFoundError:

@@ -7,14 +7,15 @@ here or in a format's module imports torch at import time; `export` runs in the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .. import environments
 from ..environments import Environment
-from ..environments.packages import missing_packages
+from ..environments.outside import guarded, is_command, is_reason, reason_of
+from ..environments.packages import check_requires, missing_packages
 from ..terms import description
 from ..terms.case import TORCH
 from ..terms.cell import INFERENCE
@@ -100,14 +101,37 @@ class Format:
 
 
 def described(module: ModuleType) -> Format:
-    """What a format module offers. Raises TypeError naming the member that it lacks or has as something else."""
+    """What a format module offers. Raises TypeError naming the member that it lacks or has as something else.
+
+    `command` and `tools` raise BuildError and ModuleFault only, whatever the module does; `unavailable` raises nothing.
+    """
     name = module.__name__
     makes = "command" if getattr(module, "FROM", "") else "export"
     derived = {"FRAMEWORKS": {} if makes == "command" else {TORCH: name}}
     told = {"module": name}
     found = description.described(module, Format, "format", derived, told, needs=(makes,), unseen=("Built",))
     check_limits(found.LIMITS, name)
-    return found
+    check_requires(found.REQUIRES, name)
+    asked = guarded(name, found.unavailable, "unavailable", is_reason, "None or a sentence")
+    return replace(
+        found,
+        unavailable=lambda: reason_of(asked),
+        command=guarded(name, found.command, "command", is_command, "a list of strings")
+        if found.FROM
+        else found.command,
+        tools=guarded(name, found.tools, "tools", lambda text: isinstance(text, str), "a string"),
+    )
+
+
+def broken(name: str, path: str, reason: str, module: ModuleType | None) -> Format:
+    """What stands for a format whose module is of no use: unavailable, with the reason. path: of the module."""
+    return Format(
+        module=path,
+        NAME=name,
+        MAIN=getattr(module, "MAIN", False) is True,
+        FRAMEWORKS={TORCH: path},
+        unavailable=lambda: reason,
+    )
 
 
 def unavailable(module: Format) -> str | None:
@@ -136,7 +160,7 @@ def flat_signature(
     leaves = dict(zip(names, built.input_leaves, strict=True))
     strange = [name for name in inputs if name not in leaves]
     if strange:
-        raise ExportMismatch(f"graph input {strange[0]!r} is none of the model's inputs ({', '.join(names)})")
+        raise ExportMismatch(f"graph input {strange[0]!r} isn't one of the model's inputs ({', '.join(names)})")
     paths = built.output_paths
     if len(outputs) != len(paths):
         raise ExportMismatch(

@@ -14,8 +14,8 @@ SUFFIXES = (".pb",)
 FROM = "onnx-opset9"
 REQUIRES = ("torch", "onnx")
 LIMITS = {
-    "dtype:float16": "Caffe2's reader of ONNX knows no weights of float16 (unrecognized tensor type 10)",
-    "dtype:bfloat16": "Caffe2's reader of ONNX knows no weights of bfloat16 (unrecognized tensor type 16)",
+    "dtype:float16": "Caffe2's reader of ONNX can't read weights of float16 (unrecognized tensor type 10)",
+    "dtype:bfloat16": "Caffe2's reader of ONNX can't read weights of bfloat16 (unrecognized tensor type 16)",
 }
 
 

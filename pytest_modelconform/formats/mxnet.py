@@ -14,8 +14,8 @@ SUFFIXES = (".json",)
 FROM = "onnx-opset9"
 REQUIRES = ("torch", "onnx")
 LIMITS = {
-    "dtype:float16": "MXNet's reader of ONNX makes float32 of all weights",
-    "dtype:bfloat16": "MXNet's reader of ONNX knows no bfloat16, as numpy does not (KeyError: 16)",
+    "dtype:float16": "MXNet's reader of ONNX turns all weights into float32",
+    "dtype:bfloat16": "MXNet's reader of ONNX can't read bfloat16, and numpy can't either (KeyError: 16)",
 }
 
 

@@ -54,7 +54,7 @@ def shapes(built: Built, name: str) -> str:
         if hasattr(value, "shape"):
             dtype = str(value.dtype).removeprefix("torch.")
             if dtype not in TYPES:
-                raise WorkerError(f"pnnx takes no input of {dtype}; it takes {', '.join(TYPES)}")
+                raise WorkerError(f"pnnx can't take an input of {dtype}; it takes {', '.join(TYPES)}")
             found.append(f"[{','.join(map(str, value.shape))}]{TYPES[dtype]}")
     return ",".join(found)
 
@@ -116,5 +116,5 @@ def batch_axes(script: str) -> tuple[dict[str, int], list[str]]:
                     if name.startswith("out"):
                         outputs.append(name)
     if not outputs:
-        raise ExportMismatch("pnnx wrote a script that names no output")
+        raise ExportMismatch("pnnx wrote a script without an output")
     return axes, outputs

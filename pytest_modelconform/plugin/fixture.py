@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import difflib
+import logging
 import random
 import re
 import shutil
@@ -23,13 +25,13 @@ import pytest
 
 from ..cache.store import Cache, CacheRefused
 from ..cells.machinery import Machinery
-from ..cells.registry import Registry
 from ..terms import tolerances
 from ..terms.case import TORCH, Case
 from ..terms.cell import CaseRef, Cell
 from ..terms.outcome import Outcome, Verdict
 from ..workers.loop import WorkerError
 from . import options
+from .registering import registry_of
 from .run import place_of
 
 if TYPE_CHECKING:
@@ -70,8 +72,7 @@ class Checks:
 
     def __init__(self, config: pytest.Config) -> None:
         settings = options.settings(config)
-        registry = Registry()
-        config.hook.pytest_modelconform_register(registry=registry)
+        registry = registry_of(config)
         self.folder = Path(tempfile.mkdtemp(prefix="modelconform-in-hand-"))
         try:
             # The user's, where harnesses and environments are; looked at first, since they get executed.
@@ -93,9 +94,12 @@ _CHECKS = pytest.StashKey[Checks]()
 
 
 def checks_of(config: pytest.Config) -> Checks:
-    """Those of a session, made when the first one is asked for."""
+    """Those of a session, made when the first one is asked for. Fails the test where its options make no sense."""
     if _CHECKS not in config.stash:
-        made = config.stash[_CHECKS] = Checks(config)
+        try:
+            made = config.stash[_CHECKS] = Checks(config)
+        except pytest.UsageError as error:
+            pytest.fail(str(error), pytrace=False)
         config.add_cleanup(made.close)
     return config.stash[_CHECKS]
 
@@ -130,18 +134,33 @@ class InHand:
         Fails the test if a cell fails, and says all that did; what is imprecise fails with `Tolerance(strict=True)` or
         `modelconform_strict`. Skips it if none failed, but one that was asked for by name is unavailable or
         unsupported; `modelconform_require` makes unavailable a failure. Raises ValueError or TypeError for names and
-        fields that make no sense.
+        fields that make no sense. What all of these point at is the line of the test.
         """
-        cells = self._asked(formats, runtimes, devices, precisions)
-        case = _case(model, inputs, case_fields)
-        found = self._run(case, cells)
-        self._judge(found, formats, runtimes)
+        __tracebackhide__ = True  # pytest shows the frames that are left: the test's own.
+        try:
+            with _noise_kept():
+                cells = self._asked(formats, runtimes, devices, precisions)
+                case = _case(model, inputs, case_fields)
+                found = self._run(case, cells)
+        except (TypeError, ValueError) as error:
+            # Another one, without the frames in between, which are ours.
+            raise (TypeError if isinstance(error, TypeError) else ValueError)(str(error)) from None
+        failed, missing, worth_a_look = self._judged(found, formats, runtimes)
+        if failed:
+            pytest.fail(failed)
+        if missing:
+            pytest.skip(missing)
+        if worth_a_look:
+            warnings.warn(pytest.PytestWarning(worth_a_look), stacklevel=2)
         return Checked(found)
 
     def _asked(self, *lists: Sequence[str]) -> list[Cell]:
-        for words, what in zip(lists, ("formats", "runtimes", "devices", "precisions"), strict=True):
+        examples = {"formats": "onnx", "runtimes": "ort", "devices": "cpu", "precisions": "full"}
+        for words, (what, example) in zip(lists, examples.items(), strict=True):
             if isinstance(words, str):
-                raise TypeError(f"{what} is a list of names: say {what}=[{words!r}]")
+                raise TypeError(f"{what} is a list of names: write {what}=[{words!r}]")
+            if not isinstance(words, (list, tuple, set, frozenset)) or not all(isinstance(w, str) for w in words):
+                raise TypeError(f"{what} is a list of names, such as {what}=['{example}'], not {words!r}")
         registry = self._machinery.registry
         selectors = ("select_formats", "select_runtimes", "select_devices", "select_precisions")
         chosen = [getattr(registry, name)(tuple(words)) for name, words in zip(selectors, lists, strict=True)]
@@ -149,14 +168,14 @@ class InHand:
         for name in formats:
             if (module := registry.format(name)).ENVIRONMENT is not None and not module.FROM:
                 raise ValueError(
-                    f"format {name} is exported in an environment of its own, where a model in hand can't go: write a "
-                    "case file"
+                    f"the format {name} is exported in an environment of its own, which the model of a test can't "
+                    "reach: write a case file instead"
                 )
         file = f"{self._name}.py"
         cells = registry.cells(file, self._name, formats, runtimes, devices, "float32", precisions)
         if not cells:
             said = " and ".join(", ".join(words) for words in (formats, runtimes, devices))
-            raise ValueError(f"none of these formats runs in one of these runtimes on one of these devices: {said}")
+            raise ValueError(f"no runtime given loads any format given on these devices: {said}")
         return cells
 
     def _run(self, case: Case, cells: Sequence[Cell]) -> list[tuple[Cell, Outcome]]:
@@ -183,32 +202,69 @@ class InHand:
         try:
             with _undisturbed():
                 found = [(model_check, pipeline.check(ref))]
-                found += [(cell, pipeline.run(ref, cell)) for cell in cells]
+                found += [(cell, self._outcome(ref, cell)) for cell in cells]
         finally:
             del _held[token]
         return found
 
-    def _judge(self, found: Sequence[tuple[Cell, Outcome]], formats: Sequence[str], runtimes: Sequence[str]) -> None:
+    def _outcome(self, ref: CaseRef, cell: Cell) -> Outcome:
+        try:
+            return self._machinery.pipeline.run(ref, cell)
+        except Exception as error:  # What is wrong with one cell costs no other its result.
+            return self._machinery.outcome_of_exception(error)
+
+    def _judged(
+        self, found: Sequence[tuple[Cell, Outcome]], formats: Sequence[str], runtimes: Sequence[str]
+    ) -> tuple[str, str, str]:
+        """Why the test fails, why it is skipped, and what is worth a look though it passes: each a text, or ""."""
         required = set(self._machinery.settings.require)
         failed = [
             (cell, outcome)
             for cell, outcome in found
             if outcome.failed or (outcome.verdict is Verdict.UNAVAILABLE and {cell.format, cell.runtime} & required)
         ]
-        if failed:
-            pytest.fail("\n\n".join(_said(cell, outcome) for cell, outcome in failed), pytrace=False)
         rest = [(cell, outcome) for cell, outcome in found if not outcome.passed]
         # A green test says that what was asked for is right: every runtime, or a format in what there is.
         passed = {cell.format for cell, outcome in found if outcome.passed and not cell.is_check}
-        if rest and (runtimes or not passed or set(formats) - {"all"} - passed):
-            pytest.skip("; ".join(_said(cell, outcome) for cell, outcome in rest))
-        for cell, outcome in (pair for pair in found if pair[1].verdict is not Verdict.PASS):
-            warnings.warn(pytest.PytestWarning(f"modelconform: {_said(cell, outcome)}"), stacklevel=3)
+        lacks = rest if runtimes or not passed or set(formats) - {"all"} - passed else []
+        look = [_said(cell, outcome) for cell, outcome in found if outcome.verdict is not Verdict.PASS]
+        look += [line for cell, outcome in found if outcome.verdict is Verdict.PASS for line in _refused(cell, outcome)]
+        return (
+            "\n\n".join(_said(cell, outcome) for cell, outcome in failed),
+            "; ".join(_said(cell, outcome) for cell, outcome in lacks),
+            "\n".join(["modelconform:", *look] if len(look) > 1 else [f"modelconform: {line}" for line in look]),
+        )
 
 
 def _said(cell: Cell, outcome: Outcome) -> str:
     stage = f" at stage {outcome.stage.value}" if outcome.stage else ""
     return f"{cell.name}: {outcome.verdict.value}{stage}: {outcome.message}"
+
+
+def _refused(cell: Cell, outcome: Outcome) -> Iterator[str]:
+    """The input sets that a cell passed without: what the test says of the others, it does not say of these."""
+    for name, entry in outcome.inputs.items():
+        # What a whole column can't take says nothing of this model.
+        if entry["verdict"] == Verdict.UNSUPPORTED.value and not entry.get("limit"):
+            why = str(entry.get("message") or "it was refused").splitlines()[0]
+            yield f"{cell.name} passed without the input set {name!r}: {why}"
+
+
+@contextlib.contextmanager
+def _noise_kept() -> Iterator[None]:
+    """Keep what exporters and libraries warn of from the test, in which warnings may be errors, and what they log."""
+    # The trace, of torch's own, minds no general limit, and pytest shows hundreds of its records.
+    before, trace = logging.root.manager.disable, logging.getLogger("torch.__trace")
+    was_disabled = trace.disabled
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(max(before, logging.WARNING))
+        trace.disabled = True
+        try:
+            yield
+        finally:
+            logging.disable(before)
+            trace.disabled = was_disabled
 
 
 def _case(model: Any, inputs: Any, given: Mapping[str, Any]) -> Case:
@@ -217,7 +273,11 @@ def _case(model: Any, inputs: Any, given: Mapping[str, Any]) -> Case:
 
     known = [f.name for f in fields(Case) if f.name not in _NOT_HERE]
     if unknown := sorted(set(given) - set(known)):
-        raise TypeError(f"check() has no field {unknown[0]!r}; of those of Case it takes {', '.join(known)}")
+        near = difflib.get_close_matches(unknown[0], [*known, "formats", "runtimes", "devices", "precisions"], 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise TypeError(
+            f"check() has no argument {unknown[0]!r}.{hint} Of the fields of Case it takes {', '.join(known)}"
+        )
     if isinstance(model, torch.nn.Module):
         module = model
         # Every use gets a copy, so that no exporter changes the model of the test.
@@ -233,8 +293,8 @@ def _case(model: Any, inputs: Any, given: Mapping[str, Any]) -> Case:
         sets = {"given": lambda: copy.deepcopy(kept)}
     else:
         raise TypeError(
-            f"inputs is a tensor, a tuple of arguments, a dict of keyword arguments, or a dict of functions by name of "
-            f"the input set, not {type(inputs).__name__}"
+            "inputs is a tensor, a tuple of arguments, a dict of keyword arguments, or a dict that maps names of input "
+            f"sets to functions, not {type(inputs).__name__}"
         )
     return Case(model=build, inputs=sets, **given)
 

@@ -35,6 +35,11 @@ def lines(machinery: Machinery) -> list[str]:
             for device, reason in reasons.items()
             if reason and device in machinery.devices
         ]
+    found += [f"modelconform: {fault}" for fault in machinery.registry.faults]
+    for name, reason in machinery.registry.broken.items():
+        # Those that run have their line above.
+        if name.removeprefix("runtime ") not in machinery.runtimes:
+            found.append(f"modelconform: {name} is unavailable: {reason}")
     return found
 
 

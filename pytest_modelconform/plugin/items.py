@@ -124,7 +124,9 @@ class CellItem(pytest.Item):
         if outcome.expected is False:
             raise CellFailed(outcome.message)
         if outcome.failed:
-            raise error or CellFailed(outcome.message)
+            # A traceback is of use where a debugger stops, or where a handler runs in this process.
+            stops = run.settings.inline or self.config.option.usepdb
+            raise error if error and stops else CellFailed(outcome.message)
         if not outcome.passed:
             raise pytest.skip.Exception(outcome.message, _use_item_location=True)
 

@@ -1,16 +1,25 @@
-"""The log of a run, and what is made of it at the end."""
+"""The log of a run, and what is made of it at the end.
+
+Results survive: what a disk, a report or a library of ours does wrong is said in a line, after the matrix.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..report import json_report, log, matrix, terminal
+import pytest
+
+from ..report import json_report, log, matrix, places, terminal
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome, Verdict
+from ..terms.wording import fault_of_ours
 from . import durations, header
 from .run import Run
 
@@ -18,72 +27,146 @@ _KEPT = 20
 
 
 class RunLog:
-    """Takes what cells came to, in the one process that gets all reports; every collected cell ends with a record."""
+    """Takes what cells came to, in the one process that gets all reports; every collected cell ends with a record.
+
+    Raises pytest.UsageError where a file that the options name can't be written. faults: what went wrong with the log
+    or a report, a line each.
+    """
 
     def __init__(self, run: Run) -> None:
         self.run = run
         # By node id: what will run, so that what does not can be told.
         self.collected: dict[str, Cell] = {}
+        self.faults: list[str] = []
         self._seconds: dict[str, float] = {}
         self._recorded: set[str] = set()
         self._writer: log.LogWriter | None = None
+        # The log as it is in memory, for when the disk fails; and whether it did.
+        self._kept: list[tuple[Cell, Outcome]] = []
+        self._environment: Mapping[str, Any] = {}
+        self._lost = self._finished = False
+        if not run.is_xdist_worker and not run.config.option.collectonly:
+            _refuse_places(run)
 
     def record(self, cell: Cell, outcome: Outcome, seconds: float) -> None:
         """Write a finished cell. seconds: that its test took."""
         self._seconds[cell.id] = seconds
         self._write(cell, outcome)
 
-    def finish(self) -> None:
-        """Give every collected cell its record, end the log, and write the reports that were asked for."""
+    def finish(self) -> bool:
+        """Give every collected cell its record, end the log, and write the reports that were asked for.
+
+        Returns whether all of that worked; else `faults` says what did not.
+        """
         for node_id, cell in self.collected.items():
             if node_id not in self._recorded:
                 self._write(cell, Outcome(Verdict.NOT_RUN, None, "not run: the session ended before"))
         settings = self.run.settings
-        witnesses = self.run.machinery.witnesses
-        if witnesses is not None:
-            for cell, note in witnesses.notes():
-                if cell.id in self._recorded and self._writer is not None:
-                    self._writer.note(cell, note)
-            witnesses.remove()
+        with self._surviving("the runtimes that agree with each other"):
+            self._add_witnesses()
         if settings.shard:
-            self._opened()  # A shard that has nothing to run says so: without a log it would be missing.
-        if self._writer is None:
-            return
-        self._writer.close(self.run.sharded)
+            self._save(lambda writer: None)  # One that has nothing to run says so: without a log it would be missing.
+        if self._writer is not None:
+            self._save(lambda writer: writer.close(self.run.sharded))
+        self._finished = True
+        found = self._content()
+        if found is None:
+            return not self.faults
         if settings.json is not None:
-            json_report.write(log.read(self._writer.path), settings.json)
+            with self._surviving(f"the JSON report {settings.json}"):
+                json_report.write(found, settings.json)
         if settings.html is not None:
-            # Here, since templates take their time to import, and few sessions want a page.
-            from ..report import html
+            with self._surviving(f"the page {settings.html}"):
+                # Here, since templates take their time to import, and few sessions want a page.
+                from ..report import html
 
-            html.write(log.read(self._writer.path), settings.html)
-        durations.remember_durations(settings.cache, self._seconds)
+                html.write(found, settings.html)
+        # Only for the order of the next run.
+        with contextlib.suppress(OSError):
+            durations.remember_durations(settings.cache, self._seconds)
+        return not self.faults
 
     def summarise(self, terminalreporter: Any) -> None:
-        """Print the matrix, if anything ran."""
-        if self._writer is None:
-            return
-        written = log.read(self._writer.path)
-        registry = self.run.machinery.registry
-        terminalreporter.section("compatibility matrix")
-        writer = terminalreporter._tw
-        folded = matrix.fold(written.cells, registry.formats, registry.runtimes)
-        terminal.write(folded, writer, self.run.rerun_command(), written.complete)
-        writer.line()
-        writer.line(terminal.legend(writer.hasmarkup))
-        writer.line(f"log: {self._writer.path}")
+        """Print the matrix, if anything ran, and the log's path, and what could not be written."""
+        found = self._content()
+        if found is not None:
+            terminalreporter.section("compatibility matrix")
+            with self._surviving("the matrix"):
+                self._write_matrix(found, terminalreporter._tw)
+                terminalreporter.write_line("")
+            if any(fault.startswith("the matrix ") for fault in self.faults):
+                for cell, outcome in found.cells:
+                    terminalreporter.write_line(f"{cell.id}: {outcome.verdict.value}")
+        if self._writer is not None:
+            terminalreporter.write_line(f"log: {self._writer.path}{' (incomplete)' if self._lost else ''}")
+        for fault in self.faults:
+            terminalreporter.write_line(f"modelconform: {fault}", red=True)
 
     def known_durations(self) -> Mapping[str, float]:
         """Seconds by node id, of earlier runs."""
         return durations.durations(self.run.settings.cache)
 
+    def _write_matrix(self, found: log.Log, writer: Any) -> None:
+        registry = self.run.machinery.registry
+        folded = matrix.fold(found.cells, registry.formats, registry.runtimes)
+        terminal.write(folded, writer, self.run.rerun_command(), found.complete)
+        writer.line()
+        writer.line(terminal.legend(writer.hasmarkup))
+
+    def _add_witnesses(self) -> None:
+        witnesses = self.run.machinery.witnesses
+        if witnesses is None:
+            return
+        try:
+            for cell, note in witnesses.notes():
+                if cell.id in self._recorded:
+                    self._save(lambda writer, cell=cell, note=note: writer.note(cell, note))  # type: ignore[misc]
+        finally:
+            witnesses.remove()
+
+    def _content(self) -> log.Log | None:
+        """The log, from the disk or, where that failed, from memory; None if nothing ran."""
+        if self._writer is not None and not self._lost:
+            with self._surviving(f"the log {self._writer.path}", "read"):
+                return log.read(self._writer.path)
+        if not self._kept:
+            return None
+        return log.Log(self._environment, self._kept, complete=self._finished)
+
     def _write(self, cell: Cell, outcome: Outcome) -> None:
         self._recorded.add(cell.id)
-        self._opened().cell(cell, outcome)
+        self._kept.append((cell, outcome))
+        self._save(lambda writer: writer.cell(cell, outcome))
+
+    def _save(self, write: Callable[[log.LogWriter], None]) -> None:
+        """Write to the log, unless that has failed before."""
+        if self._lost:
+            return
+        try:
+            write(self._opened())
+        except (OSError, ValueError) as error:
+            self._lost = True
+            where = f"{self._writer.path} " if self._writer is not None else ""
+            self.faults.append(f"the log {where}could not be written: {places.why(error)}")
+
+    @contextlib.contextmanager
+    def _surviving(self, what: str, done: str = "written") -> Iterator[None]:
+        """Note what goes wrong, once, and go on. In a user's project warnings of libraries may be errors: not here."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        except Exception as error:
+            said = places.why(error) if isinstance(error, OSError) else fault_of_ours(error)
+            fault = f"{what} could not be {done}: {said}"
+            if fault not in self.faults:
+                self.faults.append(fault)
 
     def _opened(self) -> log.LogWriter:
         if self._writer is None:
-            self._writer = log.LogWriter(self._path(), header.describe(self.run), self.run.settings.shard)
+            with self._surviving("the header of the log"):
+                self._environment = header.describe(self.run)
+            self._writer = log.LogWriter(self._path(), self._environment, self.run.settings.shard)
         return self._writer
 
     def _path(self) -> Path:
@@ -91,9 +174,20 @@ class RunLog:
         if settings.log is not None:
             return settings.log
         name = time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}.jsonl"
-        folder = settings.cache / "logs"
-        if (cache := getattr(self.run.config, "cache", None)) is not None:
-            folder = cache.mkdir("modelconform")
-        for old in sorted(folder.glob("*.jsonl"))[: -_KEPT + 1]:
-            old.unlink(missing_ok=True)
-        return folder / name
+        cache = getattr(self.run.config, "cache", None)
+        with contextlib.suppress(OSError):
+            folder = settings.cache / "logs" if cache is None else cache.mkdir("modelconform")
+            for old in sorted(folder.glob("*.jsonl"))[: -_KEPT + 1]:
+                old.unlink(missing_ok=True)
+            if not places.fault_of_file(folder / name):
+                return folder / name
+        # A project that can't be written to, as in a container.
+        return Path(tempfile.gettempdir()) / f"modelconform-{name}"
+
+
+def _refuse_places(run: Run) -> None:
+    settings = run.settings
+    given = {"json": settings.json, "html": settings.html, "log": settings.log}
+    files = {f"--modelconform-{name}": path for name, path in given.items() if path is not None}
+    if fault := places.fault_of_any(files):
+        raise pytest.UsageError(fault)

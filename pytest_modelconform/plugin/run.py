@@ -12,11 +12,11 @@ import pytest
 
 from ..cache.store import CacheRefused
 from ..cells.machinery import Machinery, Place
-from ..cells.registry import Registry
 from ..expected import file as expected_file
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome
 from . import options, progress
+from .registering import registry_of
 
 # What an xdist worker is told the session's name by.
 SESSION = "modelconform_session"
@@ -31,9 +31,8 @@ class Run:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.settings = options.settings(config)
-        registry = Registry()
+        registry = registry_of(config)
         try:
-            config.hook.pytest_modelconform_register(registry=registry)
             self.machinery = Machinery(registry, self.settings, place_of(config))
             any_cells = self.machinery.any_cells()
             for name in self.settings.require:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -102,11 +103,18 @@ class SessionPlugin:
             self.log.record(*from_record(record), report.duration)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
-        """End the workers, whatever ended the session, and finish the log."""
-        self.run.machinery.close()
-        if not self.run.is_xdist_worker and not self.run.config.option.collectonly:
-            self.log.finish()
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """End the workers, whatever ended the session, and finish the log.
+
+        A run whose reports could not be written is not green: whoever asked for them would miss them later.
+        """
+        # What is left of a process is no reason to lose the results.
+        with contextlib.suppress(Exception):
+            self.run.machinery.close()
+        if self.run.is_xdist_worker or self.run.config.option.collectonly:
+            return
+        if not self.log.finish() and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     # -- the terminal ----------------------------------------------------------------------------------------------
 

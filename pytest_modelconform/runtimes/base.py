@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ..environments import Environment
-from ..environments.packages import lacking
+from ..environments.outside import ModuleFault, guarded, is_command, is_reason, is_table, reason_of
+from ..environments.packages import check_requires, lacking
 from ..terms import description
-from ..terms.cell import FULL, INFERENCE
+from ..terms.cell import FULL, INFERENCE, PRECISIONS, TASKS
 from ..terms.limits import check_limits
 
 WORKERS = Path(__file__).resolve().parent.parent / "workers"
@@ -96,12 +97,52 @@ class Runtime:
 
 
 def described(module: ModuleType) -> Runtime:
-    """What a runtime module offers. Raises TypeError naming the member that it lacks or has as something else."""
+    """What a runtime module offers. Raises TypeError naming the member that it lacks or has as something else.
+
+    Its functions raise BuildError and ModuleFault only, whatever the module does; `unavailable` raises nothing.
+    """
 
     def unavailable(device: str) -> str | None:
         return lacking(runtime.REQUIRES, runtime.ENVIRONMENT)
 
     derived = {"unavailable": unavailable, **dict.fromkeys(("PACKAGE", "FAMILY"), getattr(module, "NAME", ""))}
     runtime = description.described(module, Runtime, "runtime", derived)
-    check_limits(runtime.LIMITS, module.__name__)
-    return runtime
+    name = module.__name__
+    check_limits(runtime.LIMITS, name)
+    check_requires(runtime.REQUIRES, name)
+    for member, known in (("PRECISIONS", PRECISIONS), ("TASKS", TASKS), ("FORMATS", None), ("DEVICES", None)):
+        values = getattr(runtime, member)
+        if not values:
+            raise TypeError(f"{name}: {member} is empty, so the runtime would never run: name at least one")
+        if known and (strange := [value for value in values if value not in known]):
+            raise TypeError(f"{name}: {member} has {strange[0]!r}; it may have {', '.join(known)}")
+    asked = guarded(name, runtime.unavailable, "unavailable", is_reason, "None or a sentence")
+    return replace(
+        runtime,
+        unavailable=lambda device: reason_of(asked, device),
+        command=guarded(name, runtime.command, "command", is_command, "a list of strings"),
+        load_request=guarded(name, runtime.load_request, "load_request", is_table, "a dict"),
+        build=guarded(name, runtime.build, "build", is_table, "a dict"),
+    )
+
+
+def broken(name: str, reason: str, formats: Sequence[str], module: ModuleType | None) -> Runtime:
+    """What stands for a runtime whose module is of no use: unavailable, with the reason.
+
+    formats: of its cells, unless the module, where it could be imported, names others.
+    """
+
+    def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:
+        raise ModuleFault(reason)
+
+    said = getattr(module, "FORMATS", ())
+    is_list = isinstance(said, (list, tuple)) and bool(said) and all(isinstance(one, str) for one in said)
+    return Runtime(
+        NAME=name,
+        FORMATS=tuple(said) if is_list else tuple(formats),
+        MAIN=getattr(module, "MAIN", False) is True,
+        PACKAGE=name,
+        FAMILY=name,
+        unavailable=lambda device: reason,
+        command=command,
+    )

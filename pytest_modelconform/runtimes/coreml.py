@@ -23,7 +23,7 @@ EXPORTS_ANYWAY = True
 def unavailable(device: str) -> str | None:
     """None on macOS with coremltools, else what to do."""
     on_a_mac = platform.system() == "Darwin"
-    return missing_packages(REQUIRES) if on_a_mac else "Core ML is part of macOS: run this on a Mac"
+    return missing_packages(REQUIRES) if on_a_mac else "Core ML exists on macOS only: run this on a Mac"
 
 
 def load_request(artifact: Path, signature: dict[str, Any]) -> dict[str, Any]:

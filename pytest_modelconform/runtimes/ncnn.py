@@ -12,8 +12,8 @@ FORMATS = ("ncnn",)
 REQUIRES = ("ncnn",)
 REPRO = "pytest_modelconform.repro.parts.ncnn"
 LIMITS = {
-    "dtype:float16": "ncnn that computes in float32 takes an input's float16 for float32, and dies",
-    "dtype:bfloat16": "numpy can't hand arrays of it to ncnn",
+    "dtype:float16": "ncnn that computes in float32 reads a float16 input as float32, and dies",
+    "dtype:bfloat16": "numpy can't pass bfloat16 arrays to ncnn",
 }
 
 

@@ -37,7 +37,7 @@ def browser_unavailable(device: str) -> str | None:
     if reason := environments.unavailable(ENVIRONMENT):
         return reason
     if named := os.environ.get(CHROMIUM):
-        return None if shutil.which(named) else f"{CHROMIUM} names {named}, which is no program"
+        return None if shutil.which(named) else f"{CHROMIUM} names {named}, which can't be executed"
     # One of the environment's packages carries a Chromium for these.
     if sys.platform == "linux" and platform.machine() == "x86_64":
         return None

@@ -11,7 +11,7 @@ NAME = "opencv"
 FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed")
 REQUIRES = ("opencv-python-headless>=5",)
 REPRO = "pytest_modelconform.repro.parts.opencv"
-LIMITS = {"dtype:bfloat16": "OpenCV's Net.setInput takes no array of it"}
+LIMITS = {"dtype:bfloat16": "OpenCV's Net.setInput can't take an array of bfloat16"}
 
 
 def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
+import traceback
+
+PACKAGE = "pytest_modelconform"
 
 
 def how_it_ended(status: int) -> str:
@@ -35,5 +38,44 @@ def printable(text: str) -> str:
     return _ESCAPES.sub("", text)
 
 
+# Of a message about a case: what fits on a screen, beside the others.
+MOST_LINES, MOST_CHARACTERS = 12, 600
+
+
+def fitting(text: str) -> str:
+    """A message as far as anybody reads it: its beginning and its end, where it is longer or wider."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > MOST_LINES:
+        end = MOST_LINES // 2
+        left_out = len(lines) - MOST_LINES + 1
+        lines = [*lines[: MOST_LINES - end - 1], f"… {left_out} more lines", *lines[-end:]]
+    return "\n".join(map(_narrow, lines))
+
+
+def _narrow(line: str) -> str:
+    if len(line) <= MOST_CHARACTERS:
+        return line
+    return f"{line[: MOST_CHARACTERS - 100]} … {line[-90:]}"
+
+
 class Refused(Exception):
     """There is nothing of that name, or nothing that can be done. The message says why and what to do."""
+
+
+def fault_of_ours(error: BaseException) -> str:
+    """An exception that nobody foresaw, in a line: what, where, and to whom it is of use.
+
+    The places are the innermost ones, in our code and where it was raised.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if PACKAGE in frame.filename]
+    seen = dict.fromkeys(f"{_short(f.filename)}:{f.lineno}" for f in [*ours[-1:], *frames[-1:]])
+    said = " ".join(printable(str(error)).split()) or "no message"
+    return (
+        f"{type(error).__name__}: {said} ({', '.join(seen)}); this is a fault of pytest-modelconform: please report it"
+    )
+
+
+def _short(path: str) -> str:
+    """The end of a path, from the package's folder on."""
+    return "/".join(path.replace("\\", "/").split("/")[-3:])

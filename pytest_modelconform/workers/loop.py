@@ -91,7 +91,11 @@ def describe(error: BaseException) -> Dict[str, str]:
     if isinstance(error, WorkerError):
         return {"type": error.kind, "message": str(error), "details": error.details, "stage": error.stage}
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return {"type": type(error).__name__, "message": explain(error), "details": trace[-20000:], "stage": ""}
+    try:
+        message = explain(error)
+    except Exception:  # Its __str__ fails.
+        message = "it has no readable message"
+    return {"type": type(error).__name__, "message": message, "details": trace[-20000:], "stage": ""}
 
 
 def explain(error: BaseException) -> str:

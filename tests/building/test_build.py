@@ -207,9 +207,7 @@ def test_an_interrupt_ends_the_compilers(small: Path, tmp_path: Path) -> None:
 
 def test_what_is_missing_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert [harness.unavailable(engine) for engine in ENGINES] == [None] * len(ENGINES)
-    assert (
-        harness.unavailable("caffe") == "no C++ engine is called 'caffe'; there are libtorch, frontend, ort, openvino"
-    )
+    assert harness.unavailable("caffe") == "unknown C++ engine 'caffe'; known: libtorch, frontend, ort, openvino"
     with monkeypatch.context() as patch:
         patch.setattr(tools, "installed", lambda name: name != "onnxruntime")
         sentence = "the ort harness needs onnxruntime: pip install onnxruntime"

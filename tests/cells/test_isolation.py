@@ -15,24 +15,32 @@ CRASH, ERROR, TIMEOUT, MISMATCH, PASS = "crash", "error", "timeout", "mismatch",
 # behaviour@stage -> verdict, stage, what the message says.
 EXPECTED: dict[str, tuple[str, str | None, str]] = {
     "good@never": (PASS, None, ""),
-    "segfault@hello": (CRASH, "environment", r"does not start: .*SIGSEGV \(segmentation fault\)\n  \| about to read"),
+    "segfault@hello": (
+        CRASH,
+        "environment",
+        r"could not be started: .*SIGSEGV \(segmentation fault\)\n  \| about to read",
+    ),
     "leave@hello": (CRASH, "environment", r"ended with status 0 instead of answering\n  \| good bye"),
-    "refuse@hello": (ERROR, "environment", r"does not start: RuntimeError: Unrecognized operator: frobnicate"),
-    "protocol@hello": (ERROR, "environment", r"broke the protocol with protocol 7, we speak 1"),
+    "refuse@hello": (ERROR, "environment", r"could not be started: RuntimeError: Unrecognized operator: frobnicate"),
+    "protocol@hello": (
+        ERROR,
+        "environment",
+        r"with protocol 7; pytest-modelconform speaks protocol 1",
+    ),
     "sysexit@import": (CRASH, "environment", r"ended with status 3 instead of answering"),
     "segfault@start": (CRASH, "environment", r"SIGSEGV"),
     "wrong@smoke": (
         ERROR,
         "environment",
-        r"fake-wrong-smoke does not even run the smoke model \(y = 3x \+ 1\) in format",
+        r"fake-wrong-smoke can't run even the smoke model \(y = 3x \+ 1\) in the format",
     ),
-    "segfault@smoke": (ERROR, "environment", r"does not even run the smoke model .*SIGSEGV"),
+    "segfault@smoke": (ERROR, "environment", r"can't run even the smoke model .*SIGSEGV"),
     "segfault@load": (CRASH, "load", r"SIGSEGV \(segmentation fault\)\n  \| about to read address 0"),
     "abort@load": (CRASH, "load", r"SIGABRT \(abort\)\n  \| terminate called .*bad_alloc"),
     "leave@load": (CRASH, "load", r"ended with status 0 instead of answering\n  \| good bye"),
     "endless@load": (TIMEOUT, "load", r"no answer within .* s \(--modelconform-timeout\)"),
     "refuse@load": (ERROR, "load", r"RuntimeError: Unrecognized operator: frobnicate"),
-    "nojson@load": (ERROR, "load", r"broke the protocol with a line that is no JSON: b'Loading model... done'"),
+    "nojson@load": (ERROR, "load", r"broke the protocol with a line that isn't JSON: b'Loading model... done'"),
     "flood@load": (ERROR, "load", r"broke the protocol with a line of more than 16 MiB: b'xxx"),
     "segfault@run": (
         CRASH,
@@ -44,8 +52,8 @@ EXPECTED: dict[str, tuple[str, str | None, str]] = {
     "endless@run": (TIMEOUT, "run", r"no answer within .* s \(--modelconform-timeout\)"),
     "oom@run": (CRASH, "run", r"SIGKILL \(by the kernel, where memory ran out\)\n  \| allocating 900 GB"),
     "flood@run": (ERROR, "run", r"a line of more than 16 MiB"),
-    "lines@run": (ERROR, "run", r"a line that is no JSON: b'progress 0'"),
-    "nojson@run": (ERROR, "run", r"a line that is no JSON: b'Loading model... done'"),
+    "lines@run": (ERROR, "run", r"a line that isn't JSON: b'progress 0'"),
+    "nojson@run": (ERROR, "run", r"a line that isn't JSON: b'Loading model... done'"),
     "scalar@run": (ERROR, "run", r"an answer that does not belong to request \d+: b'42'"),
     "wrongid@run": (ERROR, "run", r"an answer that does not belong to request \d+: .*99"),
     "refuse@run": (ERROR, "run", r"RuntimeError: Unrecognized operator: frobnicate"),
@@ -171,7 +179,10 @@ def test_a_verdict_of_a_used_worker_is_repeated_in_a_fresh_one(runtimes_run: Run
     notes = [note for cell in cells for note in cell["notes"]]
     # With two processes the two cells may have been the first of one worker each.
     assert len(notes) == 1 or (processes == 2 and not notes)
-    says = "depends on order: in a process that had run other cells it was mismatch: input set 'seven'"
+    says = (
+        "the verdict depends on the order of the cells: in a process that had run others before, it was mismatch: "
+        "input set 'seven'"
+    )
     assert all(note.startswith(says) for note in notes)
 
 
@@ -363,6 +374,6 @@ def test_a_fault_of_ours_is_no_failure_that_is_expected(tmp_path: Path) -> None:
     found = runs.run(tmp_path, "plain.py", runtimes="faulty")
     [cell] = [cell for cell in found.report["cells"] if cell["runtime"] == "faulty"]
     assert (cell["verdict"], cell["stage"], cell["expected"]) == ("error", "environment", False)
-    says = "a fault of pytest-modelconform or of a plugin, which says nothing of model and runtime: ValueError('closed"
+    says = "faulty_runtime.load_request raised ValueError: closed file (conftest.py:"
     assert says in cell["message"]
     assert found.status == 1

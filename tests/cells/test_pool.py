@@ -141,7 +141,7 @@ def test_inline(tmp_path: Path) -> None:
     registry = Registry()
     fakes.register(registry)
     pool = Pool(registry, tmp_path, [], threads=1, share=1, inline=True, progress=print)
-    with pytest.raises(WorkerCrashed, match="can't run in this process: leave out --modelconform-inline"):
+    with pytest.raises(WorkerCrashed, match=r"can't run in this process, since .*: leave out --modelconform-inline"):
         pool.runtime(GOOD, "cpu")
     own = tmp_path / "own_worker.py"
     own.write_text("def handlers(device, threads):\n    return {'hello': lambda request: {'name': device * threads}}\n")

@@ -78,7 +78,7 @@ def test_large_requests_pass(start: Start) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("hello\n", "a line that is no JSON: b'hello'"),
+        ("hello\n", "a line that isn't JSON: b'hello'"),
         ("{}\n", "an answer that does not belong to request 1: b'{}'"),
         ("[]\n", "an answer that does not belong to request 1"),
         ("null\n", "an answer that does not belong to request 1"),
@@ -86,9 +86,9 @@ def test_large_requests_pass(start: Start) -> None:
         ('{"id": 1, "ok": "yes"}\n', "an answer that does not belong to request 1"),
         ('{"id": "1", "ok": true}\n', "an answer that does not belong to request 1"),
         ('{"id": 2, "ok": true}\n', "an answer that does not belong to request 1"),
-        ("\n", "a line that is no JSON: b''"),
-        ('{"id": 1, "ok": true, "protocol": 2}\n', "protocol 2, we speak 1"),
-        ('{"id": 1, "ok": true}\n', "protocol None, we speak 1"),
+        ("\n", "a line that isn't JSON: b''"),
+        ('{"id": 1, "ok": true, "protocol": 2}\n', "protocol 2; pytest-modelconform speaks protocol 1"),
+        ('{"id": 1, "ok": true}\n', "protocol None; pytest-modelconform speaks protocol 1"),
     ],
 )
 def test_lies_end_the_worker(start: Start, text: str, message: str) -> None:

@@ -73,9 +73,9 @@ def test_input_sets_of_an_earlier_export_go_and_other_files_stay(project: Path, 
 
 def test_what_there_is_nothing_of_is_named_with_the_nearest(project: Path, tmp_path: Path) -> None:
     rest = ("--format", "torchscript-trace", "--to", "never")
-    assert problem(project, "plane.py", *rest) == (2, "modelconform export: plane.py isn't there: name a case file")
+    assert problem(project, "plane.py", *rest) == (2, "modelconform export: plane.py does not exist: name a case file")
     runs.write(tmp_path, {"no_case.py": "x = 1\n"})
-    message = "modelconform export: no_case.py imports no pytest_modelconform: name a case file"
+    message = "modelconform export: no_case.py does not import pytest_modelconform: name a case file"
     assert problem(tmp_path, "no_case.py", *rest) == (2, message)
     message = "modelconform export: plain.py has no case 'plian'. Did you mean 'plain'? It has plain.py::plain"
     assert problem(project, "plain.py::plian", *rest) == (2, message)

@@ -141,7 +141,7 @@ def test_what_there_is_nothing_of_is_named_with_the_nearest(project: Path, tmp_p
     message = f"{start}'plain.py::plain' names no cell: it is like cases/net.py::net[onnx-ort-cpu]"
     assert problem(project, "plain.py::plain", *rest) == (2, message)
     cell = "plain[torchscript_trace-torch-cpu]"
-    assert problem(project, f"plane.py::{cell}", *rest) == (2, f"{start}plane.py isn't there: name a case file")
+    assert problem(project, f"plane.py::{cell}", *rest) == (2, f"{start}plane.py does not exist: name a case file")
     status, message = problem(project, "plain.py::plain[torchscript-trace-torch-cpu]", *rest)
     assert status == 2
     assert f"plain.py has no cell 'plain[torchscript-trace-torch-cpu]'. Did you mean '{cell}'" in message

@@ -98,7 +98,8 @@ def test_a_half_made_one_is_made_anew(small: Environment, tmp_path: Path) -> Non
     python = environments.python(small, tmp_path, lines.append)
     assert says(python, "import modelconform_probe as p; print(p.VALUE)") == "7"
     assert (
-        lines[0] == f"the environment small was left half-made or has lost its Python {interpreters.running()}: anew …"
+        lines[0]
+        == f"the environment small is incomplete, or its Python {interpreters.running()} is gone: it is made anew …"
     )
 
 

@@ -80,7 +80,7 @@ def test_what_is_missing(tmp_path: Path) -> None:
     expected = f"needs Node 18 or newer with npm ({alone} has no npm beside it): {get}"
     assert node_tools.find({"PATH": str(alone.parent)}) == expected
     odd = fake_node(tmp_path / "odd", "hello")
-    assert f"({odd} does not say its version)" in str(node_tools.find({"PATH": str(odd.parent)}))
+    assert f"({odd} doesn't print its version)" in str(node_tools.find({"PATH": str(odd.parent)}))
 
 
 def test_the_one_that_the_user_names_is_the_only_one(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_the_one_that_the_user_names_is_the_only_one(tmp_path: Path) -> None:
     assert isinstance(found, NodeTools)
     assert (found.node, found.version) == (str(named), "19.0.0")
     env[node_tools.VARIABLE] = "/nowhere/node"
-    expected = "needs Node 18 or newer: MODELCONFORM_NODE names /nowhere/node, which is no program"
+    expected = "needs Node 18 or newer: MODELCONFORM_NODE names /nowhere/node, which can't be executed"
     assert node_tools.find(env) == expected
     old = env[node_tools.VARIABLE] = str(fake_node(tmp_path / "old", "v12.0.0"))
     expected = f"needs Node 18 or newer with npm: {old} is version 12.0.0 (MODELCONFORM_NODE)"

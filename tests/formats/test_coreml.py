@@ -105,7 +105,7 @@ def test_a_spec_that_does_not_fit_is_an_error(converted: tuple[Path, dict[str, A
 
 def test_it_runs_on_a_mac_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "system", lambda: "Linux")
-    assert runtime.unavailable("cpu") == "Core ML is part of macOS: run this on a Mac"
+    assert runtime.unavailable("cpu") == "Core ML exists on macOS only: run this on a Mac"
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     assert runtime.unavailable("cpu") is None
 

@@ -164,7 +164,7 @@ def test_flat_signatures() -> None:
 @pytest.mark.parametrize(
     ("inputs", "outputs", "message"),
     [
-        (["z"], ["p", "q"], r"graph input 'z' is none of the model's inputs \(x, y\)"),
+        (["z"], ["p", "q"], r"graph input 'z' isn't one of the model's inputs \(x, y\)"),
         (["x"], ["p"], r"the graph has 1 outputs \(p\), the model returns 2 tensors"),
         (["x"], ["p", "p"], "two graph outputs have the same name: p, p"),
     ],

@@ -111,7 +111,7 @@ def test_the_numbers_are_the_models(tmp_path: Path) -> None:
 
 def test_what_pnnx_does_not_take(tmp_path: Path) -> None:
     host, where = built(tmp_path, "mask")
-    with pytest.raises(WorkerError, match=r"pnnx takes no input of bool; it takes float32, "):
+    with pytest.raises(WorkerError, match=r"pnnx can't take an input of bool; it takes float32, "):
         ncnn.shapes(host.build(where), "one")
     (tmp_path / "model.pt").write_bytes(b"no model")
     with pytest.raises(WorkerError, match=r"pnnx (ended with status|died by SIG)"):
@@ -152,5 +152,5 @@ def test_inference():
 
 def test_batches_are_read_from_the_example() -> None:
     assert ncnn.batch_axes(SCRIPT) == ({"in0": 0, "in1": 233, "out0": 1}, ["out0"])
-    with pytest.raises(ExportMismatch, match="names no output"):
+    with pytest.raises(ExportMismatch, match="without an output"):
         ncnn.batch_axes("pass")

@@ -146,7 +146,7 @@ def test_where_core_ml_is_not_the_model_is_converted_all_the_same(run: runs.Run)
     name = "net[coreml-coreml-cpu]"
     assert run.verdict(name) == ("unavailable", "load")
     assert run.message(name).startswith(
-        "it was exported, and no more than that is known: runtime coreml: Core ML is part of macOS"
+        "The export succeeded, but it could not be run: runtime coreml: Core ML is part of macOS"
     )
     # A folder in the artifact's folder counts, too.
     assert run.cells[name]["artifact_bytes"] > 1000

@@ -112,8 +112,8 @@ def test_it(modelconform):
     ({"inputs": 3}, TypeError, "inputs is a tensor"),
     ({"formats": "onnx"}, TypeError, "a list of names"),
     ({"formats": ["onyx"]}, ValueError, "onnx"),
-    ({"formats": ["state-dict"]}, ValueError, "none of these formats"),
-    ({"cpp": "net.cpp"}, TypeError, "no field 'cpp'"),
+    ({"formats": ["state-dict"]}, ValueError, "no runtime given loads"),
+    ({"cpp": "net.cpp"}, TypeError, "no argument 'cpp'"),
     ({"accept": {"what": "why"}}, ValueError, "can't be accepted"),
     ({"tolerances": {"nowhere": None}}, ValueError, "tolerances"),
     ({"formats": ["torchscript-trace-2.11"], "runtimes": ["torch"]}, ValueError, "write a case file"),
@@ -150,6 +150,55 @@ def test_it(modelconform):
     result = outcomes(pytester, body)
     result.assert_outcomes(failed=1)
     assert "test_it[eager]: error at stage reference" in result.stdout.str()
+
+
+LINES = """
+import warnings
+
+class Old(Net):
+    def forward(self, x):
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        return super().forward(x)
+
+def test_passes(modelconform):
+    modelconform.check(Old(), x, **TRACE)
+
+def test_typo(modelconform):
+    modelconform.check(Net(), x, formats=["onyx"])  # TYPO
+
+def test_fails(modelconform):
+    modelconform.check(Net(), x, formats=["torchscript-trace"], runtimes=["fake-wrong-run"])  # FAILS
+
+def test_skips(modelconform):
+    modelconform.check(Net(), x, formats=["torchscript-trace"], runtimes=["fake-absent"])  # SKIPS
+
+def test_warns(modelconform):
+    sets = {"given": lambda: (x,), "wide": lambda: (torch.rand(3, 5),)}
+    with pytest.warns(pytest.PytestWarning, match="passed without the input set 'wide': ") as seen:
+        modelconform.check(Net(), sets, formats=["export"], runtimes=["torch"], fixed_inputs="these are all")  # WARNS
+    assert seen[0].filename == __file__
+"""
+
+
+def test_each_result_points_at_the_line_of_the_test_and_shows_nothing_of_us(pytester: pytest.Pytester) -> None:
+    result = outcomes(pytester, LINES, "-W", "error", "-rs")
+    result.assert_outcomes(passed=2, failed=2, skipped=1)
+    said = result.stdout.str()
+    lines = (MODEL + LINES).splitlines()
+    place = {word: next(n for n, line in enumerate(lines, 1) if f"# {word}" in line) for word in ("FAILS", "SKIPS")}
+    name = next(pytester.path.glob("test_*.py")).name
+    assert f"{name}:{place['FAILS']}: Failed" in said
+    assert f"{name}:{place['SKIPS']}: test_skips[torchscript_trace-fake_absent-cpu]: unavailable" in said
+    assert '>       modelconform.check(Net(), x, formats=["onyx"])  # TYPO' in said
+    assert "E       ValueError: unknown format 'onyx'. Did you mean 'onnx'?" in said
+    assert "pytest_modelconform/" not in said
+
+
+def test_options_that_make_no_sense_are_one_line(pytester: pytest.Pytester) -> None:
+    result = outcomes(pytester, "def test_it(modelconform):\n    pass\n", "--modelconform-timeout=soon")
+    result.assert_outcomes(errors=1)
+    assert "--modelconform-timeout: 'soon'" in result.stdout.str()
+    assert "settings" not in result.stdout.str()
 
 
 def test_the_real_thing(pytester: pytest.Pytester) -> None:

@@ -102,7 +102,9 @@ def test_it_is_found_with_what_is_lost(found: Run) -> None:
 def test_only_the_strict_one_fails(found: Run) -> None:
     assert found.status == 1
     assert found.cells[STRICT]["strict"]
-    assert "imprecise is a failure here: Tolerance(strict=True)" in found.failure(f"strict.py::{STRICT}")
+    assert "what is imprecise fails here, as asked for by Tolerance(strict=True)" in found.failure(
+        f"strict.py::{STRICT}"
+    )
     assert f"lax.py::{LAX}: imprecise at stage" not in found.stdout
     assert f"{LAX}: imprecise: input set 'a'" in found.stdout
     assert "1 failed, 3 passed" in found.stdout
@@ -113,7 +115,7 @@ def test_the_command_line_may_be_strict(folder: Path) -> None:
     assert (lax.status, lax.verdict(LAX)) == (0, ("imprecise", "compare"))
     strict = runs.run(folder, "lax.py", "--modelconform-strict", runtimes="wrong-tails")
     assert (strict.status, strict.verdict(LAX)) == (1, ("imprecise", "compare"))
-    assert strict.message(LAX).endswith("\nimprecise is a failure here: --modelconform-strict")
+    assert strict.message(LAX).endswith("\nwhat is imprecise fails here, as asked for by --modelconform-strict")
     assert "rerun: pytest --modelconform --modelconform-formats=torchscript-trace" in strict.stdout
     assert "--modelconform-strict 'lax.py::" in strict.stdout
 

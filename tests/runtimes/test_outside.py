@@ -129,7 +129,7 @@ def test_doctor_is_asked_for_one(session_folder: Path, seen: Run) -> None:
     done = command(session_folder / "outside", "doctor", "nonesuch")
     assert done.returncode == 2
     assert done.stderr.startswith(
-        "modelconform doctor: no format or runtime 'nonesuch'; there are: torchscript-trace, "
+        "modelconform doctor: unknown format or runtime 'nonesuch'. Known: torchscript-trace, "
     )
     done = command(session_folder / "outside", "doctor", "ort")
     assert done.returncode == 0

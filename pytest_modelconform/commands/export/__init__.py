@@ -1,6 +1,6 @@
 """`modelconform export`: an artifact, alone or with the inputs and references of each input set, where the user says.
 
-What is written is the artifact that `pytest --modelconform` tests: see borrowed.py.
+What is written is the artifact that `pytest --modelconform` tests: see pytest_session.py.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from ...cells.stages import Artifact, Budget, StageFailure
 from ...formats import base as format_base
 from ...formats.base import Format
 from ...references.prepared import Prepared
+from ...report import places
 from ...terms.case import DEFAULTS
 from ...terms.cell import EAGER, Cell
 from ...terms.tolerances import choose
 from ...terms.wording import Refused
 from .. import case_argument
-from .files import refuse_name, write_file, write_folder
+from .files import refuse_place, write_file, write_folder
 
 if TYPE_CHECKING:
     from ...plugin.run import Run
@@ -33,7 +34,7 @@ EXAMPLES = """\
   modelconform export cases/plain/net.py --format torchscript-trace --to exported
   modelconform export cases/vision/vit.py --format onnx -o vit.onnx
 
-exit status: 0; 1 where the export failed; 2 where there is no such case or format."""
+exit status: 0; 1 where the export failed; 2 where there is no such case or format, or the place can't be written to."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Export, and print what was written. 1 where that failed, 2 where there is nothing of that name."""
+    """Export, and print what was written. 1 where that failed, 2 where there is no such name or no such place."""
     file, _, name = arguments.case.partition("::")
     export = _Export(Path(file), name, arguments)
     return case_argument.run("export", file, export.write, timeout=arguments.timeout)
@@ -69,7 +70,7 @@ class _Export:
         self.format: str = arguments.format
         self.dtype: str = arguments.dtype
         self.output: Path | None = arguments.output
-        self.folder: Path = arguments.to
+        self.folder: Path | None = arguments.to
 
     def write(self, run: Run) -> int:
         """Export, write, and print what was written. Raises Refused."""
@@ -79,10 +80,14 @@ class _Export:
             what = f"{failure.verdict.value} at stage {failure.stage.value}"
             print(f"modelconform export: {self.file.name} in {self.format}: {what}: {failure}", file=sys.stderr)
             return 1
-        if self.output:
-            written = write_file(self.output, module, artifact)
-        else:
-            written = write_folder(self.folder, description, prepared, artifact)
+        try:
+            if self.output:
+                written = write_file(self.output, module, artifact)
+            else:
+                assert self.folder is not None  # one of them is required
+                written = write_folder(self.folder, description, prepared, artifact)
+        except OSError as error:
+            raise Refused(f"{self.output or self.folder} could not be written: {places.why(error)}") from error
         for path in written:
             print(f"{path}  {_size(path)} bytes")
         return 0
@@ -90,11 +95,10 @@ class _Export:
     def export(self, run: Run) -> Found:
         """The case's description, references and artifact. Raises Refused or StageFailure."""
         module = run.machinery.registry.format(self.format)
-        if self.output:
-            refuse_name(self.output, module)
+        refuse_place(self.output, self.folder, module)
         declared = case_argument.declared(run, self.file, self.case)
         if not run.machinery.registry.holds(self.format, declared.framework):
-            raise Refused(f"format {self.format} holds no model of {declared.framework}")
+            raise Refused(f"the format {self.format} can't hold a model in {declared.framework}: choose another format")
         for format_name in run.machinery.registry.made_through(self.format, declared.framework):
             if missing := format_base.unavailable(run.machinery.registry.format(format_name)):
                 raise Refused(f"format {format_name} {missing}")

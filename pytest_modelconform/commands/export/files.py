@@ -11,6 +11,7 @@ from ...cache.files import copy
 from ...cells.stages import Artifact
 from ...formats.base import Format
 from ...references.prepared import Prepared
+from ...report import places
 from ...terms.wording import Refused
 
 # What describes the case in the folder; cpp/library/reference.cpp reads the tolerance in it.
@@ -41,13 +42,24 @@ def write_folder(folder: Path, description: dict[str, Any], prepared: Prepared, 
     return [*written, described]
 
 
-def refuse_name(target: Path, module: Format) -> None:
-    """Raises NoPlace for a name that no artifact of a format can have: asked before the export, which may take long."""
-    if target.is_dir():
-        raise NoPlace(f"{target} is a folder: name a file, or say --to {target}")
-    if module.SUFFIXES and target.suffix not in module.SUFFIXES:
-        kinds = " or ".join(f"*{suffix}" for suffix in module.SUFFIXES)
-        raise NoPlace(f"artifacts in {module.NAME} are called {kinds}, not {target.name}")
+def refuse_place(output: Path | None, folder: Path | None, module: Format) -> None:
+    """Raises NoPlace for a file that no artifact of a format can be, or a place that can't be written to.
+
+    Asked before the export, which may take long. Folders on the way are created.
+    """
+    if output is None:
+        assert folder is not None  # one of them is required
+        if fault := places.fault_of_folder(folder) or places.fault_of_file(folder / DESCRIPTION):
+            raise NoPlace(f"--to {folder}: {fault}")
+        return
+    if output.is_dir():
+        raise NoPlace(f"{output} is a folder: name a file, or use --to {output}")
+    if module.SUFFIXES and output.suffix not in module.SUFFIXES:
+        *others, last = module.SUFFIXES
+        kinds = f"{', '.join(others)} or {last}" if others else last
+        raise NoPlace(f"an artifact in {module.NAME} needs a name that ends in {kinds}; {output.name} does not")
+    if fault := places.fault_of_file(output):
+        raise NoPlace(f"-o: {fault}")
 
 
 def write_file(target: Path, module: Format, artifact: Artifact) -> list[Path]:
@@ -77,10 +89,11 @@ def companions(module: Format, main: str, others: Sequence[str], target: Path) -
         else:
             files = ", ".join([main, *others])
             raise NoPlace(
-                f"an artifact in {module.NAME} is several files ({files}), which go by their names: --to FOLDER"
+                f"an artifact in {module.NAME} consists of several files ({files}) whose names can't change: use "
+                "--to FOLDER"
             )
     if len(set(places.values())) < len(places):
         raise NoPlace(
-            f"{target.name} is the name of another file of the artifact ({', '.join(others)}): name it otherwise"
+            f"{target.name} is the name of another file of the artifact ({', '.join(others)}): choose another name"
         )
     return places

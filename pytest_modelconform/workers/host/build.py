@@ -113,6 +113,8 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
     with files.recorded() as opened:
         case = find(import_file(path, relative), path)[name]
         check(name, case, path)
+        if fault := declared.fault_of_spec(case.dynamic_shapes):
+            raise WorkerError(f"case {name!r}, field 'dynamic_shapes': {fault}", "build")
         model = _call(case.model, path, f"case {name!r}, field 'model'", case, name, "model")
         if case.framework != TORCH:
             model = _wrapped(name, case.framework, model)
@@ -218,6 +220,12 @@ def leaf_shapes(
 
     def walk(value: Any, spec: Any, path: str) -> None:
         if isinstance(value, torch.Tensor):
+            if odd := [axis for axis in spec if not isinstance(axis, int)] if isinstance(spec, dict) else []:
+                raise WorkerError(
+                    f"case {name!r}, field 'dynamic_shapes': {path} is a tensor: its dimensions are numbers, like "
+                    f"{{0: 'batch'}}, not {odd[0]!r}",
+                    "build",
+                )
             names = _dimension_names(spec)
             wrong = [axis for axis in names if not -value.dim() <= axis < value.dim()]
             if wrong:

@@ -72,6 +72,10 @@ def import_file(path: str, relative: str) -> ModuleType:
 
 def explain(error: BaseException, path: str) -> str:
     """One message for an exception in a case file, with the remedy where one is known."""
+    try:
+        str(error)
+    except Exception:
+        return f"line {line_in(error, path)}: {type(error).__name__}, whose message can't be read"
     line = line_in(error, path)
     text = f"line {line}: " if line else ""
     text += f"{type(error).__name__}: {error}"
@@ -104,7 +108,7 @@ def line_in(error: BaseException, path: str) -> int | None:
 def short_trace(error: BaseException, path: str) -> str:
     """The traceback from the case file on: what comes before is ours, and tells the author nothing."""
     frames = traceback.extract_tb(error.__traceback__)
-    first = next((i for i, frame in enumerate(frames) if frame.filename == path), 0)
+    first = next((i for i, frame in enumerate(frames) if frame.filename == path), len(frames))
     lines = traceback.format_list(frames[first:]) + traceback.format_exception_only(type(error), error)
     return "".join(lines)[-20000:]
 
@@ -172,7 +176,7 @@ def check(name: str, case: Case, path: str) -> None:
         raise wrong("cpp", fault)
     for field in ("tags", "requires", "files"):
         value = getattr(case, field)
-        if isinstance(value, str) or not all(isinstance(item, str) for item in value):
+        if not isinstance(value, (tuple, list, set, frozenset)) or not all(isinstance(item, str) for item in value):
             raise wrong(field, f'has to be a tuple of strings, like ("{field}",), not {value!r}')
     for tag in case.tags:
         if (
@@ -191,6 +195,10 @@ def check(name: str, case: Case, path: str) -> None:
         raise wrong("twins", fault)
     if case.mode not in MODES:
         raise wrong("mode", f"is 'eval' or 'train', not {case.mode!r}")
+    if not isinstance(case.paper, str):
+        raise wrong("paper", "give the citation or link as a text")
+    if not isinstance(case.seed, int):
+        raise wrong("seed", f"give a whole number, not a value of type {type(case.seed).__name__}")
     for field in ("blind_ok", "fixed_inputs"):
         if not isinstance(getattr(case, field), str):
             raise wrong(field, "is the reason as text")
@@ -213,8 +221,8 @@ def cpp_files(case: Case, path: str) -> set[str]:
     source = cpp_source(case, path)
     try:
         return {str(file) for file in local_files(Path(source))} if source is not None else set()
-    except UnknownInclude:
-        # The compilation's error to tell, in the cells that need it.
+    except (UnknownInclude, ValueError):
+        # The compilation's error to tell, in the cells that need it; or that of the check, for a name that is none.
         return {os.path.realpath(str(source))}
 
 
@@ -317,17 +325,19 @@ def collect(path: str, relative: str) -> dict[str, Any]:
     sources: set[str] = set()
     for name, case in find(module, path).items():
         fault = None
-        sources |= cpp_files(case, path)
         try:
+            sources |= cpp_files(case, path)
             check(name, case, path)
         except WorkerError as error:
             fault = str(error)
+        except Exception as error:  # Of a value that can't be looked at: one whose __repr__ raises, say.
+            fault = f"case {name!r}: its fields can't be read: {type(error).__name__}: {error}"
         listed.append(
             {
                 "name": name,
                 "fault": fault,
                 "tags": list(case.tags) if not fault else [],
-                "paper": str(case.paper),
+                "paper": case.paper if not fault else "",
                 "requires": list(case.requires) if not fault else [],
                 "dtypes": list(case.dtypes) if not fault else [],
                 "has": has(case) if not fault else [],

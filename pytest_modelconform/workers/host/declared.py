@@ -36,6 +36,22 @@ def check(name: str, signature: inspect.Signature, spec: Any, inputs: Mapping[st
                 raise WorkerError(f"case {name!r}, field 'dynamic_shapes': {fault}", "build")
 
 
+def fault_of_spec(spec: Any, top: bool = True) -> str:
+    """What no `dynamic_shapes` may be, whatever the inputs, and the remedy; "" for what may be one."""
+    if top and spec is None:
+        return ""
+    if isinstance(spec, dict):
+        return next(filter(None, (fault_of_spec(entry, top=False) for entry in spec.values())), "")
+    if isinstance(spec, (list, tuple)):
+        return next(filter(None, (fault_of_spec(entry, top=False) for entry in spec)), "")
+    if top:
+        return f"give a dict by argument, like {{'x': {{0: 'batch'}}}}, not a value of type {type(spec).__name__}"
+    if isinstance(spec, str) and not spec.isidentifier():
+        return f"{spec!r} can't be a dimension's name: use letters, digits and '_', like 'batch'"
+    known = spec is None or isinstance(spec, (str, int)) or hasattr(spec, "__name__") or hasattr(spec, "name")
+    return "" if known else f"a value of type {type(spec).__name__} is not a dimension: give a name, a Dim, or None"
+
+
 def not_given(signature: inspect.Signature, spec: Any, key: str, call: Call) -> str:
     """What `dynamic_shapes` has an entry for and a set has not, in words; "" where the set has all."""
     args, kwargs = call
