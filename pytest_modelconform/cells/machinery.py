@@ -24,6 +24,7 @@ from .case_files import Declaration, Declared, static_cases
 from .pipeline import Pipeline
 from .pool import Pool, threads
 from .registry import Registry
+from .selection import Selection, select
 from .settings import Settings
 from .witnesses import Witnesses
 from .worker import WorkerCrashed, WorkerProblem, WorkerRefused, WorkerTimeout
@@ -85,24 +86,29 @@ class Machinery:
     # -- what was asked for; an UnknownName is raised where a name is none -------------------------------------------
 
     @functools.cached_property
+    def selection(self) -> Selection:
+        """What was asked for, with what that brings, or the main formats and runtimes."""
+        return select(self.registry, self.settings)
+
+    @property
     def formats(self) -> Sequence[str]:
         """Names of the formats that were asked for, or the main ones."""
-        return self.registry.select_formats(self.settings.formats)
+        return self.selection.formats
 
-    @functools.cached_property
+    @property
     def runtimes(self) -> Sequence[str]:
         """Names of the runtimes that were asked for, or the main ones."""
-        return self.registry.select_runtimes(self.settings.runtimes)
+        return self.selection.runtimes
 
-    @functools.cached_property
+    @property
     def devices(self) -> Sequence[str]:
         """Names of the devices that were asked for, or the CPU."""
-        return self.registry.select_devices(self.settings.devices)
+        return self.selection.devices
 
-    @functools.cached_property
+    @property
     def precisions(self) -> Sequence[str]:
         """The precisions that were asked for, or full."""
-        return self.registry.select_precisions(self.settings.precisions)
+        return self.selection.precisions
 
     def is_required(self, cell: Cell) -> bool:
         """Whether --modelconform-require names a cell's format or runtime."""

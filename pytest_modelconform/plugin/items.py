@@ -27,7 +27,9 @@ class CaseFile(pytest.File):
         run = run_of(self.config)
         declaration = run.machinery.declare(self.path)
         relative = self.nodeid
+        run.collected.files.add(self.path)
         if declaration.problem is not None:
+            run.collected.is_faulty = True
             cell = Cell(relative, self.path.stem, COLLECT, COLLECT)
             yield CellItem.from_parent(self, name=cell.name, cell=cell, settled=declaration.problem)
             return
@@ -36,6 +38,7 @@ class CaseFile(pytest.File):
 
     def _items(self, run: Run, relative: str, declared: Declared) -> Iterator[pytest.Item]:
         if declared.fault:
+            run.collected.is_faulty = True
             cell = Cell(relative, declared.name, COLLECT, COLLECT)
             settled = Outcome(Verdict.ERROR, Stage.COLLECT, declared.fault)
             yield CellItem.from_parent(self, name=cell.name, cell=cell, settled=settled)
@@ -44,7 +47,10 @@ class CaseFile(pytest.File):
         settled_all = (
             Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, f"case {declared.name!r} {missing}") if missing else None
         )
-        for cell in run.machinery.cells(relative, declared):
+        cells = run.machinery.cells(relative, declared)
+        run.collected.cases.append(declared)
+        run.collected.cells += cells
+        for cell in cells:
             item = CellItem.from_parent(
                 self,
                 name=cell.name,

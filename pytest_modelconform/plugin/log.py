@@ -45,7 +45,7 @@ class RunLog:
                 if cell.id in self._recorded and self._writer is not None:
                     self._writer.note(cell, note)
             witnesses.remove()
-        if settings.shard:
+        if settings.shard and not self.run.is_refused:
             self._opened()  # A shard that has nothing to run says so: without a log it would be missing.
         if self._writer is None:
             return

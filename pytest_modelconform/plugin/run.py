@@ -6,11 +6,14 @@ import os
 import re
 import shlex
 import uuid
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from ..cache.store import CacheRefused
+from ..cells import selection
+from ..cells.case_files import Declared
 from ..cells.machinery import Machinery, Place
 from ..cells.registry import Registry
 from ..expected import file as expected_file
@@ -20,6 +23,25 @@ from . import options, progress
 
 # What an xdist worker is told the session's name by.
 SESSION = "modelconform_session"
+
+
+@dataclass
+class Collected:
+    """What case files came to, before anything is deselected.
+
+    is_faulty: whether a file or a case can't be collected, so that there may be more than is here.
+    """
+
+    files: set[Path] = field(default_factory=set)
+    cases: list[Declared] = field(default_factory=list)
+    cells: list[Cell] = field(default_factory=list)
+    is_faulty: bool = False
+
+    def has(self, name: selection.Asked) -> bool:
+        """Whether a name has a cell."""
+        if name.kind == "required":
+            return any(name.name in (cell.format, cell.runtime) for cell in self.cells)
+        return any(getattr(cell, name.kind) == name.name for cell in self.cells if not cell.is_check)
 
 
 class Run:
@@ -35,18 +57,24 @@ class Run:
         try:
             config.hook.pytest_modelconform_register(registry=registry)
             self.machinery = Machinery(registry, self.settings, place_of(config))
+            registry.check_known(self.settings.require)
+            self.asked = selection.asked(self.settings)
+            lacking = selection.lacking(registry, self.machinery.selection, self.asked)
             any_cells = self.machinery.any_cells()
-            for name in self.settings.require:
-                if name not in registry.formats:
-                    registry.runtime(name)
         except (ValueError, CacheRefused) as error:
             raise pytest.UsageError(f"modelconform: {error}") from error
+        if lacking:
+            raise pytest.UsageError(selection.message(lacking))
         if not any_cells:
-            asked = self.machinery
+            chosen = self.machinery
             raise pytest.UsageError(
-                f"modelconform: none of the runtimes {', '.join(asked.runtimes)} loads any of the formats "
-                f"{', '.join(asked.formats)} on {', '.join(asked.devices)} in {', '.join(asked.precisions)} precision"
+                f"modelconform: none of the runtimes {', '.join(chosen.runtimes)} loads any of the formats "
+                f"{', '.join(chosen.formats)} on {', '.join(chosen.devices)} in {', '.join(chosen.precisions)} "
+                "precision: name other ones."
             )
+        # What case files came to, whatever of it is selected. is_refused: whether a name has no cell there.
+        self.collected = Collected()
+        self.is_refused = False
         # All cells of a sharded run, each with the index of its shard.
         self.sharded: dict[Cell, int] = {}
         self._expectations: dict[Path, expected_file.Expectations | expected_file.ExpectedError] = {}
