@@ -139,7 +139,9 @@ class Registry:
         known = [*self.formats, *self.runtimes]
         for name in names:
             if name not in known:
-                raise UnknownName(f"unknown format or runtime {name!r}.{_hint(name, known)} `modelconform doctor` lists all.")
+                raise UnknownName(
+                    f"unknown format or runtime {name!r}.{_hint(name, known)} `modelconform doctor` lists all."
+                )
 
     def holds(self, name: str, framework: str) -> bool:
         """Whether models of a framework can be stored in a format."""

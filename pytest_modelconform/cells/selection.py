@@ -111,7 +111,7 @@ def unmet(registry: Registry, selection: Selection, name: Asked, cases: Sequence
         formats = [f for f in selection.formats if loads(f, name.name)]
         reasons = [f"it loads {f}, and {_unheld(registry, f, cases)}" for f in formats]
         return f"{'; '.join(reasons[:2])}. {remedy}"
-    return f"none of the {len(cases)} cases that were collected has one. {remedy}"
+    return f"no case that was collected has one. {remedy}"
 
 
 def message(faults: Sequence[tuple[Asked, str]]) -> str:
@@ -247,4 +247,4 @@ def _unheld(registry: Registry, name: str, cases: Sequence[Declared]) -> str:
     given = list(dict.fromkeys(case.framework for case in cases))
     if not set(given) & set(frameworks):
         return f"{name} stores models of {_listed(frameworks)}, and the cases collected are of {_listed(given)}"
-    return f"none of the {len(cases)} cases that were collected has a cell of {name}"
+    return f"no case that was collected has a cell of {name}"

@@ -62,9 +62,10 @@ class NamedPlugin:
         if not faults:
             return
         self._said = selection.message(faults)
+        # Nothing of it is to run, nor to be shown as not run.
+        items.clear()
         if not self.run.is_xdist_worker:
             self._refuse(self._said)
-        items.clear()
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """In an xdist worker, hand on what is at fault."""
@@ -113,7 +114,6 @@ def _python_files(root: Path, patterns: list[str]) -> Iterator[Path]:
         folders[:] = [
             name
             for name in folders
-            if not any(fnmatch(name, pattern) for pattern in patterns)
-            and not Path(folder, name, "pyvenv.cfg").exists()
+            if not any(fnmatch(name, pattern) for pattern in patterns) and not Path(folder, name, "pyvenv.cfg").exists()
         ]
         yield from (Path(folder, name) for name in files if name.endswith(".py"))

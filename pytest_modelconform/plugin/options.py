@@ -156,9 +156,7 @@ def settings(config: pytest.Config) -> Settings:
         ) from None
     inline = bool(config.getoption("--modelconform-inline") or config.getini("modelconform_inline"))
     if inline and (config.getoption("numprocesses", None) or hasattr(config, "workerinput")):
-        raise pytest.UsageError(
-            "--modelconform-inline runs everything in one process: leave out -n, or pass -n 0."
-        )
+        raise pytest.UsageError("--modelconform-inline runs everything in one process: leave out -n, or pass -n 0.")
     update_expected = bool(config.getoption("--modelconform-update-expected"))
     shard = _shard(value("shard").strip())
     if update_expected and shard:

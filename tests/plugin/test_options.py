@@ -105,7 +105,10 @@ def test_all(start: Start) -> None:
         ("--modelconform-devices=gpu0", "unknown device 'gpu0'. Known devices: cpu, cuda"),
         ("--modelconform-precisions=half", "unknown precision 'half'. Known precisions: full, fast"),
         ("--modelconform-require=libtorch-cp", "unknown format or runtime 'libtorch-cp'. Did you mean 'libtorch-cpp'?"),
-        ("--modelconform-timeout=soon", "--modelconform-timeout: invalid limit 'soon': expected a positive number of seconds"),
+        (
+            "--modelconform-timeout=soon",
+            "--modelconform-timeout: invalid limit 'soon': expected a positive number of seconds",
+        ),
         ("--modelconform-timeout=-1", "--modelconform-timeout: invalid limit '-1': expected"),
         ("--modelconform-timeout=nan", "--modelconform-timeout: invalid limit 'nan': expected"),
         ("--modelconform-threads=1,x", "--modelconform-threads: invalid list '1,x': expected numbers from 1 to 64"),
