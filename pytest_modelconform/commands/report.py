@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..report import csv_report, json_report, junit, matrix, summary, terminal
+from ..report import csv_report, json_report, junit, matrix, rerun, summary, terminal
 from ..report.log import Log, missing
+from ..terms.cell import Cell
 from .logs import Refused, emit, load, refuse
 
 _TITLE = "Compatibility matrix"
@@ -79,13 +80,27 @@ def _write_terminal(log: Log, file: Any) -> None:
     try:
         lacking = missing(log)
         folded = matrix.fold(log.cells, formats, runtimes)
-        terminal.write(folded, writer, "pytest --modelconform", log.complete or bool(lacking))
+        terminal.write(folded, writer, _rerun(log), log.complete or bool(lacking))
         if lacking:
             writer.line(f"Missing: {', '.join(lacking)}. What is not here was not run.", yellow=True)
         writer.line()
         writer.line(terminal.legend(writer.hasmarkup))
     except BrokenPipeError:
         emit("", None)
+
+
+def _rerun(log: Log) -> Callable[[Cell], str]:
+    """What runs a cell again, from the current folder where the run was on this machine, else from the root's."""
+    arguments = log.environment.get("options", {}).get("arguments")
+    words = [str(word).partition("=")[0] for word in arguments] if isinstance(arguments, list) else []
+    given = [name for name in rerun.LISTS if f"--modelconform-{name}" in words]
+    root = Path(str(log.environment.get("root", "")))
+
+    def command(cell: Cell) -> str:
+        is_here = root.is_absolute() and (root / cell.file).is_file()
+        return rerun.command(cell, given, root if is_here else None, Path.cwd())
+
+    return command
 
 
 def _markdown(log: Log, arguments: argparse.Namespace) -> str:

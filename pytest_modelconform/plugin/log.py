@@ -68,7 +68,7 @@ class RunLog:
         terminalreporter.section("compatibility matrix")
         writer = terminalreporter._tw
         folded = matrix.fold(written.cells, registry.formats, registry.runtimes)
-        terminal.write(folded, writer, self.run.rerun_command(), written.complete)
+        terminal.write(folded, writer, self.run.rerun_command, written.complete)
         writer.line()
         writer.line(terminal.legend(writer.hasmarkup))
         writer.line(f"log: {self._writer.path}")

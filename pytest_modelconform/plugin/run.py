@@ -17,6 +17,7 @@ from ..cells.case_files import Declared
 from ..cells.machinery import Machinery, Place
 from ..cells.registry import Registry
 from ..expected import file as expected_file
+from ..report import rerun
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome
 from . import options, progress
@@ -122,23 +123,19 @@ class Run:
     def update_command(self, path: Path, item_name: str, cell: Cell | None = None) -> str:
         """What updates expected.toml for one item."""
         words = ["pytest", "--modelconform", "--modelconform-update-expected"]
-        if cell is not None and not cell.is_check:
-            # A cell that only the command line asked for is not there without it.
-            named = {"formats": cell.format, "runtimes": cell.runtime, "devices": cell.device}
-            named["precisions"] = cell.precision
-            given = [name for name in named if self.config.getoption(f"--modelconform-{name}") is not None]
-            words += [f"--modelconform-{name}={named[name]}" for name in given]
+        words += rerun.options(cell, self._given) if cell is not None else []
         file = Path(os.path.relpath(path, self.config.invocation_params.dir)).as_posix()
         return shlex.join([*words, f"{file}::{item_name}"])
 
-    def rerun_command(self) -> str:
-        """What a rerun of a cell begins with: without these options some cells are not there."""
-        names = [f"--modelconform-{name}" for name in ("formats", "runtimes", "devices", "precisions")]
-        given = {option: self.config.getoption(option) for option in names}
+    def rerun_command(self, cell: Cell) -> str:
+        """What runs a cell again: without the options of this run some cells are not there."""
         strict = ["--modelconform-strict"] if self.config.getoption("--modelconform-strict") else []
-        return shlex.join(
-            ["pytest", "--modelconform", *(f"{k}={v}" for k, v in given.items() if v is not None), *strict]
-        )
+        return rerun.command(cell, self._given, self.config.rootpath, self.config.invocation_params.dir, strict)
+
+    @property
+    def _given(self) -> list[str]:
+        """Which lists the command line names."""
+        return [name for name in rerun.LISTS if self.config.getoption(f"--modelconform-{name}") is not None]
 
 
 RUN = pytest.StashKey[Run]()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
@@ -32,10 +33,12 @@ Start = Callable[..., pytest.RunResult]
 def start(project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Run pytest on the project, in this process where it stays in one, with an ini file of our own."""
 
-    def started(*arguments: str | Path, ini: str = "", n: list[str] | None = None) -> pytest.RunResult:
+    def started(
+        *arguments: str | Path, ini: str = "", n: list[str] | None = None, cwd: Path = project
+    ) -> pytest.RunResult:
         text = f"[pytest]\ncache_dir = {pytester.path / '.pytest_cache'}\n{ini}"
         (pytester.path / "pytest.ini").write_text(text)
-        monkeypatch.chdir(project)
+        monkeypatch.chdir(cwd)
         line = [*(n or ["-p", "no:xdist"]), "-c", str(pytester.path / "pytest.ini"), "--rootdir", str(project)]
         line += ["--confcutdir", str(project), *runs.OTHERS_PLUGINS, *map(str, arguments)]
         return pytester.runpytest_subprocess(*line) if n == ["-n", "2"] else pytester.runpytest_inprocess(*line)
@@ -172,14 +175,19 @@ def test_a_node_id_on_the_command_line(start: Start) -> None:
     assert "rerun" not in result.stdout.str()
 
 
-def test_the_rerun_command_of_a_failure_runs_just_it(start: Start) -> None:
-    first = start(*given("fake-good-never,fake-structure-run"), "plain.py")
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["root", "elsewhere"])
+def test_the_rerun_command_of_a_failure_runs_just_it_where_one_stands(
+    start: Start, project: Path, tmp_path: Path, elsewhere: bool
+) -> None:
+    cwd = tmp_path if elsewhere else project
+    path = os.path.relpath(project / "plain.py", cwd)
+    first = start(*given("fake-good-never,fake-structure-run"), path, "--modelconform-strict", cwd=cwd)
     [line] = [line for line in first.outlines if line.strip().startswith("rerun:")]
     command = shlex.split(line.strip().removeprefix("rerun: pytest "))
-    # With the options that the cell would not be there without.
-    options = ["--modelconform-formats=torchscript-trace", "--modelconform-runtimes=fake-good-never,fake-structure-run"]
-    assert command == ["--modelconform", *options, f"plain.py::{STRUCTURE}"]
-    again = start(*command)
+    # With the options that the cell would not be there without, and no other names.
+    options = ["--modelconform-formats=torchscript-trace", "--modelconform-runtimes=fake-structure-run"]
+    assert command == ["--modelconform", *options, "--modelconform-strict", f"{path}::{STRUCTURE}"]
+    again = start(*command, cwd=cwd)
     again.assert_outcomes(failed=1)
 
 
