@@ -20,7 +20,7 @@ from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASK
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..workers.loop import WorkerError
 from . import typed
-from .case_files import Declaration, Declared, static_cases
+from .case_files import Declaration, Declared, misnamed, repeated, static_cases
 from .pipeline import Pipeline
 from .pool import Pool, threads
 from .registry import Registry
@@ -223,7 +223,9 @@ class Machinery:
         """The cases of a file, from the cache or by importing it in the case host."""
         if path not in self._declared:
             static = static_cases(path)
-            if any(case.missing() for case in static):
+            if fault := misnamed(path) or repeated(path):
+                self._declared[path] = Declaration(problem=Outcome(Verdict.ERROR, Stage.COLLECT, fault))
+            elif any(case.missing() for case in static):
                 # It can't be imported here; its cells are shown as unavailable all the same.
                 self._declared[path] = Declaration(static)
             else:

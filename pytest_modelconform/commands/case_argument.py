@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def located(file: str) -> str:
-    """Where a file is that was named: in the current folder, or in one above it, since reports name cells from the root.
+    """Where a file is that was named, or as it was named if it is nowhere.
 
-    As it was named, if it is nowhere.
+    In the current folder, or in one above it, since reports name cells from the root.
     """
     path, here = Path(file), Path.cwd()
     if path.is_absolute() or path.exists():

@@ -100,15 +100,13 @@ class NamedPlugin:
         return [(name, selection.unmet(machinery.registry, machinery.selection, name, cases)) for name in names]
 
     def _leaves_out_some(self, config: pytest.Config) -> bool:
-        patterns = [*config.getini("norecursedirs"), "__pycache__", "node_modules"]
-        return any(
-            path not in self.run.collected.files and is_case_file(path)
-            for path in _python_files(config.rootpath, patterns)
-        )
+        files = self.run.collected.files
+        return any(path not in files and is_case_file(path) for path in python_files(config, config.rootpath))
 
 
-def _python_files(root: Path, patterns: list[str]) -> Iterator[Path]:
-    """Python files that pytest would look at below a folder."""
+def python_files(config: pytest.Config, root: Path) -> Iterator[Path]:
+    """Python files below a folder that pytest would look at."""
+    patterns = [*config.getini("norecursedirs"), "__pycache__", "node_modules"]
     for folder, folders, files in os.walk(root):
         # No environments: what is installed there is none of the project's.
         folders[:] = [

@@ -54,6 +54,9 @@ _OPTIONS = [
     ),
 ]
 
+# What the fixture `modelconform` heeds as well, which needs no --modelconform.
+_OF_THE_FIXTURE = ("require", "threads", "timeout", "cache", "strict", "inline")
+SWITCH_ON = "Add --modelconform to the command line, or `modelconform = true` to the ini file."
 _PREFIX = "--modelconform-"
 # What an xdist worker is told of the command line by: it has none of its own.
 TYPED = "modelconform_typed"
@@ -95,6 +98,14 @@ def add_options(parser: pytest.Parser) -> None:
 def enabled(config: pytest.Config) -> bool:
     """Whether this run is ours."""
     return bool(config.getoption("--modelconform") or config.getini("modelconform"))
+
+
+def forgotten(config: pytest.Config) -> str | None:
+    """Where `--modelconform` is missing: a sentence if the command line holds options that mean nothing without it."""
+    lists = [name for name in typed(config) if name not in _OF_THE_FIXTURE]
+    if not lists:
+        return None
+    return f"--modelconform-{lists[0]} needs --modelconform: case files are not collected without it. {SWITCH_ON}"
 
 
 def typed(config: pytest.Config) -> Sequence[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ..cells.case_files import is_case_file
+from ..cells.case_files import is_case_file, misnamed
 from ..expected.file import NAME as EXPECTED
 from ..report import junit
 from ..terms.outcome import STYLES, Outcome, Verdict
@@ -32,7 +32,8 @@ class SessionPlugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> CaseFile | None:
         """Keep pytest's Python plugin from importing a case file that was named on the command line."""
-        return CaseFile.from_parent(parent, path=module_path) if is_case_file(module_path) else None
+        is_ours = is_case_file(module_path) or misnamed(module_path)
+        return CaseFile.from_parent(parent, path=module_path) if is_ours else None
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """Collect case files, and the expectations beside them."""

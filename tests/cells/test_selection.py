@@ -113,6 +113,9 @@ def said(registry: Registry, given: Settings) -> dict[str, str]:
     return {fault[0].said: fault[1] for fault in faults}
 
 
+OR_LEAVE = "or leave that option out."
+
+
 @pytest.mark.parametrize(
     ("given", "faults"),
     [
@@ -122,36 +125,36 @@ def said(registry: Registry, given: Settings) -> dict[str, str]:
         (
             {"formats": "onnx executorch", "runtimes": "ort"},
             {
-                "format executorch": "no runtime of this run (ort) loads it. Add executorch to --modelconform-runtimes, "
-                "or leave that option out."
+                "format executorch": "no runtime of this run (ort) loads it. "
+                f"Add executorch to --modelconform-runtimes, {OR_LEAVE}"
             },
         ),
         (
             {"formats": "onnx", "runtimes": "ort litert"},
             {
-                "runtime litert": "it loads no format of this run (onnx). Add litert to --modelconform-formats, or leave "
-                "that option out."
+                "runtime litert": "it loads no format of this run (onnx). "
+                f"Add litert to --modelconform-formats, {OR_LEAVE}"
             },
         ),
         (
             {"formats": "openvino", "runtimes": "openvino", "devices": "cpu cuda"},
             {
-                "device cuda": "nothing of this run (openvino) runs there. Add one of torch, libtorch-cpp, cpp-frontend, "
-                "ort to --modelconform-runtimes, or leave that option out."
+                "device cuda": "nothing of this run (openvino) runs there. "
+                f"Add one of torch, libtorch-cpp, cpp-frontend, ort to --modelconform-runtimes, {OR_LEAVE}"
             },
         ),
         (
             {"formats": "onnx", "runtimes": "ort ort-cpp", "devices": "cuda"},
             {
-                "runtime ort-cpp": "it does not run on cuda in full precision. ort-cpp takes --modelconform-devices cpu "
-                "and --modelconform-precisions full,fast."
+                "runtime ort-cpp": "it does not run on cuda in full precision. "
+                "ort-cpp takes --modelconform-devices cpu and --modelconform-precisions full,fast."
             },
         ),
         (
             {"runtimes": "torch ort", "require": "openvino"},
             {
-                "--modelconform-require openvino": "it is neither among the formats nor among the runtimes of this run. "
-                "Add it to --modelconform-runtimes, or leave it out of --modelconform-require."
+                "--modelconform-require openvino": "it is neither among the formats nor among the runtimes of this "
+                "run. Add it to --modelconform-runtimes, or leave it out of --modelconform-require."
             },
         ),
         ({"require": "ort onnx"}, {}),

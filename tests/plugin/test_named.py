@@ -14,6 +14,7 @@ HERE = runs.PLAIN.replace("inputs=inputs", "inputs=inputs, requires=('no_such_pa
 IN_CPP = HERE.replace("requires=", "cpp='net.cpp', requires=")
 NO_CPP = "has no cell: no case that was collected has the field cpp=… that state-dict needs"
 REQUIRED = "--modelconform-require openvino has no cell: it is neither among the formats nor among the runtimes"
+CPP_REQUIRED = "--modelconform-require cpp-frontend has no cell: it loads state-dict, and no case"
 
 Start = Callable[..., pytest.RunResult]
 
@@ -58,7 +59,7 @@ INI = "modelconform_formats = onnx, state-dict\n"
         ((FORMATS,), "", ""),
         ((FORMATS, "cases/cpp"), "", ""),
         ((FORMATS, "cases/plain.py"), "", f"format state-dict {NO_CPP}"),
-        (("--modelconform-runtimes=cpp-frontend,ort", "cases/plain.py"), "", "runtime cpp-frontend has no cell: it loads"),
+        (("--modelconform-runtimes=cpp-frontend,ort", "cases/plain.py"), "", "runtime cpp-frontend has no cell"),
         (("--modelconform-formats=twin-jax",), "", "has the field twins={'jax': …} that twin-jax needs"),
         ((FORMATS, "test_other.py"), "", "no case was collected. A case file is a .py file"),
         # What is collected and not selected is there.
@@ -79,8 +80,8 @@ INI = "modelconform_formats = onnx, state-dict\n"
         (("--modelconform-formats=onnx",), "modelconform_require = openvino\nmodelconform_runtimes=ort\n", ""),
         (("--modelconform-runtimes=ort", "--modelconform-require=openvino"), "", REQUIRED),
         (("--modelconform-runtimes=ort",), "modelconform_require = openvino\n", ""),
-        ((), "modelconform_require = executorch\n", "--modelconform-require executorch has no cell: it is neither"),
-        (("--modelconform-require=cpp-frontend", "cases/plain.py"), "", "--modelconform-require cpp-frontend has no cell"),
+        ((), "modelconform_require = executorch\n", "--modelconform-require executorch has no cell"),
+        (("--modelconform-require=cpp-frontend", "cases/plain.py"), "", CPP_REQUIRED),
     ],
 )  # fmt: skip
 def test_what_was_named(start: Start, arguments: tuple[str, ...], ini: str, message: str) -> None:
@@ -110,7 +111,7 @@ def test_in_a_folder_below_the_root(start: Start) -> None:
         ((FORMATS, "cases/plain.py"), "", f"format state-dict {NO_CPP}"),
         (("cases/plain.py",), INI, ""),
         (("--modelconform-runtimes=ort", "--modelconform-require=openvino"), "", REQUIRED),
-        (("--modelconform-require=cpp-frontend", "cases/plain.py"), "", "--modelconform-require cpp-frontend has no cell"),
+        (("--modelconform-require=cpp-frontend", "cases/plain.py"), "", CPP_REQUIRED),
     ],
 )  # fmt: skip
 def test_with_xdist(start: Start, arguments: tuple[str, ...], ini: str, message: str) -> None:
