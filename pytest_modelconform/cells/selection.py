@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ..formats.frameworks import FRAMEWORKS
 from ..terms.case import EVERYTHING
+from ..terms.cell import Cell
 from .case_files import Declared
 from .registry import Registry
 from .settings import Settings
@@ -45,6 +46,11 @@ class Asked:
     def said(self) -> str:
         """As messages have it."""
         return f"--modelconform-require {self.name}" if self.kind == "required" else f"{self.kind} {self.name}"
+
+    def has(self, cells: Iterable[Cell]) -> bool:
+        """Whether one of these cells stands for it."""
+        kinds = ("format", "runtime") if self.kind == "required" else (self.kind,)
+        return any(getattr(cell, kind) == self.name for cell in cells if not cell.is_check for kind in kinds)
 
 
 def select(registry: Registry, settings: Settings) -> Selection:

@@ -90,7 +90,7 @@ class NamedPlugin:
         if scope is Scope.NODES or config.getoption("lf", False) or run.collected.is_faulty:
             return []
         machinery = run.machinery
-        names = [name for name in run.asked if not run.collected.has(name)]
+        names = [name for name in run.asked if not name.has(run.collected.cells)]
         if scope is not Scope.PROJECT and any(not name.typed for name in names) and self._leaves_out_some(config):
             # The ini file speaks of the project, of which this run is a part.
             names = [name for name in names if name.typed]

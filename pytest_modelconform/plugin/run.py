@@ -38,12 +38,6 @@ class Collected:
     cells: list[Cell] = field(default_factory=list)
     is_faulty: bool = False
 
-    def has(self, name: selection.Asked) -> bool:
-        """Whether a name has a cell."""
-        if name.kind == "required":
-            return any(name.name in (cell.format, cell.runtime) for cell in self.cells)
-        return any(getattr(cell, name.kind) == name.name for cell in self.cells if not cell.is_check)
-
 
 class Run:
     """What the hooks of a run ask: one an xdist worker, and one of the controller, which only schedules and reports.
