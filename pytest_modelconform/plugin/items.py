@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from ..terms.cell import COLLECT, EAGER, CaseRef, Cell
 from ..terms.outcome import REQUIRED, Outcome, Stage, Verdict
 from .existing import existing
 from .run import Run, run_of
+
+# Faults of an expected.toml that are listed.
+_MOST_FAULTS = 10
 
 
 class CaseFile(pytest.File):
@@ -78,6 +81,10 @@ def markers(cell: Cell) -> list[str]:
         f"precision_{cell.precision}",
         task,
     ]
+
+
+# What a cell is called that passes although expected.toml says that it fails.
+UNEXPECTED_PASS = "UNEXPECTED PASS"
 
 
 class CellFailed(Exception):
@@ -151,13 +158,19 @@ class CellItem(pytest.Item):
         """The outcome's text rather than our own stack, for a failure that is a verdict."""
         if isinstance(excinfo.value, CellFailed) and self.outcome is not None:
             stage = f" at stage {self.outcome.stage.value}" if self.outcome.stage else ""
-            return f"{self.outcome.verdict.value}{stage}: {excinfo.value}"
+            said = UNEXPECTED_PASS if is_unexpected_pass(self.outcome) else self.outcome.verdict.value
+            return f"{said}{stage}: {excinfo.value}"
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Where the item comes from."""
         # A line number, since pytest needs one for the place of a skip.
         return self.path, 0, self.name
+
+
+def is_unexpected_pass(outcome: Outcome) -> bool:
+    """Whether a cell passes that expected.toml says to fail."""
+    return outcome.expected is False and outcome.passed
 
 
 def _judged(outcome: Outcome, entry: expected_file.Entry, source: Path | None) -> bool:
@@ -170,6 +183,12 @@ class ExpectedFile(pytest.File):
     def collect(self) -> Iterable[pytest.Item]:
         """One item that judges the file as a whole."""
         yield ExpectedItem.from_parent(self, name="entries")
+
+
+def _shortened(lines: Sequence[str]) -> list[str]:
+    """As many lines as are read; the last one, which is the remedy, stays."""
+    left = len(lines) - _MOST_FAULTS
+    return [*lines] if left <= 0 else [*lines[: _MOST_FAULTS - 1], f"… and {left} more", lines[-1]]
 
 
 class ExpectedItem(pytest.Item):
@@ -189,9 +208,9 @@ class ExpectedItem(pytest.Item):
             faults = expectations.check(cells.ids, cells.vague)
             if expectations.stale(cells.ids, cells.vague):
                 command = run.update_command(self.path, self.name)
-                faults.append(f"entries that match no cell: remove them, or run: {command}")
+                faults.append(f"To remove the entries that match no cell, run: {command}")
         if faults:
-            raise CellFailed(f"{self.path}:\n" + "\n".join(faults))
+            raise CellFailed(f"{self.path}:\n" + "\n".join(_shortened(faults)))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The faults, without our stack."""

@@ -15,7 +15,7 @@ from ..report import junit
 from ..terms.outcome import STYLES, Outcome, Verdict
 from ..terms.records import from_record, to_record
 from . import header
-from .items import CaseFile, CellItem, ExpectedFile
+from .items import UNEXPECTED_PASS, CaseFile, CellItem, ExpectedFile
 from .log import RunLog
 from .run import SESSION, Run
 
@@ -122,6 +122,8 @@ class SessionPlugin:
             return None
         verdict = Verdict(record["verdict"])
         letter, word = STYLES[verdict].letter, verdict.value.upper()
+        if report.failed and STYLES[verdict].outcome == "passed" and record["expected"] is False:
+            word = UNEXPECTED_PASS
         if not report.failed:
             return ("passed", letter, word) if verdict is Verdict.IMPRECISE else None
         is_said = STYLES[verdict].outcome == "failed" or record["strict"]
