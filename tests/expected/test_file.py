@@ -206,7 +206,8 @@ def test_judge(tmp_path: Path) -> None:
     ):
         judged = judge(outcome, entry, path)
         assert judged.expected is False
-        says = f"{path}, entry 1 expects error at stage run (known), but the result is {is_now}. Correct or remove the entry."
+        says = f"{path}, entry 1 expects error at stage run (known), but the result is {is_now}. Correct or remove "
+        says += "the entry."
         assert judged.message == f"{says}\n{outcome.message}".rstrip()
     for verdict in (Verdict.UNAVAILABLE, Verdict.NOT_RUN):
         assert judge(Outcome(verdict), entry, path) == Outcome(verdict)
