@@ -171,6 +171,18 @@ def write_log(path: Path, outcome: Outcome) -> Path:
     return path
 
 
+def test_a_cell_that_passed_and_did_not_run_fails_the_comparison(runner: Runner, tmp_path: Path) -> None:
+    write_log(tmp_path / "modelconform.jsonl", Outcome(Verdict.NOT_RUN, None, "not run"))
+    baseline = write_log(tmp_path / "old.jsonl", Outcome(Verdict.PASS, bits=22.0))
+    given = {"FOLDER": str(tmp_path), "BASELINE": str(baseline)}
+    compare = step(MERGE, "Compare")["run"]
+    assert runner.run(compare, **given, FAIL_ON=inputs_of(MERGE)["FAIL_ON"]).returncode == 0
+    assert runner.outputs["worse"] == "1"
+    assert runner.run(compare, **given, FAIL_ON="regressions").returncode == 0
+    assert runner.outputs["worse"] == "0"
+    assert loaded(GITLAB)["variables"]["MODELCONFORM_FAIL_ON"] == inputs_of(MERGE)["FAIL_ON"]
+
+
 def test_logs_are_joined_compared_and_published(runner: Runner, tmp_path: Path) -> None:
     write_log(runner.temp / "modelconform-logs/all.jsonl", WRONG)
     baseline = write_log(tmp_path / "old.jsonl", Outcome(Verdict.PASS, bits=22.0))

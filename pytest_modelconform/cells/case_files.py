@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from ..terms.outcome import Outcome
 _PLUGIN = "pytest_modelconform"
 # What Python's parser raises for a text that is no Python, or that is nested too deeply for it.
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+# What the names of case files don't begin with: tests, and modules that case files import.
+_NO_CASES = ("test_", "_")
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,9 @@ class Declaration:
 
 def is_case_file(path: Path) -> bool:
     """Whether a file is a case file: Python that imports pytest_modelconform at top level, by its syntax alone."""
-    name = path.name
-    if path.suffix != ".py" or name == "conftest.py" or name.startswith(("_", "test_")):
+    if path.suffix != ".py" or path.name == "conftest.py" or path.name.startswith(_NO_CASES) or not _mentions_us(path):
         return False
-    try:
-        text = path.read_bytes()
-    except OSError:
-        return False
-    # Parsing is slow next to a search, and most files of a project are not ours.
-    if _PLUGIN.encode() not in text:
-        return False
+    text = path.read_bytes()
     try:
         tree = ast.parse(text)
     except UNREADABLE:
@@ -67,6 +62,14 @@ def is_case_file(path: Path) -> bool:
             for line in text.decode(errors="replace").splitlines()
         )
     return any(_imports_us(node) for node in tree.body)
+
+
+def _mentions_us(path: Path) -> bool:
+    """Whether our name is in a file. Parsing is slow next to a search, and most files of a project are not ours."""
+    try:
+        return _PLUGIN.encode() in path.read_bytes()
+    except OSError:
+        return False
 
 
 def _imports_us(node: ast.stmt) -> bool:
@@ -82,24 +85,77 @@ def static_cases(path: Path) -> list[Declared]:
     except (OSError, *UNREADABLE):
         return []
     found = []
+    for variable, call in _assigned(tree):
+        dtypes = [dtype for dtype in _literal_strings(call, "dtypes") if dtype in DEFAULTS]
+        framework = next((k.value for k in call.keywords if k.arg == "framework"), None)
+        found.append(
+            Declared(
+                path.stem if variable == "case" else variable,
+                requires=_literal_strings(call, "requires"),
+                dtypes=tuple(dict.fromkeys(dtypes)) or ("float32",),
+                has=[k.arg for k in call.keywords if k.arg in OPTIONAL] + _twins(call),
+                framework=str(framework.value) if isinstance(framework, ast.Constant) else TORCH,
+            )
+        )
+    return found
+
+
+def repeated(path: Path) -> str | None:
+    """A sentence for a file that assigns a case to a variable twice: Python would keep the last one; else None."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, *UNREADABLE):
+        return None
+    lines: dict[str, int] = {}
+    for variable, call in _assigned(tree):
+        if variable in lines:
+            return (
+                f"{path.name}, line {call.lineno}: the variable {variable!r} is assigned a Case again, after line "
+                f"{lines[variable]}, so that only the last one would be tested. Rename one of them."
+            )
+        lines[variable] = call.lineno
+    return None
+
+
+def misnamed(path: Path) -> str | None:
+    """A sentence for a file that would be a case file under another name, else None.
+
+    A test file that holds tests as well may need a Case for them.
+    """
+    begin = next((begin for begin in _NO_CASES if path.name.startswith(begin)), None)
+    if begin is None or path.name == "__init__.py" or not _mentions_us(path):
+        return None
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, *UNREADABLE):
+        return None
+    if any(map(_is_test, tree.body)) or not any(map(_imports_us, tree.body)) or not any(_assigned(tree)):
+        return None
+    better = path.name.removeprefix(begin) if path.stem != begin else "net.py"
+    remedy = f"Rename it, for example to {better}."
+    return f"{path.name} imports Case, but a file named {begin}*.py is not collected as a case file. {remedy}"
+
+
+def _is_test(node: ast.stmt) -> bool:
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return node.name.lower().startswith("test")
+    return False
+
+
+def _assigned(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
+    """The variables that are assigned a call of `Case` at top level."""
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and isinstance(node.targets[0], ast.Name):
+        if isinstance(node, ast.Assign):
+            target = node.targets[0]
+        elif isinstance(node, ast.AnnAssign):
+            target = node.target
+        else:
+            continue
+        if isinstance(node.value, ast.Call) and isinstance(target, ast.Name):
             function = node.value.func
             name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
             if name == "Case":
-                variable = node.targets[0].id
-                dtypes = [dtype for dtype in _literal_strings(node.value, "dtypes") if dtype in DEFAULTS]
-                framework = next((k.value for k in node.value.keywords if k.arg == "framework"), None)
-                found.append(
-                    Declared(
-                        path.stem if variable == "case" else variable,
-                        requires=_literal_strings(node.value, "requires"),
-                        dtypes=tuple(dict.fromkeys(dtypes)) or ("float32",),
-                        has=[k.arg for k in node.value.keywords if k.arg in OPTIONAL] + _twins(node.value),
-                        framework=str(framework.value) if isinstance(framework, ast.Constant) else TORCH,
-                    )
-                )
-    return found
+                yield target.id, node.value
 
 
 def _twins(call: ast.Call) -> list[str]:

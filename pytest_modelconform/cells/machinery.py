@@ -26,10 +26,11 @@ from ..terms.wording import fault_of_ours, fitting
 from ..workers import lookups
 from ..workers.loop import WorkerError
 from . import typed
-from .case_files import Declaration, Declared, static_cases
+from .case_files import Declaration, Declared, misnamed, repeated, static_cases
 from .pipeline import Pipeline
 from .pool import Pool, threads
 from .registry import Registry
+from .selection import Selection, select
 from .settings import Settings
 from .witnesses import Witnesses
 from .worker import WorkerCrashed, WorkerProblem, WorkerRefused, WorkerTimeout
@@ -96,24 +97,29 @@ class Machinery:
     # -- what was asked for; an UnknownName is raised where a name is none -------------------------------------------
 
     @functools.cached_property
+    def selection(self) -> Selection:
+        """What was asked for, with what that brings, or the main formats and runtimes."""
+        return select(self.registry, self.settings)
+
+    @property
     def formats(self) -> Sequence[str]:
         """Names of the formats that were asked for, or the main ones."""
-        return self.registry.select_formats(self.settings.formats)
+        return self.selection.formats
 
-    @functools.cached_property
+    @property
     def runtimes(self) -> Sequence[str]:
         """Names of the runtimes that were asked for, or the main ones."""
-        return self.registry.select_runtimes(self.settings.runtimes)
+        return self.selection.runtimes
 
-    @functools.cached_property
+    @property
     def devices(self) -> Sequence[str]:
         """Names of the devices that were asked for, or the CPU."""
-        return self.registry.select_devices(self.settings.devices)
+        return self.selection.devices
 
-    @functools.cached_property
+    @property
     def precisions(self) -> Sequence[str]:
         """The precisions that were asked for, or full."""
-        return self.registry.select_precisions(self.settings.precisions)
+        return self.selection.precisions
 
     def is_required(self, cell: Cell) -> bool:
         """Whether --modelconform-require names a cell's format or runtime."""
@@ -237,6 +243,8 @@ class Machinery:
         return self._declared[path]
 
     def _declaration(self, path: Path) -> Declaration:
+        if fault := misnamed(path) or repeated(path):
+            return Declaration(problem=Outcome(Verdict.ERROR, Stage.COLLECT, fault))
         static = static_cases(path)
         # One that can't be imported here is shown as unavailable all the same.
         return Declaration(static) if any(case.missing() for case in static) else self._import(path, static)

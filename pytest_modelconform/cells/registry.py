@@ -76,7 +76,7 @@ class _Table(Generic[Kind]):
         # Ids and markers write "-" as "_": two names that differ only there could not be told apart.
         taken = {known.replace("-", "_"): known for known in self.modules}
         # The other words mean something in ids and in `Case(tolerances=…)`.
-        if name.replace("-", "_") in taken or name in (EAGER, COLLECT, FAST, *TASKS, *DEFAULTS):
+        if name.replace("-", "_") in taken or name in (EAGER, COLLECT, FAST, "all", *TASKS, *DEFAULTS):
             by = self.modules.get(name) or taken.get(name.replace("-", "_")) or "a word that means something else"
             raise NameTaken(
                 f"{module} can't add the {self.kind} {name!r}: the name is taken by {by}; choose another name"
@@ -115,18 +115,22 @@ class _Table(Generic[Kind]):
 def _select(kind: str, names: Sequence[str], known: Sequence[str], main: Iterable[str]) -> Sequence[str]:
     if not names:
         return tuple(main)
+    for name in names:
+        if name != "all":
+            _check_known(kind, name, known)
     if "all" in names:
         return tuple(known)
-    for name in names:
-        _check_known(kind, name, known)
     return tuple(name for name in known if name in names)
 
 
 def _check_known(kind: str, name: str, known: Collection[str]) -> None:
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UnknownName(f"unknown {kind} {name!r}.{hint} Known {kind}s: {', '.join(known)}")
+        raise UnknownName(f"unknown {kind} {name!r}.{_hint(name, known)} Known {kind}s: {', '.join(known)}")
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 class Registry:
@@ -191,6 +195,15 @@ class Registry:
     def runtime(self, name: str) -> Runtime:
         """The runtime of a name. Raises UnknownName."""
         return self._runtimes.get(name)
+
+    def check_known(self, names: Iterable[str]) -> None:
+        """See whether each name is a format's or a runtime's. Raises UnknownName."""
+        known = [*self.formats, *self.runtimes]
+        for name in names:
+            if name not in known:
+                raise UnknownName(
+                    f"unknown format or runtime {name!r}.{_hint(name, known)} `modelconform doctor` lists all."
+                )
 
     def holds(self, name: str, framework: str) -> bool:
         """Whether models of a framework can be stored in a format."""

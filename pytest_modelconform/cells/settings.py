@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,8 @@ class Settings:
 
     threads: numbers of threads to run artifacts from at once; empty: none. threads_asked: whether the command line says
     so, and none of them is left out to save time. shard: index, from 1, and count. timeout: seconds for one cell.
-    strict: whether what is imprecise fails.
+    strict: whether what is imprecise fails. typed: which of these stand on this run's own command line, rather than in
+    an ini file or in `addopts`.
     """
 
     formats: Sequence[str]
@@ -32,3 +33,4 @@ class Settings:
     inline: bool
     strict: bool
     update_expected: bool
+    typed: Collection[str] = ()

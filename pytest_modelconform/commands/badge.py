@@ -8,21 +8,22 @@ from pathlib import Path
 
 from ..report import badge
 from .logs import Refused, emit, load, refuse
+from .texts import check_ending
 
 EXAMPLES = """\
   modelconform badge run.jsonl -o badge.svg
   modelconform badge run.jsonl --runtime ort -o ort.json      for shields.io
 
-exit status: 0; 2 for a file that is no log, or a name that is not in it."""
+exit status: 0; 2 for a file that can't be read as a log, or a name that is not in it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `modelconform badge`."""
-    parser.add_argument("log", metavar="LOG", type=Path, help="a run's log")
+    parser.add_argument("log", metavar="LOG", type=Path, help="the log of a run")
     of = parser.add_mutually_exclusive_group()
-    of.add_argument("--case", metavar="C", help="of one case, by name, or file.py::name")
-    of.add_argument("--format", metavar="F", help="of one format")
-    of.add_argument("--runtime", metavar="R", help="of one runtime")
+    of.add_argument("--case", metavar="C", help="count one case, by its name or as file.py::name")
+    of.add_argument("--format", metavar="F", help="count one format")
+    of.add_argument("--runtime", metavar="R", help="count one runtime")
     parser.add_argument("--label", metavar="TEXT", help="the text on the left (default: the name, or modelconform)")
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, required=True, help="FILE.svg, or FILE.json for shields.io"
@@ -32,9 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exit status: 0, 2 for a file that is no log or a name that is not in it."""
     try:
-        suffix = arguments.output.suffix
-        if suffix not in (".svg", ".json"):
-            raise Refused(f"{arguments.output}: a badge is FILE.svg or FILE.json")
+        suffix = arguments.output.suffix.lower()
+        check_ending(arguments.output, (".svg", ".json"))
         log = load(arguments.log)
         if arguments.case is not None:
             made = badge.of_case(log, arguments.case)
@@ -48,5 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     except (Refused, badge.UnknownName) as error:
         return refuse("badge", Refused(str(error)))
     except ModuleNotFoundError as error:
-        return refuse("badge", Refused(f"an SVG needs {error.name}, which is not installed; a .json does not"))
+        return refuse(
+            "badge", Refused(f"an SVG needs the package {error.name}, which is not installed. A .json file does not.")
+        )
     return 0

@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import platform
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
+from ..terms.version import __version__
 from ..terms.wording import fault_of_ours
 
 # Name -> (module, what it does).
@@ -54,13 +56,16 @@ GROUPS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand; returns the exit status. 2 for a command line that makes no sense, as argparse has it."""
+    """Run a subcommand; returns the exit status. 2 for a wrong command line, as argparse has it."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="modelconform", usage="modelconform COMMAND …", epilog=_table())
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     if not words or words[0] in ("-h", "--help"):
         parser.print_help()
         return 0 if words else 2
+    if words[0] in ("-V", "--version"):
+        print(f"modelconform {__version__} (Python {platform.python_version()})")
+        return 0
     name = words[0]
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)
@@ -69,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     module = load(name)
     text = COMMANDS[name][1]
-    command = argparse.ArgumentParser(
+    command = _Parser(
         prog=f"modelconform {name}",
         description=f"{text[0].upper()}{text[1:]}.",
         epilog=f"examples:\n{module.EXAMPLES}",
@@ -90,6 +95,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command line in one sentence, and where all that it takes is listed."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse has it, with a sentence for what is too much."""
+        found, rest = self.parse_known_args(args, namespace)
+        if rest:
+            self.error(self._too_much(rest))
+        return found
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2."""
+        self.exit(2, f"{self.prog}: {message}\nWhat it takes: {self.prog} --help\n")
+
+    def _too_much(self, words: Sequence[str]) -> str:
+        word = next((word for word in words if word.startswith("-")), words[0])
+        if not word.startswith("-"):
+            return f"unexpected argument {word!r}: leave it out, or quote a name that holds blanks"
+        near = difflib.get_close_matches(word.partition("=")[0], self._option_string_actions, 1)
+        hint = f". Did you mean {near[0]!r}?" if near else ""
+        return f"unknown option {word!r}{hint}"
+
+
 def load(name: str) -> Any:
     """The module of a subcommand in the table."""
     return importlib.import_module(COMMANDS[name][0])
@@ -106,6 +134,6 @@ def _table() -> str:
         [
             *lines,
             "The tests themselves are pytest's: pytest --modelconform cases/",
-            "modelconform COMMAND --help says more, with examples.",
+            "modelconform COMMAND --help says more, with examples; modelconform --version prints the version.",
         ]
     )

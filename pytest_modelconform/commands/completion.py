@@ -14,9 +14,9 @@ EXAMPLES = """\
   modelconform completion zsh      into a folder of $fpath, as _modelconform
   modelconform completion tcsh     for ~/.tcshrc
 
-Print it anew after an update: the script knows the options of the version that printed it.
+Print it again after an update: the script knows the options of the version that printed it.
 
-exit status: 0; 2 for a shell that is none of these."""
+exit status: 0; 2 for another shell."""
 
 SHELLS = ("bash", "zsh", "tcsh")
 
@@ -39,24 +39,49 @@ def script(shell: str) -> str:
     from . import cli
 
     whole = argparse.ArgumentParser(prog="modelconform", description="Which export of a model runs where.")
+    whole.add_argument("--version", action="store_true", help="print the version")
     commands = whole.add_subparsers(metavar="COMMAND")
     for name, (_, text) in cli.COMMANDS.items():
         # As in a format string, argparse takes % for the beginning of a field.
         parser = commands.add_parser(name, help=text.replace("%", "%%"))
         cli.load(name).add_arguments(parser)
-        _name_files(parser)
-    done: str = shtab.complete(whole, shell)
+        _complete_values(parser, doctor=name == "doctor")
+    done: str = shtab.complete(whole, shell, preamble=_PREAMBLE if shell == "bash" else "")
     return done
 
 
-def _name_files(parser: argparse.ArgumentParser) -> None:
-    """Tell shtab which arguments are files: those that are paths, and case files, which may have a name behind them."""
+# Case files, and folders on the way to them.
+_CASES = {"bash": "_modelconform_cases", "zsh": "_files -g '*.py'", "tcsh": "f:*.py"}
+_PREAMBLE = """\
+_modelconform_cases() {
+  compgen -f -X '!*.py' -- "$1"
+  compgen -d -S / -- "$1"
+}
+"""
+
+
+def _complete_values(parser: argparse.ArgumentParser, doctor: bool) -> None:
+    """Tell shtab which arguments are formats, runtimes, case files, folders and other files.
+
+    The names are the built-in ones: what other packages register is known to a session of pytest only. doctor: whether
+    the parser is `doctor`'s, whose names are both.
+    """
     import shtab
 
+    from ..formats.built_in import BUILT_IN as FORMATS
+    from ..runtimes.built_in import BUILT_IN as RUNTIMES
+
+    names = {"format": list(FORMATS), "runtime": list(RUNTIMES)}
+    if doctor:
+        names["names"] = list(dict.fromkeys([*FORMATS, *RUNTIMES]))
     for action in parser._actions:
         if action.choices is not None:
             continue
-        if "FOLDER" in str(action.metavar) or action.dest == "folder":
+        if action.dest in names:
+            action.choices = names[action.dest]
+        elif action.dest in ("case", "cell") and not action.option_strings:
+            action.complete = _CASES  # type: ignore[attr-defined]  # what shtab looks for
+        elif "FOLDER" in str(action.metavar) or action.dest == "folder":
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]  # what shtab looks for
-        elif action.type is Path or "CASE.py" in str(action.metavar):
+        elif action.type is Path:
             action.complete = shtab.FILE  # type: ignore[attr-defined]  # what shtab looks for

@@ -22,7 +22,7 @@ EXAMPLES = """\
   modelconform env install tensorflow
   modelconform env remove old
 
-exit status: 0; 1 where an installation failed; 2 for a name that nothing has."""
+exit status: 0; 1 where an installation failed; 2 for an unknown name."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +56,9 @@ def known(registry: Registry) -> dict[str, tuple[Environment, list[str]]]:
             continue
         first, users = found.setdefault(environment.name, (environment, []))
         if first != environment:
-            raise ValueError(f"{module.NAME} and {users[0]} name different environments {environment.name!r}")
+            raise ValueError(
+                f"{module.NAME} and {users[0]} define the environment {environment.name!r} differently: rename one"
+            )
         if module.NAME not in users:
             users.append(module.NAME)
     return found
@@ -75,8 +77,8 @@ def state(environment: Environment, cache: Path) -> tuple[str, str]:
     if environments.is_complete(folder):
         return "installed", size(folder)
     if folder.is_dir():
-        return "broken", f"will be made anew: modelconform env install {environment.name}"
-    return "absent", f"installed on first use, or by: modelconform env install {environment.name}"
+        return "broken", f"it will be installed again by: modelconform env install {environment.name}"
+    return "absent", f"it will be installed on first use, or by: modelconform env install {environment.name}"
 
 
 def _old(environments_known: Iterable[Environment], cache: Path) -> list[Path]:
@@ -95,7 +97,7 @@ def _list(run: Run, arguments: argparse.Namespace) -> int:
         word, more = state(environment, cache)
         print(f"{name:{width}}  {environment.made_with:12}  {word:10}  {more}  ({', '.join(users)})")
     for folder in _old((environment for environment, _ in found.values()), cache):
-        what = size(folder) if environments.is_complete(folder) else "half-made"
+        what = size(folder) if environments.is_complete(folder) else "incomplete"
         print(f"old: {folder}  {what}  (modelconform env remove old)")
     return 0
 
@@ -142,10 +144,8 @@ def _chosen(found: Mapping[str, tuple[Environment, list[str]]], names: list[str]
         if name not in found:
             near = difflib.get_close_matches(name, found, 1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            print(
-                f"modelconform env: no environment {name!r}.{hint} There are: {', '.join(found) or 'none'}",
-                file=sys.stderr,
-            )
+            known_names = ", ".join(found) or "none"
+            print(f"modelconform env: unknown environment {name!r}.{hint} Known: {known_names}", file=sys.stderr)
             return None
     return {name: found[name][0] for name in names}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..report import history
 from ..report.log import LogError
 from .logs import Refused, emit, load, refuse
+from .texts import check_ending, counted
 
 EXAMPLES = """\
   modelconform history logs/ -o history.html
@@ -18,13 +19,19 @@ exit status: 0; 2 for a folder without a log."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `modelconform history`."""
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="with logs (*.jsonl), in folders below it as well")
+    parser.add_argument(
+        "folder", metavar="FOLDER", type=Path, help="the folder with the logs (*.jsonl), in folders below it as well"
+    )
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the page: FILE.html")
-    parser.add_argument("--title", default="History of the compatibility matrix", help="of the page")
+    parser.add_argument("--title", default="History of the compatibility matrix", help="title of the page")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status: 0, 2 for a folder without a log. What is no log is named on the page and on stderr."""
+    try:
+        check_ending(arguments.output, (".html", ".htm"))
+    except Refused as error:
+        return refuse("history", error)
     runs, unread = [], []
     for path in sorted(arguments.folder.rglob("*.jsonl")):
         name = path.relative_to(arguments.folder).as_posix()
@@ -35,9 +42,9 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"modelconform history: not read: {error}", file=sys.stderr)
     try:
         if not runs:
-            raise Refused(f"{arguments.folder}: no logs (*.jsonl) in it")
+            raise Refused(f"{arguments.folder} holds no log (*.jsonl). Name the folder with the logs of your runs.")
         emit(history.render(runs, unread, arguments.title), arguments.output)
     except Refused as error:
         return refuse("history", error)
-    print(f"{arguments.output}: {len(runs)} runs")
+    print(f"{arguments.output}: {counted(len(runs), 'run')}")
     return 0

@@ -9,12 +9,13 @@ from pathlib import Path
 from ..report import log
 from ..report.merge import MergeError, merge
 from .logs import Refused, load, refuse
+from .texts import counted
 
 EXAMPLES = """\
   modelconform merge shard-1.jsonl shard-2.jsonl -o run.jsonl
 
 exit status: 0; 1 if shards are missing or cut off (MERGED says so);
-2 if they can't be one."""
+2 if the logs are not of one run."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
         return refuse("merge", Refused(str(error)))
     except OSError as error:
         return refuse("merge", Refused(f"{arguments.output}: {error.strerror or error}"))
-    print(f"{arguments.output}: {len(merged.cells)} cells of {len(logs)} logs")
+    print(f"{arguments.output}: {counted(len(merged.cells), 'cell')} of {counted(len(logs), 'log')}")
     if not merged.complete:
         lacking = ", ".join(log.missing(merged))
-        print(f"modelconform merge: missing: {lacking}; cells of it are not-run", file=sys.stderr)
+        print(f"modelconform merge: missing: {lacking}. Its cells count as not-run.", file=sys.stderr)
         return 1
     return 0

@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..report import csv_report, json_report, junit, matrix, summary, terminal
+from ..report import csv_report, json_report, junit, matrix, rerun, summary, terminal
 from ..report.log import Log, missing
+from ..terms.cell import Cell
 from .logs import Refused, emit, load, refuse
+from .texts import format_of
 
 _TITLE = "Compatibility matrix"
 _LEAST_LIMIT = 2000
@@ -20,22 +22,24 @@ EXAMPLES = """\
   modelconform report run.jsonl                   the matrix, on the terminal
   modelconform report run.jsonl -o report.html    also .md, .json, .csv and .xml (JUnit)
 
-exit status: 0; 2 for a file that is no log. What is in it changes nothing."""
+exit status: 0, also where cells failed; 2 for a file that can't be read as a log."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `modelconform report`."""
-    parser.add_argument("log", metavar="LOG", type=Path, help="a run's log: its path is the last line of the report")
-    parser.add_argument("--format", choices=list(FORMATS), help="default: as FILE is called, else terminal")
+    parser.add_argument(
+        "log", metavar="LOG", type=Path, help="the log of a run, whose path is the last line that pytest prints"
+    )
+    parser.add_argument("--format", choices=list(FORMATS), help="default: by the ending of FILE, or terminal")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to a file")
     parser.add_argument("--html", metavar="FILE", type=Path, help="the same as --format html -o FILE")
-    parser.add_argument("--title", default=_TITLE, help="of a page in Markdown or HTML")
+    parser.add_argument("--title", default=_TITLE, help="title of the page in Markdown or HTML")
     parser.add_argument(
         "--limit",
         type=int,
         default=summary.LIMIT,
         metavar="BYTES",
-        help="how long a page in Markdown may be: GitHub takes 1 MiB as a job's summary, 65536 characters as a comment",
+        help="longest Markdown page: GitHub takes 1 MiB as the summary of a job, 65536 characters as a comment",
     )
 
 
@@ -44,18 +48,18 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if arguments.html is not None:
             if arguments.format not in (None, "html") or arguments.output is not None:
-                raise Refused("--html FILE is --format html -o FILE: leave out the others")
+                raise Refused("--html FILE stands for --format html -o FILE: leave --format and -o out.")
             arguments.format, arguments.output = "html", arguments.html
         if arguments.limit < _LEAST_LIMIT:
-            raise Refused(f"--limit: {arguments.limit} is too little for anything, take {_LEAST_LIMIT} or more")
-        name = arguments.format or _SUFFIXES.get(arguments.output.suffix if arguments.output else "", "terminal")
+            raise Refused(f"--limit {arguments.limit} is too small for a page: give {_LEAST_LIMIT} or more.")
+        name = arguments.format or format_of(arguments.output, _ENDINGS, "terminal")
         log = load(arguments.log)
         if name == "terminal" and arguments.output is None:
             _write_terminal(log, sys.stdout)
         else:
             emit(FORMATS[name](log, arguments), arguments.output)
     except ModuleNotFoundError as error:
-        return refuse("report", Refused(f"--format {name} needs {error.name}, which is not installed"))
+        return refuse("report", Refused(f"--format {name} needs the package {error.name}, which is not installed."))
     except Refused as error:
         return refuse("report", error)
     return 0
@@ -79,13 +83,27 @@ def _write_terminal(log: Log, file: Any) -> None:
     try:
         lacking = missing(log)
         folded = matrix.fold(log.cells, formats, runtimes)
-        terminal.write(folded, writer, "pytest --modelconform", log.complete or bool(lacking))
+        terminal.write(folded, writer, _rerun(log), log.complete or bool(lacking))
         if lacking:
             writer.line(f"Missing: {', '.join(lacking)}. What is not here was not run.", yellow=True)
         writer.line()
         writer.line(terminal.legend(writer.hasmarkup))
     except BrokenPipeError:
         emit("", None)
+
+
+def _rerun(log: Log) -> Callable[[Cell], str]:
+    """What runs a cell again, from the current folder where the run was on this machine, else from the root's."""
+    arguments = log.environment.get("options", {}).get("arguments")
+    words = [str(word).partition("=")[0] for word in arguments] if isinstance(arguments, list) else []
+    given = [name for name in rerun.LISTS if f"--modelconform-{name}" in words]
+    root = Path(str(log.environment.get("root", "")))
+
+    def command(cell: Cell) -> str:
+        is_here = root.is_absolute() and (root / cell.file).is_file()
+        return rerun.command(cell, given, root if is_here else None, Path.cwd())
+
+    return command
 
 
 def _markdown(log: Log, arguments: argparse.Namespace) -> str:
@@ -118,4 +136,11 @@ FORMATS: Mapping[str, Callable[[Log, argparse.Namespace], str]] = {
     "junit": _junit,
     "html": _html,
 }
-_SUFFIXES = {".md": "markdown", ".json": "json", ".csv": "csv", ".xml": "junit", ".html": "html"}
+_ENDINGS = {
+    ".md": "markdown",
+    ".json": "json",
+    ".csv": "csv",
+    ".xml": "junit",
+    ".html": "html",
+    ".txt": "terminal",
+}

@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the folder. 1 where the export failed (the script is the exporter's then), 2 for no such cell."""
     file, _, name = arguments.cell.partition("::")
+    file = case_argument.located(file)
     work = _Work(file, name, arguments.output, arguments.log)
     try:
         if "[" not in name or not name.endswith("]"):

@@ -14,6 +14,7 @@ Strict in both directions: an unexpected pass, another verdict or stage, and an 
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib.metadata
 import re
@@ -38,7 +39,7 @@ TODO = "TODO"
 _FIELDS = {"cell", "verdict", "stage", "or", "reason", "link", "when"}
 # Verdicts that say nothing about the cell itself: they neither satisfy nor break an entry.
 SILENT = {Verdict.UNAVAILABLE, Verdict.NOT_RUN}
-_SETTLED = f"expected: --modelconform-update-expected writes it to {NAME}; the reason is to be filled in there"
+_SETTLED = f"expected: --modelconform-update-expected records it in {NAME}; fill in the reason there"
 
 
 class ExpectedError(ValueError):
@@ -106,12 +107,13 @@ class Expectations:
         """
         ids = list(relative_ids)
         unexplained = [
-            f"entry {entry.number} ({entry.cell!r}) has the reason {entry.reason.strip()}: fill in why the cell fails"
+            f"entry {entry.number} ({entry.cell!r}) still has the reason {entry.reason.strip()}: say why the cell fails"
             for entry in self.entries
             if entry.is_todo
         ]
         stale = [
-            f"entry {entry.number} ({entry.cell!r}) matches no cell: correct its pattern or remove it"
+            f"entry {entry.number} ({entry.cell!r}) matches no cell.{hint(entry.cell, ids)} "
+            "Correct its pattern or remove the entry."
             for entry in self.stale(ids, vague)
         ]
         return [*unexplained, *stale, *self.overlaps(ids)]
@@ -134,8 +136,26 @@ class Expectations:
             matching = [entry for entry in here if entry.matches(i)]
             if len(matching) > 1:
                 numbers = " and ".join(str(entry.number) for entry in matching)
-                faults.append(f"entries {numbers} both match {i}: narrow the pattern of one")
+                faults.append(f"entries {numbers} match the same cell, {i}: narrow the pattern of one of them")
         return faults
+
+
+def hint(pattern: str, ids: Sequence[str]) -> str:
+    """` Did you mean …?` for a pattern that matches none of these ids, or nothing.
+
+    Where the pattern spells names as options do (`onnx-legacy`), or its path from another folder, it is the pattern as
+    it would match; else the nearest id.
+    """
+    words = {word for i in ids for word in i.rpartition("[")[2].rstrip("]").split("-") if "_" in word}
+    file, bracket, rest = pattern.partition("[")
+    for word in sorted(words, key=len, reverse=True):
+        rest = rest.replace(word.replace("_", "-"), word)
+    respelled = f"{file}{bracket}{rest}"
+    parts = respelled.partition("::")[0].split("/")
+    candidates = [respelled.removeprefix("".join(f"{part}/" for part in parts[:n])) for n in range(len(parts))]
+    found = next((c for c in candidates if any(map(pattern_of(c).fullmatch, ids))), None)
+    near = [found] if found else difflib.get_close_matches(pattern, ids, 1)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 @functools.cache
@@ -174,8 +194,11 @@ def parse(text: str, path: Path) -> Expectations:
         raise ExpectedError(f"{path}: {error}") from error
     unknown = set(content) - {"expect"}
     if unknown:
-        raise ExpectedError(f"{path}: unknown table {sorted(unknown)[0]!r}: entries are [[expect]]")
-    return Expectations(path, [_entry(path, n, raw) for n, raw in enumerate(content.get("expect", []), 1)])
+        raise ExpectedError(f"{path}: unknown table {sorted(unknown)[0]!r}: write every entry as [[expect]]")
+    entries = content.get("expect", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ExpectedError(f"{path}: 'expect' must be a list of tables: write every entry below a line [[expect]]")
+    return Expectations(path, [_entry(path, n, raw) for n, raw in enumerate(entries, 1)])
 
 
 def _entry(path: Path, number: int, raw: dict[str, Any]) -> Entry:
@@ -183,13 +206,13 @@ def _entry(path: Path, number: int, raw: dict[str, Any]) -> Entry:
         return ExpectedError(f"{path}: entry {number} ({raw.get('cell', 'no cell')!r}): {fault}")
 
     if unknown := set(raw) - _FIELDS:
-        raise wrong(f"unknown field {sorted(unknown)[0]!r}; fields: {', '.join(sorted(_FIELDS))}")
+        raise wrong(f"unknown field {sorted(unknown)[0]!r}; the fields are {', '.join(sorted(_FIELDS))}")
     for field in ("cell", "verdict", "reason"):
         if not isinstance(raw.get(field), str) or not raw[field].strip():
-            raise wrong(f"field {field!r} is missing or empty")
+            raise wrong(f"field {field!r} is missing, empty or no text: give it a text in quotes")
     other = raw.get("or")
     if other is not None and (not isinstance(other, dict) or not {"verdict"} <= set(other) <= {"verdict", "stage"}):
-        raise wrong('field \'or\': say { verdict = "mismatch", stage = "compare" }')
+        raise wrong('field \'or\' must be a table such as { verdict = "mismatch", stage = "compare" }')
     try:
         fails = tuple(map(_failure, [raw] if other is None else [raw, other]))
     except ValueError as error:
@@ -199,8 +222,10 @@ def _entry(path: Path, number: int, raw: dict[str, Any]) -> Entry:
         for name, condition in when.items():
             if name != "platform":
                 SpecifierSet(condition)
+            elif not isinstance(condition, str):
+                raise TypeError("platform must be a text")
     except (InvalidSpecifier, AttributeError, TypeError) as error:
-        raise wrong(f'field \'when\': {error}; say {{ torch = ">=2.11", platform = "linux" }}') from error
+        raise wrong(f'field \'when\': {error}; write it like {{ torch = ">=2.11", platform = "linux" }}') from error
     return Entry(raw["cell"], fails, raw["reason"], str(raw.get("link", "")), tuple(when.items()), number)
 
 
@@ -210,12 +235,13 @@ def _failure(raw: Mapping[str, Any]) -> tuple[Verdict, Stage | None]:
         verdict = Verdict(raw["verdict"])
         stage = Stage(raw["stage"]) if "stage" in raw else None
     except ValueError as error:
-        words = f"verdicts: {', '.join(v.value for v in Verdict)}; stages: {', '.join(s.value for s in Stage)}"
+        words = f"the verdicts are {', '.join(v.value for v in Verdict)}; "
+        words += f"the stages are {', '.join(s.value for s in Stage)}"
         raise ValueError(f"{error}; {words}") from error
     if verdict is Verdict.PASS or verdict in SILENT:
-        raise ValueError(f"{verdict.value!r} needs no entry")
+        raise ValueError(f"the verdict {verdict.value!r} is no failure and needs no entry: remove the entry")
     if stage is None and verdict is not Verdict.UNSUPPORTED:
-        raise ValueError("field 'stage' is missing: say where it fails, " + ", ".join(s.value for s in Stage))
+        raise ValueError("field 'stage' is missing: say where the cell fails, " + ", ".join(s.value for s in Stage))
     return verdict, stage
 
 
@@ -240,9 +266,9 @@ def judge(outcome: Outcome, entry: Entry | None, path: Path | None, update: str 
         link = f" ({entry.link})" if entry.link else ""
         return replace(outcome, expected=True, notes=(*outcome.notes, f"expected: {entry.reason}{link}"))
     is_now = outcome.verdict.value + (f" at stage {outcome.stage.value}" if outcome.stage else "")
-    said = f"{path}, entry {entry.number} expects {entry.says} ({entry.reason}), it is {is_now}"
-    remedy = "correct or remove the entry" + (f", or run: {update}" if update else "")
-    return replace(outcome, expected=False, message=f"{said}: {remedy}\n{outcome.message}".rstrip())
+    said = f"{path}, entry {entry.number} expects {entry.says} ({entry.reason}), but the result is {is_now}."
+    remedy = " Correct or remove the entry" + (f", or run: {update}" if update else ".")
+    return replace(outcome, expected=False, message=f"{said}{remedy}\n{outcome.message}".rstrip())
 
 
 def settle(outcome: Outcome, entry: Entry | None, path: Path | None) -> Outcome:

@@ -34,7 +34,9 @@ def split(text: str) -> tuple[list[Piece], str]:
     starts = [match.start() for match in _HEADER.finditer(text)]
     gap = text[: starts[0]] if starts else text
     if _parsed(gap):
-        raise ExpectedError("entries have to be tables, [[expect]], to be updated: an array can't be")
+        raise ExpectedError(
+            "only entries that are written as [[expect]] can be updated: rewrite the array as such tables"
+        )
     pieces = []
     begin = 0
     while begin < len(starts):
@@ -44,7 +46,9 @@ def split(text: str) -> tuple[list[Piece], str]:
             if _parsed(section) is not None:
                 break
         else:
-            raise ExpectedError(f"can't be taken apart at {text[starts[begin] :].splitlines()[0]!r}")
+            raise ExpectedError(
+                f"the entry at {text[starts[begin] :].splitlines()[0]!r} can't be read by itself: edit it by hand"
+            )
         body = _without_trivia(section)
         pieces.append(Piece(gap, body))
         gap = section[len(body) :]

@@ -36,11 +36,13 @@ def pytest_modelconform_register(registry: Registry) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Where the run is ours, register the plugin that does the work."""
     if options.enabled(config):
+        from .named import NamedPlugin
         from .run import RUN, Run
         from .session import SessionPlugin
 
         run = config.stash[RUN] = Run(config)
         config.pluginmanager.register(SessionPlugin(run), "modelconform-session")
+        config.pluginmanager.register(NamedPlugin(run), "modelconform-named")
         if run.settings.shard:
             from .shards import ShardPlugin
 
@@ -49,6 +51,21 @@ def pytest_configure(config: pytest.Config) -> None:
             from .updating import UpdatePlugin
 
             config.pluginmanager.register(UpdatePlugin(run), "modelconform-update-expected")
+    elif why := options.forgotten(config):
+        raise pytest.UsageError(why)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
+    """Where nothing was collected, say what would be."""
+    # Whoever names nothing, and none of our options, may not even know of us.
+    if exitstatus != pytest.ExitCode.NO_TESTS_COLLECTED or terminalreporter.stats.get("deselected"):
+        return
+    is_named = config.args_source is type(config.args_source).ARGS or options.typed(config)
+    if is_named or options.enabled(config):
+        from .nothing import why_nothing
+
+        if why := why_nothing(config):
+            terminalreporter.line(f"modelconform: {why}")
 
 
 @pytest.fixture

@@ -17,14 +17,16 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ..cache.store import Cache, CacheRefused
+from ..cells import selection
 from ..cells.machinery import Machinery
+from ..formats.base import Format
 from ..terms import tolerances
 from ..terms.case import TORCH, Case
 from ..terms.cell import CaseRef, Cell
@@ -46,6 +48,10 @@ case = held({token!r})
 """
 # Of Case's fields, those that make no sense for a model that is there already, or that name a file.
 _NOT_HERE = ("model", "inputs", "cpp", "twins", "framework", "files", "requires", "paper", "tags", "dtypes", "train")
+
+
+# Why there may be a cell of a case, and none of a model in hand.
+_NO_FIELD = "it needs fields of a case that check() does not take. Write a case file."
 
 
 def held(token: str) -> Case:
@@ -127,7 +133,8 @@ class InHand:
 
         model: a module, which is copied; or a function without arguments that builds one. inputs: a tensor; a tuple
         (positional arguments); a dict of tensors (keyword arguments); or, for several input sets, a dict of functions
-        by name, as in `Case`. formats, runtimes, devices, precisions: names; the main ones where none are given.
+        by name, as in `Case`. formats, runtimes, devices, precisions: names; the main ones where none are given. A
+        format that is named brings the runtimes that load it, a runtime the formats that it loads.
         case_fields: `dynamic_shapes`, `tolerance`, `tolerances`, `mode`, `fixed_inputs`, `accept`, `blind_ok`, `seed`,
         as in `Case`.
 
@@ -158,24 +165,27 @@ class InHand:
         examples = {"formats": "onnx", "runtimes": "ort", "devices": "cpu", "precisions": "full"}
         for words, (what, example) in zip(lists, examples.items(), strict=True):
             if isinstance(words, str):
-                raise TypeError(f"{what} is a list of names: write {what}=[{words!r}]")
+                raise TypeError(f"{what} must be a list of names, for example {what}=[{words!r}]")
             if not isinstance(words, (list, tuple, set, frozenset)) or not all(isinstance(w, str) for w in words):
-                raise TypeError(f"{what} is a list of names, such as {what}=['{example}'], not {words!r}")
+                raise TypeError(f"{what} must be a list of names, for example {what}=['{example}'], not {words!r}")
         registry = self._machinery.registry
-        selectors = ("select_formats", "select_runtimes", "select_devices", "select_precisions")
-        chosen = [getattr(registry, name)(tuple(words)) for name, words in zip(selectors, lists, strict=True)]
-        formats, runtimes, devices, precisions = chosen
-        for name in formats:
-            if (module := registry.format(name)).ENVIRONMENT is not None and not module.FROM:
-                raise ValueError(
-                    f"the format {name} is exported in an environment of its own, which the model of a test can't "
-                    "reach: write a case file instead"
-                )
-        file = f"{self._name}.py"
-        cells = registry.cells(file, self._name, formats, runtimes, devices, "float32", precisions)
-        if not cells:
-            said = " and ".join(", ".join(words) for words in (formats, runtimes, devices))
-            raise ValueError(f"no runtime given loads any format given on these devices: {said}")
+        given: dict[str, Any] = {kind: tuple(words) for kind, words in zip(selection.KINDS, lists, strict=True)}
+        settings = replace(self._machinery.settings, **given, require=(), typed=tuple(given))
+        chosen = selection.select(registry, settings)
+        names = selection.asked(settings)
+        faults = selection.lacking(registry, chosen, names)
+        elsewhere = [name for name in chosen.formats if _is_made_elsewhere(registry.format(name))]
+        if named := [name for name in elsewhere if name in given["formats"]]:
+            raise ValueError(
+                f"format {named[0]} is exported in its own environment, which can't receive a model of this process. "
+                "Write a case file for it."
+            )
+        formats = [name for name in chosen.formats if name not in elsewhere]
+        asked = (formats, chosen.runtimes, chosen.devices, "float32", chosen.precisions)
+        cells = registry.cells(f"{self._name}.py", self._name, *asked)
+        faults = faults or [(name, _NO_FIELD) for name in names if not name.has(cells)]
+        if faults or not cells:
+            raise ValueError(selection.message(faults) if faults else f"no cell of a model in hand: {_NO_FIELD}")
         return cells
 
     def _run(self, case: Case, cells: Sequence[Cell]) -> list[tuple[Cell, Outcome]]:
@@ -234,6 +244,11 @@ class InHand:
             "; ".join(_said(cell, outcome) for cell, outcome in lacks),
             "\n".join(["modelconform:", *look] if len(look) > 1 else [f"modelconform: {line}" for line in look]),
         )
+
+
+def _is_made_elsewhere(module: Format) -> bool:
+    """Whether a format's exporter lives in an environment of its own."""
+    return module.ENVIRONMENT is not None and not module.FROM
 
 
 def _said(cell: Cell, outcome: Outcome) -> str:

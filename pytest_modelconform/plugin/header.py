@@ -72,6 +72,7 @@ def describe(run: Run) -> dict[str, Any]:
         },
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "executable": sys.executable,
+        "root": str(run.config.rootpath),
     }
 
 

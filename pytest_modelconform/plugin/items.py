@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from ..terms.outcome import REQUIRED, Outcome, Stage, Verdict
 from .existing import existing
 from .run import Run, run_of
 
+# Faults of an expected.toml that are listed.
+_MOST_FAULTS = 10
+
 
 class CaseFile(pytest.File):
     """A case file. Collecting it never raises: what is wrong with it is the verdict of an item."""
@@ -27,7 +30,9 @@ class CaseFile(pytest.File):
         run = run_of(self.config)
         declaration = run.machinery.declare(self.path)
         relative = self.nodeid
+        run.collected.files.add(self.path)
         if declaration.problem is not None:
+            run.collected.is_faulty = True
             cell = Cell(relative, self.path.stem, COLLECT, COLLECT)
             yield CellItem.from_parent(self, name=cell.name, cell=cell, settled=declaration.problem)
             return
@@ -36,6 +41,7 @@ class CaseFile(pytest.File):
 
     def _items(self, run: Run, relative: str, declared: Declared) -> Iterator[pytest.Item]:
         if declared.fault:
+            run.collected.is_faulty = True
             cell = Cell(relative, declared.name, COLLECT, COLLECT)
             settled = Outcome(Verdict.ERROR, Stage.COLLECT, declared.fault)
             yield CellItem.from_parent(self, name=cell.name, cell=cell, settled=settled)
@@ -44,7 +50,10 @@ class CaseFile(pytest.File):
         settled_all = (
             Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, f"case {declared.name!r} {missing}") if missing else None
         )
-        for cell in run.machinery.cells(relative, declared):
+        cells = run.machinery.cells(relative, declared)
+        run.collected.cases.append(declared)
+        run.collected.cells += cells
+        for cell in cells:
             item = CellItem.from_parent(
                 self,
                 name=cell.name,
@@ -72,6 +81,10 @@ def markers(cell: Cell) -> list[str]:
         f"precision_{cell.precision}",
         task,
     ]
+
+
+# What a cell is called that passes although expected.toml says that it fails.
+UNEXPECTED_PASS = "UNEXPECTED PASS"
 
 
 class CellFailed(Exception):
@@ -147,13 +160,19 @@ class CellItem(pytest.Item):
         """The outcome's text rather than our own stack, for a failure that is a verdict."""
         if isinstance(excinfo.value, CellFailed) and self.outcome is not None:
             stage = f" at stage {self.outcome.stage.value}" if self.outcome.stage else ""
-            return f"{self.outcome.verdict.value}{stage}: {excinfo.value}"
+            said = UNEXPECTED_PASS if is_unexpected_pass(self.outcome) else self.outcome.verdict.value
+            return f"{said}{stage}: {excinfo.value}"
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Where the item comes from."""
         # A line number, since pytest needs one for the place of a skip.
         return self.path, 0, self.name
+
+
+def is_unexpected_pass(outcome: Outcome) -> bool:
+    """Whether a cell passes that expected.toml says to fail."""
+    return outcome.expected is False and outcome.passed
 
 
 def _judged(outcome: Outcome, entry: expected_file.Entry, source: Path | None) -> bool:
@@ -166,6 +185,12 @@ class ExpectedFile(pytest.File):
     def collect(self) -> Iterable[pytest.Item]:
         """One item that judges the file as a whole."""
         yield ExpectedItem.from_parent(self, name="entries")
+
+
+def _shortened(lines: Sequence[str]) -> list[str]:
+    """As many lines as are read; the last one, which is the remedy, stays."""
+    left = len(lines) - _MOST_FAULTS
+    return [*lines] if left <= 0 else [*lines[: _MOST_FAULTS - 1], f"… and {left} more", lines[-1]]
 
 
 class ExpectedItem(pytest.Item):
@@ -185,9 +210,9 @@ class ExpectedItem(pytest.Item):
             faults = expectations.check(cells.ids, cells.vague)
             if expectations.stale(cells.ids, cells.vague):
                 command = run.update_command(self.path, self.name)
-                faults.append(f"entries that match no cell: remove them, or run: {command}")
+                faults.append(f"To remove the entries that match no cell, run: {command}")
         if faults:
-            raise CellFailed(f"{self.path}:\n" + "\n".join(faults))
+            raise CellFailed(f"{self.path}:\n" + "\n".join(_shortened(faults)))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The faults, without our stack."""

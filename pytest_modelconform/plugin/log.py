@@ -64,7 +64,7 @@ class RunLog:
         settings = self.run.settings
         with self._surviving("the runtimes that agree with each other"):
             self._add_witnesses()
-        if settings.shard:
+        if settings.shard and not self.run.is_refused:
             self._save(lambda writer: None)  # One that has nothing to run says so: without a log it would be missing.
         if self._writer is not None:
             self._save(lambda writer: writer.close(self.run.sharded))
@@ -109,7 +109,7 @@ class RunLog:
     def _write_matrix(self, found: log.Log, writer: Any) -> None:
         registry = self.run.machinery.registry
         folded = matrix.fold(found.cells, registry.formats, registry.runtimes)
-        terminal.write(folded, writer, self.run.rerun_command(), found.complete)
+        terminal.write(folded, writer, self.run.rerun_command, found.complete)
         writer.line()
         writer.line(terminal.legend(writer.hasmarkup))
 

@@ -12,36 +12,54 @@ from ..cells.settings import Settings
 
 # (name, default, help). A name is `--modelconform-<name>` on the command line and `modelconform_<name>` in an ini file.
 _OPTIONS = [
-    ("formats", "", "formats to export to, separated by commas, or 'all' (default: the main ones)"),
-    ("runtimes", "", "runtimes to execute in, separated by commas, or 'all' (default: the main ones)"),
+    (
+        "formats",
+        "",
+        "formats to export to, separated by commas, or 'all' (default: the main ones, or those that the named runtimes "
+        "load)",
+    ),
+    (
+        "runtimes",
+        "",
+        "runtimes to run in, separated by commas, or 'all' (default: the main ones, or those that load the named "
+        "formats)",
+    ),
     ("devices", "", "devices to run on, separated by commas (default: cpu)"),
     ("precisions", "", "how runtimes compute, separated by commas: full, fast (default: full)"),
     (
         "require",
         "",
-        "runtimes and formats, separated by commas, that have to be available: unavailable is then a failure",
+        "runtimes and formats, separated by commas, that must be available: the run fails where one is unavailable, or "
+        "has no cell",
     ),
     (
         "threads",
         "1,2,8",
-        "numbers of threads, separated by commas, from which C++ runtimes run an artifact at once; 0: none "
-        "(default: 1,2,8, as far as that takes about a second a cell; as an option: however long it takes)",
+        "numbers of threads, separated by commas, from which C++ runtimes run an artifact at the same time; 0: none "
+        "(default: 1,2,8, limited to about a second for each cell; numbers that you give are not limited)",
     ),
     (
         "shard",
         "",
-        "I/N: run the I-th of N parts of the cells, each on a machine of its own; modelconform merge joins the logs",
+        "I/N: run part I of N, each on its own machine; modelconform merge joins the logs",
     ),
     ("json", "", "write the results to this file as JSON"),
-    ("html", "", "write the results to this file as a page that holds everything it needs"),
-    ("log", "", "write the run's log to this file, rather than to a folder that keeps the last ones"),
-    ("timeout", "300", "limit for one cell in seconds: its own work, not waiting for locks or builds (default: 300)"),
+    ("html", "", "write the results to this file as one self-contained HTML page"),
+    ("log", "", "write the log of the run to this file (default: a folder that keeps the last runs)"),
+    ("timeout", "300", "time limit of one cell in seconds, without builds and waiting for locks (default: 300)"),
     (
         "cache",
         "",
-        "folder for artifacts, references and harnesses (default: $MODELCONFORM_CACHE, or in the user's cache)",
+        "folder for artifacts, references and harnesses (default: $MODELCONFORM_CACHE, else the user's cache folder)",
     ),
 ]
+
+# What the fixture `modelconform` heeds as well, which needs no --modelconform.
+_OF_THE_FIXTURE = ("require", "threads", "timeout", "cache", "strict", "inline")
+SWITCH_ON = "Add --modelconform to the command line, or `modelconform = true` to the ini file."
+_PREFIX = "--modelconform-"
+# What an xdist worker is told of the command line by: it has none of its own.
+TYPED = "modelconform_typed"
 
 # Threads that --modelconform-threads may ask for: a slip shouldn't take the machine.
 MOST_THREADS = 64
@@ -51,7 +69,7 @@ def add_options(parser: pytest.Parser) -> None:
     """Declare the options. Called in every pytest run where the plugin is installed: has to stay cheap."""
     group = parser.getgroup("modelconform", "exports of PyTorch models, checked in every runtime")
     group.addoption(
-        "--modelconform", action="store_true", help="collect case files and test every case x format x runtime"
+        "--modelconform", action="store_true", help="collect case files and test each case in each format and runtime"
     )
     parser.addini("modelconform", "as --modelconform", type="bool", default=False)
     for name, default, text in _OPTIONS:
@@ -60,20 +78,20 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--modelconform-inline",
         action="store_true",
-        help="no worker processes, for --pdb: a crash then ends the run; Python runtimes only, not with -n",
+        help="use no worker processes, so that --pdb works: a crash ends the run; Python runtimes only, without -n",
     )
     parser.addini("modelconform_inline", "as --modelconform-inline", type="bool", default=False)
     group.addoption(
         "--modelconform-strict",
         action="store_true",
-        help="what is imprecise (beyond faithful arithmetic, but close on the output's own scale) fails",
+        help="fail cells that are imprecise (less exact than faithful arithmetic, but close)",
     )
     parser.addini("modelconform_strict", "as --modelconform-strict", type="bool", default=False)
     # No ini key: a run that rewrites what it is judged by has to be asked for each time.
     group.addoption(
         "--modelconform-update-expected",
         action="store_true",
-        help="rewrite expected.toml at the end so that it agrees with what was seen; new reasons are to be filled in",
+        help="rewrite expected.toml at the end to what was seen; fill in the reasons of new entries",
     )
 
 
@@ -82,13 +100,30 @@ def enabled(config: pytest.Config) -> bool:
     return bool(config.getoption("--modelconform") or config.getini("modelconform"))
 
 
+def forgotten(config: pytest.Config) -> str | None:
+    """Where `--modelconform` is missing: a sentence if the command line holds options that mean nothing without it."""
+    lists = [name for name in typed(config) if name not in _OF_THE_FIXTURE]
+    if not lists:
+        return None
+    return f"--modelconform-{lists[0]} needs --modelconform: case files are not collected without it. {SWITCH_ON}"
+
+
+def typed(config: pytest.Config) -> Sequence[str]:
+    """Names of our options that stand on this run's own command line: not in `addopts`, nor in an ini file."""
+    if hasattr(config, "workerinput"):
+        return tuple(config.workerinput.get(TYPED, ()))
+    words = [str(argument).partition("=")[0] for argument in config.invocation_params.args]
+    return tuple(dict.fromkeys(w.removeprefix(_PREFIX) for w in words if w.startswith(_PREFIX)))
+
+
 def _counts(words: Sequence[str], given: str) -> Sequence[int]:
     """Numbers of threads. Raises pytest.UsageError."""
     import pytest
 
     if any(not (word.isascii() and word.isdecimal()) or int(word) > MOST_THREADS for word in words):
         raise pytest.UsageError(
-            f"--modelconform-threads: {given!r} is no list of numbers from 1 to {MOST_THREADS}, such as 1,2,8, or 0"
+            f"--modelconform-threads: invalid list {given!r}: expected numbers from 1 to {MOST_THREADS}, separated by "
+            "commas, for example 1,2,8; or 0 for none."
         )
     return tuple(sorted({int(word) for word in words} - {0}))
 
@@ -102,12 +137,14 @@ def _shard(given: str) -> tuple[int, int] | None:
     match = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", given)
     index, count = map(int, match.groups()) if match else (0, 0)
     if not 1 <= index <= count:
-        raise pytest.UsageError(f"--modelconform-shard: {given!r} is no part such as 1/3, from 1/3 to 3/3")
+        raise pytest.UsageError(
+            f"--modelconform-shard: invalid shard {given!r}: expected I/N with 1 ≤ I ≤ N, for example 1/3."
+        )
     return index, count
 
 
 def settings(config: pytest.Config) -> Settings:
-    """The settings of a run. Raises pytest.UsageError for a value that is none."""
+    """The settings of a run. Raises pytest.UsageError for an invalid value."""
     import pytest
 
     from ..cache.store import default_folder
@@ -125,16 +162,17 @@ def settings(config: pytest.Config) -> Settings:
             raise ValueError
     except ValueError:
         raise pytest.UsageError(
-            f"--modelconform-timeout: {value('timeout')!r} is no positive number of seconds"
+            f"--modelconform-timeout: invalid limit {value('timeout')!r}: expected a positive number of seconds, for "
+            "example 300."
         ) from None
     inline = bool(config.getoption("--modelconform-inline") or config.getini("modelconform_inline"))
     if inline and (config.getoption("numprocesses", None) or hasattr(config, "workerinput")):
-        raise pytest.UsageError("--modelconform-inline has one process only: leave out -n (say -n 0)")
+        raise pytest.UsageError("--modelconform-inline runs everything in one process: leave out -n, or pass -n 0.")
     update_expected = bool(config.getoption("--modelconform-update-expected"))
     shard = _shard(value("shard").strip())
     if update_expected and shard:
         raise pytest.UsageError(
-            "--modelconform-update-expected needs what all cells came to: leave out --modelconform-shard"
+            "--modelconform-update-expected needs the results of all cells: leave out --modelconform-shard."
         )
     json, html, log = value("json"), value("html"), value("log")
     start = config.invocation_params.dir
@@ -155,4 +193,5 @@ def settings(config: pytest.Config) -> Settings:
         inline=inline,
         strict=bool(config.getoption("--modelconform-strict") or config.getini("modelconform_strict")),
         update_expected=update_expected,
+        typed=typed(config),
     )

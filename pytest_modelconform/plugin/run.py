@@ -6,13 +6,17 @@ import os
 import re
 import shlex
 import uuid
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from ..cache.store import CacheRefused
+from ..cells import selection
+from ..cells.case_files import Declared
 from ..cells.machinery import Machinery, Place
 from ..expected import file as expected_file
+from ..report import rerun
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome
 from . import options, progress
@@ -20,6 +24,19 @@ from .registering import registry_of
 
 # What an xdist worker is told the session's name by.
 SESSION = "modelconform_session"
+
+
+@dataclass
+class Collected:
+    """What case files came to, before anything is deselected.
+
+    is_faulty: whether a file or a case can't be collected, so that there may be more than is here.
+    """
+
+    files: set[Path] = field(default_factory=set)
+    cases: list[Declared] = field(default_factory=list)
+    cells: list[Cell] = field(default_factory=list)
+    is_faulty: bool = False
 
 
 class Run:
@@ -34,18 +51,24 @@ class Run:
         registry = registry_of(config)
         try:
             self.machinery = Machinery(registry, self.settings, place_of(config))
+            registry.check_known(self.settings.require)
+            self.asked = selection.asked(self.settings)
+            lacking = selection.lacking(registry, self.machinery.selection, self.asked)
             any_cells = self.machinery.any_cells()
-            for name in self.settings.require:
-                if name not in registry.formats:
-                    registry.runtime(name)
         except (ValueError, CacheRefused) as error:
             raise pytest.UsageError(f"modelconform: {error}") from error
+        if lacking:
+            raise pytest.UsageError(selection.message(lacking))
         if not any_cells:
-            asked = self.machinery
+            chosen = self.machinery
             raise pytest.UsageError(
-                f"modelconform: none of the runtimes {', '.join(asked.runtimes)} loads any of the formats "
-                f"{', '.join(asked.formats)} on {', '.join(asked.devices)} in {', '.join(asked.precisions)} precision"
+                f"modelconform: none of the runtimes {', '.join(chosen.runtimes)} loads any of the formats "
+                f"{', '.join(chosen.formats)} on {', '.join(chosen.devices)} in {', '.join(chosen.precisions)} "
+                "precision: name other ones."
             )
+        # What case files came to, whatever of it is selected. is_refused: whether a name has no cell there.
+        self.collected = Collected()
+        self.is_refused = False
         # All cells of a sharded run, each with the index of its shard.
         self.sharded: dict[Cell, int] = {}
         self._expectations: dict[Path, expected_file.Expectations | expected_file.ExpectedError] = {}
@@ -93,23 +116,19 @@ class Run:
     def update_command(self, path: Path, item_name: str, cell: Cell | None = None) -> str:
         """What updates expected.toml for one item."""
         words = ["pytest", "--modelconform", "--modelconform-update-expected"]
-        if cell is not None and not cell.is_check:
-            # A cell that only the command line asked for is not there without it.
-            named = {"formats": cell.format, "runtimes": cell.runtime, "devices": cell.device}
-            named["precisions"] = cell.precision
-            given = [name for name in named if self.config.getoption(f"--modelconform-{name}") is not None]
-            words += [f"--modelconform-{name}={named[name]}" for name in given]
+        words += rerun.options(cell, self._given) if cell is not None else []
         file = Path(os.path.relpath(path, self.config.invocation_params.dir)).as_posix()
         return shlex.join([*words, f"{file}::{item_name}"])
 
-    def rerun_command(self) -> str:
-        """What a rerun of a cell begins with: without these options some cells are not there."""
-        names = [f"--modelconform-{name}" for name in ("formats", "runtimes", "devices", "precisions")]
-        given = {option: self.config.getoption(option) for option in names}
+    def rerun_command(self, cell: Cell) -> str:
+        """What runs a cell again: without the options of this run some cells are not there."""
         strict = ["--modelconform-strict"] if self.config.getoption("--modelconform-strict") else []
-        return shlex.join(
-            ["pytest", "--modelconform", *(f"{k}={v}" for k, v in given.items() if v is not None), *strict]
-        )
+        return rerun.command(cell, self._given, self.config.rootpath, self.config.invocation_params.dir, strict)
+
+    @property
+    def _given(self) -> list[str]:
+        """Which lists the command line names."""
+        return [name for name in rerun.LISTS if self.config.getoption(f"--modelconform-{name}") is not None]
 
 
 RUN = pytest.StashKey[Run]()

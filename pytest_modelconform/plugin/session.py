@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from ..cells.case_files import is_case_file
+from ..cells.case_files import is_case_file, misnamed
 from ..expected.file import NAME as EXPECTED
 from ..report import junit
 from ..terms.outcome import STYLES, Outcome, Verdict
 from ..terms.records import from_record, to_record
 from . import header
-from .items import CaseFile, CellItem, ExpectedFile
+from .items import UNEXPECTED_PASS, CaseFile, CellItem, ExpectedFile
 from .log import RunLog
 from .run import SESSION, Run
 
@@ -33,7 +33,8 @@ class SessionPlugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> CaseFile | None:
         """Keep pytest's Python plugin from importing a case file that was named on the command line."""
-        return CaseFile.from_parent(parent, path=module_path) if is_case_file(module_path) else None
+        is_ours = is_case_file(module_path) or misnamed(module_path)
+        return CaseFile.from_parent(parent, path=module_path) if is_ours else None
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """Collect case files, and the expectations beside them."""
@@ -129,6 +130,8 @@ class SessionPlugin:
             return None
         verdict = Verdict(record["verdict"])
         letter, word = STYLES[verdict].letter, verdict.value.upper()
+        if report.failed and STYLES[verdict].outcome == "passed" and record["expected"] is False:
+            word = UNEXPECTED_PASS
         if not report.failed:
             return ("passed", letter, word) if verdict is Verdict.IMPRECISE else None
         is_said = STYLES[verdict].outcome == "failed" or record["strict"]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
-from ..terms.cell import EAGER, FULL, INFERENCE
+from ..terms.cell import EAGER, FULL, INFERENCE, Cell
 from ..terms.outcome import FROM_THREADS, PREFIX, STYLES, Outcome, Verdict
 from .matrix import Column, Matrix, Row, is_partly
 
@@ -28,8 +27,8 @@ class Writer(Protocol):
         """Write text."""
 
 
-def write(matrix: Matrix, writer: Writer, command: str, complete: bool = True) -> None:
-    """Write matrix, totals and failures. `command`: what a rerun begins with, e.g. `pytest --modelconform`."""
+def write(matrix: Matrix, writer: Writer, command: Callable[[Cell], str], complete: bool = True) -> None:
+    """Write matrix, totals and failures. `command`: what runs a cell again, see rerun.py."""
     _write_table(matrix, writer)
     _write_totals(matrix, writer)
     _write_notes(matrix, writer)
@@ -48,7 +47,7 @@ def write(matrix: Matrix, writer: Writer, command: str, complete: bool = True) -
             writer.line(f"  … {len(lines) - _MOST_LINES} more lines above and in the log")
         for hint in outcome.hints:
             writer.line(f"  {PREFIX}{hint}")
-        writer.line(f"  rerun: {command} {shlex.quote(cell.id)}")
+        writer.line(f"  rerun: {command(cell)}")
 
 
 def symbol(outcome: Outcome, colour: bool) -> str:

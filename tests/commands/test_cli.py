@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from pytest_modelconform.commands import cli
+from pytest_modelconform.terms.version import __version__
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,6 +33,37 @@ def test_an_unknown_command_is_named_with_the_nearest(capsys: pytest.CaptureFixt
     err = capsys.readouterr().err
     known = ", ".join(cli.COMMANDS)
     assert err == f"modelconform: unknown command 'exprot'. Did you mean 'export'? Known commands: {known}\n"
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    for word in ("--version", "-V"):
+        assert cli.main([word]) == 0
+        out = capsys.readouterr().out
+        assert re.fullmatch(rf"modelconform {re.escape(__version__)} \(Python 3\.\d+\.\d+\S*\)\n", out)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (["diff", "a", "b", "c"], "modelconform diff: unexpected argument 'c': leave it out"),
+        (
+            ["report", "a", "--fromat", "csv"],
+            "modelconform report: unknown option '--fromat'. Did you mean '--form",
+        ),
+        (["report", "a", "--zzz"], "modelconform report: unknown option '--zzz'\n"),
+        (["report", "a", "--format", "pdf"], "modelconform report: argument --format: invalid choice: 'pdf'"),
+        (["merge", "a"], "modelconform merge: the following arguments are required: -o/--output"),
+        (["env", "list", "more"], "modelconform env: unexpected argument 'more'"),
+    ],
+)
+def test_a_wrong_command_line_is_one_sentence(line: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(line)
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith(says)
+    assert err.endswith(" --help\n")
+    assert len(err.splitlines()) == 2
 
 
 def test_every_command_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:

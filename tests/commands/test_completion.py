@@ -52,6 +52,15 @@ def completed(script: Path, folder: Path, *words: str) -> list[str]:
         (["report", "lo"], ["logs.jsonl"]),
         (["export", "ne"], ["net.py"]),
         (["history", "fo"], ["folder"]),
+        (["run", "net.onnx", "--runtime", "ort-w"], ["ort-wasm", "ort-web", "ort-webgpu"]),
+        (["export", "net.py", "--format", "onnx-l"], ["onnx-legacy"]),
+        (["badge", "--runtime", "openv"], ["openvino", "openvino-cpp"]),
+        (["doctor", "execu"], ["executorch", "executorch-portable"]),
+        (["report", "--format", "mark"], ["markdown"]),
+        # Case files, and folders on the way to them.
+        (["export", ""], ["folder/", "net.py"]),
+        (["repro", "ne"], ["net.py"]),
+        (["--ver"], ["--version"]),
     ],
 )
 def test_bash_completes(words: list[str], offered: list[str], bash_script: Path, tmp_path: Path) -> None:

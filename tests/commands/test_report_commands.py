@@ -90,23 +90,21 @@ def test_the_title_and_the_limit_of_markdown(bad: str, capsys: Captured) -> None
     assert cli.main(["report", bad, "--format", "markdown", "--title", "<b>", "--limit", "2000"]) == 0
     assert capsys.readouterr().out.startswith("## &lt;b&gt;\n")
     assert cli.main(["report", bad, "--format", "markdown", "--limit", "100"]) == 2
-    assert (
-        capsys.readouterr().err == "modelconform report: --limit: 100 is too little for anything, take 2000 or more\n"
-    )
+    assert capsys.readouterr().err == "modelconform report: --limit 100 is too small for a page: give 2000 or more.\n"
 
 
 def test_a_format_whose_renderer_is_not_there(bad: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pytest_modelconform.report.html", None)
     assert cli.main(["report", bad, "--html", "page.html"]) == 2
     assert capsys.readouterr().err.startswith(
-        "modelconform report: --format html needs pytest_modelconform.report.html"
+        "modelconform report: --format html needs the package pytest_modelconform.report.html"
     )
 
 
 def test_html_names_its_file_itself(bad: str, capsys: Captured) -> None:
     for others in (["-o", "a"], ["--format", "csv"]):
         assert cli.main(["report", bad, "--html", "page.html", *others]) == 2
-        assert "--html FILE is --format html -o FILE: leave out the others" in capsys.readouterr().err
+        assert "--html FILE stands for --format html -o FILE: leave --format and -o out." in capsys.readouterr().err
 
 
 def test_files_that_are_no_logs(tmp_path: Path, bad: str, capsys: Captured) -> None:
@@ -148,6 +146,52 @@ def test_reports_of_whatever_names_and_texts_hold(tmp_path: Path, name: str, cap
     assert "alert(1)" in out
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (
+            ["report", "LOG", "-o", "rep.pdf"],
+            "rep.pdf: unknown ending '.pdf'. Known endings: .md, .json, .csv, .xml, .html",
+        ),
+        (
+            ["diff", "LOG", "LOG", "-o", "rep.docx"],
+            "rep.docx: unknown ending '.docx'. Known endings: .md, .html, .txt.",
+        ),
+        (
+            ["history", "FOLDER", "-o", "page.pdf"],
+            "page.pdf: unknown ending '.pdf'. Name the file FILE.html or FILE.htm.",
+        ),
+    ],
+)
+def test_an_ending_that_says_another_format(
+    line: list[str], says: str, good: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [{"LOG": good, "FOLDER": str(tmp_path)}.get(word, word) for word in line]
+    assert cli.main(words) == 2
+    assert f"modelconform {line[0]}: {says}" in capsys.readouterr().err
+    assert not Path(line[-1]).exists()
+
+
+def test_a_rerun_of_a_log_is_said_from_where_one_stands(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / "a.py").touch()
+    monkeypatch.chdir(tmp_path / "cases")
+    cell = (Cell("cases/a.py", "net", "onnx", "ort"), ERROR)
+    options = {"arguments": ["--modelconform", "--modelconform-formats=onnx,export", "cases"]}
+    about = {**ABOUT, "root": str(tmp_path), "options": options}
+    narrow = "--modelconform-formats=onnx --modelconform-runtimes=ort"
+    for root, path in ((str(tmp_path), "a.py"), ("/nowhere", "cases/a.py"), ("", "cases/a.py")):
+        log_of_it = nasty.written(tmp_path / "a.jsonl", Log({**about, "root": root}, [cell], True))
+        assert cli.main(["report", str(log_of_it)]) == 0
+        assert f"rerun: pytest --modelconform {narrow} '{path}::net[onnx-ort-cpu]'" in capsys.readouterr().out
+    odd = nasty.written(tmp_path / "b.jsonl", Log({**about, "options": {"arguments": 3}, "root": 4}, [cell], True))
+    assert cli.main(["report", str(odd)]) == 0
+    assert "rerun: pytest --modelconform 'cases/a.py::net[onnx-ort-cpu]'" in capsys.readouterr().out
+
+
 # -- merge -------------------------------------------------------------------------------------------------------------
 
 
@@ -166,12 +210,14 @@ def test_merge(tmp_path: Path, capsys: Captured) -> None:
     assert capsys.readouterr().out == f"{target}: 2 cells of 2 logs\n"
     merged = log.read(target)
     assert (dict(merged.cells), merged.complete) == ({ORT: PASS, CPP: ERROR}, True)
+    assert cli.main(["merge", made(tmp_path / "3.jsonl", (ORT, PASS)), "-o", str(target)]) == 0
+    assert capsys.readouterr().out == f"{target}: 1 cell of 1 log\n"
 
 
 def test_merge_without_a_shard(tmp_path: Path, capsys: Captured) -> None:
     target = tmp_path / "merged.jsonl"
     assert cli.main(["merge", sharded(tmp_path / "1.jsonl", 1, (ORT, PASS)), "-o", str(target)]) == 1
-    assert capsys.readouterr().err == "modelconform merge: missing: shard 2 of 2; cells of it are not-run\n"
+    assert capsys.readouterr().err == "modelconform merge: missing: shard 2 of 2. Its cells count as not-run.\n"
     assert dict(log.read(target).cells)[CPP].verdict is Verdict.NOT_RUN
     assert cli.main(["badge", str(target), "-o", str(tmp_path / "b.json")]) == 0
     assert json.loads((tmp_path / "b.json").read_text())["message"] == "passes 1/2, cut off"
@@ -220,7 +266,8 @@ def test_fail_on(good: str, bad: str, tmp_path: Path, words: str, statuses: tupl
 def test_fail_on_what_is_not_known(good: str, capsys: Captured) -> None:
     assert cli.main(["diff", good, good, "--fail-on", "regression"]) == 2
     err = capsys.readouterr().err
-    assert err == ("modelconform diff: --fail-on: 'regression' is none of regressions, worse, gone, incomplete, none\n")
+    known = "Known words: regressions, worse, gone, incomplete, none."
+    assert err == f"modelconform diff: --fail-on: unknown word 'regression'. Did you mean 'regressions'? {known}\n"
     assert cli.main(["diff", good, good, "--limit", "1"]) == 2
 
 
@@ -257,7 +304,10 @@ def test_badge(bad: str, tmp_path: Path, options: list[str], label: str, message
 
 def test_badges_that_can_not_be(bad: str, tmp_path: Path, capsys: Captured) -> None:
     assert cli.main(["badge", bad, "-o", "badge.png"]) == 2
-    assert capsys.readouterr().err == "modelconform badge: badge.png: a badge is FILE.svg or FILE.json\n"
+    assert (
+        capsys.readouterr().err
+        == "modelconform badge: badge.png: unknown ending '.png'. Name the file FILE.svg or FILE.json.\n"
+    )
     assert cli.main(["badge", bad, "--case", "nets", "-o", str(tmp_path / "b.svg")]) == 2
     assert "no case 'nets' in this log. Did you mean 'net'?" in capsys.readouterr().err
     with pytest.raises(SystemExit) as ended:
@@ -282,4 +332,5 @@ def test_history(good: str, bad: str, tmp_path: Path, capsys: Captured) -> None:
 
 def test_a_folder_without_logs(tmp_path: Path, capsys: Captured) -> None:
     assert cli.main(["history", str(tmp_path), "-o", str(tmp_path / "page.html")]) == 2
-    assert capsys.readouterr().err == f"modelconform history: {tmp_path}: no logs (*.jsonl) in it\n"
+    says = f"{tmp_path} holds no log (*.jsonl). Name the folder with the logs of your runs."
+    assert capsys.readouterr().err == f"modelconform history: {says}\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_modelconform.expected import file as expected_file
-from pytest_modelconform.expected.file import ExpectedError, find_file, judge, load, settle
+from pytest_modelconform.expected.file import ExpectedError, find_file, hint, judge, load, settle
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from tests.support import fakes, runs
 from tests.support.runs import Run
@@ -28,20 +28,20 @@ def toml(tmp_path: Path, *entries: str) -> Path:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (ENTRY + "colour = 1", "unknown field 'colour'; fields: cell, link, or, reason, stage, verdict, when"),
-        (ENTRY.replace("known", " "), "field 'reason' is missing or empty"),
-        ('verdict = "error"\nstage = "run"\nreason = "x"', r"\('no cell'\): field 'cell' is missing or empty"),
-        (ENTRY.replace('"error"', '"broken"'), "'broken' is not a valid Verdict; verdicts: pass, imprecise, "),
-        (ENTRY.replace('"run"', '"running"'), "'running' is not a valid Stage; .*stages: collect, environment, "),
-        (ENTRY.replace('"error"', '"pass"'), "'pass' needs no entry"),
-        (ENTRY.replace('"error"', '"unavailable"'), "'unavailable' needs no entry"),
-        (ENTRY.replace('stage = "run"\n', ""), "field 'stage' is missing: say where it fails, collect, "),
-        (ENTRY + 'or = "crash"', "field 'or': say { verdict = \"mismatch\", stage = \"compare\" }"),
-        (ENTRY + 'or = { stage = "run" }', "field 'or': say"),
-        (ENTRY + 'or = { verdict = "crash", stage = "run", reason = "x" }', "field 'or': say"),
-        (ENTRY + 'or = { verdict = "pass" }', "'pass' needs no entry"),
+        (ENTRY + "colour = 1", "unknown field 'colour'; the fields are cell, link, or, reason, stage, verdict, when"),
+        (ENTRY.replace("known", " "), "field 'reason' is missing, empty or no text: give it a text in quotes"),
+        ('verdict = "error"\nstage = "run"\nreason = "x"', r"\('no cell'\): field 'cell' is missing, empty"),
+        (ENTRY.replace('"error"', '"broken"'), "'broken' is not a valid Verdict; the verdicts are pass, imprecise, "),
+        (ENTRY.replace('"run"', '"running"'), "'running' is not a valid Stage; .*the stages are collect, env"),
+        (ENTRY.replace('"error"', '"pass"'), "the verdict 'pass' is no failure and needs no entry: remove the entry"),
+        (ENTRY.replace('"error"', '"unavailable"'), "the verdict 'unavailable' is no failure and needs no entry"),
+        (ENTRY.replace('stage = "run"\n', ""), "field 'stage' is missing: say where the cell fails, collect, "),
+        (ENTRY + 'or = "crash"', "field 'or' must be a table such as { verdict = \"mismatch\", stage = \"compare\" }"),
+        (ENTRY + 'or = { stage = "run" }', "field 'or' must be a table"),
+        (ENTRY + 'or = { verdict = "crash", stage = "run", reason = "x" }', "field 'or' must be a table"),
+        (ENTRY + 'or = { verdict = "pass" }', "the verdict 'pass' is no failure and needs no entry: remove the entry"),
         (ENTRY + 'or = { verdict = "crash" }', "field 'stage' is missing"),
-        (ENTRY + 'when = { torch = "new" }', "field 'when': .*; say { torch = \">=2.11\", platform = \"linux\" }"),
+        (ENTRY + 'when = { torch = "new" }', "field 'when': .*; write it like { torch = \">=2.11\", platform"),
         (ENTRY + "when = { torch = 2 }", "field 'when'"),
         (ENTRY + 'when = "linux"', "field 'when'"),
     ],
@@ -53,7 +53,10 @@ def test_faulty_entries(tmp_path: Path, entry: str, message: str) -> None:
     assert str(caught.value).startswith(f"{path}: entry 1 (")
 
 
-@pytest.mark.parametrize("text", ["[[expect]\n", "[[expected]]\ncell = 'a'\n", "\xff"])
+@pytest.mark.parametrize(
+    "text",
+    ["[[expect]\n", "[[expected]]\ncell = 'a'\n", "\xff", "[expect]\ncell = 'a'\n", "expect = [1]\n", "expect = 1\n"],
+)
 def test_faulty_files(tmp_path: Path, text: str) -> None:
     path = tmp_path / "expected.toml"
     path.write_text(text, encoding="latin-1")
@@ -101,8 +104,8 @@ def test_stale_and_overlapping_entries(tmp_path: Path) -> None:
     entries = [ENTRY, ENTRY.replace("a.py::a[*]", "a.py::a[onnx-*]"), ENTRY.replace("a.py::a", "b.py::b")]
     faults = load(toml(tmp_path, *entries)).check(["a.py::a[onnx-ort-cpu]", "a.py::a[export-torch-cpu]"])
     assert faults == [
-        "entry 3 ('b.py::b[*]') matches no cell: correct its pattern or remove it",
-        "entries 1 and 2 both match a.py::a[onnx-ort-cpu]: narrow the pattern of one",
+        "entry 3 ('b.py::b[*]') matches no cell. Correct its pattern or remove the entry.",
+        "entries 1 and 2 match the same cell, a.py::a[onnx-ort-cpu]: narrow the pattern of one of them",
     ]
 
 
@@ -120,13 +123,38 @@ def test_stale_and_overlapping_entries(tmp_path: Path) -> None:
 def test_duplicates_overlap_where_both_hold(tmp_path: Path, first: str, second: str, overlap: bool) -> None:
     entries = [ENTRY + (f"when = {{ {when} }}\n" if when else "") for when in (first, second)]
     faults = load(toml(tmp_path, *entries)).check(["a.py::a[eager]"])
-    assert faults == (["entries 1 and 2 both match a.py::a[eager]: narrow the pattern of one"] if overlap else [])
+    said = "entries 1 and 2 match the same cell, a.py::a[eager]: narrow the pattern of one of them"
+    assert faults == ([said] if overlap else [])
+
+
+IDS = [
+    "plain/net.py::net[eager]",
+    "plain/net.py::net[onnx_legacy-ort-cpu]",
+    "plain/net.py::net[onnx_legacy-ort_cpp-cpu]",
+]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [
+        # As options spell names.
+        ("plain/net.py::net[onnx-legacy-ort-cpu]", "plain/net.py::net[onnx_legacy-ort-cpu]"),
+        ("plain/net.py::net[onnx-legacy-ort-cpp-*]", "plain/net.py::net[onnx_legacy-ort_cpp-*]"),
+        # From the root, where the file's folder is meant.
+        ("cases/plain/net.py::net[onnx_legacy-*]", "plain/net.py::net[onnx_legacy-*]"),
+        ("cases/plain/net.py::net[onnx-legacy-*]", "plain/net.py::net[onnx_legacy-*]"),
+        ("plain/net.py::nett[eager]", "plain/net.py::net[eager]"),
+        ("somewhere.py::else[entirely]", None),
+    ],
+)
+def test_what_a_pattern_may_mean_that_matches_nothing(pattern: str, meant: str | None) -> None:
+    assert hint(pattern, IDS) == (f" Did you mean {meant!r}?" if meant else "")
 
 
 def test_a_reason_has_to_be_given_on_every_machine(tmp_path: Path) -> None:
     entries = [ENTRY.replace("known", " Todo") + 'when = { torch = "<1" }', ENTRY.replace("known", "TODO: later")]
     faults = load(toml(tmp_path, *entries)).check(["a.py::a[eager]"])
-    assert faults == ["entry 1 ('a.py::a[*]') has the reason Todo: fill in why the cell fails"]
+    assert faults == ["entry 1 ('a.py::a[*]') still has the reason Todo: say why the cell fails"]
 
 
 def test_entries_of_a_file_with_unknown_cells_are_not_stale(tmp_path: Path) -> None:
@@ -150,7 +178,7 @@ def test_settle(tmp_path: Path) -> None:
     ):
         settled = settle(outcome, known, path)
         assert (settled.expected, settled.verdict, settled.message) == (True, outcome.verdict, "boom")
-        assert settled.notes[-1].startswith("expected: --modelconform-update-expected writes it to expected.toml")
+        assert settled.notes[-1].startswith("expected: --modelconform-update-expected records it in expected.toml")
 
 
 def test_the_nearest_file_speaks(tmp_path: Path) -> None:
@@ -178,7 +206,8 @@ def test_judge(tmp_path: Path) -> None:
     ):
         judged = judge(outcome, entry, path)
         assert judged.expected is False
-        says = f"{path}, entry 1 expects error at stage run (known), it is {is_now}: correct or remove the entry"
+        says = f"{path}, entry 1 expects error at stage run (known), but the result is {is_now}. Correct or remove "
+        says += "the entry."
         assert judged.message == f"{says}\n{outcome.message}".rstrip()
     for verdict in (Verdict.UNAVAILABLE, Verdict.NOT_RUN):
         assert judge(Outcome(verdict), entry, path) == Outcome(verdict)
@@ -193,7 +222,10 @@ def test_what_a_fault_comes_to_elsewhere(tmp_path: Path) -> None:
     for outcome in (Outcome(Verdict.ERROR, Stage.LOAD), Outcome(Verdict.CRASH, Stage.RUN), Outcome(Verdict.PASS)):
         judged = judge(outcome, entry, path)
         assert judged.expected is False
-        assert "entry 1 expects error at stage run or mismatch at stage compare (known), it is " in judged.message
+        assert (
+            "entry 1 expects error at stage run or mismatch at stage compare (known), but the result is "
+            in judged.message
+        )
 
 
 def test_the_name_is_the_one_that_the_docs_say() -> None:
@@ -276,16 +308,21 @@ def test_contradictions_fail(project: Path, session_folder: Path) -> None:
     run = run_with(project, session_folder, "broken", BROKEN)
     assert run.status == 1
     says = {
-        "good@never": "entry 1 expects mismatch at stage compare (about good@never), it is pass: correct or",
-        "wrong@run": "entry 2 expects mismatch at stage load (about wrong@run), it is mismatch at stage compare",
-        "refuse@load": "entry 3 expects crash at stage load (about refuse@load), it is error at stage load",
+        "good@never": "entry 1 expects mismatch at stage compare (about good@never), but the result is pass. Correct",
+        "wrong@run": "entry 2 expects mismatch at stage load (about wrong@run), but the result is mismatch at stage",
+        "refuse@load": "entry 3 expects crash at stage load (about refuse@load), but the result is error at stage",
     }
     for fake, text in says.items():
         record = run.cells[runs.cell("plain", fake)]
         assert record["expected"] is False
         assert text in record["message"]
         assert text in run.failure(record["id"])
-    assert run.cells[runs.cell("plain", "good@never")]["verdict"] == "pass"
+    good = runs.cell("plain", "good@never")
+    assert run.cells[good]["verdict"] == "pass"
+    # Never as a pass among failures.
+    assert f"UNEXPECTED PASS: {project.parent / 'expectations' / 'expected.toml'}, entry 1 expects" in run.stdout
+    assert f"\nUNEXPECTED PASS plain.py::{good}" in run.stdout
+    assert "\nPASS plain.py" not in run.stdout
     assert run.cells[runs.cell("plain", "refuse@run")]["expected"] is True
 
 
@@ -293,9 +330,9 @@ def test_stale_and_overlapping_entries_fail_whatever_is_selected(project: Path, 
     run = run_with(project, session_folder, "stale", BROKEN, "-k", "entries or refuse_run")
     assert "FAILED expected.toml::entries" in run.stdout
     assert "1 failed, 1 xfailed" in run.stdout or "1 failed, 6 deselected, 1 xfailed" in run.stdout
-    assert "entry 5 ('a.py::a[*]') matches no cell: correct its pattern or remove it" in run.stdout
+    assert "entry 5 ('a.py::a[*]') matches no cell. Correct its pattern" in run.stdout
     cell = f"plain.py::{runs.cell('plain', 'segfault@run')}"
-    assert f"entries 6 and 7 both match {cell}: narrow the pattern of one" in run.stdout
+    assert f"entries 6 and 7 match the same cell, {cell}: narrow the pattern of one" in run.stdout
 
 
 def test_a_faulty_file_excuses_nothing(project: Path, session_folder: Path) -> None:

@@ -324,8 +324,8 @@ def test_overlapping_entries_are_each_judged() -> None:
     [
         ("[[expect]\n", r"cases/expected\.toml: "),
         ('expect = [{cell = "a", verdict = "error", stage = "run", reason = "x"}]',
-         r"cases/expected\.toml: entries have to be tables, \[\[expect\]\], to be updated"),
-        ("expect = []", r"cases/expected\.toml: entries have to be tables"),
+         r"cases/expected\.toml: only entries that are written as \[\[expect\]\] can be"),
+        ("expect = []", r"cases/expected\.toml: only entries that are written as"),
     ],
 )  # fmt: skip
 def test_faulty_files_are_refused(text: str, says: str) -> None:

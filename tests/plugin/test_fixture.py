@@ -110,20 +110,22 @@ def test_it(modelconform):
 
 @pytest.mark.parametrize(("given", "error", "says"), [
     ({"inputs": 3}, TypeError, "inputs is a tensor"),
-    ({"formats": "onnx"}, TypeError, "a list of names"),
+    ({"formats": "onnx"}, TypeError, "formats must be a list of names, for example formats="),
     ({"formats": ["onyx"]}, ValueError, "onnx"),
-    ({"formats": ["state-dict"]}, ValueError, "no runtime given loads"),
+    ({"formats": ["state-dict"]}, ValueError, "format state-dict has no cell: it needs fields of a case"),
+    ({"formats": ["onnx", "state-dict"]}, ValueError, "format state-dict has no cell: it needs fields of a case"),
+    ({"formats": ["onnx"], "runtimes": ["ort", "jax"]}, ValueError, "runtime jax has no cell: it loads no format of"),
     ({"cpp": "net.cpp"}, TypeError, "no argument 'cpp'"),
     ({"accept": {"what": "why"}}, ValueError, "can't be accepted"),
     ({"tolerances": {"nowhere": None}}, ValueError, "tolerances"),
-    ({"formats": ["torchscript-trace-2.11"], "runtimes": ["torch"]}, ValueError, "write a case file"),
+    ({"formats": ["torchscript-trace-2.11"], "runtimes": ["torch"]}, ValueError, "Write a case file"),
 ])
 def test_what_makes_no_sense(modelconform, given, error, says):
     given = {"inputs": x, **given}
     with pytest.raises(error, match=says):
         modelconform.check(Net(), **given)
 """
-    outcomes(pytester, body).assert_outcomes(passed=9)
+    outcomes(pytester, body).assert_outcomes(passed=11)
 
 
 def test_what_is_not_there_skips_if_it_was_named_and_fails_if_it_is_required(pytester: pytest.Pytester) -> None:
@@ -136,6 +138,43 @@ def test_it(modelconform):
     assert "needs no-such-package>=3" in result.stdout.str()
     required = outcomes(pytester, body, f"--modelconform-require={fakes.ABSENT}")
     required.assert_outcomes(failed=1)
+
+
+def test_each_format_that_was_named_has_to_pass_in_one_runtime(pytester: pytest.Pytester) -> None:
+    """None of the default runtimes loads it: its own one is brought, and says that it is not there."""
+    body = """
+def test_it(modelconform):
+    modelconform.check(Net(), x, formats=["torchscript-trace", "own"])
+
+def test_a_runtime(modelconform):
+    checked = modelconform.check(Net(), x, runtimes=["fake-good-never"])
+    assert [cell.format for cell, _ in checked.cells] == ["eager", "torchscript-trace"]
+"""
+    pytester.makeconftest(
+        f"""{fakes.CONFTEST}
+import types
+
+import pytest_modelconform.formats.export as export
+
+for name, module in (
+    ("own_format", {{"NAME": "own", "export": export.export}}),
+    ("own_runtime", {{"NAME": "own", "FORMATS": ("own",), "REQUIRES": ("no-such-package>=3",), "command": print}}),
+):
+    sys.modules[name] = types.ModuleType(name)
+    vars(sys.modules[name]).update(module)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_modelconform_register(registry):
+    fakes.register(registry)
+    registry.add_format("own", "own_format")
+    registry.add_runtime("own", "own_runtime")
+""".replace("import sys\n", "import sys\n\nimport pytest\n", 1)
+    )
+    pytester.makepyfile(MODEL + body)
+    result = pytester.runpytest_subprocess(*runs.OTHERS_PLUGINS, "-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    assert "test_it[own-own-cpu]: unavailable at stage environment" in result.stdout.str()
 
 
 def test_a_faulty_model_is_said_to_be_one(pytester: pytest.Pytester) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform.cells.case_files import is_case_file, static_cases
+from pytest_modelconform.cells.case_files import is_case_file, misnamed, repeated, static_cases
 from tests.support import runs
 from tests.support.runs import Run
 
@@ -43,6 +43,94 @@ def test_case_files_are_told_by_their_syntax(tmp_path: Path, name: str, text: st
 
 def test_a_file_that_is_not_there_is_none(tmp_path: Path) -> None:
     assert not is_case_file(tmp_path / "net.py")
+
+
+CASE = "from pytest_modelconform import Case\nnet = Case(model=None, inputs={})\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("test_net.py", CASE, "test_net.py imports Case, but a file named test_*.py is not collected as a case file"),
+        ("_net.py", CASE, "Rename it, for example to net.py."),
+        # A test may have use for a Case.
+        ("test_net.py", f"{CASE}def test_it(): pass\n", None),
+        ("test_net.py", f"{CASE}class TestIt: pass\n", None),
+        ("test_net.py", "from pytest_modelconform import Tolerance\nx = Tolerance()\n", None),
+        ("test_net.py", CASE.replace("from pytest_modelconform import Case", "# pytest_modelconform"), None),
+        ("net.py", CASE, None),
+        ("__init__.py", CASE, None),
+        ("test_net.py", f"{CASE}(", None),
+    ],
+)
+def test_a_file_of_cases_that_is_called_otherwise(tmp_path: Path, name: str, text: str, says: str | None) -> None:
+    (tmp_path / name).write_text(text)
+    found = misnamed(tmp_path / name)
+    assert (says in found) if found and says else (found is says)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (
+            "net = Case(model=g, inputs={})\n",
+            "net.py, line 3: the variable 'net' is assigned a Case again, after line 2",
+        ),
+        ("import x\nnet: Case = x.Case()\n", "line 4: the variable 'net' is assigned a Case again, after line 2"),
+        ("other = Case(model=g, inputs={})\n", None),
+        ("net = dict()\n", None),
+        ("if x:\n    net = Case()\n", None),
+    ],
+)
+def test_a_variable_that_is_assigned_two_cases(tmp_path: Path, more: str, says: str | None) -> None:
+    (tmp_path / "net.py").write_text(CASE + more)
+    found = repeated(tmp_path / "net.py")
+    assert (says in found) if found and says else (found is says)
+    assert repeated(tmp_path / "nowhere.py") is None
+
+
+def test_files_that_would_be_skipped_without_a_word_fail(pytester: pytest.Pytester) -> None:
+    (pytester.path / "twice.py").write_text(CASE + CASE.partition("\n")[2])
+    (pytester.path / "test_net.py").write_text(CASE)
+    for arguments in (["test_net.py", "twice.py"], ["."]):
+        result = pytester.runpytest_inprocess("--modelconform", "-p", "no:xdist", *runs.OTHERS_PLUGINS, *arguments)
+        result.assert_outcomes(failed=2)
+        said = result.stdout.str()
+        assert "test_net.py imports Case, but a file named test_*.py is not collected as a case file" in said
+        assert "twice.py, line 3: the variable 'net' is assigned a Case again, after line 2, so that only the" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (
+            ["--modelconform-formats=onnx"],
+            4,
+            "--modelconform-formats needs --modelconform: case files are not collected",
+        ),
+        (["--modelconform-json", "out.json", "cases"], 4, "--modelconform-json needs --modelconform"),
+        (["--modelconform-update-expected"], 4, "--modelconform-update-expected needs --modelconform"),
+        # The fixture heeds these.
+        (["--modelconform-timeout=100", "test_other.py"], 0, ""),
+        (["--modelconform-timeout=100", "cases"], 5, "net.py is a case file, and case files need --modelconform. Add"),
+        (["cases/net.py"], 5, "net.py is a case file, and case files need --modelconform. Add --modelconform to the"),
+        (["cases"], 5, "or `modelconform = true` to the ini file."),
+        (["empty"], 5, ""),
+        (["--modelconform", "empty"], 5, "no case file was found. A case file is a .py file that imports pytest_model"),
+        (["--modelconform", "test_other.py", "-k", "no"], 5, ""),
+    ],
+)
+def test_nothing_is_collected(pytester: pytest.Pytester, arguments: list[str], status: int, says: str) -> None:
+    for folder in ("cases", "empty"):
+        pytester.mkdir(folder)
+    (pytester.path / "cases" / "net.py").write_text(CASE)
+    (pytester.path / "empty" / "other.py").write_text("import os\n")
+    (pytester.path / "test_other.py").write_text("def test_it(): pass\n")
+    result = pytester.runpytest_inprocess("-p", "no:xdist", *runs.OTHERS_PLUGINS, *arguments)
+    assert result.ret == status
+    said = result.stdout.str() + result.stderr.str()
+    assert says in said
+    assert bool(says) == ("case file" in said)
 
 
 def test_static_cases(tmp_path: Path) -> None:

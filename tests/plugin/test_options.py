@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
@@ -32,10 +33,12 @@ Start = Callable[..., pytest.RunResult]
 def start(project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Run pytest on the project, in this process where it stays in one, with an ini file of our own."""
 
-    def started(*arguments: str | Path, ini: str = "", n: list[str] | None = None) -> pytest.RunResult:
+    def started(
+        *arguments: str | Path, ini: str = "", n: list[str] | None = None, cwd: Path = project
+    ) -> pytest.RunResult:
         text = f"[pytest]\ncache_dir = {pytester.path / '.pytest_cache'}\n{ini}"
         (pytester.path / "pytest.ini").write_text(text)
-        monkeypatch.chdir(project)
+        monkeypatch.chdir(cwd)
         line = [*(n or ["-p", "no:xdist"]), "-c", str(pytester.path / "pytest.ini"), "--rootdir", str(project)]
         line += ["--confcutdir", str(project), *runs.OTHERS_PLUGINS, *map(str, arguments)]
         return pytester.runpytest_subprocess(*line) if n == ["-n", "2"] else pytester.runpytest_inprocess(*line)
@@ -104,13 +107,16 @@ def test_all(start: Start) -> None:
         ("--modelconform-runtimes=ort-cp", "unknown runtime 'ort-cp'. Did you mean 'ort-cpp'? Known runtimes: torch, "),
         ("--modelconform-devices=gpu0", "unknown device 'gpu0'. Known devices: cpu, cuda"),
         ("--modelconform-precisions=half", "unknown precision 'half'. Known precisions: full, fast"),
-        ("--modelconform-require=libtorch-cp", "unknown runtime 'libtorch-cp'. Did you mean 'libtorch-cpp'?"),
-        ("--modelconform-timeout=soon", "--modelconform-timeout: 'soon' is no positive number of seconds"),
-        ("--modelconform-timeout=-1", "--modelconform-timeout: '-1' is no positive number of seconds"),
-        ("--modelconform-timeout=nan", "--modelconform-timeout: 'nan' is no positive number of seconds"),
-        ("--modelconform-threads=1,x", "--modelconform-threads: '1,x' is no list of numbers from 1 to 64, such as 1,2"),
-        ("--modelconform-threads=-2", "--modelconform-threads: '-2' is no list of numbers"),
-        ("--modelconform-threads=2,65", "--modelconform-threads: '2,65' is no list of numbers"),
+        ("--modelconform-require=libtorch-cp", "unknown format or runtime 'libtorch-cp'. Did you mean 'libtorch-cpp'?"),
+        (
+            "--modelconform-timeout=soon",
+            "--modelconform-timeout: invalid limit 'soon': expected a positive number of seconds",
+        ),
+        ("--modelconform-timeout=-1", "--modelconform-timeout: invalid limit '-1': expected"),
+        ("--modelconform-timeout=nan", "--modelconform-timeout: invalid limit 'nan': expected"),
+        ("--modelconform-threads=1,x", "--modelconform-threads: invalid list '1,x': expected numbers from 1 to 64"),
+        ("--modelconform-threads=-2", "--modelconform-threads: invalid list '-2': expected"),
+        ("--modelconform-threads=2,65", "--modelconform-threads: invalid list '2,65': expected"),
     ],
 )
 def test_a_wrong_value_lists_the_right_ones(start: Start, option: str, message: str) -> None:
@@ -129,7 +135,14 @@ def test_a_wrong_ini_value_as_well(start: Start) -> None:
 def test_formats_and_runtimes_that_have_nothing_in_common(start: Start) -> None:
     result = start(*given("ort", "export"))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "none of the runtimes ort loads any of the formats export on cpu" in result.stderr.str()
+    message = (
+        "modelconform: these names were given, and have no cell:\n"
+        "  format export: no runtime of this run (ort) loads it. Add one of torch, torch-2.11, torch-2.15 to "
+        "--modelconform-runtimes, or leave that option out.\n"
+        "  runtime ort: it loads no format of this run (export). Add one of onnx, onnx-legacy, onnx-decomposed, "
+        "onnx-opset9 to --modelconform-formats, or leave that option out."
+    )
+    assert message in result.stderr.str()
 
 
 @pytest.mark.parametrize("as_ini", [False, True], ids=["option", "ini"])
@@ -149,7 +162,10 @@ def test_precisions(start: Start, as_ini: bool) -> None:
 def test_a_precision_that_no_runtime_has(start: Start) -> None:
     result = start(*given(), "--modelconform-precisions=fast")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    says = "runtimes fake-good-never loads any of the formats torchscript-trace on cpu in fast precision"
+    says = (
+        "modelconform: precision fast has no cell: nothing of this run (fake-good-never) runs so. "
+        "Add one of torch, libtorch-cpp, "
+    )
     assert says in result.stderr.str()
 
 
@@ -159,14 +175,19 @@ def test_a_node_id_on_the_command_line(start: Start) -> None:
     assert "rerun" not in result.stdout.str()
 
 
-def test_the_rerun_command_of_a_failure_runs_just_it(start: Start) -> None:
-    first = start(*given("fake-good-never,fake-structure-run"), "plain.py")
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["root", "elsewhere"])
+def test_the_rerun_command_of_a_failure_runs_just_it_where_one_stands(
+    start: Start, project: Path, tmp_path: Path, elsewhere: bool
+) -> None:
+    cwd = tmp_path if elsewhere else project
+    path = os.path.relpath(project / "plain.py", cwd)
+    first = start(*given("fake-good-never,fake-structure-run"), path, "--modelconform-strict", cwd=cwd)
     [line] = [line for line in first.outlines if line.strip().startswith("rerun:")]
     command = shlex.split(line.strip().removeprefix("rerun: pytest "))
-    # With the options that the cell would not be there without.
-    options = ["--modelconform-formats=torchscript-trace", "--modelconform-runtimes=fake-good-never,fake-structure-run"]
-    assert command == ["--modelconform", *options, f"plain.py::{STRUCTURE}"]
-    again = start(*command)
+    # With the options that the cell would not be there without, and no other names.
+    options = ["--modelconform-formats=torchscript-trace", "--modelconform-runtimes=fake-structure-run"]
+    assert command == ["--modelconform", *options, "--modelconform-strict", f"{path}::{STRUCTURE}"]
+    again = start(*command, cwd=cwd)
     again.assert_outcomes(failed=1)
 
 
@@ -424,7 +445,7 @@ def test_inline_refuses_xdist(start: Start, as_ini: bool) -> None:
     line = [*given("torch"), *([] if as_ini else ["--modelconform-inline"])]
     result = start(*line, n=["-n", "2"], ini="modelconform_inline = true\n" if as_ini else "")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "--modelconform-inline has one process only: leave out -n (say -n 0)" in result.stderr.str()
+    assert "--modelconform-inline runs everything in one process: leave out -n, or pass -n 0." in result.stderr.str()
 
 
 @pytest.mark.compiles
@@ -460,7 +481,7 @@ subprocess.Popen = Refusing
     failing = runs.CASE.replace("* self.weight", "* self.weight.float_power(torch.tensor([1.0], dtype=torch.float64))")
     failing += "case = Case(model=lambda: Net(), inputs={'bad': lambda: 1 / 0})\n"
     folder = runs.write(tmp_path, {"plain.py": runs.PLAIN, "bad.py": failing, "conftest.py": conftest})
-    run = runs.run(folder, "--modelconform-inline", "-n", "0", runtimes="torch,ort-cpp,fake-good-never")
+    run = runs.run(folder, "--modelconform-inline", "-n", "0", runtimes="torch,fake-good-never")
     assert run.verdict("plain[eager]") == run.verdict("plain[torchscript_trace-torch-cpu]") == ("pass", None)
     # Not a Python of this environment, so it can't run in this process.
     assert run.verdict(GOOD) == ("crash", "environment")

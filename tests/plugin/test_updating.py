@@ -115,7 +115,7 @@ def test_reasons_have_to_be_filled_in(started: Start) -> None:
     project = started(entry(WRONG, "mismatch", "compare", " todo ") + entry(REFUSE, stage="load"))
     run = project.run("-n", "0")
     assert run.status == 1
-    assert f"entry 1 ('{WRONG}') has the reason todo: fill in why the cell fails" in run.stdout
+    assert f"entry 1 ('{WRONG}') still has the reason todo: say why the cell fails" in run.stdout
     # The cell is judged by the entry all the same.
     assert "1 failed, 2 passed, 1 skipped, 2 xfailed" in run.stdout
     assert run.cells[WRONG.partition("::")[2]]["expected"] is True
@@ -239,7 +239,7 @@ UNKNOWN_KEY = (OLD + "colour = 1\n", "entry 4 (")
     [
         *((variant, *UNKNOWN_KEY) for variant in VARIANTS),
         (VARIANTS[0], "[[expect]\n", "Expected"),
-        (VARIANTS[0], "expect = []\n", "entries have to be tables, [[expect]]"),
+        (VARIANTS[0], "expect = []\n", "only entries that are written as [[expect]] can be updated"),
     ],
     ids=["no-xdist", "n0", "n2", "no-toml", "no-tables"],
 )
@@ -272,7 +272,7 @@ def test_overlapping_entries_are_left_to_the_author(started: Start) -> None:
     project = started(text)
     run = project.run("-n", "0", UPDATE, "-k", "entries or refuse")
     assert run.status == 1
-    assert f"entries 1 and 2 both match {REFUSE}: narrow the pattern of one" in run.stdout
+    assert f"entries 1 and 2 match the same cell, {REFUSE}: narrow the pattern of one" in run.stdout
     assert project.file.read_text() == text
 
 
@@ -281,7 +281,7 @@ def test_overlapping_entries_are_left_to_the_author(started: Start) -> None:
 
 def command_in(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the command that a message ends with, as a shell would."""
-    words = shlex.split(text.rpartition("or run: ")[2])
+    words = shlex.split(text.rpartition("run: ")[2])
     assert words[:3] == ["pytest", "--modelconform", UPDATE]
     line = [sys.executable, "-m", *words, "-p", "no:cacheprovider"]
     return subprocess.run(line, cwd=folder, capture_output=True, encoding="utf-8", check=False)
@@ -293,7 +293,8 @@ def test_the_command_that_a_cell_names_updates_its_entry_alone(started: Start) -
     message = run.cells[GOOD.partition("::")[2]]["message"]
     options = "--modelconform-formats=torchscript-trace --modelconform-runtimes=fake-good-never"
     assert message.endswith(
-        f"it is pass: correct or remove the entry, or run: pytest --modelconform {UPDATE} {options} 'cases/{GOOD}'"
+        "but the result is pass. Correct or remove the entry, or run: "
+        f"pytest --modelconform {UPDATE} {options} 'cases/{GOOD}'"
     )
     done = command_in(message, project.folder)
     assert done.returncode == 0, done.stdout
@@ -305,9 +306,11 @@ def test_the_command_that_stale_entries_name_removes_them(started: Start) -> Non
     project = started(OLD)
     run = project.run("-n", "0", "-k", "entries")
     line, *_ = (
-        line for line in run.stdout.splitlines() if "or run: " in line
+        line for line in run.stdout.splitlines() if "match no cell, run: " in line
     )  # where CI is set the summary repeats it
-    assert line.endswith(f"or run: pytest --modelconform {UPDATE} cases/expected.toml::entries")
+    assert line.endswith(
+        f"To remove the entries that match no cell, run: pytest --modelconform {UPDATE} cases/expected.toml::entries"
+    )
     done = command_in(line, project.folder)
     assert done.returncode == 0, done.stdout
     assert [e.cell for e in load(project.file).entries] == [GOOD, WRONG, ABSENT]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from _pytest._io import TerminalWriter
 
-from pytest_modelconform.report import matrix, terminal
+from pytest_modelconform.report import matrix, rerun, terminal
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import STYLES, Outcome, Stage, Verdict
 
@@ -75,7 +76,7 @@ def printed(found: list[tuple[Cell, Outcome]], width: int = 120, colour: bool = 
     terminal.write(
         matrix.fold(found, list(FORMATS), [name for names in FORMATS.values() for name in names]),
         writer,
-        "pytest --modelconform",
+        lambda cell: rerun.command(cell, (), None, Path.cwd()),
         complete,
     )
     return file.getvalue()

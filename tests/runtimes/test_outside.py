@@ -150,4 +150,4 @@ def test_env(seen: Run, session_folder: Path, tmp_path: Path, monkeypatch: pytes
     assert (done.returncode, done.stdout) == (0, "outside-onnx is not installed\n")
     done = command(folder, "env", "install", "outside-onx")
     assert done.returncode == 2
-    assert "no environment 'outside-onx'. Did you mean 'outside-onnx'?" in done.stderr
+    assert "unknown environment 'outside-onx'. Did you mean 'outside-onnx'?" in done.stderr

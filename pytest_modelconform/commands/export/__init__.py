@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Export, and print what was written. 1 where that failed, 2 where there is no such name or no such place."""
     file, _, name = arguments.case.partition("::")
+    file = case_argument.located(file)
     export = _Export(Path(file), name, arguments)
     return case_argument.run("export", file, export.write, timeout=arguments.timeout)
 
