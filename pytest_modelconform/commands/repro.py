@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from ..report import log as log_module
 from ..repro.folder import check
-from ..repro.maker import Maker
+from ..repro.maker import Logged, Maker
 from ..repro.seen import last_outcome
+from ..repro.work import Work
 from ..terms.cell import INFERENCE, Cell
-from ..terms.outcome import Outcome
 from ..terms.wording import Refused
 from . import case_argument, pytest_session
 
@@ -85,19 +85,32 @@ class _Work:
             raise Refused(f"{self.name} is about the case itself: there is nothing of an upstream project in it")
         if cell.task != INFERENCE:
             raise Refused(f"{self.name} trains: scripts are written for cells that compare outputs only")
-        maker = Maker(run.machinery, case, replace(ref, dtype=cell.dtype), cell, self.seen(run, cell))
+        maker = Maker(
+            Work(run.machinery, case, replace(ref, dtype=cell.dtype), cell), self.logged(run, cell), _progress
+        )
         maker.make(self.output)
         for line in maker.problems:
             print(f"modelconform repro: {line}", file=sys.stderr)
         for written in maker.written:
             print(self.output / written)
+        if maker.said:
+            sys.stdout.flush()
+            print(f"\n{maker.said.replace('**', '')}", file=sys.stderr)
         return maker.status
 
-    def seen(self, run: Run, cell: Cell) -> Outcome | None:
-        """What the log, or the last run, said of a cell."""
+    def logged(self, run: Run, cell: Cell) -> Logged:
+        """What the log that was named, or else the last one that has the cell, says of it."""
         if self.log is not None:
-            return last_outcome(cell, [self.log])
+            found = last_outcome(cell, [self.log])
+            if found is None:
+                print(f"modelconform repro: {self.log} holds no {cell.id}", file=sys.stderr)
+            return Logged(found[0] if found else None, self.log, named=True)
         folders = [run.settings.cache / "logs"]
         if (cache := getattr(run.config, "cache", None)) is not None:
             folders.append(cache.mkdir("modelconform"))
-        return last_outcome(cell, [path for folder in folders for path in folder.glob("*.jsonl")])
+        found = last_outcome(cell, [path for folder in folders for path in folder.glob("*.jsonl")])
+        return Logged(*found) if found else Logged()
+
+
+def _progress(line: str) -> None:
+    print(f"modelconform repro: {line}", file=sys.stderr, flush=True)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 PARTS = f"{__package__}.parts"
+# Parts that read files and convert arrays: nothing of an upstream project's own API.
+_SERVE = ("tensor_files", "torch_arrays")
 
 
 @dataclass
@@ -41,6 +43,19 @@ def extra_files(module: str) -> Sequence[Path]:
     """The files that go beside a script: those named like its part, as the C++ that the part compiles."""
     part = file_of(module)
     return sorted(path for path in part.parent.glob(f"{part.stem}.*") if path.suffix in (".cpp", ".h", ".js"))
+
+
+def title_of(module: str) -> str:
+    """What a part's first line calls it: "ONNX Runtime". Raises ModuleNotFoundError."""
+    return (ast.get_docstring(ast.parse(file_of(module).read_text())) or module).splitlines()[0].rstrip(".")
+
+
+def calls_of(module: str) -> str:
+    """The text of a part, and of those behind it that call an upstream project, too, as an issue quotes it."""
+    source = Source()
+    _add(source, module)
+    served = {f"{PARTS}.{name}" for name in _SERVE}
+    return "\n\n".join(text.split("\n\n", 1)[1].strip() for name, text in source.body.items() if name not in served)
 
 
 def functions(module: str) -> set[str]:
