@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
 from ..cells.stages import Artifact, StageFailure
 from ..formats import base as format_base
 from ..formats.base import Format
@@ -99,6 +100,7 @@ class Maker:
             outcome=own,
             prepared=judge,
             packages=self._packages([*self.work.through, runtime]),
+            install=self._packages([runtime, *(self.work.through if scripts.exports else ())], own=scripts.exports),
             files=list(folder.written),
             script=f"python {SCRIPT}" if SCRIPT in folder.written else "",
             note=scripts.note,
@@ -133,7 +135,7 @@ class Maker:
         exporter, converter = (projects.exporter(self.work.through[at]) for at in (-1, 0))
         runtime = projects.runtime(self.work.runtime)
         if self.work.ref.framework != TORCH and (by := self.asker.way.capture):
-            exporter = Project(by, f"the conversion by {by}")
+            exporter = Project(by, projects.EXPORTER, by)
         return {
             Party.RUNTIME: [runtime],
             Party.EXPORTER: [exporter],
@@ -186,6 +188,7 @@ class Maker:
             outcome=None,
             prepared=prepared,
             packages=self._packages([module, *self.work.through]),
+            install=self._packages([module]),
             files=list(folder.written),
             script=f"python {SCRIPT}" if SCRIPT in folder.written else "",
             quoted=self._quoted(prepared, copied),
@@ -194,15 +197,16 @@ class Maker:
 
     # -- both --------------------------------------------------------------------------------------------------------
 
-    def _packages(self, modules: Sequence[Format | Runtime]) -> dict[str, str]:
-        """Versions of what the modules and the case need."""
+    def _packages(self, modules: Sequence[Format | Runtime], own: bool = True) -> dict[str, str]:
+        """Versions of what the modules need. own: and of what the case's model does."""
         elsewhere: dict[str, str] = {}
         requires: list[str] = []
         for module in modules:
             elsewhere |= module.ENVIRONMENT.versions() if module.ENVIRONMENT else {}
             requires += module.REQUIRES
-        ours = ("torch",) if self.work.ref.framework == TORCH else ()
-        return {**elsewhere, **versions(list(dict.fromkeys((*requires, *ours, *self.work.case.requires, *_NUMPY))))}
+        if own:
+            requires += [*(["torch"] if self.work.ref.framework == TORCH else []), *self.work.case.requires]
+        return {**elsewhere, **versions(list(dict.fromkeys((*requires, *_NUMPY))))}
 
     def _quoted(self, prepared: Prepared, copied: str) -> list[Quoted]:
         """The model's source, and the exporter's call. copied: where the source is in the folder, "" if it is not."""

@@ -11,6 +11,8 @@ from ..formats.base import Format
 from ..runtimes.base import Runtime
 from . import script
 
+EXPORTER, CONVERTER, RUNTIME = "the exporter", "the converter", "the runtime"
+
 _PYTORCH = ("PyTorch", "https://github.com/pytorch/pytorch/issues")
 _ONNX_RUNTIME = ("ONNX Runtime", "https://github.com/microsoft/onnxruntime/issues")
 _LITERT = ("LiteRT", "https://github.com/google-ai-edge/LiteRT/issues")
@@ -57,12 +59,21 @@ _EXPORTED_BY = {
 
 @dataclass(frozen=True)
 class Project:
-    """name: of the project; part: which part of it, as its users call it; tracker: a URL, or "" if none is known."""
+    """The project of an exporter or a runtime.
+
+    name: what people call it. role: what the part in question is, "the exporter". part: what that is called, such as
+    "torch.jit.trace". tracker: a URL, or "" if none is known. package: as pip or npm installs it.
+    """
 
     name: str
+    role: str
     part: str
     tracker: str = ""
     package: str = ""
+
+    def __str__(self) -> str:
+        """In words: "torch.jit.trace of PyTorch 2.14.1"."""
+        return f"{self.known} ({self.part})" if self.role == RUNTIME else f"{self.part} of {self.known}"
 
     @property
     def known(self) -> str:
@@ -74,32 +85,29 @@ class Project:
 def exporter(module: Format) -> Project:
     """Whose a format's exporter or converter is."""
     package = _EXPORTED_BY.get(module.NAME) or next(iter(module.REQUIRES), "")
-    return _project(_name(package) or module.NAME, _title(module.REPRO) or f"the exporter of {module.NAME}")
+    role = CONVERTER if module.FROM and not module.export else EXPORTER
+    part = script.title_of(module.REPRO) if module.REPRO else f"{role} to {module.NAME}"
+    return _project(_name(package) or module.NAME, role, part)
 
 
 def runtime(module: Runtime) -> Project:
     """Whose a runtime is. A runtime in C++ or JavaScript is of the project of its Python package."""
     package = _name(next(iter(module.REQUIRES), "")) or module.PACKAGE
-    return _project(package, f"its runtime ({module.NAME})")
+    return _project(package, RUNTIME, module.NAME)
 
 
 def capture(name: str) -> Project:
     """Whose torch.export and torch.jit.trace are."""
-    return _project("torch", name)
+    return _project("torch", EXPORTER, name)
 
 
-def _project(package: str, part: str) -> Project:
+def _project(package: str, role: str, part: str) -> Project:
     name, tracker = _PROJECTS.get(package, (package, ""))
-    return Project(name, part, tracker, package)
+    return Project(name, role, part, tracker, package)
 
 
 def _name(requirement: str) -> str:
     return Requirement(requirement).name if requirement else ""
-
-
-def _title(part: str) -> str:
-    """What a part's first line calls it, such as "torch.jit.trace"."""
-    return script.title_of(part) if part else ""
 
 
 def _version(package: str) -> str:

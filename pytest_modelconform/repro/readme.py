@@ -37,8 +37,9 @@ class Quoted:
 class Issue:
     """What the README says.
 
-    projects: whom it concerns, the likeliest first. seen: what the cell came to, in words. outcome: with its numbers,
-    None if there are none. script: the command, "" where there is no script. note: on the script. also: other scripts.
+    projects: whom it concerns. seen: what the cell came to, in words. outcome: its numbers, None without any.
+    packages, install: versions of all that takes part, and of what the scripts need. script: the command, "" where
+    there is none. note: on the script. also: other scripts.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Issue:
     outcome: Outcome | None
     prepared: Prepared
     packages: Mapping[str, str]
+    install: Mapping[str, str]
     files: Sequence[str]
     script: str = ""
     note: str = ""
@@ -74,7 +76,7 @@ class Issue:
         return "\n\n".join(parts) + "\n"
 
     def _how(self) -> str:
-        pins = " ".join(f"{name}=={version}" for name, version in self.packages.items())
+        pins = " ".join(f"{name}=={version}" for name, version in self.install.items())
         install = f"pip install {pins}"
         if not self.script:
             said = "There is no script for this one: the files are here to write one with."
@@ -130,15 +132,11 @@ def whom(concern: Concern, projects: Sequence[Project], capture: str) -> str:
             Party.REFERENCE: "The reference, or the file itself; no runtime.",
         }
         return f"**{heads[concern.party]}** {concern.why}"
-    names = list(dict.fromkeys(project.known for project in projects))
-    parts = " or ".join(dict.fromkeys(project.part for project in projects))
     trackers = list(dict.fromkeys(project.tracker for project in projects if project.tracker))
-    if concern.party is Party.EITHER and len(names) > 1:
-        head = f"It can't be told whether this concerns {parts} of {' or '.join(names)}."
-    elif concern.party is Party.EITHER:
-        head = f"{names[0]}: {parts}; which of them can't be told."
+    if concern.party is Party.EITHER:
+        head = f"It can't be told: {' or '.join(f'{project.role}, {project}' for project in projects)}."
     else:
-        head = f"{names[0]}: {parts}, {concern.party.value}."
+        head = " ".join(f"{project.role[0].upper()}{project.role[1:]}: {project}." for project in projects)
     where = f"\n\nReport it at {' or '.join(trackers)}." if trackers else ""
     documented = f"\n\n{_TRACED}" if concern.specialised and capture == _TRACE else ""
     return f"**{head}** {concern.why}{where}{documented}"

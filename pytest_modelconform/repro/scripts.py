@@ -66,6 +66,7 @@ class Scripts:
     """The scripts of a cell whose artifact can be made.
 
     prepared: what it was exported from; judge: what outputs are compared with. note, also, case_file: for the README.
+    exports: whether a script exports or converts.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Scripts:
         self.note = ""
         self.also: dict[str, str] = {}
         self.case_file = ""
+        self.exports = False
 
     def write(self) -> None:
         """Write the scripts with what they read: of the exporter where that is at fault, else of the runtime."""
@@ -109,7 +111,7 @@ class Scripts:
         docstring = self._docstring("\n".join(filter(None, (what, runtime.REPRO_NOTE))))
         repeats = self.work.through[0].REPEATS
         text = run_script.text(docstring, runtime.REPRO, cell, self.judge, self.artifact, sets, repeats)
-        self._add(SCRIPT, text, runtime)
+        self._add(SCRIPT, text, runtime, exports=False)
 
     def _write_exporting(self, name: str) -> bool:
         """The script that exports and compares; False where there is none to be had."""
@@ -165,8 +167,9 @@ class Scripts:
         through = self.work.through_of(cell)
         return run_script.write_inputs(self.folder, cell, self.judge, artifact, through, runtime)
 
-    def _add(self, name: str, text: str, runtime: Runtime) -> None:
+    def _add(self, name: str, text: str, runtime: Runtime, exports: bool = True) -> None:
         self.folder.add_text(name, text)
+        self.exports = self.exports or exports
         for extra in script.extra_files(runtime.REPRO):
             self.folder.add(extra)
         if name == SCRIPT:

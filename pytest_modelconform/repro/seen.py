@@ -73,5 +73,5 @@ def titled(cell: Cell, outcome: Outcome, found: Concern, projects: Sequence[Proj
         Verdict.ERROR: "wrong numbers" if wrong else f"error at {outcome.stage.value}" if outcome.stage else "error",
     }.get(outcome.verdict, "")
     if found.party in (Party.EXPORTER, Party.CONVERTER, Party.CAPTURE):
-        return f"{projects[0].known}, {projects[0].part}: {what} from the export of {cell.case}"
+        return f"{projects[0]}: {what} from the export of {cell.case}"
     return f"{runtime}: {cell.case} in {cell.format}{f', {what}' if what else ''}"
