@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,17 @@ from . import pytest_session
 
 if TYPE_CHECKING:
     from ..plugin.run import Run
+
+
+def located(file: str) -> str:
+    """Where a file is that was named, or as it was named if it is nowhere.
+
+    In the current folder, or in one above it, since reports name cells from the root.
+    """
+    path, here = Path(file), Path.cwd()
+    if path.is_absolute() or path.exists():
+        return file
+    return next((os.path.relpath(folder / path, here) for folder in here.parents if (folder / path).is_file()), file)
 
 
 def no_case_file(file: str) -> str | None:

@@ -25,25 +25,34 @@ EXAMPLES = """\
   modelconform repro 'cases/plain/net.py::net[onnx-ort-cpu-bfloat16]' -o report
   cd report && python repro.py
 
-exit status: 0; 1 where the export failed, and the script is of the exporter;
-2 where there is no such cell."""
+The cell is run, and other runtimes run the same artifact: that tells whether the
+exporter or the runtime is at fault, and README.md in the folder says so.
+
+exit status: 0 written; 1 the export fails, or the case itself does; 2 no such cell, or
+a folder that can't be used."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `modelconform repro`."""
-    parser.add_argument("cell", metavar="CELL", help="as in the report: `cases/net.py::net[onnx-ort-cpu]`")
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="new, or of an earlier repro")
-    parser.add_argument("--log", type=Path, metavar="FILE", help="run to say what was seen (default: the last ones)")
+    parser.add_argument("cell", metavar="CELL", help="as the report names it: `cases/net.py::net[onnx-ort-cpu]`")
+    what = "folder to write, new or of an earlier repro"
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help=what)
+    text = "log of the run to report on, instead of what the cell comes to now"
+    parser.add_argument("--log", type=Path, metavar="FILE", help=text)
     parser.add_argument("--timeout", default="300", help="limit in seconds (default: 300)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the folder. 1 where the export failed (the script is the exporter's then), 2 for no such cell."""
     file, _, name = arguments.cell.partition("::")
+    file = case_argument.located(file)
     work = _Work(file, name, arguments.output, arguments.log)
     try:
         if "[" not in name or not name.endswith("]"):
-            raise Refused(f"{arguments.cell!r} names no cell: it is like cases/net.py::net[onnx-ort-cpu]")
+            raise Refused(
+                f"{arguments.cell!r} names no cell. Name one as the report does, FILE::CASE[FORMAT-RUNTIME-DEVICE]: "
+                "cases/net.py::net[onnx-ort-cpu]"
+            )
         check(arguments.output)
         if arguments.log is not None:
             work.read_log()
@@ -82,9 +91,9 @@ class _Work:
             hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
             raise Refused(f"{self.file.name} has no cell {self.name!r}.{hint}")
         if cell.is_check:
-            raise Refused(f"{self.name} is about the case itself: there is nothing of an upstream project in it")
+            raise Refused(f"{self.name} checks the case itself. There is no upstream project to report it to")
         if cell.task != INFERENCE:
-            raise Refused(f"{self.name} trains: scripts are written for cells that compare outputs only")
+            raise Refused(f"{self.name} trains the model. Reports are written only for cells that compare outputs")
         maker = Maker(
             Work(run.machinery, case, replace(ref, dtype=cell.dtype), cell), self.logged(run, cell), _progress
         )

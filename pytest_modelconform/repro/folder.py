@@ -72,9 +72,9 @@ class Folder:
 def check(path: Path) -> None:
     """Raises Refused for a folder that holds something else than an earlier call's files."""
     if path.exists() and not path.is_dir():
-        raise Refused(f"{path} is a file: name a folder")
+        raise Refused(f"{path} is a file. Name a folder to write to")
     if path.is_dir() and any(path.iterdir()) and _earlier(path) is None:
-        raise Refused(f"{path} isn't empty, and no earlier repro: name a new folder")
+        raise Refused(f"{path} isn't empty, and no earlier repro wrote it. Name a new folder")
 
 
 def _earlier(path: Path) -> Sequence[str] | None:

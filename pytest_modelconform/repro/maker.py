@@ -100,7 +100,7 @@ class Maker:
             outcome=own,
             prepared=judge,
             packages=self._packages([*self.work.through, runtime]),
-            install=self._packages([runtime, *(self.work.through if scripts.exports else ())], own=scripts.exports),
+            install=self._packages([*(self.work.through if scripts.exports else ()), runtime], own=scripts.exports),
             files=list(folder.written),
             script=f"python {SCRIPT}" if SCRIPT in folder.written else "",
             note=scripts.note,
