@@ -39,8 +39,10 @@ def write_case(folder: Folder, ref: CaseRef, files: Sequence[str], root: Path, p
     return {"file": own, "names": names, "path": found or [CASE]}
 
 
-def facts_of(module: Format, cell: Cell, prepared: Prepared, case: Mapping[str, Any], weights: str) -> dict[str, Any]:
-    """What a script says of the model and its export."""
+def facts_of(
+    module: Format, cell: Cell, prepared: Prepared, case: Mapping[str, Any], weights: str, dynamic: bool
+) -> dict[str, Any]:
+    """What a script says of the model and its export. dynamic: whether the artifact has the case's dynamic shapes."""
     entry = prepared.sets[prepared.content.exporter_set]
     return {
         **case,
@@ -52,6 +54,7 @@ def facts_of(module: Format, cell: Cell, prepared: Prepared, case: Mapping[str, 
         "calls": {name: call_of(other) for name, other in prepared.sets.items()},
         "inputs": msgspec.to_builtins(prepared.content.input_leaves),
         "outputs": prepared.output_paths,
+        "dynamic": dynamic,
         "longest": _longest(prepared),
         "other": _other(prepared),
         # What one of the formats that share an exporter asks of it.
@@ -59,10 +62,10 @@ def facts_of(module: Format, cell: Cell, prepared: Prepared, case: Mapping[str, 
     }
 
 
-def call_text(module: Format, cell: Cell, prepared: Prepared) -> str:
+def call_text(module: Format, cell: Cell, prepared: Prepared, dynamic: bool) -> str:
     """The code that calls an exporter or converter, with the values of what it is told, as an issue quotes it."""
     code = script.calls_of(module.REPRO)
-    facts = facts_of(module, cell, prepared, {}, "")
+    facts = facts_of(module, cell, prepared, {}, "", dynamic)
     used = {name: facts[name] for name in facts if f'facts["{name}"]' in code}
     return f"facts = {pprint.pformat(used, width=110, sort_dicts=False)}\n\n{code}" if used else code
 

@@ -105,7 +105,7 @@ class Maker:
             script=f"python {SCRIPT}" if SCRIPT in folder.written else "",
             note=scripts.note,
             also=scripts.also,
-            quoted=self._quoted(prepared, scripts.case_file),
+            quoted=self._quoted(prepared, scripts.case_file, not artifact.signature.static),
         )
         self._close(folder, issue)
 
@@ -208,14 +208,14 @@ class Maker:
             requires += [*(["torch"] if self.work.ref.framework == TORCH else []), *self.work.case.requires]
         return {**elsewhere, **versions(list(dict.fromkeys((*requires, *_NUMPY))))}
 
-    def _quoted(self, prepared: Prepared, copied: str) -> list[Quoted]:
+    def _quoted(self, prepared: Prepared, copied: str, dynamic: bool = False) -> list[Quoted]:
         """The model's source, and the exporter's call. copied: where the source is in the folder, "" if it is not."""
         first = prepared.content.exporter_set
         text = self.work.ref.file.read_text(encoding="utf-8", errors="replace")
         quoted = [Quoted(f"The model: `{self.work.ref.file.name}`", text, copied)]
         for module in reversed(self.work.through):
             if module.REPRO:
-                text = export_script.call_text(module, self.work.cell, prepared)
+                text = export_script.call_text(module, self.work.cell, prepared, dynamic)
                 quoted.append(Quoted(f"The export to {module.NAME}, on input set `{first}`", text))
         return quoted
 

@@ -57,9 +57,10 @@ class Model:
         """The case's file in the folder."""
         return str(self.stated["file"])
 
-    def facts(self, module: Format) -> dict[str, Any]:
-        """What a script says of the model and its export."""
-        return export_script.facts_of(module, self.cell, self.prepared, self.stated, self.weights)
+    def facts(self, module: Format, artifact: Artifact | None = None) -> dict[str, Any]:
+        """What a script says of the model and its export. artifact: None where there is none."""
+        dynamic = artifact is not None and not artifact.signature.static
+        return export_script.facts_of(module, self.cell, self.prepared, self.stated, self.weights, dynamic)
 
 
 class Scripts:
@@ -133,7 +134,7 @@ class Scripts:
         run = run_script.facts_of(runtime.REPRO, shown, self.judge, artifact, sets, module.REPEATS)
         what = "Exports the model, runs what was exported, and compares both with what the model returns in PyTorch."
         parts = (module.REPRO, runtime.REPRO)
-        text = export_script.comparing_text(self._docstring(what), parts, model.facts(module), run)
+        text = export_script.comparing_text(self._docstring(what), parts, model.facts(module, artifact), run)
         self._add(name, text, runtime)
         return True
 

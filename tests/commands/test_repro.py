@@ -198,6 +198,62 @@ def test_wrong_numbers_that_others_return_too_are_the_exporters(tmp_path: Path, 
     assert "DIFFERS in 8 of 8 elements" in exported
 
 
+NESTED = """\
+import torch
+
+from pytest_modelconform import Case, generic_weights
+
+
+class Nested(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 4, 3)
+
+    def forward(self, x, scale=1.0, *, mask=None):
+        y = torch.relu(self.conv(x)) * scale
+        return {"y": y if mask is None else y * mask, "mean": y.mean((2, 3))}
+
+
+case = Case(
+    model=lambda: generic_weights(Nested()),
+    inputs={"two": lambda: {"x": torch.randn(2, 3, 8, 8)}, "three": lambda: {"x": torch.randn(3, 3, 8, 8)}},
+    dynamic_shapes={"x": {0: "batch"}},
+)
+"""
+# Finds the exporter at fault, whatever the cell comes to.
+BLAMES = """\
+import sys
+from pytest_modelconform.commands.cli import main
+from pytest_modelconform.repro import concern
+concern.of = lambda *of: concern.Concern(concern.Party[sys.argv[1]], "It is said to be.")
+raise SystemExit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("party", "cell", "package"),
+    [
+        ("EXPORTER", "openvino-openvino-cpu", "openvino"),
+        ("EXPORTER", "ncnn-ncnn-cpu", "pnnx"),
+        ("CONVERTER", "mnn-mnn-cpu", "MNN"),
+    ],
+)
+def test_the_script_of_an_exporter_makes_the_artifact_that_was_tested(
+    tmp_path: Path, party: str, cell: str, package: str
+) -> None:
+    pytest.importorskip(package)
+    project = tmp_path / "project"
+    runs.write(project, {"nested.py": NESTED, "conftest.py": ""})
+    words = [sys.executable, "-c", BLAMES, party, "repro", f"nested.py::nested[{cell}]", "-o", str(tmp_path / "it")]
+    done = subprocess.run(words, cwd=project, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    ran = script(tmp_path / "it")
+    # It is faultless: so is what the script exports anew.
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ("converted\n" if party == "CONVERTER" else "== what was exported\n") in ran.stdout
+    assert "input set three, run 2 of 2" in ran.stdout
+
+
 @pytest.mark.parametrize(
     ("fake", "words"),
     [
@@ -220,8 +276,9 @@ def test_what_fails_in_a_log_and_not_here_is_said_to(project: Path, tmp_path: Pa
     log = tmp_path / "run.jsonl"
     record = {"kind": "cell", "id": cell, "file": "plain.py", "case": "plain", "format": "torchscript-trace"}
     record |= {"runtime": "torch", "device": "cpu", "verdict": "error", "stage": "run", "message": "out of luck"}
-    record |= {"inputs": {"seven": {"verdict": "error", "stage": "run", "message": "out of luck"}}}
-    lines = [{"kind": "header", "schema": 1, "environment": {}}, record, {"kind": "footer"}]
+    inputs = {"seven": {"verdict": "error", "stage": "run", "message": "out of luck"}}
+    header = {"kind": "header", "schema": 1, "environment": {}}
+    lines = [header, {**record, "inputs": inputs}, {"kind": "footer"}]
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
     done = command(project, cell, "-o", str(tmp_path / "it"), "--log", str(log))
     assert done.returncode == 0, done.stderr
