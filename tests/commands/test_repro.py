@@ -233,7 +233,6 @@ raise SystemExit(main(sys.argv[2:]))
 @pytest.mark.parametrize(
     ("party", "cell", "package"),
     [
-        ("EXPORTER", "openvino-openvino-cpu", "openvino"),
         ("EXPORTER", "ncnn-ncnn-cpu", "pnnx"),
         ("CONVERTER", "mnn-mnn-cpu", "MNN"),
     ],

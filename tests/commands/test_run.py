@@ -142,7 +142,7 @@ def test_an_exported_folder_is_compared_with_its_references(project: Path, tmp_p
     subprocess.run([*command, "--to", str(tmp_path)], cwd=project, check=True, stdout=subprocess.DEVNULL)
     status, out, err = execute(project, str(tmp_path), "-r", "fake-good-never")
     assert status == 0, err
-    assert "input set 'seven': pass\n  output  float32 (2, 2)  60.0 bits (eager has " in out
+    assert "input set 'seven': pass\n  output  float32 (2, 2)  60.0 significant bits (PyTorch has " in out
     assert out.endswith("\npass\n")
     status, out, err = execute(project, str(tmp_path), "-r", "fake-wrong-run")
     assert status == 1, err
