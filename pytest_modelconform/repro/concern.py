@@ -17,6 +17,9 @@ from ..terms.outcome import Outcome, Stage, Verdict
 EVALUATORS = ("onnx-reference",)
 
 
+_REFUSALS = "Exporters refuse some models on purpose: read the exception first, it may say what to change in the model."
+
+
 class Party(Enum):
     """Who has to do something."""
 
@@ -95,17 +98,22 @@ def is_right(opinion: Opinion, own: Outcome) -> bool:
 def at_export(way: Way, failed: str) -> Concern:
     """Of a cell whose artifact can't be made. failed: the format on the way that can't."""
     if failed == way.through[-1]:
-        return Concern(Party.EXPORTER, f"The export to {failed} fails; no runtime has seen anything yet.")
+        return Concern(
+            Party.EXPORTER, f"The export to the format {failed} fails, so that no runtime has run anything. {_REFUSALS}"
+        )
     source = way.through[way.through.index(failed) + 1]
-    return Concern(Party.CONVERTER, f"The export to {source} succeeds, and its conversion to {failed} fails.")
+    return Concern(
+        Party.CONVERTER,
+        f"The export to the format {source} succeeds, and its conversion to {failed} fails. {_REFUSALS}",
+    )
 
 
 def of(own: Outcome, cell: Cell, way: Way, opinions: Sequence[Opinion]) -> Concern:
     """Of a cell whose artifact can be made."""
     if own.stage is Stage.ENVIRONMENT or own.verdict is Verdict.UNAVAILABLE:
-        return Concern(
-            Party.INSTALLATION, f"{cell.runtime} doesn't work on this machine, so that it says nothing of the model."
-        )
+        why = (own.message.splitlines() or [""])[0]
+        said = f"{cell.runtime} can't run on this machine, so that nothing is known of the model: {why}"
+        return Concern(Party.INSTALLATION, said)
     if not own.doubtful:
         return Concern(Party.NOBODY, "It does not fail on this machine now.")
     return _Judgement(own, cell, way, opinions).concern()

@@ -19,9 +19,9 @@ from .concern import Concern, Opinion, Party
 from .folder import Folder
 from .opinions import Asker
 from .projects import Project
-from .readme import Issue, Quoted, whom
+from .readme import Issue, Quoted, argument, shape, whom
 from .scripts import SCRIPT, Model, Scripts, docstring_of
-from .seen import known, summary, titled, versions
+from .seen import known, shortened, summary, titled, versions
 from .work import Work
 
 _NUMPY = ("numpy", "ml_dtypes")
@@ -75,7 +75,7 @@ class Maker:
             return
         self.status = 1
         said = f"{artifact.verdict.value} at stage {artifact.stage.value}: {artifact}"
-        self.problems.append(f"{self.work.cell.format} can't be exported: {said}")
+        self.problems.append(f"the export to the format {self.work.cell.format} fails: {shortened(said)}")
         self._write_export(Folder.opened(path), prepared, said)
 
     # -- a failure of what was exported ------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ class Maker:
         found = concern.at_export(self.asker.way, module.NAME)
         project = projects.exporter(module)
         docstring = docstring_of(
-            f"{self.work.cell.case} can't be exported to {module.NAME}", "The exception is the failure."
+            f"The export of {self.work.cell.case} to {module.NAME} fails", "The exception is the failure."
         )
         copied = ""
         if source is not None:
@@ -178,7 +178,7 @@ class Maker:
         logged = self.logged.outcome
         of_log = logged is not None and logged.stage is Stage.EXPORT
         issue = Issue(
-            title=f"{self.work.cell.case} can't be exported to {module.NAME}",
+            title=f"{project}: the export of {self.work.cell.case} to {module.NAME} fails",
             cell=self.work.cell,
             concern=found,
             projects=[project],
@@ -211,12 +211,14 @@ class Maker:
     def _quoted(self, prepared: Prepared, copied: str, dynamic: bool = False) -> list[Quoted]:
         """The model's source, and the exporter's call. copied: where the source is in the folder, "" if it is not."""
         first = prepared.content.exporter_set
+        leaves = prepared.content.input_leaves
+        inputs = ", ".join(f"{argument(leaf.path)}: {leaf.dtype} {shape(leaf.actual)}" for leaf in leaves)
         text = self.work.ref.file.read_text(encoding="utf-8", errors="replace")
         quoted = [Quoted(f"The model: `{self.work.ref.file.name}`", text, copied)]
         for module in reversed(self.work.through):
             if module.REPRO:
                 text = export_script.call_text(module, self.work.cell, prepared, dynamic)
-                quoted.append(Quoted(f"The export to {module.NAME}, on input set `{first}`", text))
+                quoted.append(Quoted(f"The export to {module.NAME}, on input set `{first}`", text, about=inputs))
         return quoted
 
     def _close(self, folder: Folder, issue: Issue) -> None:

@@ -26,11 +26,15 @@ _TRACED = (
 
 @dataclass(frozen=True)
 class Quoted:
-    """Code that the README shows. lines beyond a limit are left out: file is where all of it is, or ""."""
+    """Code that the README shows, cut where it is long.
+
+    file: where all of it is in the folder, or "". about: a line above it.
+    """
 
     title: str
     text: str
     file: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ class Issue:
         failing = failing_sets(self.outcome)
         for name in sorted(self.outcome.inputs, key=lambda name: name not in failing):
             entry = self.outcome.inputs[name]
-            shapes = ", ".join(f"{_argument(p)} {_shape(s)}" for p, s in self._shapes(name).items())
+            shapes = ", ".join(f"{argument(p)} {shape(s)}" for p, s in self._shapes(name).items())
             outputs = [] if name not in failing else list(entry.get("outputs", {}).items())
             for where, output in outputs or [("", {})]:
                 at = f" at {output['worst_index']}" if output.get("worst_index") is not None else ""
@@ -115,7 +119,8 @@ class Issue:
         cut = f"\n\n… {len(lines) - _LINES} more lines" if len(lines) > _LINES else ""
         where = f"{cut}: all of it is in `{quoted.file}`." if cut and quoted.file else cut and f"{cut}."
         body = "\n".join(lines[:_LINES])
-        return f"## {quoted.title}\n\n{fenced(body, 'python')}{where}"
+        about = f"{quoted.about}\n\n" if quoted.about else ""
+        return f"## {quoted.title}\n\n{about}{fenced(body, 'python')}{where}"
 
     def _versions(self) -> str:
         listed = [f"- {name} {version}" for name, version in self.packages.items()]
@@ -157,14 +162,15 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def _argument(path: str) -> str:
+def argument(path: str) -> str:
     """An input's path as a reader knows it: "/kwargs/mask" is mask, "/args/0" argument 0."""
     kind, _, rest = path.strip("/").partition("/")
     return rest if kind == "kwargs" else f"argument {rest}"
 
 
-def _shape(shape: Sequence[int]) -> str:
-    return f"({', '.join(map(str, shape))})"
+def shape(lengths: Sequence[int]) -> str:
+    """Lengths as PyTorch writes them."""
+    return f"({', '.join(map(str, lengths))})"
 
 
 def _number(value: object) -> str:

@@ -75,3 +75,10 @@ def titled(cell: Cell, outcome: Outcome, found: Concern, projects: Sequence[Proj
     if found.party in (Party.EXPORTER, Party.CONVERTER, Party.CAPTURE):
         return f"{projects[0]}: {what} from the export of {cell.case}"
     return f"{runtime}: {cell.case} in {cell.format}{f', {what}' if what else ''}"
+
+
+def shortened(text: str, most: int = 8) -> str:
+    """The first lines of a text, and how many more there are in the README."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    more = [f"… {len(lines) - most} more lines in README.md"] if len(lines) > most else []
+    return "\n".join([*lines[:most], *more])

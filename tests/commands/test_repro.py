@@ -122,7 +122,7 @@ def test_a_failing_export_comes_with_the_model_and_the_exporters_own_call(tmp_pa
     target = tmp_path / "it"
     done = command(project, "sub/odd.py::odd[torchscript_script-torch-cpu]", "-o", str(target))
     assert done.returncode == 1
-    assert "torchscript-script can't be exported: error at stage export" in done.stderr
+    assert "the export to the format torchscript-script fails: error at stage export" in done.stderr
     assert (target / "case" / "sub" / "odd.py").read_text() == UNSCRIPTABLE
     assert (target / "case" / "_helper.py").exists()
     ran = script(target)
@@ -131,7 +131,11 @@ def test_a_failing_export_comes_with_the_model_and_the_exporters_own_call(tmp_pa
     assert "torch.jit.script(model)" in ran.stderr
     assert "variable number of arguments" in ran.stderr
     readme = (target / "README.md").read_text()
-    assert "odd can't be exported to torchscript-script" in readme
+    assert "# torch.jit.script of PyTorch " in readme
+    assert ": the export of odd to torchscript-script fails\n" in readme
+    assert "**The exporter: torch.jit.script of PyTorch " in readme
+    assert "\nargument 0: float32 (2, 2)\n" in readme
+    assert len(done.stderr.splitlines()) <= 18
     assert "variable number of arguments" in readme
 
 

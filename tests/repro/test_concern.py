@@ -100,7 +100,13 @@ def said(runtime: str, outcome: Outcome, about: About = About.SAME, **more: Any)
         # No exporter, or no model of ours.
         (HALF, Way(["onnx"], ""), [said("openvino", HALF, agrees=True)], Party.REFERENCE, "Nothing was exported"),
         (HALF, Way(["state-dict"], "state-dict", exports=False), [], Party.CASE, "the case's own code"),
-        (Outcome(Verdict.ERROR, Stage.ENVIRONMENT), ONNX, [], Party.INSTALLATION, "doesn't work on this machine"),
+        (
+            Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, "no GPU"),
+            ONNX,
+            [],
+            Party.INSTALLATION,
+            "ort can't run on this machine, so that nothing is known of the model: no GPU",
+        ),
         (PASS, ONNX, [], Party.NOBODY, "does not fail on this machine now"),
     ],
 )
@@ -119,8 +125,8 @@ def test_the_exporter_that_keeps_what_an_input_set_decided_is_said_to() -> None:
 @pytest.mark.parametrize(
     ("failed", "party", "words"),
     [
-        ("onnx", Party.EXPORTER, "The export to onnx fails"),
-        ("mnn", Party.CONVERTER, "The export to onnx succeeds, and its conversion to mnn fails"),
+        ("onnx", Party.EXPORTER, "The export to the format onnx fails"),
+        ("mnn", Party.CONVERTER, "The export to the format onnx succeeds, and its conversion to mnn fails"),
     ],
 )
 def test_a_failing_export_is_the_exporters_or_the_converters(failed: str, party: Party, words: str) -> None:
