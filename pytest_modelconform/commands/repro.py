@@ -97,7 +97,11 @@ class _Work:
         maker = Maker(
             Work(run.machinery, case, replace(ref, dtype=cell.dtype), cell), self.logged(run, cell), _progress
         )
-        maker.make(self.output)
+        try:
+            maker.make(self.output)
+        except OSError as error:
+            why = error.strerror or error
+            raise Refused(f"{error.filename or self.output} can't be written: {why}. Name another folder") from error
         for line in maker.problems:
             print(f"modelconform repro: {line}", file=sys.stderr)
         for written in maker.written:

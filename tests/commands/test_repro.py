@@ -306,6 +306,10 @@ def test_what_there_is_nothing_of_is_named_with_the_nearest(project: Path, tmp_p
     (full / "thesis.tex").touch()
     message = f"{start}{full} isn't empty, and no earlier repro wrote it. Name a new folder"
     assert problem(project, f"plain.py::{cell}", "-o", str(full)) == (2, message)
+    message = f"{start}{full}/thesis.tex/it can't be written to: Not a directory. Name another folder"
+    assert problem(project, f"plain.py::{cell}", "-o", str(full / "thesis.tex" / "it")) == (2, message)
+    message = f"{start}/proc/none can't be written to: No such file or directory. Name another folder"
+    assert problem(project, f"plain.py::{runs.cell('plain', 'good-never')}", "-o", "/proc/none") == (2, message)
     message = f"{start}{tmp_path / 'no.jsonl'}: No such file or directory"
     assert problem(project, f"plain.py::{cell}", *rest, "--log", str(tmp_path / "no.jsonl")) == (2, message)
     assert not (tmp_path / "never").exists()

@@ -100,6 +100,7 @@ def test_a_program_of_torch_is_called_like_the_model(folder: Path) -> None:
         (("add.onnx", "-r", "ort", "--ones", "1"), 2, "(x: float32 (b, 2), y: float32 (b, 2)), and 1 were given"),
         (("add.onnx", "-r", "ort"), 2, "No inputs were given, and no export's references lie beside"),
         (("add.onnx", "-r", "ort", "--ones", "1", "-o", "x.txt"), 2, "-o x.txt: outputs are saved as .safetensors or"),
+        (("add.onnx", "-r", "ort", "--ones", "1", "-o", "/proc/x.npz"), 2, "-o /proc/x.npz: the file can't be written"),
         (("add.onnx", "-r", "torch", "-f", "onnx", "--ones", "1"), 2, "can't load the format onnx. It loads torchs"),
         (("add.onnx", "-r", "ort", "--ones", "1", "--device", "tpu"), 2, "the runtime ort runs on cpu and cuda only"),
         (("net.pt", "-r", "torch", "--ones", "1"), 1, "net.pt can't be read: ValueError: it holds no TorchScript"),
