@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from ..cells.concurrency import failed_at_once
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome, Stage, Verdict
 
@@ -131,6 +132,9 @@ class _Judgement:
         if not self.way.exports:
             why = f"Artifacts in {self.cell.format} hold weights only: what computes with them is the case's own code."
             return Concern(Party.CASE, why)
+        if failed_at_once(self.own):
+            why = f"{self.cell.runtime} is right in one thread, and fails from several. A script that shows that "
+            return Concern(Party.RUNTIME, f"{why}has to call it from several threads: repro.py runs one.")
         if self.own.verdict in (Verdict.CRASH, Verdict.TIMEOUT):
             return Concern(Party.RUNTIME, self._died())
         evaluator = next((name for name in EVALUATORS if name in (*self.right, *self.alike)), "")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .. import environments
+from ..cells.concurrency import failed_at_once
 from ..formats.origins import origin
 from ..terms.cell import CaseRef, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
@@ -47,7 +48,12 @@ class Asker:
 
     def opinions(self, own: Outcome) -> list[Opinion]:
         """What others say, as few as may tell whom it concerns; none where the cell does not fail."""
-        if not own.doubtful or own.stage in (Stage.ENVIRONMENT, Stage.EXPORT) or not self.way.exports:
+        if (
+            not own.doubtful
+            or failed_at_once(own)
+            or own.stage in (Stage.ENVIRONMENT, Stage.EXPORT)
+            or not self.way.exports
+        ):
             return []
         same = self._asked(About.SAME, self._same(), _MOST_SAME, own)
         found = [*same, *self._asked(About.SOURCE, self._sources(), _MOST_OTHERS, own)]

@@ -274,6 +274,16 @@ def test_what_only_one_runtime_does_is_that_runtimes(project: Path, tmp_path: Pa
     assert f"# fake-{fake}: plain in torchscript-trace, " in readme
 
 
+def test_a_faulty_case_is_no_upstream_project_s(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    runs.write(project, {"bad.py": runs.PLAIN.replace("x * self.weight", "x @ torch.ones(5, 5)"), "conftest.py": ""})
+    done = command(project, "bad.py::bad[torchscript_trace-torch-cpu]", "-o", str(tmp_path / "it"))
+    assert done.returncode == 1
+    assert "error at stage reference: case 'bad', input set 'seven': the model itself fails" in done.stderr
+    assert "This concerns the case itself, no exporter and no runtime: mend bad.py first." in done.stderr
+    assert not (tmp_path / "it").exists()
+
+
 def test_what_fails_in_a_log_and_not_here_is_said_to(project: Path, tmp_path: Path) -> None:
     cell = "plain.py::plain[torchscript_trace-torch-cpu]"
     log = tmp_path / "run.jsonl"

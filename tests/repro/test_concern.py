@@ -78,6 +78,13 @@ def said(runtime: str, outcome: Outcome, about: About = About.SAME, **more: Any)
             "must not make it crash",
         ),
         (Outcome(Verdict.TIMEOUT, Stage.RUN), ONNX, [said("openvino", PASS)], Party.RUNTIME, "ort takes too long"),
+        (
+            Outcome(Verdict.MISMATCH, Stage.RUN, threads={"counts": [1, 2]}),
+            ONNX,
+            [],
+            Party.RUNTIME,
+            "ort is right in one thread, and fails from several",
+        ),
         # A file that is converted from another one.
         (HALF, MNN, [said("ort", RIGHT, About.SOURCE)], Party.EITHER, "So it is the converter to mnn, or mnn"),
         (HALF, MNN, [said("ort", HALF, About.SOURCE, agrees=True)], Party.EXPORTER, "fails in ort in the same way"),
