@@ -196,7 +196,8 @@ class _Judgement:
             said = f"{who} have no code in common and return the same wrong numbers for this file"
             said += ", the yardstick of the format among them." if any(n in EVALUATORS for n in self.alike) else "."
         else:
-            said = f"{_and(self.alike)} {_fails(self.alike)} on this file, too."
+            same = " for the same inputs" if self.failing else ", too"
+            said = f"{_and(self.alike)} {_fails(self.alike)} on this file{same}."
         if not self.way.capture:
             return Concern(Party.REFERENCE, f"{said} Nothing was exported: the case's model is this file.")
         return self._at_fault(said)
@@ -216,9 +217,9 @@ class _Judgement:
 
     def _by_origin(self) -> Concern:
         """No runtime tells them apart by the same artifact; what was made beside it may."""
-        differ = [o.cell.runtime for o in self.opinions if o.about is About.SAME and o.outcome.doubtful]
+        differ = [_said(o) for o in self.opinions if o.about is About.SAME and o.outcome.doubtful]
         said = (
-            f"{_and(differ)} {_fails(differ)} on this file in {'another way' if len(differ) == 1 else 'other ways'}."
+            f"Others fail on this file in other ways: {_and(differ)}."
             if differ
             else f"No other runtime here runs a file in {self.cell.format} with code of its own."
         )
@@ -238,8 +239,13 @@ class _Judgement:
         if right_captured := [o for o in captured if self._is_right(o)]:
             names = _and([f"{o.cell.format} in {o.cell.runtime}" for o in right_captured])
             why = f"{said} {names} is right, so that it is not {self.way.capture}, which captures the model for both."
-            return Concern(Party.EITHER, f"{why} Exporter and runtime of {self.cell.format} can't be told apart.")
-        return Concern(Party.EITHER, f"{said} So exporter and runtime can't be told apart.")
+            return Concern(Party.EITHER, why)
+        return Concern(Party.EITHER, said)
+
+
+def _said(opinion: Opinion) -> str:
+    stage = f" at {opinion.outcome.stage.value}" if opinion.outcome.stage else ""
+    return f"{opinion.cell.runtime} ({opinion.outcome.verdict.value}{stage})"
 
 
 def _and(names: Sequence[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pprint
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,7 +66,7 @@ def call_text(module: Format, cell: Cell, prepared: Prepared, dynamic: bool) -> 
     code = script.calls_of(module.REPRO)
     facts = facts_of(module, cell, prepared, {}, "", dynamic)
     used = {name: facts[name] for name in facts if f'facts["{name}"]' in code}
-    return f"facts = {pprint.pformat(used, width=110, sort_dicts=False)}\n\n{code}" if used else code
+    return f"facts = {script.literal(used)}\n\n{code}" if used else code
 
 
 def text(docstring: str, part: str, facts: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from ..references.prepared import Prepared
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome
 from .concern import Concern, Party, failing_sets
-from .projects import Project
+from .projects import RUNTIME, Project
 
 # What an issue quotes, at most; the files are beside it.
 _LINES, _ROWS, _WIDTH = 150, 12, 120
@@ -139,12 +139,19 @@ def whom(concern: Concern, projects: Sequence[Project], capture: str) -> str:
         return f"**{heads[concern.party]}** {concern.why}"
     trackers = list(dict.fromkeys(project.tracker for project in projects if project.tracker))
     if concern.party is Party.EITHER:
-        head = f"It can't be told: {' or '.join(f'{project.role}, {project}' for project in projects)}."
+        one, *others = list(dict.fromkeys(project.known for project in projects))
+        parts = " or ".join(f"{p.role} ({_told(p) if others else p.part})" for p in projects)
+        head = f"It can't be told: {parts}." if others else f"{one}: {parts}; it can't be told which."
     else:
         head = " ".join(f"{project.role[0].upper()}{project.role[1:]}: {project}." for project in projects)
     where = f"\n\nReport it at {' or '.join(trackers)}." if trackers else ""
     documented = f"\n\n{_TRACED}" if concern.specialised and capture == _TRACE else ""
     return f"**{head}** {concern.why}{where}{documented}"
+
+
+def _told(project: Project) -> str:
+    """The project within parentheses."""
+    return project.known if project.role == RUNTIME else str(project)
 
 
 def fenced(text: str, language: str = "") -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import math
 import pprint
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -76,8 +77,23 @@ def assemble(docstring: str, modules: Sequence[str], facts: Mapping[str, Any], e
     plain = sorted(line for line in source.imports if line.startswith("import "))
     named = sorted(line for line in source.imports if line.startswith("from "))
     head = [f'"""{_escaped(docstring)}"""', "", "from __future__ import annotations", "", *plain, *named]
-    stated = f"FACTS = {pprint.pformat(dict(facts), width=110, sort_dicts=False)}"
+    stated = f"FACTS = {literal(facts)}"
     return "\n".join([*head, "", *source.body.values(), "", stated, "", ending, ""])
+
+
+def literal(value: Mapping[str, Any]) -> str:
+    """A dict as Python, which has no literals for infinity and NaN."""
+    return pprint.pformat(_finite(value), width=110, sort_dicts=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return Code(f"float({str(value)!r})")
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_finite(entry) for entry in value)
+    return value
 
 
 def _escaped(text: str) -> str:

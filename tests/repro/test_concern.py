@@ -61,13 +61,25 @@ def said(runtime: str, outcome: Outcome, about: About = About.SAME, **more: Any)
         ),
         (HALF, ONNX, [said("tract", HALF, agrees=True), said("openvino", RIGHT)], Party.EITHER, "tract with it"),
         # Wrong in another way is no evidence.
-        (HALF, ONNX, [said("openvino", HALF)], Party.EITHER, "openvino fails on this file in another way"),
+        (HALF, ONNX, [said("openvino", HALF)], Party.EITHER, "in other ways: openvino (mismatch at compare)"),
         (HALF, ONNX, [], Party.EITHER, "No other runtime here runs a file in onnx"),
         (REFUSES, ONNX, [said("openvino", RIGHT)], Party.RUNTIME, "openvino runs the same file"),
         # Two may lack the same operator: three hardly do, and not the evaluator.
-        (UNLOADED, ONNX, [said("openvino", UNLOADED)], Party.EITHER, "openvino fails on this file"),
-        (UNLOADED, ONNX, [said("onnx-reference", UNLOADED)], Party.EXPORTER, "onnx-reference fails on this file, too"),
-        (UNLOADED, ONNX, [said("a", UNLOADED), said("b", UNLOADED)], Party.EXPORTER, "a and b fail on this file, too"),
+        (UNLOADED, ONNX, [said("openvino", UNLOADED)], Party.EITHER, "in other ways: openvino (error at load)"),
+        (
+            UNLOADED,
+            ONNX,
+            [said("onnx-reference", UNLOADED)],
+            Party.EXPORTER,
+            "onnx-reference fails on this file, too.",
+        ),
+        (
+            UNLOADED,
+            ONNX,
+            [said("a", UNLOADED), said("b", UNLOADED)],
+            Party.EXPORTER,
+            "a and b fail on this file, too.",
+        ),
         (UNLOADED, ONNX, [said("openvino", PASS)], Party.RUNTIME, "openvino runs the same file"),
         # A crash is the runtime's, whatever others say.
         (

@@ -57,6 +57,12 @@ def test_every_part_makes_a_script(part: str) -> None:
     assert text.count("HERE = Path(__file__)") == ("HERE" in names)
 
 
+def test_numbers_that_have_no_literal_are_written_all_the_same() -> None:
+    facts = {"rms": float("inf"), "more": [float("-inf"), 0.5, {"call": script.Code("lambda x: x")}]}
+    found = eval(script.literal(facts))
+    assert (found["rms"], found["more"][:2], found["more"][2]["call"](3)) == (float("inf"), [float("-inf"), 0.5], 3)
+
+
 def together() -> list[tuple[str, str]]:
     """The parts of a format and of each runtime that loads it, which one script may hold."""
     runtimes = [runtime_base.described(importlib.import_module(module)) for module in RUNTIMES.values()]
