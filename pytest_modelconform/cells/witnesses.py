@@ -45,6 +45,16 @@ class Witness:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """Two witnesses that agree. specialised: see `said`. framework: the case's."""
+
+    one: Witness
+    other: Witness
+    framework: str
+    specialised: bool
+
+
+@dataclass(frozen=True)
 class Witnesses:
     """What cells of a session left. folder: the session's, which need not be there."""
 
@@ -121,17 +131,21 @@ class Witnesses:
 
     def notes(self) -> Iterator[tuple[Cell, str]]:
         """What there is to add to cells: which others agree with them, and what that makes one suspect."""
-        agreeing: dict[Cell, dict[Cell, tuple[Witness, Witness, Mapping[str, Any]]]] = defaultdict(dict)
+        for cell, others in self.agreeing().items():
+            pairs = list(others.values())
+            witnesses = [pairs[0].one, *(pair.other for pair in pairs)]
+            yield cell, said(witnesses, pairs[0].framework, any(pair.specialised for pair in pairs))
+
+    def agreeing(self) -> Mapping[Cell, Mapping[Cell, Pair]]:
+        """For each cell those that return the same wrong numbers for some input set."""
+        found: dict[Cell, dict[Cell, Pair]] = defaultdict(dict)
         for file in sorted(self.folder.glob("*/pair-*.json")):
-            found = json.loads(file.read_bytes())
-            one, two = (Witness.read(stored) for stored in found["witnesses"])
-            agreeing[one.cell].setdefault(two.cell, (one, two, found))
-            agreeing[two.cell].setdefault(one.cell, (two, one, found))
-        for cell, others in agreeing.items():
-            first = next(iter(others.values()))
-            witnesses = [first[0], *(other for _, other, _ in others.values())]
-            framework = first[2]["framework"]
-            yield cell, said(witnesses, framework, any(found["specialised"] for _, _, found in others.values()))
+            stored = json.loads(file.read_bytes())
+            one, two = (Witness.read(witness) for witness in stored["witnesses"])
+            about = (stored["framework"], stored["specialised"])
+            found[one.cell].setdefault(two.cell, Pair(one, two, *about))
+            found[two.cell].setdefault(one.cell, Pair(two, one, *about))
+        return found
 
     def remove(self) -> None:
         """Remove what was left."""

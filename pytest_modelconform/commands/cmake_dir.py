@@ -18,7 +18,7 @@ EXAMPLES = """\
 
 The library is built into the cache on first use.
 
-exit status: 0; 1 where it can't be built or found."""
+exit status: 0; 1 if it can't be built or found."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ENGINE",
         action="append",
         choices=list(ENGINES),
-        help="print -D… options for cmake instead: this library and an installed package's "
+        help="print -D… options for cmake instead, for this library and for the engine of an installed package "
         f"({', '.join(ENGINES)}; may be repeated)",
     )
 
@@ -53,6 +53,6 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             print(find(default_folder(), progress))
     except (BuildError, LookupError) as error:
-        print(error, file=sys.stderr)
+        print(f"modelconform cmake-dir: {error}", file=sys.stderr)
         return 1
     return 0

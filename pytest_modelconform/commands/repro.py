@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from ..report import log as log_module
 from ..repro.folder import check
-from ..repro.maker import Maker
+from ..repro.maker import Logged, Maker
 from ..repro.seen import last_outcome
+from ..repro.work import Work
 from ..terms.cell import INFERENCE, Cell
-from ..terms.outcome import Outcome
 from ..terms.wording import Refused
 from . import case_argument, pytest_session
 
@@ -25,15 +25,20 @@ EXAMPLES = """\
   modelconform repro 'cases/plain/net.py::net[onnx-ort-cpu-bfloat16]' -o report
   cd report && python repro.py
 
-exit status: 0; 1 where the export failed, and the script is of the exporter;
-2 where there is no such cell."""
+The cell is run, and other runtimes run the same artifact: that tells whether the
+exporter or the runtime is at fault, and README.md in the folder says so.
+
+exit status: 0 written; 1 the export fails, or the case itself does; 2 no such cell, or
+a folder that can't be used."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `modelconform repro`."""
-    parser.add_argument("cell", metavar="CELL", help="as in the report: `cases/net.py::net[onnx-ort-cpu]`")
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="new, or of an earlier repro")
-    parser.add_argument("--log", type=Path, metavar="FILE", help="run to say what was seen (default: the last ones)")
+    parser.add_argument("cell", metavar="CELL", help="as the report names it: `cases/net.py::net[onnx-ort-cpu]`")
+    what = "folder to write, new or of an earlier repro"
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help=what)
+    text = "log of the run to report on, instead of what the cell comes to now"
+    parser.add_argument("--log", type=Path, metavar="FILE", help=text)
     parser.add_argument("--timeout", default="300", help="limit in seconds (default: 300)")
 
 
@@ -44,7 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
     work = _Work(file, name, arguments.output, arguments.log)
     try:
         if "[" not in name or not name.endswith("]"):
-            raise Refused(f"{arguments.cell!r} names no cell: it is like cases/net.py::net[onnx-ort-cpu]")
+            raise Refused(
+                f"{arguments.cell!r} names no cell. Name one as the report does, FILE::CASE[FORMAT-RUNTIME-DEVICE]: "
+                "cases/net.py::net[onnx-ort-cpu]"
+            )
         check(arguments.output)
         if arguments.log is not None:
             work.read_log()
@@ -83,22 +91,39 @@ class _Work:
             hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
             raise Refused(f"{self.file.name} has no cell {self.name!r}.{hint}")
         if cell.is_check:
-            raise Refused(f"{self.name} is about the case itself: there is nothing of an upstream project in it")
+            raise Refused(f"{self.name} checks the case itself. There is no upstream project to report it to")
         if cell.task != INFERENCE:
-            raise Refused(f"{self.name} trains: scripts are written for cells that compare outputs only")
-        maker = Maker(run.machinery, case, replace(ref, dtype=cell.dtype), cell, self.seen(run, cell))
-        maker.make(self.output)
+            raise Refused(f"{self.name} trains the model. Reports are written only for cells that compare outputs")
+        maker = Maker(
+            Work(run.machinery, case, replace(ref, dtype=cell.dtype), cell), self.logged(run, cell), _progress
+        )
+        try:
+            maker.make(self.output)
+        except OSError as error:
+            why = error.strerror or error
+            raise Refused(f"{error.filename or self.output} can't be written: {why}. Name another folder") from error
         for line in maker.problems:
             print(f"modelconform repro: {line}", file=sys.stderr)
         for written in maker.written:
             print(self.output / written)
+        if maker.said:
+            sys.stdout.flush()
+            print(f"\n{maker.said.replace('**', '')}", file=sys.stderr)
         return maker.status
 
-    def seen(self, run: Run, cell: Cell) -> Outcome | None:
-        """What the log, or the last run, said of a cell."""
+    def logged(self, run: Run, cell: Cell) -> Logged:
+        """What the log that was named, or else the last one that has the cell, says of it."""
         if self.log is not None:
-            return last_outcome(cell, [self.log])
+            found = last_outcome(cell, [self.log])
+            if found is None:
+                print(f"modelconform repro: {self.log} holds no {cell.id}", file=sys.stderr)
+            return Logged(found[0] if found else None, self.log, named=True)
         folders = [run.settings.cache / "logs"]
         if (cache := getattr(run.config, "cache", None)) is not None:
             folders.append(cache.mkdir("modelconform"))
-        return last_outcome(cell, [path for folder in folders for path in folder.glob("*.jsonl")])
+        found = last_outcome(cell, [path for folder in folders for path in folder.glob("*.jsonl")])
+        return Logged(*found) if found else Logged()
+
+
+def _progress(line: str) -> None:
+    print(f"modelconform repro: {line}", file=sys.stderr, flush=True)

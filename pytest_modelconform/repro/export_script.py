@@ -1,4 +1,4 @@
-"""The script of an exporter that fails: builds the model from the case's own file, and exports it."""
+"""Scripts of exporters: they build the model from the case's own file, and export it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..formats.base import Format
 from ..references.prepared import Prepared
 from ..terms import devices
 from ..terms.cell import CaseRef, Cell
-from . import script
+from . import run_script, script
 from .folder import Folder
 from .run_script import call_of
 
@@ -38,39 +38,67 @@ def write_case(folder: Folder, ref: CaseRef, files: Sequence[str], root: Path, p
     return {"file": own, "names": names, "path": found or [CASE]}
 
 
-def text(
-    docstring: str,
-    module: Format,
-    part: str,
-    cell: Cell,
-    prepared: Prepared,
-    case: Mapping[str, Any],
-    weights: str,
-) -> str:
-    """The script."""
+def facts_of(
+    module: Format, cell: Cell, prepared: Prepared, case: Mapping[str, Any], weights: str, dynamic: bool
+) -> dict[str, Any]:
+    """What a script says of the model and its export. dynamic: whether the artifact has the case's dynamic shapes."""
     entry = prepared.sets[prepared.content.exporter_set]
-    facts: dict[str, Any] = {
+    return {
         **case,
         "dtype": cell.dtype,
         "device": devices.route(cell.device, module.DEVICE_BOUND).exported_on,
         "weights": weights,
         "inputs_file": entry.file.name,
         "call": call_of(entry),
+        "calls": {name: call_of(other) for name, other in prepared.sets.items()},
         "inputs": msgspec.to_builtins(prepared.content.input_leaves),
         "outputs": prepared.output_paths,
+        "dynamic": dynamic,
         "longest": _longest(prepared),
         "other": _other(prepared),
         # What one of the formats that share an exporter asks of it.
         "options": dict(module.REPRO_OPTIONS),
     }
-    ending = 'if __name__ == "__main__":\n    raise SystemExit(main(FACTS, export))'
+
+
+def call_text(module: Format, cell: Cell, prepared: Prepared, dynamic: bool) -> str:
+    """The code that calls an exporter or converter, with the values of what it is told, as an issue quotes it."""
+    code = script.calls_of(module.REPRO)
+    facts = facts_of(module, cell, prepared, {}, "", dynamic)
+    used = {name: facts[name] for name in facts if f'facts["{name}"]' in code}
+    return f"facts = {script.literal(used)}\n\n{code}" if used else code
+
+
+def text(docstring: str, part: str, facts: Mapping[str, Any]) -> str:
+    """The script of an exporter that raises."""
+    ending = run_script.ENDING.format("export_model(FACTS, export)")
     return script.assemble(docstring, [part, f"{script.PARTS}.export_model"], facts, ending)
+
+
+def comparing_text(docstring: str, parts: tuple[str, str], export: Mapping[str, Any], run: Mapping[str, Any]) -> str:
+    """The script of an exporter that writes something else than the model. parts: the exporter's, the runtime's."""
+    exporter, runtime = parts
+    modules = [exporter, runtime, f"{script.PARTS}.export_and_compare", run_script.main_of(runtime)]
+    facts = {"export": dict(export), "run": dict(run)}
+    call = run_script.call_in(runtime, 'FACTS["run"]')
+    ending = run_script.ENDING.format(f"check_export(FACTS, export, lambda: {call})")
+    return script.assemble(docstring, modules, facts, ending)
 
 
 def converter_text(docstring: str, part: str, model: str) -> str:
     """The script of a converter that fails on another format's file."""
-    ending = 'if __name__ == "__main__":\n    raise SystemExit(main(FACTS, convert))'
+    ending = run_script.ENDING.format("convert_model(FACTS, convert)")
     return script.assemble(docstring, [part, f"{script.PARTS}.convert_file"], {"model": model}, ending)
+
+
+def converting_text(docstring: str, parts: tuple[str, str], model: str, run: Mapping[str, Any]) -> str:
+    """The script of a converter whose file gives other numbers. parts: the converter's, the runtime's."""
+    converter, runtime = parts
+    modules = [converter, runtime, f"{script.PARTS}.convert_file", run_script.main_of(runtime)]
+    facts = {"convert": {"model": model}, "run": dict(run)}
+    call = run_script.call_in(runtime, 'FACTS["run"]')
+    ending = run_script.ENDING.format(f'convert_model(FACTS["convert"], convert) or {call}')
+    return script.assemble(docstring, modules, facts, ending)
 
 
 def _longest(prepared: Prepared) -> dict[str, int]:

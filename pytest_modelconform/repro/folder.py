@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -70,11 +71,24 @@ class Folder:
 
 
 def check(path: Path) -> None:
-    """Raises Refused for a folder that holds something else than an earlier call's files."""
+    """Raises Refused for a folder that can't be made, or holds something else than an earlier call's files."""
     if path.exists() and not path.is_dir():
-        raise Refused(f"{path} is a file: name a folder")
+        raise Refused(f"{path} is a file. Name a folder to write to")
     if path.is_dir() and any(path.iterdir()) and _earlier(path) is None:
-        raise Refused(f"{path} isn't empty, and no earlier repro: name a new folder")
+        raise Refused(f"{path} isn't empty, and no earlier repro wrote it. Name a new folder")
+    # Tried before the cell runs, which takes its time.
+    missing = [folder for folder in (path, *path.absolute().parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / MANIFEST).open("ab").close()
+        if _earlier(path) is None:
+            (path / MANIFEST).unlink()
+    except OSError as error:
+        raise Refused(f"{path} can't be written to: {error.strerror or error}. Name another folder") from error
+    finally:
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _earlier(path: Path) -> Sequence[str] | None:

@@ -1,177 +1,228 @@
-"""From a cell to its folder: which script shows the failure, and what goes beside it."""
+"""From a cell to its folder: whom the failure concerns, which script shows it, and what goes beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..cells.stages import Artifact, Budget, StageFailure
+from ..cells.stages import Artifact, StageFailure
 from ..formats import base as format_base
+from ..formats.base import Format
 from ..references.prepared import Prepared
+from ..runtimes.base import Runtime
 from ..terms.case import TORCH
-from ..terms.cell import EAGER, CaseRef, Cell
-from ..terms.outcome import Outcome, Stage
+from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.wording import Refused
-from . import export_script, run_script, script
+from . import concern, export_script, projects
+from .concern import Concern, Opinion, Party
 from .folder import Folder
-from .seen import readme, summary, versions
+from .opinions import Asker
+from .projects import Project
+from .readme import Issue, Quoted, argument, shape, whom
+from .scripts import SCRIPT, Model, Scripts, docstring_of
+from .seen import known, shortened, summary, titled, versions
+from .work import Work
 
-if TYPE_CHECKING:
-    from ..cells.case_files import Declared
-    from ..cells.machinery import Machinery
-
-SCRIPT = "repro.py"
 _NUMPY = ("numpy", "ml_dtypes")
+_EXPECTED = (
+    "In `expected-*.safetensors`: what the model returns in PyTorch, computed in float64 where it is made of "
+    "floating-point numbers, and for each element how far from it an implementation that is as exact as PyTorch may be "
+    "(`… allowed`)."
+)
+
+
+@dataclass(frozen=True)
+class Logged:
+    """What a log says of the cell. named: whether the user named that log."""
+
+    outcome: Outcome | None = None
+    file: Path | None = None
+    named: bool = False
 
 
 class Maker:
-    """Writes the folder of a cell. status, problems, written: what it came to."""
+    """Writes the folder of a cell.
 
-    def __init__(self, machinery: Machinery, case: Declared, ref: CaseRef, cell: Cell, outcome: Outcome | None) -> None:
-        self.registry = machinery.registry
-        self.exports = machinery.pipeline.exports
-        self.cache = machinery.cache
-        self.pool = machinery.pool
-        self.root = machinery.place.root
-        self.seconds = machinery.settings.timeout
-        self.case, self.ref, self.cell, self.outcome = case, ref, cell, outcome
-        self.through = [self.registry.format(name) for name in self.registry.made_through(cell.format, ref.framework)]
+    status, problems, written: what it came to. said: whom the failure concerns, in Markdown.
+    """
+
+    def __init__(self, work: Work, logged: Logged, progress: Callable[[str], None]) -> None:
+        self.work, self.logged = work, logged
+        self.asker = Asker(work.machinery, work.case, work.ref, work.cell, progress)
+        self.problems = work.problems
         self.status = 0
-        self.problems: list[str] = []
         self.written: Sequence[str] = ()
+        self.said = ""
 
     def make(self, path: Path) -> None:
-        """Export, and write. Raises Refused where an exporter isn't there, or the case is not fit."""
-        for module in self.through:
+        """Export, ask, and write. Raises Refused where an exporter isn't there, or the case is not fit."""
+        for module in self.work.through:
             if missing := format_base.unavailable(module):
                 raise Refused(f"format {module.NAME} {missing}")
         try:
-            prepared = self.exports.prepare(self.ref, self._budget())
+            prepared = self.work.machinery.pipeline.exports.prepare(self.work.ref, self.work.budget())
         except StageFailure as failure:
             self.status = 1
-            self.problems.append(f"{failure.verdict.value} at stage {failure.stage.value}: {failure}")
+            self.problems.append(
+                f"{failure.verdict.value} at stage {failure.stage.value}: {failure}\n"
+                f"This concerns the case itself, no exporter and no runtime: mend {self.work.ref.relative} first."
+            )
             return
-        artifact = self._artifact(prepared, self.cell.format)
+        artifact = self.work.artifact(prepared, self.work.cell.format)
         if isinstance(artifact, Artifact):
-            self._write_run(Folder.opened(path), prepared, artifact)
+            self._write_run(path, prepared, artifact)
             return
         self.status = 1
         said = f"{artifact.verdict.value} at stage {artifact.stage.value}: {artifact}"
-        self.problems.append(f"{self.cell.format} can't be exported: {said}")
+        self.problems.append(f"the export to the format {self.work.cell.format} fails: {shortened(said)}")
         self._write_export(Folder.opened(path), prepared, said)
 
-    def _budget(self) -> Budget:
-        return Budget(self.seconds, self.pool)
+    # -- a failure of what was exported ------------------------------------------------------------------------------
 
-    def _artifact(self, prepared: Prepared, name: str) -> Artifact | StageFailure:
-        # No runtime: none is to be started.
-        cell = replace(self.cell, format=name, runtime=EAGER)
-        try:
-            return self.exports.artifact(self.ref, prepared, cell, self._budget(), lambda outcome: False)
-        except StageFailure as failure:
-            if failure.stage is not Stage.EXPORT:
-                raise Refused(f"{failure.verdict.value} at stage {failure.stage.value}: {failure}") from failure
-            return failure
-
-    # -- a runtime that fails ----------------------------------------------------------------------------------------
-
-    def _write_run(self, folder: Folder, prepared: Prepared, artifact: Artifact) -> None:
-        runtime = self.registry.runtime(self.cell.runtime)
-        judge = prepared
-        if self.cell.precision != self.ref.precision:
-            try:
-                judge = self.exports.prepare(replace(self.ref, precision=self.cell.precision), self._budget())
-            except StageFailure as failure:
-                raise Refused(f"{failure.verdict.value} at stage {failure.stage.value}: {failure}") from failure
-        folder.add_artifact(artifact.folder)
-        sets = run_script.write_inputs(folder, self.cell, judge, artifact, self.through, runtime)
-        elsewhere = runtime.ENVIRONMENT.versions() if runtime.ENVIRONMENT else {}
-        package = runtime.REQUIRES[0] if runtime.REQUIRES else runtime.PACKAGE
-        installed = versions(runtime.REQUIRES[:1]) or elsewhere
-        known = f"{package} {installed[package]}" if package in installed else package
-        title = f"{known}: {self.cell.case} in {self.cell.format}"
-        if runtime.REPRO:
-            repeats = self.through[0].REPEATS
-            what = "Runs the model and compares what it returns with what PyTorch does."
-            docstring = self._docstring(title, "\n".join(filter(None, (what, runtime.REPRO_NOTE))))
-            text = run_script.text(docstring, runtime.REPRO, self.cell, judge, artifact, sets, repeats)
-            folder.add_text(SCRIPT, text)
-            for extra in script.extra_files(runtime.REPRO):
-                folder.add(extra)
-        else:
-            self._no_script("runtime", self.cell.runtime, self.registry.runtimes)
-        expected = (
-            "In `expected-*.safetensors`: what the model returns in PyTorch, computed in float64 where it is made of "
-            "floating-point numbers, and for each element how far from it an implementation that is as exact as "
-            "PyTorch may be (`… allowed`)."
+    def _write_run(self, path: Path, prepared: Prepared, artifact: Artifact) -> None:
+        own, opinions = self._asked()
+        found = concern.of(own, self.work.cell, self.asker.way, opinions)
+        judge = self.work.judge(prepared)
+        folder = Folder.opened(path)
+        scripts = Scripts(self.work, folder, prepared, judge, artifact, found, opinions)
+        scripts.write()
+        runtime = self.work.runtime
+        concerned = self._projects(found)
+        issue = Issue(
+            title=titled(self.work.cell, own, found, concerned, known(runtime)),
+            cell=self.work.cell,
+            concern=found,
+            projects=concerned,
+            capture=self.asker.way.capture,
+            expected=_EXPECTED,
+            seen=self._seen(own),
+            outcome=own,
+            prepared=judge,
+            packages=self._packages([*self.work.through, runtime]),
+            install=self._packages([*(self.work.through if scripts.exports else ()), runtime], own=scripts.exports),
+            files=list(folder.written),
+            script=f"python {SCRIPT}" if SCRIPT in folder.written else "",
+            note=scripts.note,
+            also=scripts.also,
+            quoted=self._quoted(prepared, scripts.case_file, not artifact.signature.static),
         )
-        listed = {**elsewhere, **versions([*runtime.REQUIRES, *_NUMPY])}
-        self._close(folder, title, expected, summary(self.outcome), listed, runtime.REPRO, runtime.REPRO_NOTE)
+        self._close(folder, issue)
+
+    def _asked(self) -> tuple[Outcome, list[Opinion]]:
+        """What the cell comes to now, or came to in a log where it doesn't fail now; and what others say."""
+        try:
+            now = self.asker.own()
+            logged = self.logged.outcome
+            own = now or Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, "its environment isn't installed")
+            if not own.doubtful and logged is not None and logged.doubtful:
+                self.problems.append(
+                    f"it fails in {self.logged.file}, and does not here and now ({own.verdict.value}): "
+                    "the report is about the logged run"
+                )
+                own = logged
+            return own, self.asker.opinions(own)
+        finally:
+            self.asker.close()
+
+    def _seen(self, own: Outcome) -> str:
+        if self.logged.outcome is not None and (self.logged.named or own is self.logged.outcome):
+            return summary(self.logged.outcome)
+        return summary(own)
+
+    def _projects(self, found: Concern) -> list[Project]:
+        """Whom it concerns."""
+        exporter, converter = (projects.exporter(self.work.through[at]) for at in (-1, 0))
+        runtime = projects.runtime(self.work.runtime)
+        if self.work.ref.framework != TORCH and (by := self.asker.way.capture):
+            exporter = Project(by, projects.EXPORTER, by)
+        return {
+            Party.RUNTIME: [runtime],
+            Party.EXPORTER: [exporter],
+            Party.CONVERTER: [converter],
+            Party.CAPTURE: [projects.capture(self.asker.way.capture)],
+            Party.EITHER: [converter if len(self.work.through) > 1 else exporter, runtime],
+        }.get(found.party, [])
 
     # -- an exporter or converter that fails -------------------------------------------------------------------------
 
     def _write_export(self, folder: Folder, prepared: Prepared, said: str) -> None:
         """The script of the first format on the way that can't be made."""
-        module = self.through[-1]
+        module = self.work.through[-1]
         source: Artifact | None = None
-        for name in [module.NAME for module in reversed(self.through)]:
-            found = self._artifact(prepared, name)
-            module = self.registry.format(name)
-            if not isinstance(found, Artifact):
+        for name in [module.NAME for module in reversed(self.work.through)]:
+            made = self.work.artifact(prepared, name)
+            module = self.work.machinery.registry.format(name)
+            if not isinstance(made, Artifact):
                 break
-            source = found
-        title = f"{self.cell.case} can't be exported to {module.NAME}"
-        entry = prepared.sets[prepared.content.exporter_set]
-        docstring = self._docstring(title, "Exports the model; the exporter's own exception is the failure.")
-        has_script = bool(module.REPRO) and (source is not None or self.ref.framework == TORCH)
+            source = made
+        found = concern.at_export(self.asker.way, module.NAME)
+        project = projects.exporter(module)
+        docstring = docstring_of(
+            f"The export of {self.work.cell.case} to {module.NAME} fails", "The exception is the failure."
+        )
+        copied = ""
         if source is not None:
             folder.add_artifact(source.folder)
-            if has_script:
-                model = source.signature.file
-                folder.add_text(SCRIPT, export_script.converter_text(docstring, module.REPRO, model))
-        else:
-            folder.add(entry.file)
-            files = list(self.cache.files_of(prepared.key))
-            case = export_script.write_case(folder, self.ref, files, self.root, self.pool.path)
-            weights = self._write_weights(folder, prepared)
-            if has_script:
-                text = export_script.text(docstring, module, module.REPRO, self.cell, prepared, case, weights)
+            if module.REPRO:
+                text = export_script.converter_text(docstring, module.REPRO, source.signature.file)
                 folder.add_text(SCRIPT, text)
-        if not has_script:
-            self._no_script("format", module.NAME, self.registry.formats)
-        seen = summary(self.outcome if self.outcome and self.outcome.stage is Stage.EXPORT else None, said)
-        expected = "The model runs in PyTorch; it is exported, too."
-        listed = versions(list(dict.fromkeys((*module.REQUIRES, *self.case.requires, *_NUMPY))))
-        self._close(folder, title, expected, seen, listed, SCRIPT if has_script else "")
-
-    def _write_weights(self, folder: Folder, prepared: Prepared) -> str:
-        """The file's name; "" where the state_dict can't be stored, so that a script's model has other weights."""
-        if self.ref.framework != TORCH:
-            return ""
-        found = self._artifact(prepared, "state-dict")
-        if not isinstance(found, Artifact):
-            self.problems.append(f"the model in the script has other weights: {found}")
-            return ""
-        folder.add(found.path, export_script.WEIGHTS)
-        return export_script.WEIGHTS
+        else:
+            model = Model.written(self.work, folder, prepared)
+            copied = model.file
+            if module.REPRO and self.work.ref.framework == TORCH:
+                facts = model.facts(module)
+                folder.add_text(SCRIPT, export_script.text(docstring, module.REPRO, facts))
+        if SCRIPT not in folder.written:
+            self.work.no_script(module)
+        logged = self.logged.outcome
+        of_log = logged is not None and logged.stage is Stage.EXPORT
+        issue = Issue(
+            title=f"{project}: the export of {self.work.cell.case} to {module.NAME} fails",
+            cell=self.work.cell,
+            concern=found,
+            projects=[project],
+            capture="",
+            expected="The model runs in PyTorch, so that its export should succeed.",
+            seen=summary(logged) if of_log and logged is not None else said,
+            outcome=None,
+            prepared=prepared,
+            packages=self._packages([module, *self.work.through]),
+            install=self._packages([module]),
+            files=list(folder.written),
+            script=f"python {SCRIPT}" if SCRIPT in folder.written else "",
+            quoted=self._quoted(prepared, copied),
+        )
+        self._close(folder, issue)
 
     # -- both --------------------------------------------------------------------------------------------------------
 
-    def _no_script(self, kind: str, name: str, names: Sequence[str]) -> None:
-        module_of = self.registry.runtime if kind == "runtime" else self.registry.format
-        known = ", ".join(other for other in names if module_of(other).REPRO)
-        self.problems.append(f"there is no script for {kind} {name}, all else is written; there is one for {known}")
+    def _packages(self, modules: Sequence[Format | Runtime], own: bool = True) -> dict[str, str]:
+        """Versions of what the modules need. own: and of what the case's model does."""
+        elsewhere: dict[str, str] = {}
+        requires: list[str] = []
+        for module in modules:
+            elsewhere |= module.ENVIRONMENT.versions() if module.ENVIRONMENT else {}
+            requires += module.REQUIRES
+        if own:
+            requires += [*(["torch"] if self.work.ref.framework == TORCH else []), *self.work.case.requires]
+        return {**elsewhere, **versions(list(dict.fromkeys((*requires, *_NUMPY))))}
 
-    def _docstring(self, title: str, what: str) -> str:
-        return f"{title}.\n\n{what}\nSee README.md for versions.\n"
+    def _quoted(self, prepared: Prepared, copied: str, dynamic: bool = False) -> list[Quoted]:
+        """The model's source, and the exporter's call. copied: where the source is in the folder, "" if it is not."""
+        first = prepared.content.exporter_set
+        leaves = prepared.content.input_leaves
+        inputs = ", ".join(f"{argument(leaf.path)}: {leaf.dtype} {shape(leaf.actual)}" for leaf in leaves)
+        text = self.work.ref.file.read_text(encoding="utf-8", errors="replace")
+        quoted = [Quoted(f"The model: `{self.work.ref.file.name}`", text, copied)]
+        for module in reversed(self.work.through):
+            if module.REPRO:
+                text = export_script.call_text(module, self.work.cell, prepared, dynamic)
+                quoted.append(Quoted(f"The export to {module.NAME}, on input set `{first}`", text, about=inputs))
+        return quoted
 
-    def _close(
-        self, folder: Folder, title: str, expected: str, seen: str, listed: dict[str, str], part: str, note: str = ""
-    ) -> None:
-        command = f"python {SCRIPT}" if part else ""
-        files = list(folder.written)
-        folder.add_text("README.md", readme(self.cell, title, expected, seen, listed, files, command, note))
-        folder.close(self.cell.id)
+    def _close(self, folder: Folder, issue: Issue) -> None:
+        folder.add_text("README.md", issue.text())
+        folder.close(self.work.cell.id)
         self.written = list(folder.written)
+        self.said = whom(issue.concern, issue.projects, issue.capture)

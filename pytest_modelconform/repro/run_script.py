@@ -46,23 +46,43 @@ def text(
     repeats: int,
 ) -> str:
     """The script."""
+    facts = facts_of(part, cell, prepared, artifact, sets, repeats)
+    return script.assemble(docstring, [part, main_of(part)], facts, ENDING.format(call_in(part, "FACTS")))
+
+
+ENDING = 'if __name__ == "__main__":\n    raise SystemExit({})'
+
+
+def main_of(part: str) -> str:
+    """The part that calls a runtime's."""
+    return f"{script.PARTS}.{'run_nested' if _is_nested(part) else 'run_graph'}"
+
+
+def call_in(part: str, facts: str) -> str:
+    """The expression of a script that runs all input sets. facts: how the script names what `facts_of` gives."""
+    return f"run_artifact({facts}, load, {'run_nested' if _is_nested(part) else 'run'})"
+
+
+def _is_nested(part: str) -> bool:
+    return "run_nested" in script.functions(part)
+
+
+def facts_of(
+    part: str, cell: Cell, prepared: Prepared, artifact: Artifact, sets: Mapping[str, Any], repeats: int
+) -> dict[str, Any]:
+    """What a script says of the artifact and its input sets."""
     facts: dict[str, Any] = {
         "model": artifact.signature.file,
         "device": devices.route(cell.device).runs_on,
         "fast": cell.precision == FAST,
         "repeats": repeats,
     }
-    nested = "run_nested" in script.functions(part)
-    if nested:
+    if _is_nested(part):
         facts["calls"] = {name: call_of(prepared.sets[name]) for name in sets}
     else:
         facts["inputs"] = {value.name: value.path for value in artifact.signature.inputs or ()}
         facts["outputs"] = {value.name: f"output{value.path}" for value in artifact.signature.outputs}
-    facts["sets"] = dict(sets)
-    run = "run_nested" if nested else "run"
-    main = f"{script.PARTS}.{'run_nested' if nested else 'run_graph'}"
-    ending = f'if __name__ == "__main__":\n    raise SystemExit(main(FACTS, load, {run}))'
-    return script.assemble(docstring, [part, main], facts, ending)
+    return facts | {"sets": dict(sets)}
 
 
 def call_of(entry: InputSet) -> script.Code:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import math
 import pprint
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 PARTS = f"{__package__}.parts"
+# Parts that read files and convert arrays: nothing of an upstream project's own API.
+_SERVE = ("tensor_files", "torch_arrays")
 
 
 @dataclass
@@ -43,6 +46,19 @@ def extra_files(module: str) -> Sequence[Path]:
     return sorted(path for path in part.parent.glob(f"{part.stem}.*") if path.suffix in (".cpp", ".h", ".js"))
 
 
+def title_of(module: str) -> str:
+    """What a part's first line calls it: "ONNX Runtime". Raises ModuleNotFoundError."""
+    return (ast.get_docstring(ast.parse(file_of(module).read_text())) or module).splitlines()[0].rstrip(".")
+
+
+def calls_of(module: str) -> str:
+    """The text of a part, and of those behind it that call an upstream project, too, as an issue quotes it."""
+    source = Source()
+    _add(source, module)
+    served = {f"{PARTS}.{name}" for name in _SERVE}
+    return "\n\n".join(text.split("\n\n", 1)[1].strip() for name, text in source.body.items() if name not in served)
+
+
 def functions(module: str) -> set[str]:
     """The names of the functions of a part and of those that it is made from."""
     source = Source()
@@ -61,8 +77,23 @@ def assemble(docstring: str, modules: Sequence[str], facts: Mapping[str, Any], e
     plain = sorted(line for line in source.imports if line.startswith("import "))
     named = sorted(line for line in source.imports if line.startswith("from "))
     head = [f'"""{_escaped(docstring)}"""', "", "from __future__ import annotations", "", *plain, *named]
-    stated = f"FACTS = {pprint.pformat(dict(facts), width=110, sort_dicts=False)}"
+    stated = f"FACTS = {literal(facts)}"
     return "\n".join([*head, "", *source.body.values(), "", stated, "", ending, ""])
+
+
+def literal(value: Mapping[str, Any]) -> str:
+    """A dict as Python, which has no literals for infinity and NaN."""
+    return pprint.pformat(_finite(value), width=110, sort_dicts=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return Code(f"float({str(value)!r})")
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_finite(entry) for entry in value)
+    return value
 
 
 def _escaped(text: str) -> str:

@@ -1,9 +1,8 @@
-"""What the last run said of a cell, and the README of a repro: text for an upstream bug report."""
+"""What was seen of a cell, in words: by a log or by a run, and with which versions."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,12 +10,15 @@ from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
 from ..report import log
+from ..runtimes.base import Runtime
 from ..terms.cell import Cell
-from ..terms.outcome import Outcome
+from ..terms.outcome import Outcome, Verdict
+from .concern import Concern, Party
+from .projects import Project
 
 
-def last_outcome(cell: Cell, logs: Sequence[Path]) -> Outcome | None:
-    """The outcome of a cell in the newest of these logs that has it. Logs that can't be read are passed over."""
+def last_outcome(cell: Cell, logs: Sequence[Path]) -> tuple[Outcome, Path] | None:
+    """A cell's outcome in the newest of these logs that has it, and which that is. Unreadable logs are passed over."""
     for path in sorted(logs, key=lambda path: path.name, reverse=True):
         try:
             found = log.read(path)
@@ -24,7 +26,7 @@ def last_outcome(cell: Cell, logs: Sequence[Path]) -> Outcome | None:
             continue
         for other, outcome in found.cells:
             if other == cell:
-                return outcome
+                return outcome, path
     return None
 
 
@@ -44,48 +46,39 @@ def versions(requires: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def summary(outcome: Outcome | None, otherwise: str = "") -> str:
-    """Verdict, stage and message in a few lines."""
-    if outcome is None:
-        return otherwise
+def summary(outcome: Outcome) -> str:
+    """Verdict, stage, message, and what is likely, in a few lines."""
     stage = f" at stage {outcome.stage.value}" if outcome.stage else ""
     message = f":\n{outcome.message}" if outcome.message else ""
     return f"{outcome.verdict.value}{stage}{message}"
 
 
-def readme(
-    cell: Cell,
-    what: str,
-    expected: str,
-    seen: str,
-    packages: dict[str, str],
-    files: Sequence[str],
-    command: str,
-    note: str = "",
-) -> str:
-    """The README in Markdown. command: "" where there is no script. note: on the script."""
-    pins = " ".join(f"{name}=={version}" for name, version in packages.items())
-    if command:
-        exits = f"It exits with status 1 where the failure shows, else with 0. {note}".rstrip()
-        how = f"```\npip install {pins}\n{command}\n```\n\n{exits}"
-    else:
-        how = f"There is no script for this one: the files are here to write one with.\n\n```\npip install {pins}\n```"
-    said = seen or "No run of this cell is on record."
-    fence = "`" * max(3, *(len(run) + 1 for run in _runs(said)))
-    parts = [
-        f"# {what}",
-        f"## To reproduce\n\n{how}",
-        f"## Expected\n\n{expected}",
-        f"## Seen\n\n{fence}\n{said}\n{fence}",
-        "## Versions\n\n"
-        + "\n".join(f"- {name} {version}" for name, version in packages.items())
-        + f"\n- Python {platform.python_version()}, {platform.platform()}, {platform.machine()}",
-        "## Files\n\n" + "\n".join(f"- `{name}`" for name in files),
-        f"Found with pytest-modelconform as `{cell.id}`.",
-    ]
-    return "\n\n".join(parts) + "\n"
+def known(runtime: Runtime) -> str:
+    """A runtime's package, with its version where that is known."""
+    package = runtime.REQUIRES[0] if runtime.REQUIRES else runtime.PACKAGE
+    installed = versions(runtime.REQUIRES[:1]) or (runtime.ENVIRONMENT.versions() if runtime.ENVIRONMENT else {})
+    name = Requirement(package).name if runtime.REQUIRES else package
+    return f"{name} {installed[name]}" if name in installed else name
 
 
-def _runs(text: str) -> list[str]:
-    """Runs of backquotes, so that a fence can be longer."""
-    return ["", *("`" * n for n in range(1, 20) if "`" * n in text)]
+def titled(cell: Cell, outcome: Outcome, found: Concern, projects: Sequence[Project], runtime: str) -> str:
+    """The title of an issue. runtime: as `known` has it."""
+    wrong = any(entry["verdict"] == Verdict.MISMATCH.value for entry in outcome.inputs.values())
+    what = {
+        Verdict.MISMATCH: "wrong numbers",
+        Verdict.IMPRECISE: "imprecise numbers",
+        Verdict.CRASH: "crash",
+        Verdict.TIMEOUT: "no answer in time",
+        # Of several input sets, another may give the message.
+        Verdict.ERROR: "wrong numbers" if wrong else f"error at {outcome.stage.value}" if outcome.stage else "error",
+    }.get(outcome.verdict, "")
+    if found.party in (Party.EXPORTER, Party.CONVERTER, Party.CAPTURE):
+        return f"{projects[0]}: {what} from the export of {cell.case}"
+    return f"{runtime}: {cell.case} in {cell.format}{f', {what}' if what else ''}"
+
+
+def shortened(text: str, most: int = 8) -> str:
+    """The first lines of a text, and how many more there are in the README."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    more = [f"… {len(lines) - most} more lines in README.md"] if len(lines) > most else []
+    return "\n".join([*lines[:most], *more])

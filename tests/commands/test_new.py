@@ -48,19 +48,21 @@ def test_a_case_alone_passes_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("my-net", "'my-net' is no identifier: use letters, digits and '_', like my_net"),
-        ("../net", "'../net' is no identifier: use letters, digits and '_', like my_net"),
-        ("class", "'class' is no identifier: use letters, digits and '_', like my_net"),
-        ("", "'' is no identifier: use letters, digits and '_', like my_net"),
+        ("my-net", "'my-net' can't name a case. Use letters, digits and '_', and begin with a letter: my_net"),
+        ("../net", "'../net' can't name a case. Use letters, digits and '_', and begin with a letter: net"),
+        ("50net", "'50net' can't name a case. Use letters, digits and '_', and begin with a letter: net"),
+        ("class", "'class' can't name a case: it is a word of Python's. Choose another name, such as class_net."),
+        ("", "'' can't name a case. Use letters, digits and '_', and begin with a letter: my_net"),
         (
             "test_net",
-            "test_net.py would be no case file: its name may not begin with '_' or 'test_', nor be conftest",
+            "test_net.py would not be collected: conftest.py and files that begin with '_' or 'test_' hold no cases. "
+            "Choose another name.",
         ),
     ],
 )
 def test_names_that_are_refused(name: str, fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(name, "--folder", str(tmp_path)) == 1
-    assert capsys.readouterr().err == f"{fault}\n"
+    assert capsys.readouterr().err == f"modelconform new: {fault}\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -69,7 +71,8 @@ def test_nothing_is_overwritten(taken: str, tmp_path: Path, capsys: pytest.Captu
     (tmp_path / taken).write_text("mine")
     assert command("net", "--cpp", "--folder", str(tmp_path)) == 1
     path = tmp_path / taken
-    assert capsys.readouterr().err == f"{path} is already there, and nothing is overwritten: choose another name\n"
+    said = f"modelconform new: {path} already exists and is not overwritten. Choose another name.\n"
+    assert capsys.readouterr().err == said
     assert path.read_text() == "mine"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -77,4 +80,4 @@ def test_nothing_is_overwritten(taken: str, tmp_path: Path, capsys: pytest.Captu
 def test_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "none"
     assert command("net", "--folder", str(folder)) == 1
-    assert capsys.readouterr().err == f"there is no folder {folder}: make it first\n"
+    assert capsys.readouterr().err == f"modelconform new: The folder {folder} doesn't exist. Create it first.\n"

@@ -122,7 +122,7 @@ def test_a_failing_export_comes_with_the_model_and_the_exporters_own_call(tmp_pa
     target = tmp_path / "it"
     done = command(project, "sub/odd.py::odd[torchscript_script-torch-cpu]", "-o", str(target))
     assert done.returncode == 1
-    assert "torchscript-script can't be exported: error at stage export" in done.stderr
+    assert "the export to the format torchscript-script fails: error at stage export" in done.stderr
     assert (target / "case" / "sub" / "odd.py").read_text() == UNSCRIPTABLE
     assert (target / "case" / "_helper.py").exists()
     ran = script(target)
@@ -131,27 +131,195 @@ def test_a_failing_export_comes_with_the_model_and_the_exporters_own_call(tmp_pa
     assert "torch.jit.script(model)" in ran.stderr
     assert "variable number of arguments" in ran.stderr
     readme = (target / "README.md").read_text()
-    assert "odd can't be exported to torchscript-script" in readme
+    assert "# torch.jit.script of PyTorch " in readme
+    assert ": the export of odd to torchscript-script fails\n" in readme
+    assert "**The exporter: torch.jit.script of PyTorch " in readme
+    assert "\nargument 0: float32 (2, 2)\n" in readme
+    assert len(done.stderr.splitlines()) <= 18
     assert "variable number of arguments" in readme
+
+
+LOOP = """\
+import torch
+
+from pytest_modelconform import Case, generic_weights
+
+
+class Loop(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell = torch.nn.Linear(4, 4)
+
+    def forward(self, x):
+        state = torch.zeros(x.shape[0], 4)
+        for step in range(x.shape[1]):
+            state = torch.tanh(self.cell(state + x[:, step]))
+        return state
+
+
+case = Case(
+    model=lambda: generic_weights(Loop()),
+    inputs={"five": lambda: (torch.randn(2, 5, 4),), "nine": lambda: (torch.randn(2, 9, 4),)},
+    dynamic_shapes={"x": {1: "length"}},
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("cell", "whom"),
+    [
+        ("torchscript_trace-torch-cpu", "The exporter: torch.jit.trace of PyTorch "),
+        ("onnx_legacy-ort-cpu", "The exporter: torch.onnx.export(..., dynamo=False) of PyTorch "),
+    ],
+)
+def test_wrong_numbers_that_others_return_too_are_the_exporters(tmp_path: Path, cell: str, whom: str) -> None:
+    for package in ("onnxruntime", "onnx"):
+        pytest.importorskip(package)
+    project = tmp_path / "project"
+    runs.write(project, {"sub/loop.py": LOOP, "conftest.py": ""})
+    target = tmp_path / "it"
+    # As reports name it, from a folder below the root.
+    done = command(project / "sub", f"sub/loop.py::loop[{cell}]", "-o", str(target))
+    assert done.returncode == 0, done.stderr
+    assert f"\n{whom}" in done.stderr
+    assert "torch.jit.trace records the operations of one call" in done.stderr
+    readme = (target / "README.md").read_text()
+    assert whom in readme
+    assert "Report it at https://github.com/pytorch/pytorch/issues" in readme
+    assert "mismatch at stage compare:\ninput set 'nine'" in readme  # what it came to now: there is no log
+    assert "| nine | argument 0 (2, 9, 4) | mismatch | output at " in readme
+    assert "for step in range(x.shape[1])" in readme
+    assert "pip install torch==" in readme
+    assert "\n- Python " in readme
+    # The exporter's call, with what it was told.
+    call = "torch.jit.trace(model, args" if "trace" in cell else "'1': 'length'"
+    assert (call in readme) or "'shape': [2, 'length', 4]" in readme
+    ran = script(target)
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    eager, exported = ran.stdout.split("== its export\n")
+    assert eager.endswith("as expected\n")
+    assert "input set five, run 2 of" in exported
+    assert "DIFFERS in 8 of 8 elements" in exported
+
+
+NESTED = """\
+import torch
+
+from pytest_modelconform import Case, generic_weights
+
+
+class Nested(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 4, 3)
+
+    def forward(self, x, scale=1.0, *, mask=None):
+        y = torch.relu(self.conv(x)) * scale
+        return {"y": y if mask is None else y * mask, "mean": y.mean((2, 3))}
+
+
+case = Case(
+    model=lambda: generic_weights(Nested()),
+    inputs={"two": lambda: {"x": torch.randn(2, 3, 8, 8)}, "three": lambda: {"x": torch.randn(3, 3, 8, 8)}},
+    dynamic_shapes={"x": {0: "batch"}},
+)
+"""
+# Finds the exporter at fault, whatever the cell comes to.
+BLAMES = """\
+import sys
+from pytest_modelconform.commands.cli import main
+from pytest_modelconform.repro import concern
+concern.of = lambda *of: concern.Concern(concern.Party[sys.argv[1]], "It is said to be.")
+raise SystemExit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("party", "cell", "package"),
+    [
+        ("EXPORTER", "ncnn-ncnn-cpu", "pnnx"),
+        ("CONVERTER", "mnn-mnn-cpu", "MNN"),
+    ],
+)
+def test_the_script_of_an_exporter_makes_the_artifact_that_was_tested(
+    tmp_path: Path, party: str, cell: str, package: str
+) -> None:
+    pytest.importorskip(package)
+    project = tmp_path / "project"
+    runs.write(project, {"nested.py": NESTED, "conftest.py": ""})
+    words = [sys.executable, "-c", BLAMES, party, "repro", f"nested.py::nested[{cell}]", "-o", str(tmp_path / "it")]
+    done = subprocess.run(words, cwd=project, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    ran = script(tmp_path / "it")
+    # It is faultless: so is what the script exports anew.
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ("converted\n" if party == "CONVERTER" else "== what was exported\n") in ran.stdout
+    assert "input set three, run 2 of 2" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("fake", "words"),
+    [
+        ("wrong-run", "torch runs the same file and returns the model's numbers, so the file is right."),
+        ("segfault-load", "crashes, and a file must not make it crash, whatever it holds."),
+        ("refuse-run", "torch runs the same file and returns the model's numbers, so the file is right."),
+    ],
+)
+def test_what_only_one_runtime_does_is_that_runtimes(project: Path, tmp_path: Path, fake: str, words: str) -> None:
+    done = command(project, f"plain.py::{runs.cell('plain', fake)}", "-o", str(tmp_path / "it"))
+    assert done.returncode == 0, done.stderr
+    assert f"The runtime: fake-{fake} (fake-{fake}). " in done.stderr
+    readme = (tmp_path / "it" / "README.md").read_text()
+    assert words in readme
+    assert f"# fake-{fake}: plain in torchscript-trace, " in readme
+
+
+def test_a_faulty_case_is_no_upstream_project_s(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    runs.write(project, {"bad.py": runs.PLAIN.replace("x * self.weight", "x @ torch.ones(5, 5)"), "conftest.py": ""})
+    done = command(project, "bad.py::bad[torchscript_trace-torch-cpu]", "-o", str(tmp_path / "it"))
+    assert done.returncode == 1
+    assert "error at stage reference: case 'bad', input set 'seven': the model itself fails" in done.stderr
+    assert "This concerns the case itself, no exporter and no runtime: mend bad.py first." in done.stderr
+    assert not (tmp_path / "it").exists()
+
+
+def test_what_fails_in_a_log_and_not_here_is_said_to(project: Path, tmp_path: Path) -> None:
+    cell = "plain.py::plain[torchscript_trace-torch-cpu]"
+    log = tmp_path / "run.jsonl"
+    record = {"kind": "cell", "id": cell, "file": "plain.py", "case": "plain", "format": "torchscript-trace"}
+    record |= {"runtime": "torch", "device": "cpu", "verdict": "error", "stage": "run", "message": "out of luck"}
+    inputs = {"seven": {"verdict": "error", "stage": "run", "message": "out of luck"}}
+    header = {"kind": "header", "schema": 1, "environment": {}}
+    lines = [header, {**record, "inputs": inputs}, {"kind": "footer"}]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = command(project, cell, "-o", str(tmp_path / "it"), "--log", str(log))
+    assert done.returncode == 0, done.stderr
+    assert f"it fails in {log}, and does not here and now (pass)" in done.stderr
+    assert "error at stage run:\nout of luck" in (tmp_path / "it" / "README.md").read_text()
 
 
 def test_what_there_is_nothing_of_is_named_with_the_nearest(project: Path, tmp_path: Path) -> None:
     rest = ("-o", str(tmp_path / "never"))
     start = "modelconform repro: "
-    message = f"{start}'plain.py::plain' names no cell: it is like cases/net.py::net[onnx-ort-cpu]"
-    assert problem(project, "plain.py::plain", *rest) == (2, message)
+    status, message = problem(project, "plain.py::plain", *rest)
+    assert (status, message.startswith(f"{start}'plain.py::plain' names no cell. Name one as ")) == (2, True), message
     cell = "plain[torchscript_trace-torch-cpu]"
     assert problem(project, f"plane.py::{cell}", *rest) == (2, f"{start}plane.py does not exist: name a case file")
     status, message = problem(project, "plain.py::plain[torchscript-trace-torch-cpu]", *rest)
     assert status == 2
     assert f"plain.py has no cell 'plain[torchscript-trace-torch-cpu]'. Did you mean '{cell}'" in message
     status, message = problem(project, "plain.py::plain[eager]", *rest)
-    assert (status, "nothing of an upstream project" in message) == (2, True), message
+    assert (status, "no upstream project to report it to" in message) == (2, True), message
     full = tmp_path / "full"
     full.mkdir()
     (full / "thesis.tex").touch()
-    message = f"{start}{full} isn't empty, and no earlier repro: name a new folder"
+    message = f"{start}{full} isn't empty, and no earlier repro wrote it. Name a new folder"
     assert problem(project, f"plain.py::{cell}", "-o", str(full)) == (2, message)
+    message = f"{start}{full}/thesis.tex/it can't be written to: Not a directory. Name another folder"
+    assert problem(project, f"plain.py::{cell}", "-o", str(full / "thesis.tex" / "it")) == (2, message)
+    message = f"{start}/proc/none can't be written to: No such file or directory. Name another folder"
+    assert problem(project, f"plain.py::{runs.cell('plain', 'good-never')}", "-o", "/proc/none") == (2, message)
     message = f"{start}{tmp_path / 'no.jsonl'}: No such file or directory"
     assert problem(project, f"plain.py::{cell}", *rest, "--log", str(tmp_path / "no.jsonl")) == (2, message)
     assert not (tmp_path / "never").exists()
@@ -162,7 +330,8 @@ def test_a_runtime_without_a_script_gets_all_the_rest(project: Path, tmp_path: P
     done = command(project, cell, "-o", str(tmp_path / "it"))
     assert done.returncode == 0, done.stderr
     assert (
-        "there is no script for runtime fake-good-never, all else is written; there is one for torch, " in done.stderr
+        "there is no script for runtime fake-good-never; all else is written. Scripts exist for the runtimes torch, "
+        in done.stderr
     )
     assert not (tmp_path / "it" / "repro.py").exists()
     assert "There is no script for this one" in (tmp_path / "it" / "README.md").read_text()

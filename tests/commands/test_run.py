@@ -82,16 +82,27 @@ def test_a_program_of_torch_is_called_like_the_model(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (("gone.onnx", "-r", "ort", "--ones", "1"), 2, "gone.onnx isn't there: name an artifact, or a folder that"),
+        (("gone.onnx", "-r", "ort", "--ones", "1"), 2, "gone.onnx doesn't exist. Name an artifact, or a folder that"),
         (("add.onnx", "-r", "otr", "--ones", "1"), 2, "unknown runtime 'otr'. Did you mean 'ort'?"),
-        (("net.pt2", "-r", "ort", "--ones", "1"), 2, "called like no artifact that runtime ort loads: onnx (.onnx)"),
-        (("add.onnx", "-r", "ort", "--ones", "1x3"), 2, "--ones 1x3: write a shape as 1,3,224,224"),
+        (
+            ("net.pt2", "-r", "ort", "--ones", "1"),
+            2,
+            "The runtime ort can't load net.pt2. It loads .onnx files; use --format if the name is unusual. .pt2 files "
+            "run in torch, ",
+        ),
+        (
+            ("add.onnx", "-r", "torch", "--ones", "1"),
+            2,
+            "The runtime torch can't load add.onnx. It loads .pt, .pth, .ts and .pt2 files; use --format if",
+        ),
+        (("add.onnx", "-r", "ort", "--ones", "1x3"), 2, "--ones 1x3: a shape such as 1,3,224,224 was expected"),
         (("add.onnx", "-r", "ort", "--ones", "1:float3"), 2, "--ones 1:float3: unknown dtype 'float3'"),
-        (("add.onnx", "-r", "ort", "--ones", "1"), 2, "takes 2 inputs (x: float32 (b, 2), y: float32 (b, 2)), not 1"),
-        (("add.onnx", "-r", "ort"), 2, "there are no references to run it by: say --inputs FILE, or --ones SHAPE"),
-        (("add.onnx", "-r", "ort", "--ones", "1", "-o", "x.txt"), 2, "outputs are saved as *.safetensors or *.npz"),
-        (("add.onnx", "-r", "torch", "-f", "onnx", "--ones", "1"), 2, "runtime torch loads no onnx; it loads "),
-        (("add.onnx", "-r", "ort", "--ones", "1", "--device", "tpu"), 2, "runtime ort runs on cpu, cuda, not on tpu"),
+        (("add.onnx", "-r", "ort", "--ones", "1"), 2, "(x: float32 (b, 2), y: float32 (b, 2)), and 1 were given"),
+        (("add.onnx", "-r", "ort"), 2, "No inputs were given, and no export's references lie beside"),
+        (("add.onnx", "-r", "ort", "--ones", "1", "-o", "x.txt"), 2, "-o x.txt: outputs are saved as .safetensors or"),
+        (("add.onnx", "-r", "ort", "--ones", "1", "-o", "/proc/x.npz"), 2, "-o /proc/x.npz: the file can't be written"),
+        (("add.onnx", "-r", "torch", "-f", "onnx", "--ones", "1"), 2, "can't load the format onnx. It loads torchs"),
+        (("add.onnx", "-r", "ort", "--ones", "1", "--device", "tpu"), 2, "the runtime ort runs on cpu and cuda only"),
         (("net.pt", "-r", "torch", "--ones", "1"), 1, "net.pt can't be read: ValueError: it holds no TorchScript"),
         (("add.onnx", "-r", "ort", "--ones", "3,2", "--ones", "3,5"), 1, "add.onnx in ort: error at stage run: "),
     ],
@@ -111,7 +122,7 @@ def test_what_can_not_be_run_is_said(folder: Path, arguments: tuple[str, ...], s
         ("abort-run", "crash at stage run: fake-abort-run was killed by SIGABRT"),
         ("refuse-run", "error at stage run: RuntimeError: Unrecognized operator: frobnicate"),
         ("endless-run", "timeout at stage run: fake-endless-run gave no answer within 3 s (--timeout)"),
-        ("absent", "runtime fake-absent isn't available: it needs no-such-package>=3: pip install"),
+        ("absent", "The runtime fake-absent needs no-such-package>=3: pip install"),
     ],
 )
 def test_a_runtime_that_dies_or_refuses_is_a_message_with_its_stage(
@@ -132,7 +143,7 @@ def test_an_exported_folder_is_compared_with_its_references(project: Path, tmp_p
     subprocess.run([*command, "--to", str(tmp_path)], cwd=project, check=True, stdout=subprocess.DEVNULL)
     status, out, err = execute(project, str(tmp_path), "-r", "fake-good-never")
     assert status == 0, err
-    assert "input set 'seven': pass\n  output  float32 (2, 2)  60.0 bits (eager has " in out
+    assert "input set 'seven': pass\n  output  float32 (2, 2)  60.0 significant bits (PyTorch has " in out
     assert out.endswith("\npass\n")
     status, out, err = execute(project, str(tmp_path), "-r", "fake-wrong-run")
     assert status == 1, err

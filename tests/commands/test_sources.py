@@ -158,26 +158,32 @@ def test_what_is_written_passes_as_it_is(
     [
         (
             "torchvison:resnet18",
-            "--from torchvison:resnet18: 'torchvison' is no source of models. Did you mean 'torchvision'? "
-            "Name one as torchvision:MODEL, transformers:MODEL, timm:MODEL\n",
+            "--from torchvison:resnet18: unknown source 'torchvison'. Did you mean 'torchvision'? "
+            "Models come from torchvision, transformers, timm, for example --from torchvision:resnet50.\n",
+        ),
+        ("torchvision", "--from torchvision: name the model, too, for example --from torchvision:resnet50.\n"),
+        ("timm:", "--from timm:: name the model, too, for example --from timm:convnext_atto.\n"),
+        (
+            "resnet18",
+            "--from resnet18: name the package, too. "
+            "Models come from torchvision, transformers, timm, for example --from torchvision:resnet50.\n",
         ),
         pytest.param(
             "torchvision:resnet81",
-            "torchvision has no model 'resnet81'. Did you mean 'resnet18'? "
-            "torchvision.models.list_models() lists them\n",
+            "torchvision has no model 'resnet81'. Did you mean 'resnet18'? See torchvision.models.list_models().\n",
             marks=needs_torchvision,
         ),
         pytest.param(
             "transformers:bertmodel",
             "transformers has no model 'bertmodel'. Did you mean 'BertModel'? "
-            "https://huggingface.co/docs/transformers lists them\n",
+            "See https://huggingface.co/docs/transformers.\n",
             marks=needs_transformers,
         ),
     ],
 )
 def test_what_is_not_there(source: str, fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(tmp_path, "net", "--from", source) == 2
-    assert capsys.readouterr().err == fault
+    assert capsys.readouterr().err == f"modelconform new: {fault}"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -186,25 +192,29 @@ def test_a_package_that_is_not_installed(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert command(tmp_path, "net", "--from", "timm:resnet18") == 1
-    assert capsys.readouterr().err == "--from timm:resnet18: timm is not installed: pip install timm\n"
+    assert (
+        capsys.readouterr().err == "modelconform new: --from timm:resnet18: timm is not installed: pip install timm\n"
+    )
 
 
 @needs_torchvision
 def test_a_detector_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(tmp_path, "net", "--from", "torchvision:ssd300_vgg16") == 1
-    assert "is a detector: with weights that are not trained its boxes and scores tie" in capsys.readouterr().err
+    assert "is a detector. With untrained weights its boxes and scores tie" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
 def test_no_cpp_with_a_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(tmp_path, "net", "--cpp", "--from", "torchvision:resnet18") == 2
-    assert capsys.readouterr().err == "--cpp and --from exclude each other: no model in C++ comes with a package\n"
+    assert capsys.readouterr().err.endswith(
+        "--cpp and --from can't be combined: packages come without a model in C++.\n"
+    )
 
 
 def test_a_name_is_refused_before_anything_is_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "net.py").write_text("mine")
     assert command(tmp_path, "net", "--from", "no:thing") == 1
-    assert "net.py is already there" in capsys.readouterr().err
+    assert "net.py already exists" in capsys.readouterr().err
 
 
 def fake(monkeypatch: pytest.MonkeyPatch, drafts: list[str]) -> None:
@@ -223,7 +233,7 @@ def test_the_first_that_also_exports_is_written(
     fake(monkeypatch, ["broken", "eager alone"])
     assert command(tmp_path, "other", "--from", "a:b") == 0
     assert (tmp_path / "other.py").read_text() == "eager alone"
-    assert "note: torch.export fails for it, error at stage export: no\n" in capsys.readouterr().out
+    assert "note: torch.export can't export this model: error at stage export: no\n" in capsys.readouterr().out
 
 
 @pytest.mark.compiles

@@ -14,7 +14,7 @@ import pytest
 from pytest_modelconform.formats import base as format_base
 from pytest_modelconform.formats.built_in import BUILT_IN as FORMATS
 from pytest_modelconform.references.prepared import InputSet
-from pytest_modelconform.repro import script
+from pytest_modelconform.repro import run_script, script
 from pytest_modelconform.repro.folder import MANIFEST, Folder
 from pytest_modelconform.repro.parts import compare
 from pytest_modelconform.repro.run_script import call_of
@@ -48,12 +48,41 @@ def test_every_part_makes_a_script(part: str) -> None:
     code = compile(text, "repro.py", "exec")
     assert code.co_flags
     assert not [name for name in imports(text) if name.startswith(("pytest_modelconform", "."))]
-    assert "main" in {node.name for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
+    named = {node.name for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
+    assert named & {"run_artifact", "export_model", "convert_model"}
     assert "FACTS = {'x': [1]}" in text
     assert ast.get_docstring(ast.parse(text)) == "A '''title'''."
     # What a part imports from another one is there.
     names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
     assert text.count("HERE = Path(__file__)") == ("HERE" in names)
+
+
+def test_numbers_that_have_no_literal_are_written_all_the_same() -> None:
+    facts = {"rms": float("inf"), "more": [float("-inf"), 0.5, {"call": script.Code("lambda x: x")}]}
+    found = eval(script.literal(facts))
+    assert (found["rms"], found["more"][:2], found["more"][2]["call"](3)) == (float("inf"), [float("-inf"), 0.5], 3)
+
+
+def together() -> list[tuple[str, str]]:
+    """The parts of a format and of each runtime that loads it, which one script may hold."""
+    runtimes = [runtime_base.described(importlib.import_module(module)) for module in RUNTIMES.values()]
+    formats = [format_base.described(importlib.import_module(module)) for module in FORMATS.values()]
+    pairs = {(f.REPRO, r.REPRO) for f in formats for r in runtimes if f.NAME in r.FORMATS and f.REPRO and r.REPRO}
+    return sorted(pairs)
+
+
+@pytest.mark.parametrize("parts", together())
+def test_an_exporter_and_a_runtime_fit_into_one_script(parts: tuple[str, str]) -> None:
+    served = {"exports": ["export_and_compare"], "converts": ["convert_file"]}
+    kind = "exports" if "export" in script.functions(parts[0]) else "converts"
+    modules = [*parts, *(f"{script.PARTS}.{name}" for name in served[kind]), run_script.main_of(parts[1])]
+    tree = ast.parse(script.assemble("A title.", modules, {}, ""))
+    named = [node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    named += [
+        t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)
+    ]
+    # A name that two parts have would be the second one's in both.
+    assert sorted(named) == sorted(set(named))
 
 
 def test_the_formats_and_runtimes_that_matter_most_have_one() -> None:

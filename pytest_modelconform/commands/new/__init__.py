@@ -23,11 +23,11 @@ EXAMPLES = """\
   modelconform new bert --from transformers:BertModel
   modelconform new convnext --from timm:convnext_atto
 
-What --from writes was tried: it passes the model check. Weights are random but generic, and
+A file that --from writes has been tried: it passes the model check. Weights are random but generic, and
 nothing is downloaded. A model of transformers is made small by its configuration.
 
 exit status: 0 written; 1 nothing was written, stderr says why; 2 no such source or model, or
-options that exclude each other."""
+options that can't be combined."""
 
 _CASE = '''\
 """$class_name: say here what this model is, and in which paper it was published."""
@@ -110,25 +110,37 @@ def scaffold_from(name: str, folder: Path, source: str) -> tuple[list[Path], str
         text, exported = trial.first_that_passes(name, drafts)
     except CantScaffold as error:
         raise CantScaffold(
-            f"--from {source}: nothing was written, since its model check fails: {error}\n"
-            f"Begin with `modelconform new {name}` instead, and put the model and its inputs there"
+            f"--from {source}: nothing was written, because the model check fails: {error}\n"
+            f"Begin with `modelconform new {name}` instead, and put the model and its inputs there."
         ) from None
     written = _write(folder, {f"{name}.py": text})
-    return written, f"note: torch.export fails for it, {exported}" if exported else ""
+    return written, f"note: torch.export can't export this model: {exported}" if exported else ""
 
 
 def _refuse(name: str, folder: Path, files: Iterable[str]) -> None:
-    if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or keyword.iskeyword(name):
-        raise CantScaffold(f"{name!r} is no identifier: use letters, digits and '_', like my_net")
+    if keyword.iskeyword(name):
+        raise CantScaffold(
+            f"{name!r} can't name a case: it is a word of Python's. Choose another name, such as {name}_net."
+        )
+    if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+        raise CantScaffold(
+            f"{name!r} can't name a case. Use letters, digits and '_', and begin with a letter: {_like(name)}"
+        )
     if name.startswith(("_", "test_")) or name == "conftest":
         raise CantScaffold(
-            f"{name}.py would be no case file: its name may not begin with '_' or 'test_', nor be conftest"
+            f"{name}.py would not be collected: conftest.py and files that begin with '_' or 'test_' hold no cases. "
+            "Choose another name."
         )
     if not folder.is_dir():
-        raise CantScaffold(f"there is no folder {folder}: make it first")
+        raise CantScaffold(f"The folder {folder} doesn't exist. Create it first.")
     for path in (folder / file for file in files):
         if path.exists() or path.is_symlink():
-            raise CantScaffold(f"{path} is already there, and nothing is overwritten: choose another name")
+            raise CantScaffold(f"{path} already exists and is not overwritten. Choose another name.")
+
+
+def _like(name: str) -> str:
+    """A name that is near and allowed."""
+    return re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_0123456789") or "my_net"
 
 
 def _write(folder: Path, texts: Mapping[str, str]) -> list[Path]:
@@ -144,7 +156,7 @@ def _write(folder: Path, texts: Mapping[str, str]) -> list[Path]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `modelconform new`."""
-    parser.add_argument("name", help="of the case, an identifier: NAME.py is written")
+    parser.add_argument("name", help="of the case: NAME.py is written")
     parser.add_argument("--cpp", action="store_true", help="write the model in C++, too: NAME.cpp")
     parser.add_argument(
         "--from",
@@ -152,7 +164,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE:MODEL",
         help="a model of an installed package: torchvision:resnet50, transformers:BertModel, timm:convnext_atto",
     )
-    parser.add_argument("--folder", type=Path, default=Path(), help="where to, instead of the current folder")
+    parser.add_argument("--folder", type=Path, default=Path(), help="folder to write to (default: the current one)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -162,12 +174,11 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.source is None:
             written = scaffold(arguments.name, arguments.folder, arguments.cpp)
         elif arguments.cpp:
-            print("--cpp and --from exclude each other: no model in C++ comes with a package", file=sys.stderr)
-            return 2
+            raise UnknownModel("--cpp and --from can't be combined: packages come without a model in C++.")
         else:
             written, note = scaffold_from(arguments.name, arguments.folder, arguments.source)
     except (CantScaffold, OSError) as error:
-        print(error, file=sys.stderr)
+        print(f"modelconform new: {error}", file=sys.stderr)
         return 2 if isinstance(error, UnknownModel) else 1
     print(f"wrote {' and '.join(map(str, written))}; run: pytest --modelconform {written[0]}")
     if note:

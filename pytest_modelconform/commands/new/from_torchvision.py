@@ -30,8 +30,9 @@ def drafts(model: str) -> list[str]:
     spelled = f"models.{family + '.' if family else ''}{builder.__name__}({_arguments(builder)})"
     if family == "detection":
         raise CantScaffold(
-            f"torchvision:{model} is a detector: with weights that are not trained its boxes and scores tie, and which "
-            "are kept is chance. Begin with `modelconform new`, and see cases/vision/ssdlite.py for what it takes"
+            f"torchvision:{model} is a detector. With untrained weights its boxes and scores tie, so that chance "
+            "decides which are kept. Begin with `modelconform new`; cases/vision/ssdlite.py shows how to write such a "
+            "case."
         )
     frames = f"{max(4, meta.get('min_temporal_size', 1))}, " if family == "video" else ""
     inputs = 2 if family == "optical_flow" else 1

@@ -204,8 +204,12 @@ def _runs(model: str, instance: Any, config: Any) -> tuple[list[Input], list[str
         if outputs:
             return inputs, outputs
     if first is None:
-        raise _cant(model, f"has an input, {instance.main_input_name}, or outputs that nothing is known about", None)
-    raise _cant(model, "fails with inputs such as others of its kind take", first)
+        raise _cant(
+            model,
+            f"takes an input ({instance.main_input_name}), or returns outputs, that this command doesn't know",
+            None,
+        )
+    raise _cant(model, "fails with the inputs that models of its kind usually take", first)
 
 
 def _candidates(instance: Any, config: Any) -> Iterator[list[Input]]:

@@ -20,6 +20,13 @@ SOURCES = {
     "timm": "pytest_modelconform.commands.new.from_timm",
 }
 
+# A model of each, for messages.
+EXAMPLES = {
+    "torchvision": "torchvision:resnet50",
+    "transformers": "transformers:BertModel",
+    "timm": "timm:convnext_atto",
+}
+
 _IMAGE_CASE = '''\
 """$title: say here in which paper it was published."""
 
@@ -55,10 +62,12 @@ def drafts(source: str) -> list[str]:
     Raises UnknownModel, or CantScaffold where the package is missing or the model is one that nothing is known about.
     """
     name, colon, model = source.partition(":")
-    if name not in SOURCES or not colon:
+    if name in SOURCES and not model:
+        raise UnknownModel(f"--from {source}: name the model, too, for example --from {EXAMPLES[name]}.")
+    if name not in SOURCES:
+        what = f"unknown source {name!r}.{nearest(name, SOURCES)}" if colon else "name the package, too."
         raise UnknownModel(
-            f"--from {source}: {name!r} is no source of models.{nearest(name, SOURCES)} "
-            f"Name one as {', '.join(f'{known}:MODEL' for known in SOURCES)}"
+            f"--from {source}: {what} Models come from {', '.join(SOURCES)}, for example --from torchvision:resnet50."
         )
     module = importlib.import_module(SOURCES[name])
     if importlib.util.find_spec(module.PACKAGE) is None:
@@ -69,7 +78,7 @@ def drafts(source: str) -> list[str]:
 
 def unknown(package: str, model: str, known: Sequence[str], where: str) -> UnknownModel:
     """The error for a model that a package doesn't have. where: how all of them are listed."""
-    return UnknownModel(f"{package} has no model {model!r}.{nearest(model, known)} {where} lists them")
+    return UnknownModel(f"{package} has no model {model!r}.{nearest(model, known)} See {where}.")
 
 
 def nearest(word: str, known: Sequence[str] | dict[str, str]) -> str:

@@ -30,7 +30,7 @@ from ...workers import arrays
 from .. import pytest_session
 from . import inputs
 from . import table as run_table
-from .artifact import Found, find
+from .artifact import Found, either, find
 
 if TYPE_CHECKING:
     from ...cells.pool import AnyWorker
@@ -42,8 +42,8 @@ EXAMPLES = """\
   modelconform run net.pt --runtime libtorch-cpp --inputs inputs.safetensors -o outputs.npz
   modelconform run exported --runtime openvino   (of export --to: compared with its references)
 
-exit status: 0; 1 where the runtime fails, crashes or isn't there, or where numbers differ;
-2 where the command line makes no sense."""
+exit status: 0; 1 if the runtime fails, crashes or is missing, or if numbers differ;
+2 if the command line is wrong."""
 
 # The first run may allocate, compile or profile; the best of the others is what a server sees.
 _REPEATS = 4
@@ -53,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `modelconform run`."""
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="file, or folder of modelconform export --to")
     parser.add_argument("-r", "--runtime", required=True, help="runtime to execute it in, as `ort`")
-    parser.add_argument("-f", "--format", default="", help="the artifact's format, where its name doesn't tell")
-    what = f"tensors to feed, of {', '.join(inputs.KINDS)}; by the artifact's names or in order"
+    parser.add_argument("-f", "--format", default="", help="the artifact's format, if its name is unusual")
+    what = f"tensors to feed, a file of {', '.join(inputs.KINDS)}; by the artifact's names, else in order"
     parser.add_argument("--inputs", type=Path, metavar="FILE", help=what)
     for kind in ("ones", "random"):
         parser.add_argument(
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"feed {kind} of this shape, such as 1,3,224,224:float32; once for each input",
         )
     parser.add_argument("--device", default="cpu", help="default: cpu")
-    parser.add_argument("--threads", type=int, help="of the runtime (default: as many as there are processors)")
+    parser.add_argument("--threads", type=int, help="threads of the runtime (default: one a processor)")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="save outputs as .safetensors or .npz")
     parser.add_argument("--timeout", type=float, default=300.0, help="limit in seconds (default: 300)")
 
@@ -97,23 +97,29 @@ class Execution:
         self.arguments = arguments
         runtime = run.machinery.registry.runtime(arguments.runtime)
         if arguments.device not in runtime.DEVICES:
-            raise Refused(f"runtime {runtime.NAME} runs on {', '.join(runtime.DEVICES)}, not on {arguments.device}")
+            devices_of = either(runtime.DEVICES, "and")
+            raise Refused(f"--device {arguments.device}: the runtime {runtime.NAME} runs on {devices_of} only.")
         if not 0 < arguments.timeout < float("inf"):
-            raise Refused(f"--timeout {arguments.timeout:g} is no positive number of seconds")
+            raise Refused(f"--timeout {arguments.timeout:g}: a positive number of seconds was expected.")
         if arguments.threads is not None and arguments.threads < 1:
-            raise Refused(f"--threads {arguments.threads} is no number of threads")
+            raise Refused(f"--threads {arguments.threads}: 1 or more was expected.")
         if arguments.output:
             run_table.check_target(arguments.output)
         if arguments.inputs and arguments.made:
-            raise Refused("--inputs names all inputs: leave out --ones and --random")
+            raise Refused("--inputs gives all inputs. Leave out --ones and --random.")
         made = [inputs.parse(*pair) for pair in arguments.made]
         given = inputs.read(arguments.inputs) if arguments.inputs else made
         self.found: Found = find(arguments.artifact, runtime, run.machinery.registry, arguments.format)
         self.call = inputs.call(self.found.artifact.signature, given) if given else None
         if self.call is None and self.found.prepared is None:
-            raise Refused("there are no references to run it by: say --inputs FILE, or --ones SHAPE for each input")
+            raise Refused(
+                f"No inputs were given, and no export's references lie beside {arguments.artifact}. "
+                "Give --inputs FILE, or --ones SHAPE once for each input."
+            )
         if self.call is None and arguments.output:
-            raise Refused("-o saves the outputs for inputs of yours: say --inputs FILE, or --ones SHAPE for each input")
+            raise Refused(
+                "-o saves the outputs for your own inputs. Give --inputs FILE, or --ones SHAPE once for each input."
+            )
         name = Path(self.found.artifact.signature.file).stem
         self.cell = Cell(
             str(arguments.artifact), name, self.found.format, runtime.NAME, arguments.device, self.found.dtype
@@ -125,7 +131,8 @@ class Execution:
         runtime = self.machinery.registry.runtime(self.cell.runtime)
         runs_on = devices.route(self.cell.device).runs_on
         if reason := runtime.unavailable(runs_on) or devices.lacking(self.cell.device):
-            print(f"modelconform run: runtime {runtime.NAME} isn't available: it {reason}", file=sys.stderr)
+            why = reason if reason.startswith("needs ") else f"is not available: {reason}"
+            print(f"modelconform run: The runtime {runtime.NAME} {why}", file=sys.stderr)
             return 1
         if self.arguments.threads:
             self.machinery.pool.threads = self.arguments.threads
@@ -161,9 +168,9 @@ class Execution:
             for line in run_table.lines(outputs):
                 print(printable(line))
             if len([run for run in answer.runs if run.same_as is None]) > 1:
-                print("\nlater runs gave other bits than the first one")
+                print("\nLater runs gave other bits than the first one.")
             if answer.inputs_changed:
-                print(f"\nit changes its inputs in place: {', '.join(answer.inputs_changed)}")
+                print(f"\nThe artifact changes its inputs in place: {', '.join(answer.inputs_changed)}")
             if self.arguments.output:
                 run_table.save(self.arguments.output, outputs)
                 print(f"\n{self.arguments.output}  {self.arguments.output.stat().st_size} bytes")
@@ -208,7 +215,7 @@ class Execution:
             for where, output in entry.get("outputs", {}).items():
                 shape = ", ".join(map(str, output["shape"]))
                 bits = [f"{output[key]:.1f}" if output[key] is not None else "-" for key in ("bits", "reference_bits")]
-                print(f"  {where}  {output['dtype']} ({shape})  {bits[0]} bits (eager has {bits[1]})")
+                print(f"  {where}  {output['dtype']} ({shape})  {bits[0]} significant bits (PyTorch has {bits[1]})")
             for line in entry.get("message", "").splitlines():
                 print(printable(f"  {line}"))
         for note in outcome.notes:

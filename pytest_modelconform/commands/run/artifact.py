@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,21 +63,20 @@ def find(path: Path, runtime: Runtime, registry: Registry, format_name: str) -> 
     name says.
     """
     if not path.exists():
-        raise Refused(f"{path} isn't there: name an artifact, or a folder that modelconform export --to wrote")
+        raise Refused(f"{path} doesn't exist. Name an artifact, or a folder that `modelconform export --to` wrote.")
     if format_name:
         registry.format(format_name)
     folder = path if (path / SIGNATURE).is_file() else path.parent
     signature = _json(folder / SIGNATURE) if (folder / SIGNATURE).is_file() else {}
     if folder == path or signature.get("file") == path.name:
-        return _exported(folder, signature, runtime, format_name)
+        return _exported(folder, signature, runtime, registry, format_name)
     signature = _foreign(path, runtime, registry, format_name)
     return Found(_artifact(path.parent, signature), signature["format"], None, "float32")
 
 
-def _exported(folder: Path, signature: dict[str, Any], runtime: Runtime, format_name: str) -> Found:
+def _exported(folder: Path, signature: dict[str, Any], runtime: Runtime, registry: Registry, format_name: str) -> Found:
     wanted = format_name or str(signature.get("format", ""))
-    if wanted not in runtime.FORMATS:
-        raise Refused(f"runtime {runtime.NAME} loads no {wanted}; it loads {', '.join(runtime.FORMATS)}")
+    _refuse_format(wanted, runtime, registry)
     signature = {**signature, "format": wanted}
     described = folder / DESCRIPTION
     if not described.is_file():
@@ -85,7 +84,7 @@ def _exported(folder: Path, signature: dict[str, Any], runtime: Runtime, format_
     try:
         description = msgspec.convert(_json(described), Description)
     except msgspec.ValidationError as error:
-        raise Refused(f"{described} can't be read, another version wrote it, export again: {error}") from error
+        raise Refused(f"{described} was written by another version. Export the case again ({error}).") from error
     prepared = Prepared(_content(description), "", folder, cached=True)
     return Found(_artifact(folder, signature), wanted, prepared, description.dtype)
 
@@ -124,32 +123,57 @@ def _foreign(path: Path, runtime: Runtime, registry: Registry, format_name: str)
     """The signature of a file that has none beside it, by the formats that its name fits."""
     by_name = [name for name in runtime.FORMATS if path.suffix in registry.format(name).SUFFIXES]
     candidates = [format_name] if format_name else by_name
-    if format_name and format_name not in runtime.FORMATS:
-        raise Refused(f"runtime {runtime.NAME} loads no {format_name}; it loads {', '.join(runtime.FORMATS)}")
+    if format_name:
+        _refuse_format(format_name, runtime, registry)
     if not candidates:
+        others = [name for name in registry.runtimes if _suits(path, registry.runtime(name), registry)]
         raise Refused(
-            f"{path.name} is called like no artifact that runtime {runtime.NAME} loads: {_loads(runtime, registry)}"
+            f"The runtime {runtime.NAME} can't load {path.name}. It loads {_loads(runtime, registry)}; use --format if "
+            f"the name is unusual.{f' {path.suffix} files run in {either(others)}.' if others else ''}"
         )
     for name in candidates:
         module = registry.format(name)
         if module.foreign is None:
             raise Refused(
-                f"a file in {name} doesn't say how it is called: run a folder that modelconform export --to wrote, or "
-                f"put its {SIGNATURE} beside {path.name}"
+                f"A file in the format {name} doesn't say what its inputs are. Run a folder that `modelconform export "
+                f"--to` wrote, or put its {SIGNATURE} beside {path.name}."
             )
         if signature := foreign.signature_of(module, path):
             return signature
     raise Refused(
-        f"{path.name} is in another format than {' or '.join(candidates)}; runtime {runtime.NAME} can't load it"
+        f"The runtime {runtime.NAME} can't load {path.name}: what is in the file is not {either(candidates)}. Use the "
+        "runtime of the format that it was exported to."
     )
 
 
+def _refuse_format(name: str, runtime: Runtime, registry: Registry) -> None:
+    """Raises Refused for a format that a runtime doesn't load."""
+    if name not in runtime.FORMATS:
+        others = [other for other in registry.runtimes if name in registry.runtime(other).FORMATS]
+        loads = f"It loads {either(runtime.FORMATS, 'and')}."
+        instead = f" {name} runs in {either(others)}." if others else ""
+        raise Refused(f"The runtime {runtime.NAME} can't load the format {name}. {loads}{instead}")
+
+
+def _suits(path: Path, runtime: Runtime, registry: Registry) -> bool:
+    """Whether a file's name is that of artifacts that a runtime loads."""
+    return any(path.suffix in registry.format(name).SUFFIXES for name in runtime.FORMATS)
+
+
 def _loads(runtime: Runtime, registry: Registry) -> str:
-    said = []
-    for name in runtime.FORMATS:
-        suffixes = registry.format(name).SUFFIXES
-        said.append(f"{name} ({', '.join(suffixes)})" if suffixes else name)
-    return ", ".join(said)
+    """The kinds of files that a runtime loads, in words."""
+    suffixes = list(dict.fromkeys(suffix for name in runtime.FORMATS for suffix in registry.format(name).SUFFIXES))
+    unnamed = [name for name in runtime.FORMATS if not registry.format(name).SUFFIXES]
+    said = [f"{either(suffixes, 'and')} files"] if suffixes else []
+    return " and ".join(
+        [*said, *([f"the format{'s' if len(unnamed) > 1 else ''} {either(unnamed, 'and')}"] if unnamed else [])]
+    )
+
+
+def either(names: Sequence[str], word: str = "or") -> str:
+    """The names in a sentence: "a, b or c"."""
+    *most, last = names
+    return f"{', '.join(most)} {word} {last}" if most else last
 
 
 def _artifact(folder: Path, signature: dict[str, Any]) -> Artifact:
@@ -166,5 +190,5 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise Refused(f"{path} can't be read: {error}") from error
     if not isinstance(found, dict):
-        raise Refused(f"{path} holds no object")
+        raise Refused(f"{path} can't be read: a JSON object was expected")
     return found

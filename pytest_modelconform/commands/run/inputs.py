@@ -44,24 +44,24 @@ def parse(kind: str, text: str) -> Wanted:
     """`1,3,224,224:float32`; the dtype may be left out, and `:int64` is a scalar. Raises Refused."""
     found = _SHAPE.fullmatch(text)
     if found is None or not text:
-        raise Refused(f"--{kind} {text}: write a shape as 1,3,224,224, and a dtype other than float32 as 1,8:int64")
+        raise Refused(f"--{kind} {text}: a shape such as 1,3,224,224 was expected, or with a dtype 1,8:int64.")
     shape, dtype = found.groups()
     if dtype and dtype not in DTYPES:
-        raise Refused(f"--{kind} {text}: unknown dtype {dtype!r}; known: {', '.join(DTYPES)}")
+        raise Refused(f"--{kind} {text}: unknown dtype {dtype!r}. Known dtypes: {', '.join(DTYPES)}")
     return Wanted(kind, tuple(int(word) for word in shape.split(",")) if shape else (), dtype or "")
 
 
 def read(path: Path) -> dict[str, Array]:
     """The tensors of a file by name, in its order. Raises Refused."""
     if path.suffix not in KINDS:
-        raise Refused(f"{path} is none of {', '.join(KINDS)}")
+        raise Refused(f"--inputs {path}: a file of {', '.join(KINDS)} was expected.")
     try:
         if path.suffix == ".safetensors":
             return arrays.read(path)
         loaded: Any = np.load(path, allow_pickle=False)
         return dict(loaded) if path.suffix == ".npz" else {path.stem: loaded}
     except (OSError, ValueError, TensorFileError) as error:
-        raise Refused(f"{path} can't be read: {error}") from error
+        raise Refused(f"--inputs {path}: the file can't be read: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ def call(signature: Signature, given: Mapping[str, Array] | Sequence[Wanted]) ->
     known = signature.layout == "flat" or bool(signature.inputs)
     if known and len(given) != len(paths):
         takes = ", ".join(_said(value) for value in declared)
-        raise Refused(f"{signature.file} takes {len(paths)} inputs ({takes}), not {len(given)}")
+        inputs = "1 input" if len(paths) == 1 else f"{len(paths)} inputs"
+        raise Refused(f"{signature.file} takes {inputs} ({takes}), and {len(given)} were given.")
     if isinstance(given, Mapping):
         names = {value.name or value.path: value.path for value in declared}
         if set(given) == set(names):

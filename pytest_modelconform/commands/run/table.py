@@ -47,9 +47,16 @@ def _said(value: np.generic) -> str:
 def check_target(path: Path) -> None:
     """Raises Refused for a file that outputs can't be saved to; before anything is run."""
     if path.suffix not in KINDS:
-        raise Refused(f"-o {path}: outputs are saved as {' or '.join('*' + kind for kind in KINDS)}")
+        raise Refused(f"-o {path}: outputs are saved as {' or '.join(KINDS)}. Name such a file.")
     if not path.absolute().parent.is_dir():
-        raise Refused(f"-o {path}: there is no folder {path.parent}")
+        raise Refused(f"-o {path}: the folder {path.parent} doesn't exist.")
+    is_new = not path.exists()
+    try:
+        path.open("ab").close()
+        if is_new:
+            path.unlink()
+    except OSError as error:
+        raise Refused(f"-o {path}: the file can't be written: {error.strerror or error}.") from error
 
 
 def save(path: Path, outputs: Mapping[str, Array]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from .tensor_files import HERE
 
 
-def main(facts: dict[str, Any], convert: Callable[[Path], None]) -> int:
+def convert_model(facts: dict[str, Any], convert: Callable[[Path], None]) -> int:
     convert(HERE / facts["model"])
     print("converted")
     return 0

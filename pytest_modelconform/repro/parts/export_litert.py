@@ -12,6 +12,7 @@ from .tensor_files import HERE
 
 def export(model: Any, args: Any, kwargs: Any, dynamic_shapes: Any, facts: dict[str, Any]) -> None:
     with torch.no_grad():
-        # What it fails at with dynamic shapes it may do with static ones: those are what was tried last.
-        converted = litert_torch.convert(model, args, kwargs, dynamic_shapes=None)
+        # What it fails at with dynamic shapes it may do with static ones: those are what was tried last then.
+        shapes = dynamic_shapes if facts["dynamic"] else None
+        converted = litert_torch.convert(model, args, kwargs, dynamic_shapes=shapes)
     converted.export(str(HERE / "model.tflite"))

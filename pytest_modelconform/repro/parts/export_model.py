@@ -47,22 +47,31 @@ def dimensions(spec: Any, known: dict[str, Any]) -> Any:
     return spec
 
 
-def main(facts: dict[str, Any], export: Callable[..., None]) -> int:
+def model_of(facts: dict[str, Any], case: Any) -> Any:
     dtype = getattr(torch, facts["dtype"])
     torch.manual_seed(0)
-    case = case_of(facts)
     model = case.model().train(case.mode == "train")
     if facts["dtype"] != "float32":
         model._apply(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
     if facts["weights"]:
         model.load_state_dict({name: to_torch(array) for name, array in read(facts["weights"]).items()})
-    model = model.to(facts["device"])
+    return model.to(facts["device"])
+
+
+def returned(facts: dict[str, Any], model: Any, call: Callable[..., Any], file: str) -> Any:
+    """What the model itself returns for the inputs in a file."""
+    args, kwargs = call({name: to_torch(array).to(facts["device"]) for name, array in read(file).items()})
+    with torch.no_grad():
+        return model(*args, **kwargs)
+
+
+def export_model(facts: dict[str, Any], export: Callable[..., None]) -> int:
+    case = case_of(facts)
+    model = model_of(facts, case)
+    returned(facts, model, facts["call"], facts["inputs_file"])
+    print("the model itself runs; exporting it")
     inputs = {name: to_torch(array).to(facts["device"]) for name, array in read(facts["inputs_file"]).items()}
     args, kwargs = facts["call"](inputs)
-    with torch.no_grad():
-        model(*args, **kwargs)
-    print("the model itself runs; exporting it")
-    args, kwargs = facts["call"]({name: tensor.clone() for name, tensor in inputs.items()})
     export(model, args, kwargs, dimensions(case.dynamic_shapes, {}), facts)
     print("exported")
     return 0

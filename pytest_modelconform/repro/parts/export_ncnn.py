@@ -9,14 +9,13 @@ import pnnx
 import torch
 
 from .tensor_files import HERE
+from .trace_model import traced
 
 TYPES = {"float": "f", "bfloat": "bf", "int": "i", "uint": "u", "complex": "c"}
 
 
 def export(model: Any, args: Any, kwargs: Any, dynamic_shapes: Any, facts: dict[str, Any]) -> None:
-    with torch.no_grad():
-        traced = torch.jit.trace(model, args, strict=False, check_trace=False)
-    torch.jit.save(traced, HERE / "model.pt")
+    torch.jit.save(traced(model, args, kwargs), HERE / "model.pt")
     command = [pnnx.EXEC_PATH, "model.pt", f"inputshape={shapes(facts['inputs'], 'actual')}"]
     if facts["other"]:
         command.append(f"inputshape2={shapes(facts['other'], 'actual')}")

@@ -9,7 +9,7 @@ from .compare import check
 from .tensor_files import HERE, read
 
 
-def main(facts: dict[str, Any], load: Callable[..., Any], run: Callable[..., list[Any]]) -> int:
+def run_artifact(facts: dict[str, Any], load: Callable[..., Any], run: Callable[..., list[Any]]) -> int:
     model = load(HERE / facts["model"], facts["device"], facts["fast"])
 
     def call(name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from .tensor_files import HERE, read
 from .torch_arrays import to_torch
 
 
-def main(facts: dict[str, Any], load: Callable[..., Any], run_nested: Callable[..., dict[str, Any]]) -> int:
+def run_artifact(facts: dict[str, Any], load: Callable[..., Any], run_nested: Callable[..., dict[str, Any]]) -> int:
     model = load(HERE / facts["model"], facts["device"], facts["fast"])
 
     def call(name: str) -> dict[str, Any]:
