@@ -69,6 +69,7 @@ class Maker {
     output.unstable = meta_.at("unstable").get<std::size_t>();
     output.reduced = meta_.at("reduced").get<bool>();
     output.eager_numbers = numbers_of(meta_.at("eager"));
+    output.source = meta_.value("source", output.source);
 
     check_shape(output.shape);
     const Layout layout(output.shape, output.dtype);
