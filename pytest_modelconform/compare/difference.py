@@ -166,7 +166,7 @@ def _by_noise(
     if loss > most_lost + grace:
         faults.append(bits_words(reference, numbers.loss_group, loss, most_lost + grace, where))
         needs.append(f"bits_lost={up(loss - grace)}")
-        near.append(loss - grace - most_lost <= significant(reference, numbers.loss_group) / 2)
+        near.append(loss - grace <= significant(reference, numbers.loss_group) / 2)
     if worst > most_off:
         whose = "bfloat16's" if reference.reduced else "faithful"
         if not faults:

@@ -115,7 +115,7 @@ Difference Comparison::by_noise(const Measured& measured) {
     const std::size_t group = measured.loss_group;
     faults.push_back(bits_text(reference, group, loss, limits.bits_lost + grace, where));
     needs.push_back("bits_lost=" + number_text(tenth_up(loss - grace)));
-    is_near = loss - grace - limits.bits_lost <= significant_bits(reference, group) / 2;
+    is_near = loss - grace <= significant_bits(reference, group) / 2;
   }
   if (worst > limits.worst) {
     const std::string whose = reference.reduced ? "bfloat16's" : "faithful";
