@@ -16,10 +16,14 @@ from ..terms.case import Tolerance
 
 
 class Leaf(msgspec.Struct, frozen=True, kw_only=True):
-    """A tensor among the inputs of a set. path: its key in the set's file, "/args/0". shape: its lengths."""
+    """A tensor among the inputs of a set.
+
+    path: its key in the set's file, "/args/0". shape: its lengths. name: by forward's parameters, "x".
+    """
 
     path: str
     shape: list[int]
+    name: str = ""
 
 
 class InputLeaf(msgspec.Struct, frozen=True, kw_only=True):

@@ -333,8 +333,8 @@ def check_element(answer: Answer, output: Array, reference: Reference, tolerance
     """The worst element is the one that the message names; where there is none, that which Python finds."""
     if answer.message.startswith(("wrong values: ", "inexact values: ", "NaN ")):
         part = f"the {answer.part} part of " if answer.part else ""
-        index = "" if answer.index == "[]" else answer.index
-        assert f": {part}output{index} is " in answer.message or answer.message.startswith("wrong values: output; "), (
+        place = "" if answer.index == "[]" else answer.index
+        assert f": {part}output{place} is " in answer.message or answer.message.startswith("wrong values: output; "), (
             about
         )
         assert answer.output == "output" or answer.message.startswith("wrong values: output; "), about

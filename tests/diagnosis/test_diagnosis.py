@@ -173,7 +173,7 @@ class FakeExports:
 
 
 def evidence(r: Array, y: Array, left: float = 100.0, *again: Array) -> Evidence:
-    entry = SimpleNamespace(outputs=TREE, references={"[0]": reference(r)})
+    entry = SimpleNamespace(outputs=TREE, references={"[0]": reference(r)}, shapes={}, names={})
     content = SimpleNamespace(exporter_set="first")
     prepared = SimpleNamespace(content=content, sets={"first": entry}, key="key")
     found = [(TREE, {"/0": array}) for array in (y, *again)]

@@ -163,7 +163,10 @@ def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str) -> di
         "views": views,
         "repeats": repeats,
         "seconds": seconds,
-        "leaves": [{"path": path, "shape": list(tensor.shape)} for path, tensor in written.items()],
+        "leaves": [
+            {"path": path, "shape": list(tensor.shape), "name": built.argument_name(path)}
+            for path, tensor in written.items()
+        ],
     }
 
 
