@@ -37,7 +37,7 @@ def make(folder: Path, content: Kind, fast: bool = False) -> Kind:
     for name, entry in content.sets.items():
         runs = arrays.read(folder / terms.runs_file(name))
         try:
-            model_check.check_repeats(name, entry, runs, name in content.generated)
+            model_check.check_repeats(name, entry, runs, name in content.generated, content.dropout)
             model_check.check_inputs(name, entry, content.accept)
             found, more = _make_set(name, entry, runs, fast)
             found = {path: dataclasses.replace(one, source=SOURCES[content.framework]) for path, one in found.items()}

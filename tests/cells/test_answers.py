@@ -203,10 +203,9 @@ def test_a_cell_is_as_bad_as_its_worst_input_set_and_names_it() -> None:
 
 def test_which_input_sets_are_right_is_said_with_their_sizes() -> None:
     """Before what is long: reports cut messages."""
+    entry = {**vars(two_outputs()), "names": {"/args/0": "x"}}
     given = {
-        name: InputSet(
-            **{**vars(two_outputs()), "shapes": {"/args/0": shape, "/args/1": [8]}, "names": {"/args/0": "x"}}
-        )
+        name: InputSet(**{**entry, "shapes": {"/args/0": shape, "/args/1": [8]}})
         for name, shape in (("five", [2, 5]), ("again", [2, 5]), ("nine", [2, 9]), ("two", [2, 2]))
     }
     long = SetResult(Verdict.ERROR, Stage.RUN, "RuntimeError: select()\n" + "a line\n" * 20)

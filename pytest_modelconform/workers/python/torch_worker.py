@@ -127,8 +127,8 @@ def _of_torchscript(text: str) -> str | None:
     if not text.startswith("The following operation failed in the TorchScript interpreter"):
         return None
     last = next((line for line in reversed(text.splitlines()) if line.startswith("RuntimeError: ")), "")
-    _, _, original = text.partition("original code (most recent call last):")
-    lines = [line.strip() for line in original.splitlines()]
+    # Of a file that was loaded there are two: of the code in it, and of the model's own.
+    lines = [line.strip() for line in text.rpartition("(most recent call last):")[2].splitlines()]
     frames = [re.match(r'(?:File ")?(.+?)(?:", line |\()(\d+)(?:\): |, in )(\w+)', line) for line in lines]
     own = next((frame for frame in frames if frame and "site-packages" not in frame[1]), None)
     where = f"\n  {own[1]}:{own[2]}, in {own[3]}" if own else ""
