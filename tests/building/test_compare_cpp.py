@@ -460,4 +460,4 @@ def test_a_reference_that_is_not_there_is_named(judge: Path, tmp_path: Path) -> 
     questions = [f"{tmp_path} {name} {tmp_path}/o.safetensors own" for name in ("none", "broken")]
     said = [answer[1] for answer in ask(judge, questions)]
     assert said[0].startswith(f"{tmp_path}/references-none.json can't be opened: `modelconform export` writes one")
-    assert said[1] == f"{tmp_path}/references-broken.json is no JSON object"
+    assert said[1] == f"{tmp_path}/references-broken.json isn't a JSON object"

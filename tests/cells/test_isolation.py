@@ -60,7 +60,7 @@ EXPECTED: dict[str, tuple[str, str | None, str]] = {
     "garbage@run": (ERROR, "run", r"its outputs can't be read: TensorFileError: .* a header of"),
     "nofile@run": (ERROR, "run", r"its outputs can't be read: FileNotFoundError"),
     "missing@run": (ERROR, "run", r"its outputs can't be read: KeyError: 'elsewhere'"),
-    "notree@run": (ERROR, "run", r"its outputs can't be read: ValueError: output is no tree"),
+    "notree@run": (ERROR, "run", r"its outputs can't be read: ValueError: output isn't a tree"),
     "fewer@run": (ERROR, "run", r"its outputs can't be read: ValueError: 2 runs instead of 3"),
     "noruns@run": (ERROR, "run", r"its outputs can't be read: BadAnswer: .*runs"),
     "circular@run": (ERROR, "run", r"run 0 is said to be the same as run 1"),

@@ -210,7 +210,7 @@ def test_a_description_does_not_change_its_module() -> None:
         ({"NAME": 3}, "NAME must be a string, not 3"),
         ({"ENVIRONMENT": "env"}, "ENVIRONMENT must be an Environment or None, not 'env'"),
         ({"command": ["worker"]}, r"command must be a function, not \['worker'\]"),
-        ({"LIMITS": {"dtype:": "no"}}, "mine: LIMITS has 'dtype:', which is no kind of limit"),
+        ({"LIMITS": {"dtype:": "no"}}, "mine: LIMITS has 'dtype:', an unknown kind of limit"),
         ({"NARROW": {}}, r"runtime module mine defines NARROW. Did you mean NARROWS\?"),
         ({"DEVICE": ("cpu",)}, r"runtime module mine defines DEVICE. Did you mean DEVICES\?"),
     ],

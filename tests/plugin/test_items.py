@@ -172,7 +172,7 @@ FAULTY: dict[str, tuple[str, str, str, str]] = {
     ),
     "tolerance_key": (
         IMPORT + case(f"{PLAIN}, tolerances={{'openvin': Tolerance()}}"), "tolerance_key[collect]", "collect",
-        r"field 'tolerances': 'openvin' is no runtime, dtype or 'fast'. Did you mean 'openvino'\? Known: torch, ",
+        r"field 'tolerances': 'openvin' is not a runtime, a dtype or 'fast'. Did you mean 'openvino'\? Known: torch, ",
     ),
     "tolerance_reason": (
         IMPORT + case(f"{PLAIN}, tolerances={{'ort': Tolerance(bits_lost=5)}}"), "tolerance_reason[collect]", "collect",
@@ -206,7 +206,7 @@ FAULTY: dict[str, tuple[str, str, str, str]] = {
     "bare_tensor": (
         case("model=lambda: Net(), inputs={'bare': lambda: torch.ones(2)}"),
         "bare_tensor[eager]", "build",
-        r"case 'bare_tensor', input set 'bare': the function returned a Tensor: return a tuple of positional arguments, ",
+        r"case 'bare_tensor', input set 'bare': the function returned a Tensor: return a tuple of positional arg",
     ),
     "all_one": (
         case("model=lambda: Net(), inputs={'one': lambda: (torch.rand(1, 3),)}, dynamic_shapes={'x': {0: 'batch'}}"),

@@ -134,7 +134,7 @@ def test_the_packages_chromium_is_taken_where_there_is_no_other(tmp_path: Path) 
 
 def test_what_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     variable = node.CHROMIUM
-    reason = f"{variable} names /nowhere/chromium, which is no program"
+    reason = f"{variable} names /nowhere/chromium, which isn't a program"
     worker = javascript.Worker(javascript.command(*WEB), tmp_path, {variable: "/nowhere/chromium"})
     try:
         error = worker.ask("hello", protocol=1)["error"]
