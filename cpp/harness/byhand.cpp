@@ -143,7 +143,7 @@ Tensor parse_ones(const std::string& text) {
     const auto [stop, problem] = std::from_chars(at, end, size);
     const bool more = stop != end;
     if (problem != std::errc{} || size < 0 || (more && (*stop != ',' || stop + 1 == end))) {
-      throw std::invalid_argument("'" + text + "' is no shape such as 1,3,224,224 or 1,16:int64");
+      throw std::invalid_argument("'" + text + "' isn't a shape like 1,3,224,224 or 1,16:int64");
     }
     shape.push_back(size);
     at = more ? stop + 1 : stop;

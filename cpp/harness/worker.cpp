@@ -40,7 +40,7 @@ class Worker {
     Json reply;
     try {
       const Json request = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-      if (!request.is_object()) throw RequestError("the line is no JSON object");
+      if (!request.is_object()) throw RequestError("the line isn't a JSON object");
       number_field(request, "id");
       id = request["id"];
       reply = dispatch(request);

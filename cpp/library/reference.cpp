@@ -31,7 +31,7 @@ constexpr std::array kKinds{
 Json read_json(const std::string& path, std::ifstream& file) {
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   Json content = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!content.is_object()) throw TensorFileError(path + " is no JSON object");
+  if (!content.is_object()) throw TensorFileError(path + " isn't a JSON object");
   return content;
 }
 
@@ -69,6 +69,7 @@ class Maker {
     output.unstable = meta_.at("unstable").get<std::size_t>();
     output.reduced = meta_.at("reduced").get<bool>();
     output.eager_numbers = numbers_of(meta_.at("eager"));
+    output.source = meta_.value("source", output.source);
 
     check_shape(output.shape);
     const Layout layout(output.shape, output.dtype);

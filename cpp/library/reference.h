@@ -58,6 +58,7 @@ struct OutputReference {
   std::size_t unstable = 0;  // elements that are left out, as eager's noisy runs disagree there
   bool reduced = false;      // the noise is that of bfloat16 arithmetic, not of `dtype`
   Numbers eager_numbers;     // how eager itself compares with r
+  std::string source = "PyTorch";  // whose numbers these are, as messages say it
 };
 
 struct Reference {

@@ -180,7 +180,7 @@ class Reader {
     if (text.starts_with('{') && text.find('\0') == std::string_view::npos) {
       json = Json::parse(text, look, /*allow_exceptions=*/false);
     }
-    if (!json.is_object()) fail(what + " is no JSON object");
+    if (!json.is_object()) fail(what + " isn't a JSON object");
     return json;
   }
 
@@ -188,13 +188,13 @@ class Reader {
   Json read_extras(const Json& header) const {
     const auto metadata = header.find("__metadata__");
     if (metadata == header.end()) return Json::object();
-    if (!metadata->is_object()) fail("its __metadata__ is no JSON object");
+    if (!metadata->is_object()) fail("its __metadata__ isn't a JSON object");
     const auto ours = metadata->find("modelconform");
     if (ours == metadata->end()) return Json::object();
-    if (!ours->is_string()) fail("its metadata 'modelconform' is no text");
+    if (!ours->is_string()) fail("its metadata 'modelconform' isn't text");
     Json extras = parse(ours->get_ref<const std::string&>(), "its metadata 'modelconform'");
     for (const auto& [key, entry] : extras.items()) {
-      if (!entry.is_object()) fail("its metadata of '" + key + "' is no JSON object");
+      if (!entry.is_object()) fail("its metadata of '" + key + "' isn't a JSON object");
     }
     return extras;
   }
@@ -220,10 +220,10 @@ class Reader {
 
   std::pair<std::size_t, std::size_t> read_range(const std::string& key, const Json& entry,
                                                  std::size_t data_size) const {
-    if (!entry.is_object()) fail("tensor '" + key + "' is no JSON object");
+    if (!entry.is_object()) fail("tensor '" + key + "' isn't a JSON object");
     const auto offsets = read_numbers(key, entry, "data_offsets");
     if (offsets.size() != 2 || offsets[0] > offsets[1]) {
-      fail("tensor '" + key + "': 'data_offsets' is no [begin, end]");
+      fail("tensor '" + key + "': 'data_offsets' isn't [begin, end]");
     }
     if (offsets[1] > data_size) {
       fail("is truncated: tensor '" + key + "' ends at byte " + std::to_string(offsets[1]) +

@@ -202,11 +202,13 @@ def summarise(
     signature: Signature | None = None,
     named: Callable[[str, SetResult], str] = _named,
     exported: str = "",
+    sizes: Mapping[str, str] | None = None,
 ) -> Outcome:
     """The outcome of a cell from the results of its input sets.
 
     named: how messages name one. exported: the exporters' set. Where that is already wrong, the cell is a mismatch
-    whatever the others come to: an error for another size would tell of a lesser fault.
+    whatever the others come to: an error for another size would tell of a lesser fault. sizes: of each set's inputs, in
+    words, for a line that says which sets are right and which are not.
     """
     first = {exported: results[exported]} if exported in results else {}
     ran = {n: result for n, result in {**first, **results}.items() if result.verdict is not Verdict.UNSUPPORTED}
@@ -214,7 +216,12 @@ def summarise(
     if exported in ran and ran[exported].verdict is Verdict.MISMATCH:
         name, worst = exported, ran[exported]
     failing = [(n, r) for n, r in ran.items() if Outcome(r.verdict).doubtful]
-    message = "\n".join(f"{named(n, r)}: {r.message}" for n, r in failing)
+    lines = [f"{named(n, r)}: {r.message}" for n, r in failing]
+    if sizes is not None and failing and any(r.verdict is Verdict.PASS for r in ran.values()):
+        # Before what is long, a library's stack say: reports cut messages.
+        long = next((place for place, line in enumerate(lines) if line.count("\n") > 3), len(lines))
+        lines.insert(long, _by_verdict(results, sizes))
+    message = "\n".join(lines)
     if worst.verdict is Verdict.UNSUPPORTED:
         message = f"{named(name, worst)}: {worst.message}"
     # What the whole column can't do, reports say once.
@@ -235,6 +242,40 @@ def summarise(
         notes=tuple(notes),
         **merge([result.numbers for result in counted]),
     )
+
+
+# What the results of input sets are called in one line; what isn't here says nothing of the set.
+_SAID = {
+    Verdict.PASS: "right for",
+    Verdict.IMPRECISE: "inexact for",
+    Verdict.MISMATCH: "wrong for",
+    Verdict.ERROR: "an error for",
+    Verdict.CRASH: "a crash for",
+    Verdict.TIMEOUT: "a timeout for",
+    Verdict.UNSUPPORTED: "refused for",
+}
+_MOST_SETS = 4
+
+
+def _by_verdict(results: Mapping[str, SetResult], sizes: Mapping[str, str]) -> str:
+    """Which input sets came to what: "Right for x (2, 5, 8) ('five'), wrong for x (2, 9, 8) ('nine')."."""
+    found: dict[Verdict, dict[str, list[str]]] = {}
+    for name, result in results.items():
+        if not result.limit:
+            found.setdefault(result.verdict, {}).setdefault(sizes.get(name, ""), []).append(repr(name))
+
+    def said(names: Sequence[str], size: str) -> str:
+        more = [f"{len(names) - _MOST_SETS} more"] if len(names) > _MOST_SETS else []
+        listed = ", ".join([*names[:_MOST_SETS], *more])
+        return f"{size} ({listed})" if size else listed
+
+    parts = [
+        f"{words} {', '.join(said(names, size) for size, names in found[verdict].items())}"
+        for verdict, words in _SAID.items()
+        if verdict in found
+    ]
+    sentence = ", ".join(parts)
+    return f"{sentence[0].upper()}{sentence[1:]}."
 
 
 def details(difference: Difference) -> dict[str, Any]:

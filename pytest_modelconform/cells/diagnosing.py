@@ -93,7 +93,7 @@ class Diagnosis:
         if evidence is None or not evidence.runs:
             return undiagnosed(outcome, "nothing is left to be looked at") if is_close else outcome
         try:
-            found = self._hints(ref, cell, evidence, MOST_SECONDS_CLOSE if is_close else MOST_SECONDS)
+            found = self._hints(ref, cell, outcome, evidence, MOST_SECONDS_CLOSE if is_close else MOST_SECONDS)
         except Exception as error:
             found = Found(problem=error)
         if found.problem is not None:
@@ -107,25 +107,27 @@ class Diagnosis:
             return undiagnosed(outcome, found.left_out or "the diagnosis failed")
         return outcome
 
-    def _hints(self, ref: CaseRef, cell: Cell, evidence: Evidence, most: float) -> Found:
+    def _hints(self, ref: CaseRef, cell: Cell, outcome: Outcome, evidence: Evidence, most: float) -> Found:
         # Here, since it imports numpy.
         import numpy as np
 
         with np.errstate(all="ignore"):
-            return self._found(ref, cell, evidence, most)
+            return self._found(ref, cell, outcome, evidence, most)
 
-    def _found(self, ref: CaseRef, cell: Cell, evidence: Evidence, most: float) -> Found:
+    def _found(self, ref: CaseRef, cell: Cell, outcome: Outcome, evidence: Evidence, most: float) -> Found:
         from ..diagnosis import nearest, patterns
 
         prepared = evidence.prepared
         exporter = prepared.content.exporter_set
         end = time.monotonic() + min(evidence.budget.left, most)
         runtime = self.exports.registry.runtime(cell.runtime)
-        seen = _seen(evidence, runtime.NARROWS)
+        seen = _seen(outcome, evidence, runtime.NARROWS)
         found, complete = patterns.hints(seen, exporter, late=lambda: time.monotonic() > end)
-        if (sentence := patterns.only_exported(seen, exporter)) and "baked in" not in " ".join(found):
+        sentence = patterns.only_exported_size(seen, exporter) or patterns.only_exported(seen, exporter)
+        if sentence and "baked in" not in " ".join(found):
             found, complete = [sentence, *found][: patterns.MOST], True
-        if complete:
+        # Where a set is an error, that is what to look at first: no minutes for variants of the others.
+        if complete or outcome.verdict not in (Verdict.MISMATCH, Verdict.IMPRECISE):
             return Found(found)
         one = next((one for one in seen if one.outputs and one.wrong), None)
         left = end - time.monotonic()
@@ -198,9 +200,10 @@ def _keys(tree: Mapping[str, Any]) -> dict[str, str]:
     return {key: path for path, key in flatten(tree)[1].items()}
 
 
-def _seen(evidence: Evidence, narrows: Mapping[str, str]) -> list[Seen]:
+def _seen(outcome: Outcome, evidence: Evidence, narrows: Mapping[str, str]) -> list[Seen]:
     from ..compare import flatten
     from ..diagnosis.judge import Seen
+    from ..references.prepared import sizes
     from ..workers.arrays import numpy_dtype
 
     def outputs(run: Run, entry: InputSet) -> dict[str, Any]:
@@ -213,11 +216,22 @@ def _seen(evidence: Evidence, narrows: Mapping[str, str]) -> list[Seen]:
         return arrays
 
     result = []
+    ran = {verdict.value for verdict in (Verdict.PASS, Verdict.IMPRECISE, Verdict.MISMATCH)}
+    said = sizes(evidence.prepared.sets)
     for name, entry in evidence.prepared.sets.items():
         runs = [outputs(run, entry) for run in evidence.runs.get(name, ())]
         nothing: dict[str, Any] = {}
         first, again, *_ = [*runs, nothing, nothing]
-        one = Seen(name, entry.references, first, again, evidence.tolerance)
+        one = Seen(
+            name,
+            entry.references,
+            first,
+            again,
+            evidence.tolerance,
+            ran=outcome.inputs.get(name, {}).get("verdict", Verdict.PASS.value) in ran,
+            shapes=entry.shapes,
+            sizes=said[name],
+        )
         if len(runs) > 1 and not one.wrong and one.outputs.keys() == one.references.keys():
             one = replace(one, outputs=again, again=first)  # it is a later run that is wrong
         result.append(one)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..references.prepared import InputSet, Prepared
+from ..references.prepared import InputSet, Prepared, sizes
 from ..terms.cell import FULL, Cell
 from ..terms.limits import TRANSPOSED_INPUTS
 from ..terms.outcome import Outcome, Stage, Verdict
@@ -67,7 +67,8 @@ class InputSets:
             # An input that is changed in place is a mismatch that the numbers tell nothing of.
             if runs:
                 mismatches[name] = runs
-        outcome = summarise(results, self.artifact.signature, exported=self.judge.content.exporter_set)
+        exported = self.judge.content.exporter_set
+        outcome = summarise(results, self.artifact.signature, exported=exported, sizes=sizes(self.judge.sets))
         _, notes = choose(self.judge.tolerance, self.judge.tolerances, self.cell)
         if self.cell.precision != FULL:
             notes = (*notes, *self.judge.content.notes)

@@ -138,7 +138,11 @@ class Pipeline:
         if outcome.verdict is Verdict.IMPRECISE:
             # Recorded or not: without a look for its cause it may be a mismatch.
             return self._strictly(self._diagnosis.explained(ref, cell, outcome, tried.evidence), tried.evidence)
-        if outcome.verdict is not Verdict.MISMATCH or expects(outcome) or cell.task != INFERENCE:
+        # An error in one input set hides what others that ran, and are wrong, tell of its cause.
+        wrong = outcome.verdict is Verdict.MISMATCH or (
+            outcome.verdict is Verdict.ERROR and tried.evidence is not None and bool(tried.evidence.runs)
+        )
+        if not wrong or expects(outcome) or cell.task != INFERENCE:
             return outcome
         if failed_at_once(outcome):
             return outcome

@@ -15,7 +15,7 @@ from .imprecise import is_close, what_is_lost
 from .measure import NotFiniteError, measure, strange_in, worst_position
 from .numbers import FLOAT_FORMATS, UNSTABLE, Numbers, flat, is_complex, layout_of
 from .reference import Reference
-from .words import beyond, digits_up, element_words, group_words, model_values, pair, place, up
+from .words import beyond, bits_words, digits_up, element_words, model_values, pair, place, significant, up
 
 Value = bool | int | float | str
 FEW_ELEMENTS = 16  # a root mean square over fewer is itself uncertain: one more bit may be lost
@@ -131,12 +131,12 @@ def _with_bits(result: Difference, actual: Array, reference: Reference, dtype: s
 def _dtype_and_shape(actual: Array, reference: Reference, where: str, dtype: str) -> str:
     faults = []
     if dtype != reference.dtype:
-        faults.append(f"dtype {dtype}, the model returns {reference.dtype}{_narrowed(dtype, reference.dtype)}")
+        faults.append(f"dtype {dtype}, {reference.source} returns {reference.dtype}{_narrowed(dtype, reference.dtype)}")
     if reference.kind == "unstable":
         if actual.ndim != len(reference.shape):
-            faults.append(f"{actual.ndim} dimensions, the model's has {len(reference.shape)}")
+            faults.append(f"{actual.ndim} dimensions, {reference.source} returns {len(reference.shape)}")
     elif tuple(actual.shape) != reference.shape:
-        faults.append(f"shape {tuple(actual.shape)}, the model returns {reference.shape}")
+        faults.append(f"shape {tuple(actual.shape)}, {reference.source} returns {reference.shape}")
     return f"{where} has " + "; and ".join(faults) if faults else ""
 
 
@@ -159,28 +159,32 @@ def _by_noise(
     result: Difference, numbers: Numbers, values: Array, reference: Reference, tolerance: Tolerance, where: str
 ) -> Difference:
     """Judge the loss of every group, and the worst element, in units of the noise."""
-    layout = layout_of(reference.shape, reference.dtype)
     loss, worst = numbers.loss or 0.0, numbers.worst or 0.0
     most_lost, most_off = limits(tolerance, reference.dtype)
     grace = 1.0 if math.prod(reference.shape) < FEW_ELEMENTS else 0.0
-    whose = "bfloat16's" if reference.reduced else "the"
-    faults, needs = [], []
+    faults, needs, near = [], [], []
     if loss > most_lost + grace:
-        group = group_words(layout, numbers.loss_group, is_complex(reference.dtype))
-        faults.append(f"loses {beyond(loss, most_lost + grace)} bits {group} ({most_lost + grace:g} allowed)")
+        faults.append(bits_words(reference, numbers.loss_group, loss, most_lost + grace, where))
         needs.append(f"bits_lost={up(loss - grace)}")
+        near.append(loss - grace <= significant(reference, numbers.loss_group) / 2)
     if worst > most_off:
-        faults.append(f"has an element off by 2^{beyond(worst, most_off)} times {whose} noise (2^{most_off:g} allowed)")
+        whose = "bfloat16's" if reference.reduced else "faithful"
+        if not faults:
+            faults.append(
+                f"off by 2^{beyond(worst, most_off)} times the noise of {whose} arithmetic (2^{most_off:g} may be)"
+            )
         needs.append(f"worst={up(worst)}")
+        near.append(worst - most_off <= significant(reference) / 2)
     if not faults:
         return result
-    noisy = ""
+    if close := is_close(values, reference, numbers):
+        faults.append(what_is_lost(values, reference, numbers))
+    if all(near):
+        faults.append(f"it would need {', '.join(needs)}")
     if result.ill_conditioned:
-        noisy = f"; ill-conditioned: faithful arithmetic has {reference.reference_bits:.1f} bits"
-    element = element_words(worst_position(values, reference, numbers), values, reference)
-    close = is_close(values, reference, numbers)
-    lost = f"; {what_is_lost(values, reference, numbers)}" if close else ""
-    message = f"{where} {' and '.join(faults)}; worst {element}{lost}; it would need {', '.join(needs)}{noisy}"
+        faults.append(f"ill-conditioned: faithful arithmetic has {reference.reference_bits:.1f} bits")
+    element = element_words(worst_position(values, reference, numbers), values, reference, where)
+    message = f"{'inexact' if close else 'wrong'} values: {element}; {'; '.join(faults)}"
     return replace(result, ok=False, message=message, close=close)
 
 
@@ -189,30 +193,38 @@ def _by_tolerance(
 ) -> Difference:
     """Judge |y - r| <= atol + rtol |r|, and the cosine: as the case says, or, without a pure float64 run, by dtype."""
     rtol, atol, source = tolerance.rtol, tolerance.atol, ""
+    rms = 0.0 if reference.signal is None else float(reference.signal[0])
     if rtol is None and atol is None and tolerance.cosine is None:
-        rms = 0.0 if reference.signal is None else float(reference.signal[0])
         rtol, atol = reference.format.lenient, float(digits_up(reference.format.lenient * rms))
-        source = f", by default for {reference.dtype} as float64 is impure"
-    faults, needs = [], []
+        source = f", the default for {reference.dtype} without a pure float64 run,"
+    element, faults, needs, near = "", [], [], []
     if rtol is not None or atol is not None:
         rtol, atol = rtol or 0.0, atol or 0.0
         close = closeness(values, reference, rtol, atol)
         result = _at(replace(result, max_abs=close.max_abs), close.position, values, reference)
         if close.count:
-            elements = f"{close.count} of {values.size} elements"
-            faults.append(f"has {elements} beyond {pair(rtol, atol)}{source}")
+            element = element_words(close.position, values, reference, where)
+            faults.append(f"beyond {pair(rtol, atol)}{source} in {close.count} of {values.size} elements")
             relative = f"{pair(float(digits_up(close.rtol)), atol)} or " if math.isfinite(close.rtol) else ""
             needs.append(f"{relative}{pair(rtol, float(digits_up(close.atol)))}")
-            faults.append(f"worst {element_words(close.position, values, reference)}")
+            near.append(_half_as_exact(close.atol / rms, max(rtol, atol / rms)) if rms else True)
     if tolerance.cosine is not None and (cosine := cosine_similarity(values, reference)) < tolerance.cosine:
-        faults.append(f"has cosine similarity {cosine:.6f} (at least {tolerance.cosine:g} asked for)")
-        needs.append(f"cosine={math.floor(cosine * 1e6) / 1e6:g}")
-        if len(faults) == 1 and result.worst is not None:
+        if not element and result.worst is not None:
             position = worst_position(values, reference, measure(values, reference))
-            faults.append(f"worst {element_words(position, values, reference)}")
+            element = element_words(position, values, reference, where)
+        faults.append(f"its cosine similarity is {cosine:.6f} (at least {tolerance.cosine:g} is asked for)")
+        needs.append(f"cosine={math.floor(cosine * 1e6) / 1e6:g}")
+        near.append(_half_as_exact(1.0 - cosine, 1.0 - tolerance.cosine))
     if not faults:
         return result
-    return replace(result, ok=False, message=f"{where} {'; '.join(faults)}; it would need {', '.join(needs)}")
+    if all(near):
+        faults.append(f"it would need {', '.join(needs)}")
+    return replace(result, ok=False, message=f"wrong values: {element or where}; {'; '.join(faults)}")
+
+
+def _half_as_exact(needed: float, asked: float) -> bool:
+    """Whether an output keeps half of the digits that were asked for: with fewer, no tolerance is worth naming."""
+    return needed <= math.sqrt(max(asked, 0.0))
 
 
 def _exactly(result: Difference, values: Array, reference: Reference, where: str) -> Difference:
@@ -224,9 +236,9 @@ def _exactly(result: Difference, values: Array, reference: Reference, where: str
         return replace(result, max_abs=0.0)
     sizes = np.abs(values[positions].astype(np.float64) - reference.eager[positions].astype(np.float64))
     worst = int(positions[sizes.argmax()])
-    element = element_words(worst, values, reference)
+    element = element_words(worst, values, reference, where)
     kind = "bools" if reference.dtype == "bool" else "integers"
-    message = f"{where} differs in {positions.size} of {values.size} elements; worst {element}; {kind} must be equal"
+    message = f"wrong values: {element}; {positions.size} of {values.size} elements differ, and {kind} must be equal"
     return _at(replace(result, ok=False, max_abs=float(sizes.max()), message=message), worst, values, reference)
 
 
@@ -241,8 +253,8 @@ def _not_finite(result: Difference, values: Array, reference: Reference, where: 
     if not count:
         return None
     more = f" ({count} such elements of {values.size})" if count > 1 else ""
-    element = element_words(first, values, reference, eager=True)
-    message = f"{where} differs from the model in where it is NaN or infinite: {element}{more}"
+    element = element_words(first, values, reference, where, eager=True)
+    message = f"NaN or infinity in other places: {element}{more}"
     return _at(replace(result, ok=False, message=message), first, values, reference, eager=True)
 
 

@@ -36,6 +36,7 @@ class Reference:
     unstable: the number of elements that are left out since eager's noisy runs disagree there.
     reduced: the noise is not that of `dtype` but of bfloat16 arithmetic.
     blind: what it is that tells right from wrong as little as a constant ("zero everywhere"), or "". It is compared.
+    source: whose numbers these are, as messages say it: "PyTorch gives 0.5".
     """
 
     kind: str
@@ -53,6 +54,7 @@ class Reference:
     eager_numbers: Numbers = field(default_factory=Numbers)
     reduced: bool = False
     blind: str = ""
+    source: str = "PyTorch"
 
     @property
     def ill_conditioned(self) -> bool:
@@ -86,6 +88,7 @@ class Reference:
             "unstable": self.unstable,
             "reduced": self.reduced,
             "blind": self.blind,
+            "source": self.source,
             "eager": {name: getattr(numbers, name) for name in _EAGER},
         }
         arrays = {name: array for name in _ARRAYS if (array := getattr(self, name)) is not None}
@@ -110,6 +113,7 @@ class Reference:
             unstable=meta["unstable"],
             reduced=meta["reduced"],
             blind=meta["blind"],
+            source=meta.get("source", "PyTorch"),
             eager_numbers=Numbers(**{**meta["eager"], "histogram": None if counts is None else tuple(counts)}),
             **loaded,
         )

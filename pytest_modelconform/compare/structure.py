@@ -118,7 +118,7 @@ def _normalise(tree: Tree, path: str, leaves: dict[str, str]) -> Tree:
         return {"value": tree["value"]}
     if kind == "none":
         return _NOTHING
-    raise ValueError(f"output{path} is no tree: {tree!r:.200}")
+    raise ValueError(f"output{path} isn't a tree: {tree!r:.200}")
 
 
 def _describe(tree: Tree) -> str:

@@ -10,6 +10,9 @@ from .groups import Array, Layout
 from .numbers import is_complex, layout_of
 from .reference import Reference
 
+OUTPUT = "output"  # how the names of outputs begin, which an index may follow; a parameter's name is a phrase
+_DIGITS = 3
+
 
 def place(position: int, reference: Reference) -> tuple[list[int], int | None]:
     """Return (index in the tensor, which part of a complex number) of a position in the flattened pairs or numbers."""
@@ -22,28 +25,70 @@ def model_values(reference: Reference, eager: bool) -> Array:
     return reference.eager if eager or reference.r is None else reference.r
 
 
-def group_words(layout: Layout, group: int, pairs: bool) -> str:
-    """Name a group: "in row 3 of axis 1". pairs: whether the last axis is that of real and imaginary parts."""
+def group_words(layout: Layout, group: int, pairs: bool, where: str) -> str:
+    """Say where a group is, as one would index it: " in output[:, 3]"; "" for the whole tensor.
+
+    pairs: whether the last axis is that of real and imaginary parts. where: the tensor, as messages name it.
+    """
     name = layout.name(group)
     if name is None:
-        return "over the whole tensor"
+        return ""
     axis, index = name
     if pairs and axis == len(layout.shape) - 1:
-        return f"in the {('real', 'imaginary')[index]} parts"
-    return f"in row {index} of axis {axis}"
+        return f" in the {('real', 'imaginary')[index]} parts"
+    return f" in {where if where.startswith(OUTPUT) else ''}[{':, ' * axis}{index}]"
 
 
-def element_words(position: int, values: Array, reference: Reference, eager: bool = False) -> str:
-    """Name an element, its value and the reference's (or eager's): "element [0, 3]: 0.5, the model gives 0.25"."""
+def element_words(position: int, values: Array, reference: Reference, where: str, eager: bool = False) -> str:
+    """Name an element, its value and the reference's (or eager's): "output[0, 3] is 0.5, PyTorch gives 0.25".
+
+    Numbers have as many digits as it takes to tell them apart, three at least.
+    """
     index, which = place(position, reference)
-    part = "" if which is None else (" (real part)", " (imaginary part)")[which]
+    text = where
+    if index:
+        text = f"{where}{index}" if where.startswith(OUTPUT) else f"{where}, element {index},"
+    part = "" if which is None else ("the real part of ", "the imaginary part of ")[which]
     model = model_values(reference, eager)
-    digits = 17 if reference.kind == "exact" else math.ceil(reference.format.precision * math.log10(2)) + 1
+    if reference.kind == "exact":
+        mine, theirs = str(values[position]), str(model[position])
+    else:
+        mine, theirs = told_apart(float(values[position]), float(model[position]), reference.format.precision)
+    return f"{part}{text} is {mine}, {reference.source} gives {theirs}"
 
-    def text(value: object) -> str:
-        return str(value) if reference.kind == "exact" else f"{float(value):.{digits}g}"  # type: ignore[arg-type]
 
-    return f"element {index}{part}: {text(values[position])}, the model gives {text(model[position])}"
+def told_apart(one: float, two: float, precision: int) -> tuple[str, str]:
+    """Write two numbers of so many bits with the fewest digits that show the difference, and one more."""
+    most = math.ceil(precision * math.log10(2)) + 1
+    for digits in range(_DIGITS, most):
+        if f"{one:.{digits}g}" != f"{two:.{digits}g}":
+            most = digits if digits == _DIGITS else digits + 1
+            break
+    return f"{one:.{most}g}", f"{two:.{most}g}"
+
+
+def bits_words(reference: Reference, group: int, loss: float, allowed: float, where: str) -> str:
+    """Say how many of a group's significant bits are right: "9.8 of 22.9 significant bits agree (1.5 may be lost)".
+
+    loss: log2 of the group's error over its noise, more than `allowed`. Significant is what faithful arithmetic keeps.
+    """
+    inside = group_words(layout_of(reference.shape, reference.dtype), group, is_complex(reference.dtype), where)
+    lost, total = beyond(loss, allowed), significant(reference, group)
+    if total < 1.0:
+        return f"the error{inside} is 2^{lost} times that of faithful arithmetic (2^{allowed:g} may be)"
+    whose = "bfloat16's " if reference.reduced else ""
+    kept = float(f"{total:.1f}") - float(lost)
+    said = f"{kept:.{len(lost.partition('.')[2])}f} of {whose}{total:.1f}"
+    if kept < 1.0:
+        said = f"none of {whose}{math.floor(total)}"
+    return f"{said} significant bits agree{inside} ({allowed:g} may be lost)"
+
+
+def significant(reference: Reference, group: int = 0) -> float:
+    """The bits of a group that faithful arithmetic keeps, log2(S / N); -inf for a group of zeros, or without noise."""
+    if reference.signal is None or reference.noise is None or not reference.signal[group] > 0.0:
+        return -math.inf
+    return math.log2(float(reference.signal[group])) - math.log2(float(reference.noise[group]))
 
 
 def beyond(value: float, limit: float) -> str:

@@ -29,6 +29,8 @@ class Seen:
 
     outputs: arrays by path as in `references`; other paths where the structure is another. Empty for a set that passed,
     whose outputs are then the references' as far as anybody can tell. again: outputs of a later run with other bits.
+    ran: False where it was refused or died. shapes: of the input tensors, by path. sizes: those that differ from set to
+    set, in words.
     """
 
     name: str
@@ -36,6 +38,14 @@ class Seen:
     outputs: Mapping[str, Array] = field(default_factory=dict)
     again: Mapping[str, Array] = field(default_factory=dict)
     tolerance: Tolerance = field(default_factory=Tolerance)
+    ran: bool = True
+    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    sizes: str = ""
+
+    @property
+    def right(self) -> bool:
+        """Whether it ran and passed."""
+        return self.ran and not self.outputs
 
     @cached_property
     def wrong(self) -> Mapping[str, Judge]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from . import integers, layout, rows, sets, values
 from .judge import Judge, Seen
-from .sentences import outputs
+from .sentences import listed, outputs
 
 # What may be wrong with one tensor, the simplest explanation first. Each says what the output is or has, or None.
 PATTERNS: tuple[Callable[[Judge], str | None], ...] = (
@@ -56,13 +56,38 @@ def hints(seen: Sequence[Seen], exporter: str, late: Callable[[], bool] = lambda
 
 def only_exported(seen: Sequence[Seen], exporter: str) -> str | None:
     """Say so where the set that exporters saw is right and every other one is wrong."""
-    wrong = [one.name for one in seen if one.outputs]
+    wrong = [one.name for one in seen if not one.right]
     if len(seen) < 3 or exporter in wrong or len(wrong) < len(seen) - 1:
         return None
     # What is close has lost some bits: that may depend on sizes, and shows nothing that was baked in.
     if all(one.wrong and all(judge.close for judge in one.wrong.values()) for one in seen if one.outputs):
         return None
     return f"only the exported input set {exporter!r} is right: something that depends on the inputs was baked in"
+
+
+def only_exported_size(seen: Sequence[Seen], exporter: str) -> str | None:
+    """Say so where all inputs of the size that was exported are right, and none of another size is.
+
+    That takes two sets of other sizes, or two right ones (other values of the same size), to be no accident. At least
+    one of another size has to have run: what only refuses them says so itself.
+    """
+    first = next((one for one in seen if one.name == exporter), None)
+    if first is None or not first.right or not first.shapes:
+        return None
+    alike = [one for one in seen if one.shapes == first.shapes and one.ran]
+    others = [one for one in seen if one.shapes != first.shapes]
+    wrong = [one for one in others if one.outputs]
+    if not wrong or not all(one.right for one in alike) or any(one.right for one in others):
+        return None
+    if len(others) < 2 and len(alike) < 2:
+        return None
+    if all(one.wrong and all(judge.close for judge in one.wrong.values()) for one in wrong):
+        return None
+    names = listed([repr(one.name) for one in alike])
+    return (
+        f"right only for the size that was exported, {first.sizes} ({names}): a length was baked in, as by a Python "
+        "loop over it in forward, or by int(x.shape[0])"
+    )
 
 
 def _of_set(

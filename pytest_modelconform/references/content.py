@@ -19,10 +19,14 @@ Packages = dict[str, Any]
 
 
 class Leaf(msgspec.Struct, frozen=True, kw_only=True):
-    """A tensor among the inputs of a set. path: its key in the set's file, "/args/0". shape: its lengths."""
+    """A tensor among the inputs of a set.
+
+    path: its key in the set's file, "/args/0". shape: its lengths. name: by forward's parameters, "x".
+    """
 
     path: str
     shape: list[int]
+    name: str = ""
 
 
 class InputLeaf(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,13 +91,14 @@ class TrainingSet(SetEntry, frozen=True, kw_only=True):
 class Unseen(msgspec.Struct, frozen=True, kw_only=True):
     """What a case can't see (workers/host/references/blind_spots.py).
 
-    tensors: how many the model has. unseen: names of those in which a change of 1 % would pass. skipped: why they
-    weren't looked for, or "".
+    tensors: how many the model has. unseen: names of those in which a change of 1 % would pass; constant: those among
+    them that hold one value only. skipped: why they weren't looked for, or "".
     """
 
     tensors: int
     unseen: list[str]
     skipped: str
+    constant: list[str] = []
 
 
 class TrainEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,11 +148,13 @@ class Inference(Content, frozen=True, kw_only=True):
 
     blind_ok: whether an output without information is all right. accept: what of the model's behaviour is meant, of
     `ACCEPTED` in terms/case.py. outputs: how many the model has, over all sets; blind: those that no set shows anything
-    of, and what they are there. Both come with the references.
+    of, and what they are there. Both come with the references. dropout: names of the modules that drop numbers out,
+    as the model is called.
     """
 
     sets: Mapping[str, InferenceSet]
     blind_ok: bool
+    dropout: list[str] = []
     accept: list[str]
     unseen: Unseen
     outputs: int = 0

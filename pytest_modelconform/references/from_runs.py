@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from . import model_check
 from .content import Inference, InferenceSet
 
 Kind = TypeVar("Kind", bound=Inference)
+# Whose numbers the references are, as messages say it.
+SOURCES = {"torch": "PyTorch", "onnx": "the ONNX model", "jax": "JAX", "keras": "Keras", "tensorflow": "TensorFlow"}
 _NOT_COMPARED = "not compared in a fast mode"
 _MOST_UNSTABLE = 0.05  # share of the integers of an output that bfloat16 may change
 
@@ -34,9 +37,10 @@ def make(folder: Path, content: Kind, fast: bool = False) -> Kind:
     for name, entry in content.sets.items():
         runs = arrays.read(folder / terms.runs_file(name))
         try:
-            model_check.check_repeats(name, entry, runs, name in content.generated)
+            model_check.check_repeats(name, entry, runs, name in content.generated, content.dropout)
             model_check.check_inputs(name, entry, content.accept)
             found, more = _make_set(name, entry, runs, fast)
+            found = {path: dataclasses.replace(one, source=SOURCES[content.framework]) for path, one in found.items()}
             if not fast:
                 model_check.check_layout(name, entry, runs, found)
         except model_check.ModelFault as fault:

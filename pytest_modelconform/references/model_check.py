@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..compare import Reference, compare_tensor, flatten, make_reference
 from ..terms import runs as terms
 from ..terms.case import MUTATES_INPUTS, Tolerance
 from ..workers.arrays import Array
-from .content import Inference, InferenceSet
+from .content import Inference, InferenceSet, Unseen
 
 _MOST_NAMED = 6
 
@@ -29,11 +29,14 @@ class ModelFault(Exception):
         self.general = general
 
 
-def check_repeats(name: str, entry: InferenceSet, runs: Mapping[str, Array], generated: bool = False) -> None:
+def check_repeats(
+    name: str, entry: InferenceSet, runs: Mapping[str, Array], generated: bool = False, dropout: Sequence[str] = ()
+) -> None:
     """See to it that a second call with the same inputs gives the same. Raises ModelFault.
 
     entry: the case host's answer on an input set. runs: eager's outputs, see workers/host/references/runs.py.
-    generated: whether the set isn't the case's own: then the second call had other numbers around its inputs.
+    generated: whether the set isn't the case's own: then the second call had other numbers around its inputs. dropout:
+    names of modules that drop numbers out, as `mode="train"` leaves them on.
     """
     for path, key in flatten(entry.outputs)[1].items():
         again = runs.get(terms.key(terms.AGAIN, key))
@@ -45,24 +48,30 @@ def check_repeats(name: str, entry: InferenceSet, runs: Mapping[str, Array], gen
         if alone.kind == "unstable" or alone.blind:
             # Noise decides nearly all of it: what a second call gives has to be this very one.
             alone = make_reference(None, eager, [], eager.dtype.name)
+        alone = replace(alone, source="the first call")
         difference = compare_tensor(again, alone, _lenient(alone), where=where, dtype=again.dtype.name)
         if difference.ok:
             continue
         # What it would take to let that pass is nobody's question here.
-        differs = difference.message.partition("; it would need")[0]
+        differs = difference.message.partition("; ")[0]
         if generated:
-            cause = "it may read past its inputs, with an index that only the case's own sizes have"
+            cause = "It may read past its inputs, with an index that only the case's own sizes have"
+        elif entry.repeats and dropout:
+            cause = (
+                f"It draws random numbers: mode='train' leaves dropout on (module {_list(map(repr, dropout))}). Leave "
+                "`mode` out, or set the probability to 0"
+            )
         elif entry.repeats:
             cause = (
-                "it draws random numbers (dropout or noise that eval() leaves on?): take them as an input, or switch "
-                "them off"
+                "It draws random numbers (noise, or dropout that eval() doesn't switch off, as F.dropout(x)?). Take "
+                "them as an input, or switch them off"
             )
         else:
             wrote = f", in {_list(entry.state_changed)}" if entry.state_changed else ""
-            cause = f"it keeps state between calls{wrote}: take the state as an input and return it"
+            cause = f"It keeps state between calls{wrote}. Take the state as an input and return it"
         raise ModelFault(
             f"input set {name!r}: the model gives other numbers on a second call with the same inputs, so that nothing "
-            f"can be compared with it: {cause}. {differs}"
+            f"can be compared with it. {cause}.\nIn a second call: {differs}"
         )
 
 
@@ -84,9 +93,9 @@ def check_inputs(name: str, entry: InferenceSet, accept: Sequence[str]) -> None:
     if entry.inputs_changed and MUTATES_INPUTS not in accept:
         changed = _list(entry.inputs_changed)
         raise ModelFault(
-            f"input set {name!r}: the model writes to its inputs ({changed}): who calls it sees that, who calls an "
-            "export of it may not: let forward clone them, or say why that is meant: "
-            'Case(accept={"mutates-inputs": "..."})',
+            f"input set {name!r}: the model writes to its inputs ({changed}). Its caller sees that, the caller of an "
+            "export may not. Let forward clone them, or say why it is meant: "
+            'Case(accept={"mutates-inputs": "why"})',
             general=True,
         )
 
@@ -99,15 +108,17 @@ def check_layout(
         row_major = runs.get(terms.key(terms.ROW_MAJOR, key))
         if row_major is None:
             continue
+        transposed = replace(references[path], source="the transposed input")
         difference = compare_tensor(
-            row_major, references[path], Tolerance(), where=f"output{path}", dtype=row_major.dtype.name
+            row_major, transposed, Tolerance(), where=f"output{path}", dtype=row_major.dtype.name
         )
         if difference.ok:
             continue
         raise ModelFault(
             f"input set {name!r}: the model gives other numbers for a transposed (non-contiguous) input than for its "
-            "row-major copy: it reads memory past the strides (as_strided, data_ptr, a kernel of its own): call "
-            '.contiguous() first, or say why that is meant: Case(accept={"layout": "..."}). ' + difference.message,
+            "row-major copy. It reads memory past the strides (as_strided, data_ptr, a kernel of its own). Call "
+            '.contiguous() first, or say why it is meant: Case(accept={"layout": "why"}).\n'
+            "For the row-major copy: " + difference.message.partition("; ")[0],
             general=True,
         )
 
@@ -138,16 +149,17 @@ def check_information(made: Mapping[str, Mapping[str, Reference]], blind_ok: boo
     if len(unseen) == len(by_path) and not blind_ok:
         said = ", ".join(f"output{path} is {what}" for path, what in list(unseen.items())[:_MOST_NAMED])
         raise ModelFault(
-            f"no output of any input set holds information, so that a wrong export would pass: {said}: use other "
-            'inputs or weights (generic_weights(...)), or say why that is right: Case(blind_ok="...")',
+            f"no output of any input set tells a right export from a wrong one: {said}. Use other weights "
+            "(`model=lambda: generic_weights(Net(…))`) or other inputs, or say why it is right: "
+            'Case(blind_ok="why")',
             general=True,
         )
     found = []
     if unseen:
         said = _list(f"output{path} is {what}" for path, what in unseen.items())
         found.append(
-            f"sees {len(by_path) - len(unseen)} of {len(by_path)} outputs: {said} in every input set; compared, but "
-            'other inputs or weights would show more (blind_ok="..." silences this)'
+            f"sees {len(by_path) - len(unseen)} of {len(by_path)} outputs: {said} in every input set. They are "
+            'compared, but other inputs or weights would show more (blind_ok="why" silences this)'
         )
     partly = [
         f"output{path} is {what} in {name!r}"
@@ -156,7 +168,7 @@ def check_information(made: Mapping[str, Mapping[str, Reference]], blind_ok: boo
         if what and path not in unseen
     ]
     if partly:
-        found.append(f"sees nothing in some input sets: {_list(partly)}; compared, and others show more")
+        found.append(f"sees nothing in some input sets: {_list(partly)}. Other sets show more")
     return Outputs(len(by_path), unseen, found)
 
 
@@ -184,8 +196,8 @@ def check_dependence(
     if repeated:
         raise ModelFault(
             f"the outputs are the same for other inputs (input sets {repeated}), so that an export that ignores its "
-            "inputs would pass: use generic_weights(...) or other inputs, or say why that is right: "
-            'Case(blind_ok="...")',
+            "inputs would pass. Use other weights (`model=lambda: generic_weights(Net(…))`) or other inputs, or say "
+            'why it is right: Case(blind_ok="why")',
             general=True,
         )
 
@@ -210,19 +222,16 @@ def notes(content: Inference, made: Mapping[str, Mapping[str, Reference]], left_
     entries = content.sets.values()
     if views := sorted({path for entry in entries for path in entry.views}):
         found.append(
-            f"returns views of its inputs ({_list(f'output{path}' for path in views)}): who writes to the one changes "
-            "the other, in an export not; return .clone()"
+            f"returns views of its inputs ({_list(f'output{path}' for path in views)}): writing to the one changes the "
+            "other, but not in an export. Return .clone()"
         )
     if state := sorted({name for entry in entries for name in entry.state_changed}):
         found.append(f"writes to its own state on every call ({_list(state)}), which an export may not")
     unseen = content.unseen
     if unseen.unseen:
-        found.append(
-            f"cannot see {len(unseen.unseen)} of its {unseen.tensors} tensors, a change of 1 % in them stays "
-            f"under the noise: {_list(unseen.unseen)}"
-        )
+        found.append(_of_unseen(unseen))
     if unseen.skipped:
-        found.append(f"tensors that the case cannot see: {unseen.skipped}")
+        found.append(f"not all tensors that the case can't see are known: {unseen.skipped}")
     found += [
         f"input set {name!r}, output{path}: {reference.unstable} of {reference.eager.size} elements depend on rounding "
         "and are not compared"
@@ -244,6 +253,22 @@ def notes(content: Inference, made: Mapping[str, Mapping[str, Reference]], left_
         if reference.ill_conditioned and reference.reference_bits is not None
     ]
     return found
+
+
+def _of_unseen(unseen: Unseen) -> str:
+    """The tensors whose faults would pass, and what to do."""
+    count = len(unseen.unseen)
+    said = (
+        f"can't see {count} of its {unseen.tensors} tensors: if an export changed them by 1 %, no output would show it "
+        f"({_list(unseen.unseen)}). "
+    )
+    if unseen.constant:
+        constant = "they are" if len(unseen.constant) == count else f"{len(unseen.constant)} of them are"
+        return (
+            f"{said}{constant[0].upper()}{constant[1:]} all 0 or all 1, as in a model that was never trained: use "
+            "`model=lambda: generic_weights(Net(…))`"
+        )
+    return f"{said}Other inputs may show them; what the model computes away (a bias before a norm) nothing can"
 
 
 def _list(names: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,17 @@ from ..terms.case import Tolerance
 from ..workers import arrays
 from .content import Content, SetEntry, TrainEntry, Training
 
+_MOST_SIZES = 3
+
 
 @dataclass(frozen=True)
 class InputSet:
     """One input set of a case: what to run, and what has to come out.
 
     args, kwargs: trees whose keys are those of the tensors in `file`. outputs: eager's tree; its keys are paths.
-    shapes: of each input tensor, by path. references: by the path of the output, as messages write it.
-    generated: what a set that isn't the case's own is for, else "". may_refuse: whether an artifact that refuses it
-    keeps within what the case promises.
+    shapes: of each input tensor, by path; names: what forward calls them, by path. references: by the path of the
+    output, as messages write it. generated: what a set that isn't the case's own is for, else "". may_refuse: whether
+    an artifact that refuses it keeps within what the case promises.
     """
 
     name: str
@@ -36,6 +38,7 @@ class InputSet:
     references: Mapping[str, Reference]
     generated: str = ""
     may_refuse: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,4 +107,27 @@ class Prepared:
             references=references,
             generated=generated.why if generated else "",
             may_refuse=generated.may_refuse if generated else False,
+            names={leaf.path: leaf.name for leaf in entry.leaves},
         )
+
+
+def sizes(sets: Mapping[str, InputSet]) -> dict[str, str]:
+    """In which sizes input sets differ, in words by name: "x (2, 5, 8)"; "" for all where they don't.
+
+    Of more than three tensors the first three.
+    """
+    by_path: dict[str, set[tuple[int, ...]]] = {}
+    for entry in sets.values():
+        for path, lengths in entry.shapes.items():
+            by_path.setdefault(path, set()).add(tuple(lengths))
+    everywhere = {path for path in by_path if all(path in entry.shapes for entry in sets.values())}
+    varied = [path for path, shapes in by_path.items() if len(shapes) > 1 or path not in everywhere]
+    found = {}
+    for name, entry in sets.items():
+        said = [
+            f"{entry.names.get(path) or path} {tuple(entry.shapes[path])}" if path in entry.shapes else ""
+            for path in varied
+        ]
+        said = [words for words in said if words]
+        found[name] = ", ".join([*said[:_MOST_SIZES], *(["…"] if len(said) > _MOST_SIZES else [])])
+    return found

@@ -49,12 +49,12 @@ def described(
         name for name in known if name not in given and (name in needs or _is_needed(known[name], {**derived, **told}))
     ]
     if lacks:
-        expected = "; ".join(f"{name} has to be {_said(hints[name])}" for name in lacks)
+        expected = "; ".join(f"{name} must be {_said(hints[name])}" for name in lacks)
         raise TypeError(f"{what} module {module.__name__} lacks {', '.join(lacks)}: {expected}")
     for name, value in given.items():
         if not _fits(value, hints[name]):
             expected = _said(hints[name])
-            raise TypeError(f"{what} module {module.__name__}: {name} has to be {expected}, not {value!r}")
+            raise TypeError(f"{what} module {module.__name__}: {name} must be {expected}, not {value!r}")
     return kind(**{**derived, **given, **told})
 
 

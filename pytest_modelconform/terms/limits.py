@@ -33,7 +33,7 @@ def check_limits(limits: Mapping[str, str], module: str) -> None:
     for kind, reason in limits.items():
         if not (OF_CASES.fullmatch(kind) or OF_SETS.fullmatch(kind) or kind == TRANSPOSED_INPUTS):
             raise TypeError(
-                f"{module}: LIMITS has {kind!r}, which is no kind of limit (pytest_modelconform/terms/limits.py)"
+                f"{module}: LIMITS has {kind!r}, an unknown kind of limit (pytest_modelconform/terms/limits.py)"
             )
         if not reason.strip():
             raise TypeError(f"{module}: LIMITS[{kind!r}] gives no reason")

@@ -56,7 +56,7 @@ def fault(case: str, tolerances: Mapping[str, Tolerance], runtimes: Sequence[str
             known = [*runtimes, FAST, *DEFAULTS]
             near = difflib.get_close_matches(key, known, 1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            return f"{where}: {key!r} is no runtime, dtype or 'fast'.{hint} Known: {', '.join(known)}"
+            return f"{where}: {key!r} is not a runtime, a dtype or 'fast'.{hint} Known: {', '.join(known)}"
         if not tolerance.reason.strip():
             return f'{where}: that for runtime {key!r} needs a reason: Tolerance({said(tolerance)}, reason="…")'
     return None

@@ -18,6 +18,9 @@ PROTOCOL = 1
 PARENT = "MODELCONFORM_PARENT"
 WATCHDOG = "MODELCONFORM_WATCHDOG"
 
+# Folders of what is installed.
+_INSTALLED = ("site-packages", "dist-packages")
+
 Answer = Dict[str, Any]
 Handler = Callable[[Dict[str, Any]], Answer]
 Handlers = Dict[str, Handler]
@@ -99,14 +102,51 @@ def describe(error: BaseException) -> Dict[str, str]:
 
 
 def explain(error: BaseException) -> str:
-    """An exception's message, with what caused it after the first line: exporters wrap the reason in advice."""
+    """An exception's message; after its first line where it was raised, and by what: exporters wrap that in advice."""
     first, _, rest = str(error).partition("\n")
-    causes: List[str] = []
+    place = place_of(error)
+    causes: List[str] = ["  at %s" % place] if place else []
     cause = error.__cause__
-    while cause is not None and len(causes) < 3:
+    for _ in range(3):
+        if cause is None:
+            break
         causes.append("caused by %s: %s" % (type(cause).__name__, str(cause).strip().partition("\n")[0]))
         cause = cause.__cause__
     return "\n".join([first, *causes, rest] if rest else [first, *causes])
+
+
+def place_of(error: BaseException) -> str:
+    """Where an exception passed last through its author's code: "net.py:12, in forward: x = self.first(x)", or "".
+
+    The author is whoever wrote the case or the worker: neither we nor a library that is installed.
+    """
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_the_authors(frame.filename)]
+    if not frames:
+        return ""
+    last = frames[-1]
+    try:
+        here = os.getcwd() + os.sep
+    except OSError:  # the folder is gone
+        here = os.sep * 2
+    file = last.filename[len(here) :] if last.filename.startswith(here) else last.filename
+    return "%s:%s, in %s%s" % (file, last.lineno, last.name, ": " + last.line if last.line else "")
+
+
+def _is_the_authors(file: str) -> bool:
+    worker = os.path.abspath(getattr(sys.modules.get("modelconform_worker"), "__file__", None) or os.sep)
+    folder = os.path.dirname(worker)
+    path = os.path.abspath(file)
+    if path == worker or (
+        path.startswith(folder + os.sep) and os.path.basename(folder) not in _INSTALLED and folder != os.sep
+    ):
+        return True
+    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    library = os.path.dirname(os.path.abspath(os.__file__))
+    return not (
+        file.startswith("<")
+        or path.startswith((ours + os.sep, library + os.sep))
+        or any(part in _INSTALLED for part in path.split(os.sep))
+    )
 
 
 def take_stdout() -> TextIO:

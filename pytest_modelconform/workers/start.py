@@ -31,7 +31,7 @@ def load(path: str) -> types.ModuleType:
         return importlib.import_module(PACKAGE + "." + os.path.splitext(relative)[0].replace(os.sep, "."))
     spec = importlib.util.spec_from_file_location("modelconform_worker", path)
     if spec is None or spec.loader is None:
-        raise ImportError("%s is no Python file" % path)
+        raise ImportError("%s isn't a Python file" % path)
     module = importlib.util.module_from_spec(spec)
     sys.modules["modelconform_worker"] = module
     spec.loader.exec_module(module)

@@ -105,7 +105,7 @@ def read(path: str) -> Dict[str, Tensor]:
     with open(path, "rb") as file:
         total = os.fstat(file.fileno()).st_size
         if total < 8:
-            raise TensorFileError("%s: %d bytes are no tensor file" % (path, total))
+            raise TensorFileError("%s: %d bytes are not a tensor file" % (path, total))
         length = int.from_bytes(file.read(8), "little")
         if length > min(total - 8, LARGEST_HEADER):
             raise TensorFileError("%s: a header of %d bytes in a file of %d" % (path, length, total))
@@ -113,7 +113,7 @@ def read(path: str) -> Dict[str, Tensor]:
             header = _object(file.read(length).decode("utf-8"))
             metadata = header.pop("__metadata__", {})
             if not isinstance(metadata, dict):
-                raise ValueError("__metadata__ is no object")
+                raise ValueError("__metadata__ isn't an object")
             extra = _object(metadata.get(METADATA, "{}"))
         except (ValueError, TypeError, RecursionError) as error:
             raise TensorFileError("%s: the header is not the expected JSON: %s" % (path, error)) from None
@@ -121,7 +121,7 @@ def read(path: str) -> Dict[str, Tensor]:
     try:
         for key, more in extra.items():
             if key not in header or not isinstance(more, dict):
-                raise ValueError("metadata of %r, which is no tensor of it, or no object: %r" % (key, more))
+                raise ValueError("metadata of %r, which isn't one of its tensors, or isn't an object: %r" % (key, more))
         found = {key: _tensor(entry, extra.get(key, {}), whole) for key, entry in header.items()}
         _check_covering([entry["data_offsets"] for entry in header.values()], len(whole))
     except (KeyError, TypeError, ValueError) as error:
@@ -132,7 +132,7 @@ def read(path: str) -> Dict[str, Tensor]:
 def _object(text: Any) -> Dict[str, Any]:
     """An object in JSON. What parsers read differently is refused: keys given twice, NaN, halves of characters."""
     if not isinstance(text, str) or not text.startswith("{"):
-        raise ValueError("it is no text that begins with {")
+        raise ValueError("it doesn't begin with {")
     found: Dict[str, Any] = json.loads(
         text, object_pairs_hook=_once, parse_constant=_no_constant, parse_int=_integer, parse_float=_finite
     )
@@ -157,7 +157,7 @@ def _once(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
 
 
 def _no_constant(text: str) -> Any:
-    raise ValueError("%s is no JSON" % text)
+    raise ValueError("%s isn't JSON" % text)
 
 
 def _integer(text: str) -> Union[int, float]:
@@ -182,7 +182,7 @@ def _sizes(entry: Dict[str, Any], field: str) -> List[int]:
 
 def _tensor(entry: Dict[str, Any], more: Dict[str, Any], whole: memoryview) -> Tensor:
     if not isinstance(entry, dict):
-        raise ValueError("a tensor is no object: %r" % (entry,))
+        raise ValueError("a tensor isn't an object: %r" % (entry,))
     stored, shape = entry["dtype"], tuple(_sizes(entry, "shape"))
     offsets = _sizes(entry, "data_offsets")
     if stored not in PLAIN and stored not in OWN:
@@ -208,7 +208,7 @@ def _tensor(entry: Dict[str, Any], more: Dict[str, Any], whole: memoryview) -> T
     if "order" in more:
         order = tuple(_sizes(more, "order"))
         if sorted(order) != list(range(len(shape))):
-            raise ValueError("order %r is no permutation of %d dimensions" % (list(order), len(shape)))
+            raise ValueError("order %r isn't a permutation of %d dimensions" % (list(order), len(shape)))
     return Tensor(dtype, shape, whole[offsets[0] : offsets[1]], order)
 
 

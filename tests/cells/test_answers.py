@@ -19,7 +19,7 @@ from pytest_modelconform.cells.answers import (
 from pytest_modelconform.cells.protocol import RunAnswer
 from pytest_modelconform.cells.typed import read
 from pytest_modelconform.compare import Reference, make_reference
-from pytest_modelconform.references.prepared import InputSet
+from pytest_modelconform.references.prepared import InputSet, sizes
 from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.terms.outcome import Stage, Verdict
 from pytest_modelconform.terms.signature import Signature
@@ -158,7 +158,7 @@ def test_every_distinct_run_is_compared_and_the_worst_counts() -> None:
     result = compare_runs([good, bad], entry, Tolerance(), {})
     assert result.verdict is Verdict.MISMATCH
     assert result.stage is Stage.COMPARE
-    assert result.message.startswith("run 2 (the first one gave other bits): output[1]['scores']")
+    assert result.message.startswith("run 2 (the first one gave other bits): wrong values: output[1]['scores'][")
     assert result.numbers["bits"] is not None
     assert result.outputs is not None
     assert result.numbers["bits"] < 10 < result.outputs["output[0]"]["bits"]
@@ -199,6 +199,34 @@ def test_a_cell_is_as_bad_as_its_worst_input_set_and_names_it() -> None:
     assert (outcome.verdict, outcome.stage) == (Verdict.MISMATCH, Stage.COMPARE)
     assert (outcome.bits, outcome.loss) == (3.0, 19.0)
     assert outcome.message == "input set 'two': wrong"
+
+
+def test_which_input_sets_are_right_is_said_with_their_sizes() -> None:
+    """Before what is long: reports cut messages."""
+    entry = {**vars(two_outputs()), "names": {"/args/0": "x"}}
+    given = {
+        name: InputSet(**{**entry, "shapes": {"/args/0": shape, "/args/1": [8]}})
+        for name, shape in (("five", [2, 5]), ("again", [2, 5]), ("nine", [2, 9]), ("two", [2, 2]))
+    }
+    long = SetResult(Verdict.ERROR, Stage.RUN, "RuntimeError: select()\n" + "a line\n" * 20)
+    results = {
+        "five": SetResult(Verdict.PASS),
+        "again": SetResult(Verdict.PASS),
+        "nine": SetResult(Verdict.MISMATCH, Stage.COMPARE, "wrong values: …"),
+        "two": long,
+    }
+    assert summarise(results, sizes=sizes(given)).message.splitlines()[:3] == [
+        "input set 'nine': wrong values: …",
+        "Right for x (2, 5) ('five', 'again'), wrong for x (2, 9) ('nine'), an error for x (2, 2) ('two').",
+        "input set 'two': RuntimeError: select()",
+    ]
+    del results["two"], given["two"]
+    # Where all have one size, or nothing is right, there are names only, or nothing to say.
+    alike = {name: InputSet(**{**vars(entry), "shapes": {"/args/0": [2]}}) for name, entry in given.items()}
+    assert summarise(results, sizes=sizes(alike)).message.splitlines()[1:] == [
+        "Right for 'five', 'again', wrong for 'nine'."
+    ]
+    assert summarise({"nine": results["nine"]}, sizes=sizes(given)).message == "input set 'nine': wrong values: …"
 
 
 def test_a_mismatch_of_structure_has_no_numbers_not_even_those_of_the_other_input_sets() -> None:

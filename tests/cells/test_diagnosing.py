@@ -51,8 +51,8 @@ class FakeExports:
 
 def evidence(y: Array, left: float = 100.0, r: Array = R) -> Evidence:
     entries = {
-        "first": SimpleNamespace(outputs=TREE, references={"": reference(r)}),
-        "second": SimpleNamespace(outputs=TREE, references={"": reference(r)}),
+        "first": SimpleNamespace(outputs=TREE, references={"": reference(r)}, shapes={}, names={}),
+        "second": SimpleNamespace(outputs=TREE, references={"": reference(r)}, shapes={}, names={}),
     }
     prepared = SimpleNamespace(content=SimpleNamespace(exporter_set="second"), sets=entries, key="key")
     runs = {"first": [(TREE, {"/0": y})]}

@@ -84,7 +84,7 @@ def test_the_exported_set_is_within_its_own_shapes() -> None:
 @pytest.mark.parametrize(
     ("faulty", "said"),
     [
-        ({"dynamic": "why"}, "my.module: LIMITS has 'dynamic', which is no kind of limit"),
+        ({"dynamic": "why"}, "my.module: LIMITS has 'dynamic', an unknown kind of limit"),
         ({"outputs>": "why"}, "LIMITS has 'outputs>'"),
         ({"batch>1": " "}, r"LIMITS\['batch>1'\] gives no reason"),
     ],

@@ -177,7 +177,7 @@ def test_what_a_module_does_not_say(registry: Registry) -> None:
 def test_a_set_will_do_for_a_sequence() -> None:
     module = made("mine", NAME="mine", FORMATS={"tvm", "onnx"}, command=list)
     assert describe_runtime(module).FORMATS == ("onnx", "tvm")
-    with pytest.raises(TypeError, match="FORMATS has to be a sequence of strings"):
+    with pytest.raises(TypeError, match="FORMATS must be a sequence of strings"):
         describe_runtime(made("mine", NAME="mine", FORMATS={"onnx", 9}, command=list))
 
 
@@ -193,15 +193,15 @@ def test_a_description_does_not_change_its_module() -> None:
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"FORMATS": "onnx"}, "runtime module mine: FORMATS has to be a sequence of strings, not 'onnx'"),
-        ({"FORMATS": ("onnx", 9)}, r"FORMATS has to be a sequence of strings, not \('onnx', 9\)"),
-        ({"LIMITS": ("dtype:float16",)}, r"LIMITS has to be a mapping of strings to strings, not \('dtype:float16',\)"),
-        ({"NARROWS": {"int64": 32}}, "NARROWS has to be a mapping of strings to strings, not {'int64': 32}"),
-        ({"MAIN": "yes"}, "MAIN has to be True or False, not 'yes'"),
-        ({"NAME": 3}, "NAME has to be a string, not 3"),
-        ({"ENVIRONMENT": "env"}, "ENVIRONMENT has to be an Environment or None, not 'env'"),
-        ({"command": ["worker"]}, r"command has to be a function, not \['worker'\]"),
-        ({"LIMITS": {"dtype:": "no"}}, "mine: LIMITS has 'dtype:', which is no kind of limit"),
+        ({"FORMATS": "onnx"}, "runtime module mine: FORMATS must be a sequence of strings, not 'onnx'"),
+        ({"FORMATS": ("onnx", 9)}, r"FORMATS must be a sequence of strings, not \('onnx', 9\)"),
+        ({"LIMITS": ("dtype:float16",)}, r"LIMITS must be a mapping of strings to strings, not \('dtype:float16',\)"),
+        ({"NARROWS": {"int64": 32}}, "NARROWS must be a mapping of strings to strings, not {'int64': 32}"),
+        ({"MAIN": "yes"}, "MAIN must be True or False, not 'yes'"),
+        ({"NAME": 3}, "NAME must be a string, not 3"),
+        ({"ENVIRONMENT": "env"}, "ENVIRONMENT must be an Environment or None, not 'env'"),
+        ({"command": ["worker"]}, r"command must be a function, not \['worker'\]"),
+        ({"LIMITS": {"dtype:": "no"}}, "mine: LIMITS has 'dtype:', an unknown kind of limit"),
         ({"NARROW": {}}, r"runtime module mine defines NARROW. Did you mean NARROWS\?"),
         ({"DEVICE": ("cpu",)}, r"runtime module mine defines DEVICE. Did you mean DEVICES\?"),
     ],
@@ -214,10 +214,10 @@ def test_a_runtime_that_does_not_fit(members: dict[str, object], message: str) -
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"REPEATS": True}, "format module mine: REPEATS has to be a whole number, not True"),
-        ({"SUFFIXES": ".onnx"}, "SUFFIXES has to be a sequence of strings, not '.onnx'"),
-        ({"foreign": ".onnx"}, "foreign has to be a function or None, not '.onnx'"),
-        ({"export": None, "FROM": "onnx"}, "format module mine lacks command: command has to be a function"),
+        ({"REPEATS": True}, "format module mine: REPEATS must be a whole number, not True"),
+        ({"SUFFIXES": ".onnx"}, "SUFFIXES must be a sequence of strings, not '.onnx'"),
+        ({"foreign": ".onnx"}, "foreign must be a function or None, not '.onnx'"),
+        ({"export": None, "FROM": "onnx"}, "format module mine lacks command: command must be a function"),
         ({"FRAMEWORK": {}}, r"format module mine defines FRAMEWORK. Did you mean FRAMEWORKS\?"),
     ],
 )
@@ -227,7 +227,7 @@ def test_a_format_that_does_not_fit(members: dict[str, object], message: str) ->
 
 
 def test_what_is_missing_is_said_with_what_it_has_to_be() -> None:
-    says = "runtime module half lacks FORMATS, command: FORMATS has to be a sequence of strings; command has to be a "
+    says = "runtime module half lacks FORMATS, command: FORMATS must be a sequence of strings; command must be a "
     with pytest.raises(TypeError, match=says):
         describe_runtime(made("half", NAME="half"))
 

@@ -73,7 +73,7 @@ def test_right_runtimes_pass_with_numbers(seen: Run, case: str) -> None:
         name = f"{case}[onnx-{runtime}-cpu]"
         assert seen.verdict(name) == ("pass", None), seen.stdout
         assert seen.cells[name]["bits"] > 18
-    assert "impure" not in seen.message(f"{case}[eager]")
+    assert "pure" not in seen.message(f"{case}[eager]")
     assert "the yardstick is ONNX's evaluator (" in seen.message(f"{case}[eager]")
     assert "without optimisation agrees" in seen.message(f"{case}[eager]")
 

@@ -162,5 +162,5 @@ def test_a_loss_on_the_line_is_printed_beyond_it() -> None:
     lost = DEFAULTS["float32"][0] + 0.03
     y = r + float(known.noise[0]) * 2.0**lost * np.sign(np.random.default_rng(1).standard_normal(r.shape))
     message = check(y.astype(np.float32), known, Tolerance(worst=99.0)).message
-    number, limit = re.findall(r"loses (\S+) bits .*?\((\S+) allowed\)", message)[0]
-    assert float(number) > float(limit)
+    kept, whole, limit = re.findall(r"(\S+) of (\S+) significant bits agree .*?\((\S+) may be lost\)", message)[0]
+    assert float(whole) - float(kept) > float(limit)

@@ -48,7 +48,7 @@ def test_flatten_gives_python_paths() -> None:
     assert flatten(skeleton)[0] == skeleton == json.loads(json.dumps(skeleton))
     assert flatten(T)[1] == {"": "t"}
     assert flatten(NONE)[1] == {}
-    with pytest.raises(ValueError, match=r"output\[1\] is no tree: \{'tensors': 1\}"):
+    with pytest.raises(ValueError, match=r"output\[1\] isn't a tree: \{'tensors': 1\}"):
         flatten({"list": [T, {"tensors": 1}]})
 
 

@@ -173,7 +173,7 @@ class FakeExports:
 
 
 def evidence(r: Array, y: Array, left: float = 100.0, *again: Array) -> Evidence:
-    entry = SimpleNamespace(outputs=TREE, references={"[0]": reference(r)})
+    entry = SimpleNamespace(outputs=TREE, references={"[0]": reference(r)}, shapes={}, names={})
     content = SimpleNamespace(exporter_set="first")
     prepared = SimpleNamespace(content=content, sets={"first": entry}, key="key")
     found = [(TREE, {"/0": array}) for array in (y, *again)]
@@ -207,7 +207,7 @@ def test_evidence_that_makes_no_sense_is_a_note(tmp_path: Path) -> None:
     given = replace(evidence(R, NOISE), runs={"first": [({"blob": 1}, {})]})
     found = explained(FakeExports(), tmp_path, given)
     assert found.verdict is Verdict.MISMATCH
-    assert found.notes[1].startswith("no diagnosis: ValueError: output is no tree")
+    assert found.notes[1].startswith("no diagnosis: ValueError: output isn't a tree")
 
 
 def test_the_host_is_asked_once_for_each_input_set(tmp_path: Path) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
 
-from pytest_modelconform.diagnosis.judge import agreement
-from pytest_modelconform.diagnosis.patterns import hints, only_exported
+from pytest_modelconform.diagnosis.judge import Seen, agreement
+from pytest_modelconform.diagnosis.patterns import hints, only_exported, only_exported_size
 from pytest_modelconform.diagnosis.values import log_softmax, sigmoid, softmax
 from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.terms.tolerances import limits
@@ -299,6 +300,37 @@ def test_the_exported_length() -> None:
         sets.append(seen(name, {"": numbers(rows, 20, seed=rows + 20)}, {"": y}))
     says = "output has length 8 along axis 1, as for the exported input set 'a': a length was baked in"
     assert only(hints(sets, "a")) == says
+
+
+def sized(name: str, length: int, right: bool, ran: bool = True) -> Seen:
+    """An input set whose tensor x has that length; where it is not right, its output is another."""
+    r = numbers(length, 40, seed=length)
+    wrong = {} if right or not ran else {"": faithful(numbers(length, 40, seed=length + 50))}
+    return replace(seen(name, {"": r}, wrong), ran=ran, shapes={"/args/0": [length, 8]}, sizes=f"x ({length}, 8)")
+
+
+def test_a_length_that_a_trace_baked_in() -> None:
+    """Right for the length that was exported, wrong for a longer one, refused for a shorter one."""
+    sets = [sized("five", 5, True), sized("again", 5, True), sized("nine", 9, False), sized("two", 2, False, ran=False)]
+    assert only_exported_size(sets, "five") == (
+        "right only for the size that was exported, x (5, 8) ('five' and 'again'): a length was baked in, as by a "
+        "Python loop over it in forward, or by int(x.shape[0])"
+    )
+    assert only_exported_size(sets[1:], "again")
+
+
+@pytest.mark.parametrize(
+    ("why", "sets"),
+    [
+        ("one of each is an accident", [("a", 5, True, True), ("b", 9, False, True)]),
+        ("another length is right", [("a", 5, True, True), ("b", 9, False, True), ("c", 2, True, True)]),
+        ("other values are wrong", [("a", 5, True, True), ("b", 5, False, True), ("c", 2, False, True)]),
+        ("the exported set is wrong", [("a", 5, False, True), ("b", 9, False, True), ("c", 2, False, True)]),
+        ("all others are refused", [("a", 5, True, True), ("b", 9, False, False), ("c", 2, False, False)]),
+    ],
+)
+def test_no_length_that_was_baked_in(why: str, sets: list[tuple[str, int, bool, bool]]) -> None:
+    assert only_exported_size([sized(*one) for one in sets], "a") is None, why
 
 
 # -- silence -----------------------------------------------------------------------------------------------------------

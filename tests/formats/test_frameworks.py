@@ -209,7 +209,7 @@ def test_what_is_declared_wrongly_is_named(seen: Run) -> None:
     assert seen.verdict("cast[collect]") == ("error", "collect")
     assert says in seen.message("cast[collect]")
     assert seen.verdict("unknown[collect]") == ("error", "collect")
-    assert "'flax' is none; there are torch, onnx, jax, keras, tensorflow" in seen.message("unknown[collect]")
+    assert "unknown framework 'flax'; known: torch, onnx, jax, keras, tensorflow" in seen.message("unknown[collect]")
     assert seen.verdict("other[eager]") == ("error", "build")
     assert "a model in ONNX is a path or an onnx.ModelProto, not a tuple" in seen.message("other[eager]")
 

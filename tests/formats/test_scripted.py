@@ -122,7 +122,7 @@ def test_references_and_what_the_case_is_made_from(file: Path, tmp_path: Path) -
 
 
 def test_inputs_that_do_not_fit_are_the_cases_fault(file: Path) -> None:
-    says = r"case 'unfit', input set 'one': does not fit forward\(x, pair, scale=2.0, mask=None\): missing a required"
+    says = r"case 'unfit', input set 'one': it doesn't fit forward\(x, pair, scale=2.0, mask=None\): missing a required"
     with pytest.raises(WorkerError, match=says):
         built(file, "unfit")
 
@@ -177,4 +177,4 @@ def test_a_run(file: Path) -> None:
         assert run.verdict(name) == ("pass", None), run.message(name)
     # An attribute, which is no buffer.
     assert run.verdict("counter[eager]") == ("error", "reference")
-    assert "it keeps state between calls: take the state as an input" in run.message("counter[eager]")
+    assert "It keeps state between calls. Take the state as an input" in run.message("counter[eager]")

@@ -84,7 +84,7 @@ def test_faults_of_the_field_are_named(seen: Run) -> None:
     assert seen.message("strange[collect]") == (
         "case 'strange', field 'twins': 'chainer' has no twins; these have: keras, jax"
     )
-    assert "has to be a dict of functions by framework" in seen.message("list_[collect]")
+    assert "give a dict of functions by framework" in seen.message("list_[collect]")
 
 
 def test_twins_are_seen_without_running_the_file(tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ FAULTY: dict[str, tuple[str, str, str, str]] = {
     "no_module": (
         "import no_such_module\nfrom pytest_modelconform import Case\n",
         "no_module[collect]", "collect",
-        r"No module named 'no_such_module' \(install it, and say requires=\('no_such_module',\) in the Case",
+        r"No module named 'no_such_module' \(install it, and give the Case requires=\('no_such_module',\)",
     ),
     "misspelt": (
         case("model=lambda: Net(), inputs=inputs, dynamic_shape={}"),
@@ -195,16 +195,17 @@ FAULTY: dict[str, tuple[str, str, str, str]] = {
     "lacking": (case("model=lambda: Net()"), "lacking[collect]", "collect", r"missing 1 required .*'inputs'"),
     "twins": (
         runs.PLAIN + "twins = case\n",
-        "twins[collect]", "collect", r"two cases of one name: 'case' and 'twins' are both 'twins'.*rename one",
+        "twins[collect]", "collect", r"the variables 'case' and 'twins' both name the case 'twins'.*rename one",
     ),
     "nothing": (
         runs.CASE, "nothing[collect]", "collect",
-        r"no Case at module level: say `case = Case\(model=…, inputs=…\)`, or start the file's name with an under",
+        r"no Case at module level: write `case = Case\(model=…, inputs=…\)`, or let the file's name begin ",
     ),
     "instance": (
         case("model=Net(), inputs=inputs"),
         "instance[collect]", "collect",
-        r"case 'instance', field 'model': has to be a function .*say `model=lambda: net`",
+        r"case 'instance', field 'model': this is a Net that was built when the file was imported\. "
+        r"Build it inside a function, .*`model=lambda: Net\(…\)`",
     ),
     "class_": (
         case(
@@ -212,50 +213,54 @@ FAULTY: dict[str, tuple[str, str, str, str]] = {
             runs.CASE.replace("def __init__(self)", "def __init__(self, width, depth, bias=True)"),
         ),
         "class_[collect]", "collect",
-        r"case 'class_', field 'model': the class Net can't be made without arguments \(width, depth\): "
-        r"give them, `model=lambda: Net\(…\)`",
+        r"case 'class_', field 'model': the class Net needs arguments \(width, depth\): "
+        r"give them in a function, `model=lambda: Net\(…\)`",
     ),
     "arguments": (
         case("model=lambda n: Net(), inputs=inputs"),
-        "arguments[collect]", "collect", r"field 'model': has to be callable without arguments: wrap it",
+        "arguments[collect]", "collect",
+        r"field 'model': the function is called without arguments, and needs n: wrap it, `model=lambda: build\(…\)`",
     ),
     "no_inputs": (
-        case("model=lambda: Net(), inputs={}"), "no_inputs[collect]", "collect", r"field 'inputs': has to be a dict",
+        case("model=lambda: Net(), inputs={}"), "no_inputs[collect]", "collect", r"field 'inputs': give a dict",
     ),
     "tensor_inputs": (
         case("model=lambda: Net(), inputs={'x': (torch.ones(2),)}"),
-        "tensor_inputs[collect]", "collect", r"field 'inputs': 'x' has to be a function, so that every use gets fresh",
+        "tensor_inputs[collect]", "collect", r"field 'inputs': give a function for 'x', so that every use gets fresh",
     ),
     "tag": (
         case(f"{PLAIN}, tags=('Big-Model',)"), "tag[collect]", "collect",
-        r"case 'tag', field 'tags': 'Big-Model' can't be a marker: use lower-case letters",
+        r"case 'tag', field 'tags': 'Big-Model' can't be a pytest marker: use lower-case letters",
     ),
     "tag_string": (
-        case(f"{PLAIN}, tags='big'"), "tag_string[collect]", "collect", r"field 'tags': has to be a tuple of strings",
+        case(f"{PLAIN}, tags='big'"), "tag_string[collect]", "collect",
+        r"field 'tags': give a tuple of strings, like \('big',\), not 'big'",
     ),
-    "tag_taken": (case(f"{PLAIN}, tags=('xfail',)"), "tag_taken[collect]", "collect", r"'xfail' can't be a marker"),
+    "tag_taken": (
+        case(f"{PLAIN}, tags=('xfail',)"), "tag_taken[collect]", "collect", r"'xfail' can't be a pytest marker",
+    ),
     "mode": (
-        case(f"{PLAIN}, mode='test'"), "mode[collect]", "collect", r"field 'mode': is 'eval' or 'train', not 'test'",
+        case(f"{PLAIN}, mode='test'"), "mode[collect]", "collect", r"field 'mode': give 'eval' or 'train', not 'test'",
     ),
     "dtype": (
         case(f"{PLAIN}, dtypes=('float32', 'bfloat')"), "dtype[collect]", "collect",
-        r"case 'dtype', field 'dtypes': 'bfloat' is no dtype that a model can be cast to. Did you mean 'bfloat16'\?",
+        r"case 'dtype', field 'dtypes': a model can't be cast to 'bfloat'. Did you mean 'bfloat16'\?",
     ),
     "dtype_twice": (
         case(f"{PLAIN}, dtypes=('float32', 'float32')"), "dtype_twice[collect]", "collect",
-        r"case 'dtype_twice', field 'dtypes': 'float32' is there twice: remove one",
+        r"case 'dtype_twice', field 'dtypes': 'float32' is listed twice: remove one",
     ),
     "dtype_none": (
         case(f"{PLAIN}, dtypes=()"), "dtype_none[collect]", "collect",
-        r"case 'dtype_none', field 'dtypes': is empty, so that there would be no cells: leave it out",
+        r"case 'dtype_none', field 'dtypes': it is empty, so that nothing would run: leave it out",
     ),
     "dtype_string": (
         case(f"{PLAIN}, dtypes='float16'"), "dtype_string[collect]", "collect",
-        r"case 'dtype_string', field 'dtypes': has to be a tuple of names, like \(",
+        r"case 'dtype_string', field 'dtypes': give a tuple of names, like \(",
     ),
     "tolerance_key": (
         IMPORT + case(f"{PLAIN}, tolerances={{'openvin': Tolerance()}}"), "tolerance_key[collect]", "collect",
-        r"field 'tolerances': 'openvin' is no runtime, dtype or 'fast'. Did you mean 'openvino'\? Known: torch, ",
+        r"field 'tolerances': 'openvin' is not a runtime, a dtype or 'fast'. Did you mean 'openvino'\? Known: torch, ",
     ),
     "tolerance_reason": (
         IMPORT + case(f"{PLAIN}, tolerances={{'ort': Tolerance(bits_lost=5)}}"), "tolerance_reason[collect]", "collect",
@@ -264,19 +269,19 @@ FAULTY: dict[str, tuple[str, str, str, str]] = {
     "tolerance_nan": (
         IMPORT + case(f"{PLAIN}, tolerances={{'fast': Tolerance(worst=float('nan'))}}"),
         "tolerance_nan[collect]", "collect",
-        r"case 'tolerance_nan', field 'tolerances': worst=nan has to be a finite number, 0 or more",
+        r"case 'tolerance_nan', field 'tolerances': worst=nan must be a finite number, 0 or more",
     ),
     "tolerance_negative": (
         IMPORT + case(f"{PLAIN}, tolerance=Tolerance(rtol=-1e-3)"), "tolerance_negative[collect]", "collect",
-        r"case 'tolerance_negative', field 'tolerance': rtol=-0.001 has to be a finite number, 0 or more",
+        r"case 'tolerance_negative', field 'tolerance': rtol=-0.001 must be a finite number, 0 or more",
     ),
     "tolerance_cosine": (
         IMPORT + case(f"{PLAIN}, tolerance=Tolerance(cosine=1.5)"), "tolerance_cosine[collect]", "collect",
-        r"case 'tolerance_cosine', field 'tolerance': cosine=1.5 has to be a number from -1 to 1",
+        r"case 'tolerance_cosine', field 'tolerance': cosine=1.5 must be a number from -1 to 1",
     ),
     "tolerance_kind": (
         IMPORT + case(f"{PLAIN}, tolerances={{'fast': 3}}"), "tolerance_kind[collect]", "collect",
-        r"case 'tolerance_kind', field 'tolerances': has to be a dict, like",
+        r"case 'tolerance_kind', field 'tolerances': give a dict, like",
     ),
     "family": (
         runs.CASE + "good = Case(model=lambda: Net(), inputs=inputs)\nbad = Case(model=Net(), inputs=inputs)\n",
@@ -289,12 +294,12 @@ FAULTY: dict[str, tuple[str, str, str, str]] = {
     "bare_tensor": (
         case("model=lambda: Net(), inputs={'bare': lambda: torch.ones(2)}"),
         "bare_tensor[eager]", "build",
-        r"case 'bare_tensor', input set 'bare': returned a Tensor; return a tuple of positional arguments, `\(x,\)`",
+        r"case 'bare_tensor', input set 'bare': the function returned a Tensor: return a tuple of positional arg",
     ),
     "all_one": (
         case("model=lambda: Net(), inputs={'one': lambda: (torch.rand(1, 3),)}, dynamic_shapes={'x': {0: 'batch'}}"),
         "all_one[eager]", "build",
-        r"case 'all_one', field 'inputs': no input set has 2 or more in every dynamic dimension.*a batch of 2",
+        r"case 'all_one', field 'inputs': in each input set some dynamic dimension is 0 or 1, .* add an input set",
     ),
     "forward_raises": (
         forward("x @ torch.ones(17)"), "forward_raises[eager]", "reference",
@@ -304,14 +309,14 @@ FAULTY: dict[str, tuple[str, str, str, str]] = {
     "zero": (forward("x * 0"), "zero[eager]", "reference", r"case 'zero': no output .*: output is zero everywhere"),
     "random_": (
         forward("x + torch.rand_like(x)"), "random_[eager]", "reference",
-        r"the model gives other numbers on a second call with the same inputs.*it draws random numbers",
+        r"the model gives other numbers on a second call with the same inputs.*It draws random numbers",
     ),
     "rounding": (
         forward(
             "x[x * self.weight > 21.000001]",
             "model=lambda: Net(), inputs={'edge': lambda: (torch.full((64,), 7.0000004),)}",
         ),
-        "rounding[eager]", "reference", r"no output of any .*: output is of a size that rounding decides: use",
+        "rounding[eager]", "reference", r"no output of any .*: output is of a size that rounding decides. Use",
     ),
 }  # fmt: skip
 ABSENT = (

@@ -428,7 +428,7 @@ def test_timeout_as_ini_key(start: Start, variant: list[str]) -> None:
 def test_the_cache_of_an_option(start: Start, pytester: pytest.Pytester) -> None:
     folder = pytester.path / "elsewhere"
     start(*given(), f"--modelconform-cache={folder}", "--collect-only", "nowhere", "--ignore=.")
-        found = {path.name for path in folder.iterdir()}
+    found = {path.name for path in folder.iterdir()}
         assert found >= {"cases", "references", "artifacts", "cpp", "locks", "sessions"}
 
 

@@ -48,7 +48,7 @@ def test_unknown_keys_and_missing_reasons() -> None:
     assert fault("a", OTHERS, ["ort", "openvino"]) is None
     unknown = fault("a", {"bfloat": Tolerance()}, ["ort"])
     assert unknown == (
-        "case 'a', field 'tolerances': 'bfloat' is no runtime, dtype or 'fast'. Did you mean 'bfloat16'? "
+        "case 'a', field 'tolerances': 'bfloat' is not a runtime, a dtype or 'fast'. Did you mean 'bfloat16'? "
         "Known: ort, fast, float32, float64, float16, bfloat16"
     )
     for reason in ("", "  "):
@@ -73,5 +73,5 @@ def test_an_output_of_bfloat16_is_judged_by_bfloat16s_default() -> None:
     # Beyond what bfloat16's noise allows, and less than 2 bits of it.
     off = (r + 2**2.8 * (eager.astype(np.float64) - r)).astype(ml_dtypes.bfloat16)
     found = compare_tensor(off, reference, Tolerance(worst=9), where="output", dtype="bfloat16")
-    assert f"({DEFAULTS['bfloat16'][0]:g} allowed)" in found.message
+    assert f"({DEFAULTS['bfloat16'][0]:g} may be lost)" in found.message
     assert compare_tensor(off, reference, Tolerance(bits_lost=2, worst=9), where="output", dtype="bfloat16").ok

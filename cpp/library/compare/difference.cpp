@@ -72,8 +72,8 @@ Difference Comparison::without_finite() {
                                            std::to_string(pairing.size()) + ")"
                                      : "";
   result.worst_element = element_of(first, values, reference, where, /*eager=*/true);
-  return fail(where + " differs from the model in where it is NaN or infinite: " +
-              element_text(first, values, reference, /*eager=*/true) + more);
+  return fail("NaN or infinity in other places: " +
+              element_text(first, values, reference, where, /*eager=*/true) + more);
 }
 
 Difference Comparison::exactly() {
@@ -96,9 +96,9 @@ Difference Comparison::exactly() {
   if (count == 0) return result;
   take_worst(worst);
   const std::string kind = reference.dtype == DType::kBool ? "bools" : "integers";
-  return fail(where + " differs in " + std::to_string(count) + " of " +
-              std::to_string(mine.size()) + " elements; worst " +
-              element_text(worst, values, reference) + "; " + kind + " must be equal");
+  return fail("wrong values: " + element_text(worst, values, reference, where) + "; " +
+              std::to_string(count) + " of " + std::to_string(mine.size()) +
+              " elements differ, and " + kind + " must be equal");
 }
 
 // Judges the loss of every group, and the worst element, in units of the noise.
@@ -110,29 +110,39 @@ Difference Comparison::by_noise(const Measured& measured) {
   const double grace = elements < kFewElements ? 1.0 : 0.0;
   std::vector<std::string> faults;
   std::vector<std::string> needs;
+  bool is_near = true;
   if (loss > limits.bits_lost + grace) {
-    const Layout layout(reference.shape, reference.dtype);
-    faults.push_back("loses " + beyond_text(loss, limits.bits_lost + grace) + " bits " +
-                     group_text(layout, measured.loss_group, is_complex(reference.dtype)) + " (" +
-                     general(limits.bits_lost + grace) + " allowed)");
+    const std::size_t group = measured.loss_group;
+    faults.push_back(bits_text(reference, group, loss, limits.bits_lost + grace, where));
     needs.push_back("bits_lost=" + number_text(tenth_up(loss - grace)));
+    is_near = loss - grace <= significant_bits(reference, group) / 2;
   }
   if (worst > limits.worst) {
-    const std::string whose = reference.reduced ? "bfloat16's" : "the";
-    faults.push_back("has an element off by 2^" + beyond_text(worst, limits.worst) + " times " +
-                     whose + " noise (2^" + general(limits.worst) + " allowed)");
+    const std::string whose = reference.reduced ? "bfloat16's" : "faithful";
+    if (faults.empty()) {
+      faults.push_back("off by 2^" + beyond_text(worst, limits.worst) + " times the noise of " +
+                       whose + " arithmetic (2^" + general(limits.worst) + " may be)");
+    }
     needs.push_back("worst=" + number_text(tenth_up(worst)));
+    is_near = is_near && worst - limits.worst <= significant_bits(reference, 0) / 2;
   }
   if (faults.empty()) return result;
-  const std::string noisy = result.ill_conditioned
-                                ? "; ill-conditioned: faithful arithmetic has " +
-                                      formatted("%.1f", *reference.reference_bits) + " bits"
-                                : "";
   result.close = is_close(pairing, reference, measured);
-  const std::string lost = result.close ? "; " + what_is_lost(pairing, measured) : "";
-  return fail(where + " " + joined(faults, " and ") + "; worst " +
-              element_text(measured.worst_position.value_or(0), values, reference) + lost +
-              "; it would need " + joined(needs, ", ") + noisy);
+  if (result.close) faults.push_back(what_is_lost(pairing, measured));
+  if (is_near) faults.push_back("it would need " + joined(needs, ", "));
+  if (result.ill_conditioned) {
+    faults.push_back("ill-conditioned: faithful arithmetic has " +
+                     formatted("%.1f", *reference.reference_bits) + " bits");
+  }
+  return fail((result.close ? "inexact values: " : "wrong values: ") +
+              element_text(measured.worst_position.value_or(0), values, reference, where) + "; " +
+              joined(faults, "; "));
+}
+
+// Whether an output keeps half of the digits that were asked for: with fewer, no tolerance is worth
+// naming.
+bool is_half_as_exact(double needed, double asked) {
+  return needed <= std::sqrt(std::max(asked, 0.0));
 }
 
 // Judges |y - r| <= atol + rtol |r|, and the cosine: as the tolerance says, or, without a pure
@@ -140,16 +150,18 @@ Difference Comparison::by_noise(const Measured& measured) {
 Difference Comparison::by_tolerance(std::optional<std::size_t> worst_position) {
   std::optional<double> rtol = tolerance.rtol;
   std::optional<double> atol = tolerance.atol;
+  const double rms = reference.signal.empty() ? 0.0 : reference.signal[0];
   std::string source;
   if (!rtol && !atol && !tolerance.cosine) {
-    const double rms = reference.signal.empty() ? 0.0 : reference.signal[0];
     rtol = float_format(reference.dtype)->lenient;
     atol = std::strtod(digits_up(*rtol * rms).c_str(), nullptr);
-    source =
-        ", by default for " + std::string(dtype_name(reference.dtype)) + " as float64 is impure";
+    source = ", the default for " + std::string(dtype_name(reference.dtype)) +
+             " without a pure float64 run,";
   }
+  std::string element;
   std::vector<std::string> faults;
   std::vector<std::string> needs;
+  bool is_near = true;
   if (rtol || atol) {
     const double relative = rtol.value_or(0.0);
     const double absolute = atol.value_or(0.0);
@@ -160,28 +172,32 @@ Difference Comparison::by_tolerance(std::optional<std::size_t> worst_position) {
       const auto rounded = [](double value) {
         return std::strtod(digits_up(value).c_str(), nullptr);
       };
-      faults.push_back("has " + std::to_string(close.count) + " of " +
-                       std::to_string(pairing.size()) + " elements beyond " +
-                       tolerance_text(relative, absolute) + source);
+      element = element_text(close.position, values, reference, where);
+      faults.push_back("beyond " + tolerance_text(relative, absolute) + source + " in " +
+                       std::to_string(close.count) + " of " + std::to_string(pairing.size()) +
+                       " elements");
       const std::string either =
           std::isfinite(close.rtol) ? tolerance_text(rounded(close.rtol), absolute) + " or " : "";
       needs.push_back(either + tolerance_text(relative, rounded(close.atol)));
-      faults.push_back("worst " + element_text(close.position, values, reference));
+      is_near =
+          rms == 0.0 || is_half_as_exact(close.atol / rms, std::max(relative, absolute / rms));
     }
   }
   if (tolerance.cosine) {
     const double cosine = cosine_of(pairing);
     if (cosine < *tolerance.cosine) {
-      faults.push_back("has cosine similarity " + formatted("%.6f", cosine) + " (at least " +
-                       general(*tolerance.cosine) + " asked for)");
-      needs.push_back("cosine=" + general(std::floor(cosine * 1e6) / 1e6));
-      if (faults.size() == 1 && result.worst) {
-        faults.push_back("worst " + element_text(worst_position.value_or(0), values, reference));
+      if (element.empty() && result.worst) {
+        element = element_text(worst_position.value_or(0), values, reference, where);
       }
+      faults.push_back("its cosine similarity is " + formatted("%.6f", cosine) + " (at least " +
+                       general(*tolerance.cosine) + " is asked for)");
+      needs.push_back("cosine=" + general(std::floor(cosine * 1e6) / 1e6));
+      is_near = is_near && is_half_as_exact(1.0 - cosine, 1.0 - *tolerance.cosine);
     }
   }
   if (faults.empty()) return result;
-  return fail(where + " " + joined(faults, "; ") + "; it would need " + joined(needs, ", "));
+  if (is_near) faults.push_back("it would need " + joined(needs, ", "));
+  return fail("wrong values: " + (element.empty() ? where : element) + "; " + joined(faults, "; "));
 }
 
 // Another dtype is a mismatch whatever the numbers are; that they would agree is worth knowing.

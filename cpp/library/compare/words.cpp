@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
+#include <utility>
 
 #include "../numbers.h"
 
@@ -38,6 +40,38 @@ std::string narrowed(DType dtype, DType expected) {
   const Family other = family_of(expected);
   if (one.name != other.name || one.width == other.width) return "";
   return one.width < other.width ? " (narrowed)" : " (widened)";
+}
+
+// Whether an index may follow: a parameter's name is a phrase.
+bool is_output(const std::string& where) { return where.rfind("output", 0) == 0; }
+
+// Where a group is, as one would index it: " in output[:, 3]"; "" for the whole tensor.
+std::string group_text(const Layout& layout, std::size_t group, bool pairs,
+                       const std::string& where) {
+  const auto name = layout.name(group);
+  if (!name) return "";
+  const auto [axis, index] = *name;
+  if (pairs && axis + 1 == layout.shape().size()) {
+    return std::string(" in the ") + (index == 0 ? "real" : "imaginary") + " parts";
+  }
+  std::string before;
+  for (std::size_t i = 0; i < axis; ++i) before += ":, ";
+  return " in " + (is_output(where) ? where : "") + "[" + before + std::to_string(index) + "]";
+}
+
+// Two numbers with the fewest digits that show the difference, and one more.
+std::pair<std::string, std::string> told_apart(double one, double two, int precision) {
+  constexpr int kLeast = 3;
+  int most = static_cast<int>(std::ceil(precision * std::log10(2.0))) + 1;
+  const auto text = [](double value, int digits) {
+    return formatted(("%." + std::to_string(digits) + "g").c_str(), value);
+  };
+  for (int digits = kLeast; digits < most; ++digits) {
+    if (text(one, digits) == text(two, digits)) continue;
+    most = digits == kLeast ? digits : digits + 1;
+    break;
+  }
+  return {text(one, most), text(two, most)};
 }
 
 }  // namespace
@@ -127,14 +161,31 @@ std::string tolerance_text(double rtol, double atol) {
   return parts.empty() ? "rtol=0" : joined(parts, ", ");
 }
 
-std::string group_text(const Layout& layout, std::size_t group, bool pairs) {
-  const auto name = layout.name(group);
-  if (!name) return "over the whole tensor";
-  const auto [axis, index] = *name;
-  if (pairs && axis + 1 == layout.shape().size()) {
-    return std::string("in the ") + (index == 0 ? "real" : "imaginary") + " parts";
+double significant_bits(const OutputReference& reference, std::size_t group) {
+  if (reference.signal.empty() || reference.noise.empty() || !(reference.signal[group] > 0.0)) {
+    return -std::numeric_limits<double>::infinity();
   }
-  return "in row " + std::to_string(index) + " of axis " + std::to_string(axis);
+  return std::log2(reference.signal[group]) - std::log2(reference.noise[group]);
+}
+
+std::string bits_text(const OutputReference& reference, std::size_t group, double loss,
+                      double allowed, const std::string& where) {
+  const Layout layout(reference.shape, reference.dtype);
+  const std::string inside = group_text(layout, group, is_complex(reference.dtype), where);
+  const std::string lost = beyond_text(loss, allowed);
+  const double total = significant_bits(reference, group);
+  if (total < 1.0) {
+    return "the error" + inside + " is 2^" + lost + " times that of faithful arithmetic (2^" +
+           general(allowed) + " may be)";
+  }
+  const std::string whose = reference.reduced ? "bfloat16's " : "";
+  const std::string whole = formatted("%.1f", total);
+  const double kept = std::strtod(whole.c_str(), nullptr) - std::strtod(lost.c_str(), nullptr);
+  const std::string digits = std::to_string(lost.size() - lost.find('.') - 1);
+  const std::string said =
+      kept < 1.0 ? "none of " + whose + general(std::floor(total))
+                 : formatted(("%." + digits + "f").c_str(), kept) + " of " + whose + whole;
+  return said + " significant bits agree" + inside + " (" + general(allowed) + " may be lost)";
 }
 
 Element element_of(std::size_t position, const Tensor& values, const OutputReference& reference,
@@ -152,38 +203,40 @@ Element element_of(std::size_t position, const Tensor& values, const OutputRefer
 }
 
 std::string element_text(std::size_t position, const Tensor& values,
-                         const OutputReference& reference, bool eager) {
-  const Element element = element_of(position, values, reference, "", eager);
-  std::string text = "element " + shape_text(element.index);
-  if (!element.part.empty()) text += " (" + element.part + " part)";
+                         const OutputReference& reference, const std::string& where, bool eager) {
+  const Element element = element_of(position, values, reference, where, eager);
+  std::string text = where;
+  if (!element.index.empty()) {
+    text += is_output(where) ? shape_text(element.index)
+                             : ", element " + shape_text(element.index) + ",";
+  }
+  if (!element.part.empty()) text = "the " + element.part + " part of " + text;
   if (reference.kind == OutputReference::Kind::kExact) {
     const Row model(reference.eager);
-    return text + ": " + exact_text(values.dtype, Row(values).at(position)) + ", the model gives " +
-           exact_text(model.dtype(), model.at(position));
+    return text + " is " + exact_text(values.dtype, Row(values).at(position)) + ", " +
+           reference.source + " gives " + exact_text(model.dtype(), model.at(position));
   }
   const auto format = float_format(reference.dtype);
-  const int digits =
-      static_cast<int>(std::ceil((format ? format->precision : 53) * std::log10(2.0))) + 1;
-  const std::string pattern = "%." + std::to_string(digits) + "g";
-  return text + ": " + formatted(pattern.c_str(), element.value) + ", the model gives " +
-         formatted(pattern.c_str(), element.expected);
+  const auto [mine, theirs] =
+      told_apart(element.value, element.expected, format ? format->precision : 53);
+  return text + " is " + mine + ", " + reference.source + " gives " + theirs;
 }
 
 std::string dtype_and_shape(const Tensor& actual, const OutputReference& reference,
                             const std::string& where) {
   std::vector<std::string> faults;
   if (actual.dtype != reference.dtype) {
-    faults.push_back("dtype " + std::string(dtype_name(actual.dtype)) + ", the model returns " +
-                     std::string(dtype_name(reference.dtype)) +
+    faults.push_back("dtype " + std::string(dtype_name(actual.dtype)) + ", " + reference.source +
+                     " returns " + std::string(dtype_name(reference.dtype)) +
                      narrowed(actual.dtype, reference.dtype));
   }
   if (reference.kind == OutputReference::Kind::kUnstable) {
     if (actual.shape.size() != reference.shape.size()) {
-      faults.push_back(std::to_string(actual.shape.size()) + " dimensions, the model's has " +
-                       std::to_string(reference.shape.size()));
+      faults.push_back(std::to_string(actual.shape.size()) + " dimensions, " + reference.source +
+                       " returns " + std::to_string(reference.shape.size()));
     }
   } else if (actual.shape != reference.shape) {
-    faults.push_back("shape " + tuple_text(actual.shape) + ", the model returns " +
+    faults.push_back("shape " + tuple_text(actual.shape) + ", " + reference.source + " returns " +
                      tuple_text(reference.shape));
   }
   return faults.empty() ? "" : where + " has " + joined(faults, "; and ");

@@ -27,15 +27,21 @@ std::string digits_up(double value);
 // "rtol=0.001, atol=1e-05", without the one that is 0.
 std::string tolerance_text(double rtol, double atol);
 
-// "over the whole tensor", "in row 3 of axis 1".
-std::string group_text(const Layout& layout, std::size_t group, bool pairs);
+// The bits of a group that faithful arithmetic keeps, log2(S / N); -inf for a group of zeros.
+double significant_bits(const OutputReference& reference, std::size_t group);
+
+// "9.8 of 22.9 significant bits agree in output[:, 3] (1.5 may be lost)", of a group whose loss is
+// more than is allowed.
+std::string bits_text(const OutputReference& reference, std::size_t group, double loss,
+                      double allowed, const std::string& where);
 
 // An element with its value and the reference's; `eager` for eager's own in place of float64's.
 Element element_of(std::size_t position, const Tensor& values, const OutputReference& reference,
                    const std::string& where, bool eager = false);
-// "element [0, 3]: 0.5, the model gives 0.25".
+// "output[0, 3] is 0.5, PyTorch gives 0.25", with as many digits as it takes to tell them apart.
 std::string element_text(std::size_t position, const Tensor& values,
-                         const OutputReference& reference, bool eager = false);
+                         const OutputReference& reference, const std::string& where,
+                         bool eager = false);
 
 // Why dtype or shape are another than the model's; empty if they are not.
 std::string dtype_and_shape(const Tensor& actual, const OutputReference& reference,

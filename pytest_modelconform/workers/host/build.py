@@ -41,7 +41,8 @@ class Built:
     generated: the input sets among `inputs` that are not the case's own.
     files: SHA-256 by path of the local files that the case was made from. dtype: of the model's parameters, buffers
     and inputs, unless they are integers. notes: what there is to say about the cast. cpp: absolute path of the model's
-    C++ source, if the case names one. task: "training" for a model in training mode, whose input sets are those of
+    C++ source, if the case names one. at_import: whether `model` only hands out a module that the file built when it
+    was imported. task: "training" for a model in training mode, whose input sets are those of
     train_data.py.
     """
 
@@ -60,6 +61,7 @@ class Built:
     generated: dict[str, Generated] = field(default_factory=dict)
     cpp: str | None = None
     task: str = INFERENCE
+    at_import: bool = False
 
     def clone_inputs(self, name: str = "") -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Fresh inputs of a set; without a name of the one that exporters see."""
@@ -111,16 +113,18 @@ def clone(value: Any) -> Any:
 def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
     """Import the file, build the case's model and inputs in a dtype. Raises WorkerError at stage collect or build."""
     with files.recorded() as opened:
-        case = find(import_file(path, relative), path)[name]
+        imported = import_file(path, relative)
+        case = find(imported, path)[name]
         check(name, case, path)
         if fault := declared.fault_of_spec(case.dynamic_shapes):
             raise WorkerError(f"case {name!r}, field 'dynamic_shapes': {fault}", "build")
         model = _call(case.model, path, f"case {name!r}, field 'model'", case, name, "model")
+        at_import = any(value is model for value in vars(imported).values())
         if case.framework != TORCH:
             model = _wrapped(name, case.framework, model)
         if not isinstance(model, torch.nn.Module):
             raise WorkerError(
-                f"case {name!r}, field 'model': returned a {type(model).__name__}; it has to return an nn.Module",
+                f"case {name!r}, field 'model': the function returned a {type(model).__name__}, not an nn.Module",
                 "build",
             )
         try:
@@ -153,7 +157,7 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
     further = [os.path.join(os.path.dirname(path), file) for file in case.files]
     missing = [file for file in further if not os.path.isfile(file)]
     if missing:
-        raise WorkerError(f"case {name!r}, field 'files': there is no {missing[0]}", "build")
+        raise WorkerError(f"case {name!r}, field 'files': {missing[0]} doesn't exist", "build")
     local = opened | files.local_modules(PACKAGE) | {os.path.realpath(file) for file in (path, *further)}
     local |= cpp_files(case, path)
     return Built(
@@ -171,7 +175,26 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
         notes=cast.notes(model, inputs, dtype) if dtype != "float32" else [],
         generated=generated,
         cpp=cpp_source(case, path),
+        at_import=at_import,
     )
+
+
+def other_numbers(built: Built) -> WorkerError:
+    """The error where a case was built once more, and its parameters or inputs are not what they were."""
+    if built.at_import:
+        kind = type(built.model).__name__
+        fault = (
+            f"case {built.name!r}, field 'model': the function returns a {kind} that was built when the file was "
+            "imported. It has other numbers now than when the references were made: an exporter or another case may "
+            f"have changed it. Build it inside the function: `model=lambda: {kind}(…)`"
+        )
+    else:
+        fault = (
+            f"case {built.name!r}: building the model and the inputs a second time gave other numbers, so that nothing "
+            "can be compared. Build both inside the functions of `model` and `inputs`, draw random numbers from torch, "
+            "numpy or random only (these are seeded), and let nothing depend on time, addresses or the order of a set"
+        )
+    return WorkerError(fault, "build")
 
 
 def _wrapped(name: str, framework: str, model: Any) -> torch.nn.Module:
@@ -194,15 +217,15 @@ def normalise(model: torch.nn.Module, value: Any, name: str, key: str) -> tuple[
     where = f"case {name!r}, input set {key!r}"
     if not isinstance(value, (tuple, dict)):
         raise WorkerError(
-            f"{where}: returned a {type(value).__name__}; return a tuple of positional arguments, `(x,)`, or a dict of "
-            "keyword arguments",
+            f"{where}: the function returned a {type(value).__name__}: return a tuple of positional arguments, "
+            "`(x,)`, or a dict of keyword arguments",
             "build",
         )
     args, kwargs = ((), value) if isinstance(value, dict) else (value, {})
     try:
         bound = signature(model).bind(*args, **kwargs)
     except TypeError as error:
-        raise WorkerError(f"{where}: does not fit forward{signature(model)}: {error}", "build") from error
+        raise WorkerError(f"{where}: it doesn't fit forward{signature(model)}: {error}", "build") from error
     return args, dict(_in_order(bound, kwargs))
 
 
@@ -230,9 +253,8 @@ def leaf_shapes(
             wrong = [axis for axis in names if not -value.dim() <= axis < value.dim()]
             if wrong:
                 raise WorkerError(
-                    f"case {name!r}, field 'dynamic_shapes': dimension {wrong[0]} of {path}, which has "
-                    f"{value.dim()} in input "
-                    f"set {key!r}",
+                    f"case {name!r}, field 'dynamic_shapes': it names dimension {wrong[0]} of {path}, which has "
+                    f"{value.dim()} dimensions in input set {key!r}; the first one is 0",
                     "build",
                 )
             shape = [names.get(axis, length) for axis, length in enumerate(value.shape)]
@@ -307,9 +329,8 @@ def choose_exporter_set(name: str, shapes: dict[str, list[dict[str, Any]]]) -> s
         if all(length >= 2 for length in lengths):
             return key
     raise WorkerError(
-        f"case {name!r}, field 'inputs': no input set has 2 or more in every dynamic dimension, and "
-        f"torch.export takes a "
-        "length of 1 for a constant: add an input set with, say, a batch of 2",
+        f"case {name!r}, field 'inputs': in each input set some dynamic dimension is 0 or 1, which torch.export takes "
+        "for a constant: add an input set in which all are 2 or more",
         "build",
     )
 

@@ -32,9 +32,11 @@ from pytest_modelconform.terms.case import (
 
 from ..loop import WorkerError
 from . import files
+from .state import seed_all
 from .train_check import fault as fault_of_training
 
 PACKAGE = "modelconform_cases"
+_LIKE = {"tags": '("vision",)', "requires": '("transformers>=5",)', "files": '("weights.npz",)'}
 TAG = re.compile(r"[a-z0-9_]+")
 # Markers of pytest itself, which a tag would shadow.
 TAKEN_TAGS = {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "tryfirst", "trylast"}
@@ -62,11 +64,13 @@ def import_file(path: str, relative: str) -> ModuleType:
     # Registered, so that pickle, dataclasses and inspect find the module of the classes in it.
     sys.modules[name] = module
     files.hashed({os.path.realpath(path)})
+    # What a file draws while it is imported (a model, say) is then the same in every process.
+    seed_all("import", relative)
     try:
         spec.loader.exec_module(module)
     except BaseException as error:
         del sys.modules[name]
-        raise WorkerError(explain(error, path), "collect", type(error).__name__, short_trace(error, path)) from error
+        raise WorkerError(explain(error, path), "collect", "", short_trace(error, path)) from error
     return module
 
 
@@ -78,14 +82,15 @@ def explain(error: BaseException, path: str) -> str:
         return f"line {line_in(error, path)}: {type(error).__name__}, whose message can't be read"
     line = line_in(error, path)
     text = f"line {line}: " if line else ""
-    text += f"{type(error).__name__}: {error}"
+    # Python itself repeats file and line behind a syntax error's message.
+    text += f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
     if isinstance(error, TypeError) and (match := re.search(r"unexpected keyword argument '(\w+)'", str(error))):
         for kind in (Case, Tolerance, Train):
             if f"{kind.__name__}." in str(error):
                 return f"line {line}: {unknown_field(kind, match[1])}"
     if isinstance(error, ModuleNotFoundError) and error.name:
         package = error.name.partition(".")[0]
-        text += f" (install it, and say requires=({package!r},) in the Case, so that it is `unavailable` elsewhere)"
+        text += f" (install it, and give the Case requires=({package!r},), so that it is `unavailable` elsewhere)"
     return text
 
 
@@ -106,7 +111,10 @@ def line_in(error: BaseException, path: str) -> int | None:
 
 
 def short_trace(error: BaseException, path: str) -> str:
-    """The traceback from the case file on: what comes before is ours, and tells the author nothing."""
+    """The traceback from the case file on: what comes before is ours, or Python's, and tells the author nothing.
+
+    A syntax error has no frame of the file, and names it by itself.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     first = next((i for i, frame in enumerate(frames) if frame.filename == path), len(frames))
     lines = traceback.format_list(frames[first:]) + traceback.format_exception_only(type(error), error)
@@ -124,17 +132,15 @@ def find(module: ModuleType, path: str) -> dict[str, Case]:
         name = stem if variable == "case" else variable
         if name in found:
             raise WorkerError(
-                f"two cases of one name: {variables[name]!r} and {variable!r} are both {name!r} (a variable "
-                f"`case` is named "
-                "after the file); rename one of the variables",
+                f"the variables {variables[name]!r} and {variable!r} both name the case {name!r}, since a variable "
+                "`case` takes the file's name: rename one of them",
                 "collect",
             )
         found[name], variables[name] = value, variable
     if not found:
         raise WorkerError(
-            "imports pytest_modelconform but has no Case at module level: say `case = Case(model=…, inputs=…)`, "
-            "or start the "
-            "file's name with an underscore if it is no case file",
+            "the file imports pytest_modelconform but assigns no Case at module level: write "
+            "`case = Case(model=…, inputs=…)`, or let the file's name begin with an underscore if it isn't a case file",
             "collect",
         )
     return found
@@ -146,27 +152,39 @@ def check(name: str, case: Case, path: str) -> None:
     def wrong(field: str, fault: str) -> WorkerError:
         return WorkerError(f"case {name!r}, field {field!r}: {fault}", "collect")
 
-    if isinstance(case.model, type):
-        if needed := _required(case.model):
-            what = f"the class {case.model.__name__} can't be made without arguments ({', '.join(needed)})"
-            raise wrong("model", f"{what}: give them, `model=lambda: {case.model.__name__}(…)`")
-    elif not callable(case.model) or hasattr(case.model, "forward"):
-        raise wrong("model", "has to be a function without arguments that builds the module, say `model=lambda: net`")
-    elif _required(case.model):
-        raise wrong("model", "has to be callable without arguments: wrap it, `model=lambda: build(64)`")
+    model: Any = case.model
+    if isinstance(model, type):
+        if needed := _required(model):
+            what = f"the class {model.__name__} needs arguments ({', '.join(needed)})"
+            raise wrong("model", f"{what}: give them in a function, `model=lambda: {model.__name__}(…)`")
+    elif hasattr(model, "forward"):
+        kind = type(model).__name__
+        raise wrong(
+            "model",
+            f"this is a {kind} that was built when the file was imported. Build it inside a function, so that every "
+            f"use gets a fresh one: `model=lambda: {kind}(…)`",
+        )
+    elif not callable(model):
+        what = f"this is a {type(model).__name__}"
+        raise wrong("model", f"{what}: give a function that builds and returns the model, `model=lambda: Net(…)`")
+    elif needed := _required(model):
+        function = getattr(model, "__name__", "build").replace("<lambda>", "build")
+        what = f"the function is called without arguments, and needs {', '.join(needed)}"
+        raise wrong("model", f"{what}: wrap it, `model=lambda: {function}(…)`")
     if not isinstance(case.inputs, dict) or not case.inputs:
-        raise wrong("inputs", 'has to be a dict of named functions, like {"one": lambda: (torch.rand(1, 3),)}')
+        raise wrong("inputs", 'give a dict of named functions, like {"one": lambda: (torch.rand(1, 3),)}')
     for key, function in case.inputs.items():
         if not isinstance(key, str) or not re.fullmatch(r"[\w.-]+", key):
-            raise wrong("inputs", f"the name {key!r} has to be of letters, digits, '_', '-' and '.'")
+            raise wrong("inputs", f"the name {key!r} may hold letters, digits, '_', '-' and '.' only")
         if not callable(function):
-            raise wrong("inputs", f"{key!r} has to be a function, so that every use gets fresh tensors: `lambda: (x,)`")
-        if _required(function):
-            raise wrong("inputs", f"{key!r} has to be callable without arguments")
+            raise wrong("inputs", f"give a function for {key!r}, so that every use gets fresh tensors: `lambda: (x,)`")
+        if needed := _required(function):
+            what = f"the function for {key!r} is called without arguments, and needs {', '.join(needed)}"
+            raise wrong("inputs", f"{what}: wrap it in a lambda that gives them")
     if not isinstance(case.tolerance, Tolerance):
-        raise wrong("tolerance", "has to be Tolerance(…)")
+        raise wrong("tolerance", f"give a Tolerance(…), not {case.tolerance!r}")
     if not isinstance(case.tolerances, dict) or not all(isinstance(t, Tolerance) for t in case.tolerances.values()):
-        raise wrong("tolerances", 'has to be a dict, like {"openvino": Tolerance(bits_lost=5, reason="…")}')
+        raise wrong("tolerances", 'give a dict, like {"openvino": Tolerance(bits_lost=5, reason="…")}')
     for field, tolerance in (("tolerance", case.tolerance), *(("tolerances", t) for t in case.tolerances.values())):
         if fault := _fault_of(tolerance):
             raise wrong(field, fault)
@@ -177,7 +195,8 @@ def check(name: str, case: Case, path: str) -> None:
     for field in ("tags", "requires", "files"):
         value = getattr(case, field)
         if not isinstance(value, (tuple, list, set, frozenset)) or not all(isinstance(item, str) for item in value):
-            raise wrong(field, f'has to be a tuple of strings, like ("{field}",), not {value!r}')
+            like = f"({value!r},)" if isinstance(value, str) else _LIKE[field]
+            raise wrong(field, f"give a tuple of strings, like {like}, not {value!r}")
     for tag in case.tags:
         if (
             not TAG.fullmatch(tag)
@@ -185,7 +204,9 @@ def check(name: str, case: Case, path: str) -> None:
             or tag.startswith(("format_", "runtime_", "device_", "dtype_", "precision_", "task_"))
         ):
             raise wrong(
-                "tags", f"{tag!r} can't be a marker: use lower-case letters, digits and '_', none of pytest's own names"
+                "tags",
+                f"{tag!r} can't be a pytest marker: use lower-case letters, digits and '_', and none of the names that "
+                "pytest or this plugin take (skip, xfail, format_…, runtime_…)",
             )
     if case.train is not None and (fault := fault_of_training(case.train)):
         raise wrong("train", fault)
@@ -194,21 +215,24 @@ def check(name: str, case: Case, path: str) -> None:
     if fault := _fault_of_twins(case):
         raise wrong("twins", fault)
     if case.mode not in MODES:
-        raise wrong("mode", f"is 'eval' or 'train', not {case.mode!r}")
+        raise wrong("mode", f"give 'eval' or 'train', not {case.mode!r}")
     if not isinstance(case.paper, str):
         raise wrong("paper", "give the citation or link as a text")
     if not isinstance(case.seed, int):
         raise wrong("seed", f"give a whole number, not a value of type {type(case.seed).__name__}")
     for field in ("blind_ok", "fixed_inputs"):
         if not isinstance(getattr(case, field), str):
-            raise wrong(field, "is the reason as text")
+            raise wrong(field, f"give the reason as a text, not {getattr(case, field)!r}")
     if not isinstance(case.accept, dict):
-        raise wrong("accept", f"has to be a dict of reasons by what is accepted: {', '.join(ACCEPTED)}")
+        raise wrong(
+            "accept",
+            f'give a dict of reasons, like {{"{ACCEPTED[0]}": "why"}}; what can be accepted: {", ".join(ACCEPTED)}',
+        )
     for what, reason in case.accept.items():
         if what not in ACCEPTED:
-            raise wrong("accept", f"{what!r} can't be accepted, these can: {', '.join(ACCEPTED)}")
+            raise wrong("accept", f"{what!r} can't be accepted; what can be: {', '.join(ACCEPTED)}")
         if not isinstance(reason, str) or not reason.strip():
-            raise wrong("accept", f"{what!r} needs a reason as text")
+            raise wrong("accept", f"give the reason for {what!r} as a text, not {reason!r}")
 
 
 def cpp_source(case: Case, path: str) -> str | None:
@@ -229,7 +253,7 @@ def cpp_files(case: Case, path: str) -> set[str]:
 def _fault_of_framework(case: Case) -> str:
     """What is wrong with a case's framework; "" if nothing is."""
     if case.framework not in FRAMEWORKS:
-        return f"{case.framework!r} is none; there are {', '.join(FRAMEWORKS)}"
+        return f"unknown framework {case.framework!r}; known: {', '.join(FRAMEWORKS)}"
     if case.framework == TORCH:
         return ""
     only = {"cpp": case.cpp is not None, "train": case.train is not None, "mode": case.mode != "eval"}
@@ -246,12 +270,12 @@ def has(case: Case) -> list[str]:
 def _fault_of_twins(case: Case) -> str:
     """What is wrong with a case's twins; "" if nothing is."""
     if not isinstance(case.twins, dict):
-        return 'has to be a dict of functions by framework, like {"keras": build_keras}'
+        return 'give a dict of functions by framework, like {"keras": build_keras}'
     for framework, function in case.twins.items():
         if framework not in TWINS:
-            return f"{framework!r} has no twins; these have: {', '.join(TWINS)}"
+            return f"no twins in {framework!r}; there are some in {', '.join(TWINS)}"
         if not callable(function):
-            return f"{framework!r} has to be a function that takes the weights and returns the model"
+            return f"give a function for {framework!r} that takes the weights and returns the model"
     return "a model in another framework can't have twins" if case.twins and case.framework != TORCH else ""
 
 
@@ -260,11 +284,11 @@ def _fault_of_cpp(case: Case, path: str) -> str:
     if case.cpp is None:
         return ""
     if not isinstance(case.cpp, str) or os.path.isabs(case.cpp):
-        return f'is the path of a C++ source, relative to the case file, like "net.cpp", not {case.cpp!r}'
+        return f'give the path of a C++ source relative to the case file, like "net.cpp", not {case.cpp!r}'
     if not case.cpp.endswith(SUFFIXES):
-        return f"{case.cpp!r} is no C++ source: its name has to end in {', '.join(SUFFIXES)}"
+        return f"{case.cpp!r} isn't the name of a C++ source, which ends in {', '.join(SUFFIXES)}"
     if not os.path.isfile(str(cpp_source(case, path))):
-        return f"there is no {cpp_source(case, path)}: write it, see docs/cpp-frontend.md, or leave the field out"
+        return f"{cpp_source(case, path)} doesn't exist: write it, see docs/cpp-frontend.md, or leave the field out"
     return ""
 
 
@@ -274,33 +298,33 @@ def _fault_of(tolerance: Tolerance) -> str:
         value = getattr(tolerance, f.name)
         if f.name == "reason":
             if not isinstance(value, str):
-                return f"reason is a text, not {value!r}"
+                return f"reason={value!r} must be a text"
         elif f.name == "strict":
             if not isinstance(value, bool):
-                return f"strict is True or False, not {value!r}"
+                return f"strict={value!r} must be True or False"
         elif value is not None:
             number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
             if f.name == "cosine" and not (number and -1 <= value <= 1):
-                return f"cosine={value!r} has to be a number from -1 to 1"
+                return f"cosine={value!r} must be a number from -1 to 1"
             if not number or (f.name != "cosine" and value < 0):
-                return f"{f.name}={value!r} has to be a finite number, 0 or more (or be left out)"
+                return f"{f.name}={value!r} must be a finite number, 0 or more (or be left out)"
     return ""
 
 
 def _fault_of_dtypes(dtypes: Any) -> str:
     """What is wrong with a case's dtypes, and the remedy; "" if nothing is."""
     if not isinstance(dtypes, tuple) or not all(isinstance(dtype, str) for dtype in dtypes):
-        return f'has to be a tuple of names, like ("float32", "bfloat16"), not {dtypes!r}'
+        return f'give a tuple of names, like ("float32", "bfloat16"), not {dtypes!r}'
     if not dtypes:
-        return 'is empty, so that there would be no cells: leave it out, or say ("float32",)'
+        return 'it is empty, so that nothing would run: leave it out, or give ("float32",)'
     for dtype in dtypes:
         if dtype not in DEFAULTS:
             near = difflib.get_close_matches(dtype, DEFAULTS, 1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            return f"{dtype!r} is no dtype that a model can be cast to.{hint} Known: {', '.join(DEFAULTS)}"
+            return f"a model can't be cast to {dtype!r}.{hint} Known: {', '.join(DEFAULTS)}"
     if len(set(dtypes)) < len(dtypes):
         twice = next(dtype for dtype in dtypes if dtypes.count(dtype) > 1)
-        return f"{twice!r} is there twice: remove one"
+        return f"{twice!r} is listed twice: remove one"
     return ""
 
 

@@ -56,7 +56,7 @@ def not_given(signature: inspect.Signature, spec: Any, key: str, call: Call) -> 
     """What `dynamic_shapes` has an entry for and a set has not, in words; "" where the set has all."""
     args, kwargs = call
     given = {**signature.bind(*args, **kwargs).arguments, **kwargs}
-    gives = f"input set {key!r} gives {', '.join(given) or 'nothing'}"
+    gives = f"input set {key!r} gives {', '.join(given) or 'no arguments'}"
     if isinstance(spec, (list, tuple)):
         entries, tensors = len(spec), len(args) + len(kwargs)
         return f"has {entries} entries, and input set {key!r} gives {tensors} arguments" if entries > tensors else ""
@@ -79,8 +79,8 @@ def check_given(name: str, signature: inspect.Signature, spec: Any, inputs: Mapp
     if not found:
         what = next(iter(lacking.values()))
         raise WorkerError(
-            f"case {name!r}, field 'dynamic_shapes': {what}. Leave the entry out, or give the argument in a set: that "
-            "one is then exported",
+            f"case {name!r}, field 'dynamic_shapes': {what}. Leave the entry out, or give the argument in an input "
+            "set: exporters then see that set",
             "build",
         )
     return found
@@ -129,18 +129,18 @@ def _fault(key: str, size: _Size, lengths: dict[str, _Size]) -> str:
     """What is wrong with a size, and the remedy; "" if nothing is. lengths: what named sizes are so far in the set."""
     if size.length < 0:
         return (
-            f"has an entry for dimension {size.axis} of {size.argument}, which input set {key!r} gives without: "
-            "dimensions count from 0 on"
+            f"has an entry for dimension {size.axis} of {size.argument}, which doesn't have that many in input set "
+            f"{key!r}: the first dimension is 0"
         )
-    gives = f"input set {key!r} gives {size.argument} with {size.length} in dimension {size.axis}"
+    gives = f"dimension {size.axis} of {size.argument} is {size.length} in input set {key!r}"
     if not is_dynamic(size.entry):
         wrong = isinstance(size.entry, int) and size.entry != size.length
-        return f"{gives}, which is declared as {size.entry}: change the inputs, or the entry" if wrong else ""
+        return f"{gives}, and {size.entry} here: change the inputs, or the entry" if wrong else ""
     declared = dimension(size.entry, name_of(size.entry, size.axis))
     root = declared.root_of(size.length)
     written = name_of(size.entry, size.axis)
     if root is None:
-        return f"{gives}, and no whole number {declared.root!r} makes that {written}: change the inputs, or the Dim"
+        return f"{gives}, which isn't {written} for any whole number {declared.root}: change the inputs, or the Dim"
     for bound, limit, fits in (
         ("min", declared.least, root >= (declared.least or 0)),
         ("max", declared.most, declared.most is None or root <= declared.most),
@@ -152,7 +152,8 @@ def _fault(key: str, size: _Size, lengths: dict[str, _Size]) -> str:
         other = lengths.setdefault(written, size)
         if other.length != size.length:
             return (
-                f"{gives}, and {other.argument} with {other.length} in dimension {other.axis}: both are {written!r}, "
-                "which is one size. Give the second one another name, or the inputs the same size"
+                f"{written!r} is {other.length} in {other.argument} and {size.length} in {size.argument} (input set "
+                f"{key!r}; dimensions {other.axis} and {size.axis}). One name stands for one size: give the second "
+                "dimension another name, or both inputs the same size"
             )
     return ""

@@ -16,9 +16,9 @@ import torch
 from pytest_modelconform.terms.cell import FAST, INFERENCE, TRAINING
 
 from .. import lookups
-from ..loop import Answer, Handlers, WorkerError
+from ..loop import Answer, Handlers
 from . import cases
-from .build import Built, build, digest, on_device
+from .build import Built, build, digest, on_device, other_numbers
 from .references import bfloat16
 from .references import runs as reference
 from .state import Globals, seed_all
@@ -83,14 +83,7 @@ class Host:
         built = self.build(request)
         if built.digest != request["digest"]:
             self.forget(built)
-            raise WorkerError(
-                f"case {request['case']!r}: building it twice gave other parameters or inputs, so that "
-                f"references and artifacts "
-                "would not belong together: draw random numbers from torch, numpy or random only (they are "
-                "seeded), and let "
-                "nothing depend on time, addresses or the order of sets",
-                "build",
-            )
+            raise other_numbers(built)
         built.output_paths = request["output_paths"]
         exporter = importlib.import_module(request["module"])
         folder = Path(request["folder"])
@@ -112,7 +105,7 @@ class Host:
         built = self.build(request)
         if built.digest != request["digest"]:
             self.forget(built)
-            raise WorkerError(f"case {request['case']!r} was built with other parameters or inputs this time", "build")
+            raise other_numbers(built)
         try:
             # Here, since a run without mismatches does without it.
             from .variants import table as variants
@@ -128,7 +121,7 @@ class Host:
         built = self.build(request)
         if built.digest != request["digest"]:
             self.forget(built)
-            raise WorkerError(f"case {request['case']!r} was built with other parameters or inputs this time", "build")
+            raise other_numbers(built)
         return training.resume(built, request)
 
     def keep_if_untouched(self, built: Built) -> None:

@@ -19,7 +19,7 @@ export async function findChromium() {
   const named = process.env[VARIABLE];
   if (named) {
     const found = onPath(named);
-    if (!found) throw unavailable(`${VARIABLE} names ${named}, which is no program`);
+    if (!found) throw unavailable(`${VARIABLE} names ${named}, which can't be executed`);
     return { program: found, env: {} };
   }
   for (const name of [...NAMES, ...(process.platform === "darwin" ? [MAC] : [])]) {

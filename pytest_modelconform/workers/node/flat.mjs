@@ -27,7 +27,7 @@ export async function run(model, source, { feeds, fetches, repeats }) {
   for (let repeat = 0; repeat < repeats; repeat++) {
     given = {};
     for (const [name, key] of feeds) {
-      if (!source.has(key)) throw new Error(`there is no tensor ${key} in the inputs' file`);
+      if (!source.has(key)) throw new Error(`the inputs' file has no tensor ${key}`);
       given[name] = clone(source.get(key));
     }
     const { tensors, seconds } = await model(given, fetches);

@@ -25,7 +25,7 @@ class Reader {
   }
 
   fail() {
-    throw new Error(`it is no JSON at character ${this.at}`);
+    throw new Error(`it isn't JSON at character ${this.at}`);
   }
 
   // Whether the next character is this one, which is then taken.
@@ -114,7 +114,7 @@ function deeper(depth) {
 
 // An object in a text that begins with "{", as a Map in which objects are Maps and integers BigInts.
 export function parseObject(text) {
-  if (typeof text !== "string" || text[0] !== "{") throw new Error("it is no text that begins with {");
+  if (typeof text !== "string" || text[0] !== "{") throw new Error("it doesn't begin with {");
   const reader = new Reader(text);
   const found = reader.value(1);
   reader.space();

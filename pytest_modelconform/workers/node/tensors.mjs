@@ -64,7 +64,7 @@ export function clone(tensor) {
 
 // Length of a file's header, from its first 8 bytes and its size. Throws TensorFileError.
 export function headerLength(start, total) {
-  if (total < 8) throw new TensorFileError(`${total} bytes are no tensor file`);
+  if (total < 8) throw new TensorFileError(`${total} bytes are not a tensor file`);
   const length = new DataView(start.buffer, start.byteOffset, 8).getBigUint64(0, true);
   if (length > BigInt(Math.min(total - 8, LARGEST_HEADER))) {
     throw new TensorFileError(`a header of ${length} bytes in a file of ${total}`);
@@ -79,19 +79,19 @@ export function parseHeader(text, size) {
     header = parseObject(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(text));
     const metadata = header.get("__metadata__") ?? (header.has("__metadata__") ? null : new Map());
     header.delete("__metadata__");
-    if (!(metadata instanceof Map)) throw new Error("__metadata__ is no object");
+    if (!(metadata instanceof Map)) throw new Error("__metadata__ isn't an object");
     extra = parseObject(metadata.has(METADATA) ? metadata.get(METADATA) : "{}");
   } catch (error) {
     throw new TensorFileError(`the header is not the expected JSON: ${error.message}`);
   }
   for (const [key, more] of extra) {
     if (!header.has(key) || !(more instanceof Map)) {
-      throw new TensorFileError(`metadata of ${JSON.stringify(key)}, which is no tensor of it, or no object`);
+      throw new TensorFileError(`metadata of ${JSON.stringify(key)}, which isn't one of its tensors, or isn't an object`);
     }
   }
   const found = new Map();
   for (const [key, entry] of header) {
-    if (!(entry instanceof Map)) throw new TensorFileError(`tensor ${JSON.stringify(key)} is no object`);
+    if (!(entry instanceof Map)) throw new TensorFileError(`tensor ${JSON.stringify(key)} isn't an object`);
     found.set(key, parseTensor(entry, extra.get(key) ?? new Map(), size));
   }
   checkCovering([...found.values()], size);
@@ -143,7 +143,7 @@ function parseTensor(entry, more, size) {
   if (more.has("order")) {
     order = sizes(more, "order").map(Number);
     if (order.length !== shape.length || shape.some((_, i) => !order.includes(i))) {
-      throw new TensorFileError(`order ${show(order)} is no permutation of ${shape.length} dimensions`);
+      throw new TensorFileError(`order ${show(order)} isn't a permutation of ${shape.length} dimensions`);
     }
   }
   // A size that a Number can't hold, which only an empty tensor can have, stays a BigInt.

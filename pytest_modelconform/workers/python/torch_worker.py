@@ -95,8 +95,13 @@ def run(model: Callable[..., Any], request: dict[str, Any], device: str) -> Answ
         kwargs = {name: decode(tree, feed) for name, tree in request["kwargs"]}
         synchronize(device)
         begin = time.perf_counter()
-        with torch.no_grad():
-            returned = model(*args, **kwargs)
+        try:
+            with torch.no_grad():
+                returned = model(*args, **kwargs)
+        except RuntimeError as error:
+            if (what := _of_torchscript(str(error))) is None:
+                raise
+            raise WorkerError(what, kind=type(error).__name__, details=str(error)) from error
         synchronize(device)
         seconds = time.perf_counter() - begin
         values: dict[str, Tensor] = {}
@@ -112,6 +117,22 @@ def run(model: Callable[..., Any], request: dict[str, Any], device: str) -> Answ
         runs.append({"seconds": seconds, "layout": "tree", "outputs": outputs})
     tensors.write(request["outputs"], out)
     return {"runs": runs, "inputs_changed": sorted(key for key in fed if not same_bits(fed[key], source[key]))}
+
+
+def _of_torchscript(text: str) -> str | None:
+    """What failed in TorchScript, and in which line of the model; its own text begins with all of its stack. Else None.
+
+    The stack of a trace goes through PyTorch to the exporter: the model's own line is the innermost outside PyTorch.
+    """
+    if not text.startswith("The following operation failed in the TorchScript interpreter"):
+        return None
+    last = next((line for line in reversed(text.splitlines()) if line.startswith("RuntimeError: ")), "")
+    # Of a file that was loaded there are two: of the code in it, and of the model's own.
+    lines = [line.strip() for line in text.rpartition("(most recent call last):")[2].splitlines()]
+    frames = [re.match(r'(?:File ")?(.+?)(?:", line |\()(\d+)(?:\): |, in )(\w+)', line) for line in lines]
+    own = next((frame for frame in frames if frame and "site-packages" not in frame[1]), None)
+    where = f"\n  {own[1]}:{own[2]}, in {own[3]}" if own else ""
+    return last.removeprefix("RuntimeError: ") + where if last else None
 
 
 def synchronize(device: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from pytest_modelconform.workers.host.build import (
     on_device,
     with_dims,
 )
+from pytest_modelconform.workers.host.cases import import_file, module_name
+from pytest_modelconform.workers.host.host import handlers
 from pytest_modelconform.workers.loop import WorkerError
 from tests.support import runs
 
@@ -95,30 +98,39 @@ def test_files_are_looked_up_beside_the_case(tmp_path: Path) -> None:
 
 
 FAULTS = [
-    ("model=lambda: 3, inputs={}", "field 'inputs': has to be a dict"),
-    (f"model=lambda: 3, inputs={INPUTS}", "field 'model': returned a int; it has to return an nn.Module"),
+    ("model=lambda: 3, inputs={}", "field 'inputs': give a dict"),
+    (f"model=lambda: 3, inputs={INPUTS}", "field 'model': the function returned a int, not an nn.Module"),
     (f"model=lambda: Net(3), inputs={INPUTS}", r"field 'model': line 16: TypeError: "),
-    ("model=lambda: Net(), inputs={'x': lambda: torch.rand(2)}", "input set 'x': returned a Tensor; return a tuple"),
-    ("model=lambda: Net(), inputs={'x': lambda: [torch.rand(2)]}", "input set 'x': returned a list; return a tuple"),
+    (
+        "model=lambda: Net(), inputs={'x': lambda: torch.rand(2)}",
+        "input set 'x': the function returned a Tensor: return a tuple",
+    ),
+    (
+        "model=lambda: Net(), inputs={'x': lambda: [torch.rand(2)]}",
+        "input set 'x': the function returned a list: return a tuple",
+    ),
     (
         "model=lambda: Net(), inputs={'x': lambda: ()}",
-        r"input set 'x': does not fit forward\(x, mask=None, \*, scale=1.0\)",
+        r"input set 'x': it doesn't fit forward\(x, mask=None, \*, scale=1.0\)",
     ),
-    ("model=lambda: Net(), inputs={'x': lambda: {'y': 1}}", "input set 'x': does not fit forward"),
-    ("model=lambda: Net(), inputs={'x': lambda: (1, 2, 3, 4)}", "does not fit forward.*too many positional arguments"),
+    ("model=lambda: Net(), inputs={'x': lambda: {'y': 1}}", "input set 'x': it doesn't fit forward"),
+    (
+        "model=lambda: Net(), inputs={'x': lambda: (1, 2, 3, 4)}",
+        "doesn't fit forward.*too many positional arguments",
+    ),
     ("model=lambda: Net(), inputs={'x': lambda: (torch.ones(-1),)}", "input set 'x': line 16: RuntimeError: "),
-    (f"model=lambda: Net(), inputs={INPUTS}, files=('no.bin',)", "field 'files': there is no .*no.bin"),
+    (f"model=lambda: Net(), inputs={INPUTS}, files=('no.bin',)", "field 'files': .*no.bin doesn't exist"),
     (
         f"model=lambda: Net(), inputs={INPUTS}, dynamic_shapes={{'y': {{0: 'b'}}}}",
         "forward has no parameter 'y'; it has x, mask",
     ),
     (
         f"model=lambda: Net(), inputs={INPUTS}, dynamic_shapes={{'x': {{2: 'b'}}}}",
-        "dimension 2 of /args/0, which has 2 in input",
+        "it names dimension 2 of /args/0, which has 2 dimensions in input",
     ),
     (
         f"model=lambda: Net(), inputs={INPUTS}, dynamic_shapes={{'x': {{0: torch.export.Dim('b', min=2)}}}}",
-        r"field 'dynamic_shapes': input set 'one' gives x with 1 in dimension 0, outside Dim\('b', min=2\): change the",
+        r"field 'dynamic_shapes': dimension 0 of x is 1 in input set 'one', outside Dim\('b', min=2\): change the",
     ),
     (
         f"model=lambda: Net(), inputs={INPUTS}, dynamic_shapes={{'x': {{0: 'b'}}, 'scale': None}}",
@@ -126,7 +138,7 @@ FAULTS = [
     ),
     (
         "model=lambda: Net(), inputs={'one': lambda: (torch.rand(1, 3),)}, dynamic_shapes={'x': {0: 'b'}}",
-        "field 'inputs': no input set has 2 or more in every dynamic dimension.* a batch of 2",
+        "field 'inputs': in each input set some dynamic dimension is 0 or 1",
     ),
 ]
 
@@ -235,3 +247,49 @@ def test_a_case_is_moved_to_another_device_as_a_copy(tmp_path: Path) -> None:
     assert (args, kwargs["x"].device.type, kwargs["mask"]) == ((), "meta", None)
     assert {p.device.type for p in found.model.parameters()} == {"cpu"}
     assert digest(found.model, found.inputs) == found.digest
+
+
+# -- built when the file was imported ----------------------------------------------------------------------------------
+
+SHARED = (
+    "import torch\n\nfrom pytest_modelconform import Case\n\nnet = torch.nn.Linear(3, 3)\n"
+    "case = Case(model=lambda: net, inputs={'one': lambda: (torch.rand(2, 3),)})\n"
+)
+
+
+def test_what_a_file_draws_at_its_import_is_the_same_in_every_process(tmp_path: Path) -> None:
+    path = tmp_path / "shared_net.py"
+    path.write_text(SHARED)
+    first = build(str(path), path.name, path.stem)
+    assert first.at_import
+    del sys.modules[module_name(path.name)]
+    torch.rand(7)
+    assert build(str(path), path.name, path.stem).digest == first.digest
+    assert not built(tmp_path, f"model=lambda: Net(), inputs={INPUTS}").at_import
+
+
+def test_a_model_that_was_built_at_the_import_and_changed_since_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "changed_net.py"
+    path.write_text(SHARED)
+    first = build(str(path), path.name, path.stem)
+    with torch.no_grad():
+        first.model.weight.add_(1)  # type: ignore[operator]
+    asked = {"file": str(path), "relative": path.name, "case": path.stem, "digest": first.digest}
+    with pytest.raises(WorkerError) as caught:
+        handlers("cpu", 1)["export"](asked)
+    assert caught.value.stage == "build"
+    assert str(caught.value).startswith(
+        "case 'changed_net', field 'model': the function returns a Linear that was built when the file was imported."
+    )
+    assert str(caught.value).endswith("Build it inside the function: `model=lambda: Linear(…)`")
+
+
+def test_a_syntax_error_shows_the_line_and_nothing_of_the_import(tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text("x = 1\ncase = Case(model=lambda: 1\n")
+    with pytest.raises(WorkerError) as caught:
+        import_file(str(path), path.name)
+    # The type is said once: whoever prints the error puts its kind in front.
+    assert (str(caught.value), caught.value.kind) == ("line 2: SyntaxError: '(' was never closed", "")
+    assert "importlib" not in caught.value.details
+    assert caught.value.details.startswith(f'  File "{path}", line 2\n    case = Case(')

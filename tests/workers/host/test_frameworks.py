@@ -288,7 +288,7 @@ def test_inputs_of_other_frameworks_become_tensors() -> None:
         ),
         ({"framework": "jax", "cpp": "net.cpp"}, "a model in jax can't have the field 'cpp': leave it out"),
         ({"framework": "onnx", "mode": "train"}, "a model in onnx can't have the field 'mode': leave it out"),
-        ({"framework": "flax"}, "'flax' is none; there are torch, onnx, jax, keras, tensorflow"),
+        ({"framework": "flax"}, "unknown framework 'flax'; known: torch, onnx, jax, keras, tensorflow"),
     ],
 )
 def test_fields_that_a_framework_does_not_have(fields: dict[str, Any], says: str, tmp_path: Path) -> None:

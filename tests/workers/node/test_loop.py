@@ -85,7 +85,7 @@ def test_repeats(worker: javascript.Worker, tmp_path: Path) -> None:
     assert [value.tolist() for value in arrays.read(target).values()] == [[[0.0, 0.0]], [[1.0, 0.0]], [[2.0, 0.0]]]
 
     missing = worker.ask("run", **request | {"feeds": [["a", "z"]]})["error"]["message"]
-    assert missing == "there is no tensor z in the inputs' file"
+    assert missing == "the inputs' file has no tensor z"
 
 
 def test_the_end_of_stdin_ends_it(worker: javascript.Worker) -> None:

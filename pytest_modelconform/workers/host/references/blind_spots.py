@@ -76,10 +76,16 @@ def find(built: Built, runs: Mapping[str, Mapping[str, Tensor]], call: Callable[
     for checked, name in enumerate(tried):
         if checked == _MOST_CHECKED or time.monotonic() > deadline:
             skipped = f"only {checked} of {len(tried)} that may be among them could be tried"
-            return {"tensors": total, "unseen": sorted(found), "skipped": skipped}
+            return {"tensors": total, "unseen": sorted(found), "skipped": skipped, "constant": _constant(built, found)}
         if not search.sees(name):
             found.append(name)
-    return {"tensors": total, "unseen": sorted(found), "skipped": ""}
+    return {"tensors": total, "unseen": sorted(found), "skipped": "", "constant": _constant(built, found)}
+
+
+def _constant(built: Built, names: list[str]) -> list[str]:
+    """Which of these tensors hold one value only, as biases of 0 and scales of 1 do before any training."""
+    state = dict(_state(built.model))
+    return sorted(name for name in names if name in state and bool((state[name] == state[name].reshape(-1)[0]).all()))
 
 
 def _state(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:

@@ -89,7 +89,7 @@ def run_wide(wide: torch.nn.Module, args: Any, kwargs: Any, run: Callable[..., A
         torch.set_default_dtype(default)
     if mode.narrow:
         operators = ", ".join(f"{name} x{count}" for name, count in mode.narrow.most_common(3))
-        return outputs, f"float64 impure: {sum(mode.narrow.values())} results were narrower ({operators})"
+        return outputs, f"the float64 run isn't pure: {sum(mode.narrow.values())} results stayed narrower ({operators})"
     return outputs, ""
 
 

@@ -17,7 +17,7 @@ from pytest_modelconform.terms.case import TORCH
 from pytest_modelconform.terms.runs import TRANSPOSED, VALUES
 
 from ... import tensors
-from ...loop import WorkerError
+from ...loop import WorkerError, place_of
 from ...tensors import Tensor
 from ...torch_tensors import Tree, encode, leaves
 from ..build import Built, encode_inputs
@@ -56,7 +56,7 @@ def make(
         except Exception as error:
             if key not in built.generated:
                 raise
-            left_out[key] = str(error)
+            left_out[key] = str(error).partition("\n")[0]
             sets.pop(key, None)
 
     def one_set(key: str) -> None:
@@ -83,6 +83,7 @@ def make(
         "generated": {key: [built.generated[key].why, built.generated[key].may_refuse] for key in built.generated},
         "left_out": left_out,
         "framework": built.case.framework,
+        "dropout": _dropout(built),
         "blind_ok": bool(built.case.blind_ok),
         "accept": sorted(built.case.accept),
         "tolerance": asdict(built.case.tolerance),
@@ -101,6 +102,15 @@ def _settled(built: Built) -> list[str]:
         return built.model.settle([built.clone_inputs(key) for key in built.inputs if key not in built.generated])
     except Exception as error:
         raise WorkerError(f"case {built.name!r}: {error}", "reference") from error
+
+
+def _dropout(built: Built) -> list[str]:
+    """Which modules drop numbers out as the model is called, by name: those that training mode leaves on."""
+    return [
+        name or type(module).__name__
+        for name, module in built.model.named_modules()
+        if module.training and "drop" in type(module).__name__.lower() and getattr(module, "p", 1)
+    ]
 
 
 def paths(tree: Tree) -> list[str]:
@@ -163,17 +173,47 @@ def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str) -> di
         "views": views,
         "repeats": repeats,
         "seconds": seconds,
-        "leaves": [{"path": path, "shape": list(tensor.shape)} for path, tensor in written.items()],
+        "leaves": [
+            {"path": path, "shape": list(tensor.shape), "name": built.argument_name(path)}
+            for path, tensor in written.items()
+        ],
     }
 
 
 def _failure(built: Built, key: str, error: Exception) -> str:
-    """Say that the model fails, and in a dtype that it was cast to, in which operator: that is then what lacks it."""
-    fault = f"{type(error).__name__}: {error}"
-    if built.dtype == "float32":
-        return f"the model itself fails: {fault}"
-    operator = failing_operator(lambda: run(built, key, built.model, *built.clone_inputs(key)))
-    return f"the model itself fails in {built.dtype}{f', operator {operator}' if operator else ''}: {fault}"
+    """Say that the model fails, where, and on which inputs.
+
+    In a dtype that it was cast to, in which operator, too: that is then what lacks it.
+    """
+    operator = ""
+    if built.dtype != "float32":
+        operator = failing_operator(lambda: run(built, key, built.model, *built.clone_inputs(key))) or ""
+    inside = f" in {built.dtype}" if built.dtype != "float32" else ""
+    lines = [f"the model itself fails{inside}{operator and f', operator {operator}'}: {type(error).__name__}: {error}"]
+    lines += [f"  at {place}" for place in (place_of(error),) if place]
+    lines += [f"  in {module}" for module in (_module_of(built.model, error),) if module]
+    return "\n".join([*lines, f"  called with {_inputs(built, key)}"])
+
+
+def _module_of(model: torch.nn.Module, error: BaseException) -> str:
+    """The innermost module that an exception passed through: "module 'body.0', a Linear(in_features=4, …)", or ""."""
+    names = {id(module): name for name, module in model.named_modules() if name}
+    trace, found = error.__traceback__, None
+    while trace is not None:
+        candidate = trace.tb_frame.f_locals.get("self")
+        if id(candidate) in names:
+            found = candidate
+        trace = trace.tb_next
+    return f"module {names[id(found)]!r}, a {type(found).__name__}({found.extra_repr()})" if found is not None else ""
+
+
+def _inputs(built: Built, key: str) -> str:
+    """The tensors of a set by name: "x float32 (2, 5)"."""
+    written: dict[str, Tensor] = {}
+    encode_inputs(*built.inputs[key], written)
+    return ", ".join(
+        f"{built.argument_name(path)} {tensor.dtype} {tuple(tensor.shape)}" for path, tensor in written.items()
+    )
 
 
 def _outputs(returned: Any) -> dict[str, Tensor]:

@@ -75,7 +75,7 @@ def _given(built: Built, path: str) -> tuple[tuple[torch.Tensor, ...], torch.Ten
     except BaseException as error:
         raise WorkerError(f"{where}: data: {explain(error, path)}", "build", "", short_trace(error, path)) from error
     if not isinstance(value, tuple) or len(value) != 2:
-        raise WorkerError(f"{where}: data has to return (inputs, target), not a {type(value).__name__}", "build")
+        raise WorkerError(f"{where}: data must return (inputs, target), not a {type(value).__name__}", "build")
     inputs, target = value if built.dtype == "float32" else cast.cast(value, built.dtype)
     return inputs if isinstance(inputs, tuple) else (inputs,), target
 
@@ -123,7 +123,7 @@ def _check(built: Built, inputs: Sequence[Any], target: Any) -> None:
     where = f"case {built.name!r}, field 'train'"
     for what, value in (*((f"input {i}", value) for i, value in enumerate(inputs)), ("the target", target)):
         if not isinstance(value, torch.Tensor) or value.dim() == 0 or value.shape[0] == 0:
-            raise WorkerError(f"{where}: {what} has to be a tensor with samples along its first dimension", "build")
+            raise WorkerError(f"{where}: {what} must be a tensor with samples along its first dimension", "build")
         if value.shape[0] != inputs[0].shape[0]:
             raise WorkerError(
                 f"{where}: {what} has {value.shape[0]} samples, input 0 has {inputs[0].shape[0]}: give as many of each",

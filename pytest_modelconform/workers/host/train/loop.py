@@ -107,8 +107,6 @@ def _check_loss(built: Built, loss: Any) -> None:
     where = f"case {built.name!r}, field 'train'"
     if not isinstance(loss, torch.Tensor) or loss.dim():
         what = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
-        raise WorkerError(
-            f"{where}: the loss is {what}; it has to be a tensor without dimensions: .mean()?", "reference"
-        )
+        raise WorkerError(f"{where}: the loss is {what}; it must be a tensor without dimensions: .mean()?", "reference")
     if not loss.requires_grad:
         raise WorkerError(f"{where}: the loss depends on no parameter that requires a gradient", "reference")

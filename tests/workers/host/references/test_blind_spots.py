@@ -38,7 +38,7 @@ def test_a_model_that_is_seen_whole(tmp_path: Path) -> None:
     found = unseen(
         tmp_path, "self.a = torch.nn.Linear(8, 8); self.n = torch.nn.LayerNorm(8)", "return self.n(self.a(x))"
     )
-    assert found == {"tensors": 4, "unseen": [], "skipped": ""}
+    assert found == {"tensors": 4, "unseen": [], "skipped": "", "constant": []}
 
 
 def test_a_key_bias_changes_no_attention(tmp_path: Path) -> None:
@@ -50,19 +50,19 @@ def test_a_key_bias_changes_no_attention(tmp_path: Path) -> None:
 def test_statistics_of_batch_norm_are_seen(tmp_path: Path) -> None:
     found = unseen(tmp_path, "self.n = torch.nn.BatchNorm1d(8, affine=False)", "return self.n(x)")
     # num_batches_tracked is a count, and no number of the model.
-    assert found == {"tensors": 2, "unseen": [], "skipped": ""}
+    assert found == {"tensors": 2, "unseen": [], "skipped": "", "constant": []}
 
 
 def test_what_is_not_used_or_drowned_is_not_seen(tmp_path: Path) -> None:
     init = "self.a, self.b = (torch.nn.Linear(8, 8, bias=False) for _ in range(2)); self.c = torch.nn.Linear(8, 8)"
     found = unseen(tmp_path, init, "return self.a(x) + 1e-7 * self.b(x)")
-    assert found == {"tensors": 4, "unseen": ["b.weight", "c.bias", "c.weight"], "skipped": ""}
+    assert found == {"tensors": 4, "unseen": ["b.weight", "c.bias", "c.weight"], "skipped": "", "constant": []}
 
 
 def test_without_gradients_each_tensor_is_tried(tmp_path: Path) -> None:
     init = "self.a = torch.nn.Linear(8, 8, bias=False); self.b = torch.nn.Linear(8, 8, bias=False)"
     found = unseen(tmp_path, init, "with torch.no_grad(): return self.a(x) + 1e-7 * self.b(x)")
-    assert found == {"tensors": 2, "unseen": ["b.weight"], "skipped": ""}
+    assert found == {"tensors": 2, "unseen": ["b.weight"], "skipped": "", "constant": []}
 
 
 def test_masks_of_infinities_are_no_obstacle(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_an_integer_output_counts(tmp_path: Path) -> None:
     init = "self.a = torch.nn.Linear(8, 8); self.b = torch.nn.Parameter(torch.ones(8))"
     forward = "return self.a(x), (self.b * 1e4).round().long()"
     found = unseen(tmp_path, init, forward)
-    assert found == {"tensors": 3, "unseen": [], "skipped": ""}
+    assert found == {"tensors": 3, "unseen": [], "skipped": "", "constant": []}
     # A change of 1 % changes none of these integers.
     found = unseen(tmp_path, init, "return self.a(x), (self.b * 3 + torch.arange(8)).round().long()")
     assert found["unseen"] == ["b"]

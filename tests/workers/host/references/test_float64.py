@@ -85,7 +85,9 @@ def test_what_comes_out_narrower_all_the_same_is_counted() -> None:
     assert sum(mode.narrow.values()) == 1
     outputs, impure = in_float64(Net(torch.ops.modelconform_test.narrow), (X,), {}, call)
     assert outputs is not None
-    assert impure.startswith("float64 impure: 1 results were narrower (modelconform_test.narrow.default x1)")
+    assert impure.startswith(
+        "the float64 run isn't pure: 1 results stayed narrower (modelconform_test.narrow.default x1)"
+    )
 
 
 def test_a_model_that_does_not_run_in_float64() -> None:

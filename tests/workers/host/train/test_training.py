@@ -159,16 +159,16 @@ def _where(case: Built) -> tuple[str, str, str]:
             trainings.MLP,
             '"loss": lambda y, t: y - t',
             "reference",
-            r"the loss is a tensor of shape \(2, 2\); it has",
+            r"the loss is a tensor of shape \(2, 2\); it must",
         ),
-        (trainings.MLP, '"loss": lambda y, t: 1.0', "reference", "the loss is float; it has to be a tensor without"),
+        (trainings.MLP, '"loss": lambda y, t: 1.0', "reference", "the loss is float; it must be a tensor without"),
         (
             trainings.MLP,
             '"loss": lambda y, t: t.sum()',
             "reference",
             "depends on no parameter that requires",
         ),
-        (trainings.MLP, '"data": lambda: 1', "build", r"data has to return \(inputs, target\), not a int"),
+        (trainings.MLP, '"data": lambda: 1', "build", r"data must return \(inputs, target\), not a int"),
         (trainings.MLP, '"data": lambda: 1 / 0', "build", "data: line 21: ZeroDivisionError"),
         (
             trainings.MLP,
@@ -176,7 +176,7 @@ def _where(case: Built) -> tuple[str, str, str]:
             "build",
             "the target has 5 samples, input 0 has 4: give as many of each",
         ),
-        (trainings.MLP, '"data": lambda: (torch.rand(4, 3), 1)', "build", "the target has to be a tensor with samples"),
+        (trainings.MLP, '"data": lambda: (torch.rand(4, 3), 1)', "build", "the target must be a tensor with samples"),
         ("nn.LSTM(3, 2)", "", "build", r"returns a tuple, so that no target .* and a function as loss"),
         (
             "nn.Flatten(0)",
