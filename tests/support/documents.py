@@ -62,21 +62,31 @@ class Block:
         return self.said if self.mark == "inside" else ""
 
     @property
+    def body(self) -> Sequence[ast.stmt]:
+        """The statements of Python; none where it is no Python, which its test will tell."""
+        try:
+            return ast.parse(self.text).body if self.kind == "python" else ()
+        except SyntaxError:
+            return ()
+
+    @property
     def is_case(self) -> bool:
         """Whether it is a case file, or what stands in one below the blocks before it."""
-        return self.kind == "python" and any(map(_is_case, ast.parse(self.text).body))
+        return any(map(_is_case, self.body))
 
     @property
     def is_test(self) -> bool:
         """Whether it holds tests."""
-        return self.kind == "python" and any(
-            isinstance(node, ast.FunctionDef) and node.name.startswith("test_") for node in ast.parse(self.text).body
-        )
+        return any(map(_is_test, self.body))
 
 
 def _is_case(node: ast.stmt) -> bool:
     call = node.value if isinstance(node, ast.Assign) else None
     return isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Case"
+
+
+def _is_test(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
 
 
 @functools.cache
@@ -111,12 +121,12 @@ def case_text(block: Block) -> str:
     before = [
         node
         for earlier in blocks(block.page)
-        if earlier.line < block.line and earlier.kind == "python" and not earlier.mark and earlier.file is None
-        for node in ast.parse(earlier.text).body
-        if not _is_case(node) and not isinstance(node, ast.FunctionDef | ast.ClassDef if earlier.is_test else ())
+        if earlier.line < block.line and not earlier.mark and earlier.file is None
+        for node in earlier.body
+        if not _is_case(node) and not _is_test(node)
     ]
     # A name that the block defines anew is not taken along.
-    names = {name for node in ast.parse(block.text).body for name in _defined(node)}
+    names = {name for node in block.body for name in _defined(node)}
     kept = [node for node in before if not (set(_defined(node)) & names)]
     return "".join(f"{ast.unparse(node)}\n" for node in kept) + block.text
 

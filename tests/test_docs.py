@@ -1,0 +1,424 @@
+"""README and docs do what they say: every block of code is run or read, every command parsed, every link followed.
+
+A block that can't be run says so above itself (`<!-- not run: why -->`); one of an unknown kind fails. The programs of
+docs/cpp.md, and what else has to be compiled, are in tests/building/test_docs_cpp.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import configparser
+import contextlib
+import importlib
+import importlib.util
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from ruamel.yaml import YAML
+
+from pytest_modelconform.building import harness
+from pytest_modelconform.cells.registry import Registry
+from pytest_modelconform.commands import cli
+from pytest_modelconform.environments import Environment
+from pytest_modelconform.expected import file as expected
+from pytest_modelconform.report.log import LogWriter
+from pytest_modelconform.plugin import pytest_modelconform_register
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.limits import check_limits
+from pytest_modelconform.terms.outcome import Outcome, Verdict
+from tests.support import documents, runs
+from tests.support.documents import PAGES, REPOSITORY, Block
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+ALL = documents.all_blocks()
+# `text` is what a program prints; C++ and CMake are for tests/building/test_docs_cpp.py.
+KINDS = {"python", "sh", "toml", "ini", "yaml", "text", "cpp", "cmake"}
+RUN = [block for block in ALL if not block.reason]
+NO_KEYS = ("workers", "harness", "libtorch")
+# What a page's commands may start besides what is looked at below.
+PROGRAMS = {"cd", "git", "cmake", "ctest", "eval", "ruff", "mypy", "lint-imports", "clang-format", "deactivate"}
+
+
+def of(kind: str) -> list[Block]:
+    return [block for block in RUN if block.kind == kind]
+
+
+def each(blocks: Sequence[Block]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("block", [pytest.param(block, id=block.where) for block in blocks])
+
+
+CASES = [block for block in of("python") if block.is_case]
+TESTS = [block for block in of("python") if block.is_test]
+PARTS = [block for block in of("python") if block.module]
+# Of a package that the page builds up: run together, below.
+FILES = [block for block in of("python") if block.file is not None and block not in CASES]
+PLAIN = [block for block in of("python") if block not in [*CASES, *TESTS, *PARTS, *FILES]]
+
+
+@each(ALL)
+def test_a_block_is_of_a_known_kind_or_says_why_it_is_not_run(block: Block) -> None:
+    if block.mark == "not run":
+        assert len(block.reason.split()) > 2, f"{block.where}: say why it is not run"
+    else:
+        assert block.kind in KINDS, f"{block.where}: a fence with one of {', '.join(sorted(KINDS))}, or a mark above it"
+
+
+def test_there_is_something_of_each_kind() -> None:
+    assert {block.kind for block in RUN} == KINDS
+    for found in (CASES, TESTS, PARTS, FILES, PLAIN):
+        assert found
+
+
+def test_a_block_that_is_wrong_is_seen(tmp_path: Path) -> None:
+    # Else what is below could not fail.
+    page = tmp_path / "page.md"
+    page.write_text("    indented\n\n<!-- not run: it has no end -->\n```sh\nmodelconform exprot\n```\n\n[x](#nowhere)\n")
+    indented, marked = documents.blocks(page)
+    assert (indented.kind, marked.kind, marked.reason) == ("", "sh", "it has no end")
+    with pytest.raises(AssertionError, match="exprot"):
+        look_at(["modelconform", "exprot"])
+    with pytest.raises(AssertionError, match="--formt"):
+        look_at(["modelconform", "export", "net.py", "--formt", "onnx"])
+    assert list(documents.links(page)) == ["#nowhere"]
+    assert not documents.anchors(page)
+
+
+# ---- Python ----------------------------------------------------------------------------------------------------------
+
+
+def write_cases(folder: Path) -> dict[str, Block]:
+    """Each case of the pages as a file of its own, with what it refers to. Returns the blocks by file."""
+    runs.write(folder, {"my_project.py": "from torch.nn import Linear as Net\n"})
+    for block in of("cpp"):
+        if block.file is not None and block.page.name == "cpp-frontend.md":
+            (folder / block.file).write_text(block.text)
+    written = {}
+    for block in CASES:
+        name = f"{re.sub(r'[^a-z]', '_', block.page.name.lower())}_{block.line}.py"
+        (folder / name).write_text(documents.case_text(block))
+        written[name] = block
+    return written
+
+
+def test_the_plugin_reads_every_case(tmp_path: Path) -> None:
+    written = write_cases(tmp_path)
+    done = subprocess.run(
+        [*runs.command("--collect-only", "-q"), *written], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    for name, block in written.items():
+        assert f"{name}::" in done.stdout, block.where
+        assert f"{name}::[collect]" not in done.stdout, block.where
+
+
+@pytest.mark.compiles
+def test_every_case_passes(tmp_path: Path) -> None:
+    written = write_cases(tmp_path)
+    # The model check, and the cheapest exporter of each framework.
+    run = runs.run(
+        tmp_path,
+        "--modelconform-formats=torchscript-trace,stablehlo,twin-jax",
+        "--modelconform-threads=0",
+        "--deselect=_",
+        *("-k", "not training and not resume and not gradients"),
+        *written,
+        runtimes="torch,jax",
+    )
+    assert run.status == 0, run.stdout
+    for name, block in written.items():
+        of_file = [cell for cell in run.report["cells"] if cell["file"] == name]
+        assert {cell["verdict"] for cell in of_file} == {"pass"}, block.where
+        assert len(of_file) > 1, block.where
+
+
+@pytest.mark.compiles
+@each(TESTS)
+def test_a_test_with_the_fixture_passes(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "test_models.py").write_text(documents.case_text(block))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+    assert "skipped" not in done.stdout
+
+
+@each(PARTS)
+def test_a_part_of_a_module_fits_in(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What a reader adds in one place is there for the next one.
+    for engine in ("mine",):
+        monkeypatch.setitem(harness.ENGINES, engine, harness.ENGINES["ort"])  # type: ignore[misc]
+    name = block.module
+    names = dict(vars(importlib.import_module(name)))
+    exec(compile(block.text, block.where, "exec"), names)
+
+
+@each(PLAIN)
+def test_other_python_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_log(tmp_path / "run.jsonl")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__file__": str(tmp_path / "module.py")}
+    exec(compile(block.text, block.where, "exec"), names)
+    if isinstance(limits := names.get("LIMITS"), dict):
+        check_limits(limits, block.where)
+    if "ENVIRONMENT" in names:
+        assert isinstance(names["ENVIRONMENT"], Environment)
+
+
+def write_log(path: Path) -> None:
+    with LogWriter(path, {"date": "2026-01-02T03:04:05", "packages": {"torch": "2.14.1"}}) as writer:
+        writer.cell(Cell("cases/net.py", "net", "onnx", "ort"), Outcome(Verdict.PASS, bits=22.0))
+
+
+ENGINE = """\
+import onnxruntime
+
+__version__ = "2.0"
+
+
+def load(file, threads, reduced):
+    session = onnxruntime.InferenceSession(file)
+    names = [output.name for output in session.get_outputs()]
+    return lambda feeds: dict(zip(names, session.run(None, feeds), strict=True))
+"""
+
+
+@pytest.mark.compiles
+def test_the_runtime_that_the_page_adds_runs(tmp_path: Path) -> None:
+    """docs/adding-a-runtime.md: its package, installed with its entry point, in a run of a user's."""
+    packages = tmp_path / "packages"
+    page = REPOSITORY / "docs/adding-a-runtime.md"
+    for block in FILES:
+        assert block.page == page, f"{block.where}: which test runs it?"
+        assert block.file is not None
+        path = packages / block.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.text)
+    [declared] = [block for block in documents.blocks(page) if block.kind == "toml"]
+    points = tomllib.loads(declared.text)["project"]["entry-points"]["pytest11"]
+    (packages / "my_engine.py").write_text(ENGINE)
+    for name, version in (("my_engine", "2.0"), ("my_package", "1.0")):
+        folder = packages / f"{name}-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    lines = "".join(f"{name} = {module}\n" for name, module in points.items())
+    (packages / "my_package-1.0.dist-info/entry_points.txt").write_text(f"[pytest11]\n{lines}")
+    project = tmp_path / "project"
+    runs.write(project, {"plain.py": runs.PLAIN})
+    run = runs.run(
+        project, "--modelconform-formats=onnx-legacy", runtimes="my-runtime", env={"PYTHONPATH": str(packages)}
+    )
+    assert run.status == 0, run.stdout
+    assert run.verdict("plain[onnx_legacy-my_runtime-cpu]") == ("pass", None)
+
+
+# ---- Settings --------------------------------------------------------------------------------------------------------
+
+
+@each(of("toml"))
+def test_toml_is_what_we_read(block: Block, pytester: pytest.Pytester) -> None:
+    content = tomllib.loads(block.text)
+    if "expect" in content:
+        assert expected.parse(block.text, Path(block.where)).entries
+    elif "tool" in content:
+        pytester.makepyprojecttoml(block.text)
+        collected_here(pytester)
+    else:
+        assert set(content["project"]) <= {"entry-points"}
+
+
+@each(of("ini"))
+def test_an_ini_file_is_what_pytest_reads(block: Block, pytester: pytest.Pytester) -> None:
+    assert configparser.ConfigParser().read_string(block.text) is None
+    pytester.makeini(block.text)
+    collected_here(pytester)
+
+
+def collected_here(pytester: pytest.Pytester) -> None:
+    # An unknown key is an error, names of formats and runtimes are looked up.
+    result = pytester.runpytest_inprocess("--strict-config", "--modelconform", "--collect-only", *runs.OTHERS_PLUGINS)
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED, result.stdout.str() + result.stderr.str()
+
+
+@each(of("cmake"))
+def test_cmake_calls_what_there_is(block: Block) -> None:
+    sources = [*(REPOSITORY / "cpp").rglob("*.cmake"), REPOSITORY / "cpp/CMakeLists.txt"]
+    known = set(re.findall(r"^ *(\w+) *\(", "\n".join(path.read_text() for path in sources), re.M))
+    # docs/cpp.md's is configured and built: tests/building/test_docs_cpp.py.
+    if block.page.name != "cpp.md":
+        assert set(re.findall(r"^ *(\w+) *\(", block.text, re.M)) <= known
+
+
+@each([block for block in of("cpp") if block.page.name == "cpp-frontend.md"])
+def test_the_model_in_cpp_is_the_one_that_is_compiled(block: Block) -> None:
+    def code(text: str) -> list[str]:
+        return [line for line in text.splitlines() if line.strip() and not line.strip().startswith("//")]
+
+    assert block.file == "net.cpp"
+    assert code(block.text) == code((REPOSITORY / "cases/plain/net.cpp").read_text())
+
+
+@each(of("yaml"))
+def test_yaml_is_read(block: Block) -> None:
+    # By their schemas in tests/test_ci_templates.py.
+    assert YAML(typ="safe").load(block.text)
+
+
+# ---- Commands --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def options(pytestconfig: pytest.Config) -> Collection[str]:
+    """All options of pytest, with those of this package and of xdist: as of the run that this is."""
+    parser = pytestconfig._parser
+    groups = [parser._anonymous, *parser._groups]
+    return {name for group in groups for option in group.options for name in option.names()}
+
+
+@each(of("sh"))
+def test_commands_exist_and_take_their_options(block: Block, options: Collection[str]) -> None:
+    subprocess.run(["bash", "-n"], input=block.text, text=True, check=True, timeout=60)
+    for words in documents.commands(block.text):
+        look_at(words, options)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_in_the_text_do_too(page: Path, options: Collection[str]) -> None:
+    for text in documents.inline(page):
+        if re.fullmatch(r"(modelconform|pytest|pip|python3?) [^…]+", text):
+            for words in documents.commands(text):
+                look_at(words, options)
+
+
+def look_at(words: Sequence[str], options: Collection[str] = ()) -> None:
+    """Parse a command as it would be. options: pytest's. Raises AssertionError, naming the command."""
+    said = " ".join(words)
+    for inner in re.findall(r"\$\((.+?)\)", said):
+        look_at(inner.split(), options)
+    words = [word for word in re.sub(r"\$\(.+?\)", "", said).split() if word] if "$(" in said else list(words)
+    program = words[0].rpartition("/")[2] if words[0].startswith(".venv/bin/") else words[0]
+    if re.fullmatch(r"python3?", program):
+        if words[1] == "-m" and words[2] in ("pytest", "pip"):
+            program, words = words[2], words[2:]
+        else:
+            return look_at_python(words, said)
+    if program == "modelconform":
+        look_at_ours(words, said)
+    elif program == "pytest":
+        look_at_pytest(words, said, options)
+    elif program == "pip":
+        look_at_pip(words, said)
+    else:
+        scripts = PROJECT["project"]["scripts"]
+        known = program in PROGRAMS or program in scripts or program.startswith(("build/", ".ci/"))
+        assert known, f"unknown program in `{said}`"
+    return None
+
+
+def look_at_ours(words: Sequence[str], said: str) -> None:
+    if len(words) == 1 or words[1] == "COMMAND" or words[1].startswith("-"):
+        return
+    assert words[1] in cli.COMMANDS, f"`{said}`: no command {words[1]}"
+    module = cli.load(words[1])
+    parser = argparse.ArgumentParser(prog="modelconform")
+    module.add_arguments(parser)
+    # A name alone is a command that the text speaks of.
+    if len(words) > 2:
+        parses(lambda: parser.parse_args(words[2:]), said)
+
+
+def look_at_pytest(words: Sequence[str], said: str, known: Collection[str]) -> None:
+    for word in words[1:]:
+        option = word.partition("=")[0]
+        if option.startswith("-") and not re.fullmatch(r"-\d+", option):
+            assert option in known, f"`{said}`: pytest has no option {option}"
+
+
+def look_at_pip(words: Sequence[str], said: str) -> None:
+    rest = iter(words[2:] if words[1:2] == ["install"] else ())
+    for word in rest:
+        if word == "-c":
+            assert Path(next(rest)).name == "constraints.txt", said
+        elif word.startswith(("..", ".[")) or word == ".":
+            extras = re.search(r"\[(.+)\]", word)
+            known = PROJECT["project"]["optional-dependencies"]
+            assert set(extras[1].split(",") if extras else ()) <= set(known), said
+        elif not word.startswith(("-", "$")):
+            Requirement(word)
+
+
+def look_at_python(words: Sequence[str], said: str) -> None:
+    target = words[2] if words[1] == "-m" else words[1]
+    if words[1] == "-m":
+        spec = importlib.util.find_spec(target)
+        assert spec is not None, f"`{said}`: no module {target}"
+        source = spec.origin if not target.startswith("benchmarks") or not spec.submodule_search_locations else None
+        path = Path(source) if source else Path(str(spec.origin)).with_name("__main__.py")
+    else:
+        path = REPOSITORY / target
+        assert path.exists(), f"`{said}`: no file {target}"
+    if target.startswith("benchmarks"):
+        for option in [word for word in words if word.startswith("--")]:
+            assert f'"{option}"' in path.read_text(), f"`{said}`: {target} has no option {option}"
+
+
+def parses(parse: Callable[[], object], said: str) -> None:
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed), contextlib.redirect_stdout(printed):
+            parse()
+    except SystemExit as ended:
+        # Of a --help.
+        assert not ended.code, f"`{said}`: {printed.getvalue()}"
+
+
+# ---- Names and links -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in documents.links(page):
+        file, _, anchor = link.partition("#")
+        if re.match(r"[a-z]+:", file):
+            continue
+        target = (page.parent / file).resolve() if file else page
+        assert target.exists(), f"{page.name}: {link}"
+        if anchor:
+            assert anchor in documents.anchors(target), f"{page.name}: {link}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_options_and_keys_exist(page: Path, options: Collection[str], pytestconfig: pytest.Config) -> None:
+    text = page.read_text()
+    for option in set(re.findall(r"--modelconform[a-z-]*\b", text)):
+        assert option in options, f"{page.name}: {option}"
+    # The others are programs' and libraries'.
+    for key in set(re.findall(r"`(modelconform_[a-z_]+)`", text)) - {f"modelconform_{name}" for name in NO_KEYS}:
+        assert key in pytestconfig._parser._inidict, f"{page.name}: {key}"
+
+
+def test_the_readme_has_every_option_of_ours(options: Collection[str]) -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    for option in options:
+        if option.startswith("--modelconform"):
+            assert re.search(rf"`{option}[ `]", readme), option
+
+
+def test_the_readme_has_every_format_and_runtime() -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    registry = Registry()
+    pytest_modelconform_register(registry)
+    for name in [*registry.formats, *registry.runtimes]:
+        # Of versions of PyTorch it names one each.
+        assert f"`{name}`" in readme or re.search(r"-2\.\d+$", name), name
