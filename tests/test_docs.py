@@ -1,54 +1,43 @@
-"""README and docs do what they say: every block of code is run or read, every command parsed, every link followed.
+"""README and docs do what they say: every block of code on a page is run, or read by what reads it in earnest.
 
-A block that can't be run says so above itself (`<!-- not run: why -->`); one of an unknown kind fails. The programs of
-docs/cpp.md, and what else has to be compiled, are in tests/building/test_docs_cpp.py.
+A block that can't be run says so above itself (`<!-- not run: why -->`); one of an unknown kind fails. Commands are in
+test_docs_commands.py, links and names in test_docs_names.py; the programs of docs/cpp.md, and what else has to be
+compiled, in tests/building/test_docs_cpp.py.
 """
 
 from __future__ import annotations
 
-import argparse
 import configparser
-import contextlib
 import importlib
-import importlib.util
-import io
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 from ruamel.yaml import YAML
 
 from pytest_modelconform.building import harness
-from pytest_modelconform.cells.registry import Registry
-from pytest_modelconform.commands import cli
 from pytest_modelconform.environments import Environment
 from pytest_modelconform.expected import file as expected
 from pytest_modelconform.report.log import LogWriter
-from pytest_modelconform.plugin import pytest_modelconform_register
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.limits import check_limits
 from pytest_modelconform.terms.outcome import Outcome, Verdict
 from tests.support import documents, runs, shared
-from tests.support.documents import PAGES, REPOSITORY, Block
+from tests.support.documents import REPOSITORY, Block
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 ALL = documents.all_blocks()
-# `text` is what a program prints; C++ and CMake are for tests/building/test_docs_cpp.py.
+# `text` is what a program prints.
 KINDS = {"python", "sh", "toml", "ini", "yaml", "text", "cpp", "cmake"}
 RUN = [block for block in ALL if not block.reason]
-NO_KEYS = ("workers", "harness", "libtorch")
-# What a page's commands may start besides what is looked at below.
-PROGRAMS = {"cd", "git", "cmake", "ctest", "eval", "ruff", "mypy", "lint-imports", "clang-format", "deactivate"}
 
 
 def of(kind: str) -> list[Block]:
@@ -81,22 +70,6 @@ def test_there_is_something_of_each_kind() -> None:
     assert {block.kind for block in RUN} == KINDS
     for found in (CASES, TESTS, PARTS, FILES, PLAIN):
         assert found
-
-
-def test_a_block_that_is_wrong_is_seen(tmp_path: Path) -> None:
-    # Else what is below could not fail.
-    page = tmp_path / "page.md"
-    page.write_text(
-        "    indented\n\n<!-- not run: it has no end -->\n```sh\nmodelconform exprot\n```\n\n[x](#nowhere)\n"
-    )
-    indented, marked = documents.blocks(page)
-    assert (indented.kind, marked.kind, marked.reason) == ("", "sh", "it has no end")
-    with pytest.raises(AssertionError, match="exprot"):
-        look_at(["modelconform", "exprot"])
-    with pytest.raises(AssertionError, match="--formt"):
-        look_at(["modelconform", "export", "net.py", "--formt", "onnx"])
-    assert list(documents.links(page)) == ["#nowhere"]
-    assert not documents.anchors(page)
 
 
 # ---- Python ----------------------------------------------------------------------------------------------------------
@@ -158,7 +131,7 @@ def test_the_failure_that_a_page_explains_is_what_its_command_prints(tmp_path: P
     assert done.returncode == 1, done.stdout
 
     def words_of(text: str) -> str:
-        # Lines are wrapped otherwise on the page, and digits differ by processor.
+        # The page wraps lines in other places, and digits differ by processor.
         return re.sub(r"-?\d+(\.\d+)?", "N", " ".join(text.split()))
 
     printed = done.stdout.partition("compatibility matrix")[2]
@@ -185,11 +158,9 @@ def test_a_test_with_the_fixture_passes(block: Block, tmp_path: Path) -> None:
 
 @each(PARTS)
 def test_a_part_of_a_module_fits_in(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
-    # What a reader adds in one place is there for the next one.
-    for engine in ("mine",):
-        monkeypatch.setitem(harness.ENGINES, engine, harness.ENGINES["ort"])  # type: ignore[misc]
-    name = block.module
-    names = dict(vars(importlib.import_module(name)))
+    # What the page adds in one place is there in the next one.
+    monkeypatch.setitem(harness.ENGINES, "mine", harness.ENGINES["ort"])
+    names = dict(vars(importlib.import_module(block.module)))
     exec(compile(block.text, block.where, "exec"), names)
 
 
@@ -269,7 +240,7 @@ def test_toml_is_what_we_read(block: Block, pytester: pytest.Pytester) -> None:
 
 @each(of("ini"))
 def test_an_ini_file_is_what_pytest_reads(block: Block, pytester: pytest.Pytester) -> None:
-    assert configparser.ConfigParser().read_string(block.text) is None
+    configparser.ConfigParser().read_string(block.text)
     pytester.makeini(block.text)
     collected_here(pytester)
 
@@ -302,152 +273,3 @@ def test_the_model_in_cpp_is_the_one_that_is_compiled(block: Block) -> None:
 def test_yaml_is_read(block: Block) -> None:
     # By their schemas in tests/test_ci_templates.py.
     assert YAML(typ="safe").load(block.text)
-
-
-# ---- Commands --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def options(pytestconfig: pytest.Config) -> Collection[str]:
-    """All options of pytest, with those of this package and of xdist: as of the run that this is."""
-    parser = pytestconfig._parser
-    groups = [parser._anonymous, *parser._groups]
-    return {name for group in groups for option in group.options for name in option.names()}
-
-
-@each(of("sh"))
-def test_commands_exist_and_take_their_options(block: Block, options: Collection[str]) -> None:
-    subprocess.run(["bash", "-n"], input=block.text, text=True, check=True, timeout=60)
-    for words in documents.commands(block.text):
-        look_at(words, options)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_in_the_text_do_too(page: Path, options: Collection[str]) -> None:
-    for text in documents.inline(page):
-        if re.fullmatch(r"(modelconform|pytest|pip|python3?) [^…]+", text):
-            for words in documents.commands(text):
-                look_at(words, options)
-
-
-def look_at(words: Sequence[str], options: Collection[str] = ()) -> None:
-    """Parse a command as it would be. options: pytest's. Raises AssertionError, naming the command."""
-    said = " ".join(words)
-    for inner in re.findall(r"\$\((.+?)\)", said):
-        look_at(inner.split(), options)
-    words = [word for word in re.sub(r"\$\(.+?\)", "", said).split() if word] if "$(" in said else list(words)
-    program = words[0].rpartition("/")[2] if words[0].startswith(".venv/bin/") else words[0]
-    if re.fullmatch(r"python3?", program):
-        if words[1] == "-m" and words[2] in ("pytest", "pip"):
-            program, words = words[2], words[2:]
-        else:
-            return look_at_python(words, said)
-    if program == "modelconform":
-        look_at_ours(words, said)
-    elif program == "pytest":
-        look_at_pytest(words, said, options)
-    elif program == "pip":
-        look_at_pip(words, said)
-    else:
-        scripts = PROJECT["project"]["scripts"]
-        known = program in PROGRAMS or program in scripts or program.startswith(("build/", ".ci/"))
-        assert known, f"unknown program in `{said}`"
-    return None
-
-
-def look_at_ours(words: Sequence[str], said: str) -> None:
-    if len(words) == 1 or words[1] == "COMMAND" or words[1].startswith("-"):
-        return
-    assert words[1] in cli.COMMANDS, f"`{said}`: no command {words[1]}"
-    module = cli.load(words[1])
-    parser = argparse.ArgumentParser(prog="modelconform")
-    module.add_arguments(parser)
-    # A name alone is a command that the text speaks of.
-    if len(words) > 2:
-        parses(lambda: parser.parse_args(words[2:]), said)
-
-
-def look_at_pytest(words: Sequence[str], said: str, known: Collection[str]) -> None:
-    for word in words[1:]:
-        option = word.partition("=")[0]
-        if option.startswith("-") and not re.fullmatch(r"-\d+", option):
-            assert option in known, f"`{said}`: pytest has no option {option}"
-
-
-def look_at_pip(words: Sequence[str], said: str) -> None:
-    rest = iter(words[2:] if words[1:2] == ["install"] else ())
-    for word in rest:
-        if word == "-c":
-            assert Path(next(rest)).name == "constraints.txt", said
-        elif word.startswith(("..", ".[")) or word == ".":
-            extras = re.search(r"\[(.+)\]", word)
-            known = PROJECT["project"]["optional-dependencies"]
-            assert set(extras[1].split(",") if extras else ()) <= set(known), said
-        elif not word.startswith(("-", "$")):
-            Requirement(word)
-
-
-def look_at_python(words: Sequence[str], said: str) -> None:
-    target = words[2] if words[1] == "-m" else words[1]
-    if words[1] == "-m":
-        spec = importlib.util.find_spec(target)
-        assert spec is not None, f"`{said}`: no module {target}"
-        source = spec.origin if not target.startswith("benchmarks") or not spec.submodule_search_locations else None
-        path = Path(source) if source else Path(str(spec.origin)).with_name("__main__.py")
-    else:
-        path = REPOSITORY / target
-        assert path.exists(), f"`{said}`: no file {target}"
-    if target.startswith("benchmarks"):
-        for option in [word for word in words if word.startswith("--")]:
-            assert f'"{option}"' in path.read_text(), f"`{said}`: {target} has no option {option}"
-
-
-def parses(parse: Callable[[], object], said: str) -> None:
-    printed = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(printed), contextlib.redirect_stdout(printed):
-            parse()
-    except SystemExit as ended:
-        # Of a --help.
-        assert not ended.code, f"`{said}`: {printed.getvalue()}"
-
-
-# ---- Names and links -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
-    for link in documents.links(page):
-        file, _, anchor = link.partition("#")
-        if re.match(r"[a-z]+:", file):
-            continue
-        target = (page.parent / file).resolve() if file else page
-        assert target.exists(), f"{page.name}: {link}"
-        if anchor:
-            assert anchor in documents.anchors(target), f"{page.name}: {link}"
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_options_and_keys_exist(page: Path, options: Collection[str], pytestconfig: pytest.Config) -> None:
-    text = page.read_text()
-    for option in set(re.findall(r"--modelconform[a-z-]*\b", text)):
-        assert option in options, f"{page.name}: {option}"
-    # The others are programs' and libraries'.
-    for key in set(re.findall(r"`(modelconform_[a-z_]+)`", text)) - {f"modelconform_{name}" for name in NO_KEYS}:
-        assert key in pytestconfig._parser._inidict, f"{page.name}: {key}"
-
-
-def test_the_readme_has_every_option_of_ours(options: Collection[str]) -> None:
-    readme = (REPOSITORY / "README.md").read_text()
-    for option in options:
-        if option.startswith("--modelconform"):
-            assert re.search(rf"`{option}[ `]", readme), option
-
-
-def test_the_readme_has_every_format_and_runtime() -> None:
-    readme = (REPOSITORY / "README.md").read_text()
-    registry = Registry()
-    pytest_modelconform_register(registry)
-    for name in [*registry.formats, *registry.runtimes]:
-        # Of versions of PyTorch it names one each.
-        assert f"`{name}`" in readme or re.search(r"-2\.\d+$", name), name

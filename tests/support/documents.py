@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -181,7 +182,7 @@ def anchors(page: Path) -> frozenset[str]:
     tokens = _tokens(page)
     found: dict[str, int] = {}
     names = []
-    for heading, content in zip(tokens, tokens[1:], strict=False):
+    for heading, content in itertools.pairwise(tokens):
         if heading.type == "heading_open":
             text = "".join(child.content for child in content.children or () if child.type in ("text", "code_inline"))
             name = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
