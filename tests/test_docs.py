@@ -181,7 +181,10 @@ def write_log(path: Path) -> None:
         writer.cell(Cell("cases/net.py", "net", "onnx", "ort"), Outcome(Verdict.PASS, bits=22.0))
 
 
+# The library that the page takes for granted. BROKEN: it fails for a batch of one.
 ENGINE = """\
+import os
+
 import onnxruntime
 
 __version__ = "2.0"
@@ -190,37 +193,66 @@ __version__ = "2.0"
 def load(file, threads, reduced):
     session = onnxruntime.InferenceSession(file)
     names = [output.name for output in session.get_outputs()]
-    return lambda feeds: dict(zip(names, session.run(None, feeds), strict=True))
+
+    def call(feeds):
+        print("called with", list(feeds))
+        if "BROKEN" in os.environ and any(len(array) == 1 for array in feeds.values()):
+            raise ValueError("the engine's own fault")
+        return dict(zip(names, session.run(None, feeds), strict=True))
+
+    return call
 """
 
 
-@pytest.mark.compiles
-def test_the_runtime_that_the_page_adds_runs(tmp_path: Path) -> None:
-    """docs/adding-a-runtime.md: its package, installed with its entry point, in a run of a user's."""
-    packages = tmp_path / "packages"
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    """docs/adding-a-runtime.md: its package and its library, as if installed in this folder, with the entry point."""
+    folder = tmp_path / "packages"
     page = REPOSITORY / "docs/adding-a-runtime.md"
     for block in FILES:
         assert block.page == page, f"{block.where}: which test runs it?"
         assert block.file is not None
-        path = packages / block.file
+        path = folder / block.file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(block.text)
     [declared] = [block for block in documents.blocks(page) if block.kind == "toml"]
     points = tomllib.loads(declared.text)["project"]["entry-points"]["pytest11"]
-    (packages / "my_engine.py").write_text(ENGINE)
+    (folder / "my_engine.py").write_text(ENGINE)
     for name, version in (("my_engine", "2.0"), ("my_package", "1.0")):
-        folder = packages / f"{name}-{version}.dist-info"
-        folder.mkdir()
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        information = folder / f"{name}-{version}.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     lines = "".join(f"{name} = {module}\n" for name, module in points.items())
-    (packages / "my_package-1.0.dist-info/entry_points.txt").write_text(f"[pytest11]\n{lines}")
-    project = tmp_path / "project"
-    runs.write(project, {"plain.py": runs.PLAIN})
-    run = runs.run(
-        project, "--modelconform-formats=onnx-legacy", runtimes="my-runtime", env={"PYTHONPATH": str(packages)}
-    )
+    (folder / "my_package-1.0.dist-info/entry_points.txt").write_text(f"[pytest11]\n{lines}")
+    return folder
+
+
+@pytest.mark.compiles
+def test_the_runtime_that_the_page_adds_runs(packages: Path, tmp_path: Path) -> None:
+    runs.write(tmp_path, {"net.py": runs.PLAIN})
+    env = {"PYTHONPATH": str(packages)}
+    run = runs.run(tmp_path, "net.py", "--modelconform-formats=onnx-legacy", runtimes="my-runtime", env=env)
     assert run.status == 0, run.stdout
-    assert run.verdict("plain[onnx_legacy-my_runtime-cpu]") == ("pass", None)
+    assert run.verdict("net[onnx_legacy-my_runtime-cpu]") == ("pass", None)
+    assert "called with" not in run.stdout
+
+    # What the page says of debugging, by its own command.
+    [block] = [b for b in documents.blocks(REPOSITORY / "docs/adding-a-runtime.md") if b.kind == "sh"]
+    [words] = documents.commands(block.text)
+    debugged = subprocess.run(
+        [sys.executable, "-m", *words, "--modelconform-formats=onnx-legacy"],
+        cwd=tmp_path,
+        env={**os.environ, **env, "BROKEN": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert "called with" in debugged.stdout
+    stopped = debugged.stdout.partition("PDB post_mortem")[2].splitlines()
+    assert stopped[1].endswith("call()"), debugged.stdout
+    assert stopped[2].startswith("-> raise ValueError")
 
 
 # ---- Settings --------------------------------------------------------------------------------------------------------
