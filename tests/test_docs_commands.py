@@ -150,3 +150,13 @@ def test_a_wrong_command_is_seen(text: str, fault: str, options: Collection[str]
 
     with pytest.raises(AssertionError, match=fault):
         look()
+
+
+def test_the_readme_begins_with_a_project_of_ones_own_and_has_the_two_commands_of_a_clone() -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    assert readme.index("## In your own project") < readme.index("## In a clone") < readme.index("## A case is a file")
+    install = "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e"
+    assert f"\n{install} '.[all]' && .venv/bin/pytest --modelconform cases/\n" in readme
+    # .ci/run takes the first line that has "pytest tests/".
+    [line] = [line for line in readme.splitlines() if "pytest tests/" in line]
+    assert line == f"{install} '.[dev]' && .venv/bin/pytest tests/"
