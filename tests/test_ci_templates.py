@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def test_the_workflows_in_the_document(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout
     steps = [step for job in loaded(workflow)["jobs"].values() for step in job["steps"]]
     for folder, action in (("", ACTION), ("/ci/merge", MERGE)):
-        [step] = [s for s in steps if re.fullmatch(rf"OWNER/pytest-modelconform{folder}@.*", s["uses"])]
+        [step] = [s for s in steps if re.fullmatch(rf"OWNER/pytest-modelconform{folder}@.*", s.get("uses", ""))]
         assert set(step["with"]) <= set(loaded(action)["inputs"])
     workflow.write_text(gitlab)
     checked = check_schema("gitlab-ci", workflow)
@@ -138,6 +138,59 @@ def runner(tmp_path: Path) -> Runner:
 
 def inputs_of(action: Path) -> dict[str, str]:
     return {name.upper().replace("-", "_"): field["default"] for name, field in loaded(action)["inputs"].items()}
+
+
+PYTHON = '#!/bin/sh\nprintf "%s\\n" "$@" >"$CALLS"\n'
+
+
+@pytest.mark.parametrize(
+    ("path", "where", "given", "installed"),
+    [
+        (ACTION, ROOT, None, ["{root}[all]"]),
+        (MERGE, ROOT / "ci/merge", None, ["{root}/ci/merge/../.."]),
+        (ACTION, ROOT, "-r requirements.txt pytest-xdist", ["-r", "requirements.txt", "pytest-xdist"]),
+    ],
+)
+def test_the_actions_install_their_own_copy(
+    runner: Runner, tmp_path: Path, path: Path, where: Path, given: str | None, installed: Sequence[str]
+) -> None:
+    python = runner.bin / "python"
+    python.write_text(PYTHON)
+    python.chmod(0o755)
+    env = {"CALLS": str(tmp_path / "calls"), "PATH": f"{runner.bin}:{runner.env['PATH']}"}
+    env |= {"GITHUB_ACTION_PATH": str(where), "INSTALL": given or inputs_of(path)["INSTALL"]}
+    done = runner.run(step(path, "Install")["run"], **env)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "calls").read_text().split() == [
+        "-m",
+        "pip",
+        "install",
+        *(w.format(root=ROOT) for w in installed),
+    ]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_document_fetches_the_last_log_if_there_is_one(runner: Runner, tmp_path: Path, there: bool) -> None:
+    workflow = YAML(typ="safe").load(blocks(ROOT / "docs/ci.md")[0])
+    [fetch] = [step for step in workflow["jobs"]["report"]["steps"] if step.get("id") == "last"]
+
+    def git(*words: str, cwd: Path = tmp_path) -> None:
+        identity = ("-c", "user.name=me", "-c", "user.email=me@example.org")
+        subprocess.run(["git", *identity, *words], cwd=cwd, check=True, capture_output=True, timeout=60)
+
+    remote, clone = tmp_path / "remote", tmp_path / "clone"
+    git("init", "--initial-branch", "badges" if there else "main", str(remote))
+    (remote / "modelconform.jsonl").write_text("the log\n")
+    git("add", ".", cwd=remote)
+    git("commit", "-m", "report", cwd=remote)
+    git("clone", str(remote), str(clone))
+    done = runner.run(fetch["run"], clone)
+    assert done.returncode == 0, done.stderr
+    if there:
+        assert runner.outputs == {"log": "last.jsonl"}
+        assert (clone / "last.jsonl").read_text() == "the log\n"
+    else:
+        assert not runner.output.exists()
 
 
 def test_a_shard_is_run_and_its_log_is_kept(runner: Runner, project: Path) -> None:

@@ -8,7 +8,7 @@ from pytest_modelconform import Case, generic_weights
 
 
 class Logits(nn.Module):
-    """Returns a tensor, which loads where transformers isn't installed; Whisper fails with return_dict=False (5.23)."""
+    """Returns a plain tensor, which loads without transformers. (Whisper fails with return_dict=False, 5.23.)"""
 
     def __init__(self, whisper: nn.Module) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ def model() -> Logits:
 
 
 def speech(batch: int, length: int) -> dict[str, Tensor]:
-    # One second of mel frames: Whisper takes no other length than its own (there 30 s).
+    # One second of mel frames. Whisper accepts only the length that it was made for (30 s in the original).
     return {
         "input_features": torch.randn(batch, 40, 100),
         "decoder_input_ids": torch.randint(4, 100, (batch, length)),

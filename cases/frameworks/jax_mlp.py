@@ -19,7 +19,7 @@ def apply(parameters: dict[str, Any], x: jax.Array) -> dict[str, jax.Array]:
     normed = scaled * parameters["norm"]["weight"] + parameters["norm"]["bias"]
     inner = jax.nn.gelu(normed @ parameters["up"]["weight"] + parameters["up"]["bias"], approximate=False)
     hidden = x + inner @ parameters["down"]["weight"] + parameters["down"]["bias"]
-    # In another order than the alphabet's, which JAX sorts by.
+    # Not in alphabetical order, into which JAX sorts.
     return {"norm": jnp.sqrt((hidden**2).sum(axis=-1)), "hidden": hidden}
 
 

@@ -10,7 +10,7 @@ from pytest_modelconform import Case
 
 
 def normal() -> keras.initializers.Initializer:
-    """Made anew, since an initializer draws its seed when it is made: at import, nothing is seeded yet."""
+    """A new initializer each time: it draws its seed when it is made, and at import nothing is seeded yet."""
     return keras.initializers.RandomNormal(stddev=0.3)
 
 

@@ -71,7 +71,7 @@ case = Case(
         "pair": lambda: (torch.randn(2, 3, 16, 16), torch.randint(0, 1000, (2,))),
         "three_wider": lambda: (torch.randn(3, 3, 16, 24), torch.randint(0, 1000, (3,))),
     },
-    # Even sizes: what is halved on the way down must meet its skip connection on the way up.
+    # Even sizes: each map is halved on the way down and must fit its skip connection on the way up.
     dynamic_shapes={"x": {0: "batch", 2: 2 * Dim("half_height"), 3: 2 * Dim("half_width")}, "t": {0: "batch"}},
     tags=("generative", "vision"),
     paper="arXiv:2006.11239",

@@ -9,7 +9,7 @@ struct ConvNetImpl : torch::nn::Module {
         norm2(register_module("norm2", torch::nn::BatchNorm2d(2 * channels))),
         fc(register_module("fc", torch::nn::Linear(2 * channels, classes))) {}
 
-  // Without a bias, which the norm would take away again.
+  // Without a bias, since the norm would subtract it again.
   static torch::nn::Conv2d convolution(int64_t in, int64_t out) {
     return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 3).padding(1).bias(false));
   }

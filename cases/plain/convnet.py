@@ -12,7 +12,7 @@ class ConvNet(nn.Module):
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
-        # Without a bias, which the norm would take away again.
+        # Without a bias, since the norm would subtract it again.
         self.conv1 = nn.Conv2d(3, channels, 3, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, 2 * channels, 3, padding=1, bias=False)
@@ -31,7 +31,7 @@ case = Case(
         "two": lambda: (torch.rand(2, 3, 16, 16),),
         "three_wider": lambda: (torch.rand(3, 3, 12, 20),),
     },
-    # Pooling leaves half of it, and torch.export takes another branch for sizes of 1.
+    # Pooling halves each side, and torch.export takes another branch for sizes of 1.
     dynamic_shapes={"x": {0: "batch", 2: Dim("height", min=4), 3: Dim("width", min=4)}},
     dtypes=("float32", "float16"),
     cpp="convnet.cpp",

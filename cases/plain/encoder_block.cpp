@@ -1,5 +1,5 @@
-// See encoder_block.py. torch::nn::TransformerEncoderLayer knows neither batch_first nor
-// norm_first, so this is made of the modules below it, by Python's names.
+// See encoder_block.py. torch::nn::TransformerEncoderLayer has neither batch_first nor norm_first,
+// so this is built from the modules that it consists of, with Python's names.
 #include <modelconform/frontend.h>
 
 struct EncoderBlockImpl : torch::nn::Module {
@@ -24,7 +24,7 @@ struct EncoderBlockImpl : torch::nn::Module {
   }
 
   torch::Tensor attention(torch::Tensor x, torch::Tensor padding) {
-    x = x.transpose(0, 1);  // the length first, as torch::nn has it
+    x = x.transpose(0, 1);  // length first, as torch::nn wants it
     return std::get<0>(self_attn(x, x, x, padding, /*need_weights=*/false)).transpose(0, 1);
   }
 

@@ -9,9 +9,9 @@ from pytest_modelconform import Case, Train, generic_weights
 
 
 def model() -> nn.TransformerEncoderLayer:
-    """In eval mode it takes a fast path: one operator for all of the layer.
+    """A layer that in eval mode takes a fast path: one operator for the whole layer.
 
-    Without dropout: in training, torch::nn draws it in another order than Python's attention.
+    It has no dropout, since torch::nn draws random numbers in another order than Python's attention.
     """
     options = {"dropout": 0.0, "activation": "gelu", "batch_first": True, "norm_first": True}
     return generic_weights(nn.TransformerEncoderLayer(32, 4, 64, **options))

@@ -32,7 +32,7 @@ case = Case(
     paper="arXiv:1303.5778",
 )
 
-# torch.export unrolls an LSTM over time and so refuses a dynamic length. Here it is left its numbers to show.
+# torch.export unrolls an LSTM over time, so it refuses a dynamic length. With a fixed one its numbers can be compared.
 lstm_fixed_length = Case(
     model=model,
     inputs={"two": lambda: (torch.randn(2, 7, 16),), "three": lambda: (torch.randn(3, 7, 16),)},

@@ -19,7 +19,7 @@ def model() -> BertModel:
         num_attention_heads=4,
         intermediate_size=128,
         max_position_embeddings=32,
-        return_dict=False,  # a tuple, which loads where transformers isn't installed
+        return_dict=False,  # a plain tuple, so that artifacts load without transformers
     )
     return generic_weights(BertModel(config))
 

@@ -8,7 +8,7 @@ from pytest_modelconform import Case, generic_weights
 
 
 class Logits(nn.Module):
-    """Returns a tensor, which loads where transformers isn't installed; GPT-2 fails with return_dict=False (5.23)."""
+    """Returns a plain tensor, which loads without transformers. (GPT-2 fails with return_dict=False, 5.23.)"""
 
     def __init__(self, gpt2: nn.Module) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ mobilenet_v3_small = Case(
         "pair": lambda: (torch.rand(2, 3, 64, 64),),
         "one_wider": lambda: (torch.rand(1, 3, 64, 96),),
     },
-    # Of 32 pixels or fewer, one is left at the end, and torch.export takes another branch for sizes of 1.
+    # A side of 32 pixels or less shrinks to 1 in the end, for which torch.export takes another branch.
     dynamic_shapes={"x": {0: "batch", 2: Dim("height", min=33), 3: Dim("width", min=33)}},
     tags=("vision",),
     paper="arXiv:1905.02244",

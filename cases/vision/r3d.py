@@ -12,7 +12,7 @@ r3d_18 = Case(
         "pair": lambda: (torch.rand(2, 3, 4, 32, 32),),
         "one_wider": lambda: (torch.rand(1, 3, 4, 32, 48),),
     },
-    # Of 16 pixels or fewer, one is left before the last stage, where torch.export would have to take another branch.
+    # A side of 16 pixels or less shrinks to 1 before the last stage, for which torch.export takes another branch.
     dynamic_shapes={"x": {0: "batch", 3: Dim("height", min=17), 4: Dim("width", min=17)}},
     tags=("vision", "video"),
     paper="arXiv:1711.11248",

@@ -8,7 +8,7 @@ from pytest_modelconform import Case, Train, generic_weights
 
 
 def images() -> tuple[torch.Tensor, torch.Tensor]:
-    """Images and classes, chosen rather than drawn: for every third seed some unit sits on the kink of its ReLU."""
+    """Images and classes of a chosen seed: with every third seed, some unit is at the kink of its ReLU."""
     generator = torch.Generator().manual_seed(2)
     return torch.rand(8, 3, 32, 32, generator=generator), torch.randint(0, 1000, (8,), generator=generator)
 
@@ -19,7 +19,7 @@ resnet18 = Case(
         "pair": lambda: (torch.rand(2, 3, 64, 64),),
         "one_wider": lambda: (torch.rand(1, 3, 64, 96),),
     },
-    # Of 32 pixels or fewer, one is left at the end, and torch.export takes another branch for sizes of 1.
+    # A side of 32 pixels or less shrinks to 1 in the end, for which torch.export takes another branch.
     dynamic_shapes={"x": {0: "batch", 2: Dim("height", min=33), 3: Dim("width", min=33)}},
     dtypes=("float32", "float16", "bfloat16"),
     cpp="resnet.cpp",

@@ -16,7 +16,7 @@ def model() -> SSD:
             weights=None, weights_backbone=None, num_classes=5, score_thresh=0.5, nms_thresh=0.3
         )
     )
-    # The large maps' generic logits would saturate the softmax. Saturated scores tie, and the order of ties is chance.
+    # The generic logits of large maps would saturate the softmax. Saturated scores tie, and ties have no fixed order.
     for head in ssd.head.classification_head.module_list[:2]:
         head[1].weight.data *= 0.15
     return ssd

@@ -18,7 +18,7 @@ from .protocol import NONSENSE, RunAnswer, broken
 from .registry import Registry
 from .stages import VERDICT_OF, Artifact, Budget
 from .typed import read
-from .worker import WorkerProblem, WorkerRefused
+from .worker import InlineWorker, WorkerProblem, WorkerRefused
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,8 @@ class InputSets:
         except UnsuitableInputs as error:
             return SetResult(Verdict.UNSUPPORTED, Stage.RUN, str(error))
         except NONSENSE as error:
+            if isinstance(self.worker, InlineWorker):
+                raise  # Most likely what a handler raised, and a debugger is to stop there.
             self.pool.discard(self.worker)
             message = broken(self.cell.runtime, "its outputs can't be read", error)
             return SetResult(Verdict.ERROR, Stage.RUN, message)

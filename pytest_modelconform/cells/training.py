@@ -22,7 +22,7 @@ from .pool import AnyWorker
 from .protocol import NONSENSE, TrainAnswer, broken
 from .stages import VERDICT_OF, Budget, StageFailure
 from .typed import read
-from .worker import WorkerProblem
+from .worker import InlineWorker, WorkerProblem
 
 # The directions of a `resume` cell, as reports name them.
 FROM_EAGER, TO_EAGER = "from-eager", "to-eager"
@@ -106,6 +106,8 @@ class Trainings:
         except StageFailure as failure:
             verdict, stage, message = failure.verdict, failure.stage, f"in eager: {failure}"
         except NONSENSE as error:
+            if isinstance(self.worker, InlineWorker):
+                raise  # As in input_sets.py.
             self.exports.pool.discard(self.worker)
             verdict, stage = Verdict.ERROR, Stage.RUN
             message = broken(self.cell.runtime, "its answer can't be read", error)

@@ -1,4 +1,7 @@
-"""docs/cpp.md, executed: its files are written, its commands run, and what it says they print is what they print."""
+"""docs/cpp.md, executed: its files are written, its commands run, and what it says they print is what they print.
+
+And the engine of docs/adding-a-runtime.md, which compiles against the harness.
+"""
 
 from __future__ import annotations
 
@@ -8,37 +11,20 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from pytest_modelconform.building import harness, tools
 from pytest_modelconform.cache.store import default_folder
+from tests.support import documents
+from tests.support.documents import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
-DOCUMENT = REPOSITORY / "docs" / "cpp.md"
+BLOCKS = documents.blocks(REPOSITORY / "docs/cpp.md")
 # The user's own, in which library and headers are; conftest.py gives each test another.
 CACHE = default_folder()
 pytestmark = pytest.mark.compiles
 NUMBER = re.compile(r"\d+\.\d+")
 MOST_LINES = 32  # "a program of about 30 lines"
-
-
-class Block(NamedTuple):
-    """A fenced block of the document."""
-
-    language: str
-    text: str
-
-    @property
-    def file(self) -> str | None:
-        """The file that its first line names, or None."""
-        match = re.match(r"(?://|#) (server/\S+)\n", self.text)
-        return match[1] if match else None
-
-
-def blocks() -> list[Block]:
-    return [Block(*match) for match in re.findall(r"^```(\w+)\n(.*?)^```$", DOCUMENT.read_text(), re.M | re.S)]
 
 
 def shell(text: str, folder: Path) -> str:
@@ -71,16 +57,17 @@ def shell(text: str, folder: Path) -> str:
 @pytest.mark.skipif(harness.unavailable("ort") is not None, reason=str(harness.unavailable("ort")))
 def test_the_document_does_what_it_says(tmp_path: Path) -> None:
     shutil.copytree(REPOSITORY / "cases" / "plain", tmp_path / "cases" / "plain")
-    found = blocks()
-    for block in found:
+    # The page's second model is the worked case of another one.
+    (tmp_path / "towers.py").write_text(documents.blocks(REPOSITORY / "docs/writing-cases.md")[0].text)
+    for block in BLOCKS:
         if block.file is not None:
             path = tmp_path / block.file
             path.parent.mkdir(exist_ok=True)
             path.write_text(block.text)
-    commands = [block.text for block in found if block.language == "sh"]
+    commands = [block.text for block in BLOCKS if block.kind == "sh"]
     printed = [line for text in commands for line in shell(text, tmp_path).splitlines()]
-    promised = "".join(block.text for block in found if block.language == "text").splitlines()
-    assert len(promised) == 6  # two input sets in three programs
+    promised = "".join(block.text for block in BLOCKS if block.kind == "text").splitlines()
+    assert len(promised) == 8  # two input sets in four programs
     for said, line in zip(promised, printed[-len(promised) :], strict=True):
         # Bits differ by processor; the words don't, and neither does much of the numbers.
         assert NUMBER.sub("N", line) == NUMBER.sub("N", said)
@@ -89,13 +76,48 @@ def test_the_document_does_what_it_says(tmp_path: Path) -> None:
 
 
 def test_programs_are_short() -> None:
-    programs = [block for block in blocks() if block.language == "cpp"]
-    assert [block.file for block in programs] == [f"server/{name}.cpp" for name in ("torchscript", "aoti", "onnx")]
+    programs = [block for block in BLOCKS if block.kind == "cpp"]
+    assert [block.file for block in programs] == [
+        f"server/{name}.cpp" for name in ("torchscript", "aoti", "onnx", "towers")
+    ]
     for block in programs:
         lines = [line for line in block.text.splitlines() if line.strip() and not line.startswith("#include")]
         assert len(lines) <= MOST_LINES, block.file
 
 
 def test_every_block_is_used() -> None:
-    for block in blocks():
-        assert block.file is not None or block.language in ("sh", "text"), block.text
+    for block in BLOCKS:
+        assert block.file is not None or block.kind in ("sh", "text"), block.where
+
+
+# What the page's engine takes for granted: a library with this header.
+MINE = """\
+#pragma once
+#include <string>
+#include <vector>
+
+namespace mine {
+struct Graph {
+  Graph(const std::string& file, int threads);
+  std::vector<std::string> inputs() const;
+};
+std::string version();
+}  // namespace mine
+"""
+
+
+def test_the_engine_on_the_page_compiles(tmp_path: Path) -> None:
+    [block] = [b for b in documents.blocks(REPOSITORY / "docs/adding-a-runtime.md") if b.kind == "cpp"]
+    assert block.file is not None
+    source = tmp_path / block.file
+    source.parent.mkdir(parents=True)
+    source.write_text(block.text)
+    for folder in ("harness", "library"):
+        (tmp_path / "cpp" / folder).symlink_to(REPOSITORY / "cpp" / folder)
+    (tmp_path / "mine.h").write_text(MINE)
+    compiler = tools.compiler()
+    if compiler is None:
+        pytest.skip("no C++ compiler")
+    command = [*compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Werror", f"-I{tmp_path}", str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr

@@ -429,7 +429,7 @@ def test_the_cache_of_an_option(start: Start, pytester: pytest.Pytester) -> None
     folder = pytester.path / "elsewhere"
     start(*given(), f"--modelconform-cache={folder}", "--collect-only", "nowhere", "--ignore=.")
     found = {path.name for path in folder.iterdir()}
-        assert found >= {"cases", "references", "artifacts", "cpp", "locks", "sessions"}
+    assert found >= {"cases", "references", "artifacts", "cpp", "locks", "sessions"}
 
 
 def test_a_cache_that_others_may_write_to_is_refused(start: Start, pytester: pytest.Pytester) -> None:
