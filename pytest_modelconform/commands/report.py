@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         name = arguments.format or _SUFFIXES.get(arguments.output.suffix if arguments.output else "", "terminal")
         log = load(arguments.log)
         if name == "terminal" and arguments.output is None:
-            _write_terminal(log, sys.stdout)
+            _write_terminal(log, arguments.log, sys.stdout)
         else:
             emit(FORMATS[name](log, arguments), arguments.output)
     except ModuleNotFoundError as error:
@@ -65,11 +65,11 @@ def _terminal(log: Log, arguments: argparse.Namespace) -> str:
     import io
 
     file = io.StringIO()
-    _write_terminal(log, file)
+    _write_terminal(log, arguments.log, file)
     return file.getvalue()
 
 
-def _write_terminal(log: Log, file: Any) -> None:
+def _write_terminal(log: Log, path: Path, file: Any) -> None:
     # The writer of the live report: colours, width, and terminals that have no such letters.
     from _pytest._io import TerminalWriter
 
@@ -79,11 +79,10 @@ def _write_terminal(log: Log, file: Any) -> None:
     try:
         lacking = missing(log)
         folded = matrix.fold(log.cells, formats, runtimes)
-        terminal.write(folded, writer, "pytest --modelconform", log.complete or bool(lacking))
+        commands = terminal.Commands.of("pytest --modelconform", str(path))
+        terminal.write(folded, writer, commands, log.complete or bool(lacking))
         if lacking:
             writer.line(f"Missing: {', '.join(lacking)}. What is not here was not run.", yellow=True)
-        writer.line()
-        writer.line(terminal.legend(writer.hasmarkup))
     except BrokenPipeError:
         emit("", None)
 

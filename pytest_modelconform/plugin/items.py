@@ -12,6 +12,7 @@ import pytest
 from ..cells.case_files import Declared
 from ..cells.machinery import Machinery
 from ..expected import file as expected_file
+from ..report.entries import title
 from ..terms.case import TORCH
 from ..terms.cell import COLLECT, EAGER, CaseRef, Cell
 from ..terms.outcome import REQUIRED, Outcome, Stage, Verdict
@@ -144,8 +145,7 @@ class CellItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The outcome's text rather than our own stack, for a failure that is a verdict."""
         if isinstance(excinfo.value, CellFailed) and self.outcome is not None:
-            stage = f" at stage {self.outcome.stage.value}" if self.outcome.stage else ""
-            return f"{self.outcome.verdict.value}{stage}: {excinfo.value}"
+            return f"{title(self.outcome)}: {excinfo.value}"
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:

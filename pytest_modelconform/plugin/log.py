@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..report import json_report, log, matrix, terminal
+from ..report import entries, json_report, log, matrix, terminal
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome, Verdict
 from . import durations, header
 from .run import Run
 
 _KEPT = 20
+# How pytest counts failures that only follow from another one.
+FOLLOW_ON = "follow-on"
 
 
 class RunLog:
@@ -26,12 +28,28 @@ class RunLog:
         self.collected: dict[str, Cell] = {}
         self._seconds: dict[str, float] = {}
         self._recorded: set[str] = set()
+        # By what they have in common, the first of the failures with one cause.
+        self._causes: dict[tuple[object, ...], str] = {}
+        self._follow_on: set[str] = set()
         self._writer: log.LogWriter | None = None
 
     def record(self, cell: Cell, outcome: Outcome, seconds: float) -> None:
         """Write a finished cell. seconds: that its test took."""
         self._seconds[cell.id] = seconds
+        if matrix.is_surprising(outcome) and self._follows(cell, outcome):
+            self._follow_on.add(cell.id)
         self._write(cell, outcome)
+
+    def is_follow_on(self, node_id: str) -> bool:
+        """Whether an item fails for a reason that another one has already, or will, show."""
+        return node_id in self._follow_on
+
+    def _follows(self, cell: Cell, outcome: Outcome) -> bool:
+        if matrix.is_blocked(cell, outcome) and matrix.check_of(cell) in self.collected.values():
+            return True
+        first = self._causes.setdefault(entries.cause(cell, outcome), cell.id)
+        # A runtime that fails as another one does is a failure for itself.
+        return first != cell.id and outcome.stage in entries.BEFORE_RUNTIMES
 
     def finish(self) -> None:
         """Give every collected cell its record, end the log, and write the reports that were asked for."""
@@ -68,9 +86,10 @@ class RunLog:
         terminalreporter.section("compatibility matrix")
         writer = terminalreporter._tw
         folded = matrix.fold(written.cells, registry.formats, registry.runtimes)
-        terminal.write(folded, writer, self.run.rerun_command(), written.complete)
+        # A log that was not named is found without its name.
+        named = os.path.relpath(self._writer.path) if self.run.settings.log is not None else ""
+        terminal.write(folded, writer, terminal.Commands.of(self.run.rerun_command(), named), written.complete)
         writer.line()
-        writer.line(terminal.legend(writer.hasmarkup))
         writer.line(f"log: {self._writer.path}")
 
     def known_durations(self) -> Mapping[str, float]:

@@ -16,7 +16,7 @@ from ..terms.outcome import STYLES, Outcome, Verdict
 from ..terms.records import from_record, to_record
 from . import header
 from .items import CaseFile, CellItem, ExpectedFile
-from .log import RunLog
+from .log import FOLLOW_ON, RunLog
 from .run import SESSION, Run
 
 
@@ -95,6 +95,7 @@ class SessionPlugin:
             lost = Outcome(Verdict.NOT_RUN, None, "lost: the pytest process that ran it died")
             report.modelconform = to_record(cell, lost)  # type: ignore[attr-defined]
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Write a finished cell to the log."""
         record = getattr(report, "modelconform", None)
@@ -123,6 +124,11 @@ class SessionPlugin:
         letter, word = STYLES[verdict].letter, verdict.value.upper()
         if not report.failed:
             return ("passed", letter, word) if verdict is Verdict.IMPRECISE else None
+        if self.log.is_follow_on(report.nodeid):
+            # Counted apart, and not shown: what it follows from is.
+            return FOLLOW_ON, letter, word
+        if STYLES[verdict].outcome == "passed" and not record["strict"]:
+            word = f"UNEXPECTED {word}"
         is_said = STYLES[verdict].outcome == "failed" or record["strict"]
         return "failed", letter if is_said else "F", word
 

@@ -45,14 +45,18 @@ def bad(tmp_path: Path) -> str:
 def test_the_matrix_on_the_terminal(bad: str, capsys: Captured) -> None:
     assert cli.main(["report", bad]) == 0
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
-    assert lines[:4] == [
-        "             onnx",
-        "case  model  ort   ort-cpp",
-        "net          . 20  E",
+    assert lines[:7] == [
+        "       onnx",
+        "case   ort   ort-cpp",
+        "net    . 20  E",
+        "",
+        ". pass   E error   number: effective bits",
+        "",
         "2 cells: . 1 pass, E 1 error",
     ]
     assert "  rerun: pytest --modelconform 'a.py::net[onnx-ort_cpp-cpu]'" in lines
-    assert lines[-1].startswith(". pass  ~ imprecise  u unsupported")
+    # The log that is shown is the one to look into.
+    assert lines[-1] == f"  to report it: modelconform repro 'a.py::net[onnx-ort_cpp-cpu]' -o repro --log {bad}"
 
 
 def test_a_log_that_is_cut_off_or_lacks_shards(tmp_path: Path, capsys: Captured) -> None:

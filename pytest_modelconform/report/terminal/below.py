@@ -1,0 +1,60 @@
+"""What stands below the matrix: totals, then what there is to say of columns, of input sets and of models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...terms.outcome import STYLES
+from .. import said
+from ..matrix import Matrix
+from .heads import columns_text, row_name
+from .signs import SURPRISE
+from .text import Writer, counted, say
+
+# So many columns are named; of more, it is said how many.
+_MOST_COLUMNS = 3
+
+
+def write(matrix: Matrix, writer: Writer) -> None:
+    """All of it, under a heading each."""
+    _totals(matrix, writer)
+    reasons = [f"{counted(count, 'cell')}: {reason}" for reason, count in matrix.absent.items()]
+    _section(writer, "Unavailable on this machine", reasons)
+    limits = [f"{columns_text(columns)}: {reason}" for reason, columns in matrix.limits.items()]
+    limits += [f"{counted(count, 'cell')}: {reason}" for reason, count in said.unsupported(matrix).items()]
+    _section(writer, "Limits of formats and runtimes, known in advance", limits)
+    _section(writer, "Input sets that were refused", [_refused(matrix, found) for found in said.refused(matrix)])
+    _section(writer, "Imprecise", [f"{name}: {reason}" for name, reason in said.imprecise(matrix)])
+    _section(writer, "Several threads", [f"{name}: {note}" for name, note in said.from_threads(matrix)])
+    notes = [f"{', '.join(row_name(row, matrix.rows) for row in rows)}: {note}" for rows, note in said.notes(matrix)]
+    _section(writer, "About the models", notes)
+
+
+def _totals(matrix: Matrix, writer: Writer) -> None:
+    shown = []
+    for verdict, style in STYLES.items():
+        if count := matrix.totals.get(verdict, 0) - matrix.surprises.get(verdict, 0):
+            mark = style.symbol if writer.hasmarkup else style.letter
+            shown.append(f"{mark} {count} {verdict.value}")
+    if surprises := sum(matrix.surprises.values()):
+        shown.append(f"{SURPRISE} {surprises} not as expected")
+    known = "is" if matrix.expected == 1 else "are"
+    recorded = f"; {matrix.expected} {known} expected, as expected.toml says" if matrix.expected else ""
+    writer.line()
+    total = counted(sum(matrix.totals.values()), "cell")
+    say(writer, f"{total}: {', '.join(shown) or 'nothing ran'}{recorded}")
+
+
+def _section(writer: Writer, title: str, texts: Sequence[str]) -> None:
+    if not texts:
+        return
+    writer.line()
+    writer.line(title, bold=True)
+    for text in texts:
+        say(writer, text, indent="  ")
+
+
+def _refused(matrix: Matrix, found: said.Refused) -> str:
+    few = len(found.columns) <= _MOST_COLUMNS
+    where = columns_text(found.columns) if few else f"in {len(found.columns)} columns"
+    return f"{row_name(found.row, matrix.rows)}: set {found.name!r} refused: {found.reason} ({where})"
