@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from ..report import csv_report, json_report, junit, matrix, summary, terminal
 from ..report.log import Log, missing
+from ..terms.cell import Cell
 from .logs import Refused, emit, load, refuse
 
 _TITLE = "Compatibility matrix"
@@ -79,12 +81,15 @@ def _write_terminal(log: Log, path: Path, file: Any) -> None:
     try:
         lacking = missing(log)
         folded = matrix.fold(log.cells, formats, runtimes)
-        commands = terminal.Commands.of("pytest --modelconform", str(path))
-        terminal.write(folded, writer, commands, log.complete or bool(lacking))
+        terminal.write(folded, writer, _rerun, log.complete or bool(lacking), str(path))
         if lacking:
             writer.line(f"Missing: {', '.join(lacking)}. What is not here was not run.", yellow=True)
     except BrokenPipeError:
         emit("", None)
+
+
+def _rerun(cell: Cell) -> str:
+    return f"pytest --modelconform {shlex.quote(cell.id)}"
 
 
 def _markdown(log: Log, arguments: argparse.Namespace) -> str:

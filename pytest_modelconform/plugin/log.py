@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -88,9 +89,12 @@ class RunLog:
         folded = matrix.fold(written.cells, registry.formats, registry.runtimes)
         # A log that was not named is found without its name.
         named = os.path.relpath(self._writer.path) if self.run.settings.log is not None else ""
-        terminal.write(folded, writer, terminal.Commands.of(self.run.rerun_command(), named), written.complete)
+        terminal.write(folded, writer, self._rerun, written.complete, named)
         writer.line()
         writer.line(f"log: {self._writer.path}")
+
+    def _rerun(self, cell: Cell) -> str:
+        return f"{self.run.rerun_command()} {shlex.quote(cell.id)}"
 
     def known_durations(self) -> Mapping[str, float]:
         """Seconds by node id, of earlier runs."""

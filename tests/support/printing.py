@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 from collections.abc import Sequence
 
 from _pytest._io import TerminalWriter
@@ -13,7 +14,10 @@ from pytest_modelconform.report.terminal import Writer
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome
 
-COMMANDS = terminal.Commands.of("pytest --modelconform")
+
+def rerun(cell: Cell) -> str:
+    """The command that runs a cell again."""
+    return f"pytest --modelconform {shlex.quote(cell.id)}"
 
 
 def writer(width: int = 120, colour: bool = False) -> tuple[io.StringIO, Writer]:
@@ -34,7 +38,7 @@ def printed(
 ) -> str:
     """The whole of it. formats, runtimes: in the order of the columns."""
     file, made = writer(width, colour)
-    terminal.write(matrix.fold(found, formats, runtimes), made, COMMANDS, complete)
+    terminal.write(matrix.fold(found, formats, runtimes), made, rerun, complete)
     return file.getvalue()
 
 

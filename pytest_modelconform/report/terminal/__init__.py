@@ -7,46 +7,23 @@ means.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ...terms.cell import Cell
 from ..matrix import Matrix
 from . import below, failures, grid
 from .text import Writer
 
-__all__ = ["Commands", "Writer", "write"]
+__all__ = ["Writer", "write"]
 
 
-@dataclass(frozen=True)
-class Commands:
-    """What a reader can run next, ready for a shell.
+def write(matrix: Matrix, writer: Writer, command: Callable[[Cell], str], complete: bool = True, log: str = "") -> None:
+    """Write the matrix with its legend, the totals, what is to say of single columns and cases, and the failures.
 
-    rerun: the command that runs a cell again. repro: the command that writes a folder for the project that a cell's
-    failure is of.
+    command: what runs a cell again; its last word is the cell. log: the run's, if later commands have to be told.
     """
-
-    rerun: Callable[[Cell], str]
-    repro: Callable[[Cell], str]
-
-    @classmethod
-    def of(cls, rerun: str, log: str = "") -> Commands:
-        """Commands that name a cell by its id. rerun: what the first one begins with. log: the run's, if it was named.
-
-        `rerun` is `pytest --modelconform`, with the options without which some cells are not there.
-        """
-        named = ["--log", log] if log else []
-        return cls(
-            lambda cell: f"{rerun} {shlex.quote(cell.id)}",
-            lambda cell: shlex.join(["modelconform", "repro", cell.id, "-o", "repro", *named]),
-        )
-
-
-def write(matrix: Matrix, writer: Writer, commands: Commands, complete: bool = True) -> None:
-    """Write the matrix with its legend, the totals, what is to say of single columns and cases, and the failures."""
     grid.write(matrix, writer)
     below.write(matrix, writer)
     if not complete:
         writer.line("The log is cut off: not all cells are in it.", yellow=True)
-    failures.write(matrix, writer, commands.rerun, commands.repro)
+    failures.write(matrix, writer, command, log)

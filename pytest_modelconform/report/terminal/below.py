@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...terms.outcome import STYLES
+from ...terms.outcome import STYLES, Verdict
 from .. import said
-from ..matrix import Matrix
+from ..matrix import Matrix, is_partly
 from .heads import columns_text, row_name
-from .signs import SURPRISE
+from .signs import PARTLY, SURPRISE, outcomes
 from .text import Writer, counted, say
 
 # So many columns are named; of more, it is said how many.
@@ -32,10 +32,16 @@ def write(matrix: Matrix, writer: Writer) -> None:
 
 def _totals(matrix: Matrix, writer: Writer) -> None:
     shown = []
+    partly = sum(is_partly(outcome) and outcome.expected is not False for outcome in outcomes(matrix))
     for verdict, style in STYLES.items():
-        if count := matrix.totals.get(verdict, 0) - matrix.surprises.get(verdict, 0):
+        count = matrix.totals.get(verdict, 0) - matrix.surprises.get(verdict, 0)
+        if verdict is Verdict.PASS:
+            count -= partly
+        if count:
             mark = style.symbol if writer.hasmarkup else style.letter
             shown.append(f"{mark} {count} {verdict.value}")
+        if verdict is Verdict.PASS and partly:
+            shown.append(f"{PARTLY[0 if writer.hasmarkup else 1]} {partly} pass in part")
     if surprises := sum(matrix.surprises.values()):
         shown.append(f"{SURPRISE} {surprises} not as expected")
     known = "is" if matrix.expected == 1 else "are"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
 from ...terms.cell import INFERENCE, Cell
@@ -15,13 +16,23 @@ _INDENT = "  "
 _UPSTREAM = (Stage.EXPORT, Stage.LOAD, Stage.RUN, Stage.COMPARE)
 
 
-def write(matrix: Matrix, writer: Writer, rerun: Callable[[Cell], str], repro: Callable[[Cell], str]) -> None:
-    """An entry a cause. rerun, repro: the commands for a cell."""
+def write(matrix: Matrix, writer: Writer, command: Callable[[Cell], str], log: str = "") -> None:
+    """An entry a cause. command: what runs a cell again. log: see `repro`."""
     for entry in entries(matrix):
-        _entry(entry, writer, rerun, repro)
+        _entry(entry, writer, command, log)
 
 
-def _entry(entry: Entry, writer: Writer, rerun: Callable[[Cell], str], repro: Callable[[Cell], str]) -> None:
+def repro(rerun: str, log: str = "") -> str:
+    """The command that writes a report of a cell for the project that its failure is of.
+
+    rerun: what runs the cell again; its last word is the cell, as it is named in the current folder. log: the run's,
+    where it is not in the place in which logs are looked for.
+    """
+    named = ["--log", log] if log else []
+    return shlex.join(["modelconform", "repro", shlex.split(rerun)[-1], "-o", "repro", *named])
+
+
+def _entry(entry: Entry, writer: Writer, command: Callable[[Cell], str], log: str) -> None:
     outcome = entry.outcome
     colour = "red" if outcome.expected is False else STYLES[outcome.verdict].markup
     writer.line()
@@ -39,9 +50,9 @@ def _entry(entry: Entry, writer: Writer, rerun: Callable[[Cell], str], repro: Ca
         more = "1 other cell fails" if entry.following == 1 else f"{entry.following} other cells fail"
         say(writer, f"{more} only because of this", _INDENT)
     # Commands are for copying: they are not wrapped.
-    writer.line(f"{_INDENT}rerun: {rerun(entry.cell)}")
+    writer.line(f"{_INDENT}rerun: {command(entry.cell)}")
     if is_upstream(entry.cell, outcome):
-        writer.line(f"{_INDENT}to report it: {repro(entry.cell)}")
+        writer.line(f"{_INDENT}to report it: {repro(command(entry.cell), log)}")
 
 
 def message(outcome: Outcome) -> list[str]:

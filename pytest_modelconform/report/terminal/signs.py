@@ -79,5 +79,5 @@ def _meaning(outcome: Outcome, colour: bool) -> str:
     if outcome.expected is False:
         return "not as expected.toml says"
     if is_partly(outcome):
-        return "pass, but an input set was refused: see below"
+        return "pass in part: an input set was refused, see below"
     return f"{outcome.verdict.value}{' (expected)' if outcome.expected and not colour else ''}"

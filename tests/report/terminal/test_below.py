@@ -76,6 +76,10 @@ def test_what_cannot_be_done_or_is_not_there_is_said_by_reason() -> None:
             [Outcome(Verdict.PASS), Outcome(Verdict.PASS, expected=False), Outcome(Verdict.ERROR, expected=False)],
             "3 cells: . 1 pass, ! 2 not as expected",
         ),
+        (
+            [Outcome(Verdict.PASS), Outcome(Verdict.PASS, inputs={"three": PASSED, "one": ONE})],
+            "2 cells: . 1 pass, o 1 pass in part",
+        ),
     ],
 )
 def test_totals(outcomes: list[Outcome], said: str) -> None:

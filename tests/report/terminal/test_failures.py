@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pytest_modelconform.report import terminal
+from pytest_modelconform.report.terminal.failures import repro
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import NOT_FIT, Outcome, Stage, Verdict
 from tests.support.printing import printed
@@ -33,10 +33,10 @@ def test_a_failure_names_the_next_commands() -> None:
 
 
 def test_commands_name_the_log_that_was_named() -> None:
-    commands = terminal.Commands.of("pytest --modelconform --modelconform-formats=onnx", "logs/my run.jsonl")
-    net = cell("net", "onnx", "ort")
-    assert commands.rerun(net) == "pytest --modelconform --modelconform-formats=onnx 'net.py::net[onnx-ort-cpu]'"
-    assert commands.repro(net) == ("modelconform repro 'net.py::net[onnx-ort-cpu]' -o repro --log 'logs/my run.jsonl'")
+    rerun = "pytest --modelconform --modelconform-formats=onnx '../my cases/net.py::net[onnx-ort-cpu]'"
+    # The cell is named as it is found from the current folder.
+    assert repro(rerun) == "modelconform repro '../my cases/net.py::net[onnx-ort-cpu]' -o repro"
+    assert repro(rerun, "logs/my run.jsonl").endswith(" -o repro --log 'logs/my run.jsonl'")
 
 
 def test_what_only_follows_from_the_model_check_is_one_line() -> None:

@@ -52,7 +52,7 @@ def test_the_legend_names_what_occurs_and_no_more() -> None:
         "yellow: expected",
     ]
     assert legend(Outcome(Verdict.PASS, expected=False), Outcome(Verdict.PASS, inputs=PARTLY)) == [
-        "o pass, but an input set was refused: see below",
+        "o pass in part: an input set was refused, see below",
         "! not as expected.toml says",
     ]
 
