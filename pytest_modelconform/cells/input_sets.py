@@ -11,6 +11,7 @@ from ..terms.cell import FULL, Cell
 from ..terms.limits import STATED, TRANSPOSED_INPUTS
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.tolerances import choose
+from ..terms.wording import input_name
 from . import limits
 from .answers import Run, SetResult, UnsuitableInputs, compare_runs, read_runs, run_request, static_conflict, summarise
 from .pool import AnyWorker, Pool
@@ -142,7 +143,7 @@ class InputSets:
                 if fixed
                 else "the exporter fixed a size that dynamic_shapes leaves open"
             )
-            return f"{_spoken(path)} was exported as {tuple(exported[path])}, this set has {tuple(shape)}: {remedy}"
+            return f"{input_name(path)} was exported as {tuple(exported[path])}, this set has {tuple(shape)}: {remedy}"
         return ""
 
     def compare(self, entry: InputSet, ran: Ran) -> tuple[SetResult, Sequence[Run]]:
@@ -162,11 +163,3 @@ class InputSets:
             result = replace(result, message=message)
         # Memory maps: they outlive the file, whose name the next input set takes.
         return result, runs
-
-
-def _spoken(path: str) -> str:
-    """An input by the name that the model's call gives it: `/kwargs/image` is image, `/args/0` is input 0."""
-    kind, _, inner = path.removeprefix("/").partition("/")
-    name, *rest = inner.split("/")
-    inside = "".join(f"[{part}]" for part in rest)
-    return f"{name if kind == 'kwargs' else f'input {name}'}{inside}"

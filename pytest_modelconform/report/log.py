@@ -208,11 +208,20 @@ def _is_input_set(value: Any) -> bool:
         and value.get("verdict") in {verdict.value for verdict in Verdict}
         and isinstance(value.get("message", ""), str)
         and all(_is_number(value.get(name)) for name in numbers)
+        and _is_shapes(value.get("shapes", {}))
         and isinstance(value.get("outputs", {}), dict)
         and all(
             isinstance(output, dict) and all(_is_number(output.get(name)) for name in numbers)
             for output in value.get("outputs", {}).values()
         )
+    )
+
+
+def _is_shapes(value: Any) -> bool:
+    """Lengths of dimensions, by the path of a tensor. Logs of before 2026-11-28 have none."""
+    return isinstance(value, dict) and all(
+        isinstance(shape, list) and all(type(size) is int and 0 <= size < 1 << 63 for size in shape)
+        for shape in value.values()
     )
 
 

@@ -78,6 +78,10 @@ STYLES: dict[Verdict, VerdictStyle] = {
 }
 
 
+# Verdicts that effective bits are the ground of. Of others they would be those of the input sets that are right.
+WITH_BITS = (Verdict.PASS, Verdict.IMPRECISE, Verdict.MISMATCH)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The result of a cell. Field names are those of the JSON report; numbers are the worst over outputs and inputs.

@@ -197,9 +197,9 @@ def test_logs_that_do_not_fit(good: str, bad: str, tmp_path: Path, capsys: Captu
 
 def test_diff_fails_for_regressions(good: str, bad: str, capsys: Captured) -> None:
     assert cli.main(["diff", good, bad]) == 1
-    assert capsys.readouterr().out.startswith("1 regression; 1 cells as before.\n")
+    assert capsys.readouterr().out.startswith("1 regression; 1 cell as before.\n")
     assert cli.main(["diff", bad, good]) == 0
-    assert capsys.readouterr().out.startswith("1 fix; 1 cells as before.\n")
+    assert capsys.readouterr().out.startswith("1 fix; 1 cell as before.\n")
     assert cli.main(["diff", good, good]) == 0
 
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from ...terms.outcome import STYLES, Verdict
 from .. import said
 from ..matrix import Matrix, is_partly
+from ..plural import counted
 from .heads import columns_text, row_name
 from .signs import PARTLY, SURPRISE, outcomes
-from .text import Writer, counted, say
+from .text import Writer, say
 
 # So many columns are named; of more, it is said how many.
 _MOST_COLUMNS = 3

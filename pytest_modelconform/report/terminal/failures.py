@@ -5,31 +5,22 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 
-from ...terms.cell import INFERENCE, Cell
-from ...terms.outcome import PREFIX, STYLES, Outcome, Stage
+from ...terms.cell import Cell
+from ...terms.outcome import PREFIX, STYLES, Outcome
 from ..entries import Entry, entries, title
 from ..matrix import Matrix
-from .text import Writer, counted, say
+from ..plural import counted
+from ..upstream import is_upstream, repro
+from .text import Writer, say
 
 _MOST_LINES = 6
 _INDENT = "  "
-_UPSTREAM = (Stage.EXPORT, Stage.LOAD, Stage.RUN, Stage.COMPARE)
 
 
 def write(matrix: Matrix, writer: Writer, command: Callable[[Cell], str], log: str = "") -> None:
-    """An entry a cause. command: what runs a cell again. log: see `repro`."""
+    """An entry a cause. command: what runs a cell again. its last word is the cell. log: see `repro`."""
     for entry in entries(matrix):
         _entry(entry, writer, command, log)
-
-
-def repro(rerun: str, log: str = "") -> str:
-    """The command that writes a report of a cell for the project that its failure is of.
-
-    rerun: what runs the cell again; its last word is the cell, as it is named in the current folder. log: the run's,
-    where it is not in the place in which logs are looked for.
-    """
-    named = ["--log", log] if log else []
-    return shlex.join(["modelconform", "repro", shlex.split(rerun)[-1], "-o", "repro", *named])
 
 
 def _entry(entry: Entry, writer: Writer, command: Callable[[Cell], str], log: str) -> None:
@@ -50,20 +41,16 @@ def _entry(entry: Entry, writer: Writer, command: Callable[[Cell], str], log: st
         more = "1 other cell fails" if entry.following == 1 else f"{entry.following} other cells fail"
         say(writer, f"{more} only because of this", _INDENT)
     # Commands are for copying: they are not wrapped.
-    writer.line(f"{_INDENT}rerun: {command(entry.cell)}")
+    rerun = command(entry.cell)
+    writer.line(f"{_INDENT}rerun: {rerun}")
     if is_upstream(entry.cell, outcome):
-        writer.line(f"{_INDENT}to report it: {repro(command(entry.cell), log)}")
+        writer.line(f"{_INDENT}to report it: {repro(shlex.split(rerun)[-1], log)}")
 
 
 def message(outcome: Outcome) -> list[str]:
     """The lines of a message and its notes, without those that are empty, and without the likely causes."""
     found = [line for line in outcome.message.splitlines() if not line.startswith(PREFIX)]
     return [line for line in (*found, *outcome.notes) if line.strip()]
-
-
-def is_upstream(cell: Cell, outcome: Outcome) -> bool:
-    """Whether a failure may be an exporter's or a runtime's, for whose project `modelconform repro` writes a folder."""
-    return outcome.failed and not cell.is_check and cell.task == INFERENCE and outcome.stage in _UPSTREAM
 
 
 def _others(entry: Entry) -> list[str]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...terms.outcome import STYLES, Outcome, Verdict
+from ...terms.outcome import STYLES, WITH_BITS, Outcome
 from ..matrix import Matrix, is_partly
 from .heads import FOLLOWS
 
 SURPRISE = "!"
 # Of a pass that an input set is missing from: on a terminal with colours, and without.
 PARTLY = ("◐", "o")
-_WITH_BITS = (Verdict.PASS, Verdict.IMPRECISE, Verdict.MISMATCH)
 
 
 def sign(outcome: Outcome, colour: bool) -> str:
@@ -29,7 +28,7 @@ def sign(outcome: Outcome, colour: bool) -> str:
 
 def square(outcome: Outcome, colour: bool, bits: bool) -> str:
     """A whole cell: the sign and, with `bits`, the number of effective bits where that is the verdict's ground."""
-    shown = bits and outcome.bits is not None and outcome.verdict in _WITH_BITS
+    shown = bits and outcome.bits is not None and outcome.verdict in WITH_BITS
     return sign(outcome, colour) + (f" {bits_text(outcome.bits)}" if shown and outcome.bits is not None else "")
 
 
@@ -68,7 +67,7 @@ def legend(matrix: Matrix, colour: bool, bits: bool, follows: bool = False) -> l
     parts = [f"{shown} {meaning}" for shown, meaning in meanings.items()]
     if colour and any(outcome.expected for outcome in found):
         parts.append("yellow: expected")
-    if bits and any(outcome.bits is not None and outcome.verdict in _WITH_BITS for outcome in found):
+    if bits and any(outcome.bits is not None and outcome.verdict in WITH_BITS for outcome in found):
         parts.append("number: effective bits")
     if follows:
         parts.append(f"{FOLLOWS}NAME the runtime to its left, with NAME")

@@ -46,8 +46,3 @@ def say(writer: Writer, text: str, indent: str = "", hanging: str = "  ", **mark
     """Write a text in as many lines as it takes."""
     for line in wrapped(text, writer.fullwidth, indent, hanging):
         writer.line(line, **markup)
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """A number with its noun: "1 cell", "2 cells"."""
-    return f"{count} {one if count == 1 else many or f'{one}s'}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from pytest_modelconform.report.terminal.failures import repro
+from pytest_modelconform.report import matrix, terminal
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import NOT_FIT, Outcome, Stage, Verdict
-from tests.support.printing import printed
+from tests.support.printing import printed, writer
 
 RUNTIMES = ("ort", "ort-cpp", "openvino")
 
@@ -33,10 +33,15 @@ def test_a_failure_names_the_next_commands() -> None:
 
 
 def test_commands_name_the_log_that_was_named() -> None:
-    rerun = "pytest --modelconform --modelconform-formats=onnx '../my cases/net.py::net[onnx-ort-cpu]'"
-    # The cell is named as it is found from the current folder.
-    assert repro(rerun) == "modelconform repro '../my cases/net.py::net[onnx-ort-cpu]' -o repro"
-    assert repro(rerun, "logs/my run.jsonl").endswith(" -o repro --log 'logs/my run.jsonl'")
+    wrong = Outcome(Verdict.MISMATCH, Stage.COMPARE, "output loses 9 bits")
+    file, made = writer()
+    folded = matrix.fold([(cell("vit", "onnx", "ort"), wrong)])
+    # The cell is named as the first command names it: as it is found from the current folder.
+    terminal.write(folded, made, lambda cell: f"pytest -x '../my cases/{cell.id}'", log="logs/my run.jsonl")
+    assert file.getvalue().splitlines()[-2:] == [
+        "  rerun: pytest -x '../my cases/vit.py::vit[onnx-ort-cpu]'",
+        "  to report it: modelconform repro '../my cases/vit.py::vit[onnx-ort-cpu]' -o repro --log 'logs/my run.jsonl'",
+    ]
 
 
 def test_what_only_follows_from_the_model_check_is_one_line() -> None:
