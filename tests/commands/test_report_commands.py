@@ -119,10 +119,10 @@ def test_files_that_are_no_logs(tmp_path: Path, bad: str, capsys: Captured) -> N
     target = str(tmp_path / "out.json")
     for line in (["report", str(junk)], ["badge", str(junk), "-o", target], ["merge", str(junk), bad, "-o", target]):
         assert cli.main(line) == 2
-        assert f"modelconform {line[0]}: {junk}:1: no record of a log" in capsys.readouterr().err
+        assert f"modelconform {line[0]}: {junk}:1: this line is not a record of a log" in capsys.readouterr().err
     for line in (["diff", str(junk), bad], ["diff", bad, str(junk)]):
         assert cli.main(line) == 2
-        assert f"modelconform diff: {junk}:1: no record of a log" in capsys.readouterr().err
+        assert f"modelconform diff: {junk}:1: this line is not a record of a log" in capsys.readouterr().err
     assert cli.main(["report", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err == f"modelconform report: {tmp_path / 'none'}: No such file or directory\n"
     assert cli.main(["report", bad, "--format", "csv", "-o", str(tmp_path)]) == 2
@@ -263,7 +263,7 @@ def test_badges_that_can_not_be(bad: str, tmp_path: Path, capsys: Captured) -> N
     assert cli.main(["badge", bad, "-o", "badge.png"]) == 2
     assert capsys.readouterr().err == "modelconform badge: badge.png: a badge is FILE.svg or FILE.json\n"
     assert cli.main(["badge", bad, "--case", "nets", "-o", str(tmp_path / "b.svg")]) == 2
-    assert "no case 'nets' in this log. Did you mean 'net'?" in capsys.readouterr().err
+    assert "this log has no case 'nets'. Did you mean 'net'?" in capsys.readouterr().err
     with pytest.raises(SystemExit) as ended:
         cli.main(["badge", bad, "--case", "net", "--format", "onnx", "-o", "b.svg"])
     assert ended.value.code == 2
@@ -277,11 +277,11 @@ def test_history(good: str, bad: str, tmp_path: Path, capsys: Captured) -> None:
     assert cli.main(["history", str(tmp_path), "-o", str(page), "--title", "<i>"]) == 0
     captured = capsys.readouterr()
     assert captured.out == f"{page}: 2 runs\n"
-    assert "modelconform history: not read: dateless.jsonl: no date in its header" in captured.err
+    assert "modelconform history: not read: dateless.jsonl has no date in its header" in captured.err
     text = page.read_text()
     assert "<title>&lt;i&gt;</title>" in text
     assert "2 runs; in the last one 2 of the 2 cells that could run pass." in text
-    assert "junk.jsonl:1: no record of a log" in text
+    assert "junk.jsonl:1: this line is not a record of a log" in text
 
 
 def test_a_folder_without_logs(tmp_path: Path, capsys: Captured) -> None:
