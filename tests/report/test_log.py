@@ -65,7 +65,10 @@ def test_a_log_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> Non
             '{"kind": "header", "schema": 2, "environment": {}}\n',
             "log.jsonl:1: this is not the log of a run: a log begins with a header of schema 1",
         ),
-        ('{"kind": "header", "schema": 1, "environment": {}}\nbroken\n{"kind": "footer"}\n', "log.jsonl:2: this line is not a record"),
+        (
+            '{"kind": "header", "schema": 1, "environment": {}}\nbroken\n{"kind": "footer"}\n',
+            "log.jsonl:2: this line is not a record",
+        ),
         ('{"kind": "header", "schema": 1, "environment": {}}\n{"kind": "cell"}\n{"kind": "footer"}\n', "log.jsonl:2"),
         ("[1]\n", "log.jsonl:1: this line is not a record"),
     ],

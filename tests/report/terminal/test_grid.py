@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pytest_modelconform.report import matrix
@@ -163,3 +165,44 @@ def test_with_colour() -> None:
 
 def test_nothing_ran() -> None:
     assert lines_of([], 80) == []
+
+
+def test_the_documented_matrix_is_the_one_that_is_printed() -> None:
+    formats = {"torchscript-trace": ("torch", "libtorch-cpp"), "onnx": ("ort", "ort-cpp", "openvino")}
+    refused = {"pair": {"verdict": "pass"}, "one": {"verdict": "unsupported", "message": "another size"}}
+    special = {
+        ("resnet18", "ort"): Outcome(Verdict.PASS, bits=19.0, inputs=refused),
+        ("vit", "ort"): Outcome(Verdict.MISMATCH, Stage.COMPARE, bits=12.0),
+        ("vit", "ort-cpp"): Outcome(Verdict.ERROR, Stage.EXPORT, expected=True),
+        ("vit", "openvino"): Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT),
+    }
+    found = [
+        (
+            Cell(f"{case}.py", case, name, runtime),
+            special.get((case, runtime), Outcome(Verdict.PASS, bits=21.0 if case == "resnet18" else 20.0)),
+        )
+        for case in ("resnet18", "vit")
+        for name, runtimes in formats.items()
+        for runtime in runtimes
+    ]
+    shown = "\n".join(lines_of(found, 100, formats=formats))
+    page = (Path(__file__).parents[3] / "docs" / "reports.md").read_text()
+    assert f"```text\n{shown}\n```" in page
+
+
+def test_long_names_of_others_are_whole() -> None:
+    name = "a-runtime-of-somebody-else-with-a-name-that-is-longer-than-any-other"
+    found = [
+        (Cell(f"{case}.py", case, f"{name}-format", f"{name}-{i}"), Outcome(Verdict.PASS))
+        for case in ("net", "case_" * 12)
+        for i in range(3)
+    ]
+    for width in (40, 80):
+        lines = lines_of(found, width)
+        assert max(map(len, lines)) <= width
+        text = "".join(lines).replace(" ", "")
+        assert f"{name}-format".replace(" ", "") in text
+        foot = next(i for i, line in enumerate(lines) if line.startswith("case"))
+        starts = [i for i, letter in enumerate(lines[foot]) if letter == lines[foot][-1] or letter.isdigit()]
+        turned = {"".join(line.ljust(width)[i] for line in lines[: foot + 1]) for i in starts}
+        assert {f"{name}-{i}" for i in range(3)} <= {text[text.find(name[:9]) :].strip() for text in turned}
