@@ -33,7 +33,6 @@ class Matrix:
     """Cases down, formats and runtimes across, and what it all comes to.
 
     totals: cells by verdict, model checks included. expected: failing cells that expected.toml records.
-    surprises: by verdict, those cells that are not what expected.toml says; they are in totals, too.
     blocked: cells that failed only since their model check did. absent: by the reason, how many cells are unavailable.
     failures: what is not as expected; without those of the blocked cells whose model check is in the log, and failed.
     limits: by the reason, the columns that can't do a kind of input set whatever the case.
@@ -47,7 +46,6 @@ class Matrix:
     absent: Mapping[str, int]
     failures: Sequence[tuple[Cell, Outcome]]
     limits: Mapping[str, Sequence[Column]] = field(default_factory=dict)
-    surprises: Mapping[Verdict, int] = field(default_factory=dict)
 
 
 def fold(cells: Iterable[tuple[Cell, Outcome]], formats: Sequence[str] = (), runtimes: Sequence[str] = ()) -> Matrix:
@@ -101,7 +99,6 @@ def fold(cells: Iterable[tuple[Cell, Outcome]], formats: Sequence[str] = (), run
             (cell, outcome) for cell, outcome in latest.items() if is_surprising(outcome) and cell not in blocked
         ],
         limits={reason: [column for column in columns if column in found] for reason, found in limits.items()},
-        surprises=Counter(outcome.verdict for outcome in latest.values() if outcome.expected is False),
     )
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-from ...terms.outcome import STYLES, Verdict
+from ...terms.outcome import STYLES
 from .. import said
 from ..matrix import Matrix, is_partly
 from ..plural import counted
 from .heads import columns_text, row_name
-from .signs import PARTLY, SURPRISE, outcomes
+from .signs import outcomes, sign
 from .text import Writer, say
 
 # So many columns are named; of more, it is said how many.
@@ -32,24 +33,18 @@ def write(matrix: Matrix, writer: Writer) -> None:
 
 
 def _totals(matrix: Matrix, writer: Writer) -> None:
-    shown = []
-    partly = sum(is_partly(outcome) and outcome.expected is not False for outcome in outcomes(matrix))
-    for verdict, style in STYLES.items():
-        count = matrix.totals.get(verdict, 0) - matrix.surprises.get(verdict, 0)
-        if verdict is Verdict.PASS:
-            count -= partly
-        if count:
-            mark = style.symbol if writer.hasmarkup else style.letter
-            shown.append(f"{mark} {count} {verdict.value}")
-        if verdict is Verdict.PASS and partly:
-            shown.append(f"{PARTLY[0 if writer.hasmarkup else 1]} {partly} pass in part")
-    if surprises := sum(matrix.surprises.values()):
-        shown.append(f"{SURPRISE} {surprises} not as expected")
-    known = "is" if matrix.expected == 1 else "are"
-    recorded = f"; {matrix.expected} {known} expected, as expected.toml says" if matrix.expected else ""
+    """How many cells have each sign, in the order of the verdicts; what is not as expected comes last."""
+    order = list(STYLES)
+    counts: Counter[tuple[int, str]] = Counter()
+    for outcome in outcomes(matrix):
+        is_surprise = outcome.expected is False
+        words = "not as expected" if is_surprise else outcome.verdict.value
+        words += " (expected)" if outcome.expected else " in part" if is_partly(outcome) and not is_surprise else ""
+        place = len(order) if is_surprise else order.index(outcome.verdict)
+        counts[place, f"{sign(outcome, writer.hasmarkup)} {{}} {words}"] += 1
+    shown = [text.format(count) for (_, text), count in sorted(counts.items())]
     writer.line()
-    total = counted(sum(matrix.totals.values()), "cell")
-    say(writer, f"{total}: {', '.join(shown) or 'nothing ran'}{recorded}")
+    say(writer, f"{counted(sum(counts.values()), 'cell')}: {', '.join(shown) or 'nothing ran'}")
 
 
 def _section(writer: Writer, title: str, texts: Sequence[str]) -> None:

@@ -60,7 +60,8 @@ def legend(matrix: Matrix, colour: bool, bits: bool, follows: bool = False) -> l
     found = list(outcomes(matrix))
     meanings: dict[str, str] = {}
     for verdict in STYLES:
-        for outcome in (o for o in found if o.verdict is verdict):
+        # What is expected comes after what is not.
+        for outcome in sorted((o for o in found if o.verdict is verdict), key=lambda o: o.expected is True):
             meanings.setdefault(sign(outcome, colour), _meaning(outcome, colour))
     if surprise := meanings.pop(SURPRISE, None):
         meanings[SURPRISE] = surprise

@@ -70,7 +70,7 @@ def test_what_cannot_be_done_or_is_not_there_is_said_by_reason() -> None:
         ([Outcome(Verdict.PASS)], "1 cell: . 1 pass"),
         (
             [Outcome(Verdict.PASS), Outcome(Verdict.ERROR, expected=True), Outcome(Verdict.ERROR)],
-            "3 cells: . 1 pass, E 2 error; 1 is expected, as expected.toml says",
+            "3 cells: . 1 pass, E 1 error, e 1 error (expected)",
         ),
         (
             [Outcome(Verdict.PASS), Outcome(Verdict.PASS, expected=False), Outcome(Verdict.ERROR, expected=False)],
