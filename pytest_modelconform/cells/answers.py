@@ -27,7 +27,8 @@ class SetResult:
     numbers: bits, reference_bits, loss, worst and max_abs, the worst over outputs; none where nothing was compared.
     outputs: what a report shows of each, by its name in messages; None where none was compared. seconds: of the best
     run. generated: what a set that isn't the case's own is for. limit: the kind of the limit that makes the set
-    unsupported in the whole column, whatever the case, "" otherwise.
+    unsupported in the whole column, whatever the case, "" otherwise. shapes: of the set's tensors, by path; none where
+    that is not said.
     """
 
     verdict: Verdict
@@ -38,6 +39,7 @@ class SetResult:
     seconds: float | None = None
     generated: str = ""
     limit: str = ""
+    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in the report; what there is not is left out."""
@@ -47,8 +49,9 @@ class SetResult:
         if self.stage is not None:
             entry["stage"] = self.stage.value
         texts = {"message": self.message, "generated": self.generated, "limit": self.limit}
-        optional: dict[str, Any] = {**texts, "seconds": self.seconds}
-        return entry | {name: value for name, value in optional.items() if value not in ("", None)}
+        shapes = {path: list(shape) for path, shape in self.shapes.items()}
+        optional: dict[str, Any] = {**texts, "seconds": self.seconds, "shapes": shapes}
+        return entry | {name: value for name, value in optional.items() if value not in ("", None, {})}
 
 
 class UnsuitableInputs(Exception):

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ..references.prepared import InputSet, Prepared, sizes
 from ..terms.cell import FULL, Cell
-from ..terms.limits import TRANSPOSED_INPUTS
+from ..terms.limits import STATED, TRANSPOSED_INPUTS
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.tolerances import choose
+from ..terms.wording import input_name
 from . import limits
 from .answers import Run, SetResult, UnsuitableInputs, compare_runs, read_runs, run_request, static_conflict, summarise
 from .pool import AnyWorker, Pool
@@ -63,7 +64,7 @@ class InputSets:
         mismatches: dict[str, Sequence[Run]] = {}
         for name, entry in self.judge.sets.items():
             result, runs = self._tried(entry)
-            results[name] = replace(result, generated=entry.generated)
+            results[name] = replace(result, generated=entry.generated, shapes=entry.shapes)
             # An input that is changed in place is a mismatch that the numbers tell nothing of.
             if runs:
                 mismatches[name] = runs
@@ -93,7 +94,9 @@ class InputSets:
                 message = f"{what} can't take {entry.generated}: {reason}"
                 return SetResult(Verdict.UNSUPPORTED, Stage.RUN, message, limit=TRANSPOSED_INPUTS)
             if reason := limits.of_set(limited, self.judge, entry):
-                return SetResult(Verdict.UNSUPPORTED, Stage.RUN, f"{what} can't: {reason}")
+                # A set of the case's own that can't be taken is the case's loss; a generated one is the limit's.
+                limit = STATED if entry.generated else ""
+                return SetResult(Verdict.UNSUPPORTED, Stage.RUN, f"{what} can't: {reason}", limit=limit)
         return None
 
     def run(self, entry: InputSet) -> Ran | SetResult:
@@ -109,7 +112,9 @@ class InputSets:
         except WorkerRefused as problem:
             conflict = static_conflict(signature, entry)
             if conflict or entry.may_refuse:
-                reason = f"{conflict}: {problem}" if conflict else str(problem)
+                why = self._other_size(entry) or conflict
+                # What the runtime says of it takes lines; reports show the first one, and the rest on demand.
+                reason = f"{why}\n{problem}" if why else str(problem)
                 return SetResult(Verdict.UNSUPPORTED, Stage.RUN, reason)
             return SetResult(Verdict.ERROR, Stage.RUN, str(problem))
         except WorkerProblem as problem:
@@ -124,6 +129,25 @@ class InputSets:
             return SetResult(Verdict.ERROR, Stage.RUN, message)
         seconds = min(run.seconds or 0.0 for run in answer.runs)
         return Ran(runs, frozenset(answer.inputs_changed), seconds)
+
+    def _other_size(self, entry: InputSet) -> str:
+        """In which input a set has another size than the exported one, and what to do; "" where it hasn't."""
+        declared = {leaf.path: leaf.shape for leaf in self.judge.content.input_leaves}
+        exported = self.judge.sets[self.judge.content.exporter_set].shapes
+        for path, shape in entry.shapes.items():
+            if path not in exported or list(shape) == list(exported[path]):
+                continue
+            wanted = declared.get(path, exported[path])
+            fixed = any(
+                isinstance(kind, int) and size != kind for kind, size in zip(wanted, shape, strict=False)
+            ) or len(wanted) != len(shape)
+            remedy = (
+                "give dynamic_shapes to export it for other sizes"
+                if fixed
+                else "the exporter fixed a size that dynamic_shapes leaves open"
+            )
+            return f"{input_name(path)} was exported as {tuple(exported[path])}, this set has {tuple(shape)}: {remedy}"
+        return ""
 
     def compare(self, entry: InputSet, ran: Ran) -> tuple[SetResult, Sequence[Run]]:
         """Compare what ran with the references; the runs, too, where their numbers are a mismatch, or imprecise."""

@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         name = arguments.format or format_of(arguments.output, _ENDINGS, "terminal")
         log = load(arguments.log)
         if name == "terminal" and arguments.output is None:
-            _write_terminal(log, sys.stdout)
+            _write_terminal(log, arguments.log, sys.stdout)
         else:
             emit(FORMATS[name](log, arguments), arguments.output)
     except ModuleNotFoundError as error:
@@ -69,11 +69,11 @@ def _terminal(log: Log, arguments: argparse.Namespace) -> str:
     import io
 
     file = io.StringIO()
-    _write_terminal(log, file)
+    _write_terminal(log, arguments.log, file)
     return file.getvalue()
 
 
-def _write_terminal(log: Log, file: Any) -> None:
+def _write_terminal(log: Log, path: Path, file: Any) -> None:
     # The writer of the live report: colours, width, and terminals that have no such letters.
     from _pytest._io import TerminalWriter
 
@@ -83,11 +83,9 @@ def _write_terminal(log: Log, file: Any) -> None:
     try:
         lacking = missing(log)
         folded = matrix.fold(log.cells, formats, runtimes)
-        terminal.write(folded, writer, _rerun(log), log.complete or bool(lacking))
+        terminal.write(folded, writer, _rerun(log), log.complete or bool(lacking), str(path))
         if lacking:
             writer.line(f"Missing: {', '.join(lacking)}. What is not here was not run.", yellow=True)
-        writer.line()
-        writer.line(terminal.legend(writer.hasmarkup))
     except BrokenPipeError:
         emit("", None)
 

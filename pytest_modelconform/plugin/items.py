@@ -12,6 +12,7 @@ import pytest
 from ..cells.case_files import Declared
 from ..cells.machinery import Machinery
 from ..expected import file as expected_file
+from ..report.entries import title
 from ..terms.case import TORCH
 from ..terms.cell import COLLECT, EAGER, CaseRef, Cell
 from ..terms.outcome import REQUIRED, Outcome, Stage, Verdict
@@ -81,10 +82,6 @@ def markers(cell: Cell) -> list[str]:
         f"precision_{cell.precision}",
         task,
     ]
-
-
-# What a cell is called that passes although expected.toml says that it fails.
-UNEXPECTED_PASS = "UNEXPECTED PASS"
 
 
 class CellFailed(Exception):
@@ -159,20 +156,13 @@ class CellItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The outcome's text rather than our own stack, for a failure that is a verdict."""
         if isinstance(excinfo.value, CellFailed) and self.outcome is not None:
-            stage = f" at stage {self.outcome.stage.value}" if self.outcome.stage else ""
-            said = UNEXPECTED_PASS if is_unexpected_pass(self.outcome) else self.outcome.verdict.value
-            return f"{said}{stage}: {excinfo.value}"
+            return f"{title(self.outcome)}: {excinfo.value}"
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Where the item comes from."""
         # A line number, since pytest needs one for the place of a skip.
         return self.path, 0, self.name
-
-
-def is_unexpected_pass(outcome: Outcome) -> bool:
-    """Whether a cell passes that expected.toml says to fail."""
-    return outcome.expected is False and outcome.passed
 
 
 def _judged(outcome: Outcome, entry: expected_file.Entry, source: Path | None) -> bool:

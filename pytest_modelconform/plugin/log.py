@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ..report import json_report, log, matrix, places, terminal
+from ..report import entries, json_report, log, matrix, places, terminal
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome, Verdict
 from ..terms.wording import fault_of_ours
@@ -24,6 +24,8 @@ from . import durations, header
 from .run import Run
 
 _KEPT = 20
+# How pytest counts failures that only follow from another one.
+FOLLOW_ON = "follow-on"
 
 
 class RunLog:
@@ -40,6 +42,9 @@ class RunLog:
         self.faults: list[str] = []
         self._seconds: dict[str, float] = {}
         self._recorded: set[str] = set()
+        # By what they have in common, the first of the failures with one cause.
+        self._causes: dict[tuple[object, ...], str] = {}
+        self._follow_on: set[str] = set()
         self._writer: log.LogWriter | None = None
         # The log as it is in memory, for when the disk fails; and whether it did.
         self._kept: list[tuple[Cell, Outcome]] = []
@@ -51,7 +56,20 @@ class RunLog:
     def record(self, cell: Cell, outcome: Outcome, seconds: float) -> None:
         """Write a finished cell. seconds: that its test took."""
         self._seconds[cell.id] = seconds
+        if matrix.is_surprising(outcome) and self._follows(cell, outcome):
+            self._follow_on.add(cell.id)
         self._write(cell, outcome)
+
+    def is_follow_on(self, node_id: str) -> bool:
+        """Whether an item fails for a reason that another one has already, or will, show."""
+        return node_id in self._follow_on
+
+    def _follows(self, cell: Cell, outcome: Outcome) -> bool:
+        if matrix.is_blocked(cell, outcome) and matrix.check_of(cell) in self.collected.values():
+            return True
+        first = self._causes.setdefault(entries.cause(cell, outcome), cell.id)
+        # A runtime that fails as another one does is a failure for itself.
+        return first != cell.id and outcome.stage in entries.BEFORE_RUNTIMES
 
     def finish(self) -> bool:
         """Give every collected cell its record, end the log, and write the reports that were asked for.
@@ -109,9 +127,9 @@ class RunLog:
     def _write_matrix(self, found: log.Log, writer: Any) -> None:
         registry = self.run.machinery.registry
         folded = matrix.fold(found.cells, registry.formats, registry.runtimes)
-        terminal.write(folded, writer, self.run.rerun_command, found.complete)
-        writer.line()
-        writer.line(terminal.legend(writer.hasmarkup))
+        # A log that was not named is found without its name.
+        named = os.path.relpath(self._writer.path) if self._writer and self.run.settings.log is not None else ""
+        terminal.write(folded, writer, self.run.rerun_command, found.complete, named)
 
     def _add_witnesses(self) -> None:
         witnesses = self.run.machinery.witnesses

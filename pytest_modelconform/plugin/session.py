@@ -16,8 +16,8 @@ from ..report import junit
 from ..terms.outcome import STYLES, Outcome, Verdict
 from ..terms.records import from_record, to_record
 from . import header
-from .items import UNEXPECTED_PASS, CaseFile, CellItem, ExpectedFile
-from .log import RunLog
+from .items import CaseFile, CellItem, ExpectedFile
+from .log import FOLLOW_ON, RunLog
 from .run import SESSION, Run
 
 
@@ -97,6 +97,7 @@ class SessionPlugin:
             lost = Outcome(Verdict.NOT_RUN, None, "lost: the pytest process that ran it died")
             report.modelconform = to_record(cell, lost)  # type: ignore[attr-defined]
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Write a finished cell to the log."""
         record = getattr(report, "modelconform", None)
@@ -130,10 +131,13 @@ class SessionPlugin:
             return None
         verdict = Verdict(record["verdict"])
         letter, word = STYLES[verdict].letter, verdict.value.upper()
-        if report.failed and STYLES[verdict].outcome == "passed" and record["expected"] is False:
-            word = UNEXPECTED_PASS
         if not report.failed:
             return ("passed", letter, word) if verdict is Verdict.IMPRECISE else None
+        if self.log.is_follow_on(report.nodeid):
+            # Counted apart, and not shown: what it follows from is.
+            return FOLLOW_ON, letter, word
+        if STYLES[verdict].outcome == "passed" and not record["strict"]:
+            word = f"UNEXPECTED {word}"
         is_said = STYLES[verdict].outcome == "failed" or record["strict"]
         return "failed", letter if is_said else "F", word
 

@@ -58,7 +58,7 @@ def of_case(log: Log, name: str) -> Badge:
     ids = {f"{cell.file}::{cell.case}": cell.case for cell, _ in log.cells}
     found = [case for case, short in ids.items() if name in (case, short)]
     if len(found) > 1:
-        raise UnknownName(f"{len(found)} cases are called {name!r}: say which one: {', '.join(found)}")
+        raise UnknownName(f"{len(found)} cases have the name {name!r}: name one of {', '.join(found)}")
     chosen = found[0] if found else _known("case", name, dict.fromkeys(ids.values()))
     return _badge(log, ids[chosen], "runs on", lambda cell: f"{cell.file}::{cell.case}" == chosen)
 
@@ -80,7 +80,7 @@ def _known(kind: str, name: str, names: Mapping[str, None]) -> str:
         return name
     near = difflib.get_close_matches(name, names, 1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise UnknownName(f"no {kind} {name!r} in this log.{hint} There are: {', '.join(names) or 'none'}")
+    raise UnknownName(f"this log has no {kind} {name!r}.{hint} It has: {', '.join(names) or 'none'}")
 
 
 def counted(outcomes: Mapping[Cell, Outcome]) -> tuple[int, int]:

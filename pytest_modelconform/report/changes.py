@@ -9,6 +9,7 @@ from ..terms.outcome import Outcome
 from .diff import Change, Diff
 from .markdown import code, escaped
 from .pages import page
+from .plural import counted
 
 _MOST = 400
 
@@ -46,7 +47,7 @@ def sections(diff: Diff) -> list[Section]:
 def headline(diff: Diff) -> str:
     """All of it in a line."""
     counts = [section.counted for section in sections(diff)]
-    return f"{'; '.join(counts) or 'No changes'}; {diff.same} cells as before."
+    return f"{'; '.join(counts) or 'No changes'}; {counted(diff.same, 'cell')} as before."
 
 
 def _message(outcome: Outcome | None) -> str:

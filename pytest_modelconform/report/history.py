@@ -47,7 +47,7 @@ def _date(name: str, log: Log) -> datetime.datetime:
     try:
         date = datetime.datetime.fromisoformat(str(log.environment.get("date")))
     except ValueError:
-        raise LogError(f"{name}: no date in its header") from None
+        raise LogError(f"{name} has no date in its header") from None
     return date if date.tzinfo else date.replace(tzinfo=datetime.timezone.utc)
 
 

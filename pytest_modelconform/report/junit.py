@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..terms.cell import Cell
 from ..terms.outcome import REQUIRED, Outcome
+from .entries import title
 from .log import Log, missing
 
 if TYPE_CHECKING:
@@ -94,8 +95,7 @@ def _case(cell: Cell, outcome: Outcome) -> TestCase:
 def _result(outcome: Outcome) -> FinalResult | None:
     from junitparser import Failure, Skipped
 
-    stage = f" at stage {outcome.stage.value}" if outcome.stage else ""
-    message = xml(f"{outcome.verdict.value}{stage}: {outcome.message}".partition("\n")[0])
+    message = xml(f"{title(outcome)}: {outcome.message}".partition("\n")[0])
     if outcome.expected is True:
         return Skipped(message, "pytest.xfail")
     if outcome.failed or outcome.expected is False or outcome.message.endswith(REQUIRED):

@@ -120,7 +120,7 @@ def read(path: Path) -> Log:
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
-        raise LogError(f"{path}: no log: {error}") from error
+        raise LogError(f"{path} is not the log of a run: {error}") from error
     # Not splitlines(), which also splits at what JSON may hold within a text.
     lines = text.removesuffix("\n").split("\n") if text else []
     environment: Mapping[str, Any] = {}
@@ -133,7 +133,9 @@ def read(path: Path) -> Log:
             kind = entry["kind"]
             if number == 1:
                 if kind != "header" or entry["schema"] != SCHEMA:
-                    raise LogError(f"{path}:1: not a header of schema {SCHEMA}")
+                    raise LogError(
+                        f"{path}:1: this is not the log of a run: a log begins with a header of schema {SCHEMA}"
+                    )
                 environment = _environment(entry["environment"])
                 shard = _shard(entry["shard"]) if "shard" in entry else None
             elif kind == "cell":
@@ -149,15 +151,21 @@ def read(path: Path) -> Log:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if number == len(lines) and number > 1 and not text.endswith("\n"):
                 break  # The last line of a log that was cut off in the middle of it.
-            raise LogError(f"{path}:{number}: no record of a log: {error!r}") from error
+            raise LogError(f"{path}:{number}: this line is not a record of a log: {_said(error)}") from error
     if not lines:
-        raise LogError(f"{path}: empty")
+        raise LogError(f"{path} is empty: the log of a run has a header at least")
     return Log(environment, cells, complete, shard)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it lacks the field {error}"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def _add_note(cells: list[tuple[Cell, Outcome]], cell: Cell, note: str) -> None:
     """Add a note to the last record of a cell, before what expected.toml says, which is shown as the last one."""
-    _need(isinstance(note, str), "note is no text")
+    _need(isinstance(note, str), "note is not a text")
     for place in range(len(cells) - 1, -1, -1):
         if cells[place][0] == cell:
             outcome = cells[place][1]
@@ -208,6 +216,7 @@ def _is_input_set(value: Any) -> bool:
         and value.get("verdict") in {verdict.value for verdict in Verdict}
         and isinstance(value.get("message", ""), str)
         and all(_is_number(value.get(name)) for name in numbers)
+        and _is_shapes(value.get("shapes", {}))
         and isinstance(value.get("outputs", {}), dict)
         and all(
             isinstance(output, dict) and all(_is_number(output.get(name)) for name in numbers)
@@ -216,12 +225,20 @@ def _is_input_set(value: Any) -> bool:
     )
 
 
+def _is_shapes(value: Any) -> bool:
+    """Lengths of dimensions, by the path of a tensor. Logs of before 2026-11-28 have none."""
+    return isinstance(value, dict) and all(
+        isinstance(shape, list) and all(type(size) is int and 0 <= size < 1 << 63 for size in shape)
+        for shape in value.values()
+    )
+
+
 def _checked(cell: Cell, outcome: Outcome) -> tuple[Cell, Outcome]:
     for name, value in zip((f.name for f in fields(Cell)), astuple(cell), strict=True):
-        _need(isinstance(value, str), f"{name} is no text")
+        _need(isinstance(value, str), f"{name} is not a text")
     cell = _one_line(cell)
     for name, holds in _CHECKS.items():
-        _need(holds(getattr(outcome, name)), f"{name} is not what it should be")
+        _need(holds(getattr(outcome, name)), f"{name} has a value of another type")
     return cell, outcome
 
 
@@ -231,26 +248,26 @@ def _one_line(cell: Cell) -> Cell:
 
 
 def _environment(found: Any) -> Mapping[str, Any]:
-    _need(isinstance(found, dict), "environment is no table")
+    _need(isinstance(found, dict), "environment is not an object")
     for name in ("packages", "options", "environments"):
-        _need(isinstance(found.get(name, {}), dict), f"{name} is no table")
+        _need(isinstance(found.get(name, {}), dict), f"{name} is not an object")
     versions = found.get("packages", {}).values()
-    _need(all(version is None or isinstance(version, str) for version in versions), "a version is no text")
-    _need(all(map(_texts, found.get("environments", {}).values())), "requirements are no list of texts")
-    _need(_texts(found.get("missing", [])), "missing is no list of texts")
+    _need(all(version is None or isinstance(version, str) for version in versions), "a version is not a text")
+    _need(all(map(_texts, found.get("environments", {}).values())), "requirements are not a list of texts")
+    _need(_texts(found.get("missing", [])), "missing is not a list of texts")
     return found  # type: ignore[no-any-return]
 
 
 def _shard(found: Mapping[str, Any]) -> Shard:
     index, count = found["index"], found["count"]
-    _need(type(index) is int and type(count) is int and 1 <= index <= count, "no shard")
+    _need(type(index) is int and type(count) is int and 1 <= index <= count, "shard has no index from 1 to count")
     return Shard(index, count)
 
 
 def _sharded(found: Sequence[Sequence[Any]], count: int) -> Mapping[Cell, int]:
     cells = {}
     for index, *names in found:
-        _need(type(index) is int and 1 <= index <= count, "no shard of this run")
-        _need(_texts(names), "a cell's names are no texts")
+        _need(type(index) is int and 1 <= index <= count, "a cell has no shard from 1 to count")
+        _need(_texts(names), "the names of a cell are not texts")
         cells[_one_line(Cell(*names))] = index
     return cells

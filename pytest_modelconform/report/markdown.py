@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ..terms.cell import EAGER, FULL, INFERENCE, Cell
-from ..terms.outcome import STYLES, Outcome, Verdict
+from ..terms.outcome import STYLES, WITH_BITS, Outcome, Verdict
 from .log import Log, LogError, missing, read
-from .matrix import Column, Matrix, Row, fold
+from .matrix import Column, Matrix, Row, fold, is_partly
+from .plural import counted
+from .said import refused
 
 
 def render(log: Log, title: str = "Compatibility matrix") -> str:
@@ -38,7 +40,9 @@ def _about(log: Log, folded: Matrix) -> Iterator[str]:
         lacking = f"lacks {', '.join(map(escaped, missing(log)))}" if missing(log) else "was cut off"
         yield f"**This run {lacking}: what is not here was not run.**"
     totals = [f"{count} {verdict.value}" for verdict, count in folded.totals.items()]
-    yield f"{sum(folded.totals.values())} cells: {', '.join(totals)}; {folded.expected} of the failures are expected."
+    known = "is" if folded.expected == 1 else "are"
+    recorded = f"; {folded.expected} of the failures {known} expected" if folded.expected else ""
+    yield f"{counted(sum(folded.totals.values()), 'cell')}: {', '.join(totals) or 'nothing ran'}{recorded}."
     packages = {name: version for name, version in dict(found.get("packages", {})).items() if version}
     if packages:
         yield ""
@@ -85,8 +89,8 @@ def symbol(outcome: Outcome | None) -> str:
     if outcome is None:
         return ""
     style = STYLES[outcome.verdict]
-    partly = outcome.verdict is Verdict.PASS and any("is unsupported:" in note for note in outcome.notes)
-    bits = f" {outcome.bits:.0f}" if outcome.bits is not None else ""
+    partly = is_partly(outcome)
+    bits = f" {round(outcome.bits)}" if outcome.bits is not None and outcome.verdict in WITH_BITS else ""
     surprise = "**!**" if outcome.expected is False or (outcome.failed and not outcome.expected) else ""
     return f"{'◐' if partly else style.symbol}{bits}{surprise}"
 
@@ -95,9 +99,18 @@ def legend(folded: Matrix) -> str:
     """What the symbols of a table mean."""
     used = [style for verdict, style in STYLES.items() if folded.totals.get(verdict)]
     said = [f"{style.symbol} {style.meaning}" for style in used]
-    said.append("◐ pass, but an input set is unsupported")
+    if any(is_partly(outcome) for row in folded.rows for _, outcome in row.cells.values()):
+        said.append("◐ pass in part, an input set was refused")
     text = "; ".join(said) + ". Numbers are effective bits. **!** is not what `expected.toml` says."
-    return "\n\n".join([text, *_limits(folded)])
+    return "\n\n".join([text, *_limits(folded), *_refused(folded)])
+
+
+def _refused(folded: Matrix) -> Iterator[str]:
+    """Why input sets were refused, each reason once, with sizes and remedy."""
+    for found in refused(folded):
+        names = ", ".join(f"{code(f)} in {code(r)}" for f, r in map(column_name, found.columns))
+        where = names if len(found.columns) <= _MOST_COLUMNS else f"{len(found.columns)} columns"
+        yield f"{row_name(found.row)}: set {code(found.name)} refused: {escaped(found.reason)} ({where})."
 
 
 def _limits(folded: Matrix) -> Iterator[str]:
@@ -140,7 +153,7 @@ def _lines(by_reason: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[str]:
         yield f"- **{verdict}**: {escaped(shown)}  \n  {'; '.join(cells)}"
 
 
-_LONGEST = 400
+_LONGEST, _MOST_COLUMNS = 400, 3
 
 
 def escaped(text: str) -> str:

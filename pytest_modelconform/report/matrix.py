@@ -34,6 +34,7 @@ class Matrix:
 
     totals: cells by verdict, model checks included. expected: failing cells that expected.toml records.
     blocked: cells that failed only since their model check did. absent: by the reason, how many cells are unavailable.
+    failures: what is not as expected; without those of the blocked cells whose model check is in the log, and failed.
     limits: by the reason, the columns that can't do a kind of input set whatever the case.
     """
 
@@ -76,6 +77,12 @@ def fold(cells: Iterable[tuple[Cell, Outcome]], formats: Sequence[str] = (), run
             checks[cell.file, cell.case, cell.dtype] = latest[cell]
         else:
             row[cell.format, cell.runtime, cell.device, cell.precision, cell.task] = (cell, latest[cell])
+    # Without its check in the log, a blocked cell is the only one that says what is wrong.
+    blocked = {
+        cell
+        for cell, outcome in latest.items()
+        if is_blocked(cell, outcome) and (check := latest.get(check_of(cell))) is not None and is_surprising(check)
+    }
     limits: dict[str, dict[Column, None]] = {}
     for row in rows.values():
         for column, (_, outcome) in row.items():
@@ -86,16 +93,23 @@ def fold(cells: Iterable[tuple[Cell, Outcome]], formats: Sequence[str] = (), run
         rows=[Row(*key, checks.get(key), row) for key, row in rows.items()],
         totals=Counter(outcome.verdict for outcome in latest.values()),
         expected=sum(outcome.expected is True for outcome in latest.values()),
-        blocked=sum(is_blocked(cell, outcome) for cell, outcome in latest.items()),
+        blocked=sum(cell in blocked for cell in latest),
         absent=Counter(o.message for o in latest.values() if o.verdict is Verdict.UNAVAILABLE),
         failures=[
-            (cell, outcome)
-            for cell, outcome in latest.items()
-            if ((outcome.failed and not outcome.expected) or outcome.expected is False)
-            and not is_blocked(cell, outcome)
+            (cell, outcome) for cell, outcome in latest.items() if is_surprising(outcome) and cell not in blocked
         ],
         limits={reason: [column for column in columns if column in found] for reason, found in limits.items()},
     )
+
+
+def is_surprising(outcome: Outcome) -> bool:
+    """Whether a cell is not as expected: a failure that no file records, or something else than what one records."""
+    return (outcome.failed and not outcome.expected) or outcome.expected is False
+
+
+def check_of(cell: Cell) -> Cell:
+    """The model check that a cell rests on."""
+    return Cell(cell.file, cell.case, EAGER, EAGER, dtype=cell.dtype, task=cell.reference_task)
 
 
 def limits_of(outcome: Outcome) -> list[str]:

@@ -28,7 +28,7 @@ def merge(logs: Sequence[tuple[str, Log]]) -> Log:
     there are, are `not-run`.
     """
     if not logs:
-        raise MergeError("no log to merge")
+        raise MergeError("there is no log to merge")
     environment = _environment(logs)
     cells = _cells(logs)
     lacking = _lacking(logs)
@@ -55,13 +55,13 @@ def _lacking(logs: Sequence[tuple[str, Log]]) -> list[str]:
     sharded = [(name, log.shard) for name, log in logs if log.shard]
     for (first, one), (second, other) in pairwise(sharded):
         if one.count != other.count:
-            raise MergeError(f"{first} is {one}, {second} is {other}: not shards of one run")
+            raise MergeError(f"{first} is {one}, {second} is {other}: these are not shards of one run")
     whole = [(name, shard) for name, shard in sharded if shard.cells]
     for (first, one), (second, other) in pairwise(whole):
         if one.cells != other.cells:
             strange = next(iter(dict(one.cells.items() ^ other.cells.items())))
             names = f"{first} and {second}"
-            raise MergeError(f"{names} are not shards of one run: they collected other cells, such as {strange.id}")
+            raise MergeError(f"{names} are not shards of one run: {strange.id} was collected in one of them only")
     words = [f"shard {index} of {sharded[0][1].count}" for index in _missing(logs)]
     words += [f"the end of {name} (cut off)" for name, log in logs if not log.complete]
     return [*words, *(text for _, log in logs for text in log.environment.get("missing", ()))]
@@ -127,7 +127,7 @@ def _agree(what: str, found: Sequence[tuple[str, Any]]) -> Any:
         if other != value:
             raise MergeError(
                 f"{first} has {what} {_shown(value)}, {name} has {_shown(other)}: results of different versions can't "
-                "be one log (modelconform diff compares them)"
+                "be merged; `modelconform diff` compares them"
             )
     return value
 

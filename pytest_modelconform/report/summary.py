@@ -7,15 +7,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..terms.cell import Cell
 from ..terms.outcome import STYLES, Outcome, Verdict
+from .entries import Entry, entries, title
 from .log import Log, missing
 from .markdown import code, column_name, escaped, in_html, legend, reason_of, row_name, symbol, table
 from .matrix import Column, Matrix, Row, fold
+from .plural import counted
 
 # GitHub refuses a step's summary of more than 1 MiB; others may have written to the same file.
 LIMIT = 1_000_000
 _MESSAGE_LINES, _MESSAGE_LENGTH, _NOTE_LENGTH = 8, 2000, 200
+_MOST_OTHERS = 12
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,14 @@ def _about(log: Log, folded: Matrix) -> Iterator[str]:
         yield "**The log is cut off: what is not here was not run.**"
     total = sum(folded.totals.values())
     counts = [f"{STYLES[v].symbol} {count} {v.value}" for v, count in sorted(folded.totals.items(), key=_order)]
-    said = f"{total} cells: {', '.join(counts)}" if total else "No cells."
-    yield said + (f" ({folded.expected} of them as `expected.toml` says)" if folded.expected else "")
+    said = f"{counted(total, 'cell')}: {', '.join(counts)}" if total else "No cells."
+    known = "is" if folded.expected == 1 else "are"
+    yield said + (f"; {folded.expected} {known} expected, as `expected.toml` says" if folded.expected else "")
     if folded.blocked:
-        yield f"{folded.blocked} of the errors only follow from a model check that failed."
+        follows = (
+            "1 of the errors only follows" if folded.blocked == 1 else f"{folded.blocked} of the errors only follow"
+        )
+        yield f"{follows} from a model check that failed."
 
 
 def _order(item: tuple[Verdict, int]) -> int:
@@ -70,8 +76,8 @@ def _order(item: tuple[Verdict, int]) -> int:
 def _parts(folded: Matrix) -> Iterator[_Part]:
     if folded.failures:
         yield _Part(f"### {len(folded.failures)} not as expected", "headings")
-        for cell, outcome in folded.failures:
-            yield _Part(_failure(cell, outcome), "failures")
+        for entry in entries(folded):
+            yield _Part(_failure(entry), "failures")
     surprising = {(cell.file, cell.case, cell.dtype) for cell, _ in folded.failures}
     green = [row for row in folded.rows if _is_green(row)]
     for row in folded.rows:
@@ -92,12 +98,18 @@ def _is_green(row: Row) -> bool:
     return all(outcome.verdict is Verdict.PASS and outcome.expected is not False for outcome in outcomes)
 
 
-def _failure(cell: Cell, outcome: Outcome) -> str:
-    stage = f" at stage {outcome.stage.value}" if outcome.stage else ""
+def _failure(entry: Entry) -> str:
+    outcome = entry.outcome
+    verdict, _, stage = title(outcome).partition(" at stage ")
     lines = [line for line in "\n".join([outcome.message, *outcome.notes]).split("\n") if line.strip()]
     said = "\n".join(lines[:_MESSAGE_LINES])[:_MESSAGE_LENGTH]
-    text = f"{STYLES[outcome.verdict].symbol} **{outcome.verdict.value}**{stage}: {code(cell.id)}"
-    return f"{text}\n\n{fenced(said)}" if said else text
+    where = f" at stage {stage}" if stage else ""
+    text = f"{STYLES[outcome.verdict].symbol} **{verdict}**{where}: {code(entry.cell.id)}"
+    parts = [text, *([fenced(said)] if said else [])]
+    if entry.also:
+        more = f" and {len(entry.also) - _MOST_OTHERS} more" if len(entry.also) > _MOST_OTHERS else ""
+        parts.append(f"Also in {', '.join(code(cell.name) for cell in entry.also[:_MOST_OTHERS])}{more}.")
+    return "\n\n".join(parts)
 
 
 def _case(row: Row, columns: Sequence[Column], is_open: bool) -> str:

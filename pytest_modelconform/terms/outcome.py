@@ -51,6 +51,7 @@ class Stage(str, Enum):
 class VerdictStyle:
     """How a verdict is shown: symbol, the letter where there is no colour, pytest's outcome and markup, its rank.
 
+    No sign stands for one verdict where there is colour and for another one where there is none.
     Of several verdicts the one with the highest rank stands for all of them.
     """
 
@@ -67,14 +68,18 @@ STYLES: dict[Verdict, VerdictStyle] = {
     Verdict.IMPRECISE: VerdictStyle(
         "≈", "~", "passed", "blue", 4, "close, but beyond faithful arithmetic; no cause found"
     ),
-    Verdict.UNSUPPORTED: VerdictStyle("–", "u", "skipped", "cyan", 0, "stated limit of the format or runtime"),
-    Verdict.UNAVAILABLE: VerdictStyle("·", "-", "skipped", "light", 2, "missing on this machine"),
+    Verdict.UNSUPPORTED: VerdictStyle("–", "-", "skipped", "cyan", 0, "stated limit of the format or runtime"),
+    Verdict.UNAVAILABLE: VerdictStyle("□", "_", "skipped", "light", 2, "missing on this machine"),
     Verdict.NOT_RUN: VerdictStyle("?", "?", "skipped", "yellow", 3, "interrupted, or lost with its process"),
     Verdict.MISMATCH: VerdictStyle("≠", "M", "failed", "red", 5, "runs, with other numbers"),
     Verdict.ERROR: VerdictStyle("✗", "E", "failed", "red", 6, "an exception"),
     Verdict.TIMEOUT: VerdictStyle("⧖", "T", "failed", "red", 7, "took longer than the limit"),
     Verdict.CRASH: VerdictStyle("☠", "C", "failed", "red", 8, "the process died"),
 }
+
+
+# Verdicts that effective bits are the ground of. Of others they would be those of the input sets that are right.
+WITH_BITS = (Verdict.PASS, Verdict.IMPRECISE, Verdict.MISMATCH)
 
 
 @dataclass(frozen=True)

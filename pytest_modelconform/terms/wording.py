@@ -25,6 +25,14 @@ def how_it_ended(status: int) -> str:
     return f"was killed by {name}{hint.get(name, '')}"
 
 
+def input_name(path: str) -> str:
+    """An input by the name that the model's call gives it: `/kwargs/image` is image, `/args/0` is input 0."""
+    kind, _, inner = path.removeprefix("/").partition("/")
+    name, *rest = inner.split("/")
+    inside = "".join(f"[{part}]" for part in rest)
+    return f"{name if kind == 'kwargs' else f'input {name}'}{inside}"
+
+
 _ESCAPES = re.compile(
     r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
 )

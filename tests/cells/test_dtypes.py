@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -165,7 +166,7 @@ def test_a_case_that_says_nothing_in_bfloat16_fails_in_its_fast_cells_only(fast_
 
 def test_a_precision_is_a_column_of_the_matrix(fast_run: Run) -> None:
     table = fast_run.stdout.partition("compatibility matrix")[2]
-    assert "torch  torch fast  openvino  openvino fast" in table
+    assert re.search(r"torch +\+fast +openvino +\+fast", table)
 
 
 def test_the_references_of_fast_cells_are_made_when_one_asks(tmp_path: Path) -> None:

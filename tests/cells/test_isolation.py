@@ -199,7 +199,7 @@ def test_what_several_threads_came_to_is_recorded(runtimes_run: Run) -> None:
         "of serial runs, within the tolerance: 2 of 2 elements, by 1.91e-06 at most"
     )
     assert nearly["notes"] == [said]
-    assert f"{runs.cell('plain', 'nearly@concurrent')}: {said}"[:79] in runtimes_run.stdout
+    assert f"{runs.cell('plain', 'nearly@concurrent')}: {said}" in runtimes_run.stdout
     assert noclones["threads"]["clones"] == []
     assert noclones["notes"] == ["from several threads at once: no clones: no deepcopy of a capsule"]
     assert runtimes_run.cells[runs.cell("plain", "good@never")]["threads"] is None

@@ -45,14 +45,18 @@ def bad(tmp_path: Path) -> str:
 def test_the_matrix_on_the_terminal(bad: str, capsys: Captured) -> None:
     assert cli.main(["report", bad]) == 0
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
-    assert lines[:4] == [
-        "             onnx",
-        "case  model  ort   ort-cpp",
-        "net          . 20  E",
+    assert lines[:7] == [
+        "       onnx",
+        "case   ort   ort-cpp",
+        "net    . 20  E",
+        "",
+        ". pass   E error   number: effective bits",
+        "",
         "2 cells: . 1 pass, E 1 error",
     ]
     assert "  rerun: pytest --modelconform 'a.py::net[onnx-ort_cpp-cpu]'" in lines
-    assert lines[-1].startswith(". pass  ~ imprecise  u unsupported")
+    # The log that is shown is the one to look into.
+    assert lines[-1] == f"  to report it: modelconform repro 'a.py::net[onnx-ort_cpp-cpu]' -o repro --log {bad}"
 
 
 def test_a_log_that_is_cut_off_or_lacks_shards(tmp_path: Path, capsys: Captured) -> None:
@@ -113,10 +117,10 @@ def test_files_that_are_no_logs(tmp_path: Path, bad: str, capsys: Captured) -> N
     target = str(tmp_path / "out.json")
     for line in (["report", str(junk)], ["badge", str(junk), "-o", target], ["merge", str(junk), bad, "-o", target]):
         assert cli.main(line) == 2
-        assert f"modelconform {line[0]}: {junk}:1: no record of a log" in capsys.readouterr().err
+        assert f"modelconform {line[0]}: {junk}:1: this line is not a record of a log" in capsys.readouterr().err
     for line in (["diff", str(junk), bad], ["diff", bad, str(junk)]):
         assert cli.main(line) == 2
-        assert f"modelconform diff: {junk}:1: no record of a log" in capsys.readouterr().err
+        assert f"modelconform diff: {junk}:1: this line is not a record of a log" in capsys.readouterr().err
     assert cli.main(["report", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err == f"modelconform report: {tmp_path / 'none'}: No such file or directory\n"
     assert cli.main(["report", bad, "--format", "csv", "-o", str(tmp_path)]) == 2
@@ -239,9 +243,9 @@ def test_logs_that_do_not_fit(good: str, bad: str, tmp_path: Path, capsys: Captu
 
 def test_diff_fails_for_regressions(good: str, bad: str, capsys: Captured) -> None:
     assert cli.main(["diff", good, bad]) == 1
-    assert capsys.readouterr().out.startswith("1 regression; 1 cells as before.\n")
+    assert capsys.readouterr().out.startswith("1 regression; 1 cell as before.\n")
     assert cli.main(["diff", bad, good]) == 0
-    assert capsys.readouterr().out.startswith("1 fix; 1 cells as before.\n")
+    assert capsys.readouterr().out.startswith("1 fix; 1 cell as before.\n")
     assert cli.main(["diff", good, good]) == 0
 
 
@@ -309,7 +313,7 @@ def test_badges_that_can_not_be(bad: str, tmp_path: Path, capsys: Captured) -> N
         == "modelconform badge: badge.png: unknown ending '.png'. Name the file FILE.svg or FILE.json.\n"
     )
     assert cli.main(["badge", bad, "--case", "nets", "-o", str(tmp_path / "b.svg")]) == 2
-    assert "no case 'nets' in this log. Did you mean 'net'?" in capsys.readouterr().err
+    assert "this log has no case 'nets'. Did you mean 'net'?" in capsys.readouterr().err
     with pytest.raises(SystemExit) as ended:
         cli.main(["badge", bad, "--case", "net", "--format", "onnx", "-o", "b.svg"])
     assert ended.value.code == 2
@@ -323,11 +327,11 @@ def test_history(good: str, bad: str, tmp_path: Path, capsys: Captured) -> None:
     assert cli.main(["history", str(tmp_path), "-o", str(page), "--title", "<i>"]) == 0
     captured = capsys.readouterr()
     assert captured.out == f"{page}: 2 runs\n"
-    assert "modelconform history: not read: dateless.jsonl: no date in its header" in captured.err
+    assert "modelconform history: not read: dateless.jsonl has no date in its header" in captured.err
     text = page.read_text()
     assert "<title>&lt;i&gt;</title>" in text
     assert "2 runs; in the last one 2 of the 2 cells that could run pass." in text
-    assert "junk.jsonl:1: no record of a log" in text
+    assert "junk.jsonl:1: this line is not a record of a log" in text
 
 
 def test_a_folder_without_logs(tmp_path: Path, capsys: Captured) -> None:

@@ -275,7 +275,7 @@ def test_a_run_in_which_all_is_as_expected_is_green(project: Path, session_folde
     assert wrong["notes"] == ["expected: about wrong@run"]
     assert run.cells["plain[torchscript_trace-fake_absent-cpu]"]["expected"] is None
     assert run.cells[runs.cell("plain", "good@never")]["expected"] is None
-    assert "(4 expected)" in run.stdout
+    assert "m 1 mismatch (expected), e 2 error (expected), c 1 crash (expected)" in run.stdout
     assert "  rerun: " not in run.stdout
     # Shown for what they are, in lower case.
     row = next(line for line in run.stdout.splitlines() if line.startswith("plain  "))

@@ -367,7 +367,8 @@ def test_an_unavailable_runtime_is_shown_and_does_not_fail(
     absent = cells(report)["plain[torchscript_trace-fake_absent-cpu]"]
     assert (absent["verdict"], absent["stage"]) == ("unavailable", "environment")
     assert absent["message"] == "runtime fake-absent needs no-such-package>=3: pip install 'no-such-package>=3'"
-    assert f"unavailable (1): {absent['message']}" in result.outlines
+    said = " ".join(line.strip() for line in result.outlines)
+    assert f"Unavailable on this machine 1 cell: {absent['message']}" in said
 
 
 @pytest.mark.parametrize(

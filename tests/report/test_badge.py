@@ -108,14 +108,14 @@ def test_nothing_ran() -> None:
 
 def test_names_that_are_not_there() -> None:
     found = log(PASS)
-    with pytest.raises(UnknownName, match=r"no case 'nets' in this log. Did you mean 'net'\? There are: net"):
+    with pytest.raises(UnknownName, match=r"this log has no case 'nets'. Did you mean 'net'\? It has: net"):
         badge.of_case(found, "nets")
-    with pytest.raises(UnknownName, match=r"no format 'x' in this log. There are: onnx"):
+    with pytest.raises(UnknownName, match=r"this log has no format 'x'. It has: onnx"):
         badge.of_format(found, "x")
-    with pytest.raises(UnknownName, match=r"no runtime 'eager' in this log. There are: none"):
+    with pytest.raises(UnknownName, match=r"this log has no runtime 'eager'. It has: none"):
         badge.of_runtime(Log({}, [(cell(format_name="eager", runtime="eager"), PASS)], True), "eager")
     twice = Log({}, [(cell(), PASS), (cell(file="b.py"), PASS)], True)
-    with pytest.raises(UnknownName, match=r"2 cases are called 'net': say which one: a.py::net, b.py::net"):
+    with pytest.raises(UnknownName, match=r"2 cases have the name 'net': name one of a.py::net, b.py::net"):
         badge.of_case(twice, "net")
 
 

@@ -27,7 +27,7 @@ DIFF = compare(
     Log({"python": "3.11"}, [(cell(name), outcome) for name, outcome in OLD], True),
     Log({"python": "3.12"}, [(cell(name), outcome) for name, outcome in NEW], False),
 )
-HEADLINE = "1 regression; 1 worse number; 1 gone, or no longer run; 1 fix; 1 new; 1 cells as before."
+HEADLINE = "1 regression; 1 worse number; 1 gone, or no longer run; 1 fix; 1 new; 1 cell as before."
 
 
 def test_text() -> None:
@@ -79,7 +79,7 @@ def details(tags: nasty.Tags) -> list[dict[str, str | None]]:
 
 def test_no_changes() -> None:
     nothing = compare(Log({}, [(cell("a"), PASS)], True), Log({}, [(cell("a"), PASS)], True))
-    assert changes.text(nothing) == "No changes; 1 cells as before.\n"
+    assert changes.text(nothing) == "No changes; 1 cell as before.\n"
     assert "<details" not in changes.markdown(nothing, summary.LIMIT)
     assert "No changes" in changes.html(nothing)
 

@@ -38,7 +38,7 @@ def test_a_run() -> None:
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", 7])
 def test_a_log_without_a_date(date: object) -> None:
-    with pytest.raises(LogError, match=r"a.jsonl: no date in its header"):
+    with pytest.raises(LogError, match=r"a.jsonl has no date in its header"):
         history.run_of("a.jsonl", Log({"date": date}, [], True))
 
 

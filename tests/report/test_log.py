@@ -57,14 +57,20 @@ def test_a_log_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "log.jsonl: empty"),
-        ("{}\n", "log.jsonl:1: no record of a log: KeyError"),
-        ("nonsense\n", "log.jsonl:1: no record of a log"),
-        ('{"kind": "cell"}\n', "log.jsonl:1: not a header of schema 1"),
-        ('{"kind": "header", "schema": 2, "environment": {}}\n', "log.jsonl:1: not a header of schema 1"),
-        ('{"kind": "header", "schema": 1, "environment": {}}\nbroken\n{"kind": "footer"}\n', "log.jsonl:2: no record"),
+        ("", "log.jsonl is empty: the log"),
+        ("{}\n", "log.jsonl:1: this line is not a record of a log: it lacks the field 'kind'"),
+        ("nonsense\n", "log.jsonl:1: this line is not a record of a log"),
+        ('{"kind": "cell"}\n', "log.jsonl:1: this is not the log of a run: a log begins with a header of schema 1"),
+        (
+            '{"kind": "header", "schema": 2, "environment": {}}\n',
+            "log.jsonl:1: this is not the log of a run: a log begins with a header of schema 1",
+        ),
+        (
+            '{"kind": "header", "schema": 1, "environment": {}}\nbroken\n{"kind": "footer"}\n',
+            "log.jsonl:2: this line is not a record",
+        ),
         ('{"kind": "header", "schema": 1, "environment": {}}\n{"kind": "cell"}\n{"kind": "footer"}\n', "log.jsonl:2"),
-        ("[1]\n", "log.jsonl:1: no record"),
+        ("[1]\n", "log.jsonl:1: this line is not a record"),
     ],
 )
 def test_files_that_are_no_logs(tmp_path: Path, text: str, message: str) -> None:
@@ -120,7 +126,7 @@ RECORD = to_record(*CELLS[0])
 def test_records_that_reports_could_not_use(tmp_path: Path, changed: dict[str, object]) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text(f'{HEADER}{json.dumps({"kind": "cell", **RECORD, **changed})}\n{{"kind": "footer"}}\n')
-    with pytest.raises(LogError, match=r"log.jsonl:2: no record of a log"):
+    with pytest.raises(LogError, match=r"log.jsonl:2: this line is not a record of a log"):
         log.read(path)
 
 
@@ -141,7 +147,7 @@ def test_records_that_reports_could_not_use(tmp_path: Path, changed: dict[str, o
 def test_headers_that_reports_could_not_use(tmp_path: Path, header: dict[str, object]) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text(json.dumps({"kind": "header", "schema": 1, **header}) + "\n")
-    with pytest.raises(LogError, match=r"log.jsonl:1: no record of a log"):
+    with pytest.raises(LogError, match=r"log.jsonl:1: this line is not a record of a log"):
         log.read(path)
 
 
@@ -150,7 +156,7 @@ def test_footers_of_shards_that_are_none(tmp_path: Path, cells: object) -> None:
     path = tmp_path / "log.jsonl"
     header = {"kind": "header", "schema": 1, "environment": {}, "shard": {"index": 1, "count": 3}}
     path.write_text(f"{json.dumps(header)}\n{json.dumps({'kind': 'footer', 'cells': cells})}\n")
-    with pytest.raises(LogError, match=r"log.jsonl:2: no record of a log"):
+    with pytest.raises(LogError, match=r"log.jsonl:2: this line is not a record of a log"):
         log.read(path)
 
 
@@ -176,10 +182,10 @@ def test_the_largest_numbers_are_numbers(tmp_path: Path) -> None:
 def test_files_of_other_kinds(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_bytes(b"\x80\x81")
-    with pytest.raises(LogError, match=r"log.jsonl: no log: 'utf-8' codec"):
+    with pytest.raises(LogError, match=r"log.jsonl is not the log of a run: 'utf-8' codec"):
         log.read(path)
     path.write_text(f"{HEADER}{'[' * 100_000}\n")
-    with pytest.raises(LogError, match=r"log.jsonl:2: no record"):
+    with pytest.raises(LogError, match=r"log.jsonl:2: this line is not a record"):
         log.read(path)
 
 
@@ -218,9 +224,9 @@ def test_a_note_that_comes_later_is_its_cells(tmp_path: Path) -> None:
 def test_a_note_that_is_none(line: str, tmp_path: Path) -> None:
     path = written(tmp_path / "log.jsonl")
     path.write_text(path.read_text() + line + "\n")
-    with pytest.raises(LogError, match="no record of a log"):
+    with pytest.raises(LogError, match="this line is not a record of a log"):
         log.read(path)
     cell = '{"file": "a.py", "case": "a", "format": "eager", "runtime": "eager"}'
     path.write_text(written(path).read_text() + '{"kind": "note", "cell": ' + cell + ', "note": 3}\n')
-    with pytest.raises(LogError, match="note is no text"):
+    with pytest.raises(LogError, match="note is not a text"):
         log.read(path)

@@ -24,7 +24,7 @@ CELLS = [
     (Cell("a.py", "net", "onnx", "ort"), PASS),
     (
         Cell("a.py", "net", "onnx", "ort-cpp"),
-        Outcome(Verdict.PASS, bits=20, notes=("input set 'b' is unsupported: refused",)),
+        Outcome(Verdict.PASS, bits=20, inputs={"b": {"verdict": "unsupported", "message": "x was (3,): why\nlong"}}),
     ),
     (
         Cell("a.py", "net", "caffe2", "caffe2"),
@@ -66,10 +66,17 @@ def test_what_a_column_cannot_do_is_said_once() -> None:
     assert "◐ 20" not in page
 
 
+def test_why_a_set_was_refused_is_said_once() -> None:
+    page = markdown.render(Log(ABOUT, CELLS, True))
+    assert "net: set `b` refused: x was (3,): why (`onnx` in `ort-cpp`)." in page
+    assert "◐ pass in part, an input set was refused" in page
+    assert "◐" not in markdown.render(Log(ABOUT, CELLS[:2], True))
+
+
 def test_what_it_is_of() -> None:
     page = markdown.render(Log(ABOUT, CELLS, True))
     assert "2026-11-23, some &lt;processor&gt;, Python 3.11.7." in page
-    assert "6 cells: 3 pass, 1 mismatch, 1 unsupported, 1 error; 1 of the failures are expected." in page
+    assert "6 cells: 3 pass, 1 mismatch, 1 unsupported, 1 error; 1 of the failures is expected." in page
     assert "Versions: torch 2.14.1." in page
     assert "Environments of their own: `caffe2` with torch 1.4.0" in page
     assert "cut off" not in page

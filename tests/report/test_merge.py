@@ -60,12 +60,14 @@ def test_the_last_shards_that_are_missing_are_known_from_the_count() -> None:
 
 
 def test_shards_of_other_runs_are_refused() -> None:
-    with pytest.raises(MergeError, match=r"1.jsonl is shard 1 of 3, 2.jsonl is shard 2 of 4: not shards of one run"):
+    with pytest.raises(
+        MergeError, match=r"1.jsonl is shard 1 of 3, 2.jsonl is shard 2 of 4: these are not shards of one run"
+    ):
         merge([shard(1), shard(2, count=4)])
     name, other = shard(2, (B, PASS))
     strange = replace(other, shard=Shard(2, 3, {A: 1, B: 2}))
     message = (
-        r"1.jsonl and 2.jsonl are not shards of one run: they collected other cells, such as a.py::c\[onnx-ort-cpu\]"
+        r"1.jsonl and 2.jsonl are not shards of one run: a.py::c\[onnx-ort-cpu\] was collected in one of them only"
     )
     with pytest.raises(MergeError, match=message):
         merge([shard(1, (A, PASS)), (name, strange)])
@@ -74,9 +76,9 @@ def test_shards_of_other_runs_are_refused() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"python": "3.12.1"}, "1 has python 3.11.7, 2 has 3.12.1: results of different versions can't be one log"),
+        ({"python": "3.12.1"}, "1 has python 3.11.7, 2 has 3.12.1: results of different versions can't be merged"),
         ({"pytest-modelconform": "0.2"}, "1 has pytest-modelconform 0.1.0, 2 has 0.2"),
-        ({"packages": {"torch": "2.15.0"}}, r"1 has torch 2.14.1, 2 has 2.15.0.*\(modelconform diff compares them\)"),
+        ({"packages": {"torch": "2.15.0"}}, r"1 has torch 2.14.1, 2 has 2.15.0.*`modelconform diff` compares them"),
         ({"packages": {"torch": None}}, "1 has torch 2.14.1, 2 has none"),
     ],
 )
@@ -126,7 +128,7 @@ def test_a_verdict_stands_for_one_that_says_nothing() -> None:
 
 
 def test_nothing_to_merge() -> None:
-    with pytest.raises(MergeError, match="no log to merge"):
+    with pytest.raises(MergeError, match="there is no log to merge"):
         merge([])
 
 

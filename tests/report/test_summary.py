@@ -37,7 +37,9 @@ def test_what_is_green_is_folded() -> None:
 
 def test_what_fails_comes_first_and_is_open() -> None:
     page = summary.render(Log({}, [*GOOD, *KNOWN, *BAD], True), "All")
-    assert page.startswith("## All\n\n6 cells: ✓ 4 pass, ≠ 1 mismatch, ✗ 1 error (1 of them as `expected.toml` says)\n")
+    assert page.startswith(
+        "## All\n\n6 cells: ✓ 4 pass, ≠ 1 mismatch, ✗ 1 error; 1 is expected, as `expected.toml` says\n"
+    )
     order = ["### 1 not as expected", "≠ **mismatch** at stage compare: `net.py::net[onnx-ort-cpu]`", "```text\noutput"]
     order += [
         "<details open><summary><b>net</b>: ✓ 1 pass, ≠ 1 mismatch",
@@ -58,11 +60,16 @@ def test_a_log_that_is_cut_off_or_lacks_shards_says_so_first() -> None:
 
 def many(cases: int, columns: int) -> Log:
     message = "output is wrong ☃ " * 20
-    outcomes = [Outcome(Verdict.MISMATCH, Stage.COMPARE, message), Outcome(Verdict.PASS, bits=20)]
+
+    def outcome(i: int, j: int) -> Outcome:
+        # Failures of a case with the same message would be one.
+        failed = Outcome(Verdict.MISMATCH, Stage.COMPARE, f"{message}{j}")
+        return Outcome(Verdict.PASS, bits=20) if (i + j) % 2 else failed
+
     return Log(
         {},
         [
-            (Cell(f"cases/case_{i}.py", f"case_{i}", f"format-{j}", "runtime"), outcomes[(i + j) % 2])
+            (Cell(f"cases/case_{i}.py", f"case_{i}", f"format-{j}", "runtime"), outcome(i, j))
             for i in range(cases)
             for j in range(columns)
         ],
@@ -81,6 +88,16 @@ def test_the_page_stays_under_its_limit(limit: int) -> None:
     shown = page.count("**mismatch**")
     left_out = int(match[1]) if (match := re.search(r"failures: (\d+)", page)) else 0
     assert shown + left_out == 6000
+
+
+def test_one_cause_is_one_failure() -> None:
+    refused = Outcome(Verdict.ERROR, Stage.EXPORT, "no operator")
+    cells = [(Cell("net.py", "net", "onnx", runtime), refused) for runtime in ("ort", "ort-cpp", "openvino")]
+    page = summary.render(Log({}, cells, True)).partition("<details")[0]
+    assert page.count("no operator") == 1
+    assert "Also in `net[onnx-ort_cpp-cpu]`, `net[onnx-openvino-cpu]`." in page
+    surprise = [(Cell("net.py", "net", "onnx", "ort"), Outcome(Verdict.PASS, expected=False, message="remove it"))]
+    assert "✓ **UNEXPECTED PASS**: `net.py::net[onnx-ort-cpu]`" in summary.render(Log({}, surprise, True))
 
 
 def test_githubs_limit_is_one_mebibyte() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pytest_modelconform.report.log import Log
@@ -22,6 +23,7 @@ ABOUT: dict[str, Any] = {
     },
 }
 EVIL = "<script>alert(1)</script>"
+REFUSED = "input 0 was exported as (3, 16), this set has (5, 16): give dynamic_shapes"
 NET, BERT = "cases/vision/net.py", "cases/text/bert.py"
 HISTOGRAM = [900, 60, 20, 10, 5, 3, 1, 0, 0, 0, 0, 1]
 
@@ -58,7 +60,12 @@ def small() -> Log:
         Verdict.ERROR, Stage.RUN, f"</script><!-- {EVIL} & \"quoted\" '\u2028'", notes=(EVIL,), hints=(EVIL,)
     )
     partly = passed(0.004, bits=20.0)
-    partly.inputs["odd"] = {"verdict": "unsupported", "message": "static shape"}
+    partly.inputs["odd"] = {
+        "verdict": "unsupported",
+        "message": f"{REFUSED}\nTraceback:\n  line 1\n  line 2",
+        "shapes": {"/args/0": [5, 16], "/kwargs/mask": []},
+    }
+    partly = replace(partly, notes=(f"input set 'odd' is unsupported: {partly.inputs['odd']['message']}", "a note"))
     cells = [
         (Cell(NET, "net", EAGER, EAGER), Outcome(Verdict.PASS, bits=21.0, tags=("small",))),
         (Cell(NET, "net", "onnx", "ort"), passed(0.002, tags=("small",))),

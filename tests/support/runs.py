@@ -106,6 +106,8 @@ def case_file(folder: Path, stem: str, text: str) -> Path:
 
 
 PYTEST = (sys.executable, "-m", "pytest")
+# Of the terminal: tests look for sentences, which are in one line there. What is narrow is tested in tests/report.
+WIDTH = 500
 
 
 def command(*arguments: str) -> list[str]:
@@ -126,7 +128,7 @@ def run(
     done = subprocess.run(
         [*program, "--modelconform", *_options(report, runtimes), *arguments],
         cwd=folder,
-        env={**os.environ, **(env or {})},
+        env={**os.environ, "COLUMNS": str(WIDTH), **(env or {})},
         capture_output=True,
         encoding="utf-8",
         errors="replace",
@@ -138,13 +140,12 @@ def run(
 
 def run_here(pytester: pytest.Pytester, folder: Path, *arguments: str, runtimes: str = "fake-good-never") -> Run:
     """As `run`, in this process: in a fifth of the time, where all cases are in the cache. Not for `-n 2`."""
-    report, before = _report(folder), Path.cwd()
-    os.chdir(folder)
-    try:
+    report = _report(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("COLUMNS", str(WIDTH))
         options = ["--modelconform", *_options(report, runtimes), "--rootdir", str(folder)]
         done = pytester.runpytest_inprocess(*options, *OTHERS_PLUGINS, *arguments)
-    finally:
-        os.chdir(before)
     return Run(int(done.ret), done.stdout.str(), done.stderr.str(), _content(report))
 
 

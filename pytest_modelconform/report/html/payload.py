@@ -10,9 +10,11 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ...terms.cell import EAGER, FULL, INFERENCE, Cell
-from ...terms.outcome import STYLES, Outcome, Stage, Verdict
+from ...terms.outcome import STYLES, WITH_BITS, Outcome, Stage, Verdict
+from ...terms.wording import input_name
 from ..log import Log
 from ..matrix import Column, Row, fold, is_blocked, is_partly
+from ..upstream import is_upstream, repro
 
 _VERDICTS = list(STYLES)
 # JavaScript's numbers are exact up to here.
@@ -51,6 +53,7 @@ def make(log: Log) -> Payload:
     ]
     places = {column: place for place, column in enumerate(folded.columns, 1)}
     checks = {(c.file, c.case, c.dtype): c for c, o in log.cells if c.is_check and c.task == INFERENCE}
+    log_path = _named_log(options.get("arguments", ()))
     cells: list[list[Any]] = []
     details: list[Mapping[str, Any]] = []
     for number, row in enumerate(folded.rows):
@@ -59,7 +62,7 @@ def make(log: Log) -> Payload:
             found.insert(0, (0, checks[row.file, row.case, row.dtype], row.check))
         for place, cell, outcome in found:
             cells.append([number, place, *_square(outcome)])
-            details.append(_details(cell, outcome))
+            details.append(_details(cell, outcome, log_path))
     index = {
         "about": _about(log),
         "verdicts": [
@@ -117,30 +120,35 @@ def _square(outcome: Outcome) -> list[Any]:
     """Verdict, 1 for a failure that expected.toml records or 2 for a surprise, whether a set is unsupported, bits."""
     surprise = outcome.expected is False or (outcome.failed and not outcome.expected)
     state = _SURPRISE if surprise else _NOTED if outcome.expected else 0
-    bits = None if outcome.bits is None else round(outcome.bits, 1)
+    bits = None if outcome.bits is None or outcome.verdict not in WITH_BITS else round(outcome.bits, 1)
     return [_VERDICTS.index(outcome.verdict), state, int(is_partly(outcome)), bits]
 
 
-def _details(cell: Cell, outcome: Outcome) -> dict[str, Any]:
+def _details(cell: Cell, outcome: Outcome, log: str) -> dict[str, Any]:
+    # Those of the input sets that are right would look like a pass.
+    numbers = outcome if outcome.verdict in WITH_BITS else Outcome(outcome.verdict)
+    # What is said of a refused input set stands at the set.
+    notes = [note for note in outcome.notes if not _of_refused_set(note, outcome)]
     found: dict[str, Any] = {
         "id": cell.id,  # the first: it is looked for in the line
         "stage": outcome.stage.value if outcome.stage else None,
         "message": outcome.message,
         "expected": outcome.expected,
         "blocked": is_blocked(cell, outcome) or None,
-        "bits": outcome.bits,
-        "reference_bits": outcome.reference_bits,
-        "loss": outcome.loss,
-        "worst": outcome.worst,
-        "max_abs": outcome.max_abs,
+        "bits": numbers.bits,
+        "reference_bits": numbers.reference_bits,
+        "loss": numbers.loss,
+        "worst": numbers.worst,
+        "max_abs": numbers.max_abs,
         "inputs": {name: _input_set(entry) for name, entry in outcome.inputs.items()},
         "seconds": outcome.seconds,
         "bytes": outcome.artifact_bytes,
         "cached": outcome.cached,
-        "notes": list(outcome.notes),
+        "notes": notes,
         "hints": list(outcome.hints),
         "threads": outcome.threads,
         "artifact": outcome.artifact,
+        "repro": repro(cell.id, log) if is_upstream(cell, outcome) else None,
     }
     # Not by truth: no bits at all are 0 bits.
     return {name: _shown(value) for name, value in found.items() if value is not None and value not in ("", [], {})}
@@ -149,7 +157,28 @@ def _details(cell: Cell, outcome: Outcome) -> dict[str, Any]:
 def _input_set(entry: Mapping[str, Any]) -> dict[str, Any]:
     """What is shown of an input set: its numbers are those of its worst output, where it has outputs."""
     left_out = ("bits", "reference_bits", "loss", "worst", "max_abs") if entry.get("outputs") else ()
-    return {name: value for name, value in entry.items() if name not in left_out}
+    shown = {name: value for name, value in entry.items() if name not in left_out}
+    if isinstance(shapes := entry.get("shapes"), dict):
+        shown["shapes"] = {input_name(path): shape for path, shape in shapes.items()}
+    return shown
+
+
+def _of_refused_set(note: str, outcome: Outcome) -> bool:
+    return any(
+        note.startswith(f"input set {name!r}") and str(entry.get("message") or " ") in note
+        for name, entry in outcome.inputs.items()
+        if entry["verdict"] == Verdict.UNSUPPORTED.value
+    )
+
+
+def _named_log(arguments: Sequence[Any]) -> str:
+    """The log that a run's command line named, as it did; "" for none."""
+    words = [str(word) for word in arguments] if isinstance(arguments, (list, tuple)) else []
+    for i, word in enumerate(words):
+        option, has_value, value = word.partition("=")
+        if option == "--modelconform-log":
+            return value if has_value else "".join(words[i + 1 : i + 2])
+    return ""
 
 
 def _shown(value: Any, name: str = "") -> Any:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -260,6 +261,9 @@ def test_a_click_shows_all_of_a_cell(visit: Open) -> None:
     dialog.get_by_role("button", name="Copy the command").click()
     expect(page.locator("#said")).to_have_text("Copied the command")
     assert page.evaluate("navigator.clipboard.readText()") == command
+    dialog.get_by_role("button", name="Copy the reporting command").click()
+    expect(page.locator("#said")).to_have_text("Copied the reporting command")
+    assert page.evaluate("navigator.clipboard.readText()") == f"modelconform repro '{BERT_ORT}' -o repro"
     expect(dialog).to_contain_text("onnxruntime 1.32.0")
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()
@@ -272,6 +276,37 @@ def test_a_cell_has_its_artifact_and_its_other_input_sets(visit: Open) -> None:
     expect(dialog).to_contain_text("Input set auto-shape")
     expect(dialog).to_contain_text("when it was made, now from the cache")
     expect(dialog).to_contain_text("4.00 KiB")
+
+
+def test_why_a_set_was_refused_is_a_line_and_the_rest_on_demand(visit: Open) -> None:
+    page = visit(address=f"cell={html_logs.BERT}::bert[export-torch-cpu]")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Inputs: input 0 (5, 16), mask ()")
+    expect(dialog.get_by_text(f"Refused: {html_logs.REFUSED}", exact=True)).to_be_visible()
+    told = dialog.locator("details pre")
+    expect(told).to_be_hidden()
+    dialog.get_by_text("What was said").click()
+    expect(told).to_have_text("Traceback:\n  line 1\n  line 2")
+    # Once, and not among the notes.
+    assert dialog.inner_text().count(html_logs.REFUSED) == 1
+
+
+def test_the_share_of_a_case_is_of_what_could_be_tried(visit: Open) -> None:
+    page = visit(address=f"case={html_logs.BERT}::bert")
+    expect(page.locator("#page .lead")).to_contain_text("Runs on 1 of 4")
+    # Its model checks, which pass, are no part of it.
+    expect(page.locator("#page .share")).to_have_attribute("aria-label", "1 pass, 1 mismatch, 1 error, 1 crash")
+
+
+def test_reasons_are_not_cut(visit: Open) -> None:
+    log = html_logs.small()
+    cell, outcome = next((c, o) for c, o in log.cells if o.verdict.value == "crash")
+    words = " ".join(f"word{i}" for i in range(40))
+    log.cells[[c for c, _ in log.cells].index(cell)] = (cell, replace(outcome, message=words))
+    page = visit(log, address=f"case={cell.file}::{cell.case}")
+    why = page.locator(".cells .why").filter(has_text="word39")
+    expect(why).to_have_text(words)
+    assert why.evaluate("e => e.scrollWidth <= e.clientWidth")
 
 
 def test_what_a_library_says_stays_text(visit: Open) -> None:

@@ -89,7 +89,46 @@ def test_a_pass_with_an_unsupported_set_is_one_in_part() -> None:
 
 def test_details_leave_out_what_there_is_none_of_but_keep_zeros() -> None:
     details = square(one(Outcome(Verdict.MISMATCH, Stage.COMPARE, bits=0.0)), "a.py::a[onnx-ort-cpu]")["details"]
-    assert details == {"id": "a.py::a[onnx-ort-cpu]", "stage": "compare", "bits": 0.0}
+    assert details == {
+        "id": "a.py::a[onnx-ort-cpu]",
+        "stage": "compare",
+        "bits": 0.0,
+        "repro": "modelconform repro 'a.py::a[onnx-ort-cpu]' -o repro",
+    }
+
+
+@pytest.mark.parametrize("verdict", [Verdict.ERROR, Verdict.CRASH, Verdict.TIMEOUT, Verdict.UNSUPPORTED])
+def test_what_did_not_come_to_an_end_has_no_bits(verdict: Verdict) -> None:
+    # They are those of the input sets that are right.
+    shown = square(one(Outcome(verdict, Stage.RUN, bits=23.0, worst=1.0)), "a.py::a[onnx-ort-cpu]")
+    assert shown["bits"] is None
+    assert not {"bits", "worst"} & set(shown["details"])
+
+
+def test_a_refused_set_is_said_once_and_has_the_sizes_of_its_inputs() -> None:
+    details = square(html_logs.small(), f"{html_logs.BERT}::bert[export-torch-cpu]")["details"]
+    assert details["notes"] == ["a note"]
+    assert details["inputs"]["odd"]["shapes"] == {"input 0": [5, 16], "mask": []}
+    assert details["inputs"]["odd"]["message"].startswith(html_logs.REFUSED)
+    assert "repro" not in details
+
+
+@pytest.mark.parametrize(
+    ("arguments", "log"),
+    [
+        (["--modelconform-log", "my run.jsonl", "cases"], " --log 'my run.jsonl'"),
+        (["cases", "--modelconform-log=out/run.jsonl"], " --log out/run.jsonl"),
+        (["cases", "--modelconform-log"], ""),
+        (["cases"], ""),
+        (7, ""),
+    ],
+)
+def test_the_command_for_a_report_names_the_log_that_was_named(arguments: object, log: str) -> None:
+    found = Log({"options": {"arguments": arguments}}, one(Outcome(Verdict.CRASH, Stage.LOAD)).cells, True)
+    if arguments == 7:
+        found = Log({"options": {}}, found.cells, True)
+    said = square(found, "a.py::a[onnx-ort-cpu]")["details"]["repro"]
+    assert said == f"modelconform repro 'a.py::a[onnx-ort-cpu]' -o repro{log}"
 
 
 def test_numbers_have_the_digits_that_are_shown_and_values_all_of_them() -> None:

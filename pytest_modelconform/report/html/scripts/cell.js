@@ -55,6 +55,7 @@ function cellParts(cell) {
   if (d.threads) parts.push(threadsPart(d.threads));
   if (d.notes) parts.push(h("section", {}, h("h3", {}, "Notes"), h("ul", {}, d.notes.map((note) => h("li", { class: "note" }, note)))));
   parts.push(commandPart("Run it again", `${cell.column.rerun} ${quoted(d.id)}`, "the command"));
+  if (d.repro) parts.push(commandPart("Report it: write a folder for the project at fault", d.repro, "the reporting command"));
   if (d.artifact) parts.push(commandPart("Artifact", d.artifact, "the path"));
   const pins = versionPairs();
   if (pins.length) parts.push(h("section", {}, h("h3", {}, "Versions"), h("p", { class: "versions" }, pins.map(([name, version]) => h("span", {}, `${name} `, h("b", {}, version))))));
@@ -64,7 +65,7 @@ function cellParts(cell) {
 function meaningOf(cell, d) {
   const stage = d.stage && d.stage !== "compare" ? ` at stage ${d.stage}` : "";
   let text = `${cell.verdict.meaning}${stage}`;
-  if (cell.partly) text += "; an input set is unsupported";
+  if (cell.partly) text += "; an input set was refused";
   if (d.blocked) text += "; it follows from the model check alone";
   if (cell.state === 1) text += "; recorded in expected.toml";
   if (d.expected === false) text += "; expected.toml says otherwise";
@@ -102,7 +103,9 @@ function inputSet(name, entry) {
     entry.seconds !== undefined && h("small", { class: "end" }, secondsText(entry.seconds)));
   const outputs = Object.entries(entry.outputs ?? {});
   const parts = [head];
-  if (entry.verdict === "unsupported" && entry.message) parts.push(h("p", { class: "note" }, entry.message));
+  const shapes = Object.entries(entry.shapes ?? {});
+  if (shapes.length) parts.push(h("p", { class: "note inputs" }, "Inputs: ", shapes.map(([path, shape], i) => [i ? ", " : "", h("code", {}, `${path} (${shape.join(", ")})`)])));
+  if (entry.verdict === "unsupported" && entry.message) parts.push(...refusal(entry.message));
   if (outputs.length) {
     // Logs of earlier versions know less.
     const all = outputs.map(([, output]) => output);
@@ -111,9 +114,18 @@ function inputSet(name, entry) {
     parts.push(h("div", { class: "wide-table", tabindex: "0", role: "region", "aria-label": `Outputs of input set ${name}` },
       h("table", {}, h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, outputs.map(([path, output]) => outputRow(path, output, has))))));
   } else if (entry.bits !== undefined && entry.bits !== null) {
-    parts.push(h("p", { class: "note" }, `${bitsText(entry.bits)} bits, eager ${bitsText(entry.reference_bits)}, worst element 2^${fixed(entry.worst)}`));
+    const known = (value) => value !== undefined && value !== null;
+    const said = [`${bitsText(entry.bits)} bits`, known(entry.reference_bits) && `eager ${bitsText(entry.reference_bits)}`, known(entry.worst) && `worst element 2^${fixed(entry.worst)}`];
+    parts.push(h("p", { class: "note" }, said.filter(Boolean).join(", ")));
   }
   return h("section", { class: "set" }, parts);
+}
+
+// Why a set was refused in a line; what the library said of it, on demand.
+function refusal(message) {
+  const [first, ...rest] = message.trim().split("\n");
+  const more = rest.join("\n").trimEnd();
+  return [h("p", { class: "note" }, `Refused: ${first}`), more && h("details", {}, h("summary", {}, "What was said"), h("pre", { class: "message" }, more))];
 }
 
 function outputRow(path, output, has) {

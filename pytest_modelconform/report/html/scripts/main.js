@@ -50,8 +50,9 @@ function drawFrame() {
   }
   const surprises = cells.filter((cell) => cell.state === 2).length;
   const noted = cells.filter((cell) => cell.state === 1).length;
-  if (surprises && noted) chips.append(chip("unexpected", "surprise", "!", surprises, "failures that expected.toml does not record, and passes where it records a failure"));
-  const said = [cells.some((cell) => cell.partly) && "◐: an input set is unsupported.", noted && "Faded: a failure that expected.toml records."].filter(Boolean);
+  const odd = cells.some((cell) => cell.state === 2 && !cell.verdict.failed);
+  if (surprises && (noted || odd)) chips.append(chip("unexpected", "surprise", "!", surprises, "failures that expected.toml does not record, and passes where it records a failure"));
+  const said = [cells.some((cell) => cell.partly) && "◐: pass in part, an input set was refused.", noted && "Faded: a failure that expected.toml records."].filter(Boolean);
   document.getElementById("legend").textContent = said.join(" ");
 
   const options = { field: distinct(rows.map((row) => row.field)), tag: distinct(rows.flatMap((row) => row.tags)), format: distinct(columns.filter((c) => !c.check).map((c) => c.format)), on: distinct(columns.filter((c) => !c.check).map((c) => c.runtime)), device: distinct(columns.filter((c) => !c.check).map((c) => c.device)) };

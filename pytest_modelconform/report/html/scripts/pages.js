@@ -35,7 +35,7 @@ function casePage(of) {
   const passed = runs.filter((cell) => cell.verdict.name === "pass");
   const about = [of[0].field && h("span", { class: "tag" }, of[0].field), ...of[0].tags.map((tag) => h("span", { class: "tag" }, tag)), h("code", {}, of[0].file)];
   let explained = false;
-  const parts = [back(), heading(of[0].case, h("p", { class: "tags" }, about)), h("p", { class: "lead" }, h("b", {}, `Runs on ${passed.length} of ${tried.length}`), " that could be tried", runs.length > tried.length ? `; ${runs.length - tried.length} more not available or not run` : "", "."), shareBar(all)];
+  const parts = [back(), heading(of[0].case, h("p", { class: "tags" }, about)), h("p", { class: "lead" }, h("b", {}, `Runs on ${passed.length} of ${tried.length}`), " that could be tried", runs.length > tried.length ? `; ${runs.length - tried.length} more not available or not run` : "", "."), shareBar(runs)];
   for (const row of of) {
     const points = deployments(row);
     if (points.length < 2) continue;
@@ -101,7 +101,7 @@ function runtimePage(name, at) {
   const passed = all.filter((cell) => cell.verdict.name === "pass");
   const formats = distinct(at.map((column) => column.format));
   const parts = [back(), heading(name, h("p", { class: "tags" }, formats.map((format) => h("span", { class: "tag" }, format)))),
-    h("p", { class: "lead" }, h("b", {}, `${passed.length} of ${plural(tried.length, "cell")} pass`), all.length > tried.length ? `; ${all.length - tried.length} more not available or not run` : "", "."), shareBar(all)];
+    h("p", { class: "lead" }, h("b", {}, `${passed.length} of ${plural(tried.length, "cell passes", "cells pass")}`), all.length > tried.length ? `; ${all.length - tried.length} more not available or not run` : "", "."), shareBar(all)];
   parts.push(h("section", {}, h("h3", {}, "By format"), h("div", { class: "wide-table", tabindex: "0", role: "region", "aria-label": "Verdicts by format" }, h("table", { class: "by-format" },
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "format"), h("th", { scope: "col" }, "cells"), h("th", { scope: "col" }, "pass"), h("th", { scope: "col" }, "verdicts"))),
     h("tbody", {}, at.map((column) => {

@@ -52,7 +52,7 @@ const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one :
 // What a square says when it is read aloud.
 function spoken(cell) {
   const parts = [cell.verdict.name];
-  if (cell.partly) parts.push("in part, an input set is unsupported");
+  if (cell.partly) parts.push("in part, an input set was refused");
   if (cell.state === 2) parts.push("unexpected");
   if (cell.state === 1) parts.push("as expected");
   if (cell.bits !== null) parts.push(cell.bits >= 60 ? "no error" : `${cell.bits.toFixed(0)} bits`);
@@ -65,7 +65,7 @@ function rowName(row) {
   return row.dtype === "float32" ? row.name : `${row.name} ${row.dtype}`;
 }
 
-function badge(cell, text = cell.verdict.name) {
+function badge(cell, text = cell.state === 2 && !cell.verdict.failed ? `UNEXPECTED ${cell.verdict.name.toUpperCase()}` : cell.verdict.name) {
   return h("span", { class: `badge v-${cell.verdict.name} s${cell.state}` }, h("i", { "aria-hidden": "true" }, symbolOf(cell)), text);
 }
 function mark(cell) {
