@@ -168,9 +168,8 @@ def _summary(path: Path, made: Update, is_written: bool, is_new: bool) -> list[s
         lines.append(f"{path}: {counts}{' (a new file)' if is_new else ''}")
     if made.todo:
         are = "entry has" if made.todo == 1 else "entries have"
-        lines.append(
-            f'{path}: {made.todo} {are} the reason "{expected_file.TODO}". Say why the cells fail: until then runs fail.'
-        )
+        said = f'{made.todo} {are} the reason "{expected_file.TODO}". Say why the cells fail: until then runs fail.'
+        lines.append(f"{path}: {said}")
     return lines
 
 

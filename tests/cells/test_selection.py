@@ -214,4 +214,4 @@ def test_what_these_cases_do_not_have(registry: Registry, name: Asked, cases: li
     assert selection.message([(name, found)]) == f"modelconform: {name.said} has no cell: {found}"
     lines = selection.message([(name, found)] * 20).splitlines()
     assert len(lines) <= 12
-    assert lines[-1] == "  and 12 more"
+    assert lines[-1] == "  and 16 more"
