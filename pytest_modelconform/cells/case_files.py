@@ -15,6 +15,8 @@ from ..terms.outcome import Outcome
 _PLUGIN = "pytest_modelconform"
 # What the names of case files don't begin with: tests, and modules that case files import.
 _NO_CASES = ("test_", "_")
+# What reading and parsing a file raise: a syntax that is nested deeply enough is too much for the parser's stack.
+_UNREADABLE = (OSError, SyntaxError, ValueError, RecursionError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def is_case_file(path: Path) -> bool:
     text = path.read_bytes()
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError):
+    except _UNREADABLE:
         # It names us and is broken: better an error at stage collect than a file that vanishes.
         return any(
             line.startswith((f"from {_PLUGIN}", f"import {_PLUGIN}"))
@@ -80,7 +82,7 @@ def static_cases(path: Path) -> list[Declared]:
     """The cases that a file assigns at top level, with literal `requires` and `dtypes`: known without running it."""
     try:
         tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
+    except _UNREADABLE:
         return []
     found = []
     for variable, call in _assigned(tree):
@@ -102,7 +104,7 @@ def repeated(path: Path) -> str | None:
     """A sentence for a file that assigns a case to a variable twice: Python would keep the last one; else None."""
     try:
         tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
+    except _UNREADABLE:
         return None
     lines: dict[str, int] = {}
     for variable, call in _assigned(tree):
@@ -125,7 +127,7 @@ def misnamed(path: Path) -> str | None:
         return None
     try:
         tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
+    except _UNREADABLE:
         return None
     if any(map(_is_test, tree.body)) or not any(map(_imports_us, tree.body)) or not any(_assigned(tree)):
         return None
