@@ -21,7 +21,7 @@ KINDS = {"formats": "format", "runtimes": "runtime", "devices": "device", "preci
 ALL = "all"
 # Names that a message lists, and lines that it has, at the most.
 _SHOWN_NAMES = 8
-_SHOWN_LINES = 8
+_SHOWN_LINES = 4
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,9 @@ _MOST_FILES = 2000
 def why_nothing(config: pytest.Config) -> str | None:
     """A sentence for a run that collected no test at all, or None if that has nothing to do with cases."""
     if options.enabled(config):
-        if RUN not in config.stash or config.stash[RUN].collected.files or hasattr(config, "workerinput"):
+        # With xdist only its workers know what there was to collect.
+        is_one_process = config.getoption("dist", "no") == "no" and not hasattr(config, "workerinput")
+        if not is_one_process or RUN not in config.stash or config.stash[RUN].collected.files:
             return None
         return (
             "no case file was found. A case file is a .py file that imports pytest_modelconform and whose name begins "

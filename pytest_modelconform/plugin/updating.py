@@ -94,7 +94,7 @@ class UpdatePlugin:
             return
         ended = exitstatus not in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
         if not ended or self._interrupted or session.shouldfail or session.shouldstop:
-            self._said.append(f"{expected_file.NAME} is as it was: the session ended before all cells had run")
+            self._said.append(f"{expected_file.NAME} was not changed: the session ended before all cells had run")
             return
         for path, seen in self._by_file().items():
             try:
@@ -103,7 +103,7 @@ class UpdatePlugin:
                 self._said.append(f"not updated: {_named(path, error)}")
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if not self._said:
-            self._said.append("nothing to update")
+            self._said.append("no file needs an update")
 
     def _by_file(self) -> dict[Path, dict[Path, dict[str, Seen]]]:
         """What was seen, by the expected.toml that speaks for it: one that is, or that is to be made."""
@@ -168,9 +168,8 @@ def _summary(path: Path, made: Update, is_written: bool, is_new: bool) -> list[s
         lines.append(f"{path}: {counts}{' (a new file)' if is_new else ''}")
     if made.todo:
         are = "entry has" if made.todo == 1 else "entries have"
-        lines.append(
-            f'{path}: {made.todo} {are} the reason "{expected_file.TODO}": fill in why the cells fail, or runs fail'
-        )
+        said = f'{made.todo} {are} the reason "{expected_file.TODO}". Say why the cells fail: until then runs fail.'
+        lines.append(f"{path}: {said}")
     return lines
 
 

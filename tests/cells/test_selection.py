@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from pytest_modelconform.cells import selection
 from pytest_modelconform.cells.case_files import Declared
 from pytest_modelconform.cells.registry import Registry, UnknownName, register_built_in
 from pytest_modelconform.cells.selection import Asked, Selection
 from pytest_modelconform.cells.settings import Settings
+from pytest_modelconform.terms.case import EVERYTHING, FRAMEWORKS
 
 MAIN_FORMATS = "torchscript-trace torchscript-script export aoti onnx onnx-legacy state-dict"
 MAIN_RUNTIMES = "torch libtorch-cpp cpp-frontend ort ort-cpp openvino openvino-cpp"
@@ -214,4 +217,51 @@ def test_what_these_cases_do_not_have(registry: Registry, name: Asked, cases: li
     assert selection.message([(name, found)]) == f"modelconform: {name.said} has no cell: {found}"
     lines = selection.message([(name, found)] * 20).splitlines()
     assert len(lines) <= 12
-    assert lines[-1] == "  and 12 more"
+    assert lines[-1] == "  and 16 more"
+
+
+NAMES = Registry()
+register_built_in(NAMES)
+
+
+def lists(known: Sequence[str]) -> st.SearchStrategy[str]:
+    return st.lists(st.sampled_from([*known, "all"]), max_size=3).map(" ".join)
+
+
+@hypothesis.settings(max_examples=150, deadline=None)
+@hypothesis.given(
+    formats=lists(NAMES.formats),
+    runtimes=lists(NAMES.runtimes),
+    devices=lists(NAMES.devices),
+    precisions=lists(("full", "fast")),
+    require=st.sampled_from(["", "ort", "executorch", "onnx", "cpp-frontend openvino"]),
+    typed=st.sets(st.sampled_from([*selection.KINDS, "require"])),
+)
+def test_a_name_has_a_cell_or_is_told(typed: set[str], **given: str) -> None:
+    """Whatever is named, on the command line or in the ini file: no name is passed over."""
+    chosen = settings(typed=[*typed, "json"], **given)
+    found = selection.select(NAMES, chosen)
+    names = selection.asked(chosen)
+    faults = selection.lacking(NAMES, found, names)
+    cells = [
+        cell
+        for framework in FRAMEWORKS
+        for cell in NAMES.cells(
+            "a.py",
+            "a",
+            found.formats,
+            found.runtimes,
+            found.devices,
+            "float32",
+            found.precisions,
+            EVERYTHING,
+            framework,
+        )
+    ]
+    without = [name for name in names if not name.has(cells)]
+    assert bool(faults) == bool(without)
+    assert {name for name, _ in faults} <= set(without)
+    if faults:
+        lines = selection.message(faults).splitlines()
+        assert len(lines) <= 6
+        assert all("to --modelconform" in why or "leave" in why or "takes" in why for _, why in faults)

@@ -34,6 +34,7 @@ from tests.support.runs import Run
         ("_net.py", "from pytest_modelconform import Case", False),
         ("net.txt", "from pytest_modelconform import Case", False),
         ("net.py", "from pytest_modelconform import Case\x00", True),
+        ("net.py", "from pytest_modelconform import Case\nx = " + "-" * 100_000 + "1", True),
     ],
 )
 def test_case_files_are_told_by_their_syntax(tmp_path: Path, name: str, text: str, wanted: bool) -> None:

@@ -110,10 +110,9 @@ def test_in_a_folder_below_the_root(start: Start) -> None:
     [
         ((FORMATS, "cases/plain.py"), "", f"format state-dict {NO_CPP}"),
         (("cases/plain.py",), INI, ""),
-        (("--modelconform-runtimes=ort", "--modelconform-require=openvino"), "", REQUIRED),
         (("--modelconform-require=cpp-frontend", "cases/plain.py"), "", CPP_REQUIRED),
     ],
-)  # fmt: skip
+)
 def test_with_xdist(start: Start, arguments: tuple[str, ...], ini: str, message: str) -> None:
     ended(start("-n", "2", *arguments, ini=ini), message)
 

@@ -133,13 +133,16 @@ def test_expected_toml_is_judged_as_a_whole(project: pytest.Pytester) -> None:
 def test_parts_that_are_none(project: pytest.Pytester, given: str) -> None:
     result = project.runpytest_inprocess("--modelconform", f"--modelconform-shard={given}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert f"--modelconform-shard: {given!r} is no part such as 1/3, from 1/3 to 3/3" in result.stderr.str()
+    assert (
+        f"--modelconform-shard: invalid shard {given!r}: expected I/N with 1 ≤ I ≤ N, for example 1/3."
+        in result.stderr.str()
+    )
 
 
 def test_an_update_needs_all_cells(project: pytest.Pytester) -> None:
     result = project.runpytest_inprocess("--modelconform", "--modelconform-shard=1/2", "--modelconform-update-expected")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "--modelconform-update-expected needs what all cells came to: leave out --modelconform-shard" in (
+    assert "--modelconform-update-expected needs the results of all cells: leave out --modelconform-shard." in (
         result.stderr.str()
     )
 

@@ -101,7 +101,7 @@ def test_the_file_agrees_afterwards(started: Start, variant: Sequence[str]) -> N
     )  # fmt: skip
     assert "# seen: RuntimeError: " in new
     assert f"{project.file}: 1 added, 1 changed, 2 removed\n" in run.stdout
-    assert f'{project.file}: 2 entries have the reason "TODO": fill in why the cells fail, or runs fail' in run.stdout
+    assert f'{project.file}: 2 entries have the reason "TODO". Say why the cells fail: until then' in run.stdout
     # The log says what the cells came to.
     assert run.verdict(GOOD.partition("::")[2]) == ("pass", None)
     assert run.verdict(WRONG.partition("::")[2]) == ("mismatch", "compare")
@@ -130,7 +130,7 @@ def test_reasons_have_to_be_filled_in(started: Start) -> None:
     assert project.run("-n", "0").status == 0
     run = project.run()
     assert run.status == 0
-    assert "nothing to update" in run.stdout
+    assert "no file needs an update" in run.stdout
 
 
 def test_a_file_is_made_in_the_topmost_folder_of_the_command_line(started: Start) -> None:
@@ -155,7 +155,7 @@ def test_no_file_is_made_where_nothing_fails(started: Start) -> None:
     project = started(None)
     run = project.run("-n", "0", UPDATE, runtimes="fake-good-never")
     assert run.status == 0
-    assert "nothing to update" in run.stdout
+    assert "no file needs an update" in run.stdout
     assert not project.file.exists()
 
 
@@ -220,7 +220,7 @@ def test_a_session_that_does_not_end_writes_nothing(
     run = project.run(*arguments, UPDATE)
     assert project.file.read_text() == OLD, run.stdout
     assert project.left_over() == []
-    said = "expected.toml is as it was: the session ended before all cells had run" in run.stdout
+    said = "expected.toml was not changed: the session ended before all cells had run" in run.stdout
     assert said is ("--collect-only" not in arguments)
 
 
