@@ -30,6 +30,7 @@ def emit(text: str, path: Path | None) -> None:
         if fault := places.fault_of_file(path):
             raise Refused(fault)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             # As it is: what line ends a format has is the renderer's business.
             path.write_bytes(text.encode("utf-8", "replace"))
         except OSError as error:

@@ -146,10 +146,16 @@ def test_an_artifact_alone_loads_and_gives_the_numbers(
 def test_where_an_artifact_alone_can_not_go_is_said_before_the_export(project: Path, tmp_path: Path) -> None:
     start = "modelconform export: "
     rest = ("plain.py", "-f", "torchscript-trace", "-o")
-    message = f"{start}artifacts in torchscript-trace are called *.pt or *.pth or *.ts, not net.onnx"
+    kinds = ".pt, .pth or .ts"
+    message = f"{start}an artifact in torchscript-trace needs a name that ends in {kinds}; net.onnx does not"
     assert problem(project, *rest, "net.onnx") == (2, message)
-    message = f"{start}{tmp_path} is a folder: name a file, or say --to {tmp_path}"
+    message = f"{start}{tmp_path} is a folder: name a file, or use --to {tmp_path}"
     assert problem(project, *rest, str(tmp_path)) == (2, message)
+    if Path("/proc/self").is_dir():
+        message = f"{start}-o: /proc/x.pt can't be written: no file can be created there; choose another place"
+        assert problem(project, *rest, "/proc/x.pt") == (2, message)
+    message = f"{start}--to: plain.py can't be written to: plain.py is a file, not a folder; choose another folder"
+    assert problem(project, *rest[:-1], "--to", "plain.py") == (2, message)
     status, said = problem(project, "plain.py", "-f", "torchscript-trace")
     assert (status, "one of the arguments -o/--output --to is required" in said) == (2, True)
 
@@ -164,7 +170,7 @@ def test_companions_go_beside_the_file_and_keep_working() -> None:
 
     assert places("ncnn", "a/net.param", "model.ncnn.param", "model.ncnn.bin") == ["a/net.param", "a/net.bin"]
     assert places("onnx", "a/net.onnx", "model.onnx", "model.onnx.data") == ["a/net.onnx", "a/model.onnx.data"]
-    with pytest.raises(NoPlace, match=r"mxnet is several files .*, which go by their names: --to FOLDER"):
+    with pytest.raises(NoPlace, match=r"mxnet is several files .*, whose names can't change: use --to FOLDER"):
         places("mxnet", "a/net.json", "model-symbol.json", "model-0000.params")
 
 

@@ -124,7 +124,7 @@ def test_files_that_are_no_logs(tmp_path: Path, bad: str, capsys: Captured) -> N
     assert cli.main(["report", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err == f"modelconform report: {tmp_path / 'none'}: No such file or directory\n"
     assert cli.main(["report", bad, "--format", "csv", "-o", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == f"modelconform report: {tmp_path}: Is a directory\n"
+    assert capsys.readouterr().err == f"modelconform report: {tmp_path} is a folder: name a file in it\n"
 
 
 @pytest.mark.parametrize("name", ["terminal", "csv"])

@@ -34,7 +34,8 @@ EXAMPLES = """\
   modelconform export cases/plain/net.py --format torchscript-trace --to exported
   modelconform export cases/vision/vit.py --format onnx -o vit.onnx
 
-exit status: 0; 1 where the export failed; 2 where there is no such case or format, or the place can't be written to."""
+exit status: 0; 1 where the export failed;
+2 where there is no such case or format, or the place can't be written to."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

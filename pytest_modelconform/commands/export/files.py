@@ -50,7 +50,7 @@ def refuse_place(output: Path | None, folder: Path | None, module: Format) -> No
     if output is None:
         assert folder is not None  # one of them is required
         if fault := places.fault_of_folder(folder) or places.fault_of_file(folder / DESCRIPTION):
-            raise NoPlace(f"--to {folder}: {fault}")
+            raise NoPlace(f"--to: {fault}")
         return
     if output.is_dir():
         raise NoPlace(f"{output} is a folder: name a file, or use --to {output}")
