@@ -285,7 +285,12 @@ def test_contradictions_fail(project: Path, session_folder: Path) -> None:
         assert record["expected"] is False
         assert text in record["message"]
         assert text in run.failure(record["id"])
-    assert run.cells[runs.cell("plain", "good@never")]["verdict"] == "pass"
+    good = runs.cell("plain", "good@never")
+    assert run.cells[good]["verdict"] == "pass"
+    # Nobody shall take it for a pass: neither in pytest's lists nor in ours.
+    assert f"\nUNEXPECTED PASS plain.py::{good}" in run.stdout
+    assert f"plain.py::{good}: UNEXPECTED PASS\n" in run.stdout
+    assert ", ! 3 not as expected" in run.stdout
     assert run.cells[runs.cell("plain", "refuse@run")]["expected"] is True
 
 
