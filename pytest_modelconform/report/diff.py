@@ -115,7 +115,7 @@ def _numbers(old: Outcome, new: Outcome, same_machine: bool) -> Iterator[tuple[s
     refused = [name for name, entry in new.inputs.items() if entry["verdict"] == Verdict.UNSUPPORTED.value]
     for name in refused:
         if old.inputs.get(name, {}).get("verdict") in [verdict.value for verdict in _RIGHT]:
-            yield f"input set {name!r} is unsupported now", True
+            yield f"refuses the input set {name!r} now", True
     if old.bits is not None and new.bits is not None and abs(new.bits - old.bits) >= BITS:
         yield f"bits {old.bits:.1f} → {new.bits:.1f} ({new.bits - old.bits:+.1f})", new.bits < old.bits
     if old.artifact_bytes and new.artifact_bytes:

@@ -319,9 +319,11 @@ def test_contradictions_fail(project: Path, session_folder: Path) -> None:
         assert text in run.failure(record["id"])
     good = runs.cell("plain", "good@never")
     assert run.cells[good]["verdict"] == "pass"
-    # Never as a pass among failures.
+    # Never as a pass among failures: neither in pytest's lists nor in ours.
     assert f"UNEXPECTED PASS: {project.parent / 'expectations' / 'expected.toml'}, entry 1 expects" in run.stdout
     assert f"\nUNEXPECTED PASS plain.py::{good}" in run.stdout
+    assert f"plain.py::{good}: UNEXPECTED PASS\n" in run.stdout
+    assert ", ! 3 not as expected" in run.stdout
     assert "\nPASS plain.py" not in run.stdout
     assert run.cells[runs.cell("plain", "refuse@run")]["expected"] is True
 

@@ -118,7 +118,7 @@ def test_latency(old: tuple[float, ...], new: tuple[float, ...], what: str) -> N
 def test_an_input_set_that_is_refused_now() -> None:
     sets = [replace(PASS, inputs={"a": {"verdict": "pass"}, "b": {"verdict": v}}) for v in ("pass", "unsupported")]
     [change] = diff(sets[0], sets[1]).numbers
-    assert (change.what, change.worse) == ("input set 'b' is unsupported now", True)
+    assert (change.what, change.worse) == ("refuses the input set 'b' now", True)
     assert not diff(sets[1], sets[0]).numbers
 
 

@@ -10,6 +10,7 @@ from ...terms.outcome import PREFIX, STYLES, Outcome
 from ..entries import Entry, entries, title
 from ..matrix import Matrix
 from ..plural import counted
+from ..said import first_line
 from ..upstream import is_upstream, repro
 from .text import Writer, say
 
@@ -50,7 +51,8 @@ def _entry(entry: Entry, writer: Writer, command: Callable[[Cell], str], log: st
 def message(outcome: Outcome) -> list[str]:
     """The lines of a message and its notes, without those that are empty, and without the likely causes."""
     found = [line for line in outcome.message.splitlines() if not line.startswith(PREFIX)]
-    return [line for line in (*found, *outcome.notes) if line.strip()]
+    # Of notes the first lines: what a library said of a refused input set is long, and in the log.
+    return [line for line in (*found, *map(first_line, outcome.notes)) if line.strip()]
 
 
 def _others(entry: Entry) -> list[str]:

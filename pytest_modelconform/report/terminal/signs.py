@@ -9,6 +9,8 @@ from ..matrix import Matrix, is_partly
 from .heads import FOLLOWS
 
 SURPRISE = "!"
+# Bits of what is the model's in every digit (MOST_BITS in compare/numbers.py); no dtype has as many.
+_EXACT = 60
 # Of a pass that an input set is missing from: on a terminal with colours, and without.
 PARTLY = ("◐", "o")
 
@@ -68,8 +70,9 @@ def legend(matrix: Matrix, colour: bool, bits: bool, follows: bool = False) -> l
     parts = [f"{shown} {meaning}" for shown, meaning in meanings.items()]
     if colour and any(outcome.expected for outcome in found):
         parts.append("yellow: expected")
-    if bits and any(outcome.bits is not None and outcome.verdict in WITH_BITS for outcome in found):
-        parts.append("number: effective bits")
+    numbers = [outcome.bits for outcome in found if outcome.bits is not None and outcome.verdict in WITH_BITS]
+    if bits and numbers:
+        parts.append(f"number: effective bits{f' ({_EXACT}: no error)' if max(numbers) >= _EXACT else ''}")
     if follows:
         parts.append(f"{FOLLOWS}NAME the runtime to its left, with NAME")
     return parts

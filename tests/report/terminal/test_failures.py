@@ -106,6 +106,13 @@ def test_lines_of_messages_are_wrapped() -> None:
     assert " ".join(" ".join(lines).split()) == words
 
 
+def test_of_notes_the_first_line_is_shown() -> None:
+    wrong = Outcome(
+        Verdict.MISMATCH, Stage.COMPARE, "wrong values", notes=("set 'b' was refused: why\nRuntimeError: …",)
+    )
+    assert failures([(cell("a", "onnx", "ort"), wrong)])[1:3] == ["  wrong values", "  set 'b' was refused: why"]
+
+
 def test_hints_are_never_cut() -> None:
     hints = ("output has the model's values times 2", "computed with bfloat16 weights")
     message = "\n".join([*(f"line {i}" for i in range(40)), *(f"likely cause: {hint}" for hint in hints)])

@@ -46,6 +46,7 @@ def legend(*outcomes: Outcome, colour: bool = False) -> list[str]:
 def test_the_legend_names_what_occurs_and_no_more() -> None:
     assert legend(Outcome(Verdict.PASS)) == [". pass"]
     assert legend(Outcome(Verdict.PASS, bits=20.0)) == [". pass", "number: effective bits"]
+    assert legend(Outcome(Verdict.PASS, bits=60.0)) == [". pass", "number: effective bits (60: no error)"]
     assert legend(Outcome(Verdict.ERROR, expected=True), Outcome(Verdict.ERROR)) == ["E error", "e error (expected)"]
     assert legend(Outcome(Verdict.ERROR, expected=True), Outcome(Verdict.ERROR), colour=True) == [
         "✗ error",
