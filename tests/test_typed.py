@@ -31,7 +31,7 @@ ENTRY: dict[str, Any] = {
     "args": [{"tensor": "/args/0"}],
     "kwargs": [["scale", {"float": "0x1.0p+1"}]],
     "outputs": {"tensor": ""},
-    "leaves": [{"path": "/args/0", "shape": [2, 3]}],
+    "leaves": [{"path": "/args/0", "shape": [2, 3], "name": "x"}],
     "inputs_changed": [],
     "seconds": 1,
     "impure": "",
@@ -54,11 +54,12 @@ ANSWER: dict[str, Any] = {
     "framework": "torch",
     "blind_ok": False,
     "accept": [],
+    "dropout": [],
     "tolerance": {"bits_lost": 3, "worst": None, "rtol": None, "atol": None, "cosine": None, "reason": ""},
     "tolerances": {"ort": {"bits_lost": 5.0, "reason": "why"}},
     "notes": [],
     "parameters": 72,
-    "unseen": {"tensors": 2, "unseen": [], "skipped": ""},
+    "unseen": {"tensors": 2, "unseen": [], "skipped": "", "constant": []},
 }
 TRAIN: dict[str, Any] = {
     "inputs": [{"tensor": "/0"}],
@@ -107,7 +108,7 @@ def changed(value: Mapping[str, Any], path: str, new: Any) -> dict[str, Any]:
 
 def test_an_answer_is_typed_and_goes_back_to_the_same_json(tmp_path: Path) -> None:
     found = typed.answer(inline(), "reference", ANSWER, content.InferenceAnswer)
-    assert found.sets["one"].leaves == [content.Leaf(path="/args/0", shape=[2, 3])]
+    assert found.sets["one"].leaves == [content.Leaf(path="/args/0", shape=[2, 3], name="x")]
     assert found.input_leaves[0].shape == ["batch", 3]
     assert found.generated["auto-least"].may_refuse
     assert found.files == {"/a.py": "1"}

@@ -147,9 +147,8 @@ def _check_repeats(entry: SetEntry, runs: Mapping[str, Array], steps: int) -> No
         )
         if not close:
             raise ModelFault(
-                f"{named(key, steps)} is another one when the model is trained a second time with the same seed, so "
-                "that nothing can be compared with it: let it draw from torch's generator only, and keep no state "
-                "outside of buffers"
+                f"a second training with the same seed ends with another {named(key, steps)}, so that nothing can be "
+                "compared with it: let the model draw from torch's generator only, and keep no state outside of buffers"
             )
 
 
@@ -158,7 +157,7 @@ def _check_losses(reference: Reference) -> None:
     if bad.size:
         value = float(reference.eager[bad[0]])
         raise ModelFault(
-            f"the loss is {value} in step {int(bad[0]) + 1}: nothing can be learnt from that; a smaller lr, other "
+            f"the loss is {value} in step {int(bad[0]) + 1}, from which nothing can be learnt: try a smaller lr, other "
             "targets, or fewer steps"
         )
 
@@ -182,7 +181,7 @@ def _check_learning(moved: Mapping[str, float]) -> list[str]:
     if best < SEEN:
         raise ModelFault(
             f"trainings that differ in their rounding only end apart by 1/{best:.0f} of what they learn, so that an "
-            f"error of 1 % would not show in any parameter (1/{SEEN:.0f} is needed): fewer steps, a smaller lr, or "
+            f"error of 1 % would not show in any parameter (1/{SEEN:.0f} is needed): try fewer steps, a smaller lr, or "
             "another optimizer"
         )
     blind = [name for name, learnt in moved.items() if learnt < SEEN]
@@ -190,8 +189,9 @@ def _check_learning(moved: Mapping[str, float]) -> list[str]:
         return []
     more = f" and {len(blind) - _MOST_NAMED} more" if len(blind) > _MOST_NAMED else ""
     return [
-        f"cannot see an error of 1 % in what {len(blind)} of {len(moved)} parameters learn: "
-        f"{', '.join(blind[:_MOST_NAMED])}{more}"
+        f"can't see an error of 1 % in what {len(blind)} of {len(moved)} parameters learn "
+        f"({', '.join(blind[:_MOST_NAMED])}{more}): rounding alone changes it by more. Fewer steps, a smaller lr or "
+        "another optimizer may show it"
     ]
 
 

@@ -83,6 +83,6 @@ def test_a_wrong_training_is_named_by_its_parameters(run: runs.Run) -> None:
 
 def test_a_training_that_is_not_fit(run: runs.Run) -> None:
     assert run.verdict("unfit[eager-training]") == ("error", "reference")
-    assert "nothing can be learnt from that; a smaller lr" in run.message("unfit[eager-training]")
+    assert "from which nothing can be learnt: try a smaller lr" in run.message("unfit[eager-training]")
     assert run.verdict(cell("unfit", "training")) == ("error", "reference")
     assert "see unfit[eager-training]" in run.message(cell("unfit", "training"))

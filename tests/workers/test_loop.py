@@ -217,3 +217,17 @@ def test_what_a_library_prints_when_it_is_imported_is_no_answer(python: str, tal
     talk = Talk([python, str(start), str(worker), "--device", "cpu", "--threads", "1"])
     talks.append(talk)
     assert talk.ask({"id": 1, "op": "hello", "protocol": 1}) == {"id": 1, "ok": True, "protocol": 1, "name": "cpu"}
+
+
+def test_an_exception_names_the_line_of_its_author_not_of_libraries(tmp_path: Path) -> None:
+    """A worker's author has a stack through us and the library that he calls; his own line is in the middle."""
+    with pytest.raises(json.JSONDecodeError) as caught:
+        json.loads("{")
+    assert re.fullmatch(
+        r"tests/workers/test_loop\.py:\d+, in test_an_exception_names_\w+: json\.loads\(\"{\"\)",
+        loop.place_of(caught.value),
+    )
+    with pytest.raises(WorkerError) as ours:
+        handle({"op": "nothing"}, {})
+    assert loop.explain(ours.value).splitlines()[1].startswith("  at tests/workers/test_loop.py:")
+    assert loop.place_of(ValueError("never raised")) == ""

@@ -202,13 +202,13 @@ def test_what_can_not_be_trained(tmp_path: Path, model: str, train: str, stage: 
 @pytest.mark.parametrize(
     ("model", "train", "message"),
     [
-        (trainings.MLP, '"lr": 1e30', "the loss is (nan|inf) in step [2-4]: nothing can be learnt from that"),
+        (trainings.MLP, '"lr": 1e30', "the loss is (nan|inf) in step [2-4], from which nothing can be learnt"),
         (trainings.MLP, '"lr": 1e-12', "training changes no parameter: are gradients switched off"),
         (trainings.MLP, '"lr": 1e-7', r"only end apart by 1/\d+ of what they learn, .* fewer steps, a smaller lr"),
         (
             "Noisy()",
             "",
-            "loss is another one when the model is trained a second time.*draw from torch's generator only",
+            "a second training with the same seed ends with another loss.*draw from torch's generator only",
         ),
     ],
 )
@@ -231,7 +231,9 @@ def test_what_is_worth_knowing_of_a_training(tmp_path: Path) -> None:
     adam = '"optimizer": "adam", "lr": 0.01, "batch_size": 4'
     notes = trainings.prepared(trainings.built(tmp_path, trainings.NORM, adam), tmp_path).content.notes
     assert "gradient of 0.bias is decided by rounding: only its size is compared" in notes
-    assert "cannot see an error of 1 % in what 1 of 6 parameters learn: 0.bias" in notes
+    assert any(
+        note.startswith("can't see an error of 1 % in what 1 of 6 parameters learn (0.bias): ") for note in notes
+    )
     dropout = "nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 2))"
     notes = trainings.prepared(trainings.built(tmp_path, dropout), tmp_path).content.notes
     [note] = notes
