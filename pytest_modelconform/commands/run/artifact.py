@@ -125,8 +125,13 @@ def _foreign(path: Path, runtime: Runtime, registry: Registry, format_name: str)
     candidates = [format_name] if format_name else by_name
     if format_name:
         _refuse_format(format_name, runtime, registry)
+    if not candidates and path.is_dir():
+        raise Refused(
+            f"The folder {path} holds no {SIGNATURE}. Name an artifact in it, or a folder that "
+            "`modelconform export --to` wrote."
+        )
     if not candidates:
-        others = [name for name in registry.runtimes if _suits(path, registry.runtime(name), registry)]
+        others = _main([name for name in registry.runtimes if _suits(path, registry.runtime(name), registry)], registry)
         raise Refused(
             f"The runtime {runtime.NAME} can't load {path.name}. It loads {_loads(runtime, registry)}; use --format if "
             f"the name is unusual.{f' {path.suffix} files run in {either(others)}.' if others else ''}"
@@ -149,10 +154,15 @@ def _foreign(path: Path, runtime: Runtime, registry: Registry, format_name: str)
 def _refuse_format(name: str, runtime: Runtime, registry: Registry) -> None:
     """Raises Refused for a format that a runtime doesn't load."""
     if name not in runtime.FORMATS:
-        others = [other for other in registry.runtimes if name in registry.runtime(other).FORMATS]
+        others = _main([other for other in registry.runtimes if name in registry.runtime(other).FORMATS], registry)
         loads = f"It loads {either(runtime.FORMATS, 'and')}."
         instead = f" {name} runs in {either(others)}." if others else ""
         raise Refused(f"The runtime {runtime.NAME} can't load the format {name}. {loads}{instead}")
+
+
+def _main(names: Sequence[str], registry: Registry) -> Sequence[str]:
+    """Of some runtimes those that run by default; all of them where none does."""
+    return [name for name in names if registry.runtime(name).MAIN] or names
 
 
 def _suits(path: Path, runtime: Runtime, registry: Registry) -> bool:

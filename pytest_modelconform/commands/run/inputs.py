@@ -54,14 +54,15 @@ def parse(kind: str, text: str) -> Wanted:
 def read(path: Path) -> dict[str, Array]:
     """The tensors of a file by name, in its order. Raises Refused."""
     if path.suffix not in KINDS:
-        raise Refused(f"--inputs {path}: a file of {', '.join(KINDS)} was expected.")
+        raise Refused(f"--inputs {path}: a {', '.join(KINDS[:-1])} or {KINDS[-1]} file was expected.")
     try:
         if path.suffix == ".safetensors":
             return arrays.read(path)
         loaded: Any = np.load(path, allow_pickle=False)
         return dict(loaded) if path.suffix == ".npz" else {path.stem: loaded}
     except (OSError, ValueError, TensorFileError) as error:
-        raise Refused(f"--inputs {path}: the file can't be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise Refused(f"--inputs {path}: the file can't be read: {why}") from error
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,10 @@ def call(signature: Signature, given: Mapping[str, Array] | Sequence[Wanted]) ->
     known = signature.layout == "flat" or bool(signature.inputs)
     if known and len(given) != len(paths):
         takes = ", ".join(_said(value) for value in declared)
-        inputs = "1 input" if len(paths) == 1 else f"{len(paths)} inputs"
-        raise Refused(f"{signature.file} takes {inputs} ({takes}), and {len(given)} were given.")
+        inputs = "1 input" if len(paths) == 1 else f"{len(paths) or 'no'} inputs"
+        listed = f" ({takes})" if takes else ""
+        given_ones = "1 was" if len(given) == 1 else f"{len(given)} were"
+        raise Refused(f"{signature.file} takes {inputs}{listed}, and {given_ones} given.")
     if isinstance(given, Mapping):
         names = {value.name or value.path: value.path for value in declared}
         if set(given) == set(names):
