@@ -42,6 +42,8 @@ class _Borrower:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.status = self.do(run_of(session.config))
+        # Or pytest, and then we, say that there was nothing to collect.
+        session.testscollected = 1
         return True
 
 
