@@ -82,7 +82,7 @@ def test_without_a_twin_there_is_no_such_cell(seen: Run) -> None:
 
 def test_faults_of_the_field_are_named(seen: Run) -> None:
     assert seen.message("strange[collect]") == (
-        "case 'strange', field 'twins': 'chainer' has no twins; these have: keras, jax"
+        "case 'strange', field 'twins': no twin can be in 'chainer'; known: keras, jax"
     )
     assert "give a dict of functions by framework" in seen.message("list_[collect]")
 

@@ -273,7 +273,7 @@ def _fault_of_twins(case: Case) -> str:
         return 'give a dict of functions by framework, like {"keras": build_keras}'
     for framework, function in case.twins.items():
         if framework not in TWINS:
-            return f"no twins in {framework!r}; there are some in {', '.join(TWINS)}"
+            return f"no twin can be in {framework!r}; known: {', '.join(TWINS)}"
         if not callable(function):
             return f"give a function for {framework!r} that takes the weights and returns the model"
     return "a model in another framework can't have twins" if case.twins and case.framework != TORCH else ""
