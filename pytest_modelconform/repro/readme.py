@@ -70,7 +70,7 @@ class Issue:
             f"## Whom this concerns\n\n{whom(self.concern, self.projects, self.capture)}",
             f"## To reproduce\n\n{self._how()}",
             f"## Expected\n\n{self.expected}",
-            f"## Seen\n\n{fenced(self.seen or 'No run of this cell is on record.')}",
+            f"## Seen\n\n{fenced(self.seen)}",
             *([table] if (table := self._numbers()) else []),
             *(self._shown(quoted) for quoted in self.quoted),
             f"## Versions\n\n{self._versions()}",

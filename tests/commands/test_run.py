@@ -88,7 +88,7 @@ def test_a_program_of_torch_is_called_like_the_model(folder: Path) -> None:
             ("net.pt2", "-r", "ort", "--ones", "1"),
             2,
             "The runtime ort can't load net.pt2. It loads .onnx files; use --format if the name is unusual. .pt2 files "
-            "run in torch, ",
+            "run in torch or libtorch-cpp.",
         ),
         (
             ("add.onnx", "-r", "torch", "--ones", "1"),

@@ -66,9 +66,10 @@ def find(path: Path, runtime: Runtime, registry: Registry, format_name: str) -> 
         raise Refused(f"{path} doesn't exist. Name an artifact, or a folder that `modelconform export --to` wrote.")
     if format_name:
         registry.format(format_name)
-    folder = path if (path / SIGNATURE).is_file() else path.parent
+    is_export = (path / SIGNATURE).is_file()
+    folder = path if is_export else path.parent
     signature = _json(folder / SIGNATURE) if (folder / SIGNATURE).is_file() else {}
-    if folder == path or signature.get("file") == path.name:
+    if is_export or signature.get("file") == path.name:
         return _exported(folder, signature, runtime, registry, format_name)
     signature = _foreign(path, runtime, registry, format_name)
     return Found(_artifact(path.parent, signature), signature["format"], None, "float32")
