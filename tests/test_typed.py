@@ -26,6 +26,7 @@ from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.terms.cell import CaseRef
 from pytest_modelconform.terms.outcome import Stage, Verdict
+from pytest_modelconform.workers import lookups
 
 ENTRY: dict[str, Any] = {
     "args": [{"tensor": "/args/0"}],
@@ -118,7 +119,7 @@ def test_an_answer_is_typed_and_goes_back_to_the_same_json(tmp_path: Path) -> No
     # The names on the wire and in the cache are the same; what isn't known is left out. What a case sees of its outputs
     # comes with the references.
     again = json.loads(json.dumps(typed.json_of(found)))
-    assert again.keys() - {"outputs", "blind"} == ANSWER.keys() - {"id", "ok"}
+    assert again.keys() - {"outputs", "blind", "packages"} == ANSWER.keys() - {"id", "ok"}
     assert again["generated"] == ANSWER["generated"]
     assert again["sets"] == ANSWER["sets"]
     assert typed.cached(again, content.InferenceAnswer) == found
@@ -176,7 +177,7 @@ def test_a_converter_need_not_say_how_long_it_took() -> None:
 
 
 def test_declared_cases() -> None:
-    answer = {"cases": [DECLARED, {**DECLARED, "fault": "no", "tags": [], "has": []}], "files": {}}
+    answer = {"cases": [DECLARED, {**DECLARED, "fault": "no", "tags": [], "has": []}], "files": {}, "packages": {}}
     found = typed.answer(inline(), "collect", answer, CollectAnswer)
     assert found.cases[0] == Declared(
         "net",
@@ -234,7 +235,7 @@ def find(exports: Exports, host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_references_of_another_version_are_made_anew(
     exports: Exports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host = Host({**ANSWER, "files": {}})
+    host = Host({**ANSWER, "files": {}, "packages": lookups.record()})
     first = find(exports, host, monkeypatch, tmp_path)
     again = find(exports, host, monkeypatch, tmp_path)
     assert (first.cached, again.cached, host.asked) == (False, True, 1)
@@ -242,7 +243,7 @@ def test_references_of_another_version_are_made_anew(
     assert again.content.sets == first.content.sets
     [file] = (tmp_path / "cases").iterdir()
     entry = json.loads(file.read_text())
-    assert "files" not in entry["content"]
+    assert not {"files", "packages"} & entry["content"].keys()
     assert entry["content"]["digest_of_all"] == first.key
     # What an older version wrote has another shape.
     file.write_text(json.dumps(changed(entry, "content.unseen", None)))

@@ -51,7 +51,7 @@ class CollectAnswer(Collected, frozen=True, kw_only=True):
     """
 
     files: Mapping[str, str]
-    packages: Packages
+    packages: Packages = {}
 
 
 @dataclass(frozen=True)

@@ -80,5 +80,5 @@ def test_a_given_path_counts_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     given.write_text("#!/bin/sh\necho 3.1.4\n")
     assert interpreters.find(OTHER) is None
     assert str(interpreters.lacking(OTHER)).startswith(
-        f"needs Python 2.99 with venv, and $MODELCONFORM_PYTHON_2_99 ({given}) is none"
+        f"needs Python 2.99 with venv, and $MODELCONFORM_PYTHON_2_99 ({given}) isn't one"
     )
