@@ -26,7 +26,8 @@ EXAMPLES = """\
 A file that --from writes has been tried: it passes the model check. Weights are random but generic, and
 nothing is downloaded. A model of transformers is made small by its configuration.
 
-exit status: 0; 1 where nothing was written; 2 for no such source or model, or options that exclude each other."""
+exit status: 0; 1 where nothing was written; 2 for a source or model that does not exist, or for
+options that exclude each other."""
 
 _CASE = '''\
 """$class_name: say here what this model is, and in which paper it was published."""
