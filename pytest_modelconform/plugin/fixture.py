@@ -6,14 +6,10 @@ their own as ever.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import difflib
-import logging
-import random
 import re
 import shutil
-import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +29,7 @@ from ..terms.cell import CaseRef, Cell
 from ..terms.outcome import Outcome, Verdict
 from ..workers.loop import WorkerError
 from . import options
+from .quiet import noise_kept, undisturbed
 from .registering import registry_of
 from .run import place_of
 
@@ -145,7 +142,7 @@ class InHand:
         """
         __tracebackhide__ = True  # pytest shows the frames that are left: the test's own.
         try:
-            with _noise_kept():
+            with noise_kept():
                 cells = self._asked(formats, runtimes, devices, precisions)
                 case = _case(model, inputs, case_fields)
                 found = self._run(case, cells)
@@ -210,7 +207,7 @@ class InHand:
         model_check = Cell(cells[0].file, self._name, "eager", "eager")
         pipeline = machinery.pipeline
         try:
-            with _undisturbed():
+            with undisturbed():
                 found = [(model_check, pipeline.check(ref))]
                 found += [(cell, self._outcome(ref, cell)) for cell in cells]
         finally:
@@ -265,23 +262,6 @@ def _refused(cell: Cell, outcome: Outcome) -> Iterator[str]:
             yield f"{cell.name} passed without the input set {name!r}: {why}"
 
 
-@contextlib.contextmanager
-def _noise_kept() -> Iterator[None]:
-    """Keep what exporters and libraries warn of from the test, in which warnings may be errors, and what they log."""
-    # The trace, of torch's own, minds no general limit, and pytest shows hundreds of its records.
-    before, trace = logging.root.manager.disable, logging.getLogger("torch.__trace")
-    was_disabled = trace.disabled
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logging.disable(max(before, logging.WARNING))
-        trace.disabled = True
-        try:
-            yield
-        finally:
-            logging.disable(before)
-            trace.disabled = was_disabled
-
-
 def _case(model: Any, inputs: Any, given: Mapping[str, Any]) -> Case:
     """A case of a model in hand. Raises TypeError."""
     import torch
@@ -318,23 +298,3 @@ def _is_function(value: Any) -> bool:
     import torch
 
     return callable(value) and not isinstance(value, (torch.Tensor, torch.nn.Module))
-
-
-@contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Put the test's random numbers and PyTorch's settings back afterwards: case hosts set them for themselves."""
-    import torch
-
-    python, threads, grad = random.getstate(), torch.get_num_threads(), torch.is_grad_enabled()
-    dtype = torch.get_default_dtype()
-    numpy = sys.modules["numpy"].random.get_state() if "numpy" in sys.modules else None
-    with torch.random.fork_rng():
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            if numpy is not None:
-                sys.modules["numpy"].random.set_state(numpy)
-            torch.set_num_threads(threads)
-            torch.set_default_dtype(dtype)
-            torch.set_grad_enabled(grad)

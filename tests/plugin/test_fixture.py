@@ -236,7 +236,8 @@ def test_each_result_points_at_the_line_of_the_test_and_shows_nothing_of_us(pyte
 def test_options_that_make_no_sense_are_one_line(pytester: pytest.Pytester) -> None:
     result = outcomes(pytester, "def test_it(modelconform):\n    pass\n", "--modelconform-timeout=soon")
     result.assert_outcomes(errors=1)
-    assert "--modelconform-timeout: 'soon'" in result.stdout.str()
+    assert "--modelconform-timeout" in result.stdout.str()
+    assert "'soon'" in result.stdout.str()
     assert "settings" not in result.stdout.str()
 
 

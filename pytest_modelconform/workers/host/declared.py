@@ -48,7 +48,9 @@ def fault_of_spec(spec: Any, top: bool = True) -> str:
         return f"give a dict by argument, like {{'x': {{0: 'batch'}}}}, not a value of type {type(spec).__name__}"
     if isinstance(spec, str) and not spec.isidentifier():
         return f"{spec!r} can't be a dimension's name: use letters, digits and '_', like 'batch'"
-    known = spec is None or isinstance(spec, (str, int)) or hasattr(spec, "__name__") or hasattr(spec, "name")
+    # Dim and its hints, Dim.AUTO among them, are torch's.
+    known = spec is None or isinstance(spec, (str, int)) or type(spec).__module__.startswith("torch.")
+    known = known or (isinstance(spec, type) and spec.__module__.startswith("torch."))
     return "" if known else f"a value of type {type(spec).__name__} is not a dimension: give a name, a Dim, or None"
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.export import Dim
 
-from pytest_modelconform.workers.host.declared import check, check_given
+from pytest_modelconform.workers.host.declared import check, check_given, fault_of_spec
 from pytest_modelconform.workers.host.generate import Call
 from pytest_modelconform.workers.loop import WorkerError
 
@@ -146,3 +146,23 @@ NOT_GIVEN: list[tuple[Any, Call, str]] = [
 def test_what_no_set_gives_is_the_cases_fault(spec: Any, given: Call, says: str) -> None:
     with pytest.raises(WorkerError, match=f"^case 'net', field 'dynamic_shapes': {re.escape(says)}"):
         check_given("net", SIGNATURE, spec, {"one": given})
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        (3, "give a dict by argument, like {'x': {0: 'batch'}}, not a value of type int"),
+        ("batch", "give a dict by argument"),
+        ({"x": {0: ""}}, "'' can't be a dimension's name"),
+        (({0: "a b"},), "'a b' can't be a dimension's name: use letters, digits and '_', like 'batch'"),
+        ({"x": [{0: object()}]}, "a value of type object is not a dimension: give a name, a Dim, or None"),
+    ],
+)
+def test_what_no_dynamic_shapes_may_be(spec: Any, says: str) -> None:
+    assert fault_of_spec(spec).startswith(says)
+
+
+def test_what_dynamic_shapes_may_be() -> None:
+    batch = Dim("batch")
+    for spec in (None, {}, {"x": {0: "n", 1: batch, 2: 2 * batch, 3: 4}}, [None, (None, Dim.AUTO)], {"x": None}):
+        assert fault_of_spec(spec) == ""
