@@ -23,8 +23,8 @@ EXAMPLES = """\
   modelconform new bert --from transformers:BertModel
   modelconform new convnext --from timm:convnext_atto
 
-A file that --from writes has been tried: it passes the model check. Weights are random but generic, and
-nothing is downloaded. A model of transformers is made small by its configuration.
+A file that --from writes has been tried: it passes the model check. Weights are random but generic,
+and nothing is downloaded. A model of transformers is made small by its configuration.
 
 exit status: 0; 1 where nothing was written; 2 for a source or model that does not exist, or for
 options that exclude each other."""

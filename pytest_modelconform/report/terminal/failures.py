@@ -52,7 +52,8 @@ def message(outcome: Outcome) -> list[str]:
     """The lines of a message and its notes, without those that are empty, and without the likely causes."""
     found = [line for line in outcome.message.splitlines() if not line.startswith(PREFIX)]
     # Of notes the first lines: what a library said of a refused input set is long, and in the log.
-    return [line for line in (*found, *map(first_line, outcome.notes)) if line.strip()]
+    # Nor the marks below a line of code, which wrapping would move.
+    return [line for line in (*found, *map(first_line, outcome.notes)) if line.strip(" ^~")]
 
 
 def _others(entry: Entry) -> list[str]:
