@@ -487,7 +487,7 @@ subprocess.Popen = Refusing
     assert run.verdict("plain[eager]") == run.verdict("plain[torchscript_trace-torch-cpu]") == ("pass", None)
     # Not a Python of this environment, so it can't run in this process.
     assert run.verdict(GOOD) == ("crash", "environment")
-    assert "fake-good-never is no Python of this environment" in run.message(GOOD)
+    assert "fake-good-never can't run in this process, since it isn't Python of this environment" in run.message(GOOD)
     assert "leave out --modelconform-inline" in run.message(GOOD)
     assert run.verdict("bad[eager]") == ("error", "build")
     assert "INTERNALERROR" not in run.stdout
