@@ -248,7 +248,9 @@ def test_a_model_that_fails_its_check_is_not_written(
     fake(monkeypatch, [runs.PLAIN.replace("* self.weight + 1.0", "* 0.0")])
     assert command(tmp_path, "net", "--from", "a:b") == 1
     err = capsys.readouterr().err
-    said = "modelconform new: --from a:b: nothing was written, because the model check fails: error at stage reference: "
+    said = (
+        "modelconform new: --from a:b: nothing was written, because the model check fails: error at stage reference: "
+    )
     assert err.startswith(said)
     assert err.endswith("Begin with `modelconform new net` instead, and put the model and its inputs there.\n")
     assert list(tmp_path.iterdir()) == []
