@@ -73,9 +73,9 @@ def test_one_step_has_no_checkpoint_in_between(run: runs.Run) -> None:
 
 def test_a_wrong_training_is_named_by_its_parameters(run: runs.Run) -> None:
     assert run.verdict(cell("wrong", "gradients")) == ("mismatch", "compare")
-    assert "gradient of inner.3.bias " in run.message(cell("wrong", "gradients"))
+    assert "wrong values: gradient of inner.3.bias, element [0], is " in run.message(cell("wrong", "gradients"))
     message = run.message(cell("wrong", "training"))
-    assert "parameter inner.3.bias after 4 steps " in message
+    assert "parameter inner.3.bias after 4 steps, element " in message
     assert "output" not in message
     assert "resumed from eager's checkpoint: " in run.message(cell("wrong", "resume"))
     assert "its checkpoint, resumed in eager: " in run.message(cell("wrong", "resume"))

@@ -170,7 +170,8 @@ def test_companions_go_beside_the_file_and_keep_working() -> None:
 
     assert places("ncnn", "a/net.param", "model.ncnn.param", "model.ncnn.bin") == ["a/net.param", "a/net.bin"]
     assert places("onnx", "a/net.onnx", "model.onnx", "model.onnx.data") == ["a/net.onnx", "a/model.onnx.data"]
-    with pytest.raises(NoPlace, match=r"mxnet is several files .*, whose names can't change: use --to FOLDER"):
+    said = r"an artifact in mxnet consists of several files .* whose names can't change: use --to FOLDER"
+    with pytest.raises(NoPlace, match=said):
         places("mxnet", "a/net.json", "model-symbol.json", "model-0000.params")
 
 
