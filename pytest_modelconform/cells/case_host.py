@@ -72,11 +72,16 @@ class _Made(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, folder: Path) -> _Made | None:
-        """That of an artifact's folder; None where it no longer holds: other packages, or another version wrote it."""
+        """That of an artifact's folder; None where another version wrote it."""
         try:
-            made = typed.cached(store.read_json(folder / "export.json"), cls)
+            return typed.cached(store.read_json(folder / "export.json"), cls)
         except (OSError, ValueError):
             return None
+
+    @classmethod
+    def read_valid(cls, folder: Path) -> _Made | None:
+        """The same, and None where the packages that it was made with are others now."""
+        made = cls.read(folder)
         return made if made is not None and lookups.unchanged(made.packages) else None
 
 
@@ -239,10 +244,10 @@ class Exports:
         if failure := self._failed_exports.get((ref, cell.format, device)):
             raise failure
         folder = self.cache.folder / "artifacts" / key
-        made = _Made.read(folder) if folder.is_dir() else None
+        made = _Made.read_valid(folder) if folder.is_dir() else None
         if folder.is_dir() and (made is None or (anew and not made.fresh)):
             outdated = made is None
-            self.cache.forget("artifacts", key, lambda folder: not outdated or _Made.read(folder) is None)
+            self.cache.forget("artifacts", key, lambda folder: not outdated or _Made.read_valid(folder) is None)
             if ref.framework in module.FRAMEWORKS:  # else its source is made by a fresh one
                 self._fresh_host(self._host_of(ref, module))
         try:
@@ -254,6 +259,7 @@ class Exports:
         except StageFailure as failure:
             self._failed_exports[ref, cell.format, device] = failure
             raise
+        # Of what was made just now, whatever is installed meanwhile: that is for the next run to see.
         made = _Made.read(folder)
         assert made is not None
         try:
