@@ -1,0 +1,90 @@
+"""Strides that are read off are those that inductor finds by simplifying; all others are left to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_modelconform.formats import constant_strides
+
+sympy = pytest.importorskip("sympy")
+pytest.importorskip("torch")
+
+
+def _symbols() -> tuple[Any, ...]:
+    loops = [sympy.Symbol(name, integer=True, nonnegative=True) for name in ("d0", "d1", "d2")]
+    sizes = [sympy.Symbol(name, integer=True, positive=True) for name in ("s0", "s1")]
+    return (*loops, *sizes)
+
+
+def _floor_div(base: Any, divisor: int) -> Any:
+    from torch.utils._sympy.functions import FloorDiv
+
+    return FloorDiv(base, divisor)
+
+
+def test_which_strides_are_read_off() -> None:
+    d0, d1, d2, s0, s1 = _symbols()
+    half = _floor_div(s0 - 1, 2)
+    table = [
+        (120 * d0 + d1, d0, 120),
+        (120 * d0 + d1, d1, 1),
+        (120 * d0 + d1, d2, 0),
+        (d0 * s0 * half + d1 * half + d2 + half, d2, 1),
+        (-d0 + s0 - 1, d0, -1),
+        (d0 * s0 + d1, d0, None),  # a size is no number
+        (2 * d0 + d0 * s0, d0, None),
+        (d0**2 + d1, d0, None),
+        (_floor_div(d0, 16) + d0, d0, None),
+        (sympy.Piecewise((d0, d1 < s1), (2 * d0, True)), d0, None),
+        (d0 + sympy.Piecewise((s0, d1 < s1), (s1, True)), d0, None),
+    ]
+    for index, variable, stride in table:
+        assert constant_strides.constant_stride(index, variable) == stride, index
+
+
+@st.composite
+def indices(draw: st.DrawFn) -> Any:
+    """Sums of products as index expressions are: numbers, loop variables, sizes, and floors of sizes and loops."""
+    symbols = _symbols()
+    *_, s0, s1 = symbols
+    factors = [*symbols, _floor_div(s0 - 1, 2), _floor_div(s1 + 3, 4), _floor_div(symbols[0], 16)]
+    terms = draw(st.lists(st.tuples(st.integers(-4, 200), st.lists(st.sampled_from(factors), max_size=3)), max_size=4))
+    return sympy.Add(*(number * sympy.Mul(*chosen) for number, chosen in terms))
+
+
+@settings(max_examples=60, deadline=None)
+@given(indices(), st.integers(0, 2), st.sampled_from([None, 8, 16]))
+def test_they_are_those_that_inductor_finds(index: Any, which: int, vec_length: int | None) -> None:
+    from torch._inductor import sizevars
+
+    variable = _symbols()[which]
+    known = constant_strides.constant_stride(index, variable)
+    if known is not None:
+        assert known == sizevars.stride_at_vec_range(index, variable, vec_length)
+
+
+def test_inductors_function_is_asked_for_the_rest_only_and_is_put_back() -> None:
+    from torch._inductor import sizevars
+    from torch._inductor.codegen import cpp
+
+    d0, d1, _, s0, _ = _symbols()
+    before = sizevars.stride_at_vec_range, cpp.stride_at_vec_range
+    asked = []
+
+    def inductors(index: Any, var: Any, vec_length: int | None = None) -> Any:
+        asked.append(index)
+        return before[0](index, var, vec_length)
+
+    stride = constant_strides.reading_off(inductors)
+    assert stride(8 * d0 + d1, d0, 16) == 8
+    assert asked == []
+    assert stride(s0 * d0 + d1, d0, 16) == s0
+    assert asked == [s0 * d0 + d1]
+    with pytest.raises(ValueError, match="in the middle"), constant_strides.read_off():
+        assert cpp.stride_at_vec_range is not before[1]
+        raise ValueError("in the middle")
+    assert (sizevars.stride_at_vec_range, cpp.stride_at_vec_range) == before
