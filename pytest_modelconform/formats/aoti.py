@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import constant_strides
+from . import strides
 from .base import ExportMismatch, Signature, flat_signature
 from .foreign import of_package
 from .program import exported
@@ -82,7 +82,7 @@ def export(built: Built, folder: Path) -> Signature:
     from ..workers.host.operators import of_program
 
     known = config.get_config_copy()
-    with torch.no_grad(), own_caches(folder / "inductor"), constant_strides.read_off():
+    with torch.no_grad(), own_caches(folder / "inductor"), strides.read_off():
         program = exported(built)
         # First, since what does not fit need not be compiled.
         signature = signature_of(program, built)
