@@ -4,6 +4,7 @@
                            a record of the packages (workers/lookups.py)
     references/<key>/      inputs, eager's outputs and the noise floor of a case
     artifacts/<key>/       a case stored in a format
+    refusals/<key>/        what an exporter said instead, where that is expected (see cells/refusals.py)
     cpp/<key>/             C++ sources of cases, compiled (see building/case_library.py)
     harness/…              compiled C++ harnesses (see building/harness.py)
     sessions/…             locks of the processes that use the folder (see sessions.py)
@@ -64,7 +65,7 @@ class Cache:
             raise CacheRefused(
                 f"others may write to the cache folder {folder}, and what is in it gets executed: chmod 700 it"
             )
-        for name in ("cases", "references", "artifacts", "cpp", "locks"):
+        for name in ("cases", "references", "artifacts", "refusals", "cpp", "locks"):
             (folder / name).mkdir(exist_ok=True, mode=0o700)
 
     def lock(self, name: str) -> contextlib.AbstractContextManager[Any]:

@@ -13,7 +13,7 @@ from ..terms.tolerances import choose
 from . import limits
 from .diagnosing import Evidence
 from .input_sets import InputSets
-from .loading import Tools, load, working
+from .loading import Tools, check_runtime, load, running
 from .pool import AnyWorker
 from .stages import Artifact, Budget, StageFailure, failure_of
 from .training import Trainings
@@ -75,12 +75,18 @@ class Attempt:
             return Tried(failure.outcome(), fresh=True)
         try:
             self.refuse_to_load(prepared)
-            worker = working(self.tools, self.cell)
+            worker = running(self.tools, self.cell)
         except StageFailure as failure:
             return Tried(self._with(artifact, failure.outcome()), artifact.fresh)
         was_used, worker.used = worker.used, True
         executed = self._executed(judge, artifact, worker)
         outcome = self._with(artifact, executed.outcome)
+        if outcome.failed and not was_used and self.cell.format not in worker.smoked:
+            # Nothing has passed in this worker: is it the model, or the runtime?
+            try:
+                check_runtime(self.tools, self.cell)
+            except StageFailure as failure:
+                return Tried(self._with(artifact, failure.outcome()), artifact.fresh)
         if outcome.doubtful and (was_used or not artifact.fresh) and not self.expects(outcome):
             self.tools.pool.discard(worker)
         return Tried(outcome, artifact.fresh and not was_used, executed.evidence)

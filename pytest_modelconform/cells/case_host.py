@@ -26,6 +26,7 @@ from ..references.content import (
     Exported,
     Inference,
     InferenceAnswer,
+    Looked,
     Packages,
     Resumed,
     Training,
@@ -41,7 +42,7 @@ from ..terms.cell import EAGER, FAST, TRAINING, CaseRef, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.signature import BadSignature, Signature
 from ..workers import lookups
-from . import typed
+from . import refusals, typed
 from .pool import AnyWorker, Pool
 from .registry import Registry
 from .stages import Artifact, Budget, StageFailure, failure_of, start
@@ -217,6 +218,11 @@ class Exports:
                 self.pool.discard(worker)
             raise failure_of(problem, stage) from problem
 
+    def _packages(self, host: Callable[[], AnyWorker]) -> Packages:
+        """A case host's record of the packages that it has looked for. Raises a WorkerProblem."""
+        worker = start(host)
+        return typed.answer(worker, "packages", worker.ask("packages", self.timeout), Looked).packages
+
     def _fresh_host(self, host: Callable[[], AnyWorker] | None = None) -> None:
         """See to it that the next request goes to a case host that has done nothing before."""
         worker = start(host or self.pool.host)
@@ -251,6 +257,8 @@ class Exports:
             if ref.framework in module.FRAMEWORKS:  # else its source is made by a fresh one
                 self._fresh_host(self._host_of(ref, module))
         try:
+            if made is None and (refused := refusals.read(self.cache, key)) and expects(refused.outcome()):
+                raise refused
             if ref.framework not in module.FRAMEWORKS:
                 source = self.artifact(ref, prepared, replace(cell, format=module.FROM), budget, expects, anew)
                 cached = self._convert(source, cell, key, budget)
@@ -337,7 +345,10 @@ class Exports:
             try:
                 answer = self._ask_host(budget, *asked, host=host, folder=str(folder), **request)
             except StageFailure as failure:
-                if fresh or expects(failure.outcome()):
+                if expects(failure.outcome()):
+                    refusals.keep(self.cache, key, failure, lambda: self._packages(host))
+                    raise
+                if fresh:
                     raise
                 fresh = True
                 self._fresh_host(host)

@@ -1,4 +1,4 @@
-"""A worker that works, and a cell's artifact loaded in it."""
+"""A worker, whether its runtime works at all, and a cell's artifact loaded in it."""
 
 from __future__ import annotations
 
@@ -43,17 +43,28 @@ class Tools:
         return self.folder / "outputs.safetensors"
 
 
-def working(tools: Tools, cell: Cell) -> AnyWorker:
-    """A live worker of a cell's runtime that has run the smoke model in the cell's format. Raises StageFailure."""
-    worker = start(functools.partial(tools.pool.runtime, cell.runtime, cell.device))
-    if cell.format in worker.smoked or worker.used:
-        return worker
+def running(tools: Tools, cell: Cell) -> AnyWorker:
+    """A live worker of a cell's runtime. Raises StageFailure."""
+    return start(functools.partial(tools.pool.runtime, cell.runtime, cell.device))
+
+
+def check_runtime(tools: Tools, cell: Cell) -> None:
+    """See to it that a cell's runtime runs the smoke model in the cell's format. Raises StageFailure if it doesn't.
+
+    Asked when the first cell of a worker has failed: one that has passed tells as much, and costs no export. A fresh
+    worker is asked, which then stays.
+    """
+    worker = running(tools, cell)
+    if worker.used:
+        tools.pool.discard(worker)
+        worker = running(tools, cell)
+    if cell.format in worker.smoked:
+        return
     if fault := _smoke(tools, cell, worker):
         tools.pool.discard(worker)
         message = f"runtime {cell.runtime} can't run even the smoke model (y = 3x + 1) in the format {cell.format}"
         raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, f"{message}: {fault}")
     worker.smoked.add(cell.format)
-    return worker
 
 
 def _smoke(tools: Tools, cell: Cell, worker: AnyWorker) -> str:

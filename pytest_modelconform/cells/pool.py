@@ -31,8 +31,9 @@ CONVERTER = "converter to"
 HOST_FILE = WORKERS / "host" / "host.py"
 # Seconds from the start of a process to its answer to hello: imports of a framework on a cold disk.
 START_LIMIT = 180.0
-# What a worker with a framework and a model in it was seen to take; decides how many live at a time.
-_BYTES_A_WORKER = 3 * 2**28
+# What a worker takes on average: PyTorch's with a model three quarters of a gigabyte, those in C++ a quarter. It
+# decides how many live at a time. With too few, a process whose cells need eight starts two anew for each cell.
+_BYTES_A_WORKER = 2**29
 
 
 class Pool:

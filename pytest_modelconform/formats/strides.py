@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import sympy
+    import sympy  # type: ignore[import-untyped]
 
 _FUNCTION = "stride_at_vec_range"
 _CHOICE = ("TilingSelect", "select_tiling")
@@ -80,11 +80,11 @@ def read_off() -> Iterator[None]:
 
     owner, method = getattr(cpp, _CHOICE[0], None), _CHOICE[1]
     inductors = getattr(sizevars, _FUNCTION, None)
-    if inductors is None or getattr(cpp, _FUNCTION, None) is not inductors:
+    if not callable(inductors) or getattr(cpp, _FUNCTION, None) != inductors:
         yield
         return
     reading = _Reading(inductors)
-    choose = getattr(owner, method, None)
+    choose: Any = getattr(owner, method, None)
     try:
         for module in (sizevars, cpp):
             setattr(module, _FUNCTION, reading.stride)

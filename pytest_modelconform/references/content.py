@@ -18,6 +18,12 @@ from ..terms.case import Tolerance
 Packages = dict[str, Any]
 
 
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """The case host's answer to `packages`: a record of workers/lookups.py."""
+
+    packages: Packages
+
+
 class Leaf(msgspec.Struct, frozen=True, kw_only=True):
     """A tensor among the inputs of a set.
 

@@ -129,9 +129,7 @@ def test_the_environment_of_a_worker() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("share", "gigabytes", "limit"), [(1, 4, 4), (1, 16, 10), (1, 256, 12), (2, 16, 5), (8, 16, 4)]
-)
+@pytest.mark.parametrize(("share", "gigabytes", "limit"), [(1, 3, 4), (1, 8, 8), (1, 256, 12), (2, 16, 8), (8, 16, 4)])
 def test_how_many_live_at_a_time(share: int, gigabytes: int, limit: int) -> None:
     assert worker_limit(share, gigabytes * 2**30) == limit
     assert 4 <= worker_limit(share) <= 12

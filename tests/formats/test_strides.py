@@ -46,6 +46,13 @@ def test_which_strides_are_read_off() -> None:
         assert strides.linear_stride(index, variable) == stride, index
 
 
+def _inductor() -> tuple[Any, Any]:
+    from torch._inductor import sizevars
+    from torch._inductor.codegen import cpp
+
+    return cpp, sizevars
+
+
 @st.composite
 def indices(draw: st.DrawFn) -> Any:
     """Sums of products as index expressions are: numbers, loop variables, sizes, and floors of sizes and loops."""
@@ -76,8 +83,7 @@ def test_they_are_those_that_inductor_finds(index: Any, which: int, vec_length: 
 
 
 def test_inductors_function_is_asked_for_the_rest_only_and_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    from torch._inductor import sizevars
-    from torch._inductor.codegen import cpp
+    cpp, sizevars = _inductor()
 
     asked = []
 
@@ -105,8 +111,7 @@ def test_inductors_function_is_asked_for_the_rest_only_and_is_put_back(monkeypat
 
 def test_inductors_names_are_those_that_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else it would only be slow again, and nobody would notice."""
-    from torch._inductor import sizevars
-    from torch._inductor.codegen import cpp
+    cpp, sizevars = _inductor()
 
     before = sizevars.stride_at_vec_range, cpp.TilingSelect.select_tiling
     with strides.read_off():

@@ -152,4 +152,5 @@ def handlers(device: str, threads: int) -> Handlers:
         "export": host.export,
         "diagnose": host.diagnose,
         "resume": host.resume,
+        "packages": lambda request: {"packages": lookups.record()},
     }

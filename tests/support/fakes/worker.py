@@ -179,14 +179,16 @@ def load(request: dict[str, Any]) -> dict[str, Any]:
     smoke = b"modelconform_smoke" in Path(request["model"]).read_bytes()
     loaded[:] = [smoke]
     cases_loaded += not smoke
-    misbehave("smoke" if smoke else "load")
+    misbehave("smoke")  # whatever the model is: the runtime is at fault
+    if not smoke:
+        misbehave("load")
     return {"seconds": 0.0}
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
     if not loaded[0]:
         misbehave("run")
-    special = RESULTS.get(NAME) if ("smoke" if loaded[0] else "run") == STAGE else None
+    special = RESULTS.get(NAME) if STAGE == "smoke" or (STAGE == "run" and not loaded[0]) else None
     return special(request) if special else correct(request)
 
 
