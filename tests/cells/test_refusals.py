@@ -11,6 +11,7 @@ from pytest_modelconform.cells import refusals
 from pytest_modelconform.cells.stages import StageFailure, failure_of
 from pytest_modelconform.cells.worker import WorkerCrashed, WorkerProblem, WorkerRefused, WorkerTimeout
 from pytest_modelconform.terms.outcome import Stage, Verdict
+from pytest_modelconform.workers import lookups
 from tests.support import runs
 
 CASE = """
@@ -31,7 +32,6 @@ stage = "export"
 reason = "torch.jit.script takes no *args"
 """
 CELL = "net[torchscript_script-torch-cpu]"
-NOTHING: dict[str, object] = {}
 
 
 def test_a_second_run_asks_no_exporter_for_what_is_expected_to_fail(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def _failed(problem: WorkerProblem, stage: Stage = Stage.EXPORT) -> StageFailure
 )
 def test_only_what_an_exporter_says_is_kept(tmp_path: Path, failure: StageFailure, is_kept: bool) -> None:
     cache = Cache(tmp_path)
-    refusals.keep(cache, "key", failure, lambda: NOTHING)
+    refusals.keep(cache, "key", failure, lookups.everything)
     found = refusals.read(cache, "key")
     assert (found is not None) is is_kept
     if found is not None:
@@ -86,7 +86,7 @@ def test_a_refusal_counts_for_the_packages_that_it_was_made_with(
 ) -> None:
     cache = Cache(tmp_path)
     for message in ("one", "two"):
-        refusals.keep(cache, "key", _failed(WorkerRefused("", message, "", "")), lambda: NOTHING)
+        refusals.keep(cache, "key", _failed(WorkerRefused("", message, "", "")), lookups.everything)
         assert str(refusals.read(cache, "key")) == message
     monkeypatch.setattr("pytest_modelconform.workers.lookups.unchanged", lambda packages: False)
     assert refusals.read(cache, "key") is None
