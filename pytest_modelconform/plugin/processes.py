@@ -142,7 +142,7 @@ def count(config: pytest.Config) -> int:
     """How many pytest processes run the items of this session."""
     if config.option.collectonly or config.getoption("dist", "no") == "no" or not config.getoption("tx", None):
         return 1
-    from xdist.workermanage import parse_tx_spec_config
+    from xdist.workermanage import parse_tx_spec_config  # type: ignore[import-untyped]
 
     return len(parse_tx_spec_config(config))
 
