@@ -102,6 +102,9 @@ def _chosen(config: pytest.Config) -> Chosen:
         work = units(config, settings, enough=most.number)
     except OrdinaryTests as file:
         return Chosen(1, f"one because {file} is no case file; {_MORE}")
+    except (OSError, ValueError):
+        # A path that is none, or that can't be read: pytest says so when it collects.
+        return Chosen(1)
     return most if work >= most.number else Chosen(max(1, work), "there is no more to divide")
 
 

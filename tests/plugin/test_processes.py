@@ -90,6 +90,7 @@ def header(pytester: pytest.Pytester) -> Header:
         (["net.py::net[onnx-ort-cpu]"], ALONE.format("; there is no more to divide")),
         (["net.py::net[eager]", "net.py::net[onnx-ort-cpu]"], ALONE.format("; there is no more to divide")),
         (["net.py::net[onnx-ort-cpu]", "net.py::net[export-torch-cpu]"], OTHER.format("; there is no more to divide")),
+        (["a" * 300], ALONE.format("")),
         (["nothing.py"], ALONE.format("; there is no more to divide")),
         (["-n", "0"], ALONE.format("")),
         (["-n", "2"], OTHER.format("")),
