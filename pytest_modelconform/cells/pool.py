@@ -21,7 +21,7 @@ from ..cache.made_once import BuildError
 from ..environments import Environment
 from ..formats.frameworks import Framework
 from ..runtimes.base import WORKERS, python_worker
-from ..terms import devices
+from ..terms import capacity, devices
 from .registry import Registry
 from .worker import InlineWorker, Worker, WorkerCrashed, WorkerProblem, is_unavailable
 
@@ -200,7 +200,7 @@ class Pool:
 def worker_limit(share: int, memory: int | None = None) -> int:
     """How many workers one of `share` pytest processes may have alive: at least 4, at most 12, as memory allows."""
     if memory is None:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        memory = capacity.memory().total
     return max(4, min(12, memory // 2 // _BYTES_A_WORKER // max(share, 1)))
 
 
@@ -250,11 +250,6 @@ def _import(file: Path) -> ModuleType:
     return module
 
 
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def threads(share: int) -> int:
     """Threads of each worker, where `share` pytest processes divide the machine."""
-    return max(1, cores() // max(share, 1))
+    return max(1, capacity.cores() // max(share, 1))

@@ -9,6 +9,8 @@ import pytest
 from . import options
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from ..cells.registry import Registry
     from .fixture import InHand
 
@@ -31,6 +33,27 @@ def pytest_modelconform_register(registry: Registry) -> None:
     from ..cells.registry import register_built_in
 
     register_built_in(registry)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
+    """Where the run is ours and nobody says how many processes it takes, say so before xdist looks."""
+    if options.enabled(config):
+        from . import processes
+
+        processes.decide(config)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int, int]:
+    """Where the run is ours, let `-n auto` heed memory and a container's limits."""
+    theirs = yield
+    if not options.enabled(config):
+        return theirs
+    from . import processes
+
+    return processes.automatic(config, theirs)
 
 
 def pytest_configure(config: pytest.Config) -> None:

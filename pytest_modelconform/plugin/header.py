@@ -11,22 +11,24 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from ..cells.machinery import Machinery
-from ..cells.pool import cores, threads
-from ..terms import devices
+from ..cells.pool import threads
+from ..terms import capacity, devices
 from ..terms.cell import FULL
 from ..terms.version import __version__
+from . import processes
 from .run import Run
 
 
-def lines(machinery: Machinery) -> list[str]:
-    """The header in the terminal: what will be tested, and which part of it is not here."""
+def lines(run: Run) -> list[str]:
+    """The header in the terminal: what will be tested, by how many processes, and which part of it is not here."""
+    machinery = run.machinery
     formats, runtimes, asked = (
         ", ".join(names) for names in (machinery.formats, machinery.runtimes, machinery.devices)
     )
     found = [f"modelconform: {formats} in {runtimes} on {asked}"]
     if tuple(machinery.precisions) != (FULL,):
         found[0] += f" in {' and '.join(machinery.precisions)} precision"
+    found.append(f"modelconform: {processes.line(run.config)}")
     for name in machinery.runtimes:
         runtime = machinery.registry.runtime(name)
         reasons = {d: runtime.unavailable(d) or devices.lacking(d) for d in runtime.DEVICES}
@@ -48,15 +50,15 @@ def describe(run: Run) -> dict[str, Any]:
     machinery, registry = run.machinery, run.machinery.registry
     modules: list[Any] = [*map(registry.format, machinery.formats), *map(registry.runtime, machinery.runtimes)]
     names = {Requirement(text).name for module in modules for text in module.REQUIRES}
-    processes = run.config.getoption("numprocesses", None) or 1
+    number = processes.count(run.config)
     return {
         "pytest-modelconform": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),
-        "cores": cores(),
-        "processes": processes,
-        "threads": threads(processes),
+        "cores": capacity.cores(),
+        "processes": number,
+        "threads": threads(number),
         "packages": {name: _version(name) for name in sorted(names | {"pytest", "numpy"})},
         "environments": {
             module.ENVIRONMENT.name: module.ENVIRONMENT.pins() for module in modules if module.ENVIRONMENT is not None

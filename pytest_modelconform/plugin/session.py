@@ -122,7 +122,7 @@ class SessionPlugin:
 
     def pytest_report_header(self) -> list[str]:
         """What will be tested, and which part of it is not here."""
-        return header.lines(self.run.machinery)
+        return header.lines(self.run)
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         """Show a failing cell's verdict as letter and word, and an imprecise one's; the rest is pytest's."""

@@ -110,9 +110,10 @@ PYTEST = (sys.executable, "-m", "pytest")
 WIDTH = 500
 
 
-def command(*arguments: str) -> list[str]:
-    """The command line of a run with the plugin on."""
-    return [*PYTEST, "--modelconform", *arguments]
+def command(*arguments: str, program: Sequence[str] = PYTEST) -> list[str]:
+    """The command line of a run with the plugin on, in one process unless the arguments speak of several."""
+    speaks = any(word.startswith("-n") or word == "no:xdist" for word in arguments)
+    return [*program, "--modelconform", *(() if speaks else ("-n", "0")), *arguments]
 
 
 def run(
@@ -126,7 +127,7 @@ def run(
     """Run pytest in a folder, by default in the well-behaved fake, and read its JSON report. seconds: for all of it."""
     report = _report(folder)
     done = subprocess.run(
-        [*program, "--modelconform", *_options(report, runtimes), *arguments],
+        command(*_options(report, runtimes), *arguments, program=program),
         cwd=folder,
         env={**os.environ, "COLUMNS": str(WIDTH), **(env or {})},
         capture_output=True,
@@ -144,8 +145,8 @@ def run_here(pytester: pytest.Pytester, folder: Path, *arguments: str, runtimes:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("COLUMNS", str(WIDTH))
-        options = ["--modelconform", *_options(report, runtimes), "--rootdir", str(folder)]
-        done = pytester.runpytest_inprocess(*options, *OTHERS_PLUGINS, *arguments)
+        line = command(*_options(report, runtimes), "--rootdir", str(folder), *OTHERS_PLUGINS, *arguments, program=())
+        done = pytester.runpytest_inprocess(*line)
     return Run(int(done.ret), done.stdout.str(), done.stderr.str(), _content(report))
 
 
