@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shlex
 import shutil
@@ -24,6 +26,14 @@ class BuildError(Exception):
 
 # What failed in this process, by its folder: the same again would fail again, up to minutes a cell.
 _failures: dict[Path, BuildError] = {}
+# The session that this process belongs to, whose other processes are told of failures; "" for none.
+_session = ""
+
+
+def join_session(name: str) -> None:
+    """Belong to a session: what failed in one of its processes is not tried again in another."""
+    global _session
+    _session = name
 
 
 def made_once(
@@ -33,13 +43,14 @@ def made_once(
     waiting: str,
     is_made: Callable[[Path], bool] = Path.is_dir,
     in_place: bool = False,
+    fault: type[BuildError] = BuildError,
 ) -> Path:
     """`folder`, which `make` fills if it isn't there. Any number of processes may ask at once.
 
     `make` is given an empty folder that takes its final name when it is complete; with `in_place` the final folder
     itself, as the last attempt left it, for what knows where it is; `is_made` then tells a complete one. `waiting` is
     said when another process is at it. A BuildError of `make` is raised again, without another try, whenever this
-    process asks for the same folder.
+    process asks for the same folder, or another one of its session, as a `fault`.
     """
     from filelock import FileLock, Timeout
 
@@ -57,17 +68,41 @@ def made_once(
         lock.acquire()
     try:
         if not is_made(folder):
+            if (told := _told(folder)) is not None:
+                raise fault(told)
             if in_place:
                 make(folder)
             else:
                 _make_beside(folder, make)
+            _failure_of(folder).unlink(missing_ok=True)
     except BuildError as error:
         _failures[folder] = error
+        _tell(folder, error)
         raise
     finally:
         lock.release()
     touch(folder)  # what was unpacked has its archive's time
     return folder
+
+
+def _failure_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.failed")
+
+
+def _tell(folder: Path, error: BuildError) -> None:
+    if _session:
+        # What can't be told is only tried once more.
+        with contextlib.suppress(OSError):
+            _failure_of(folder).write_text(json.dumps([_session, str(error)]))
+
+
+def _told(folder: Path) -> str | None:
+    """What a process of this session failed with; it is asked, and told, under the folder's lock."""
+    try:
+        session, message = json.loads(_failure_of(folder).read_text())
+    except (OSError, ValueError):
+        return None
+    return str(message) if _session and session == _session else None
 
 
 def _again(error: BuildError) -> BuildError:
@@ -151,8 +186,20 @@ def run(
         cwd=folder,
     )
     try:
+        _share_niceness(process.pid)
         return process.wait(timeout)
     except BaseException:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         raise
+
+
+def _share_niceness(process: int) -> None:
+    """Have a process that leads a session be as nice as this one.
+
+    Where Linux groups processes by session (sched(7), "the autogroup feature"), their own niceness counts only among
+    those of one session.
+    """
+    if hasattr(os, "nice") and (niceness := os.nice(0)) > 0:
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{process}/autogroup").write_text(str(niceness))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform.cache.made_once import LINES_SHOWN, BuildError, log_of, made_once, run, run_all
+from pytest_modelconform.cache.made_once import LINES_SHOWN, BuildError, join_session, log_of, made_once, run, run_all
 
 
 class PipFault(BuildError):
@@ -70,6 +70,35 @@ def test_what_failed_leaves_nothing_and_is_not_tried_again(tmp_path: Path) -> No
             made_once(tmp_path / "thing", fail, silent, "waiting")
     assert len(tries) == 1
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+_FAILS = """
+import pathlib, sys
+from pytest_modelconform.cache.made_once import BuildError, join_session, made_once
+def fail(folder):
+    raise BuildError("no compiler likes it")
+join_session("one")
+try:
+    made_once(pathlib.Path(sys.argv[1]), fail, print, "waiting")
+except BuildError:
+    sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize("session", ["one", "another", ""])
+def test_what_failed_in_another_process_of_the_session_is_not_tried_again(session: str, tmp_path: Path) -> None:
+    target = tmp_path / "thing"
+    assert subprocess.run([sys.executable, "-c", _FAILS, str(target)], check=False).returncode == 3
+    join_session(session)
+    try:
+        if session == "one":
+            with pytest.raises(PipFault, match=r"^no compiler likes it$"):
+                made_once(target, lambda folder: silent("tried again"), silent, "waiting", fault=PipFault)
+        else:
+            made_once(target, lambda folder: None, silent, "waiting")
+            assert not target.with_name("thing.failed").exists()
+    finally:
+        join_session("")
 
 
 def test_an_error_of_another_kind_may_be_tried_again(tmp_path: Path) -> None:
