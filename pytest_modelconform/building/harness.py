@@ -33,6 +33,10 @@ def _nothing() -> None:
     return None
 
 
+def _silent(line: str) -> None:
+    return None
+
+
 def _no_variables(cache: Path, progress: Progress) -> dict[str, str]:
     return {}
 
@@ -63,6 +67,8 @@ class Engine:
     """(cache, progress) → CMake variables that say where the library is; raises LookupError."""
     obstacle: Callable[[], str | None] = _nothing
     """What stands in the way besides a missing compiler or distribution: a sentence, or None."""
+    is_fetched: Callable[[Path], bool] = lambda cache: True
+    """(cache) → whether `definitions` has nothing left to fetch."""
     archives: tuple[str, ...] = ("harness",)
     """What it shares with others, of ARCHIVES."""
     folders: tuple[str, ...] = ()
@@ -87,6 +93,10 @@ def _ort(cache: Path, progress: Progress) -> dict[str, str]:
     return {"ORT_LIBRARY": str(found[0]), "ORT_INCLUDE": str(headers)}
 
 
+def _ort_is_fetched(cache: Path) -> bool:
+    return ort_headers.here(importlib.metadata.version("onnxruntime"), _folder(cache)) is not None
+
+
 def _openvino(cache: Path, progress: Progress) -> dict[str, str]:
     return {"OPENVINO_ROOT": str(tools.package("openvino"))}
 
@@ -107,7 +117,7 @@ ENGINES: Mapping[str, Engine] = {
     for engine in (
         Engine("libtorch", ("torch",), _libtorch, archives=_TORCH),
         Engine("frontend", ("torch",), _libtorch, archives=_TORCH, folders=("frontend",)),
-        Engine("ort", ("onnxruntime",), _ort, ort_headers.obstacle),
+        Engine("ort", ("onnxruntime",), _ort, ort_headers.obstacle, _ort_is_fetched),
         Engine("openvino", ("openvino",), _openvino),
     )
 }
@@ -202,6 +212,19 @@ def executable(engine: str, cache: Path, progress: Progress) -> Path:
     waiting = f"waiting for another process that builds the {engine} harness"
     made_once(build.folder, make, progress, waiting, lambda folder: (folder / program).is_file())
     return build.folder / program
+
+
+def is_built(engine: str, cache: Path) -> bool:
+    """Whether the engine's harness is in *cache*. Builds and fetches nothing, and takes some milliseconds.
+
+    Raises:
+        BuildError: a tool or package is missing.
+
+    """
+    if reason := unavailable(engine):
+        raise BuildError(reason)
+    known = ENGINES[engine]
+    return known.is_fetched(cache) and (_build_of(known, cache, _silent).folder / known.executable).is_file()
 
 
 def _build_of(engine: Engine, cache: Path, progress: Progress) -> _Build:

@@ -28,12 +28,20 @@ class BuildError(Exception):
 _failures: dict[Path, BuildError] = {}
 # The session that this process belongs to, whose other processes are told of failures; "" for none.
 _session = ""
+# Whether this process makes things that nobody asked for yet.
+_is_ahead = False
+
+# The niceness of commands that such a process runs. Who waits for one leaves it its processor meanwhile.
+LOWEST = 19
 
 
-def join_session(name: str) -> None:
-    """Belong to a session: what failed in one of its processes is not tried again in another."""
-    global _session
-    _session = name
+def join_session(name: str, ahead: bool = False) -> None:
+    """Belong to a session: what failed in one of its processes is not tried again in another.
+
+    ahead: whether this process makes what nobody waits for yet. Its commands then take what processors have left.
+    """
+    global _session, _is_ahead
+    _session, _is_ahead = name, ahead
 
 
 def made_once(
@@ -186,7 +194,8 @@ def run(
         cwd=folder,
     )
     try:
-        _share_niceness(process.pid)
+        if _is_ahead:
+            _lower(process.pid)
         return process.wait(timeout)
     except BaseException:
         os.killpg(process.pid, signal.SIGKILL)
@@ -194,12 +203,10 @@ def run(
         raise
 
 
-def _share_niceness(process: int) -> None:
-    """Have a process that leads a session be as nice as this one.
-
-    Where Linux groups processes by session (sched(7), "the autogroup feature"), their own niceness counts only among
-    those of one session.
-    """
-    if hasattr(os, "nice") and (niceness := os.nice(0)) > 0:
-        with contextlib.suppress(OSError):
-            Path(f"/proc/{process}/autogroup").write_text(str(niceness))
+def _lower(process: int) -> None:
+    """Give a process, which leads a session, the priority of what is made ahead."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PGRP, process, LOWEST)
+    # Where Linux weighs sessions, niceness counts only within one (sched(7), "the autogroup feature").
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{process}/autogroup").write_text(str(LOWEST))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_modelconform.plugin.scheduler import scope_of
+from pytest_modelconform.plugin.plan import scope_of
 
 
 @pytest.mark.parametrize(
