@@ -30,7 +30,7 @@ class Need(Protocol):
 
     @property
     def how(self) -> str:
-        """ "built", which takes processors, or "installed", which mostly waits for a network."""
+        """What happens to it: "built", which takes processors, or "installed", which mostly waits for a network."""
 
     def is_there(self, cache: Path) -> bool:
         """Whether nothing is to be done. Takes milliseconds. Raises BuildError where nothing can be done."""

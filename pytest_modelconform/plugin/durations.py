@@ -93,12 +93,15 @@ class Durations:
 
     # -- estimates -------------------------------------------------------------------------------------------------
 
-    def of_unit(self, scope: str, items: Sequence[str]) -> float:
-        """Seconds that the cells of a unit will take, as recorded or else as those like them did."""
+    def of_unit(self, scope: str, items: Sequence[str], makes: bool = True) -> float:
+        """Seconds that cells of a unit will take, as recorded or else as those like them did.
+
+        makes: whether they are the first of it, which have the artifact made.
+        """
         known = [self._known[item].under(self._key(item)) for item in items if item in self._known]
         if len(known) == len(items):
             return sum(known)
-        making = 0.0 if known else self._making(scope)
+        making = self._making(scope) if makes and not known else 0.0
         return sum(known) + making + _CELL * (len(items) - len(known))
 
     def _making(self, scope: str) -> float:

@@ -48,14 +48,15 @@ class _Process:
 class Plan:
     """The cells of a run, and who runs what.
 
-    items: node ids, in the order of collection. seconds: estimates a unit, by its scope and its items. needs: by node
-    id, what a cell can't run without and that isn't there yet; see `made`.
+    items: node ids, in the order of collection. seconds: estimates cells of a unit, by its scope, the cells, and
+    whether they are the first of it. needs: by node id, what a cell can't run without and that isn't there yet; see
+    `made`.
     """
 
     def __init__(
         self,
         items: Iterable[str],
-        seconds: Callable[[str, Sequence[str]], float],
+        seconds: Callable[[str, Sequence[str], bool], float],
         needs: Mapping[str, Collection[str]],
     ) -> None:
         self._seconds = seconds
@@ -72,15 +73,16 @@ class Plan:
         self._lacking = {need for unit in self._left for need in unit.needs}
 
     def _add(self, items: Iterable[str]) -> None:
-        scopes: defaultdict[str, list[str]] = defaultdict(list)
+        # What waits for something is a unit apart: the others need not.
+        scopes: defaultdict[str, defaultdict[frozenset[str], list[str]]] = defaultdict(lambda: defaultdict(list))
         for item in items:
-            scopes[scope_of(item)].append(item)
-        for scope, found in scopes.items():
-            needs = {need for item in found for need in self._needs.get(item, ())}
-            unit = _Unit(_case_of(scope), found, self._seconds(scope, found), needs)
-            self._left.append(unit)
-            self._of_case[unit.case].append(unit)
-            self._seconds_left += unit.seconds
+            scopes[scope_of(item)][frozenset(self._needs.get(item, ()))].append(item)
+        for scope, parts in scopes.items():
+            for place, needs in enumerate(sorted(parts, key=len)):
+                unit = _Unit(_case_of(scope), parts[needs], self._seconds(scope, parts[needs], place == 0), needs)
+                self._left.append(unit)
+                self._of_case[unit.case].append(unit)
+                self._seconds_left += unit.seconds
         # Stable: what is as long as another stays in the order of collection.
         self._left.sort(key=lambda unit: -unit.seconds)
 

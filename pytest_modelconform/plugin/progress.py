@@ -86,7 +86,7 @@ def said(text: str) -> str:
 
 def time_spent(wall: float, processes: int, idle: float) -> str:
     """The line at the end of a run on several processes. wall: seconds. idle: a share of the time of all."""
-    return f"modelconform: cells took {wall:.0f} s on {processes} processes, which were idle for {idle:.1%} of it"
+    return f"modelconform: cells took {wall:.0f} s on {processes} processes, idle for {idle:.1%} of that"
 
 
 def idle_share(wall: float, processes: int, busy: float) -> float:
