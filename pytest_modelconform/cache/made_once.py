@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shlex
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -28,11 +30,17 @@ class BuildError(Exception):
 _failures: dict[Path, BuildError] = {}
 # The session that this process belongs to, whose other processes are told of failures; "" for none.
 _session = ""
-# Whether this process makes things that nobody asked for yet.
+# Whether this process makes things that nobody asked for yet; and what it makes just now, one within the other.
 _is_ahead = False
+_making: list[Path] = []
 
 # The niceness of commands that such a process runs. Who waits for one leaves it its processor meanwhile.
 LOWEST = 19
+# Seconds that somebody has to wait for such a command until it is run again at usual priority: where other programs
+# leave it nothing, it would never end.
+PATIENCE = 45.0
+# Seconds that a command gets to end what it has started.
+_GRACE = 3.0
 
 
 def join_session(name: str, ahead: bool = False) -> None:
@@ -73,7 +81,10 @@ def made_once(
         lock.acquire(blocking=False)
     except Timeout:
         progress(f"{waiting} …")
+        with contextlib.suppress(OSError):
+            _wish_for(folder).touch()
         lock.acquire()
+    _making.append(folder)
     try:
         if not is_made(folder):
             if (told := _told(folder)) is not None:
@@ -88,6 +99,9 @@ def made_once(
         _tell(folder, error)
         raise
     finally:
+        _making.remove(folder)
+        with contextlib.suppress(OSError):
+            _wish_for(folder).unlink(missing_ok=True)
         lock.release()
     touch(folder)  # what was unpacked has its archive's time
     return folder
@@ -111,6 +125,20 @@ def _told(folder: Path) -> str | None:
     except (OSError, ValueError):
         return None
     return str(message) if _session and session == _session else None
+
+
+def _wish_for(folder: Path) -> Path:
+    """What says, by its age, since when somebody waits for a folder."""
+    return folder.with_name(f"{folder.name}.wanted")
+
+
+def _is_wanted() -> bool:
+    """Whether somebody has waited long for what this process makes just now."""
+    for folder in _making:
+        with contextlib.suppress(OSError):
+            if time.time() - _wish_for(folder).stat().st_mtime > PATIENCE:
+                return True
+    return False
 
 
 def _again(error: BuildError) -> BuildError:
@@ -184,23 +212,40 @@ def run(
     In a session of its own, so that Ctrl-C in the terminal reaches this process alone, which then ends the compilers.
     Raises subprocess.TimeoutExpired after `timeout` seconds, when all that it started is ended.
     """
-    process = subprocess.Popen(
-        command,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        start_new_session=True,
-        cwd=folder,
-    )
-    try:
-        if _is_ahead:
+    until = math.inf if timeout is None else time.monotonic() + timeout
+    while True:
+        process = subprocess.Popen(
+            command,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd=folder,
+        )
+        try:
+            if not _is_ahead or _is_wanted():
+                return process.wait(timeout)
             _lower(process.pid)
-        return process.wait(timeout)
-    except BaseException:
+            while not _is_wanted():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    return process.wait(1.0)
+                if time.monotonic() > until:
+                    raise subprocess.TimeoutExpired(command, timeout or 0.0)
+        except BaseException:
+            _end(process)
+            raise
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a command with all that it has started: ninja's compilers are in groups of their own, which it ends."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
+    process.wait()
 
 
 def _lower(process: int) -> None:
