@@ -126,7 +126,7 @@ class AheadPlugin:
     def _write(self, text: str) -> None:
         reporter = self.run.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None and self.run.config.option.verbose >= 0:
-            reporter.write_line(text)
+            progress.write_line(reporter, text)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str) -> None:

@@ -7,7 +7,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pytest
@@ -27,7 +27,15 @@ def show(config: pytest.Config, text: str) -> None:
         os.write(2, f"{text}\n".encode())
         return
     with capture.global_and_fixture_disabled():
-        reporter.write_line(text)
+        write_line(reporter, text)
+
+
+def write_line(reporter: Any, text: str) -> None:
+    """Write lines of their own, where the terminal reporter may have written dots."""
+    # It ends a line that it knows to have begun with a file's name, and no other: with xdist there is none.
+    if not reporter.currentfspath and reporter._tw.width_of_current_line:
+        reporter._tw.line()
+    reporter.write_line(text)
 
 
 class UnderWay:

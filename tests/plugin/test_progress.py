@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+from types import SimpleNamespace
+
 import pytest
+from _pytest._io import TerminalWriter
 
 from pytest_modelconform.plugin import progress
 from pytest_modelconform.plugin.progress import UnderWay
@@ -47,3 +51,13 @@ def test_of_many_it_names_the_longest_in_lines_of_a_terminal() -> None:
 def test_the_idle_share_of_a_run(wall: float, processes: int, busy: float, share: float) -> None:
     assert progress.idle_share(wall, processes, busy) == share
     assert len(progress.time_spent(86400.0, 128, 0.5)) <= 80
+
+
+@pytest.mark.parametrize("begun", [".....", ""])
+def test_a_line_does_not_follow_dots(begun: str) -> None:
+    file = io.StringIO()
+    writer = TerminalWriter(file)
+    reporter = SimpleNamespace(_tw=writer, currentfspath=None, write_line=writer.line)
+    writer.write(begun)
+    progress.write_line(reporter, "building")
+    assert file.getvalue() == f"{begun}\nbuilding\n" if begun else "building\n"
