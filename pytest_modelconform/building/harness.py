@@ -16,7 +16,7 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -224,15 +224,20 @@ def is_built(engine: str, cache: Path) -> bool:
     if reason := unavailable(engine):
         raise BuildError(reason)
     known = ENGINES[engine]
-    return known.is_fetched(cache) and (_build_of(known, cache, _silent).folder / known.executable).is_file()
+    if not known.is_fetched(cache):
+        return False
+    # With nothing to fetch there is nothing to wait for.
+    return (_build_of(known, cache, _silent, nullcontext()).folder / known.executable).is_file()
 
 
-def _build_of(engine: Engine, cache: Path, progress: Progress) -> _Build:
+def _build_of(
+    engine: Engine, cache: Path, progress: Progress, alone: AbstractContextManager[None] | None = None
+) -> _Build:
     folder = _folder(cache)
     folder.mkdir(parents=True, exist_ok=True)
     compiler = tools.compiler()
     assert compiler is not None  # unavailable() has seen it
-    with _same_for_all(folder, engine.name):
+    with alone or _same_for_all(folder, engine.name):
         try:
             variables = engine.definitions(cache, progress)
             variables["JSON_INCLUDE"] = str(tools.package("nlohmann_json") / "include")

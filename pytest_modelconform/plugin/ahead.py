@@ -33,7 +33,8 @@ class AheadPlugin:
         self.run = run
         self.durations = Durations(run.settings.cache, run.config.rootpath)
         self._is_off = run.is_xdist_worker or run.config.option.collectonly or run.settings.inline
-        self._lacking: needs.Lacking | None = None
+        self._lacking = needs.Lacking()
+        self._is_begun = False
         self._ahead: Ahead | None = None
         self._scheduling: Any = None
         self._under_way = progress.UnderWay(time.monotonic())
@@ -48,26 +49,24 @@ class AheadPlugin:
 
     # -- after collection ------------------------------------------------------------------------------------------
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """In a session of one process, cells that wait for a build go last. All else keeps its order."""
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """In a session of one process: cells that wait for a build go last, all else keeps its order.
+
+        Here, where nothing is deselected any more.
+        """
         if self._is_off or self._is_controller:
             return
-        cells = [(item.cell, item.framework) for item in items if isinstance(item, CellItem) and item.settled is None]
-        self._find(cells)
-        by_cell = self._lacking.by_cell if self._lacking is not None else {}
-        if by_cell and not any(config.getoption(name, None) for name in _ORDERED):
+        items = session.items
+        self._find((item.cell, item.framework) for item in items if isinstance(item, CellItem) and not item.settled)
+        by_cell = self._lacking.by_cell
+        if by_cell and not any(session.config.getoption(name, None) for name in _ORDERED):
             items.sort(key=lambda item: item.nodeid in by_cell)
-
-    def pytest_collection_finish(self) -> None:
-        """In a session of one process, begin to build."""
-        if not self._is_off and not self._is_controller:
-            self._begin()
+        self._begin()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
         """On an xdist controller: as soon as the first process has collected."""
-        if not self._is_off and self._lacking is None:
+        if not self._is_off and not self._is_begun:
             self._find(self._cells(ids))
             self._begin()
 
@@ -80,8 +79,7 @@ class AheadPlugin:
         from .scheduler import CellScheduling
 
         def plan(items: Sequence[str]) -> Plan:
-            by_cell = self._lacking.by_cell if self._lacking is not None else {}
-            return Plan(items, self.durations.of_unit, by_cell)
+            return Plan(items, self.durations.of_unit, self._lacking.by_cell)
 
         self._scheduling = CellScheduling(config, log, plan)
         return self._scheduling
@@ -105,9 +103,10 @@ class AheadPlugin:
         self._lacking = needs.lacking(machinery.registry, machinery.settings.cache, cells)
 
     def _begin(self) -> None:
-        place = self.run.machinery.place
-        if self._lacking is not None and self._lacking.needs:
-            self._ahead = Ahead(self._lacking.needs, self.run.settings.cache, place.session, self._hear)
+        self._is_begun = True
+        if self._lacking.needs:
+            session = self.run.machinery.place.session
+            self._ahead = Ahead(self._lacking.needs, self.run.settings.cache, session, self._hear)
         if self._is_controller:
             self._teller = progress.Teller(self._under_way.overdue, self._write)
             self._teller.start()

@@ -105,7 +105,12 @@ class Durations:
         return sum(known) + making + _CELL * (len(items) - len(known))
 
     def _making(self, scope: str) -> float:
-        """What is made for a unit that never ran: as for others in its format, times the size of its case."""
+        """What is made for a unit that never ran: as for others in its format, times the size of its case.
+
+        Nothing for tests beside the cells.
+        """
+        if "[" not in scope:
+            return 0.0
         return self._sizes.get(_case_of(scope), 1.0) * self._usual(_format_of(scope))
 
     def _usual(self, name: str) -> float:

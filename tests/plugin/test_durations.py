@@ -60,6 +60,7 @@ def test_without_a_record_the_format_decides(files: Path) -> None:
     assert lengths == sorted(lengths, reverse=True)
     assert lengths[0] > 5 * lengths[-1]
     assert estimate(files, cell("a", "of_another_package")) > lengths[-1]
+    assert estimate(files, "tests/test_a.py::test_of_another_kind") < lengths[-1]
 
 
 def test_a_large_case_is_large_in_another_format(files: Path) -> None:
