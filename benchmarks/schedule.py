@@ -79,9 +79,10 @@ class Process:
 class Machine:
     """Several processes that run a plan."""
 
-    def __init__(self, run: Run, plan: Plan, processes: int) -> None:
+    def __init__(self, run: Run, estimate: Estimate, processes: int) -> None:
         self.run = run
-        self.plan = plan
+        self.now = 0.0
+        self.plan = plan = Plan(run.cells, estimate, {}, lambda: self.now)
         self.processes = [Process() for _ in range(processes)]
         # When references and artifacts are there, or will be.
         self.referenced: dict[str, float] = {}
@@ -92,8 +93,8 @@ class Machine:
     def wall(self) -> float:
         """Seconds until the last cell has ended."""
         events: list[tuple[float, int, str]] = []
-        now = 0.0
         while True:
+            now = self.now
             for number, process in enumerate(self.processes):
                 process.queue += self.plan.next(number)
                 is_known = len(process.queue) > 1 or self.plan.is_at_end(number)
@@ -103,9 +104,9 @@ class Machine:
                     heapq.heappush(events, (self._end(process, item, now), number, item))
             if not events:
                 return now
-            now, number, item = heapq.heappop(events)
+            self.now, number, item = heapq.heappop(events)
             self.processes[number].is_running = False
-            self.processes[number].ended = now
+            self.processes[number].ended = self.now
             self.plan.done(number, item)
 
     def _end(self, process: Process, item: str, now: float) -> float:
@@ -142,7 +143,7 @@ class Machine:
 def figures(run: Run, estimate: Estimate, processes: int, slack: float) -> str:
     """A row of the table. slack: 0 for the longest first, whatever a process has built."""
     planning._SLACK = slack
-    machine = Machine(run, Plan(run.cells, estimate, {}), processes)
+    machine = Machine(run, estimate, processes)
     wall = machine.wall()
     busy = sum(process.busy for process in machine.processes)
     first = min(process.ended for process in machine.processes)

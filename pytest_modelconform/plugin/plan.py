@@ -10,6 +10,7 @@ than 1 % of the time idle on 2, 4 and 8 processes.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from ..terms.cell import GRADIENTS, RESUME, TRAINING
 # Of how many cells a process is told. It must know the next one before it runs one, and no more, since it might be one
 # that another process would begin earlier; of its own unit it is told one more, which hides the way of the message.
 _TOLD, _TOLD_OF_UNIT = 2, 3
+# Seconds after which the references of a case are there, though the first cell may still be exported.
+_REFERENCES = 20.0
 # Of the time that is left for all, what the longest unit may take while processes stay with their cases.
 _SLACK = 0.5
 
@@ -50,7 +53,7 @@ class Plan:
 
     items: node ids, in the order of collection. seconds: estimates cells of a unit, by its scope, the cells, and
     whether they are the first of it. needs: by node id, what a cell can't run without and that isn't there yet; see
-    `made`.
+    `made`. clock: seconds.
     """
 
     def __init__(
@@ -58,16 +61,18 @@ class Plan:
         items: Iterable[str],
         seconds: Callable[[str, Sequence[str], bool], float],
         needs: Mapping[str, Collection[str]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._seconds = seconds
         self._needs = needs
+        self._clock = clock
         # The longest first.
         self._left: list[_Unit] = []
         self._of_case: defaultdict[str, list[_Unit]] = defaultdict(list)
         self._seconds_left = 0.0
         self._processes: dict[Hashable, _Process] = {}
-        # By case, the processes that have begun it; and the cases that something has come of.
-        self._at: defaultdict[str, set[Hashable]] = defaultdict(set)
+        # By case, which process began it first, and when; and the cases that something has come of.
+        self._first: dict[str, tuple[Hashable, float]] = {}
         self._known: set[str] = set()
         self._add(items)
         self._lacking = {need for unit in self._left for need in unit.needs}
@@ -148,7 +153,7 @@ class Plan:
         self._left.remove(unit)
         self._of_case[unit.case].remove(unit)
         self._seconds_left -= unit.seconds
-        self._at[unit.case].add(process)
+        self._first.setdefault(unit.case, (process, self._clock()))
         return unit
 
     def _best(self, process: Hashable) -> _Unit:
@@ -163,7 +168,8 @@ class Plan:
 
     def _is_begun(self, unit: _Unit, process: Hashable) -> bool:
         """Whether another process makes the references of a unit's case now, which this one would wait for."""
-        return unit.case not in self._known and bool(self._at[unit.case] - {process})
+        first, since = self._first.get(unit.case, (process, 0.0))
+        return first != process and unit.case not in self._known and self._clock() - since < _REFERENCES
 
 
 def scope_of(node_id: str) -> str:
