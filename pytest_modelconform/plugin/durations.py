@@ -62,6 +62,14 @@ class Known:
         return self.cached if key == self.key else self.made
 
 
+@dataclass
+class _Unit:
+    """What is known of a unit. seconds: that its cells took when they were made."""
+
+    seconds: float = 0.0
+    cells: int = 0
+
+
 class Durations:
     """Those of earlier runs, and of this one. cache: the folder. root: what the files of node ids are relative to."""
 
@@ -71,6 +79,13 @@ class Durations:
         self._known = _read(self._path)
         self._keys: dict[str, str] = {}
         self._new: dict[str, Known] = {}
+        # Of earlier runs, by case and scope. To estimate anew with what this one learns was tried, and gained nothing.
+        self._units: defaultdict[str, dict[str, _Unit]] = defaultdict(dict)
+        for node_id, known in self._known.items():
+            scope = scope_of(node_id)
+            unit = self._units[_case_of(scope)].setdefault(scope, _Unit())
+            unit.seconds += known.made
+            unit.cells += 1
 
     def note(self, node_id: str, seconds: float, export: float = 0.0, is_cached: bool | None = None) -> None:
         """A cell of this run. export: of `seconds`, what its artifact took. is_cached: whether that was there."""
@@ -111,35 +126,26 @@ class Durations:
         """
         if "[" not in scope:
             return 0.0
-        return self._sizes.get(_case_of(scope), 1.0) * self._usual(_format_of(scope))
+        return self._size(_case_of(scope)) * self._usual(_format_of(scope))
 
     def _usual(self, name: str) -> float:
         return self._formats.get(name) or _MADE.get(name, _CONVERTED)
 
     @functools.cached_property
     def _formats(self) -> Mapping[str, float]:
-        """By format, what units take in the middle when they are made, where enough are known."""
+        """By format, what making a unit took in earlier runs, in the middle, where enough are known."""
         found: defaultdict[str, list[float]] = defaultdict(list)
-        for scope, seconds in self._recorded.items():
-            found[_format_of(scope)].append(seconds)
+        for units in self._units.values():
+            for scope, unit in units.items():
+                found[_format_of(scope)].append(max(0.0, unit.seconds - _CELL * unit.cells))
         return {name: statistics.median(seconds) for name, seconds in found.items() if len(seconds) >= _ENOUGH}
 
-    @functools.cached_property
-    def _sizes(self) -> Mapping[str, float]:
-        """By case, how many times as long as others in their formats its units take when they are made."""
-        found: defaultdict[str, list[float]] = defaultdict(list)
-        for scope, seconds in self._recorded.items():
-            found[_case_of(scope)].append(seconds / self._usual(_format_of(scope)))
+    def _size(self, case: str) -> float:
+        """How many times as long as others in their formats the units of a case take when they are made."""
+        units = self._units[case]
+        usual = sum(self._usual(_format_of(scope)) + _CELL * unit.cells for scope, unit in units.items())
         least, most = _SIZES
-        return {case: min(max(statistics.median(sizes), least), most) for case, sizes in found.items()}
-
-    @functools.cached_property
-    def _recorded(self) -> Mapping[str, float]:
-        """What units took when they were made."""
-        units: defaultdict[str, float] = defaultdict(float)
-        for item, known in self._known.items():
-            units[scope_of(item)] += known.made
-        return units
+        return min(max(sum(unit.seconds for unit in units.values()) / usual, least), most) if units else 1.0
 
     def _key(self, node_id: str) -> str:
         file = node_id.partition("::")[0]
