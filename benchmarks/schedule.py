@@ -24,7 +24,8 @@ from pytest_modelconform.report import log
 
 # Seconds: torch in a case host; a library of models in it (by the case's folder); a case built, whenever a process
 # turns to another one (processor seconds of the second time in a process: 0.1 for mlp, bert and whisper, 0.7 for
-# resnet18, 1.6 for densenet121; the first time takes some 2 more); references besides 8 % of the case's exports; a cell besides loads and runs.
+# resnet18, 1.6 for densenet121; the first time takes some 2 more); references besides 8 % of the case's exports; a cell
+# besides loads and runs.
 IMPORT, LIBRARY, BUILD, REFERENCES, CELL = 4.0, 2.0, 0.5, 2.0, 0.6
 REFERENCES_OF_EXPORTS = 0.08
 # Runs of a cell for one that the log has the seconds of.
