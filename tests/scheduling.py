@@ -28,6 +28,7 @@ SECONDS = {
     "test_ci_templates.py": 60.0,
     "test_options.py": 60.0,
     "test_environments.py": 50.0,
+    "test_ahead.py": 45.0,
     "test_outside.py": 50.0,
     "test_compare_cpp.py": 50.0,
     "test_witnesses.py": 50.0,

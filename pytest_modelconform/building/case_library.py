@@ -104,6 +104,25 @@ def library(source: Path, cache: Path, progress: Progress) -> Path:
     return target / f"{source.stem}.so"
 
 
+def has_header(cache: Path) -> bool:
+    """Whether torch/torch.h is precompiled. Raises BuildError where a tool or package is missing."""
+    return _header_folder(_usable_compiler(), cache).is_dir()
+
+
+def precompile_header(cache: Path, progress: Progress) -> None:
+    """Precompile torch/torch.h, which every source includes, if it isn't yet. Raises BuildError."""
+    _header(_usable_compiler(), cache, progress)
+
+
+def _usable_compiler() -> Compiler:
+    if reason := unavailable("frontend"):
+        raise BuildError(reason)
+    try:
+        return _find_compiler()
+    except LookupError as error:
+        raise BuildError(str(error)) from error
+
+
 def _find_compiler() -> Compiler:
     command = tools.compiler()
     assert command is not None  # unavailable() has seen it
@@ -128,7 +147,7 @@ def _content(source: Path, files: Sequence[Path]) -> list[tuple[str, str]]:
 
 def _header(compiler: Compiler, cache: Path, progress: Progress) -> Path:
     """The header to include first; the compiler takes what is precompiled from beside it."""
-    target = Cache(cache).folder / _KIND / _key("header", compiler)
+    target = _header_folder(compiler, cache)
 
     def make(folder: Path) -> None:
         progress("precompiling torch/torch.h (about 30 s, once; 700 MB) …")
@@ -141,6 +160,10 @@ def _header(compiler: Compiler, cache: Path, progress: Progress) -> Path:
             raise BuildError(f"torch/torch.h can't be precompiled, {_ended(status)}:\n{_shown(text.splitlines())}")
 
     return made_once(target, make, progress, "waiting for another process that precompiles torch/torch.h") / _HEADER
+
+
+def _header_folder(compiler: Compiler, cache: Path) -> Path:
+    return Cache(cache).folder / _KIND / _key("header", compiler)
 
 
 def _run(command: Sequence[str], log: Path) -> tuple[int, str]:

@@ -16,7 +16,7 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -30,6 +30,10 @@ _SUFFIXES = (".cpp", ".h", ".txt", ".cmake")
 
 
 def _nothing() -> None:
+    return None
+
+
+def _silent(line: str) -> None:
     return None
 
 
@@ -63,6 +67,8 @@ class Engine:
     """(cache, progress) → CMake variables that say where the library is; raises LookupError."""
     obstacle: Callable[[], str | None] = _nothing
     """What stands in the way besides a missing compiler or distribution: a sentence, or None."""
+    is_fetched: Callable[[Path], bool] = lambda cache: True
+    """(cache) → whether `definitions` has nothing left to fetch."""
     archives: tuple[str, ...] = ("harness",)
     """What it shares with others, of ARCHIVES."""
     folders: tuple[str, ...] = ()
@@ -87,6 +93,10 @@ def _ort(cache: Path, progress: Progress) -> dict[str, str]:
     return {"ORT_LIBRARY": str(found[0]), "ORT_INCLUDE": str(headers)}
 
 
+def _ort_is_fetched(cache: Path) -> bool:
+    return ort_headers.here(importlib.metadata.version("onnxruntime"), _folder(cache)) is not None
+
+
 def _openvino(cache: Path, progress: Progress) -> dict[str, str]:
     return {"OPENVINO_ROOT": str(tools.package("openvino"))}
 
@@ -107,7 +117,7 @@ ENGINES: Mapping[str, Engine] = {
     for engine in (
         Engine("libtorch", ("torch",), _libtorch, archives=_TORCH),
         Engine("frontend", ("torch",), _libtorch, archives=_TORCH, folders=("frontend",)),
-        Engine("ort", ("onnxruntime",), _ort, ort_headers.obstacle),
+        Engine("ort", ("onnxruntime",), _ort, ort_headers.obstacle, _ort_is_fetched),
         Engine("openvino", ("openvino",), _openvino),
     )
 }
@@ -204,12 +214,30 @@ def executable(engine: str, cache: Path, progress: Progress) -> Path:
     return build.folder / program
 
 
-def _build_of(engine: Engine, cache: Path, progress: Progress) -> _Build:
+def is_built(engine: str, cache: Path) -> bool:
+    """Whether the engine's harness is in *cache*. Builds and fetches nothing, and takes some milliseconds.
+
+    Raises:
+        BuildError: a tool or package is missing.
+
+    """
+    if reason := unavailable(engine):
+        raise BuildError(reason)
+    known = ENGINES[engine]
+    if not known.is_fetched(cache):
+        return False
+    # With nothing to fetch there is nothing to wait for.
+    return (_build_of(known, cache, _silent, nullcontext()).folder / known.executable).is_file()
+
+
+def _build_of(
+    engine: Engine, cache: Path, progress: Progress, alone: AbstractContextManager[None] | None = None
+) -> _Build:
     folder = _folder(cache)
     folder.mkdir(parents=True, exist_ok=True)
     compiler = tools.compiler()
     assert compiler is not None  # unavailable() has seen it
-    with _same_for_all(folder, engine.name):
+    with alone or _same_for_all(folder, engine.name):
         try:
             variables = engine.definitions(cache, progress)
             variables["JSON_INCLUDE"] = str(tools.package("nlohmann_json") / "include")

@@ -39,6 +39,20 @@ def obstacle() -> str | None:
     return None
 
 
+def here(version: str, folder: Path) -> Path | None:
+    """The folder with headers that fit the library of *version*, if it is on this machine or was fetched."""
+    for candidate in _on_this_machine():
+        found = _header_folder(candidate)
+        if found is not None and _fits(found, version):
+            return found
+    fetched = _fetched(version, folder)
+    return fetched if (fetched / _HEADER).is_file() else None
+
+
+def _fetched(version: str, folder: Path) -> Path:
+    return folder / f"onnxruntime-headers-{version}"
+
+
 def find(version: str, folder: Path, progress: Callable[[str], None]) -> Path:
     """The folder with headers that fit the library of *version*; fetches them into *folder* if need be.
 
@@ -46,13 +60,9 @@ def find(version: str, folder: Path, progress: Callable[[str], None]) -> Path:
         LookupError: there are none, with what was tried and what to do.
 
     """
-    for candidate in _on_this_machine():
-        found = _header_folder(candidate)
-        if found is not None and _fits(found, version):
-            return found
-    fetched = folder / f"onnxruntime-headers-{version}"
-    if (fetched / _HEADER).is_file():
-        return fetched
+    if (found := here(version, folder)) is not None:
+        return found
+    fetched = _fetched(version, folder)
     tried = []
     for fetch in (_from_debian, _from_release):
         with tempfile.TemporaryDirectory(dir=folder, prefix="onnxruntime-headers.") as scratch:

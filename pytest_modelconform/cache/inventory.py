@@ -22,7 +22,7 @@ KINDS = ("cases", "references", "artifacts", "refusals", *_MADE, "inductor")
 _WHOLE = ("inductor",)
 # Beginnings and ends of names that are no entries: what is being made, and what goes with one.
 _HALF_MADE = (".making-", ".pruned-")
-_BESIDE = (".lock", ".log", ".building")
+_BESIDE = (".lock", ".log", ".building", ".failed", ".wanted")
 # What a process left half-made longer ago than this, nobody makes any more. In seconds.
 _ABANDONED = 86400.0
 

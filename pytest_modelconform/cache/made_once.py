@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import math
 import os
 import shlex
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -24,6 +28,28 @@ class BuildError(Exception):
 
 # What failed in this process, by its folder: the same again would fail again, up to minutes a cell.
 _failures: dict[Path, BuildError] = {}
+# The session that this process belongs to, whose other processes are told of failures; "" for none.
+_session = ""
+# Whether this process makes things that nobody asked for yet; and what it makes just now, one within the other.
+_is_ahead = False
+_making: list[Path] = []
+
+# The niceness of commands that such a process runs. Who waits for one leaves it its processor meanwhile.
+LOWEST = 19
+# Seconds that somebody has to wait for such a command until it is run again at usual priority: where other programs
+# leave it nothing, it would never end.
+PATIENCE = 45.0
+# Seconds that a command gets to end what it has started.
+_GRACE = 3.0
+
+
+def join_session(name: str, ahead: bool = False) -> None:
+    """Belong to a session: what failed in one of its processes is not tried again in another.
+
+    ahead: whether this process makes what nobody waits for yet. Its commands then take what processors have left.
+    """
+    global _session, _is_ahead
+    _session, _is_ahead = name, ahead
 
 
 def made_once(
@@ -33,13 +59,14 @@ def made_once(
     waiting: str,
     is_made: Callable[[Path], bool] = Path.is_dir,
     in_place: bool = False,
+    fault: type[BuildError] = BuildError,
 ) -> Path:
     """`folder`, which `make` fills if it isn't there. Any number of processes may ask at once.
 
     `make` is given an empty folder that takes its final name when it is complete; with `in_place` the final folder
     itself, as the last attempt left it, for what knows where it is; `is_made` then tells a complete one. `waiting` is
     said when another process is at it. A BuildError of `make` is raised again, without another try, whenever this
-    process asks for the same folder.
+    process asks for the same folder, or another one of its session, as a `fault`.
     """
     from filelock import FileLock, Timeout
 
@@ -54,20 +81,64 @@ def made_once(
         lock.acquire(blocking=False)
     except Timeout:
         progress(f"{waiting} …")
+        with contextlib.suppress(OSError):
+            _wish_for(folder).touch()
         lock.acquire()
+    _making.append(folder)
     try:
         if not is_made(folder):
+            if (told := _told(folder)) is not None:
+                raise fault(told)
             if in_place:
                 make(folder)
             else:
                 _make_beside(folder, make)
+            _failure_of(folder).unlink(missing_ok=True)
     except BuildError as error:
         _failures[folder] = error
+        _tell(folder, error)
         raise
     finally:
+        _making.remove(folder)
+        with contextlib.suppress(OSError):
+            _wish_for(folder).unlink(missing_ok=True)
         lock.release()
     touch(folder)  # what was unpacked has its archive's time
     return folder
+
+
+def _failure_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.failed")
+
+
+def _tell(folder: Path, error: BuildError) -> None:
+    if _session:
+        # What can't be told is only tried once more.
+        with contextlib.suppress(OSError):
+            _failure_of(folder).write_text(json.dumps([_session, str(error)]))
+
+
+def _told(folder: Path) -> str | None:
+    """What a process of this session failed with; it is asked, and told, under the folder's lock."""
+    try:
+        session, message = json.loads(_failure_of(folder).read_text())
+    except (OSError, ValueError):
+        return None
+    return str(message) if _session and session == _session else None
+
+
+def _wish_for(folder: Path) -> Path:
+    """What says, by its age, since when somebody waits for a folder."""
+    return folder.with_name(f"{folder.name}.wanted")
+
+
+def _is_wanted() -> bool:
+    """Whether somebody has waited long for what this process makes just now."""
+    for folder in _making:
+        with contextlib.suppress(OSError):
+            if time.time() - _wish_for(folder).stat().st_mtime > PATIENCE:
+                return True
+    return False
 
 
 def _again(error: BuildError) -> BuildError:
@@ -141,18 +212,46 @@ def run(
     In a session of its own, so that Ctrl-C in the terminal reaches this process alone, which then ends the compilers.
     Raises subprocess.TimeoutExpired after `timeout` seconds, when all that it started is ended.
     """
-    process = subprocess.Popen(
-        command,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        start_new_session=True,
-        cwd=folder,
-    )
-    try:
-        return process.wait(timeout)
-    except BaseException:
+    until = math.inf if timeout is None else time.monotonic() + timeout
+    while True:
+        process = subprocess.Popen(
+            command,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd=folder,
+        )
+        try:
+            if not _is_ahead or _is_wanted():
+                return process.wait(timeout)
+            _lower(process.pid)
+            while not _is_wanted():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    return process.wait(1.0)
+                if time.monotonic() > until:
+                    raise subprocess.TimeoutExpired(command, timeout or 0.0)
+        except BaseException:
+            _end(process)
+            raise
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a command with all that it has started: ninja's compilers are in groups of their own, which it ends."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
+    process.wait()
+
+
+def _lower(process: int) -> None:
+    """Give a process, which leads a session, the priority of what is made ahead."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PGRP, process, LOWEST)
+    # Where Linux weighs sessions, niceness counts only within one (sched(7), "the autogroup feature").
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{process}/autogroup").write_text(str(LOWEST))

@@ -165,7 +165,8 @@ def install(environment: Environment, cache: Path, progress: Progress) -> Path:
 
     waiting = f"waiting for another process that installs the environment {environment.name}"
     # In place, since what is in it knows where it is.
-    return made_once(path_of(environment, cache), make, progress, waiting, is_complete, in_place=True)
+    folder = path_of(environment, cache)
+    return made_once(folder, make, progress, waiting, is_complete, in_place=True, fault=EnvironmentFault)
 
 
 def _make(environment: Environment, folder: Path, progress: Progress) -> None:

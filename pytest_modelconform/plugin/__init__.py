@@ -59,6 +59,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int,
 def pytest_configure(config: pytest.Config) -> None:
     """Where the run is ours, register the plugin that does the work."""
     if options.enabled(config):
+        from .ahead import AheadPlugin
         from .named import NamedPlugin
         from .run import RUN, Run
         from .session import SessionPlugin
@@ -66,6 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
         run = config.stash[RUN] = Run(config)
         config.pluginmanager.register(SessionPlugin(run), "modelconform-session")
         config.pluginmanager.register(NamedPlugin(run), "modelconform-named")
+        config.pluginmanager.register(AheadPlugin(run), "modelconform-ahead")
         if run.settings.shard:
             from .shards import ShardPlugin
 

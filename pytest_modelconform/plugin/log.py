@@ -20,7 +20,7 @@ from ..report import entries, json_report, log, matrix, places, terminal
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome, Verdict
 from ..terms.wording import fault_of_ours
-from . import durations, header
+from . import header
 from .run import Run
 
 _KEPT = 20
@@ -40,7 +40,6 @@ class RunLog:
         # By node id: what will run, so that what does not can be told.
         self.collected: dict[str, Cell] = {}
         self.faults: list[str] = []
-        self._seconds: dict[str, float] = {}
         self._recorded: set[str] = set()
         # By what they have in common, the first of the failures with one cause.
         self._causes: dict[tuple[object, ...], str] = {}
@@ -53,9 +52,8 @@ class RunLog:
         if not run.is_xdist_worker and not run.config.option.collectonly:
             _refuse_places(run)
 
-    def record(self, cell: Cell, outcome: Outcome, seconds: float) -> None:
-        """Write a finished cell. seconds: that its test took."""
-        self._seconds[cell.id] = seconds
+    def record(self, cell: Cell, outcome: Outcome) -> None:
+        """Write a finished cell."""
         if matrix.is_surprising(outcome) and self._follows(cell, outcome):
             self._follow_on.add(cell.id)
         self._write(cell, outcome)
@@ -99,9 +97,6 @@ class RunLog:
                 from ..report import html
 
                 html.write(found, settings.html)
-        # Only for the order of the next run.
-        with contextlib.suppress(OSError):
-            durations.remember_durations(settings.cache, self._seconds)
         return not self.faults
 
     def summarise(self, terminalreporter: Any) -> None:
@@ -119,10 +114,6 @@ class RunLog:
             terminalreporter.write_line(f"log: {self._writer.path}{' (incomplete)' if self._lost else ''}")
         for fault in self.faults:
             terminalreporter.write_line(f"modelconform: {fault}", red=True)
-
-    def known_durations(self) -> Mapping[str, float]:
-        """Seconds by node id, of earlier runs."""
-        return durations.durations(self.run.settings.cache)
 
     def _write_matrix(self, found: log.Log, writer: Any) -> None:
         registry = self.run.machinery.registry

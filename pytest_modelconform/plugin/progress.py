@@ -1,12 +1,22 @@
-"""Lines about work that takes long and happens once: installations, builds."""
+"""Lines about work that takes long: builds and installations, which happen once, and cells that seem to stand still."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pytest
+
+# Seconds without a result, or such a line, after which it is said what is under way.
+QUIET = 60.0
+# Cells that such a line names.
+_NAMED = 3
+_WIDTH = 80
 
 
 def show(config: pytest.Config, text: str) -> None:
@@ -17,4 +27,77 @@ def show(config: pytest.Config, text: str) -> None:
         os.write(2, f"{text}\n".encode())
         return
     with capture.global_and_fixture_disabled():
-        reporter.write_line(text)
+        write_line(reporter, text)
+
+
+def write_line(reporter: Any, text: str) -> None:
+    """Write lines of their own, where the terminal reporter may have written dots."""
+    # It ends a line that it knows to have begun with a file's name, and no other: with xdist there is none.
+    if not reporter.currentfspath and reporter._tw.width_of_current_line:
+        reporter._tw.line()
+    reporter.write_line(text)
+
+
+class UnderWay:
+    """Which cells run, on an xdist controller, and for how long there has been no result."""
+
+    def __init__(self, now: float) -> None:
+        self._since: dict[str, float] = {}
+        self._heard = now
+
+    def begin(self, node_id: str, now: float) -> None:
+        """A process has begun a cell."""
+        self._since[node_id] = now
+
+    def end(self, node_id: str, now: float) -> None:
+        """A cell has ended."""
+        self._since.pop(node_id, None)
+        self._heard = now
+
+    def overdue(self, now: float) -> str:
+        """A text for the terminal where nothing was heard for long; else "". Said once a minute."""
+        if not self._since or now - self._heard < QUIET:
+            return ""
+        self._heard = now
+        names = [
+            f"{name.rpartition('::')[2]} ({now - since:.0f} s)"
+            for name, since in sorted(self._since.items(), key=lambda entry: entry[1])
+        ]
+        more = [f"and {len(names) - _NAMED} more"] if len(names) > _NAMED else []
+        return said("still running: " + ", ".join([*names[:_NAMED], *more]))
+
+
+class Teller(threading.Thread):
+    """Says what is overdue, as long as the main thread waits for results. say: writes a text to the terminal."""
+
+    def __init__(self, overdue: Callable[[float], str], say: Callable[[str], None]) -> None:
+        super().__init__(name="modelconform-teller", daemon=True)
+        self._overdue = overdue
+        self._say = say
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Look once a second."""
+        while not self._stopped.wait(1.0):
+            if text := self._overdue(time.monotonic()):
+                self._say(text)
+
+    def stop(self) -> None:
+        """Say no more."""
+        self._stopped.set()
+
+
+def said(text: str) -> str:
+    """A text of ours in lines that fit a terminal."""
+    return textwrap.fill(f"modelconform: {text}", _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def time_spent(wall: float, processes: int, idle: float) -> str:
+    """The line at the end of a run on several processes. wall: seconds. idle: a share of the time of all."""
+    return f"modelconform: cells took {wall:.0f} s on {processes} processes, idle for {idle:.1%} of that"
+
+
+def idle_share(wall: float, processes: int, busy: float) -> float:
+    """Of the time of all processes, the part in which they ran no cell. busy: seconds of all cells."""
+    whole = wall * processes
+    return min(1.0, max(0.0, 1.0 - busy / whole)) if whole > 0 else 0.0

@@ -65,15 +65,6 @@ class SessionPlugin:
         """Tell an xdist worker which session it is of, so that mismatches find each other."""
         node.workerinput[SESSION] = self.run.machinery.place.session
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
-        """Keep the cells of one case and format together, the longest first; only for plain `-n`."""
-        if config.getoption("dist") != "load":
-            return None
-        from .scheduler import CellScheduling
-
-        return CellScheduling(config, log, self.log.known_durations())
-
     # -- running ---------------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(wrapper=True)
@@ -102,7 +93,7 @@ class SessionPlugin:
         """Write a finished cell to the log."""
         record = getattr(report, "modelconform", None)
         if record is not None and not self.run.is_xdist_worker:
-            self.log.record(*from_record(record), report.duration)
+            self.log.record(*from_record(record))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from pytest_modelconform.cache.made_once import LINES_SHOWN, BuildError, log_of, made_once, run, run_all
+from pytest_modelconform.cache import made_once as module
+from pytest_modelconform.cache.made_once import LINES_SHOWN, BuildError, join_session, log_of, made_once, run, run_all
+from tests.support import runs
 
 
 class PipFault(BuildError):
@@ -72,6 +75,35 @@ def test_what_failed_leaves_nothing_and_is_not_tried_again(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
 
 
+_FAILS = """
+import pathlib, sys
+from pytest_modelconform.cache.made_once import BuildError, join_session, made_once
+def fail(folder):
+    raise BuildError("no compiler likes it")
+join_session("one")
+try:
+    made_once(pathlib.Path(sys.argv[1]), fail, print, "waiting")
+except BuildError:
+    sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize("session", ["one", "another", ""])
+def test_what_failed_in_another_process_of_the_session_is_not_tried_again(session: str, tmp_path: Path) -> None:
+    target = tmp_path / "thing"
+    assert subprocess.run([sys.executable, "-c", _FAILS, str(target)], check=False).returncode == 3
+    join_session(session)
+    try:
+        if session == "one":
+            with pytest.raises(PipFault, match=r"^no compiler likes it$"):
+                made_once(target, lambda folder: silent("tried again"), silent, "waiting", fault=PipFault)
+        else:
+            made_once(target, lambda folder: None, silent, "waiting")
+            assert not target.with_name("thing.failed").exists()
+    finally:
+        join_session("")
+
+
 def test_an_error_of_another_kind_may_be_tried_again(tmp_path: Path) -> None:
     def interrupted(folder: Path) -> None:
         raise KeyboardInterrupt
@@ -121,3 +153,55 @@ def test_the_first_command_that_fails_ends_it_with_the_end_of_its_log(tmp_path: 
 def test_a_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as log, pytest.raises(subprocess.TimeoutExpired):
         run([sys.executable, "-c", "import time; time.sleep(60)"], os.environ, log.fileno(), timeout=0.2)
+
+
+_SLEEPS_AT_LOWEST = """
+import os, sys, time
+with open(sys.argv[1], "a") as file:
+    print(os.nice(0), file=file)
+if os.nice(0) == 19:
+    time.sleep(600)
+"""
+
+
+def test_what_is_made_ahead_is_made_at_usual_priority_once_somebody_has_waited_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where other programs leave the lowest priority nothing, a cell would wait for ever."""
+    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    target, seen = tmp_path / "thing", tmp_path / "seen"
+    usual = os.nice(0)
+
+    def make(folder: Path) -> None:
+        assert run([sys.executable, "-c", _SLEEPS_AT_LOWEST, str(seen)], os.environ, 2) == 0
+
+    first = threading.Thread(target=lambda: made_once(target, make, silent, "waiting"))
+    join_session("", ahead=True)
+    try:
+        first.start()
+        deadline = time.monotonic() + 60
+        while not seen.exists() or not seen.read_text():
+            assert time.monotonic() < deadline, "nothing was begun"
+            time.sleep(0.05)
+        made_once(target, lambda folder: silent("made twice"), lambda line: None, "waiting")
+    finally:
+        join_session("")
+        first.join(60)
+    assert list(map(int, seen.read_text().split())) == [19, usual]
+    assert not list(tmp_path.glob("*.wanted"))
+
+
+_IN_A_GROUP_OF_ITS_OWN = """
+import os, pathlib, signal, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+signal.signal(signal.SIGTERM, lambda *_: (child.kill(), child.wait(), sys.exit(1)))
+pathlib.Path(sys.argv[1]).write_text(str(child.pid))
+time.sleep(600)
+"""
+
+
+def test_a_command_that_is_ended_may_end_what_it_has_started(tmp_path: Path) -> None:
+    """As ninja does, whose compilers are in groups of their own."""
+    with pytest.raises(subprocess.TimeoutExpired):
+        run([sys.executable, "-c", _IN_A_GROUP_OF_ITS_OWN, str(tmp_path / "pid")], os.environ, 2, timeout=8.0)
+    assert not runs.is_alive(int((tmp_path / "pid").read_text()))

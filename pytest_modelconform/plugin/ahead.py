@@ -1,0 +1,166 @@
+"""What a run does beside its cells: builds ahead, their order, their durations, and lines about what is under way.
+
+All of it in one process of a session: the xdist controller, which is idle otherwise, or the only one.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from ..cache.made_once import join_session
+from ..cells import needs
+from ..cells.ahead import Ahead, Event
+from ..cells.case_files import Declared, static_cases
+from ..terms.cell import Cell
+from . import progress
+from .durations import Durations
+from .items import CellItem
+from .run import Run
+
+# Options with which the order of cells is the user's.
+_ORDERED = ("failedfirst", "newfirst", "stepwise")
+
+
+class AheadPlugin:
+    """The hooks. They do nothing in xdist's workers, with --collect-only, and with --modelconform-inline."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.durations = Durations(run.settings.cache, run.config.rootpath)
+        self._is_off = run.is_xdist_worker or run.config.option.collectonly or run.settings.inline
+        self._lacking = needs.Lacking()
+        self._is_begun = False
+        self._ahead: Ahead | None = None
+        self._scheduling: Any = None
+        self._under_way = progress.UnderWay(time.monotonic())
+        self._teller: progress.Teller | None = None
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        join_session(run.machinery.place.session)
+
+    @property
+    def _is_controller(self) -> bool:
+        """Whether other processes run the items: xdist says so after our hooks have been registered."""
+        return bool(self.run.config.pluginmanager.has_plugin("dsession"))
+
+    # -- after collection ------------------------------------------------------------------------------------------
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """In a session of one process: cells that wait for a build go last, all else keeps its order.
+
+        Here, where nothing is deselected any more.
+        """
+        if self._is_off or self._is_controller:
+            return
+        items = session.items
+        self._find((item.cell, item.framework) for item in items if isinstance(item, CellItem) and not item.settled)
+        by_cell = self._lacking.by_cell
+        if by_cell and not any(session.config.getoption(name, None) for name in _ORDERED):
+            items.sort(key=lambda item: item.nodeid in by_cell)
+        self._begin()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
+        """On an xdist controller: as soon as the first process has collected."""
+        if not self._is_off and not self._is_begun:
+            self._find(self._cells(ids))
+            self._begin()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """Keep the cells of one case and format together, the longest first; only for plain `-n`."""
+        if config.getoption("dist") != "load":
+            return None
+        from .plan import Plan
+        from .scheduler import CellScheduling
+
+        def plan(items: Sequence[str]) -> Plan:
+            return Plan(items, self.durations.of_unit, self._lacking.by_cell)
+
+        self._scheduling = CellScheduling(config, log, plan)
+        return self._scheduling
+
+    def _cells(self, ids: Sequence[str]) -> Iterable[tuple[Cell, str]]:
+        """The cells of node ids, each with its case's framework, as far as the files tell that without being run."""
+        declared: dict[str, Mapping[str, Declared]] = {}  # by file and name
+        for node_id in ids:
+            cell = self.run.machinery.cell_of(node_id)
+            if cell is None:
+                continue
+            if cell.file not in declared:
+                found = static_cases(self.run.config.rootpath / cell.file)
+                declared[cell.file] = {case.name: case for case in found}
+            case = declared[cell.file].get(cell.case) or Declared(cell.case)
+            if not case.missing():
+                yield cell, case.framework
+
+    def _find(self, cells: Iterable[tuple[Cell, str]]) -> None:
+        machinery = self.run.machinery
+        self._lacking = needs.lacking(machinery.registry, machinery.settings.cache, cells)
+
+    def _begin(self) -> None:
+        self._is_begun = True
+        if self._lacking.needs:
+            session = self.run.machinery.place.session
+            self._ahead = Ahead(self._lacking.needs, self.run.settings.cache, session, self._hear)
+        if self._is_controller:
+            self._teller = progress.Teller(self._under_way.overdue, self._write)
+            self._teller.start()
+
+    # -- while cells run -------------------------------------------------------------------------------------------
+
+    def _hear(self, event: Event) -> None:
+        """Take an event, in another thread: where items run in this process, pytest is capturing its output."""
+        if event.ended and self._scheduling is not None:
+            self._scheduling.made(event.ended)
+        if self._is_controller:
+            self._write(progress.said(event.text))
+        else:
+            self._events.put(event)
+
+    def _write(self, text: str) -> None:
+        reporter = self.run.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and self.run.config.option.verbose >= 0:
+            progress.write_line(reporter, text)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Say what was built or installed meanwhile."""
+        self._under_way.begin(nodeid, time.monotonic())
+        while not self._events.empty():
+            progress.show(self.run.config, progress.said(self._events.get().text))
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """A cell has ended."""
+        self._under_way.end(nodeid, time.monotonic())
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note how long a cell took."""
+        record = getattr(report, "modelconform", None)
+        if record is not None and report.when == "call" and not self.run.is_xdist_worker:
+            export = (record.get("seconds") or {}).get("export", 0.0)
+            self.durations.note(report.nodeid, report.duration, export, record.get("cached"))
+
+    # -- at the end ------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """End what is still being built: nobody waits for it any more."""
+        if self._teller is not None:
+            self._teller.stop()
+        if self._ahead is not None:
+            self._ahead.close()
+        self.durations.save()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Say how well the processes were used."""
+        scheduling = self._scheduling
+        if scheduling is not None and scheduling.busy and self.run.config.option.verbose >= 0:
+            wall, processes = scheduling.ended - scheduling.began, scheduling.numnodes
+            idle = progress.idle_share(wall, processes, scheduling.busy)
+            terminalreporter.write_line(progress.time_spent(wall, processes, idle))

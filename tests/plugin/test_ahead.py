@@ -1,0 +1,93 @@
+"""Sessions whose cells wait for an environment: it is made beside them, once, and ends with them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.support import fakes, runs
+
+pytestmark = pytest.mark.installs
+
+USELESS, ENDLESS = (f"{{}}[torchscript_trace-isolated_{name}-cpu]" for name in ("useless", "endless"))
+
+
+@pytest.fixture
+def isolated(project: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of one's own that has all but environments, beside the folder `pids`, which says who made what."""
+    own, pids = tmp_path / "cache", tmp_path / "pids"
+    own.mkdir(mode=0o700)
+    for path in cache.iterdir():
+        if path.is_dir() and path.name not in ("environments", "sessions"):
+            (own / path.name).symlink_to(path)
+    pids.mkdir()
+    monkeypatch.setenv("MODELCONFORM_CACHE", str(own))
+    monkeypatch.setenv("FAKE_PIDS", str(pids))
+    monkeypatch.setenv("PYTHONPATH", str(fakes.REPOSITORY))
+    return tmp_path
+
+
+def run(project: Path, *arguments: str, runtimes: str = "isolated-useless,fake-good-never") -> runs.Run:
+    return runs.run(project, "-p", "tests.support.isolated", *arguments, runtimes=runtimes)
+
+
+def made(isolated: Path) -> Mapping[str, set[int]]:
+    """By environment the processes that have made it, or tried to."""
+    found: dict[str, set[int]] = {}
+    for path in (isolated / "pids").iterdir():
+        name, _, pid = path.name.partition("-")
+        found.setdefault(name, set()).add(int(pid))
+    return found
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_what_cannot_be_made_is_tried_once_and_its_cells_say_why(processes: int, project: Path, isolated: Path) -> None:
+    ran = run(project, "-n", str(processes), "-v")
+    for case in ("plain", "second"):
+        assert ran.verdict(USELESS.format(case)) == ("error", "environment")
+        assert "there is no such library" in ran.message(USELESS.format(case))
+        assert ran.verdict(runs.cell(case, "good@never")) == ("pass", None)
+    assert len(made(isolated)["useless"]) == 1
+    assert ("modelconform: cells took " in ran.stdout) == bool(processes)
+    if not processes:
+        order = [
+            line.partition("[")[2].partition("]")[0]
+            for line in ran.stdout.splitlines()
+            if "::" in line and "%]" in line
+        ]
+        waits = [name.startswith("torchscript_trace-isolated") for name in order]
+        assert waits == [False] * 4 + [True] * 2
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_what_is_being_made_ends_with_the_session(processes: int, project: Path, isolated: Path) -> None:
+    """Cells that wait for nothing are first, and hang; meanwhile their neighbours' environment is made."""
+    session = subprocess.Popen(
+        [
+            *runs.command("-p", "tests.support.isolated", "-n", str(processes), "-k", "endless"),
+            "--modelconform-runtimes=isolated-endless,fake-endless-run",
+            "--modelconform-formats=torchscript-trace",
+        ],
+        cwd=project,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    runs.wait_until(lambda: {"endless", "sleeping"} <= made(isolated).keys(), 120, "nothing is being made")
+    os.killpg(session.pid, signal.SIGINT)
+    session.wait(60)
+    left = [pid for pids in made(isolated).values() for pid in pids]
+    runs.wait_until(lambda: not any(map(runs.is_alive, left)), 20, f"processes are left: {left}")
+    folder = isolated / "cache" / "environments"
+    runs.wait_until(lambda: not [path for path in folder.iterdir() if path.is_dir()], 20, "half of it is left")
+
+
+@pytest.mark.parametrize("arguments", [["--collect-only"], ["-n2", "-k", "good"], ["-k", "good"]])
+def test_nothing_is_made_that_no_cell_needs(arguments: list[str], project: Path, isolated: Path) -> None:
+    assert run(project, *arguments).status == 0
+    assert made(isolated).keys() <= {"worker"}
+    assert not (isolated / "cache" / "environments").exists()
