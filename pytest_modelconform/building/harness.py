@@ -65,8 +65,6 @@ class Engine:
     """What stands in the way besides a missing compiler or distribution: a sentence, or None."""
     archives: tuple[str, ...] = ("harness",)
     """What it shares with others, of ARCHIVES."""
-    folders: tuple[str, ...] = ()
-    """Of its sources in ``cpp/``, besides its files in ``engines/``."""
 
     @property
     def executable(self) -> str:
@@ -95,7 +93,7 @@ ARCHIVES: Mapping[str, Archive] = {
     archive.name: archive
     for archive in (
         Archive("harness", "echo", ("nlohmann-json",), ("JSON_INCLUDE",), ("harness", "library")),
-        Archive("libtorch", "libtorch", ("torch",), ("TORCH_ROOT",), ("libtorch", "harness", "library")),
+        Archive("libtorch", "libtorch", ("torch",), ("TORCH_ROOT",), ("libtorch", "frontend", "harness", "library")),
     )
 }
 
@@ -106,7 +104,7 @@ ENGINES: Mapping[str, Engine] = {
     engine.name: engine
     for engine in (
         Engine("libtorch", ("torch",), _libtorch, archives=_TORCH),
-        Engine("frontend", ("torch",), _libtorch, archives=_TORCH, folders=("frontend",)),
+        Engine("frontend", ("torch",), _libtorch, archives=_TORCH),
         Engine("ort", ("onnxruntime",), _ort, ort_headers.obstacle),
         Engine("openvino", ("openvino",), _openvino),
     )
@@ -247,7 +245,7 @@ class _Build:
     def folder(self) -> Path:
         """Where the program is, or will be."""
         engine = self.engine
-        patterns = [f"engines/{engine.name}.*", *(f"{folder}/**/*" for folder in engine.folders)]
+        patterns = [f"engines/{engine.name}.*"]
         shared = [self._folder_of(ARCHIVES[name]).name for name in engine.archives]
         key = self._key(patterns, engine.requires, self.variables, shared)
         return self.all_builds / f"{engine.name}-{key}"
