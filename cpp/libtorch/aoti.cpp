@@ -20,7 +20,7 @@ namespace {
 using Loader = torch::inductor::AOTIModelPackageLoader;
 
 // The name that inductor gives to a package's model unless told otherwise.
-constexpr const char* kModel = "model";
+constexpr const char* kModelName = "model";
 // Said of a refusal, since users mostly leave the check off. workers/python/aoti.py says the same.
 constexpr const char* kWithoutCheck =
     " (AOTI_RUNTIME_CHECK_INPUTS=1; without it, the package reads such an input as if it fitted)";
@@ -126,14 +126,14 @@ std::string unsuitable(const std::unordered_map<std::string, std::string>& metad
 }
 
 AotiPackage::AotiPackage(const std::string& file, const c10::Device& device) : device_(device) {
-  const auto metadata = Loader::load_metadata_from_package(file, kModel);
+  const auto metadata = Loader::load_metadata_from_package(file, kModelName);
   const std::string problem = unsuitable(metadata, c10::DeviceTypeName(device.type(), true));
   if (!problem.empty()) throw EngineError("RuntimeError", problem);
   open_libtorch();
   // The package's code reads this at its first run. Without it, inputs of another shape or layout
   // are computed with as if they had the ones that were exported.
   ::setenv("AOTI_RUNTIME_CHECK_INPUTS", "1", /*overwrite=*/1);
-  loader_ = std::make_unique<Loader>(file, kModel, /*run_single_threaded=*/false, kRunners,
+  loader_ = std::make_unique<Loader>(file, kModelName, /*run_single_threaded=*/false, kRunners,
                                      device.index());
 }
 

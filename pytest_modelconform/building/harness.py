@@ -71,8 +71,6 @@ class Engine:
     """(cache) → whether `definitions` has nothing left to fetch."""
     archives: tuple[str, ...] = ("harness",)
     """What it shares with others, of ARCHIVES."""
-    folders: tuple[str, ...] = ()
-    """Of its sources in ``cpp/``, besides its files in ``engines/``."""
 
     @property
     def executable(self) -> str:
@@ -105,7 +103,7 @@ ARCHIVES: Mapping[str, Archive] = {
     archive.name: archive
     for archive in (
         Archive("harness", "echo", ("nlohmann-json",), ("JSON_INCLUDE",), ("harness", "library")),
-        Archive("libtorch", "libtorch", ("torch",), ("TORCH_ROOT",), ("libtorch", "harness", "library")),
+        Archive("libtorch", "libtorch", ("torch",), ("TORCH_ROOT",), ("libtorch", "frontend", "harness", "library")),
     )
 }
 
@@ -116,7 +114,7 @@ ENGINES: Mapping[str, Engine] = {
     engine.name: engine
     for engine in (
         Engine("libtorch", ("torch",), _libtorch, archives=_TORCH),
-        Engine("frontend", ("torch",), _libtorch, archives=_TORCH, folders=("frontend",)),
+        Engine("frontend", ("torch",), _libtorch, archives=_TORCH),
         Engine("ort", ("onnxruntime",), _ort, ort_headers.obstacle, _ort_is_fetched),
         Engine("openvino", ("openvino",), _openvino),
     )
@@ -275,7 +273,7 @@ class _Build:
     def folder(self) -> Path:
         """Where the program is, or will be."""
         engine = self.engine
-        patterns = [f"engines/{engine.name}.*", *(f"{folder}/**/*" for folder in engine.folders)]
+        patterns = [f"engines/{engine.name}.*"]
         shared = [self._folder_of(ARCHIVES[name]).name for name in engine.archives]
         key = self._key(patterns, engine.requires, self.variables, shared)
         return self.all_builds / f"{engine.name}-{key}"

@@ -42,10 +42,14 @@ class Declared:
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a case file came to: its cases, or the outcome that stands for the file."""
+    """What a case file came to: its cases, or the outcome that stands for the file.
+
+    by_syntax: whether nothing was imported, so that `Machinery.fault_of` has to be asked before a cell runs.
+    """
 
     cases: Sequence[Declared] = ()
     problem: Outcome | None = None
+    by_syntax: bool = False
 
 
 def is_case_file(path: Path) -> bool:
@@ -85,12 +89,14 @@ def static_cases(path: Path) -> list[Declared]:
     except (OSError, *UNREADABLE):
         return []
     found = []
-    for variable, call in _assigned(tree):
+    for variable, call in assigned_cases(tree):
         dtypes = [dtype for dtype in _literal_strings(call, "dtypes") if dtype in DEFAULTS]
         framework = next((k.value for k in call.keywords if k.arg == "framework"), None)
         found.append(
             Declared(
                 path.stem if variable == "case" else variable,
+                tags=_literal_strings(call, "tags"),
+                paper=next(iter(_literal_strings(call, "paper")), ""),
                 requires=_literal_strings(call, "requires"),
                 dtypes=tuple(dict.fromkeys(dtypes)) or ("float32",),
                 has=[k.arg for k in call.keywords if k.arg in OPTIONAL] + _twins(call),
@@ -107,7 +113,7 @@ def repeated(path: Path) -> str | None:
     except (OSError, *UNREADABLE):
         return None
     lines: dict[str, int] = {}
-    for variable, call in _assigned(tree):
+    for variable, call in assigned_cases(tree):
         if variable in lines:
             return (
                 f"{path.name}, line {call.lineno}: the variable {variable!r} is assigned a Case again, after line "
@@ -129,7 +135,7 @@ def misnamed(path: Path) -> str | None:
         tree = ast.parse(path.read_bytes())
     except (OSError, *UNREADABLE):
         return None
-    if any(map(_is_test, tree.body)) or not any(map(_imports_us, tree.body)) or not any(_assigned(tree)):
+    if any(map(_is_test, tree.body)) or not any(map(_imports_us, tree.body)) or not any(assigned_cases(tree)):
         return None
     better = path.name.removeprefix(begin) if path.stem != begin else "net.py"
     remedy = f"Rename it, for example to {better}."
@@ -142,7 +148,7 @@ def _is_test(node: ast.stmt) -> bool:
     return False
 
 
-def _assigned(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
+def assigned_cases(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
     """The variables that are assigned a call of `Case` at top level."""
     for node in tree.body:
         if isinstance(node, ast.Assign):
@@ -172,5 +178,6 @@ def _literal_strings(call: ast.Call, field: str) -> Sequence[str]:
                 value = ast.literal_eval(keyword.value)
             except ValueError:
                 return ()
-            return tuple(item for item in value if isinstance(item, str)) if isinstance(value, (tuple, list)) else ()
+            values = value if isinstance(value, (tuple, list)) else (value,) if field == "paper" else ()
+            return tuple(item for item in values if isinstance(item, str))
     return ()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from .. import environments
 from ..cache import sessions
 from ..cache.fingerprint import fingerprint, hash_file, hash_of
 from ..cache.store import Cache
@@ -25,7 +26,7 @@ from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.wording import fault_of_ours, fitting
 from ..workers import lookups
 from ..workers.loop import WorkerError
-from . import typed
+from . import complete, typed
 from .case_files import Declaration, Declared, misnamed, repeated, static_cases
 from .pipeline import Pipeline
 from .pool import Pool, threads
@@ -93,6 +94,7 @@ class Machinery:
         sessions.enter(self.cache.folder)
         self._inline_host = inline_host
         self._declared: dict[Path, Declaration] = {}
+        self._imported: dict[Path, Declaration] = {}
 
     # -- what was asked for; an UnknownName is raised where a name is none -------------------------------------------
 
@@ -247,7 +249,33 @@ class Machinery:
             return Declaration(problem=Outcome(Verdict.ERROR, Stage.COLLECT, fault))
         static = static_cases(path)
         # One that can't be imported here is shown as unavailable all the same.
-        return Declaration(static) if any(case.missing() for case in static) else self._import(path, static)
+        if any(case.missing() for case in static):
+            return Declaration(static)
+        if (environment := complete.environment_of(static)) is not None:
+            if (why := complete.unclear(path)) is None:
+                return Declaration([self._declared_case(case) for case in static], by_syntax=True)
+            if not environments.is_complete(environments.path_of(environment, self.settings.cache)):
+                self.place.progress(f"{path.name}: collecting it needs the environment {environment.name}, since {why}")
+        return self._import(path, static)
+
+    def fault_of(self, path: Path, case: str) -> Outcome | None:
+        """What collecting a case would have come to where its file was collected by its syntax; None for no fault.
+
+        Imports the file in its case host. Raises BuildError where that can't be made.
+        """
+        declaration = self.declare(path)
+        if not declaration.by_syntax:
+            return None
+        if path not in self._imported:
+            self._imported[path] = self._import(path, declaration.cases)
+        imported = self._imported[path]
+        if imported.problem is not None:
+            return imported.problem
+        if how := complete.differs(declaration.cases, imported.cases):
+            said = f"{path.name}: importing it gives {how}: assign each Case once, at top level"
+            return Outcome(Verdict.ERROR, Stage.COLLECT, fitting(said))
+        fault = next(found.fault for found in imported.cases if found.name == case)
+        return Outcome(Verdict.ERROR, Stage.COLLECT, fault) if fault else None
 
     def relative(self, path: Path) -> str:
         """A case file's path as its cells name it: relative to the root, or its name where it is elsewhere."""

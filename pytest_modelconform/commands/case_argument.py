@@ -61,6 +61,8 @@ def declared(run: Run, file: Path, name: str) -> case_files.Declared:
         raise Refused(f"{file.name} has no case {wanted!r}.{hint} It has {_spelled(file, names)}")
     if fault := found.fault:
         raise Refused(fault)
+    if by_import := run.machinery.fault_of(file, found.name):
+        raise Refused(by_import.message)
     if missing := missing_of_case(found.requires):
         raise Refused(f"case {found.name!r} {missing}")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ..cache.made_once import BuildError
 from ..cells.case_files import Declared
 from ..cells.machinery import Machinery
 from ..expected import file as expected_file
@@ -149,6 +151,10 @@ class CellItem(pytest.Item):
             task=self.cell.reference_task,
             framework=self.framework,
         )
+        # A case host that can't be had is told of by the pipeline.
+        with contextlib.suppress(BuildError):
+            if fault := machinery.fault_of(self.path, self.cell.case):
+                return fault
         if self.cell.is_check:
             return machinery.pipeline.check(ref)
         return machinery.pipeline.run(ref, self.cell, expects)

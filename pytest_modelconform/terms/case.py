@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
@@ -29,6 +30,10 @@ TORCH = "torch"
 TWINS = ("keras", "jax")
 # Fields of a `Case` that bring cells which others don't have.
 OPTIONAL = ("cpp", "train")
+# What a tag looks like.
+TAG = re.compile(r"[a-z0-9_]+")
+# Markers of pytest itself, which a tag would shadow.
+TAKEN_TAGS = {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "tryfirst", "trylast"}
 # What of a model's behaviour a case may accept; see `Case.accept`.
 MUTATES_INPUTS, LAYOUT = ACCEPTED = ("mutates-inputs", "layout")
 # Whether `.eval()` is called on the model.

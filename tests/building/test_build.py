@@ -109,7 +109,7 @@ def shared_folders(cache: Path) -> set[str]:
 
 def test_what_engines_share_is_built_once_and_left_alone_by_their_files(small: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    for folder in ("engines", "harness", "libtorch"):
+    for folder in ("engines", "frontend", "harness", "libtorch"):
         (small / folder).mkdir()
 
     def programs() -> list[Path]:
@@ -129,6 +129,10 @@ def test_what_engines_share_is_built_once_and_left_alone_by_their_files(small: P
     (small / "harness" / "worker.cpp").write_text("// what all share")
     fourth = programs()
     assert (fourth[0] == third[0], fourth[1] == third[1]) == (False, False)
+    # One unit for the compiler with libtorch's engine.
+    (small / "frontend" / "weights.cpp").write_text("// all that includes libtorch's headers")
+    fifth = programs()
+    assert (fifth[0] == fourth[0], fifth[1] == fourth[1]) == (True, False)
 
 
 def test_a_half_made_build_is_made_anew(small: Path, tmp_path: Path) -> None:

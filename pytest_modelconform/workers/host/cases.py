@@ -22,6 +22,8 @@ from pytest_modelconform.terms.case import (
     FRAMEWORKS,
     MODES,
     OPTIONAL,
+    TAG,
+    TAKEN_TAGS,
     TORCH,
     TWINS,
     Case,
@@ -37,9 +39,6 @@ from .train_check import fault as fault_of_training
 
 PACKAGE = "modelconform_cases"
 _LIKE = {"tags": '("vision",)', "requires": '("transformers>=5",)', "files": '("weights.npz",)'}
-TAG = re.compile(r"[a-z0-9_]+")
-# Markers of pytest itself, which a tag would shadow.
-TAKEN_TAGS = {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "tryfirst", "trylast"}
 
 
 def module_name(relative: str) -> str:
