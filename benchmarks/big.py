@@ -1,8 +1,8 @@
 """A model of so many GB in each format and runtime: seconds, verdict, and the most memory that each process takes.
 
 A case is written whose model is an embedding and linear layers in float32, in Python and (for `state-dict`) in C++.
-Before each request to a process the kernel is told to forget its peak (/proc/PID/clear_refs); after it, the peak is read
-(VmHWM in /proc/PID/status). It counts pages of mapped files, which the kernel may take back.
+Before each request to a process the kernel is told to forget its peak (/proc/PID/clear_refs); after it, the peak is
+read (VmHWM in /proc/PID/status). It counts pages of mapped files, too, which the kernel may take back.
 
 The last column is the process's largest peak, less what it took before its first request (its frameworks), as multiples
 of the model's bytes. The goal is 2.3.
@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--as-big", action="store_true", help="go the way of models of 1 GB and more")
     arguments = parser.parse_args()
     if arguments.as_big:
-        os.environ["MODELCONFORM_BIG_BYTES"] = "1000000"
+        os.environ["MODELCONFORM_LARGE_MODEL"] = str(2**20)
     registry = Registry()
     register_built_in(registry)
     watch = Peaks()
@@ -171,10 +171,14 @@ def main() -> None:
         cells = registry.cells(
             file.name, "big", arguments.formats.split(","), wanted or registry.runtimes, ["cpu"], has=("cpp",)
         )
-        print(f"a model of {size / 1e9:.2f} GB in {arguments.layers + 1} tensors of {size / (arguments.layers + 1) / 1e6:.0f} MB")
+        count = arguments.layers + 1
+        print(f"a model of {size / 1e9:.2f} GB in {count} tensors of {size / count / 1e6:.0f} MB", flush=True)
         begin = time.perf_counter()
         check = pipeline.check(ref)
-        print(f"{'[eager]':46} {time.perf_counter() - begin:7.1f} s  {check.verdict.value} {check.message[:300]}", flush=True)
+        print(
+            f"{'[eager]':46} {time.perf_counter() - begin:7.1f} s  {check.verdict.value} {check.message[:300]}",
+            flush=True,
+        )
         for cell in cells:
             tell(pipeline, ref, cell)
         pipeline.close()
