@@ -156,6 +156,9 @@ def main() -> None:
     parser.add_argument("--as-big", action="store_true", help="go the way of models of 1 GB and more")
     arguments = parser.parse_args()
     if arguments.as_big:
+        os.environ["MODELCONFORM_EXTERNAL_DATA"] = str(2**20)
+        # Without it glibc keeps blocks of up to 32 MB when they are freed, and a large model's tensors are larger.
+        os.environ["MALLOC_MMAP_THRESHOLD_"] = str(2**20)
         os.environ["MODELCONFORM_LARGE_MODEL"] = str(2**20)
     registry = Registry()
     register_built_in(registry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import external_data
 from .base import Signature, flat_signature
 from .foreign import of_onnx
 from .scripted import flat_call, is_script
@@ -58,4 +59,6 @@ def store(built: Built, folder: Path, **options: Any) -> Signature:
     graph = onnx.load(folder / "model.onnx", load_external_data=False).graph
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value.name for value in graph.input if value.name not in constants]
-    return flat_signature("model.onnx", built, inputs, [value.name for value in graph.output], names)
+    signature = flat_signature("model.onnx", built, inputs, [value.name for value in graph.output], names)
+    # Beyond 2 GB the exporter itself writes a file for each tensor.
+    return signature | external_data.of_graph(graph)

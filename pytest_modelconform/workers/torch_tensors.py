@@ -43,7 +43,8 @@ def view_of(value: torch.Tensor) -> Tensor:
             + ", ".join(tensors.DTYPES)
         )
     value = value.detach().resolve_conj().resolve_neg().cpu()
-    data = memoryview(value.contiguous().reshape(-1).view(torch.uint8).numpy()) if value.numel() else b""
+    flat: Any = value.contiguous().reshape(-1).view(torch.uint8).numpy() if value.numel() else b""
+    data = memoryview(flat)
     return Tensor(name, tuple(value.shape), data, order_of(value))
 
 
