@@ -31,6 +31,11 @@ FRAMEWORKS = {
 }
 
 
+def memory(size: int) -> float:
+    """Bytes of memory that the exporter takes beside a model: copies of a protobuf that holds the weights, too."""
+    return (0.3 if size >= external_data.LEAST else 3.2) * size
+
+
 def export(built: Built, folder: Path) -> Signature:
     """`torch.onnx.export(…, dynamo=True)`."""
     import torch

@@ -20,6 +20,11 @@ NEEDS = ("cpp",)
 FILE = "model.safetensors"
 
 
+def memory(size: int) -> float:
+    """Bytes of memory that the exporter takes beside a model of `size` bytes."""
+    return 0.2 * size
+
+
 def export(built: Built, folder: Path) -> Signature:
     """Write `state_dict()`. The signature says what the file can't: see docs/architecture.md, "The signature".
 

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import copy
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from pytest_modelconform.terms import memory
+
+from ..loop import WorkerError
+
+if TYPE_CHECKING:
+    from .build import Built
+
 # Bytes of parameters from which a model is large. Small ones are copied, which is faster.
-LARGE = int(os.environ.get("MODELCONFORM_LARGE_MODEL") or 2**30)
+LARGE = int(os.environ.get("MODELCONFORM_LARGE_MODEL") or 2**29)
 # Bytes from which a parameter of a large model is shared.
 _SHARED = 2**20
 
@@ -26,6 +34,17 @@ def size_of(model: torch.nn.Module) -> int:
 def is_large(model: torch.nn.Module) -> bool:
     """Whether a model is too large to be copied, and can be shared: TorchScript has no place for what widens it."""
     return size_of(model) >= LARGE and not any(isinstance(m, torch.jit.ScriptModule) for m in model.modules())
+
+
+def require(built: Built, what: str, takes: Callable[[int], float]) -> None:
+    """Raises WorkerError, of a kind that makes the cell unavailable, where the memory for a step isn't there.
+
+    what: the step. takes: makes bytes that it takes beside the model, which is in memory, of the model's bytes.
+    """
+    size = size_of(built.model)
+    said = f"case {built.name!r}: {what} of a model of {size / 1e9:.1f} GB"
+    if lacking := memory.lacking_after_a_while(said, takes(size)):
+        raise WorkerError(lacking, kind="Unavailable")
 
 
 def sharing(model: torch.nn.Module) -> torch.nn.Module:
