@@ -38,13 +38,14 @@ def lacking(what: str, needed: float, memory: Memory) -> str:
 def lacking_after_a_while(
     what: str,
     needed: float,
-    look: Callable[[], Memory] = capacity.memory,
+    look: Callable[[], Memory] | None = None,
     patience: float = PATIENCE,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
     """The same, after a while in which other processes may have finished what they are at."""
     if needed < LEAST:
         return ""
+    look = look or capacity.memory
     waited = 0.0
     while (said := lacking(what, needed, memory := look())) and needed <= memory.total and waited < patience:
         sleep(1.0)
