@@ -61,6 +61,8 @@ class Host:
             built = build(request["file"], request["relative"], request["case"], dtype)
             if task == TRAINING:
                 built = train_data.for_training(built, request["file"])
+            if large.is_large(built.model):
+                large.return_freed_memory()
         self.built[task] = (wanted, built)
         return built
 

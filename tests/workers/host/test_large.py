@@ -112,6 +112,27 @@ def test_what_a_large_case_can_not_see_is_found_as_in_a_small_one(tmp_path: Path
     assert found == {"tensors": 4, "unseen": ["b.weight", "c.bias", "c.weight"], "skipped": "", "constant": []}
 
 
+def test_freed_blocks_go_back() -> None:
+    code = """
+import torch
+from pytest_modelconform.workers.host import large
+large.return_freed_memory()
+def resident():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon")) / 1024
+before = resident()
+kept = []
+for _ in range(10):
+    blocks = [torch.ones(5 * 2**20 // 4) for _ in range(20)]
+    kept.append(torch.ones(2**16))
+    del blocks
+print(resident() - before)
+"""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("glibc is Linux's")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
+    assert float(done.stdout) < 20
+
+
 # What a process takes more than before, in multiples of the 200 MB of a linear layer. Pages of the weights themselves
 # are there before.
 TAKES = {
