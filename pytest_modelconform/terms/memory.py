@@ -16,6 +16,8 @@ LOAD = 2.3
 # What references take beside the model, in multiples of its bytes: of one that is copied, and of one whose copies share
 # its weights (workers/host/large.py).
 COPIED, SHARED = 8.5, 1.3
+# What variants of a model take beside it: a copy, and half of one more.
+DIAGNOSIS = 1.5
 # What exporters take beside the model, unless a format says otherwise.
 EXPORT = 3.0
 # Bytes below which nobody asks: a small model fits, or nothing does.
@@ -28,11 +30,9 @@ def lacking(what: str, needed: float, memory: Memory) -> str:
     """Why a step can't begin, and what to do; "" if it can. what: "to load it", say. needed: bytes."""
     if needed < LEAST or needed <= memory.free:
         return ""
-    if needed > memory.total:
-        remedy = f"of {_gb(memory.total)}: run it on a machine with more memory"
-    else:
-        remedy = f"of {_gb(memory.total)}: end other programs, or run with -n 0"
-    return f"{what} takes about {_gb(needed)} of memory, and {_gb(memory.free)} are free {remedy}"
+    there = f"{_gb(memory.free)} of {_gb(memory.total)} are free"
+    remedy = "run it on a machine with more" if needed > memory.total else "end other programs, or run with -n 0"
+    return f"{what}, about {_gb(needed)} of memory are needed, and {there}: {remedy}"
 
 
 def lacking_after_a_while(

@@ -37,9 +37,24 @@ def test_a_load_that_does_not_fit(tmp_path: Path) -> None:
     [cell] = [cell for cell in found.report["cells"] if cell["runtime"] == "torch"]
     assert (cell["verdict"], cell["stage"]) == ("unavailable", "load"), found.stdout
     assert cell["message"] == (
-        "to load and run 0.0 GB in torch takes about 0.0 GB of memory, and 0.0 GB are free of 0.0 GB: run it on a "
-        "machine with more memory"
+        "to load and run 0.0 GB in torch, about 0.0 GB of memory are needed, and 0.0 GB of 0.0 GB are free: run it on "
+        "a machine with more"
     )
+    assert found.status == 0
+
+
+def test_references_that_do_not_fit(tmp_path: Path) -> None:
+    # In this process, so that the case host sees the same machine.
+    runs.write(tmp_path, {"case_small.py": runs.PLAIN})
+    with (tmp_path / "conftest.py").open("a") as file:
+        file.write(CONFTEST)
+    found = runs.run(
+        tmp_path, "--modelconform-formats=torchscript-trace", "-pno:xdist", "--modelconform-inline", runtimes="torch"
+    )
+    for cell in found.report["cells"]:
+        assert (cell["verdict"], cell["stage"]) == ("unavailable", "reference"), found.stdout
+        assert "case 'case_small': for references of a model of 0.0 GB, about" in cell["message"]
+    assert len(found.report["cells"]) == 2
     assert found.status == 0
 
 
@@ -63,7 +78,7 @@ def test_what_a_case_host_begins(free: int, stage: str, tmp_path: Path, monkeypa
         answer()
         return
     what = {"reference": "references of", "export": "an export as state-dict of"}[stage]
-    with pytest.raises(WorkerError, match=rf"^case 'small\d+': {what} a model of 0\.0 GB takes about") as caught:
+    with pytest.raises(WorkerError, match=rf"^case 'small\d+': for {what} a model of 0\.0 GB, about") as caught:
         answer()
     problem = WorkerRefused(caught.value.kind, str(caught.value), "", caught.value.stage)
     failure = failure_of(problem, Stage(stage))

@@ -19,15 +19,15 @@ GB = 10**9
             7.1 * GB,
             3.2 * GB,
             16 * GB,
-            "to load it takes about 7.1 GB of memory, and 3.2 GB are free of 16.0 GB: end other programs, or run with "
-            "-n 0",
+            "to load it, about 7.1 GB of memory are needed, and 3.2 GB of 16.0 GB are free: end other programs, or run "
+            "with -n 0",
         ),
         (
             7.1 * GB,
             3.2 * GB,
             4 * GB,
-            "to load it takes about 7.1 GB of memory, and 3.2 GB are free of 4.0 GB: run it on a machine with more "
-            "memory",
+            "to load it, about 7.1 GB of memory are needed, and 3.2 GB of 4.0 GB are free: run it on a machine with "
+            "more",
         ),
     ],
 )

@@ -115,6 +115,7 @@ class Host:
         if built.digest != request["digest"]:
             self.forget(built)
             raise other_numbers(built)
+        large.require(built, "a diagnosis", lambda size: memory.DIAGNOSIS * size)
         try:
             # Here, since a run without mismatches does without it.
             from .variants import table as variants

@@ -54,7 +54,7 @@ def require(built: Built, what: str, takes: Callable[[int], float]) -> None:
     what: the step. takes: makes bytes that it takes beside the model, which is in memory, of the model's bytes.
     """
     size = size_of(built.model)
-    said = f"case {built.name!r}: {what} of a model of {size / 1e9:.1f} GB"
+    said = f"case {built.name!r}: for {what} of a model of {size / 1e9:.1f} GB"
     if lacking := memory.lacking_after_a_while(said, takes(size)):
         raise WorkerError(lacking, kind="Unavailable")
 
