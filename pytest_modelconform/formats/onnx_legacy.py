@@ -22,6 +22,11 @@ REPRO = "pytest_modelconform.repro.parts.export_onnx_legacy"
 MAIN = True
 
 
+def memory(size: int) -> float:
+    """Bytes of memory that the exporter takes beside a model: transposed weights, and up to 2 GB copies of a protobuf."""
+    return (1.6 if size >= 2_000_000_000 else 3.2) * size
+
+
 def export(built: Built, folder: Path) -> Signature:
     """`torch.onnx.export(…, dynamo=False)`."""
     return store(built, folder)
