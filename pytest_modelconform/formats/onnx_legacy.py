@@ -23,7 +23,7 @@ MAIN = True
 
 
 def memory(size: int) -> float:
-    """Bytes of memory that the exporter takes beside a model: transposed weights, and up to 2 GB copies of a protobuf."""
+    """Bytes of memory that the exporter takes beside a model: transposed weights, and up to 2 GB copies of the file."""
     return (1.6 if size >= 2_000_000_000 else 3.2) * size
 
 
