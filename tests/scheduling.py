@@ -45,6 +45,8 @@ SECONDS = {
     "test_table.py": 40.0,
     "test_litert_web.py": 35.0,
     "test_diagnosis.py": 35.0,
+    "test_external_data.py": 40.0,
+    "test_large.py": 30.0,
     "test_aoti.py": 30.0,
     "test_imprecise.py": 35.0,
     "test_fixture.py": 25.0,

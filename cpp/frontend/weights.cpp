@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <utility>
 #include <vector>
@@ -75,6 +76,16 @@ void list(std::string& text, const std::string& what, const std::vector<std::str
   for (std::size_t i = 0; i < names.size(); ++i) text += (i == 0 ? "" : ", ") + names[i];
 }
 
+// Copies a tensor of the file, at once where the module's is laid out like it: there may be
+// gigabytes.
+void pour(const at::Tensor& tensor, const Tensor& stored) {
+  if (tensor.is_cpu() && tensor.is_contiguous() && stored.order.empty()) {
+    if (tensor.nbytes() > 0) std::memcpy(tensor.mutable_data_ptr(), stored.data, tensor.nbytes());
+  } else {
+    tensor.copy_(to_torch(stored, at::kCPU));
+  }
+}
+
 // Copies each tensor of the file into the module's tensor of that name.
 void pour(const Named& state, const std::map<std::string, Tensor>& file,
           const std::vector<std::string>& computed) {
@@ -106,7 +117,7 @@ void pour(const Named& state, const std::map<std::string, Tensor>& file,
   list(faults, "shape differs", shapes);
   list(faults, "dtype differs", dtypes);
   if (!faults.empty()) throw EngineError("StateDictError", faults);
-  for (auto& [tensor, stored] : pairs) tensor.copy_(to_torch(*stored, at::kCPU));
+  for (auto& [tensor, stored] : pairs) pour(tensor, *stored);
 }
 
 }  // namespace

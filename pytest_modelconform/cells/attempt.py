@@ -109,7 +109,8 @@ class Attempt:
         try:
             return self.tools.exports.prepare(self.ref, self.budget)
         except StageFailure as failure:
-            if failure.stage not in (Stage.REFERENCE, Stage.BUILD, Stage.COLLECT):
+            of_case = failure.stage in (Stage.REFERENCE, Stage.BUILD, Stage.COLLECT)
+            if not of_case or failure.verdict is Verdict.UNAVAILABLE:
                 raise
             first = str(failure).splitlines()[0]
             message = f"{NOT_FIT}, see {self.ref.check}: {first}"

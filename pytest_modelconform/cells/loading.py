@@ -9,6 +9,7 @@ from typing import Any
 
 from ..cache.made_once import BuildError
 from ..environments.outside import ModuleFault
+from ..terms import memory
 from ..terms.cell import FULL, INFERENCE, Cell
 from ..terms.outcome import Stage, Verdict
 from . import typed
@@ -88,6 +89,9 @@ def _smoke(tools: Tools, cell: Cell, worker: AnyWorker) -> str:
 def load(tools: Tools, cell: Cell, artifact: Artifact, worker: AnyWorker, budget: Budget) -> float:
     """Have a worker load an artifact; the seconds that it took. Raises StageFailure."""
     request = load_request(tools, cell, artifact)
+    what = f"to load and run {artifact.size / 1e9:.1f} GB in {cell.runtime}"
+    if lacking := memory.lacking_after_a_while(what, memory.LOAD * artifact.size):
+        raise StageFailure(Stage.LOAD, Verdict.UNAVAILABLE, lacking)
     try:
         found = budget.ask(worker, "load", precision=cell.precision, **request)
         answer = typed.answer(worker, "load", found, LoadAnswer)

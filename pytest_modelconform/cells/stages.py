@@ -100,7 +100,9 @@ def failure_of(problem: WorkerProblem, stage: Stage) -> StageFailure:
     """A worker's problem at a stage. The worker's own word on the stage counts where it gives one."""
     if isinstance(problem, WorkerRefused) and problem.stage:
         stage = Stage(problem.stage)
-    return StageFailure(stage, VERDICT_OF[type(problem)], str(problem))
+    # A case host that would need more memory than there is.
+    verdict = Verdict.UNAVAILABLE if is_unavailable(problem) else VERDICT_OF[type(problem)]
+    return StageFailure(stage, verdict, str(problem))
 
 
 def number(value: Any) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -19,6 +20,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..terms import capacity
+from ..terms.memory import of_killed
 from ..terms.wording import how_it_ended
 
 PROTOCOL = 1
@@ -193,13 +196,17 @@ class Worker:
                 self._buffer += chunk
 
     def _crashed(self) -> WorkerCrashed:
+        before = _most_of_children()
         try:
             status = self._process.wait(5)
         except subprocess.TimeoutExpired:
             self.close(kill=True)
             return WorkerCrashed(f"{self.name} closed its output without an answer", self.stderr())
+        most = _most_of_children()
         self.close(kill=True)
-        return WorkerCrashed(f"{self.name} {how_it_ended(status)}{self.last_words()}", self.stderr())
+        # Where an earlier process took more, what this one took isn't told.
+        killed = of_killed(most if most > before else 0, capacity.memory().total)
+        return WorkerCrashed(f"{self.name} {how_it_ended(status, killed)}{self.last_words()}", self.stderr())
 
     def lied(self, what: str) -> WorkerLied:
         """End the process for an answer that is none; what: the answer, as the message goes on after "with"."""
@@ -247,6 +254,12 @@ class Worker:
         if self._hold is not None:
             os.close(self._hold)
             self._hold = None
+
+
+def _most_of_children() -> int:
+    """Bytes of memory that the largest process took of those that have ended."""
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 class InlineWorker:

@@ -20,6 +20,7 @@ from ..terms import description
 from ..terms.case import TORCH
 from ..terms.cell import INFERENCE
 from ..terms.limits import check_limits
+from ..terms.memory import EXPORT
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
@@ -96,6 +97,8 @@ class Format:
     # unavailable(): None if the exporter can run, else a sentence that says what to do. REQUIRES and ENVIRONMENT have
     # been seen to before.
     unavailable: Callable[[], str | None] = lambda: None
+    # memory(size): bytes that its exporter takes beside a model of so many bytes, as far as that was measured.
+    memory: Callable[[int], float] = lambda size: EXPORT * size
     # tools(): what artifacts are made with besides Python packages, and in which version: part of the cache's key.
     tools: Callable[[], str] = lambda: ""
 

@@ -21,6 +21,11 @@ MAIN = True
 FRAMEWORKS = {"torch": __name__, "onnx": "pytest_modelconform.formats.frameworks.onnx_to_torch"}
 
 
+def memory(size: int) -> float:
+    """Bytes of memory that the exporter takes beside a model of `size` bytes."""
+    return 0.4 * size
+
+
 def export(built: Built, folder: Path) -> Signature:
     """`torch.export.export` and `torch.export.save`."""
     import torch

@@ -18,6 +18,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from ..terms.wording import how_it_ended
+from . import external_data
 from .base import Format, Signature, tree_signature
 
 # Seconds to read a file's description; its weights, too, where a library can't help it.
@@ -98,7 +99,7 @@ def of_onnx(path: Path) -> Signature | None:
         return {"name": value.name, "dtype": dtype, "shape": shape}
 
     inputs = [described(value) for value in graph.input if value.name not in weights]
-    return _graph(path, inputs, [value.name for value in graph.output])
+    return _graph(path, inputs, [value.name for value in graph.output]) | external_data.of_graph(graph)
 
 
 def of_openvino(path: Path) -> Signature | None:

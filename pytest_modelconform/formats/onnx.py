@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import external_data
 from .base import Signature, flat_signature
 from .foreign import of_onnx
 from .program import input_names
@@ -30,6 +31,11 @@ FRAMEWORKS = {
 }
 
 
+def memory(size: int) -> float:
+    """Bytes of memory that the exporter takes beside a model: copies of a protobuf that holds the weights, too."""
+    return (0.3 if size >= external_data.LEAST else 3.2) * size
+
+
 def export(built: Built, folder: Path) -> Signature:
     """`torch.onnx.export(…, dynamo=True)`."""
     import torch
@@ -50,10 +56,11 @@ def export(built: Built, folder: Path) -> Signature:
 
 def store(program: ONNXProgram, built: Built, folder: Path) -> Signature:
     """Write an exporter's program to `folder`. Also used by onnx-decomposed."""
-    # One file: the weights of what we test stay under the 2 GB that a protobuf can hold.
-    program.save(folder / "model.onnx", external_data=False)
-    assert program.exported_program is not None
     graph = program.model.graph
+    weights = (value.const_value for value in graph.initializers.values())
+    size = sum(value.nbytes for value in weights if value is not None)
+    program.save(folder / "model.onnx", external_data=size >= external_data.LEAST)
+    assert program.exported_program is not None
     initializers = set(graph.initializers)
     inputs = [value.name or "" for value in graph.inputs if value.name not in initializers]
     outputs = [value.name or "" for value in graph.outputs]
@@ -62,4 +69,4 @@ def store(program: ONNXProgram, built: Built, folder: Path) -> Signature:
         f"{name}_orig" if name not in inputs and name in outputs else name
         for name in input_names(program.exported_program)
     ]
-    return flat_signature("model.onnx", built, inputs, outputs, names)
+    return flat_signature("model.onnx", built, inputs, outputs, names) | external_data.described(folder)

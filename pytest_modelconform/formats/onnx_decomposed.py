@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NAME = "onnx-decomposed"
 SUFFIXES = (".onnx",)
 RECORDS_NAMES = True
+memory = onnx.memory
 foreign = of_onnx
 REQUIRES = onnx.REQUIRES
 REPRO = "pytest_modelconform.repro.parts.export_onnx_decomposed"

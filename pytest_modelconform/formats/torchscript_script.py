@@ -21,6 +21,11 @@ MAIN = True
 REPEATS = 3
 
 
+def memory(size: int) -> float:
+    """Bytes of memory that the exporter takes beside a model of `size` bytes."""
+    return 0.3 * size
+
+
 def export(built: Built, folder: Path) -> Signature:
     """`torch.jit.script`, which leaves TorchScript as it is."""
     import torch

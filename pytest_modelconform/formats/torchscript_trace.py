@@ -25,6 +25,11 @@ MAIN = True
 REPEATS = 3
 
 
+def memory(size: int) -> float:
+    """Bytes of memory that the exporter takes beside a model of `size` bytes."""
+    return 0.3 * size
+
+
 def export(built: Built, folder: Path) -> Signature:
     """`torch.jit.trace` on the exporters' input set. A model that is TorchScript is stored as it is."""
     if is_script(built):

@@ -31,9 +31,14 @@ def python_worker(file: Path, device: str, threads: int, python: str = sys.execu
 
 
 def load_request(artifact: Path, signature: dict[str, Any]) -> dict[str, Any]:
-    """The usual `load`: the artifact's main file, its format and the packages whose operators it uses."""
+    """The usual `load`: the artifact's main file, its format and the packages whose operators it uses.
+
+    Where an ONNX file has weights in files beside it, these, too: readers of files find them, a page does not.
+    """
     model = str(artifact / signature["file"])
-    return {"model": model, "format": signature["format"], "operators": signature.get("operators", [])}
+    found = {"model": model, "format": signature["format"], "operators": signature.get("operators", [])}
+    external = [str(artifact / name) for name in signature.get("external", [])]
+    return found | ({"external": external} if external else {})
 
 
 def build(signature: dict[str, Any], cache: Path, progress: Callable[[str], None]) -> dict[str, Any]:

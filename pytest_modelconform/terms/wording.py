@@ -9,8 +9,8 @@ import traceback
 PACKAGE = "pytest_modelconform"
 
 
-def how_it_ended(status: int) -> str:
-    """A process's end in words, from `returncode`."""
+def how_it_ended(status: int, why_killed: str = "by the kernel, where memory ran out") -> str:
+    """A process's end in words, from `returncode`. why_killed: what SIGKILL may have been for."""
     if status >= 0:
         return f"ended with status {status} instead of answering"
     try:
@@ -18,7 +18,7 @@ def how_it_ended(status: int) -> str:
     except ValueError:
         name = f"signal {-status}"
     hint = {
-        "SIGKILL": " (by the kernel, where memory ran out)",
+        "SIGKILL": f" ({why_killed})",
         "SIGSEGV": " (segmentation fault)",
         "SIGABRT": " (abort)",
     }

@@ -22,7 +22,9 @@ def handlers(name: str, version: str, convert: Convert) -> Handlers:
 
     def do_convert(request: dict[str, Any]) -> Answer:
         begin = time.perf_counter()
-        signature = convert(request["source"], request["signature"], request["folder"])
+        # What is beside the source is not beside what is made of it.
+        given = {key: value for key, value in request["signature"].items() if key != "external"}
+        signature = convert(request["source"], given, request["folder"])
         if not isinstance(signature, dict) or "file" not in signature or "layout" not in signature:
             raise WorkerError("a converter has to return the signature of what it wrote, with file and layout")
         seconds = time.perf_counter() - begin

@@ -29,6 +29,13 @@ def to_torch(tensor: Tensor, device: str = "cpu") -> torch.Tensor:
 
 def from_torch(value: torch.Tensor) -> Tensor:
     """The wire's tensor of a dense torch tensor on any device. Raises WorkerError for what the wire doesn't carry."""
+    # bytes(): a copy, since a model may hand out a buffer that its next run overwrites; and bytes compare by memcmp.
+    found = view_of(value)
+    return found._replace(data=bytes(found.data))
+
+
+def view_of(value: torch.Tensor) -> Tensor:
+    """The same, on the tensor's own memory where that is row-major: for weights, which may take gigabytes."""
     name = str(value.dtype).removeprefix("torch.")
     if value.layout != torch.strided or value.is_quantized or name not in tensors.DTYPES:
         raise WorkerError(
@@ -36,8 +43,8 @@ def from_torch(value: torch.Tensor) -> Tensor:
             + ", ".join(tensors.DTYPES)
         )
     value = value.detach().resolve_conj().resolve_neg().cpu()
-    # bytes(): a copy, since a model may hand out a buffer that its next run overwrites; and bytes compare by memcmp.
-    data = bytes(value.contiguous().reshape(-1).view(torch.uint8).numpy()) if value.numel() else b""
+    flat: Any = value.contiguous().reshape(-1).view(torch.uint8).numpy() if value.numel() else b""
+    data = memoryview(flat)
     return Tensor(name, tuple(value.shape), data, order_of(value))
 
 

@@ -50,7 +50,7 @@ EXPECTED: dict[str, tuple[str, str | None, str]] = {
     "abort@run": (CRASH, "run", r"SIGABRT \(abort\)\n  \| terminate called .*bad_alloc"),
     "leave@run": (CRASH, "run", r"ended with status 0 instead of answering\n  \| good bye"),
     "endless@run": (TIMEOUT, "run", r"no answer within .* s \(--modelconform-timeout\)"),
-    "oom@run": (CRASH, "run", r"SIGKILL \(by the kernel, where memory ran out\)\n  \| allocating 900 GB"),
+    "oom@run": (CRASH, "run", r"SIGKILL \(memory (may have|has probably) run out.*\)\n  \| allocating 900 GB"),
     "flood@run": (ERROR, "run", r"a line of more than 16 MiB"),
     "lines@run": (ERROR, "run", r"a line that isn't JSON: b'progress 0'"),
     "nojson@run": (ERROR, "run", r"a line that isn't JSON: b'Loading model... done'"),

@@ -104,6 +104,17 @@ def test_numbers_of_a_product(worker: javascript.Worker, tmp_path: Path) -> None
     assert refused["error"]["message"] == "run without a loaded model"
 
 
+def test_weights_in_a_file_beside_the_graph(worker: javascript.Worker, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    product(path, np.eye(64, dtype="float32") * 3)
+    model = onnx.load(path)
+    onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    assert path.stat().st_size < (tmp_path / "weights.bin").stat().st_size
+    worker.get("load", model=str(path), external=[str(tmp_path / "weights.bin")])
+    found, _ = call(worker, tmp_path, {"x": np.ones((1, 64), "float32")}, ["y"])
+    assert found["y"].tolist() == [[3.0] * 64]
+
+
 def test_every_dtype_comes_back_bit_for_bit(worker: javascript.Worker, tmp_path: Path) -> None:
     inputs: dict[str, Array] = {}
     for dtype in DTYPES:

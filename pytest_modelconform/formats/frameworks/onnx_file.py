@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import external_data
 from ..base import Signature, flat_signature
 
 if TYPE_CHECKING:
@@ -12,12 +13,19 @@ if TYPE_CHECKING:
 
 
 def export(built: Built, folder: Path) -> Signature:
-    """Save the model, external weights and all, in one file."""
+    """Save the model, in one file, or with its weights beside it where they are large."""
     import onnx
 
     adapter: Any = built.model.adapter
-    onnx.save(adapter.model, folder / "model.onnx")
-    return flat_signature("model.onnx", built, adapter.inputs, adapter.outputs, argument_names(built))
+    path = folder / "model.onnx"
+    if sum(len(tensor.raw_data) for tensor in adapter.model.graph.initializer) < external_data.LEAST:
+        onnx.save(adapter.model, path)
+    else:
+        onnx.save(adapter.model, path, save_as_external_data=True, location=external_data.FILE)
+        # Saving has taken the weights out of the model.
+        onnx.load_external_data_for_model(adapter.model, str(folder))
+    signature = flat_signature("model.onnx", built, adapter.inputs, adapter.outputs, argument_names(built))
+    return signature | external_data.described(folder)
 
 
 def argument_names(built: Built) -> list[str]:

@@ -19,7 +19,7 @@ from pytest_modelconform.terms.runs import TRANSPOSED
 
 from ..loop import WorkerError
 from ..tensors import Tensor
-from ..torch_tensors import Tree, encode
+from ..torch_tensors import Tree, encode, view_of
 from . import cast, declared, files, frameworks
 from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_file, short_trace
 from .forward import signature
@@ -343,14 +343,14 @@ def digest(model: torch.nn.Module, inputs: dict[str, Any]) -> str:
         total.update(repr((name, tensor.dtype, tensor.shape, tensor.order)).encode())
         total.update(tensor.data)
 
-    state: dict[str, Tensor] = {}
-    persistent = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    for name, value in persistent.items():
-        encode(value, lambda path, name=name: name, state)  # type: ignore[misc]
+    given: dict[str, Tensor] = {}
     for key, (args, kwargs) in inputs.items():
-        tree = [encode_inputs(args, kwargs, state, f"{key}:")]
+        tree = [encode_inputs(args, kwargs, given, f"{key}:")]
         total.update(repr(tree).encode())
-    for name, tensor in state.items():
+    # One after another, and not copied: there may be gigabytes.
+    for name, value in {**dict(model.named_parameters()), **dict(model.named_buffers())}.items():
+        add(name, view_of(value))
+    for name, tensor in given.items():
         add(name, tensor)
     return total.hexdigest()
 

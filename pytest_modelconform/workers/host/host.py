@@ -13,11 +13,12 @@ from typing import Any
 
 import torch
 
+from pytest_modelconform.terms import memory
 from pytest_modelconform.terms.cell import FAST, INFERENCE, TRAINING
 
 from .. import lookups
 from ..loop import Answer, Handlers
-from . import cases
+from . import cases, large
 from .build import Built, build, digest, on_device, other_numbers
 from .references import bfloat16
 from .references import runs as reference
@@ -60,6 +61,8 @@ class Host:
             built = build(request["file"], request["relative"], request["case"], dtype)
             if task == TRAINING:
                 built = train_data.for_training(built, request["file"])
+            if large.is_large(built.model):
+                large.return_freed_memory()
         self.built[task] = (wanted, built)
         return built
 
@@ -68,6 +71,8 @@ class Host:
         self.globals.restore()
         built = self.build(request)
         fast = request.get("precision") == FAST
+        times = memory.SHARED if large.is_large(built.model) else memory.COPIED
+        large.require(built, "references", lambda size: times * size)
         try:
             if built.task == TRAINING:
                 answer = training.make(built, request["folder"])
@@ -86,6 +91,10 @@ class Host:
             raise other_numbers(built)
         built.output_paths = request["output_paths"]
         exporter = importlib.import_module(request["module"])
+        format_name = request.get("format") or exporter.NAME
+        large.require(
+            built, f"an export as {format_name}", getattr(exporter, "memory", lambda size: memory.EXPORT * size)
+        )
         folder = Path(request["folder"])
         seed_all(built.case.seed, built.name, "export")
         begin = time.perf_counter()
@@ -94,7 +103,7 @@ class Host:
         finally:
             seconds = time.perf_counter() - begin
             self.keep_if_untouched(built)
-        signature["format"] = request.get("format") or exporter.NAME
+        signature["format"] = format_name
         (folder / "signature.json").write_text(json.dumps(signature, indent=1))
         size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
         return {"seconds": seconds, "bytes": size, "packages": lookups.record()}
@@ -106,6 +115,7 @@ class Host:
         if built.digest != request["digest"]:
             self.forget(built)
             raise other_numbers(built)
+        large.require(built, "a diagnosis", lambda size: memory.DIAGNOSIS * size)
         try:
             # Here, since a run without mismatches does without it.
             from .variants import table as variants

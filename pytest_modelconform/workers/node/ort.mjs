@@ -24,6 +24,12 @@ export function fromOrt(name, tensor) {
   return { dtype: type, shape: [...dims], data: data.slice(), order: null };
 }
 
+// Options of a session for files that hold weights of its model: `files` by the names that the model gives them.
+export function external(files) {
+  const given = Object.entries(files).map(([name, data]) => ({ path: name, data }));
+  return given.length ? { externalData: given } : {};
+}
+
 // A loaded model as a function for flat.mjs.
 export function model(ort, session) {
   return async (feeds, fetches) => {

@@ -1,6 +1,6 @@
 // ONNX Runtime as an engine of page.mjs.
 
-import { model } from "./ort.mjs";
+import { external, model } from "./ort.mjs";
 
 let ort = null;
 
@@ -16,8 +16,12 @@ export async function start({ provider, threads }, base) {
   return "";
 }
 
-// The model of an address: no copy of it stays in the page.
-export async function load(address, { provider }) {
-  const session = await ort.InferenceSession.create(address, { executionProviders: [provider], logSeverityLevel: 3 });
+// The model of an address: no copy of it stays in the page. external: addresses of files with its weights, by name.
+export async function load(address, { provider, external: files = {} }) {
+  const session = await ort.InferenceSession.create(address, {
+    executionProviders: [provider],
+    logSeverityLevel: 3,
+    ...external(files),
+  });
   return { model: model(ort, session), release: () => session.release() };
 }

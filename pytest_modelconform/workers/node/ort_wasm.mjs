@@ -1,8 +1,9 @@
 // ONNX Runtime's WebAssembly build in Node.
 
+import path from "node:path";
 import { serve } from "./loop.mjs";
 import { environment, flatHandlers, threads, versionOf } from "./handlers.mjs";
-import { model } from "./ort.mjs";
+import { external, model } from "./ort.mjs";
 
 const ort = environment("onnxruntime-web");
 ort.env.logLevel = "error";
@@ -12,6 +13,7 @@ async function load(request) {
   const session = await ort.InferenceSession.create(request.model, {
     executionProviders: ["wasm"],
     logSeverityLevel: 3,
+    ...external(Object.fromEntries((request.external ?? []).map((file) => [path.basename(file), file]))),
   });
   return { model: model(ort, session), release: () => session.release() };
 }

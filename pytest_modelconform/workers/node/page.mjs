@@ -16,7 +16,8 @@ async function get(name) {
 const operations = {
   // engine: a module beside this one, with
   //   start(request, base): why a model can't be run here, or an empty string
-  //   load(address, request): {model, release}, the first as in flat.mjs, the second ends it
+  //   load(address, request): {model, release}, the first as in flat.mjs, the second ends it; request.external has the
+  //     addresses of further files of the model, by name
   async start(request) {
     if (request.threads > 1 && !globalThis.crossOriginIsolated)
       return "the page is not isolated, and so has no threads";
@@ -26,7 +27,9 @@ const operations = {
 
   async load(request) {
     await operations.unload();
-    loaded = await engine.load(new URL("model", base).href, request);
+    const external = {};
+    for (const [name, place] of Object.entries(request.external ?? {})) external[name] = new URL(place, base).href;
+    loaded = await engine.load(new URL("model", base).href, { ...request, external });
     return null;
   },
 

@@ -53,10 +53,15 @@ export async function serveInPage({ name, engine, provider, packageName, folders
     const begin = performance.now();
     fs.accessSync(request.model); // or the page's error would be about an address
     server.readable.model = request.model;
+    const external = {};
+    for (const [place, file] of (request.external ?? []).entries()) {
+      external[path.basename(file)] = `external-${place}`;
+      server.readable[`external-${place}`] = file;
+    }
     try {
-      await ask("load");
+      await ask("load", { external });
     } finally {
-      delete server.readable.model;
+      for (const name of ["model", ...Object.values(external)]) delete server.readable[name];
     }
     loaded = true;
     return { seconds: (performance.now() - begin) / 1000 };

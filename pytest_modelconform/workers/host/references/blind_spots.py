@@ -23,6 +23,7 @@ from pytest_modelconform.terms.tolerances import limits
 from ...arrays import to_array
 from ...tensors import Tensor
 from ...torch_tensors import from_torch, leaves
+from .. import large
 from ..build import Built
 from ..state import seed_of
 from .float64 import run_wide, widened
@@ -126,12 +127,20 @@ class _Search:
         bits_lost, worst = limits(declared, built.dtype)
         self.tolerance = replace(declared, bits_lost=bits_lost, worst=worst)
         self.references = references
-        self.model = widened(built.model)
+        self.is_large = large.is_large(built.model)
+        self.model = large.widened(built.model) if self.is_large else widened(built.model)
         self.state = dict(_state(self.model))
-        # The same signs for estimate and check.
-        self.changes = {
-            name: CHANGE * _signs(built, name, value) * value.detach() for name, value in self.state.items()
-        }
+        self._changes: dict[str, torch.Tensor] = {}
+
+    def change(self, name: str) -> torch.Tensor:
+        """What a tensor is changed by; the same signs for estimate and check."""
+        if name in self._changes:
+            return self._changes[name]
+        value = self.state[name].detach()
+        change = CHANGE * _signs(self.built, name, value) * value
+        if not self.is_large:
+            self._changes[name] = change
+        return change
 
     def run(self, grad: bool = False) -> dict[str, torch.Tensor]:
         """Run the model in float64; outputs by path."""
@@ -140,15 +149,30 @@ class _Search:
             raise RuntimeError(problem)
         return dict(leaves(outputs))
 
+    def run_narrow(self, model: torch.nn.Module) -> dict[str, torch.Tensor]:
+        """Run a model as it is, for gradients; outputs by path."""
+        return dict(leaves(self.call(model, *self.built.clone_inputs(), grad=True)))
+
     def estimates(self) -> dict[str, float]:
-        """Estimate, by tensor, how many times the noise its change moves the outputs; 0 where there is no gradient."""
-        totals = dict.fromkeys(self.state, 0.0)
-        requiring = {name: value.requires_grad for name, value in self.state.items()}
+        """Estimate, by tensor, how many times the noise its change moves the outputs; 0 where there is no gradient.
+
+        Of a large model in its own dtype: the gradients of all tensors in float64, with the weights that they are
+        computed from, are four times the model.
+        """
+        model = large.sharing(self.built.model) if self.is_large else self.model
+        state = dict(_state(model))
+        totals = dict.fromkeys(state, 0.0)
+        requiring = {name: value.requires_grad for name, value in state.items()}
+
+        def take(name: str, gradient: torch.Tensor) -> None:
+            moved = float((gradient.conj() * self.change(name)).real.sum())
+            totals[name] += moved * moved / _DRAWS
+
         try:
-            for value in self.state.values():
+            for value in state.values():
                 value.requires_grad_(True)
             with _BatchNormOfStatistics():
-                found = self.run(grad=True)
+                found = self.run_narrow(model) if self.is_large else self.run(grad=True)
             outputs = [
                 (found[path], output.noise)
                 for path, output in self.references.items()
@@ -164,33 +188,41 @@ class _Search:
                     for y, noise in outputs
                 )
                 if not isinstance(projection, torch.Tensor):
-                    return dict.fromkeys(self.state, _UNKNOWN)
-                gradients = torch.autograd.grad(
-                    projection, list(self.state.values()), retain_graph=draw + 1 < _DRAWS, allow_unused=True
-                )
-                for name, gradient in zip(self.state, gradients, strict=True):
+                    return dict.fromkeys(state, _UNKNOWN)
+                again = draw + 1 < _DRAWS
+                if self.is_large:
+                    _each_gradient(projection, state, again, take)
+                    continue
+                gradients = torch.autograd.grad(projection, list(state.values()), retain_graph=again, allow_unused=True)
+                for name, gradient in zip(state, gradients, strict=True):
                     if gradient is not None:
-                        moved = float((gradient.conj() * self.changes[name]).real.sum())
-                        totals[name] += moved * moved / _DRAWS
+                        take(name, gradient)
         except RuntimeError:
-            return dict.fromkeys(self.state, _UNKNOWN)  # an operator without a derivative: each is tried
+            return dict.fromkeys(state, _UNKNOWN)  # an operator without a derivative: each is tried
         finally:
-            for name, value in self.state.items():
+            for name, value in state.items():
                 value.requires_grad_(requiring[name])
         return {name: total**0.5 if total == total else _UNKNOWN for name, total in totals.items()}
 
     def sees(self, name: str) -> bool:
         """Change a tensor for real: whether a runtime that returned that would be told."""
         value = self.state[name]
+        unchanged = value.data
         with torch.no_grad():
-            value.add_(self.changes[name])
+            if self.is_large:
+                value.data = value.data + self.change(name)  # its memory is the case's own model's
+            else:
+                value.add_(self.change(name))
         try:
             found = self.run()
         except Exception:
             return True  # such a change ends in an exception
         finally:
             with torch.no_grad():
-                value.sub_(self.changes[name])
+                if self.is_large:
+                    value.data = unchanged
+                else:
+                    value.sub_(self.change(name))
         for path, output in self.references.items():
             reference = output.reference if isinstance(output, _Output) else output
             returned = found.get(path)
@@ -202,6 +234,24 @@ class _Search:
             if not compare_tensor(array, reference, self.tolerance, where=path, dtype=reference.dtype).ok:
                 return True
         return False
+
+
+def _each_gradient(
+    projection: torch.Tensor, state: Mapping[str, torch.Tensor], again: bool, take: Callable[[str, torch.Tensor], None]
+) -> None:
+    """Go back through a graph, and hand over each tensor's gradient, which is forgotten then."""
+
+    def found(name: str, value: torch.Tensor) -> None:
+        assert value.grad is not None
+        take(name, value.grad)
+        value.grad = None
+
+    hooks = [value.register_post_accumulate_grad_hook(partial(found, name)) for name, value in state.items()]
+    try:
+        projection.backward(retain_graph=again)
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 class _BatchNormOfStatistics(TorchFunctionMode):

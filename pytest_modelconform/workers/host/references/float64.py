@@ -11,6 +11,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from .. import large
+
 WIDER = {
     torch.float16: torch.float64,
     torch.bfloat16: torch.float64,
@@ -67,7 +69,7 @@ def in_float64(model: torch.nn.Module, args: Any, kwargs: Any, run: Callable[...
 
     `run(model, args, kwargs)` calls the model. The outputs are None where the model fails in float64.
     """
-    return run_wide(widened(model), args, kwargs, run)
+    return run_wide(large.widened(model) if large.is_large(model) else widened(model), args, kwargs, run)
 
 
 def widened(model: torch.nn.Module) -> torch.nn.Module:
@@ -102,7 +104,9 @@ class Jitter:
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.model = copy.deepcopy(model)
-        self.parameters = [(value, value.detach().clone()) for value in self.model.parameters()]
+        # No run writes to the model's own parameters. It may write to its buffers.
+        originals = zip(self.model.parameters(), model.parameters(), strict=True)
+        self.parameters = [(value, original.detach()) for value, original in originals]
         self.buffers = [(value, value.detach().clone()) for value in self.model.buffers()]
 
     def move(self, seed: int, units: int = 1) -> torch.Generator:
