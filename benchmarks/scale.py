@@ -69,9 +69,10 @@ def write_plain(folder: Path, cells: int) -> None:
 def run(folder: Path, processes: int, options: Sequence[str], env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """What pytest's processes measured: "pytest" is the one that reports, "worker" the largest of xdist's workers."""
     with tempfile.TemporaryDirectory() as found:
-        words = ["-p", "benchmarks.scaling", "-n", str(processes), "-q", "--tb=no", "-p", "no:cacheprovider", *options]
-        told = {**os.environ, "PYTHONPATH": str(REPOSITORY), "SCALE_FOUND": found, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **env}
-        words += ["-p", "xdist", "-p", "pytest_modelconform.plugin"]
+        plugins = ("benchmarks.scaling", "xdist", "pytest_modelconform.plugin", "no:cacheprovider")
+        words = [*(f"-p{name}" for name in plugins), "-n", str(processes), "-q", "--tb=no", *options]
+        told = {**os.environ, "PYTHONPATH": str(REPOSITORY), "SCALE_FOUND": found, **env}
+        told["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *words], cwd=folder, env=told, capture_output=True, text=True, check=False
         )
@@ -94,7 +95,7 @@ def main() -> None:
     given = parser.parse_args()
     print("seconds of processor time in pytest's process, or the largest of xdist's workers; MB of memory and of files")
     words = "".join(f"{name:>9}" for name in COLUMNS)
-    print(f"{'cells':>6} {'-n':>2} {'process':10}{words}{'all':>9}{'MB':>7}{'ms/cell':>9}   log, json, html")
+    print(f"{'cells':>6} {'-n':>2} {'process':12}{words}{'all':>9}{'MB':>7}{'ms/cell':>9}   log, json, html")
     for cells in given.cells:
         for processes in given.processes:
             with tempfile.TemporaryDirectory() as temporary:
@@ -116,12 +117,9 @@ def _line(folder: Path, cells: int, processes: int, settled: bool) -> None:
         for name, one in sorted(measured.items()):
             seconds = Counter(one["seconds"])
             columns = "".join(f"{seconds[column]:9.2f}" for column in COLUMNS)
-            wall = 1e3 * seconds["run, wall"] / cells
+            memory = f"{one['bytes'] / 1e6:7.0f}{1e3 * seconds['run, wall'] / cells:9.2f}"
             said = f"   {sizes}" if not kind and name == "pytest" else ""
-            memory = f"{one['bytes'] / 1e6:7.0f}"
-            print(
-                f"{cells:6} {processes:2} {kind + name:10}{columns}{one['cpu']:9.2f}{memory}{wall:9.2f}{said}", flush=True
-            )
+            print(f"{cells:6} {processes:2} {kind + name:12}{columns}{one['cpu']:9.2f}{memory}{said}", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import os
 import resource
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Generator
 from pathlib import Path
 from types import ModuleType
@@ -49,7 +49,7 @@ def _module(name: str, **members: Any) -> str:
 # -- the stopwatch -----------------------------------------------------------------------------------------------------
 
 # Seconds of processor time in this process, by phase; what a phase does for another one counts there.
-seconds: Counter[str] = Counter()
+seconds: defaultdict[str, float] = defaultdict(float)
 _phases: list[str] = []
 _since = 0.0
 
@@ -112,8 +112,9 @@ def pytest_runtestloop() -> Generator[None, object, object]:
         seconds["run, wall"] += time.perf_counter() - begin
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure() -> None:
-    """Put the stopwatch into the plugin. Not in pytest's start: some modules are imported only here."""
+    """Put the stopwatch into the plugin, before pytest takes its hooks."""
     import importlib
 
     for phase, places in PHASES.items():

@@ -18,15 +18,30 @@ _OUTPUT = {
 def outcome(number: int) -> Outcome:
     """Nine of ten pass; the record is as long as a real one's."""
     inputs = {
-        name: {"verdict": "pass", "bits": 23.4, "seconds": 0.001, "shapes": {"/args/0": [2, 2]}, "outputs": {"output": dict(_OUTPUT)}}
+        name: {
+            "verdict": "pass",
+            "bits": 23.4,
+            "seconds": 0.001,
+            "shapes": {"/args/0": [2, 2]},
+            "outputs": {"output": dict(_OUTPUT)},
+        }
         for name in ("seven", "auto-values")
     }
     seconds = {"export": 0.1, "load": 0.01, "run": 0.001}
     artifact = f"/home/somebody/.cache/pytest-modelconform/artifacts/{number:064x}/model.pt"
-    common: dict[str, Any] = {"inputs": inputs, "seconds": seconds, "artifact": artifact, "artifact_bytes": 4096, "cached": False}
+    common: dict[str, Any] = {
+        "inputs": inputs,
+        "seconds": seconds,
+        "artifact": artifact,
+        "artifact_bytes": 4096,
+        "cached": False,
+    }
     if number % 10:
         return Outcome(Verdict.PASS, bits=23.4, reference_bits=23.0, loss=0.1, worst=0.7, max_abs=1e-7, **common)
-    said = f"RuntimeError: the operator aten::frobnicate_{number % 70} is not there\n" + "  at a frame of the library\n" * 8
+    said = (
+        f"RuntimeError: the operator aten::frobnicate_{number % 70} is not there\n"
+        + "  at a frame of the library\n" * 8
+    )
     return Outcome(Verdict.ERROR, Stage.RUN, said, **common)
 
 

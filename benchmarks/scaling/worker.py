@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import array
-from typing import Any, Dict
+from typing import Any
 
 from modelconform_workers import tensors
 
 
-def run(request: Dict[str, Any]) -> Dict[str, Any]:
+def run(request: dict[str, Any]) -> dict[str, Any]:
     """The further runs are bit for bit the same."""
     [tree] = request["args"]
     tensor = tensors.read(request["inputs"])[tree["tensor"]]
     result = array.array("f", [3.0 * value + 1.0 for value in array.array("f", bytes(tensor.data))])
     tensors.write(request["outputs"], {"0": tensor._replace(data=result.tobytes())})
-    first: Dict[str, Any] = {"seconds": 0.0, "outputs": {"tensor": "0"}}
-    return {"runs": [first, *({"seconds": 0.0, "same_as": 0} for _ in range(request["repeats"] - 1))], "inputs_changed": []}
+    first: dict[str, Any] = {"seconds": 0.0, "outputs": {"tensor": "0"}}
+    return {
+        "runs": [first, *({"seconds": 0.0, "same_as": 0} for _ in range(request["repeats"] - 1))],
+        "inputs_changed": [],
+    }
 
 
-def handlers(device: str, threads: int) -> Dict[str, Any]:
+def handlers(device: str, threads: int) -> dict[str, Any]:
     """Handlers for `loop.serve`."""
     hello = {"name": "scale", "version": "1", "language": "Python", "layout": "tree", "devices": ["cpu"]}
     return {

@@ -208,6 +208,13 @@ class Machinery:
             found += _with_checks(file, case.name, dtype, registry.cells(file, case.name, *every))
         return found
 
+    @functools.cached_property
+    def _spelled(self) -> Sequence[Mapping[str, str]]:
+        """Formats, runtimes and devices by their names as ids write them."""
+        registry = self.registry
+        every = (registry.formats, registry.runtimes, registry.devices)
+        return [{name.replace("-", "_"): name for name in names} for names in every]
+
     def cell_of(self, node_id: str) -> Cell | None:
         """The cell that a node id names, or None."""
         match = _ITEM_ID.fullmatch(node_id)
@@ -217,11 +224,9 @@ class Machinery:
         if first in (EAGER, COLLECT):
             format_name, runtime, device = first, first, "cpu"
         else:
-            formats = {name.replace("-", "_"): name for name in self.registry.formats}
-            runtimes = {name.replace("-", "_"): name for name in self.registry.runtimes}
+            formats, runtimes, devices = self._spelled
             if first not in formats or len(words) < 2 or words[0] not in runtimes:
                 return None
-            devices = {name.replace("-", "_"): name for name in self.registry.devices}
             format_name, runtime, device = formats[first], runtimes[words[0]], devices.get(words[1], words[1])
         dtype = next((word for word in words if word in DEFAULTS), "float32")
         precision = FAST if FAST in words else FULL

@@ -61,6 +61,12 @@ class Entry:
         """Whether the pattern matches a cell's id, its path relative to the file's folder."""
         return pattern_of(self.cell).fullmatch(relative_id) is not None
 
+    @functools.cached_property
+    def file(self) -> str | None:
+        """The case file that the pattern spells out, all of whose cells it can match; None for a pattern of several."""
+        file, separator, _ = self.cell.partition("::")
+        return file if separator and not set(file) & set("*?") else None
+
     def meets(self, verdict: Verdict, stage: Stage | None) -> bool:
         """Whether what was seen is what the entry expects."""
         return any(verdict is known and at in (None, stage) for known, at in self.fails)
@@ -98,7 +104,18 @@ class Expectations:
 
     def find(self, relative_id: str) -> Entry | None:
         """The entry for a cell. The first one, where several overlap: `check` reports these."""
-        return next((e for e in self.entries if e.matches(relative_id) and e.applies_here()), None)
+        return next((e for e in self._near(relative_id) if e.matches(relative_id) and e.applies_here()), None)
+
+    def _near(self, relative_id: str) -> Sequence[Entry]:
+        """The entries that may match a cell, in their order: those that spell another file out can't."""
+        file = relative_id.partition("::")[0]
+        if file not in self._by_file:
+            self._by_file[file] = [entry for entry in self.entries if entry.file in (None, file)]
+        return self._by_file[file]
+
+    @functools.cached_property
+    def _by_file(self) -> dict[str, Sequence[Entry]]:
+        return {}
 
     def check(self, relative_ids: Iterable[str], vague: Sequence[str] = ()) -> list[str]:
         """Faults of the file as a whole, given the ids of all cells that can exist.
@@ -120,20 +137,21 @@ class Expectations:
 
     def stale(self, ids: Sequence[str], vague: Sequence[str] = ()) -> list[Entry]:
         """The entries that hold here and match no cell; arguments as for `check`."""
+        matched = {entry.number for i in ids for entry in self._near(i) if entry.matches(i)}
         return [
             entry
             for entry in self.entries
-            if entry.applies_here()
-            and not any(entry.matches(i) for i in ids)
+            if entry.number not in matched
+            and entry.applies_here()
             and not any(entry.may_match_in(file) for file in vague)
         ]
 
     def overlaps(self, ids: Iterable[str]) -> list[str]:
         """What is wrong where several entries that hold here match one cell."""
-        here = [entry for entry in self.entries if entry.applies_here()]
+        here = {entry.number for entry in self.entries if entry.applies_here()}
         faults = []
         for i in ids:
-            matching = [entry for entry in here if entry.matches(i)]
+            matching = [entry for entry in self._near(i) if entry.number in here and entry.matches(i)]
             if len(matching) > 1:
                 numbers = " and ".join(str(entry.number) for entry in matching)
                 faults.append(f"entries {numbers} match the same cell, {i}: narrow the pattern of one of them")

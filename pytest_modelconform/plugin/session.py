@@ -20,6 +20,9 @@ from .items import CaseFile, CellItem, ExpectedFile
 from .log import FOLLOW_ON, RunLog
 from .run import SESSION, Run
 
+# What pytest_report_teststatus asks of a record, and may ask again in pytest's summary.
+_SHOWN = ("verdict", "strict")
+
 
 class SessionPlugin:
     """The hooks. On an xdist controller they only schedule and report; in its workers they run items."""
@@ -56,6 +59,8 @@ class SessionPlugin:
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
         """As pytest_collection_finish, on an xdist controller."""
         for node_id in ids:
+            if node_id in self.log.collected:
+                continue  # the workers collect the same
             cell = self.run.machinery.cell_of(node_id)
             if cell is not None:
                 self.log.collected[node_id] = cell
@@ -97,12 +102,21 @@ class SessionPlugin:
             lost = Outcome(Verdict.NOT_RUN, None, "lost: the pytest process that ran it died")
             report.modelconform = to_record(cell, lost)  # type: ignore[attr-defined]
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Write a finished cell to the log."""
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
+        """Write a finished cell to the log. pytest keeps all reports to its end: what rides on them is not kept so."""
         record = getattr(report, "modelconform", None)
         if record is not None and not self.run.is_xdist_worker:
             self.log.record(*from_record(record), report.duration)
+        yield
+        if record is not None:
+            report.modelconform = {name: record[name] for name in _SHOWN}  # type: ignore[attr-defined]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        """Forget what an item came to, which is on its report: the session keeps all items to its end."""
+        if isinstance(item, CellItem):
+            item.outcome = None
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
