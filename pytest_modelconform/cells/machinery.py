@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -231,7 +232,9 @@ class Machinery:
         dtype = next((word for word in words if word in DEFAULTS), "float32")
         precision = FAST if FAST in words else FULL
         task = next((word for word in words if word in TASKS), INFERENCE)
-        cell = Cell(match["file"], match["case"], format_name, runtime, device, dtype, precision, task)
+        # Thousands of cells are of the same few files and cases.
+        file, case = sys.intern(match["file"]), sys.intern(match["case"])
+        cell = Cell(file, case, format_name, runtime, device, dtype, precision, task)
         # No other spelling: every cell has one id.
         return cell if cell.id == node_id else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -111,6 +112,9 @@ class SessionPlugin:
         yield
         if record is not None:
             report.modelconform = {name: record[name] for name in _SHOWN}  # type: ignore[attr-defined]
+        if report.nodeid in self.log.collected:
+            # What comes from an xdist worker has texts of its own, and a cell has ten markers.
+            report.keywords = {sys.intern(name): value for name, value in report.keywords.items()}
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> None:

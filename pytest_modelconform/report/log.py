@@ -9,7 +9,7 @@ import functools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, field, fields, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -261,7 +261,7 @@ def _is_shapes(value: Any) -> bool:
 
 
 def _checked(cell: Cell, outcome: Outcome) -> tuple[Cell, Outcome]:
-    for name, value in zip((f.name for f in fields(Cell)), astuple(cell), strict=True):
+    for name, value in vars(cell).items():
         _need(isinstance(value, str), f"{name} is not a text")
     cell = _one_line(cell)
     for name, holds in _CHECKS.items():
@@ -274,7 +274,7 @@ def _checked(cell: Cell, outcome: Outcome) -> tuple[Cell, Outcome]:
 
 def _one_line(cell: Cell) -> Cell:
     """A name is one line everywhere."""
-    return Cell(*map(_in_one_line, astuple(cell)))
+    return Cell(*map(_in_one_line, vars(cell).values()))
 
 
 @functools.lru_cache(10_000)
