@@ -110,6 +110,9 @@ def _line(folder: Path, cells: int, processes: int, settled: bool) -> None:
     write(folder / "ours", cells)
     lists = [f"--modelconform-formats={','.join(FORMATS)}", f"--modelconform-runtimes={','.join(RUNTIMES)}"]
     found = run(folder / "ours", processes, ["--modelconform", *lists, "--modelconform-threads=0", *ours], env)
+    verdicts = Counter(cell["verdict"] for cell in json.loads(files[1].read_text())["cells"])
+    if sum(verdicts.values()) != cells or (not settled and set(verdicts) != {"pass"}):
+        print(f"{cells} cells should have passed: {dict(verdicts)}")
     sizes = ", ".join(f"{file.stat().st_size / 1e6:.1f}" for file in files)
     (folder / "plain").mkdir()
     write_plain(folder / "plain", cells)
