@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from . import disk
 from .inventory import touch
 
 Progress = Callable[[str], None]
@@ -48,17 +49,18 @@ def made_once(
         return folder
     if folder in _failures:
         raise _again(_failures[folder])
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(f"{folder}.lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        progress(f"{waiting} …")
-        lock.acquire()
+    with disk.watched(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(f"{folder}.lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            progress(f"{waiting} …")
+            lock.acquire()
     try:
         if not is_made(folder):
             if in_place:
-                make(folder)
+                _make_in_place(folder, make)
             else:
                 _make_beside(folder, make)
     except BuildError as error:
@@ -75,6 +77,15 @@ def _again(error: BuildError) -> BuildError:
     return type(error)(*error.args)
 
 
+def _make_in_place(folder: Path, make: Callable[[Path], None]) -> None:
+    try:
+        with disk.watched(folder.parent):
+            make(folder)
+    except disk.DiskFull:
+        shutil.rmtree(folder, ignore_errors=True)  # it takes what room there was
+        raise
+
+
 def _make_beside(folder: Path, make: Callable[[Path], None]) -> None:
     """In a folder that is renamed, so that one with the final name is complete. What an ended process left goes."""
     temporary = folder.with_name(f"{folder.name}.building")
@@ -82,8 +93,9 @@ def _make_beside(folder: Path, make: Callable[[Path], None]) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
     temporary.mkdir()
     try:
-        make(temporary)
-        temporary.rename(folder)
+        with disk.watched(folder.parent):
+            make(temporary)
+            temporary.rename(folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..cache import sessions
+from ..cache import disk, sessions, spare
 from ..cache.fingerprint import fingerprint, hash_file, hash_of
 from ..cache.store import Cache
 from ..environments.outside import ModuleFault
@@ -22,7 +22,7 @@ from ..references.content import Packages
 from ..terms import tolerances
 from ..terms.case import DEFAULTS, EVERYTHING, TORCH
 from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, TRAINING, Cell
-from ..terms.outcome import Outcome, Stage, Verdict
+from ..terms.outcome import NOT_TESTED, Outcome, Stage, Verdict
 from ..terms.wording import fault_of_ours, fitting
 from ..workers import lookups
 from ..workers.loop import WorkerError
@@ -92,6 +92,10 @@ class Machinery:
         self.place = place
         self.cache = cache or Cache(settings.cache)
         sessions.enter(self.cache.folder)
+        # What there was to say of a full cache, by this process.
+        self.full: list[str] = []
+        for folder in {self.cache.folder, settings.cache}:
+            spare.listen(folder, self._overflowed)
         self._inline_host = inline_host
         self._declared: dict[Path, Declaration] = {}
 
@@ -170,6 +174,15 @@ class Machinery:
             self.pipeline.close()
         if "pool" in self.__dict__:
             self.pool.close()
+        for folder in {self.cache.folder, self.settings.cache}:
+            spare.remove(folder)
+
+    def _overflowed(self, said: str) -> None:
+        """Say that the cache is full, and have what still writes there end."""
+        self.full.append(said)
+        self.place.progress(said)
+        if "pool" in self.__dict__:
+            self.pool.end_makers()
 
     def outcome_of_exception(self, error: Exception) -> Outcome:
         """For an exception in this process: with --modelconform-inline a handler's, else a fault of ours or a plugin's.
@@ -178,6 +191,9 @@ class Machinery:
         """
         if isinstance(error, ModuleFault):
             return Outcome(Verdict.ERROR, Stage.ENVIRONMENT, str(error))
+        if why := disk.said(error) if isinstance(error, OSError) else None:
+            said = f"{NOT_TESTED}a file could not be written ({why}): {error}"
+            return Outcome(Verdict.ERROR, Stage.ENVIRONMENT, said)
         if not self.settings.inline:
             said = f"the cell was not tested, since pytest-modelconform failed: {fault_of_ours(error)}"
             return Outcome(Verdict.ERROR, Stage.ENVIRONMENT, said)
@@ -266,18 +282,9 @@ class Machinery:
         relative = self.relative(path)
         key = hash_of("collect", fingerprint(), self.pool.path, str(path), relative, hash_file(path))
         try:
-            content = typed.cached(self.cache.read_case(key, lookups.unchanged), Collected)
-            if content is None:
-                with self.cache.lock(f"case-{key}"):
-                    content = typed.cached(self.cache.read_case(key, lookups.unchanged), Collected)
-                    if content is None:
-                        # Where the first case that isn't PyTorch's lives: what it imports is only there.
-                        others = (FRAMEWORKS[c.framework] for c in static if c.framework in FRAMEWORKS)
-                        worker = self.pool.host_for(next((f for f in others if f.name != TORCH), FRAMEWORKS[TORCH]))
-                        found = worker.ask("collect", self.settings.timeout, file=str(path), relative=relative)
-                        answer = typed.answer(worker, "collect", found, CollectAnswer)
-                        content = Collected(cases=answer.cases)
-                        self.cache.write_case(key, typed.json_of(content), answer.files, answer.packages)
+            content = self._known(key) or self.cache.attempt(lambda place: self._collect(path, static, key, place))
+        except disk.DiskFull as full:
+            return Declaration(problem=Outcome(Verdict.ERROR, Stage.ENVIRONMENT, str(full)))
         except WorkerError as error:
             return Declaration(problem=Outcome(Verdict.ERROR, Stage.COLLECT, fitting(f"{path.name}: {error}")))
         except WorkerProblem as problem:
@@ -287,6 +294,24 @@ class Machinery:
             message = f"{path.name}: {problem}" + (f"\n{details}" if details else "")
             return Declaration(problem=Outcome(verdict, Stage.COLLECT, fitting(message)))
         return Declaration([self._declared_case(case) for case in content.cases])
+
+    def _known(self, key: str) -> Collected | None:
+        return typed.cached(self.cache.read_case(key, lookups.unchanged), Collected)
+
+    def _collect(self, path: Path, static: Sequence[Declared], key: str, place: Path) -> Collected:
+        """Have a case host import a file, unless another process has done so. place: the folder that is written to."""
+        with disk.watched(place), self.cache.lock(f"case-{key}", place):
+            if (content := self._known(key)) is not None:
+                return content
+            # Where the first case that isn't PyTorch's lives: what it imports is only there.
+            others = (FRAMEWORKS[c.framework] for c in static if c.framework in FRAMEWORKS)
+            worker = self.pool.host_for(next((f for f in others if f.name != TORCH), FRAMEWORKS[TORCH]))
+            relative = self.relative(path)
+            found = worker.ask("collect", self.settings.timeout, file=str(path), relative=relative)
+            answer = typed.answer(worker, "collect", found, CollectAnswer)
+            content = Collected(cases=answer.cases)
+            self.cache.write_case(key, typed.json_of(content), answer.files, answer.packages, place=place)
+            return content
 
     def _declared_case(self, case: Declared) -> Declared:
         # Here, since the case host does not know the runtimes that other packages have registered.

@@ -278,7 +278,7 @@ def judge(outcome: Outcome, entry: Entry | None, path: Path | None, update: str 
 
     update: the command that updates the file for this cell.
     """
-    if entry is None or outcome.verdict in SILENT:
+    if entry is None or outcome.is_silent:
         return outcome
     if entry.meets(outcome.verdict, outcome.stage):
         link = f" ({entry.link})" if entry.link else ""
@@ -291,7 +291,7 @@ def judge(outcome: Outcome, entry: Entry | None, path: Path | None, update: str 
 
 def settle(outcome: Outcome, entry: Entry | None, path: Path | None) -> Outcome:
     """The outcome of a cell as the updated file will judge it: what passes needs no entry, what fails has one."""
-    if outcome.verdict in SILENT or outcome.verdict is Verdict.PASS or (entry is None and not outcome.failed):
+    if outcome.is_silent or outcome.verdict is Verdict.PASS or (entry is None and not outcome.failed):
         return outcome
     if entry is not None and entry.meets(outcome.verdict, outcome.stage):
         return judge(outcome, entry, path)

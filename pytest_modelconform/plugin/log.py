@@ -34,7 +34,7 @@ class RunLog:
     """Takes what cells came to, in the one process that gets all reports; every collected cell ends with a record.
 
     Raises pytest.UsageError where a file that the options name can't be written. faults: what went wrong with the log
-    or a report, a line each.
+    or a report, a line each. full: what there was to say of a cache that became full, by each process.
     """
 
     def __init__(self, run: Run) -> None:
@@ -42,6 +42,7 @@ class RunLog:
         # By node id: what will run, so that what does not can be told.
         self.collected: dict[str, Cell] = {}
         self.faults: list[str] = []
+        self.full: list[str] = []
         self._seconds: dict[str, float] = {}
         self._recorded: set[str] = set()
         # By what they have in common, the first of the failures with one cause.
@@ -127,6 +128,8 @@ class RunLog:
                     terminalreporter.write_line(f"{cell.id}: {outcome.verdict.value}")
         if self._writer is not None:
             terminalreporter.write_line(f"log: {self._writer.path}{' (incomplete)' if self._lost else ''}")
+        for said in dict.fromkeys(self.full):
+            terminalreporter.write_line(said, yellow=True)
         for fault in self.faults:
             terminalreporter.write_line(f"modelconform: {fault}", red=True)
 

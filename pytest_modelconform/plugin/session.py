@@ -21,6 +21,7 @@ from .items import CaseFile, CellItem, ExpectedFile
 from .log import FOLLOW_ON, RunLog
 from .run import SESSION, Run
 
+_FULL = "modelconform_full"
 # What pytest_report_teststatus asks of a record, and may ask again in pytest's summary.
 _SHOWN = ("verdict", "strict")
 
@@ -131,10 +132,19 @@ class SessionPlugin:
         # What is left of a process is no reason to lose the results.
         with contextlib.suppress(Exception):
             self.run.machinery.close()
-        if self.run.is_xdist_worker or self.run.config.option.collectonly:
+        if self.run.is_xdist_worker:
+            session.config.workeroutput[_FULL] = self.run.machinery.full  # type: ignore[attr-defined]
+            return
+        self.log.full += self.run.machinery.full
+        if self.run.config.option.collectonly:
             return
         if not self.log.finish() and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """On an xdist controller: what its workers say of a full cache."""
+        self.log.full += getattr(node, "workeroutput", {}).get(_FULL, ())
 
     # -- the terminal ----------------------------------------------------------------------------------------------
 
