@@ -16,7 +16,7 @@ from ..expected.file import NAME as EXPECTED
 from ..report import junit
 from ..terms.outcome import STYLES, Outcome, Verdict
 from ..terms.records import from_record, to_record
-from . import header
+from . import header, progress
 from .items import CaseFile, CellItem, ExpectedFile
 from .log import FOLLOW_ON, RunLog
 from .run import SESSION, Run
@@ -89,6 +89,9 @@ class SessionPlugin:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Let a cell's outcome ride on its report, as one plain dict."""
         report = yield
+        if self.run.is_xdist_worker and self.run.machinery.full:
+            # Such a process has no terminal.
+            report.modelconform_full = self.run.machinery.full  # type: ignore[attr-defined]
         if isinstance(item, CellItem) and call.when == "call" and item.outcome is not None:
             tagged = replace(item.outcome, tags=item.tags)
             report.modelconform = to_record(item.cell, tagged)  # type: ignore[attr-defined]
@@ -107,6 +110,10 @@ class SessionPlugin:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
         """Write a finished cell to the log. pytest keeps all reports to its end: what rides on them is not kept so."""
+        for said in () if self.run.is_xdist_worker else getattr(report, _FULL, ()):
+            if said not in self.log.full:
+                self.log.full.append(said)
+                progress.show(self.run.config, said)
         record = getattr(report, "modelconform", None)
         if record is not None and not self.run.is_xdist_worker:
             self.log.record(*from_record(record), report.duration)
