@@ -108,14 +108,20 @@ class Expectations:
 
     def _near(self, relative_id: str) -> Sequence[Entry]:
         """The entries that may match a cell, in their order: those that spell another file out can't."""
-        file = relative_id.partition("::")[0]
-        if file not in self._by_file:
-            self._by_file[file] = [entry for entry in self.entries if entry.file in (None, file)]
-        return self._by_file[file]
+        return self._by_file.get(relative_id.partition("::")[0], self._of_several)
 
     @functools.cached_property
-    def _by_file(self) -> dict[str, Sequence[Entry]]:
-        return {}
+    def _of_several(self) -> Sequence[Entry]:
+        return [entry for entry in self.entries if entry.file is None]
+
+    @functools.cached_property
+    def _by_file(self) -> Mapping[str, Sequence[Entry]]:
+        found: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            if entry.file is not None:
+                found.setdefault(entry.file, []).append(entry)
+        several = self._of_several
+        return {file: sorted([*own, *several], key=lambda entry: entry.number) for file, own in found.items()}
 
     def check(self, relative_ids: Iterable[str], vague: Sequence[str] = ()) -> list[str]:
         """Faults of the file as a whole, given the ids of all cells that can exist.
