@@ -27,6 +27,7 @@ from pytest_modelconform.report import (
 from pytest_modelconform.report.entries import entries
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.report.packed import Kept, Packed
+from pytest_modelconform.report.terminal.heads import RowNames
 from pytest_modelconform.terms.cell import EAGER, Cell
 from pytest_modelconform.terms.outcome import NOT_FIT, Outcome, Stage, Verdict
 from pytest_modelconform.terms.records import to_record
@@ -40,14 +41,18 @@ def cells(cases: int) -> Iterator[tuple[Cell, Outcome]]:
     """Of each case the check, a pass, a failure with a cause that all have, one of its own, and some that follow."""
     for i in range(cases):
         name = (f"cases/family_{i // 5}.py", f"net_{i}")
-        check = Outcome(Verdict.ERROR, Stage.REFERENCE, "it is random") if i % 2 else Outcome(Verdict.PASS, bits=21.0)
+        check = (
+            Outcome(Verdict.ERROR, Stage.REFERENCE, "it is random") if i % 6 == 1 else Outcome(Verdict.PASS, bits=21.0)
+        )
         yield Cell(*name, EAGER, EAGER), replace(check, notes=(f"a note {i}",))
+        if i % 3 == 0:
+            continue  # these pass everywhere
         partly = html_logs.passed(0.001)
         partly.inputs["odd"] = {**REFUSED, "message": f"refused {i}"}
         yield Cell(*name, "onnx", "ort"), partly
-        yield Cell(*name, "onnx", "none"), Outcome(Verdict.ERROR, Stage.ENVIRONMENT, "it does not start")
+        yield Cell(*name, "onnx", "absent"), Outcome(Verdict.ERROR, Stage.ENVIRONMENT, "it does not start")
         yield Cell(*name, "onnx", "ort-cpp"), Outcome(Verdict.MISMATCH, Stage.COMPARE, f"other numbers {i}")
-        if i % 2:
+        if i % 6 == 1:
             yield Cell(*name, "export", "torch"), Outcome(Verdict.ERROR, Stage.REFERENCE, NOT_FIT)
 
 
@@ -70,9 +75,15 @@ def on_terminal(found: Log) -> None:
     terminal.write(matrix.fold(found.cells), TerminalWriter(io.StringIO()), lambda cell: cell.id)
 
 
+def names(found: Log) -> list[str]:
+    rows = matrix.fold(found.cells).rows
+    return [*map(RowNames(rows), rows)]
+
+
 REPORTS: dict[str, Callable[[Log], object]] = {
     "matrix": lambda found: matrix.fold(found.cells),
     "entries": lambda found: entries(matrix.fold(found.cells)),
+    "names": names,
     "terminal": on_terminal,
     "markdown": markdown.render,
     "summary": lambda found: summary.render(found, limit=10**9),
@@ -91,7 +102,7 @@ def test_reports(name: str) -> None:
         found = made(cases)
         return lambda: REPORTS[name](found)
 
-    assert counting.growth(prepared, CASES) < 1.15 * counting.TIMES
+    assert counting.growth(prepared, CASES) < counting.MOST
 
 
 def test_reading_a_log(tmp_path: Path) -> None:
@@ -99,7 +110,7 @@ def test_reading_a_log(tmp_path: Path) -> None:
         path = written(tmp_path, cases)
         return lambda: log.read(path)
 
-    assert counting.growth(prepared, CASES) < 1.15 * counting.TIMES
+    assert counting.growth(prepared, CASES) < counting.MOST
 
 
 def test_finding_and_judging_what_is_expected(tmp_path: Path) -> None:
@@ -112,7 +123,7 @@ def test_finding_and_judging_what_is_expected(tmp_path: Path) -> None:
         found = expected_file.parse(text, tmp_path / "expected.toml")
         return lambda: [*map(found.find, ids), *found.check(ids)]
 
-    assert counting.growth(prepared, CASES) < 1.15 * counting.TIMES
+    assert counting.growth(prepared, CASES) < counting.MOST
 
 
 # -- what is kept in memory --------------------------------------------------------------------------------------------
@@ -120,7 +131,7 @@ def test_finding_and_judging_what_is_expected(tmp_path: Path) -> None:
 
 def test_outputs_are_packed_and_read_as_they_were(tmp_path: Path) -> None:
     found = log.read(written(tmp_path, 2))
-    [outcome] = [o for c, o in found.cells if c.case == "net_0" and c.runtime == "ort"]
+    [outcome] = [o for c, o in found.cells if c.case == "net_1" and c.runtime == "ort"]
     outputs = outcome.inputs["pair"]["outputs"]
     assert isinstance(outputs, Packed)
     assert outputs == {"output": html_logs.output(bits=20.5)}
