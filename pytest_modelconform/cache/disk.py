@@ -15,13 +15,14 @@ from pathlib import Path
 
 # With less than that on a disk nothing of ours can be written: references and artifacts of small models take as much.
 LEAST = 2**20
-_NO_ROOM = {errno.ENOSPC: "No space left on device", errno.EDQUOT: "Disk quota exceeded"}
+NO_ROOM = {errno.ENOSPC: "No space left on device", errno.EDQUOT: "Disk quota exceeded"}
+_UNWRITABLE = {**NO_ROOM, errno.EROFS: "Read-only file system"}
 # As Python, C++, Rust and Node have it.
 _SAID = {
-    **{said.lower(): said for said in _NO_ROOM.values()},
-    "os error 28": _NO_ROOM[errno.ENOSPC],
-    "enospc": _NO_ROOM[errno.ENOSPC],
-    "edquot": _NO_ROOM[errno.EDQUOT],
+    **{said.lower(): said for said in _UNWRITABLE.values()},
+    "os error 28": NO_ROOM[errno.ENOSPC],
+    "enospc": NO_ROOM[errno.ENOSPC],
+    "edquot": NO_ROOM[errno.EDQUOT],
 }
 
 
@@ -34,11 +35,11 @@ class DiskFull(OSError):
 
 
 def said(error: BaseException | str) -> str | None:
-    """What an error, or its text, says of a disk that has no room; None if it says nothing of that."""
+    """What an error, or its text, says of a disk that can't be written to; None if it says nothing of that."""
     if isinstance(error, DiskFull):
         return error.why
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        return _NO_ROOM[error.errno]
+    if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+        return _UNWRITABLE[error.errno]
     text = str(error).lower()
     return next((why for word, why in _SAID.items() if word in text), None)
 

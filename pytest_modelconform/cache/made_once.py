@@ -49,14 +49,13 @@ def made_once(
         return folder
     if folder in _failures:
         raise _again(_failures[folder])
-    with disk.watched(folder.parent):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(f"{folder}.lock")
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            progress(f"{waiting} …")
-            lock.acquire()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(f"{folder}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        progress(f"{waiting} …")
+        lock.acquire()
     try:
         if not is_made(folder):
             if in_place:

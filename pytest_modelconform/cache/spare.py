@@ -46,7 +46,7 @@ def current(cache: Path) -> Path:
 def attempt(cache: Path, do: Callable[[Path], T]) -> T:
     """Do what writes to a cache; where that is full, again in its stand-in. Raises DiskFull if nothing has room.
 
-    do: is given the folder to write to, and raises DiskFull where it has no room (`disk.watched`).
+    do: is given the folder to write to, and raises DiskFull where that has no room (`disk.watched`).
     """
     why = None
     if cache not in _spares:
@@ -55,21 +55,25 @@ def attempt(cache: Path, do: Callable[[Path], T]) -> T:
         if why is None:
             try:
                 return do(cache)
-            except DiskFull as full:
-                why = full.why
+            except Exception as error:
+                # Where nobody watched, such as at a lock, the error's own words tell.
+                if (why := disk.said(error)) is None:
+                    raise
         if cache not in _spares:  # else what was done has found out itself
             _spares[cache] = _opened(cache, why)
             for hear in _heard.get(cache, ()):
                 hear(said(cache, why))
     try:
         return do(_spares[cache])
-    except DiskFull as full:
-        raise _nowhere(cache, full.why) from full
+    except Exception as error:
+        if (why := disk.said(error)) is None:
+            raise
+        raise _nowhere(cache, why) from error
 
 
 def said(cache: Path, why: str) -> str:
     """The line that says what has happened, and what to do."""
-    is_full = disk.said(why) is not None
+    is_full = why in disk.NO_ROOM.values()
     state = "is full" if is_full else "can't be written"
     remedy = (
         "free space with: modelconform cache prune --older 30d"

@@ -25,6 +25,7 @@ NO_ROOM = "No space left on device"
         ("Error: ENOSPC: no space left on device, write", NO_ROOM),
         ("fatal error: error writing to /tmp/cc.s: Disk quota exceeded", "Disk quota exceeded"),
         ("RuntimeError: there is no space between words", None),
+        (OSError(errno.EROFS, "?"), "Read-only file system"),
         (OSError(errno.ENOENT, "No such file or directory"), None),
         (DiskFull("some message", "Read-only file system"), "Read-only file system"),
     ],

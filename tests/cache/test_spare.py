@@ -127,6 +127,15 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
             spare.remove(cache.folder)
 
 
+def test_a_lock_that_can_not_be_made_counts_as_well(cache: Cache) -> None:
+    def do(folder: Path) -> Path:
+        if folder == cache.folder:
+            raise FULL
+        return folder
+
+    assert spare.attempt(cache.folder, do) == spare.of(cache.folder) != cache.folder
+
+
 @pytest.mark.parametrize("in_place", [False, True])
 def test_what_is_built_once_leaves_nothing_on_a_full_disk(cache: Cache, in_place: bool) -> None:
     def make(folder: Path) -> None:
