@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from . import disk
 from .inventory import touch
 
 Progress = Callable[[str], None]
@@ -90,7 +91,7 @@ def made_once(
             if (told := _told(folder)) is not None:
                 raise fault(told)
             if in_place:
-                make(folder)
+                _make_in_place(folder, make)
             else:
                 _make_beside(folder, make)
             _failure_of(folder).unlink(missing_ok=True)
@@ -146,6 +147,15 @@ def _again(error: BuildError) -> BuildError:
     return type(error)(*error.args)
 
 
+def _make_in_place(folder: Path, make: Callable[[Path], None]) -> None:
+    try:
+        with disk.watched(folder.parent):
+            make(folder)
+    except disk.DiskFull:
+        shutil.rmtree(folder, ignore_errors=True)  # it takes what room there was
+        raise
+
+
 def _make_beside(folder: Path, make: Callable[[Path], None]) -> None:
     """In a folder that is renamed, so that one with the final name is complete. What an ended process left goes."""
     temporary = folder.with_name(f"{folder.name}.building")
@@ -153,8 +163,9 @@ def _make_beside(folder: Path, make: Callable[[Path], None]) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
     temporary.mkdir()
     try:
-        make(temporary)
-        temporary.rename(folder)
+        with disk.watched(folder.parent):
+            make(temporary)
+            temporary.rename(folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

@@ -24,13 +24,15 @@ def enter(folder: Path) -> None:
     if folder in _held:
         return
     own = folder / FOLDER
-    own.mkdir(exist_ok=True, mode=0o700)
-    with _door(folder):
-        handle, name = tempfile.mkstemp(prefix=f"{os.getpid()}-", suffix=".lock", dir=own)
-        os.close(handle)
-        lock = FileLock(name)
-        lock.acquire()
-        _held[folder] = lock
+    # On a disk that is full, or can only be read, a run goes on without.
+    with contextlib.suppress(OSError):
+        own.mkdir(exist_ok=True, mode=0o700)
+        with _door(folder):
+            handle, name = tempfile.mkstemp(prefix=f"{os.getpid()}-", suffix=".lock", dir=own)
+            os.close(handle)
+            lock = FileLock(name)
+            lock.acquire()
+            _held[folder] = lock
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@
     harness/…              compiled C++ harnesses (see building/harness.py)
     sessions/…             locks of the processes that use the folder (see sessions.py)
 
+A full disk ends no run: what is made then is in another folder (spare.py), and goes with the process.
 Whoever uses an entry touches it, so that `modelconform cache prune` removes what was unused longest (inventory.py).
 A wrong hit would be a wrong verdict. Every key holds the fingerprint of the environment; an entry of `cases` is checked
 file by file and package by package before it is believed; the other two are named after its digests, and an artifact
@@ -23,12 +24,15 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from . import disk, spare
 from .fingerprint import hash_file, hash_of
 from .inventory import touch
+
+T = TypeVar("T")
 
 
 class CacheRefused(Exception):
@@ -65,30 +69,64 @@ class Cache:
             raise CacheRefused(
                 f"others may write to the cache folder {folder}, and what is in it gets executed: chmod 700 it"
             )
-        for name in ("cases", "references", "artifacts", "refusals", "cpp", "locks"):
-            (folder / name).mkdir(exist_ok=True, mode=0o700)
+        # On a full disk, or one that can only be read, what is there is of use all the same.
+        with contextlib.suppress(OSError):
+            _make_folders(folder)
 
-    def lock(self, name: str) -> contextlib.AbstractContextManager[Any]:
-        """Only one process at a time is inside the lock of a name. Freed by the system when its holder dies."""
+    def attempt(self, do: Callable[[Path], T]) -> T:
+        """Do what writes to the folder that it is given: this one, or its stand-in when the disk is full.
+
+        Raises DiskFull where nothing has room; `do` does so within `disk.watched`.
+        """
+
+        def prepared(folder: Path) -> T:
+            with disk.watched(folder):
+                _make_folders(folder)
+            return do(folder)
+
+        return spare.attempt(self.folder, prepared)
+
+    def place(self, kind: str, name: str) -> Path:
+        """Where an entry is, or would be."""
+        return next((f / kind / name for f in self._folders if (f / kind / name).exists()), self.folder / kind / name)
+
+    @property
+    def _folders(self) -> Sequence[Path]:
+        other = spare.of(self.folder)
+        return (self.folder,) if other is None else (other, self.folder)
+
+    def lock(self, name: str, folder: Path | None = None) -> contextlib.AbstractContextManager[Any]:
+        """Only one process at a time is inside the lock of a name. Freed by the system when its holder dies.
+
+        folder: the one that is written to, where that is not this cache's own.
+        """
         from filelock import FileLock
 
-        return FileLock(self.folder / "locks" / f"{name}.lock")
+        return FileLock((folder or self.folder) / "locks" / f"{name}.lock")
 
     def produce(self, kind: str, key: str, make: Callable[[Path], None]) -> tuple[Path, bool]:
         """The folder of a key, and whether it was there. If not, `make` fills an empty one, which is then renamed.
 
         Of several processes one makes it, and the others wait. What `make` raises passes through and leaves nothing.
+        Raises DiskFull where nothing has room.
         """
-        target = self.folder / kind / key
+        target = self.place(kind, key)
         if touch(target):
             return target, True
-        with self.lock(f"{kind}-{key}"):
-            if target.is_dir():
-                return target, True
-            work = Path(tempfile.mkdtemp(prefix=".making-", dir=self.folder / kind))
+        return self.attempt(lambda folder: self._produced(folder, kind, key, make))
+
+    def _produced(self, folder: Path, kind: str, key: str, make: Callable[[Path], None]) -> tuple[Path, bool]:
+        target = folder / kind / key
+        with contextlib.ExitStack() as stack:
+            with disk.watched(folder):
+                stack.enter_context(self.lock(f"{kind}-{key}", folder))
+                if target.is_dir():
+                    return target, True
+                work = Path(tempfile.mkdtemp(prefix=".making-", dir=folder / kind))
             try:
-                make(work)
-                work.rename(target)
+                with disk.watched(folder):
+                    make(work)
+                    work.rename(target)
             except BaseException:
                 shutil.rmtree(work, ignore_errors=True)
                 raise
@@ -99,17 +137,19 @@ class Cache:
 
         outdated: asked under the lock: another process may have made it anew meanwhile.
         """
-        target = self.folder / kind / key
-        with self.lock(f"{kind}-{key}"):
-            if outdated(target):
-                shutil.rmtree(target, ignore_errors=True)
+        for folder in self._folders:
+            target = folder / kind / key
+            # What can't be locked can't be removed either: its key is made again in the stand-in.
+            with contextlib.suppress(OSError), self.lock(f"{kind}-{key}", folder):
+                if outdated(target):
+                    shutil.rmtree(target, ignore_errors=True)
 
     def read_case(self, key: str, unchanged: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any] | None:
         """An entry of `cases`, if there is one and all files that it depends on are as they were.
 
         unchanged: whether its record of packages holds.
         """
-        path = self.folder / "cases" / f"{key}.json"
+        path = self.place("cases", f"{key}.json")
         try:
             entry = json.loads(path.read_text())
             files: dict[str, str] = entry["files"]
@@ -122,7 +162,7 @@ class Cache:
         content: dict[str, Any] = entry["content"]
         touch(path)
         if "digest_of_all" in content:
-            touch(self.folder / "references" / content["digest_of_all"])
+            touch(self.place("references", content["digest_of_all"]))
         return content
 
     def files_of(self, digest: str) -> Mapping[str, str]:
@@ -144,25 +184,36 @@ class Cache:
         files: Mapping[str, str],
         packages: Mapping[str, Any],
         folder: Path | None = None,
+        place: Path | None = None,
     ) -> dict[str, Any]:
         """Store an entry with the hashes of the files, and the record of packages, that it depends on.
 
         Returns the content with its digest. That covers the key, the files and the content, and names what is made from
         it. Not the record: it grows with all that a process has done before. `folder`, if given, holds what belongs to
-        the entry; it becomes references/<digest>.
+        the entry; it becomes references/<digest>. place: the folder that is written to, see `attempt`.
         """
+        place = place or self.folder
         digest = hash_of(key, dict(files), content)
         stored = {**content, "digest_of_all": digest}
         if folder is not None:
-            target = self.folder / "references" / digest
+            target = place / "references" / digest
             shutil.rmtree(target, ignore_errors=True)
             folder.rename(target)
-        path = self.folder / "cases" / f"{key}.json"
+        path = place / "cases" / f"{key}.json"
         handle, temporary = tempfile.mkstemp(prefix=".making-", dir=path.parent)
-        with os.fdopen(handle, "w") as file:
-            json.dump({"files": dict(files), "packages": packages, "content": stored}, file)
-        Path(temporary).rename(path)
+        try:
+            with os.fdopen(handle, "w") as file:
+                json.dump({"files": dict(files), "packages": packages, "content": stored}, file)
+            Path(temporary).rename(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
         return stored
+
+
+def _make_folders(folder: Path) -> None:
+    for name in ("cases", "references", "artifacts", "refusals", "cpp", "locks"):
+        (folder / name).mkdir(exist_ok=True, mode=0o700)
 
 
 def dumps(value: Any) -> str:

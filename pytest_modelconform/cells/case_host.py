@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import shutil
 import tempfile
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from .. import environments
-from ..cache import fingerprint, store
+from ..cache import disk, fingerprint, store
 from ..cache.fingerprint import hash_file, hash_of
 from ..cache.store import Cache
 from ..environments import Environment, EnvironmentFault
@@ -45,7 +46,7 @@ from ..workers import lookups
 from . import refusals, typed
 from .pool import AnyWorker, Pool
 from .registry import Registry
-from .stages import Artifact, Budget, StageFailure, failure_of, start
+from .stages import Artifact, Budget, StageFailure, failure_of, kept, start
 from .worker import WorkerProblem, WorkerRefused
 
 T = TypeVar("T")
@@ -109,7 +110,8 @@ class Exports:
         try:
             prepared = self.find(ref, budget)
         except StageFailure as failure:
-            self._faults[ref] = failure
+            if not failure.is_of_disk:
+                self._faults[ref] = failure
             raise
         self._prepared[ref.precision, ref.task] = (ref, prepared)
         return prepared
@@ -124,19 +126,27 @@ class Exports:
         key = hash_of("reference", fingerprint.fingerprint(), self.pool.path, source)
         if found := self._cached(key, kind):
             return found
-        with self.cache.lock(f"case-{key}"):
-            if found := self._cached(key, kind):
-                return found
-            folder = Path(tempfile.mkdtemp(prefix=".making-", dir=self.cache.folder / "references"))
+        return kept(lambda: self.cache.attempt(lambda place: self._found_or_made(ref, budget, key, kind, place)))
+
+    def _found_or_made(self, ref: CaseRef, budget: Budget, key: str, kind: type[Content], place: Path) -> Prepared:
+        """References that another process has made meanwhile, or new ones in a folder of the cache."""
+        with contextlib.ExitStack() as stack:
+            with disk.watched(place):
+                stack.enter_context(self.cache.lock(f"case-{key}", place))
+                if found := self._cached(key, kind):
+                    return found
+                folder = Path(tempfile.mkdtemp(prefix=".making-", dir=place / "references"))
             try:
-                made = self._references(ref, budget, folder)
-                content = typed.json_of(made)
-                content = self.cache.write_case(key, content, content.pop("files"), content.pop("packages"), folder)
+                with disk.watched(place):
+                    made = self._references(ref, budget, folder)
+                    content = typed.json_of(made)
+                    beside = content.pop("files"), content.pop("packages")
+                    content = self.cache.write_case(key, content, *beside, folder, place)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
         digest = content["digest_of_all"]
-        return Prepared(made, digest, self.cache.folder / "references" / digest, cached=False)
+        return Prepared(made, digest, place / "references" / digest, cached=False)
 
     def _references(self, ref: CaseRef, budget: Budget, folder: Path) -> InferenceAnswer | TrainingAnswer:
         """Have the references of a case made in a folder. Raises StageFailure."""
@@ -187,7 +197,7 @@ class Exports:
         content = typed.cached(found, kind)
         if found is None or content is None:
             return None
-        folder = self.cache.folder / "references" / found["digest_of_all"]
+        folder = self.cache.place("references", found["digest_of_all"])
         return Prepared(content, found["digest_of_all"], folder, cached=True) if folder.is_dir() else None
 
     @staticmethod
@@ -249,7 +259,7 @@ class Exports:
         key = self._key(prepared, module, device, ref.framework)
         if failure := self._failed_exports.get((ref, cell.format, device)):
             raise failure
-        folder = self.cache.folder / "artifacts" / key
+        folder = self.cache.place("artifacts", key)
         made = _Made.read_valid(folder) if folder.is_dir() else None
         if folder.is_dir() and (made is None or (anew and not made.fresh)):
             outdated = made is None
@@ -265,8 +275,11 @@ class Exports:
             else:
                 cached = self._export(ref, prepared, cell, device, key, budget, expects)
         except StageFailure as failure:
-            self._failed_exports[ref, cell.format, device] = failure
+            # Of a full disk nothing follows for the next cell: somebody may make room.
+            if not failure.is_of_disk:
+                self._failed_exports[ref, cell.format, device] = failure
             raise
+        folder = self.cache.place("artifacts", key)
         # Of what was made just now, whatever is installed meanwhile: that is for the next run to see.
         made = _Made.read(folder)
         assert made is not None
@@ -311,7 +324,7 @@ class Exports:
             packages = answer.packages or lookups.everything()
             _Made(seconds=seconds, bytes=size, fresh=source.fresh, packages=packages).write(folder)
 
-        return self.cache.produce("artifacts", key, make)[1]
+        return kept(lambda: self.cache.produce("artifacts", key, make))[1]
 
     def _export(
         self,
@@ -358,4 +371,4 @@ class Exports:
                 answer = self._ask_host(more, *asked, host=host, folder=str(folder), **request)
             _Made(seconds=answer.seconds, bytes=answer.bytes, fresh=fresh, packages=answer.packages).write(folder)
 
-        return self.cache.produce("artifacts", key, make)[1]
+        return kept(lambda: self.cache.produce("artifacts", key, make))[1]

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..cache import spare
 from ..cache.made_once import BuildError
 from ..environments.outside import ModuleFault
 from ..terms import memory
 from ..terms.cell import FULL, INFERENCE, Cell
-from ..terms.outcome import Stage, Verdict
+from ..terms.outcome import NOT_TESTED, Outcome, Stage, Verdict
 from . import typed
 from .case_host import SMOKE, Exports
 from .concurrency import AtOnce
@@ -19,7 +20,7 @@ from .input_sets import InputSets
 from .pool import AnyWorker, Pool
 from .protocol import LoadAnswer
 from .registry import Registry
-from .stages import Artifact, Budget, StageFailure, failure_of, start
+from .stages import Artifact, Budget, StageFailure, failure_of, kept, start, without_room
 from .worker import WorkerProblem
 
 
@@ -63,6 +64,8 @@ def check_runtime(tools: Tools, cell: Cell) -> None:
         return
     if fault := _smoke(tools, cell, worker):
         tools.pool.discard(worker)
+        if fault.startswith(NOT_TESTED):
+            raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, fault)
         message = f"runtime {cell.runtime} can't run even the smoke model (y = 3x + 1) in the format {cell.format}"
         raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, f"{message}: {fault}")
     worker.smoked.add(cell.format)
@@ -80,10 +83,11 @@ def _smoke(tools: Tools, cell: Cell, worker: AnyWorker) -> str:
         budget.ask(worker, "load", precision=smoke.precision, **load_request(tools, smoke, artifact))
         ran = InputSets(tools.registry, tools.pool, smoke, prepared, artifact, worker, budget, tools.outputs).outcome()
     except StageFailure as failure:
-        return f"at stage {failure.stage.value}: {failure}"
+        return str(failure) if failure.is_of_disk else f"at stage {failure.stage.value}: {failure}"
     except WorkerProblem as problem:
-        return str(problem)
-    return ran.outcome.message if ran.outcome.failed else ""
+        return without_room(Outcome(Verdict.ERROR, Stage.RUN, str(problem)), tools.folder).message
+    outcome = without_room(ran.outcome, tools.folder)
+    return outcome.message if outcome.failed else ""
 
 
 def load(tools: Tools, cell: Cell, artifact: Artifact, worker: AnyWorker, budget: Budget) -> float:
@@ -105,7 +109,8 @@ def load_request(tools: Tools, cell: Cell, artifact: Artifact) -> dict[str, Any]
     runtime = tools.registry.runtime(cell.runtime)
     try:
         request = runtime.load_request(artifact.folder, artifact.signature.stored)
-        return request | runtime.build(artifact.signature.stored, tools.pool.cache, tools.pool.progress)
+        stored, progress = artifact.signature.stored, tools.pool.progress
+        return request | kept(lambda: spare.attempt(tools.pool.cache, lambda c: runtime.build(stored, c, progress)))
     except ModuleFault as fault:
         raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, str(fault)) from fault
     except BuildError as error:

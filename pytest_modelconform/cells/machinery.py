@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from .. import environments
-from ..cache import sessions
+from ..cache import disk, sessions, spare
 from ..cache.fingerprint import fingerprint, hash_file, hash_of
 from ..cache.store import Cache
 from ..environments.outside import ModuleFault
@@ -22,7 +23,7 @@ from ..references.content import Packages
 from ..terms import tolerances
 from ..terms.case import DEFAULTS, EVERYTHING, TORCH
 from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, TRAINING, Cell
-from ..terms.outcome import Outcome, Stage, Verdict
+from ..terms.outcome import NOT_TESTED, Outcome, Stage, Verdict
 from ..terms.wording import fault_of_ours, fitting
 from ..workers import lookups
 from ..workers.loop import WorkerError
@@ -92,6 +93,10 @@ class Machinery:
         self.place = place
         self.cache = cache or Cache(settings.cache)
         sessions.enter(self.cache.folder)
+        # What there was to say of a full cache, by this process.
+        self.full: list[str] = []
+        for folder in {self.cache.folder, settings.cache}:
+            spare.listen(folder, self._overflowed)
         self._inline_host = inline_host
         self._declared: dict[Path, Declaration] = {}
         self._imported: dict[Path, Declaration] = {}
@@ -171,6 +176,15 @@ class Machinery:
             self.pipeline.close()
         if "pool" in self.__dict__:
             self.pool.close()
+        for folder in {self.cache.folder, self.settings.cache}:
+            spare.remove(folder)
+
+    def _overflowed(self, said: str) -> None:
+        """Say that the cache is full, and have what still writes there end."""
+        self.full.append(said)
+        self.place.progress(said)
+        if "pool" in self.__dict__:
+            self.pool.end_makers()
 
     def outcome_of_exception(self, error: Exception) -> Outcome:
         """For an exception in this process: with --modelconform-inline a handler's, else a fault of ours or a plugin's.
@@ -179,6 +193,9 @@ class Machinery:
         """
         if isinstance(error, ModuleFault):
             return Outcome(Verdict.ERROR, Stage.ENVIRONMENT, str(error))
+        if why := disk.said(error) if isinstance(error, OSError) else None:
+            said = f"{NOT_TESTED}a file could not be written ({why}): {error}"
+            return Outcome(Verdict.ERROR, Stage.ENVIRONMENT, said)
         if not self.settings.inline:
             said = f"the cell was not tested, since pytest-modelconform failed: {fault_of_ours(error)}"
             return Outcome(Verdict.ERROR, Stage.ENVIRONMENT, said)
@@ -210,6 +227,13 @@ class Machinery:
             found += _with_checks(file, case.name, dtype, registry.cells(file, case.name, *every))
         return found
 
+    @functools.cached_property
+    def _spelled(self) -> Sequence[Mapping[str, str]]:
+        """Formats, runtimes and devices by their names as ids write them."""
+        registry = self.registry
+        every = (registry.formats, registry.runtimes, registry.devices)
+        return [{name.replace("-", "_"): name for name in names} for names in every]
+
     def cell_of(self, node_id: str) -> Cell | None:
         """The cell that a node id names, or None."""
         match = _ITEM_ID.fullmatch(node_id)
@@ -219,16 +243,16 @@ class Machinery:
         if first in (EAGER, COLLECT):
             format_name, runtime, device = first, first, "cpu"
         else:
-            formats = {name.replace("-", "_"): name for name in self.registry.formats}
-            runtimes = {name.replace("-", "_"): name for name in self.registry.runtimes}
+            formats, runtimes, devices = self._spelled
             if first not in formats or len(words) < 2 or words[0] not in runtimes:
                 return None
-            devices = {name.replace("-", "_"): name for name in self.registry.devices}
             format_name, runtime, device = formats[first], runtimes[words[0]], devices.get(words[1], words[1])
         dtype = next((word for word in words if word in DEFAULTS), "float32")
         precision = FAST if FAST in words else FULL
         task = next((word for word in words if word in TASKS), INFERENCE)
-        cell = Cell(match["file"], match["case"], format_name, runtime, device, dtype, precision, task)
+        # Thousands of cells are of the same few files and cases.
+        file, case = sys.intern(match["file"]), sys.intern(match["case"])
+        cell = Cell(file, case, format_name, runtime, device, dtype, precision, task)
         # No other spelling: every cell has one id.
         return cell if cell.id == node_id else None
 
@@ -286,18 +310,9 @@ class Machinery:
         relative = self.relative(path)
         key = hash_of("collect", fingerprint(), self.pool.path, str(path), relative, hash_file(path))
         try:
-            content = typed.cached(self.cache.read_case(key, lookups.unchanged), Collected)
-            if content is None:
-                with self.cache.lock(f"case-{key}"):
-                    content = typed.cached(self.cache.read_case(key, lookups.unchanged), Collected)
-                    if content is None:
-                        # Where the first case that isn't PyTorch's lives: what it imports is only there.
-                        others = (FRAMEWORKS[c.framework] for c in static if c.framework in FRAMEWORKS)
-                        worker = self.pool.host_for(next((f for f in others if f.name != TORCH), FRAMEWORKS[TORCH]))
-                        found = worker.ask("collect", self.settings.timeout, file=str(path), relative=relative)
-                        answer = typed.answer(worker, "collect", found, CollectAnswer)
-                        content = Collected(cases=answer.cases)
-                        self.cache.write_case(key, typed.json_of(content), answer.files, answer.packages)
+            content = self._known(key) or self.cache.attempt(lambda place: self._collect(path, static, key, place))
+        except disk.DiskFull as full:
+            return Declaration(problem=Outcome(Verdict.ERROR, Stage.ENVIRONMENT, str(full)))
         except WorkerError as error:
             return Declaration(problem=Outcome(Verdict.ERROR, Stage.COLLECT, fitting(f"{path.name}: {error}")))
         except WorkerProblem as problem:
@@ -307,6 +322,24 @@ class Machinery:
             message = f"{path.name}: {problem}" + (f"\n{details}" if details else "")
             return Declaration(problem=Outcome(verdict, Stage.COLLECT, fitting(message)))
         return Declaration([self._declared_case(case) for case in content.cases])
+
+    def _known(self, key: str) -> Collected | None:
+        return typed.cached(self.cache.read_case(key, lookups.unchanged), Collected)
+
+    def _collect(self, path: Path, static: Sequence[Declared], key: str, place: Path) -> Collected:
+        """Have a case host import a file, unless another process has done so. place: the folder that is written to."""
+        with disk.watched(place), self.cache.lock(f"case-{key}", place):
+            if (content := self._known(key)) is not None:
+                return content
+            # Where the first case that isn't PyTorch's lives: what it imports is only there.
+            others = (FRAMEWORKS[c.framework] for c in static if c.framework in FRAMEWORKS)
+            worker = self.pool.host_for(next((f for f in others if f.name != TORCH), FRAMEWORKS[TORCH]))
+            relative = self.relative(path)
+            found = worker.ask("collect", self.settings.timeout, file=str(path), relative=relative)
+            answer = typed.answer(worker, "collect", found, CollectAnswer)
+            content = Collected(cases=answer.cases)
+            self.cache.write_case(key, typed.json_of(content), answer.files, answer.packages, place=place)
+            return content
 
     def _declared_case(self, case: Declared) -> Declared:
         # Here, since the case host does not know the runtimes that other packages have registered.

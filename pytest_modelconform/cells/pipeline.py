@@ -27,7 +27,7 @@ from .diagnosing import Diagnosis, Evidence
 from .loading import Tools
 from .pool import Pool
 from .registry import Registry
-from .stages import StageFailure
+from .stages import StageFailure, without_room
 from .witnesses import Witnesses
 
 
@@ -160,17 +160,23 @@ class Pipeline:
 
     def _tried(self, ref: CaseRef, cell: Cell, expects: Expects) -> Tried:
         """What one attempt or two come to."""
-        first = Attempt.of(self.tools, ref, cell, expects).tried()
+        first = self._attempted(ref, cell, expects)
         if first.fresh or not first.outcome.doubtful or expects(first.outcome) or failed_at_once(first.outcome):
             return first
         # State leaks between cells in a long-lived worker: the verdict of a fresh one counts.
-        second = Attempt.of(self.tools, ref, cell, expects, anew=True).tried()
+        second = self._attempted(ref, cell, expects, anew=True)
         was, outcome = first.outcome, second.outcome
         if outcome.verdict is was.verdict:
             return second
         said = f"it was {was.verdict.value}: {was.message}"
         note = f"the verdict depends on the order of the cells: in a process that had run others before, {said}"
         return replace(second, outcome=replace(outcome, notes=(*outcome.notes, note)))
+
+    def _attempted(self, ref: CaseRef, cell: Cell, expects: Expects, anew: bool = False) -> Tried:
+        """One attempt; what a full disk makes of it says nothing of the cell, and trying again would change nothing."""
+        tried = Attempt.of(self.tools, ref, cell, expects, anew).tried()
+        outcome = without_room(tried.outcome, self.tools.folder)
+        return tried if outcome is tried.outcome else Tried(outcome, fresh=True)
 
 
 def _sees(content: Content) -> dict[str, int] | None:

@@ -17,6 +17,8 @@ from types import ModuleType
 from typing import Any
 
 from .. import environments
+from ..cache import spare
+from ..cache.disk import DiskFull
 from ..cache.made_once import BuildError
 from ..environments import Environment
 from ..formats.frameworks import Framework
@@ -98,7 +100,7 @@ class Pool:
     def _host_in(self, name: str, environment: Environment | None) -> AnyWorker:
         if environment is None:
             return self.host(name)
-        python = environments.python(environment, self.cache, self.progress)
+        python = spare.attempt(self.cache, lambda cache: environments.python(environment, cache, self.progress))
         return self._ready((f"{HOST} {name or environment.name}", "cpu"), python=python, path=self.path)
 
     def converter(self, format_name: str) -> AnyWorker:
@@ -113,7 +115,7 @@ class Pool:
         """Start a runtime's process without waiting for it, so that its imports overlap with other work."""
         if not self.inline and (name, device) not in self._workers:
             # What goes wrong here goes wrong again, and is reported, when the worker is asked for.
-            with contextlib.suppress(WorkerProblem, BuildError):
+            with contextlib.suppress(WorkerProblem, BuildError, DiskFull):
                 self._start((name, device))
 
     def discard(self, worker: AnyWorker) -> None:
@@ -126,6 +128,12 @@ class Pool:
         for worker in self._workers.values():
             worker.close()
         self._workers.clear()
+
+    def end_makers(self) -> None:
+        """End case hosts and converters, which were told where to write."""
+        for key, worker in list(self._workers.items()):
+            if key[0].startswith((HOST, CONVERTER)):
+                self.discard(worker)
 
     def kill(self) -> None:
         """End all workers at once."""
@@ -167,7 +175,7 @@ class Pool:
         if self.inline or (self.inline_host and name.startswith(HOST)):
             worker = InlineWorker(name, inline_handlers(name, command, runs_on, self.threads), raises=self.inline)
         else:
-            env = {**environment(self.threads, self.cache), **devices.environment(device, self.process)}
+            env = {**environment(self.threads, spare.current(self.cache)), **devices.environment(device, self.process)}
             if command[0] != sys.executable:
                 # Our packages are none of another environment's.
                 env = environments.surroundings(env)
@@ -179,13 +187,16 @@ class Pool:
         if name in self._unbuildable:
             raise self._unbuildable[name]
         try:
-            if name.startswith(CONVERTER):
-                module = self.registry.format(name.removeprefix(CONVERTER).strip())
-                return module.command(self.threads, self.cache, self.progress)
-            return self.registry.runtime(name).command(device, self.threads, self.cache, self.progress)
+            return spare.attempt(self.cache, lambda cache: self._command_in(cache, name, device))
         except BuildError as error:
             self._unbuildable[name] = error
             raise
+
+    def _command_in(self, cache: Path, name: str, device: str) -> list[str]:
+        if name.startswith(CONVERTER):
+            module = self.registry.format(name.removeprefix(CONVERTER).strip())
+            return module.command(self.threads, cache, self.progress)
+        return self.registry.runtime(name).command(device, self.threads, cache, self.progress)
 
     def _make_room(self) -> None:
         while len(self._workers) >= self.limit:

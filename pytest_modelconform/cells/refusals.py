@@ -77,7 +77,7 @@ def _write(folder: Path, said: _Refused) -> None:
 
 
 def _place(cache: Cache, key: str) -> Path:
-    return cache.folder / "refusals" / key / _FILE
+    return cache.place("refusals", key) / _FILE
 
 
 def _is_the_exporters(failure: StageFailure) -> bool:

@@ -6,15 +6,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from ..cache import disk
+from ..cache.disk import DiskFull
 from ..cache.made_once import BuildError
 from ..environments import EnvironmentFault
-from ..terms.outcome import Outcome, Stage, Verdict
+from ..terms.outcome import NOT_TESTED, Outcome, Stage, Verdict
 from ..terms.signature import Signature
 from ..workers.loop import WorkerError
 from .pool import AnyWorker, Pool
 from .worker import WorkerCrashed, WorkerLied, WorkerProblem, WorkerRefused, WorkerTimeout, is_unavailable
+
+T = TypeVar("T")
 
 VERDICT_OF: dict[type[WorkerProblem], Verdict] = {
     WorkerRefused: Verdict.ERROR,
@@ -31,6 +35,11 @@ class StageFailure(Exception):
         super().__init__(message)
         self.stage = stage
         self.verdict = verdict
+
+    @property
+    def is_of_disk(self) -> bool:
+        """Whether nothing had room, which says nothing of the cell."""
+        return str(self).startswith(NOT_TESTED)
 
     def outcome(self) -> Outcome:
         """As the outcome of a cell."""
@@ -83,6 +92,8 @@ def start(start: Callable[[], AnyWorker]) -> AnyWorker:
     """A worker, or StageFailure at stage environment."""
     try:
         return start()
+    except DiskFull as full:
+        raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, str(full)) from full
     except EnvironmentFault as fault:
         raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, str(fault)) from fault
     except BuildError as error:
@@ -94,6 +105,24 @@ def start(start: Callable[[], AnyWorker]) -> AnyWorker:
         raise StageFailure(
             Stage.ENVIRONMENT, verdict, f"the runtime's process could not be started: {problem}"
         ) from problem
+
+
+def kept(write: Callable[[], T]) -> T:
+    """What writing to the cache returns, or StageFailure at stage environment where nothing has room."""
+    try:
+        return write()
+    except DiskFull as full:
+        raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, str(full)) from full
+
+
+def without_room(outcome: Outcome, folder: Path) -> Outcome:
+    """An outcome, or that nothing is known where a worker failed since the disk of its files, in `folder`, is full."""
+    if outcome.verdict not in (Verdict.ERROR, Verdict.CRASH) or outcome.stage not in (Stage.LOAD, Stage.RUN):
+        return outcome
+    if (why := disk.said(outcome.message) or disk.fault(folder)) is None:
+        return outcome
+    said = f"{NOT_TESTED}the temporary folder {folder.parent} has no room ({why}). Free space, or set TMPDIR."
+    return Outcome(Verdict.ERROR, Stage.ENVIRONMENT, said)
 
 
 def failure_of(problem: WorkerProblem, stage: Stage) -> StageFailure:

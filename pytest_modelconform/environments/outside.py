@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..cache.disk import DiskFull
 from ..cache.made_once import BuildError
 from . import EnvironmentFault
 
@@ -32,7 +33,7 @@ def guarded(module: str, function: Callable[..., R], name: str, fits: Callable[[
             warnings.simplefilter("ignore")
             try:
                 result = function(*arguments, **more)
-            except BuildError:
+            except (BuildError, DiskFull):
                 raise
             except (Exception, SystemExit) as error:
                 raise ModuleFault(f"{module}.{name} raised {said(error)}") from error

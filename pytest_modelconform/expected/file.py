@@ -61,6 +61,12 @@ class Entry:
         """Whether the pattern matches a cell's id, its path relative to the file's folder."""
         return pattern_of(self.cell).fullmatch(relative_id) is not None
 
+    @functools.cached_property
+    def file(self) -> str | None:
+        """The case file that the pattern spells out, all of whose cells it can match; None for a pattern of several."""
+        file, separator, _ = self.cell.partition("::")
+        return file if separator and not set(file) & set("*?") else None
+
     def meets(self, verdict: Verdict, stage: Stage | None) -> bool:
         """Whether what was seen is what the entry expects."""
         return any(verdict is known and at in (None, stage) for known, at in self.fails)
@@ -98,7 +104,24 @@ class Expectations:
 
     def find(self, relative_id: str) -> Entry | None:
         """The entry for a cell. The first one, where several overlap: `check` reports these."""
-        return next((e for e in self.entries if e.matches(relative_id) and e.applies_here()), None)
+        return next((e for e in self._near(relative_id) if e.matches(relative_id) and e.applies_here()), None)
+
+    def _near(self, relative_id: str) -> Sequence[Entry]:
+        """The entries that may match a cell, in their order: those that spell another file out can't."""
+        return self._by_file.get(relative_id.partition("::")[0], self._of_several)
+
+    @functools.cached_property
+    def _of_several(self) -> Sequence[Entry]:
+        return [entry for entry in self.entries if entry.file is None]
+
+    @functools.cached_property
+    def _by_file(self) -> Mapping[str, Sequence[Entry]]:
+        found: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            if entry.file is not None:
+                found.setdefault(entry.file, []).append(entry)
+        several = self._of_several
+        return {file: sorted([*own, *several], key=lambda entry: entry.number) for file, own in found.items()}
 
     def check(self, relative_ids: Iterable[str], vague: Sequence[str] = ()) -> list[str]:
         """Faults of the file as a whole, given the ids of all cells that can exist.
@@ -120,20 +143,21 @@ class Expectations:
 
     def stale(self, ids: Sequence[str], vague: Sequence[str] = ()) -> list[Entry]:
         """The entries that hold here and match no cell; arguments as for `check`."""
+        matched = {entry.number for i in ids for entry in self._near(i) if entry.matches(i)}
         return [
             entry
             for entry in self.entries
-            if entry.applies_here()
-            and not any(entry.matches(i) for i in ids)
+            if entry.number not in matched
+            and entry.applies_here()
             and not any(entry.may_match_in(file) for file in vague)
         ]
 
     def overlaps(self, ids: Iterable[str]) -> list[str]:
         """What is wrong where several entries that hold here match one cell."""
-        here = [entry for entry in self.entries if entry.applies_here()]
+        here = {entry.number for entry in self.entries if entry.applies_here()}
         faults = []
         for i in ids:
-            matching = [entry for entry in here if entry.matches(i)]
+            matching = [entry for entry in self._near(i) if entry.number in here and entry.matches(i)]
             if len(matching) > 1:
                 numbers = " and ".join(str(entry.number) for entry in matching)
                 faults.append(f"entries {numbers} match the same cell, {i}: narrow the pattern of one of them")
@@ -260,7 +284,7 @@ def judge(outcome: Outcome, entry: Entry | None, path: Path | None, update: str 
 
     update: the command that updates the file for this cell.
     """
-    if entry is None or outcome.verdict in SILENT:
+    if entry is None or outcome.is_silent:
         return outcome
     if entry.meets(outcome.verdict, outcome.stage):
         link = f" ({entry.link})" if entry.link else ""
@@ -273,7 +297,7 @@ def judge(outcome: Outcome, entry: Entry | None, path: Path | None, update: str 
 
 def settle(outcome: Outcome, entry: Entry | None, path: Path | None) -> Outcome:
     """The outcome of a cell as the updated file will judge it: what passes needs no entry, what fails has one."""
-    if outcome.verdict in SILENT or outcome.verdict is Verdict.PASS or (entry is None and not outcome.failed):
+    if outcome.is_silent or outcome.verdict is Verdict.PASS or (entry is None and not outcome.failed):
         return outcome
     if entry is not None and entry.meets(outcome.verdict, outcome.stage):
         return judge(outcome, entry, path)

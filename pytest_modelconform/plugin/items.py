@@ -66,8 +66,7 @@ class CaseFile(pytest.File):
                 tags=tuple(declared.tags),
             )
             for mark in (*markers(cell), *declared.tags):
-                run.register_marker(mark)
-                item.add_marker(mark)
+                item.add_marker(run.marker(mark))
             yield item
 
 

@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 
 from ..report import entries, json_report, log, matrix, places, terminal
+from ..report.packed import Kept
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome, Verdict
+from ..terms.records import to_record
 from ..terms.wording import fault_of_ours
 from . import header
 from .run import Run
@@ -32,7 +34,7 @@ class RunLog:
     """Takes what cells came to, in the one process that gets all reports; every collected cell ends with a record.
 
     Raises pytest.UsageError where a file that the options name can't be written. faults: what went wrong with the log
-    or a report, a line each.
+    or a report, a line each. full: what there was to say of a cache that became full, by each process.
     """
 
     def __init__(self, run: Run) -> None:
@@ -40,13 +42,17 @@ class RunLog:
         # By node id: what will run, so that what does not can be told.
         self.collected: dict[str, Cell] = {}
         self.faults: list[str] = []
+        self.full: list[str] = []
         self._recorded: set[str] = set()
         # By what they have in common, the first of the failures with one cause.
         self._causes: dict[tuple[object, ...], str] = {}
         self._follow_on: set[str] = set()
+        self._cells: set[Cell] | None = None
         self._writer: log.LogWriter | None = None
         # The log as it is in memory, for when the disk fails; and whether it did.
-        self._kept: list[tuple[Cell, Outcome]] = []
+        self._kept = Kept()
+        # What the reports are made of, once the session is finished.
+        self._found: log.Log | None = None
         self._environment: Mapping[str, Any] = {}
         self._lost = self._finished = False
         if not run.is_xdist_worker and not run.config.option.collectonly:
@@ -63,11 +69,16 @@ class RunLog:
         return node_id in self._follow_on
 
     def _follows(self, cell: Cell, outcome: Outcome) -> bool:
-        if matrix.is_blocked(cell, outcome) and matrix.check_of(cell) in self.collected.values():
+        if matrix.is_blocked(cell, outcome) and self._is_collected(matrix.check_of(cell)):
             return True
         first = self._causes.setdefault(entries.cause(cell, outcome), cell.id)
         # A runtime that fails as another one does is a failure for itself.
         return first != cell.id and outcome.stage in entries.BEFORE_RUNTIMES
+
+    def _is_collected(self, cell: Cell) -> bool:
+        if self._cells is None or len(self._cells) != len(self.collected):
+            self._cells = set(self.collected.values())
+        return cell in self._cells
 
     def finish(self) -> bool:
         """Give every collected cell its record, end the log, and write the reports that were asked for.
@@ -112,6 +123,8 @@ class RunLog:
                     terminalreporter.write_line(f"{cell.id}: {outcome.verdict.value}")
         if self._writer is not None:
             terminalreporter.write_line(f"log: {self._writer.path}{' (incomplete)' if self._lost else ''}")
+        for said in dict.fromkeys(self.full):
+            terminalreporter.write_line(said, yellow=True)
         for fault in self.faults:
             terminalreporter.write_line(f"modelconform: {fault}", red=True)
 
@@ -135,17 +148,23 @@ class RunLog:
 
     def _content(self) -> log.Log | None:
         """The log, from the disk or, where that failed, from memory; None if nothing ran."""
+        if self._found is not None:
+            return self._found
+        found = None
         if self._writer is not None and not self._lost:
             with self._surviving(f"the log {self._writer.path}", "read"):
-                return log.read(self._writer.path)
-        if not self._kept:
-            return None
-        return log.Log(self._environment, self._kept, complete=self._finished)
+                found = log.read(self._writer.path)
+        if found is None and self._kept:
+            found = log.Log(self._environment, self._kept.cells(), complete=self._finished)
+        if self._finished:
+            self._found = found
+        return found
 
     def _write(self, cell: Cell, outcome: Outcome) -> None:
+        record = to_record(cell, outcome)
         self._recorded.add(cell.id)
-        self._kept.append((cell, outcome))
-        self._save(lambda writer: writer.cell(cell, outcome))
+        self._kept.add(record)
+        self._save(lambda writer: writer.record(record))
 
     def _save(self, write: Callable[[log.LogWriter], None]) -> None:
         """Write to the log, unless that has failed before."""

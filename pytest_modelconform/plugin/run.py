@@ -72,15 +72,19 @@ class Run:
         # All cells of a sharded run, each with the index of its shard.
         self.sharded: dict[Cell, int] = {}
         self._expectations: dict[Path, expected_file.Expectations | expected_file.ExpectedError] = {}
+        self._markers: dict[str, pytest.MarkDecorator] = {}
 
     @property
     def is_xdist_worker(self) -> bool:
         """Whether this process runs items for another one."""
         return hasattr(self.config, "workerinput")
 
-    def register_marker(self, name: str) -> None:
-        """Let `--strict-markers` know a marker."""
-        self.config.addinivalue_line("markers", f"{name}: cells of pytest-modelconform")
+    def marker(self, name: str) -> pytest.MarkDecorator:
+        """The marker of a name, which `--strict-markers` then knows. One object for all cells that have it."""
+        if name not in self._markers:
+            self.config.addinivalue_line("markers", f"{name}: cells of pytest-modelconform")
+            self._markers[name] = getattr(pytest.mark, name)
+        return self._markers[name]
 
     # -- expected.toml ---------------------------------------------------------------------------------------------
 

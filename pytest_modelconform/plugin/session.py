@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,14 @@ from ..expected.file import NAME as EXPECTED
 from ..report import junit
 from ..terms.outcome import STYLES, Outcome, Verdict
 from ..terms.records import from_record, to_record
-from . import header
+from . import header, progress
 from .items import CaseFile, CellItem, ExpectedFile
 from .log import FOLLOW_ON, RunLog
 from .run import SESSION, Run
+
+_FULL = "modelconform_full"
+# What pytest_report_teststatus asks of a record, and may ask again in pytest's summary.
+_SHOWN = ("verdict", "strict")
 
 
 class SessionPlugin:
@@ -56,6 +61,8 @@ class SessionPlugin:
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
         """As pytest_collection_finish, on an xdist controller."""
         for node_id in ids:
+            if node_id in self.log.collected:
+                continue  # the workers collect the same
             cell = self.run.machinery.cell_of(node_id)
             if cell is not None:
                 self.log.collected[node_id] = cell
@@ -73,6 +80,9 @@ class SessionPlugin:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Let a cell's outcome ride on its report, as one plain dict."""
         report = yield
+        if self.run.is_xdist_worker and self.run.machinery.full:
+            # Such a process has no terminal.
+            report.modelconform_full = self.run.machinery.full  # type: ignore[attr-defined]
         if isinstance(item, CellItem) and call.when == "call" and item.outcome is not None:
             tagged = replace(item.outcome, tags=item.tags)
             report.modelconform = to_record(item.cell, tagged)  # type: ignore[attr-defined]
@@ -88,12 +98,28 @@ class SessionPlugin:
             lost = Outcome(Verdict.NOT_RUN, None, "lost: the pytest process that ran it died")
             report.modelconform = to_record(cell, lost)  # type: ignore[attr-defined]
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Write a finished cell to the log."""
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
+        """Write a finished cell to the log. pytest keeps all reports to its end: what rides on them is not kept so."""
+        for said in () if self.run.is_xdist_worker else getattr(report, _FULL, ()):
+            if said not in self.log.full:
+                self.log.full.append(said)
+                progress.show(self.run.config, said)
         record = getattr(report, "modelconform", None)
         if record is not None and not self.run.is_xdist_worker:
             self.log.record(*from_record(record))
+        yield
+        if record is not None:
+            report.modelconform = {name: record[name] for name in _SHOWN}  # type: ignore[attr-defined]
+        if report.nodeid in self.log.collected:
+            # What comes from an xdist worker has texts of its own, and a cell has ten markers.
+            report.keywords = {sys.intern(name): value for name, value in report.keywords.items()}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        """Forget what an item came to, which is on its report: the session keeps all items to its end."""
+        if isinstance(item, CellItem):
+            item.outcome = None
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -104,10 +130,19 @@ class SessionPlugin:
         # What is left of a process is no reason to lose the results.
         with contextlib.suppress(Exception):
             self.run.machinery.close()
-        if self.run.is_xdist_worker or self.run.config.option.collectonly:
+        if self.run.is_xdist_worker:
+            session.config.workeroutput[_FULL] = self.run.machinery.full  # type: ignore[attr-defined]
+            return
+        self.log.full += self.run.machinery.full
+        if self.run.config.option.collectonly:
             return
         if not self.log.finish() and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """On an xdist controller: what its workers say of a full cache."""
+        self.log.full += getattr(node, "workeroutput", {}).get(_FULL, ())
 
     # -- the terminal ----------------------------------------------------------------------------------------------
 

@@ -78,7 +78,7 @@ class UpdatePlugin:
             self._judged.add(Path(path))
             return
         cell, outcome = from_record(record)
-        if outcome.verdict not in expected_file.SILENT:
+        if not outcome.is_silent:
             seen = self._seen.setdefault(Path(path), {})
             seen[cell.name] = Seen(outcome.verdict, outcome.stage, outcome.message, outcome.strict)
 

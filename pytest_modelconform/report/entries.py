@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome, Stage
@@ -38,11 +38,9 @@ def title(outcome: Outcome) -> str:
 
 def entries(matrix: Matrix) -> list[Entry]:
     """All failures of a matrix, in its order."""
-    found: dict[tuple[object, ...], Entry] = {}
+    found: dict[tuple[object, ...], list[tuple[Cell, Outcome]]] = {}
     for cell, outcome in matrix.failures:
-        key = cause(cell, outcome)
-        known = found.get(key)
-        found[key] = replace(known, also=[*known.also, cell]) if known else Entry(cell, outcome)
+        found.setdefault(cause(cell, outcome), []).append((cell, outcome))
     following: dict[Cell, int] = {}
     shown = {cell for cell, _ in matrix.failures}
     for row in matrix.rows:
@@ -50,7 +48,10 @@ def entries(matrix: Matrix) -> list[Entry]:
             if cell not in shown and is_blocked(cell, outcome):
                 check = check_of(cell)
                 following[check] = following.get(check, 0) + 1
-    return [replace(entry, following=following.get(entry.cell, 0)) for entry in found.values()]
+    return [
+        Entry(cell, outcome, [other for other, _ in others], following.get(cell, 0))
+        for (cell, outcome), *others in found.values()
+    ]
 
 
 def cause(cell: Cell, outcome: Outcome) -> tuple[object, ...]:

@@ -5,10 +5,11 @@ A log may come from elsewhere: it is data, and all of it is checked when it is r
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, field, fields, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -16,6 +17,7 @@ from typing import Any, TextIO
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome, Verdict
 from ..terms.records import from_record, plain, to_record
+from .packed import Packed
 
 SCHEMA = 1
 _LINE_ENDS = re.compile(r"[\n\t\u2028\u2029]")
@@ -74,7 +76,11 @@ class LogWriter:
 
     def cell(self, cell: Cell, outcome: Outcome) -> None:
         """Append the record of a cell."""
-        self._write({"kind": "cell", **to_record(cell, outcome)})
+        self.record(to_record(cell, outcome))
+
+    def record(self, record: Mapping[str, Any]) -> None:
+        """The same, of a record that `to_record` made."""
+        self._line({"kind": "cell", **record})
 
     def note(self, cell: Cell, note: str) -> None:
         """Append what only came out after a cell's record was written."""
@@ -92,7 +98,10 @@ class LogWriter:
         self._file.close()
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(plain(dict(line)), allow_nan=False) + "\n")
+        self._line(plain(dict(line)))
+
+    def _line(self, line: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(line, allow_nan=False) + "\n")
         self._file.flush()
 
     def __enter__(self) -> LogWriter:
@@ -116,61 +125,79 @@ def write(log: Log, path: Path) -> None:
 
 
 def read(path: Path) -> Log:
-    """Read a log. One that was cut off is read as far as it goes. Raises LogError for a file that is none."""
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise LogError(f"{path} is not the log of a run: {error}") from error
-    # Not splitlines(), which also splits at what JSON may hold within a text.
-    lines = text.removesuffix("\n").split("\n") if text else []
-    environment: Mapping[str, Any] = {}
-    cells: list[tuple[Cell, Outcome]] = []
-    complete = False
-    shard: Shard | None = None
-    for number, line in enumerate(lines, 1):
-        try:
-            entry = plain(json.loads(line))
-            kind = entry["kind"]
-            if number == 1:
-                if kind != "header" or entry["schema"] != SCHEMA:
-                    raise LogError(
-                        f"{path}:1: this is not the log of a run: a log begins with a header of schema {SCHEMA}"
-                    )
-                environment = _environment(entry["environment"])
-                shard = _shard(entry["shard"]) if "shard" in entry else None
-            elif kind == "cell":
-                cells.append(_checked(*from_record(entry)))
-            elif kind == "note":
-                _add_note(cells, _one_line(Cell(**entry["cell"])), entry["note"])
-            elif kind == "footer":
-                complete = True
-                if shard is not None:
-                    shard = Shard(shard.index, shard.count, _sharded(entry.get("cells", []), shard.count))
-        except LogError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            if number == len(lines) and number > 1 and not text.endswith("\n"):
-                break  # The last line of a log that was cut off in the middle of it.
-            raise LogError(f"{path}:{number}: this line is not a record of a log: {_said(error)}") from error
-    if not lines:
+    """Read a log. One that was cut off is read as far as it goes. Raises LogError for a file that is none.
+
+    Line by line, and what few reports look into stays packed: a log of 10,000 cells is no reason to take much memory.
+    """
+    found = _Reader(path)
+    number = 0
+    with path.open("rb") as file:
+        # Not as text, whose lines also end at what JSON may hold within a text.
+        for number, raw in enumerate(file, 1):
+            try:
+                found.line(number, raw.decode("utf-8"))
+            except UnicodeDecodeError as error:
+                raise LogError(f"{path} is not the log of a run: {error}") from error
+            except LogError:
+                raise
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                if number > 1 and not raw.endswith(b"\n"):
+                    break  # The last line of a log that was cut off in the middle of it.
+                raise LogError(f"{path}:{number}: this line is not a record of a log: {_said(error)}") from error
+    if not number:
         raise LogError(f"{path} is empty: the log of a run has a header at least")
-    return Log(environment, cells, complete, shard)
+    return Log(found.environment, found.cells, found.complete, found.shard)
+
+
+class _Reader:
+    """What the lines of a log have come to so far."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.environment: Mapping[str, Any] = {}
+        self.cells: list[tuple[Cell, Outcome]] = []
+        self.complete = False
+        self.shard: Shard | None = None
+        # Where the last record of each of the first so many cells is.
+        self._places: dict[Cell, int] = {}
+        self._placed = 0
+
+    def line(self, number: int, text: str) -> None:
+        """Take one more. Raises whatever shows that it is no record."""
+        entry = plain(json.loads(text))
+        kind = entry["kind"]
+        if number == 1:
+            if kind != "header" or entry["schema"] != SCHEMA:
+                raise LogError(
+                    f"{self.path}:1: this is not the log of a run: a log begins with a header of schema {SCHEMA}"
+                )
+            self.environment = _environment(entry["environment"])
+            self.shard = _shard(entry["shard"]) if "shard" in entry else None
+        elif kind == "cell":
+            self.cells.append(_checked(*from_record(entry)))
+        elif kind == "note":
+            self._note(_one_line(Cell(**entry["cell"])), entry["note"])
+        elif kind == "footer":
+            self.complete = True
+            if self.shard is not None:
+                cells = _sharded(entry.get("cells", []), self.shard.count)
+                self.shard = Shard(self.shard.index, self.shard.count, cells)
+
+    def _note(self, cell: Cell, note: str) -> None:
+        """Add a note to the last record of a cell, before what expected.toml says, which is shown as the last one."""
+        _need(isinstance(note, str), "note is not a text")
+        for place in range(self._placed, len(self.cells)):
+            self._places[self.cells[place][0]] = place
+        self._placed = len(self.cells)
+        if (found := self._places.get(cell)) is not None:
+            outcome = self.cells[found][1]
+            self.cells[found] = (cell, replace(outcome, notes=(note, *outcome.notes)))
 
 
 def _said(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"it lacks the field {error}"
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-
-
-def _add_note(cells: list[tuple[Cell, Outcome]], cell: Cell, note: str) -> None:
-    """Add a note to the last record of a cell, before what expected.toml says, which is shown as the last one."""
-    _need(isinstance(note, str), "note is not a text")
-    for place in range(len(cells) - 1, -1, -1):
-        if cells[place][0] == cell:
-            outcome = cells[place][1]
-            cells[place] = (cell, replace(outcome, notes=(note, *outcome.notes)))
-            return
 
 
 # -- what is expected of a log's values: reports rely on it ------------------------------------------------------------
@@ -234,17 +261,26 @@ def _is_shapes(value: Any) -> bool:
 
 
 def _checked(cell: Cell, outcome: Outcome) -> tuple[Cell, Outcome]:
-    for name, value in zip((f.name for f in fields(Cell)), astuple(cell), strict=True):
+    for name, value in vars(cell).items():
         _need(isinstance(value, str), f"{name} is not a text")
     cell = _one_line(cell)
     for name, holds in _CHECKS.items():
         _need(holds(getattr(outcome, name)), f"{name} has a value of another type")
+    for entry in outcome.inputs.values():
+        if "outputs" in entry:
+            entry["outputs"] = Packed(entry["outputs"])
     return cell, outcome
 
 
 def _one_line(cell: Cell) -> Cell:
     """A name is one line everywhere."""
-    return Cell(*(_LINE_ENDS.sub(" ", name) for name in astuple(cell)))
+    return Cell(*map(_in_one_line, vars(cell).values()))
+
+
+@functools.lru_cache(10_000)
+def _in_one_line(name: str) -> str:
+    # The cells of a log share their names, so that each is in memory once.
+    return _LINE_ENDS.sub(" ", name)
 
 
 def _environment(found: Any) -> Mapping[str, Any]:

@@ -81,7 +81,7 @@ def _parts(folded: Matrix) -> Iterator[_Part]:
     surprising = {(cell.file, cell.case, cell.dtype) for cell, _ in folded.failures}
     green = [row for row in folded.rows if _is_green(row)]
     for row in folded.rows:
-        if row not in green:
+        if not _is_green(row):
             is_open = (row.file, row.case, row.dtype) in surprising
             yield _Part(_case(row, folded.columns, is_open), "cases")
     if green:

@@ -14,6 +14,8 @@ from .wording import printable
 
 # How the message of a cell begins that fails only since its model check does.
 NOT_FIT = "the model itself is not fit to be compared with"
+# How the message of a cell begins of which nothing is known, since nothing could be written: no fault of the cell's.
+NOT_TESTED = "not tested: "
 # How the message of a cell ends that is unavailable though it has to be there.
 REQUIRED = "(required by --modelconform-require)"
 # How the notes of a cell begin that was run from several threads.
@@ -134,6 +136,11 @@ class Outcome:
     def passed(self) -> bool:
         """Whether pytest should see a pass (before expectations)."""
         return STYLES[self.verdict].outcome == "passed" and not self.failed
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it says nothing of the cell: what is recorded of it neither holds nor fails."""
+        return self.verdict in (Verdict.UNAVAILABLE, Verdict.NOT_RUN) or self.message.startswith(NOT_TESTED)
 
     @property
     def doubtful(self) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import MISSING, asdict, fields
+import sys
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from enum import Enum
 from typing import Any
 
@@ -14,7 +16,8 @@ from .wording import printable
 
 def to_record(cell: Cell, outcome: Outcome) -> dict[str, Any]:
     """One cell of the JSON report and of the log."""
-    record: dict[str, Any] = {"id": cell.id, **asdict(cell), **asdict(outcome)}
+    # Not asdict(), which copies all that `plain` copies anyway.
+    record: dict[str, Any] = {"id": cell.id, **vars(cell), **vars(outcome)}
     record["verdict"] = outcome.verdict.value
     record["stage"] = outcome.stage.value if outcome.stage else None
     return plain(record)  # type: ignore[no-any-return]
@@ -46,8 +49,9 @@ def plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, Mapping):
+        # The keys of thousands of records are the same few.
+        return {sys.intern(str(k)): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
     raise TypeError(f"{type(value).__name__} has no place in a record: {value!r}")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from pytest_modelconform.plugin import header
+from pytest_modelconform.plugin.log import RunLog
 from pytest_modelconform.report import html, json_report, log, matrix, terminal
-from tests.support import runs
+from pytest_modelconform.terms.cell import EAGER, Cell
+from pytest_modelconform.terms.outcome import NOT_FIT, Outcome, Stage, Verdict
+from tests.support import counting, runs
 
 CELL = "plain.py::plain[torchscript_trace-fake_good_never-cpu]"
 
@@ -45,7 +50,7 @@ FULL = OSError(28, "No space left on device")
         (html, "write", FULL, "the page ", "written: No space left on device"),
         (html, "write", KeyError("bits"), "the page ", "written: KeyError: 'bits' (pytest_modelconform/plugin/log.py:"),
         (log.LogWriter, "__init__", FULL, "the log ", "written: No space left on device"),
-        (log.LogWriter, "cell", FULL, "the log ", "written: No space left on device"),
+        (log.LogWriter, "record", FULL, "the log ", "written: No space left on device"),
         (log.LogWriter, "close", FULL, "the log ", "written: No space left on device"),
         (log, "read", ValueError("odd"), "the log ", "read: ValueError: odd"),
         (header, "describe", ValueError("odd"), "the header of the log ", "written: ValueError: odd"),
@@ -89,3 +94,28 @@ def test_a_project_that_can_not_be_written_to_has_its_log_elsewhere(
     path = Path(line.removeprefix("log: "))
     assert log.read(path).complete
     path.unlink()
+
+
+def test_what_a_cell_takes_does_not_grow_with_their_number(tmp_path: Path) -> None:
+    """All of a case follow from its check, or fail for the same reason: the log looks for that at each of them."""
+    settings = SimpleNamespace(log=tmp_path / "log.jsonl", shard=None, json=None, html=None, cache=tmp_path)
+    option = SimpleNamespace(option=SimpleNamespace(collectonly=True))
+    machinery = SimpleNamespace(witnesses=None)
+
+    def prepared(cases: int) -> Callable[[], object]:
+        run: Any = SimpleNamespace(is_xdist_worker=False, config=option, settings=settings, machinery=machinery)
+        run.is_refused, run.sharded = False, {}
+        found = RunLog(run)
+        cells = [Cell(f"{i}.py", "net", EAGER, EAGER) for i in range(cases)]
+        cells += [Cell(f"{i}.py", "net", "onnx", "ort") for i in range(cases)]
+        found.collected = {cell.id: cell for cell in cells}
+        fails = Outcome(Verdict.ERROR, Stage.REFERENCE, NOT_FIT)
+
+        def record() -> None:
+            for cell in cells:
+                found.record(cell, fails, 0.1)
+            assert found.finish() or found.faults
+
+        return record
+
+    assert counting.growth(prepared, 50) < counting.MOST

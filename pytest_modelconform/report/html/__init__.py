@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import jinja2
@@ -24,25 +25,31 @@ SCRIPTS = ("data.js", "words.js", "grid.js", "cell.js", "chart.js", "pages.js", 
 
 def render(log: Log, title: str = "Compatibility matrix") -> str:
     """The whole page. The same log gives the same page."""
+    return "".join(pieces(log, title))
+
+
+def pieces(log: Log, title: str) -> Iterator[str]:
+    """The page piece by piece: the details of all cells at once would take many times the memory."""
     payload = make(log)
     theme, script = _file("scripts/theme.js"), _script()
     # Only these two run, whatever a text contains that was not escaped.
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {_hash(theme)} {_hash(script)}"
-    return _template().render(
+    return _template().generate(
         title=title,
         style=Markup(_file("styles/report.css")),
         theme=Markup(theme),
         script=Markup(script),
         policy=policy,
         index=Markup(embedded({"title": title, **payload.index})),
-        details=Markup("\n".join(embedded(detail) for detail in payload.details)),
+        details=(Markup(embedded(detail)) for detail in payload.details),
     )
 
 
 def write(log: Log, path: Path, title: str = "Compatibility matrix") -> None:
     """Write the page to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(log, title), encoding="utf-8")
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(pieces(log, title))
 
 
 @functools.cache

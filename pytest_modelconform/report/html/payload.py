@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -26,10 +26,19 @@ _NOTED, _SURPRISE = 1, 2
 
 @dataclass(frozen=True)
 class Payload:
-    """index: rows, columns, and of each cell what its square shows. details: the rest, in the order of its cells."""
+    """index: rows, columns, and of each cell what its square shows. details: the rest, in the order of its cells.
+
+    The details of a cell are made when they are asked for.
+    """
 
     index: Mapping[str, Any]
-    details: Sequence[Mapping[str, Any]]
+    shown: Sequence[tuple[Cell, Outcome]]
+    log_path: str
+
+    @property
+    def details(self) -> Iterator[Mapping[str, Any]]:
+        """Of one cell after another."""
+        return (_details(cell, outcome, self.log_path) for cell, outcome in self.shown)
 
 
 def make(log: Log) -> Payload:
@@ -55,14 +64,14 @@ def make(log: Log) -> Payload:
     checks = {(c.file, c.case, c.dtype): c for c, o in log.cells if c.is_check and c.task == INFERENCE}
     log_path = _named_log(options.get("arguments", ()))
     cells: list[list[Any]] = []
-    details: list[Mapping[str, Any]] = []
+    shown: list[tuple[Cell, Outcome]] = []
     for number, row in enumerate(folded.rows):
         found = [(place, *row.cells[column]) for column, place in places.items() if column in row.cells]
         if row.check is not None:
             found.insert(0, (0, checks[row.file, row.case, row.dtype], row.check))
         for place, cell, outcome in found:
             cells.append([number, place, *_square(outcome)])
-            details.append(_details(cell, outcome, log_path))
+            shown.append((cell, outcome))
     index = {
         "about": _about(log),
         "verdicts": [
@@ -79,7 +88,7 @@ def make(log: Log) -> Payload:
         "rows": [_row(row, tags[row.file, row.case]) for row in folded.rows],
         "cells": cells,
     }
-    return Payload(index, details)
+    return Payload(index, shown, log_path)
 
 
 def field_of(file: str) -> str:
@@ -183,7 +192,7 @@ def _named_log(arguments: Sequence[Any]) -> str:
 
 def _shown(value: Any, name: str = "") -> Any:
     """A value with as many digits as are shown of it; values of a model's outputs whole."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _shown(v, key) for key, v in value.items() if v is not None}
     if isinstance(value, (list, tuple)):
         return [_shown(v) for v in value]

@@ -9,7 +9,7 @@ from ...terms.outcome import STYLES
 from .. import said
 from ..matrix import Matrix, is_partly
 from ..plural import counted
-from .heads import columns_text, row_name
+from .heads import RowNames, columns_text
 from .signs import outcomes, sign
 from .text import Writer, say
 
@@ -20,15 +20,17 @@ _MOST_COLUMNS = 3
 def write(matrix: Matrix, writer: Writer) -> None:
     """All of it, under a heading each."""
     _totals(matrix, writer)
+    name_of = RowNames(matrix.rows)
     reasons = [f"{counted(count, 'cell')}: {reason}" for reason, count in matrix.absent.items()]
     _section(writer, "Unavailable on this machine", reasons)
     limits = [f"{columns_text(columns)}: {reason}" for reason, columns in matrix.limits.items()]
     limits += [f"{counted(count, 'cell')}: {reason}" for reason, count in said.unsupported(matrix).items()]
     _section(writer, "Limits of formats and runtimes, known in advance", limits)
-    _section(writer, "Input sets that were refused", [_refused(matrix, found) for found in said.refused(matrix)])
+    refused = [_refused(name_of(found.row), found) for found in said.refused(matrix)]
+    _section(writer, "Input sets that were refused", refused)
     _section(writer, "Imprecise", [f"{name}: {reason}" for name, reason in said.imprecise(matrix)])
     _section(writer, "Several threads", [f"{name}: {note}" for name, note in said.from_threads(matrix)])
-    notes = [f"{', '.join(row_name(row, matrix.rows) for row in rows)}: {note}" for rows, note in said.notes(matrix)]
+    notes = [f"{', '.join(map(name_of, rows))}: {note}" for rows, note in said.notes(matrix)]
     _section(writer, "About the models", notes)
 
 
@@ -56,7 +58,7 @@ def _section(writer: Writer, title: str, texts: Sequence[str]) -> None:
         say(writer, text, indent="  ")
 
 
-def _refused(matrix: Matrix, found: said.Refused) -> str:
+def _refused(name: str, found: said.Refused) -> str:
     few = len(found.columns) <= _MOST_COLUMNS
     where = columns_text(found.columns) if few else f"in {len(found.columns)} columns"
-    return f"{row_name(found.row, matrix.rows)}: set {found.name!r} refused: {found.reason} ({where})"
+    return f"{name}: set {found.name!r} refused: {found.reason} ({where})"

@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 from ...terms.outcome import Outcome
 from ..matrix import Matrix, Row
-from .heads import CHECK, FOLLOWS, Head, heads, row_name
+from .heads import CHECK, FOLLOWS, Head, RowNames, heads
 from .layout import Block, arranged
 from .signs import legend, markup, square
 from .text import Writer, say
@@ -24,7 +24,7 @@ def write(matrix: Matrix, writer: Writer) -> None:
     if not matrix.rows:
         return
     columns = heads(matrix)
-    names = [row_name(row, matrix.rows) for row in matrix.rows]
+    names = [*map(RowNames(matrix.rows), matrix.rows)]
     left = max(len(_CASE), *map(len, names))
     is_stacked = writer.fullwidth - left < _LEAST_ROOM
     if is_stacked:

@@ -72,8 +72,15 @@ def columns_text(columns: Sequence[Column]) -> str:
     return "; ".join(f"{name} in {', '.join(runtimes)}" for name, runtimes in by_format.items())
 
 
-def row_name(row: Row, rows: Sequence[Row]) -> str:
-    """The case's name; with its file where two files have a case of that name, and with a dtype other than float32."""
-    twins = {other.file for other in rows if other.case == row.case}
-    name = row.case if len(twins) == 1 else f"{row.file}::{row.case}"
-    return name if row.dtype == "float32" else f"{name} {row.dtype}"
+class RowNames:
+    """The names of a matrix's rows."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._files: dict[str, set[str]] = {}
+        for row in rows:
+            self._files.setdefault(row.case, set()).add(row.file)
+
+    def __call__(self, row: Row) -> str:
+        """The case's name; with its file where two files have a case of that name, with a dtype other than float32."""
+        name = row.case if len(self._files[row.case]) == 1 else f"{row.file}::{row.case}"
+        return name if row.dtype == "float32" else f"{name} {row.dtype}"
