@@ -42,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         run = config.stash[RUN] = Run(config)
         config.pluginmanager.register(SessionPlugin(run), "modelconform-session")
+        config.pluginmanager.register(run.accounting, "modelconform-accounting")
         config.pluginmanager.register(NamedPlugin(run), "modelconform-named")
         if run.settings.shard:
             from .shards import ShardPlugin
