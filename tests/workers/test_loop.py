@@ -115,7 +115,7 @@ def test_a_worker_speaks_the_wire(python: str, talks: list[Talk], tmp_path: Path
     assert talk.process.wait(10) == 0
 
 
-BURNS = '''
+BURNS = """
 import subprocess, sys, time
 BURN = "import time\\nwhile time.process_time() < 0.3: pass"
 def here(request):
@@ -128,7 +128,7 @@ def child(request):
     return {}
 def handlers(device, threads):
     return {"hello": lambda request: {}, "here": here, "child": child}
-'''
+"""
 
 
 def test_an_answer_says_what_was_spent_since_the_last_one(python: str, talks: list[Talk], tmp_path: Path) -> None:
