@@ -1,7 +1,8 @@
 """What the plugin adds to one warm cell: its wall time less the seconds that the runtime reports for load and runs.
 
-Two cases with the same tiny model, with outputs of 64 and of a million elements, in every usual runtime: the first gives the
-fixed overhead, the difference the cost of an element. References and artifacts are made first and not counted.
+Two cases with the same tiny model, with outputs of 64 and of a million elements, in every usual runtime: the first
+gives the fixed overhead, the difference the cost of an element. References and artifacts are made first and not
+counted.
 
     python benchmarks/overhead.py
 """

@@ -32,6 +32,7 @@ from .runs import Runs
 from .table import Row
 
 PARTS = ("first", "second", "file", "overhead", "plain", "peers")
+SECTIONS = {"overhead": "A warm cell", "plain": "The plain script"}
 PACKAGES = ("pytest-modelconform", "torch", "onnxruntime", "openvino", "executorch", "polygraphy", "pytest-xdist")
 
 
@@ -68,7 +69,7 @@ def measured(options: argparse.Namespace, folder: Path) -> Iterator[list[Row]]:
     registry = Registry()
     register_built_in(registry)
     more = ["-n", options.processes] if options.processes else []
-    runs = Runs(folder, options.cases, more, options.environments and options.environments.resolve())
+    runs = Runs(registry, folder, options.cases, more, options.environments and options.environments.resolve())
     plain_cases = [f"cases/{name}" for name in beside.PLAIN_CASES] if options.cases == ["cases"] else options.cases
     parts: dict[str, Callable[[], list[Row]]] = {
         "first": runs.first,
@@ -83,7 +84,7 @@ def measured(options: argparse.Namespace, folder: Path) -> Iterator[list[Row]]:
         try:
             yield parts[name]()
         except Failed as failure:
-            yield [Row(name, "could not be measured", None, note=str(failure))]
+            yield [Row(SECTIONS.get(name, name), "could not be measured", None, note=str(failure))]
 
 
 def names(known: tuple[str, ...]) -> Callable[[str], list[str]]:
@@ -118,7 +119,7 @@ def parser() -> argparse.ArgumentParser:
         "--environments", metavar="FOLDER", type=Path,
         help="take isolated environments from here, such as CACHE/environments, rather than install them (1.7 GB)",
     )  # fmt: skip
-    parser.add_argument("--folder", type=Path, help="for caches and logs, which then stay (default: a temporary one)")
+    parser.add_argument("--folder", type=Path, help="for caches and logs, which stay; a cache in it is used")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the table as JSON, too, after each part")
     return parser
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _TREE = Path(__file__).with_name("tree.py")
-_LINES = 15
+_LINES = 8
 
 
 class Failed(Exception):
@@ -45,9 +46,14 @@ def measure(
             text = output.read().decode(errors="replace")
         found: dict[str, Any] = json.loads(result.read_text()) if result.exists() else {"status": None}
     if found["status"] not in statuses:
-        end = "\n".join(text.splitlines()[-_LINES:])
-        raise Failed(f"{' '.join(command)} ended with status {found['status']}:\n{end}")
+        raise Failed(failure(command, f"ended with status {found['status']}", text))
     return Measured(found["wall"], found["core_seconds"], text)
+
+
+def failure(command: Sequence[str], how: str, output: str) -> str:
+    """What went wrong with a command, and the end of what it printed."""
+    end = [f"  | {line}" for line in output.splitlines() if line.strip()][-_LINES:]
+    return "\n".join([f"{shlex.join(command)} {how}:", *end])
 
 
 def total(parts: Sequence[Measured]) -> Measured:

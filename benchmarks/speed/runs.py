@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_modelconform.cells.registry import Registry, register_built_in
+from pytest_modelconform.cells.registry import Registry
 
-from .measuring import REPOSITORY, Measured, count_of, environment_of, measure, time_of
+from .measuring import REPOSITORY, Failed, Measured, count_of, environment_of, measure, time_of
 from .table import Row
 
 # Kinds of core-seconds that are the work itself; the rest is what we add to it.
@@ -19,6 +19,11 @@ FIRST_GOAL, FIRST_RATIO = 600.0, 1.1
 SECOND_GOAL, SECOND_RATIO = 60.0, 0.12
 # A new file: without aoti and with it where harnesses are, and with it where there is nothing.
 FILE_GOALS = {"without aoti": 25.0, "with aoti": 45.0, "nothing cached": 75.0}
+FILE_NAMES = {
+    "without aoti": "where harnesses are, without aoti",
+    "with aoti": "where harnesses are, with aoti",
+    "nothing cached": "where nothing is cached, with aoti",
+}
 
 # A stranger's first case. The number makes it new to the cache.
 NEW_FILE = """\
@@ -51,17 +56,22 @@ net = Case(
 class Runs:
     """Runs of the cases in a folder of this session's. more: options of pytest's, such as `-n 2`."""
 
-    def __init__(self, folder: Path, cases: Sequence[str], more: Sequence[str], environments: Path | None) -> None:
+    def __init__(
+        self, registry: Registry, folder: Path, cases: Sequence[str], more: Sequence[str], environments: Path | None
+    ) -> None:
+        self.registry = registry
         self.folder = folder
         self.cases = cases
         self.more = more
         self.environments = environments
         self.cache = self._new_cache("cache")
         self._first: Measured | None = None
-        self._has_harnesses = False
+        self._has_harnesses = (self.cache / "harness").exists()
 
     def first(self) -> list[Row]:
         """Nothing is cached."""
+        if (self.cache / "artifacts").exists():
+            raise Failed(f"{self.cache} is from an earlier run: name another --folder for a first run")
         found, log = self._run("first", self.cases, self.cache)
         self._first = found
         self._has_harnesses = True
@@ -95,30 +105,22 @@ class Runs:
         if not self._has_harnesses:
             # What a machine has on which this was used before: one case of the same kind.
             self._run("before", [self._file("before")], self.cache)
-        registry = Registry()
-        register_built_in(registry)
-        usual = registry.select_formats(())
-        names = {
-            "without aoti": (
-                "where harnesses are, without aoti",
-                ["--modelconform-formats", ",".join(f for f in usual if f != "aoti")],
-            ),
-            "with aoti": ("where harnesses are, with aoti", []),
-            "nothing cached": ("where nothing is cached, with aoti", []),
-        }
+        # A format that is named has to have a cell: those that need more of a case have none.
+        formats = [name for name in self.registry.select_formats(()) if not self.registry.format(name).NEEDS]
+        without = ["--modelconform-formats", ",".join(name for name in formats if name != "aoti")]
         rows = []
-        for key, (name, options) in names.items():
+        for key, name in FILE_NAMES.items():
+            options = without if key == "without aoti" else []
             cache = self._new_cache("empty") if key == "nothing cached" else self.cache
             found, log = self._run(key, [self._file(key)], cache, options)
             note = f"{count_of(log)} cells; core-seconds: {_listed(time_of(log)['core_seconds'])}"
-            rows.append(
-                Row("A new file", name, found.wall, goal=FILE_GOALS[key], note=note, details=self._details(found, log))
-            )
+            details = self._details(found, log)
+            rows.append(Row("A new file", name, found.wall, goal=FILE_GOALS[key], note=note, details=details))
         return rows
 
     def _file(self, name: str) -> str:
         folder = self.folder / f"project-{name.replace(' ', '-')}"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / "pytest.ini").write_text("[pytest]\n")
         file = folder / "my_net.py"
         file.write_text(NEW_FILE.format(number=repr(1 + random.random())))
@@ -126,8 +128,8 @@ class Runs:
 
     def _new_cache(self, name: str) -> Path:
         cache = self.folder / name
-        cache.mkdir()
-        if self.environments is not None:
+        cache.mkdir(exist_ok=name != "empty")
+        if self.environments is not None and not (cache / "environments").exists():
             (cache / "environments").symlink_to(self.environments)
         return cache
 

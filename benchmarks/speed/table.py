@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 _WIDTH = 80
+_NOTE: Mapping[str, Any] = {"initial_indent": "    ", "subsequent_indent": "    "}
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ def line(row: Row) -> str:
     goal = _number(row.goal, row.unit) if row.goal is not None else ""
     part = f"{row.of_goal:.2f}{'' if row.of_goal <= 1 else ' !'}" if row.of_goal is not None else ""
     head = f"{row.name:<47} {row.shown:>11} {goal:>11} {part:<7}".rstrip()
-    return "\n".join([head, *(f"    {text}" for text in row.note.splitlines())])
+    notes = [textwrap.fill(said, _WIDTH, **_NOTE) for said in row.note.splitlines()]
+    return "\n".join([head, *notes])
 
 
 HEAD = f"{'':<47} {'measured':>11} {'goal':>11} of goal"
@@ -59,7 +62,10 @@ def text(rows: Sequence[Row], about: Mapping[str, Any]) -> str:
         lines.append(line(row))
     missed = [row for row in rows if row.of_goal is not None and row.of_goal > 1]
     unmeasured = [row for row in rows if row.value is None]
-    lines += ["", f"{len(rows)} measured, {len(missed)} beyond their goals (!), {len(unmeasured)} not measured (-)"]
+    lines += [
+        "",
+        f"{len(rows) - len(unmeasured)} measured, {len(missed)} beyond their goals (!), {len(unmeasured)} not measured (-)",
+    ]
     return "\n".join(lines)
 
 

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..measuring import Failed, Measured, Pairs, in_turn, measure, total
+from ..measuring import Failed, Measured, Pairs, failure, in_turn, measure, total
 
 # By ExecuTorch's names of its tests.
 MODELS = ("resnet50", "mobilenet_v3_small", "shufflenet_v2_x1_0")
@@ -138,4 +138,4 @@ def _compared(program: str, folder: Path) -> list[Measured]:
 
 def _check(holds: bool, command: Sequence[str], found: Measured) -> None:
     if not holds:
-        raise Failed(f"{' '.join(command)} did not do what was to be measured:\n{found.output[-2000:]}")
+        raise Failed(failure(command, "did not do what was to be measured", found.output))
