@@ -1,7 +1,8 @@
 """What the plugin adds to one warm cell: its wall time less the seconds that the runtime reports for load and runs.
 
-Two cases with the same tiny model, with outputs of 64 and of a million elements, in every runtime: the first gives the
-fixed overhead, the difference the cost of an element. References and artifacts are made first and not counted.
+Two cases with the same tiny model, with outputs of 64 and of a million elements, in every usual runtime: the first
+gives the fixed overhead, the difference the cost of an element. References and artifacts are made first and not
+counted.
 
     python benchmarks/overhead.py
 """
@@ -9,6 +10,7 @@ fixed overhead, the difference the cost of an element. References and artifacts 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
@@ -58,7 +60,10 @@ class Stopwatch:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9)
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--json", metavar="FILE", type=Path)
+    options = parser.parse_args()
+    repeats = options.repeats
+    rows: list[dict[str, Any]] = []
     registry = Registry()
     register_built_in(registry)
     watch = Stopwatch()
@@ -70,7 +75,9 @@ def main() -> None:
         pool = Pool(registry, cache.folder, [], threads(1), 1, False, print)
         pipeline = Pipeline(registry, cache, pool, 300)
         refs = {name: CaseRef(file, file.name, name) for name in ("small", "large")}
-        cells = {name: registry.cells(file.name, name, registry.formats, registry.runtimes, ["cpu"]) for name in refs}
+        formats = [name for name in registry.select_formats(()) if not registry.format(name).NEEDS]
+        runtimes = registry.select_runtimes(())
+        cells = {name: registry.cells(file.name, name, formats, runtimes, ["cpu"]) for name in refs}
         print(f"{'format':20} {'runtime':14} {'ms a cell':>10} {'ns an element':>14}  (medians of {repeats})")
         for small, large in zip(cells["small"], cells["large"], strict=True):
             found: dict[str, list[float]] = {"small": [], "large": []}
@@ -87,8 +94,12 @@ def main() -> None:
             fixed, whole = (statistics.median(values[2:]) for values in found.values())
             slope = (whole - fixed) / (LARGE - SMALL)
             print(f"{small.format:20} {small.runtime:14} {fixed * 1e3:10.1f} {slope * 1e9:14.1f}")
+            row = {"format": small.format, "runtime": small.runtime, "ms": fixed * 1e3, "ns_an_element": slope * 1e9}
+            rows.append(row)
         pipeline.close()
         pool.close()
+    if options.json is not None:
+        options.json.write_text(json.dumps(rows))
 
 
 if __name__ == "__main__":

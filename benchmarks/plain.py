@@ -1,8 +1,10 @@
 """The same matrix without the plugin: one plain process that exports, loads and runs, and compares with allclose.
 
-It does the same exports (the functions of `pytest_modelconform.formats`), loads and runs (all input sets, the same
-repeats, the same C++ executables, the same threads) as `pytest --modelconform cases/`, so that the difference in time
-is what the plugin costs or saves. No references in float64, no jitter, no isolation, no cache, no report.
+It does the same exports (the functions of `pytest_modelconform.formats`), loads and runs (the case's input sets, the
+same repeats, the same C++ executables, the same threads) as `pytest --modelconform cases/` with its usual formats and
+runtimes, so that the difference in time is what the plugin costs or saves. No references in float64, no jitter, no
+generated input sets, no isolation, no cache, no report; float32 only, and models in PyTorch only.
+`python -m benchmarks.speed --only plain` measures both, the plugin without the cells that are not done here.
 
     python benchmarks/plain.py cases/ --threads 2
 """
@@ -26,10 +28,10 @@ import torch
 from pytest_modelconform.building import harness
 from pytest_modelconform.cache import store
 from pytest_modelconform.cells.answers import run_request
-from pytest_modelconform.cells.case_files import is_case_file
+from pytest_modelconform.cells.case_files import is_case_file, static_cases
 from pytest_modelconform.cells.registry import Registry, register_built_in
-from pytest_modelconform.formats.built_in import BUILT_IN as FORMATS
 from pytest_modelconform.references.prepared import InputSet
+from pytest_modelconform.terms.case import TORCH
 from pytest_modelconform.terms.signature import Signature
 from pytest_modelconform.workers import arrays, tensors
 from pytest_modelconform.workers.host import cases as case_files
@@ -63,8 +65,9 @@ class Executable:
 
 
 def run_torch(path: Path, format_name: str, built: Built, repeats: int, operators: list[str]) -> None:
-    load: Any = torch.jit.load
-    module = torch.export.load(path).module() if format_name == "export" else load(path)
+    jit: Any = torch.jit.load
+    loads = {"export": lambda path: torch.export.load(path).module(), "aoti": torch._inductor.aoti_load_package}
+    module = loads.get(format_name, jit)(str(path))
     for name in built.inputs:
         for _ in range(repeats):
             args, kwargs = built.clone_inputs(name)
@@ -98,12 +101,15 @@ def run_executable(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cases", type=Path)
+    parser.add_argument("cases", type=Path, nargs="*")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     registry = Registry()
     register_built_in(registry)
+    # A case's C++ source is compiled for it, and its data are no model's.
+    formats = [name for name in registry.select_formats(()) if not registry.format(name).NEEDS]
+    runtimes = registry.select_runtimes(())
     executables = {name: Executable(engine, options.threads) for name, engine in ENGINES.items()}
     core = openvino.Core()
     session_options = onnxruntime.SessionOptions()
@@ -118,8 +124,10 @@ def main() -> None:
             result = function(*arguments)
             cells[f"{kind} done"] += 1
             return result
-        except Exception:
+        except Exception as error:
             cells[f"{kind} failed"] += 1
+            names = ", ".join(argument for argument in arguments if isinstance(argument, str))
+            print(f"{kind} failed ({names}): {str(error).partition(chr(10))[0]}", flush=True)
             return None
         finally:
             seconds[kind] += time.perf_counter() - begin
@@ -142,8 +150,8 @@ def main() -> None:
             run_executable(executables[runtime], request, signature, folder, built, repeats)
 
     begin = time.perf_counter()
-    for file in sorted(options.cases.rglob("*.py")):
-        if not is_case_file(file):
+    for file in sorted(file for path in options.cases for file in (path.rglob("*.py") if path.is_dir() else [path])):
+        if not is_case_file(file) or any(case.framework != TORCH for case in static_cases(file)):
             continue
         relative = file.as_posix()
         found = case_files.find(case_files.import_file(str(file.resolve()), relative), str(file))
@@ -153,7 +161,7 @@ def main() -> None:
             args, kwargs = built.clone_inputs()
             with torch.no_grad():
                 built.output_paths = paths(encode(built.model(*args, **kwargs), str, {}))
-            for format_name in (name for name in FORMATS if not registry.format(name).NEEDS):
+            for format_name in formats:
                 with tempfile.TemporaryDirectory() as temporary:
                     folder = Path(temporary)
                     for key, (args, kwargs) in built.inputs.items():
@@ -166,7 +174,7 @@ def main() -> None:
                     if signature is None:
                         continue
                     signature["format"] = format_name
-                    for runtime in registry.runtimes:
+                    for runtime in runtimes:
                         if format_name in registry.runtime(runtime).FORMATS:
                             attempt("load and run", run, runtime, format_name, folder, signature, built)
     total = time.perf_counter() - begin

@@ -14,4 +14,7 @@ void volunteer_for_oom_killer();
 // that a library that prints can't break the wire.
 int take_stdout();
 
+// Seconds of processor time that this process has taken, and those of its children that have ended.
+double core_seconds();
+
 }  // namespace modelconform

@@ -11,6 +11,7 @@
 #include "concurrent_request.h"
 #include "failure.h"
 #include "fields.h"
+#include "process.h"
 #include "run_request.h"
 #include "train_request.h"
 
@@ -51,6 +52,8 @@ class Worker {
       reply = {{"ok", false}, {"error", current_failure()}};
     }
     reply["id"] = id;
+    const double before = std::exchange(spent_, core_seconds());
+    reply["core_seconds"] = spent_ - before;
     std::string text = to_text(reply);
     if (text.size() <= kLongestLine) return text;
     return to_text({{"id", id},
@@ -139,6 +142,8 @@ class Worker {
   Engine& engine_;
   std::unique_ptr<LoadedModel>& model_;
   bool finished_ = false;
+  // Seconds of processor time until the last answer.
+  double spent_ = 0;
 };
 
 }  // namespace

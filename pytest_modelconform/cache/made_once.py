@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ..terms.core_seconds import HARNESS, SPENT
 from . import disk
 from .inventory import touch
 
@@ -21,6 +22,8 @@ Progress = Callable[[str], None]
 
 # Of a failed command's output, as a template error of a C++ compiler is long and its end matters most.
 LINES_SHOWN = 60
+# Seconds between two looks at a command that has a time limit.
+_PAUSE = 0.02
 
 
 class BuildError(Exception):
@@ -186,16 +189,18 @@ def run_all(
     head: str,
     folder: Path | None = None,
     error: type[BuildError] = BuildError,
+    kind: str = HARNESS,
 ) -> None:
     """Run commands in `folder`, each with its name, one after another, with their output into `log`.
 
-    Raises `error` at the first that fails: `head`, its name, how it ended, and the end of the log.
+    kind: of their core-seconds. Raises `error` at the first that fails: `head`, its name, how it ended, and the end of
+    the log.
     """
     with log.open("wb") as output:
         for name, command in steps:
             output.write(f"$ {shlex.join(command)}\n".encode())
             output.flush()
-            status = run(command, environment, output.fileno(), folder)
+            status = run(command, environment, output.fileno(), folder, kind=kind)
             if status != 0:
                 raise error(f"{head}: {name} {how_it_ended(status)}\n{_end_of(log)}\nfull log: {log}")
 
@@ -217,11 +222,13 @@ def run(
     output: int,
     folder: Path | None = None,
     timeout: float | None = None,
+    kind: str = HARNESS,
 ) -> int:
     """Run a command in `folder` with its output into a descriptor; its exit status, negative for a signal.
 
     In a session of its own, so that Ctrl-C in the terminal reaches this process alone, which then ends the compilers.
-    Raises subprocess.TimeoutExpired after `timeout` seconds, when all that it started is ended.
+    Raises subprocess.TimeoutExpired after `timeout` seconds, when all that it started is ended. kind: of its
+    core-seconds.
     """
     until = math.inf if timeout is None else time.monotonic() + timeout
     while True:
@@ -236,11 +243,11 @@ def run(
         )
         try:
             if not _is_ahead or _is_wanted():
-                return process.wait(timeout)
+                return _wait(process, timeout, kind)
             _lower(process.pid)
             while not _is_wanted():
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    return process.wait(1.0)
+                    return _wait(process, 1.0, kind)
                 if time.monotonic() > until:
                     raise subprocess.TimeoutExpired(command, timeout or 0.0)
         except BaseException:
@@ -266,3 +273,19 @@ def _lower(process: int) -> None:
     # Where Linux weighs sessions, niceness counts only within one (sched(7), "the autogroup feature").
     with contextlib.suppress(OSError):
         Path(f"/proc/{process}/autogroup").write_text(str(LOWEST))
+
+
+def _wait(process: subprocess.Popen[bytes], timeout: float | None, kind: str) -> int:
+    """As Popen.wait, which doesn't say what the process and its children have spent."""
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    while True:
+        pid, status, usage = os.wait4(process.pid, 0 if timeout is None else os.WNOHANG)
+        if pid:
+            break
+        if time.monotonic() > deadline:
+            assert timeout is not None
+            raise subprocess.TimeoutExpired(process.args, timeout)
+        time.sleep(_PAUSE)
+    SPENT.add(kind, usage.ru_utime + usage.ru_stime)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode

@@ -15,13 +15,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from ..cache.made_once import BuildError, join_session
+from ..terms.core_seconds import SPENT
 from .needs import Need
 
 # As long as the end of a session waits for compilers and installers to end.
@@ -34,10 +35,14 @@ _CHILD = (
 
 @dataclass(frozen=True)
 class Event:
-    """Something to tell of. text: a line. ended: the name of what is made now, or can't be."""
+    """Something to tell of. text: a line. ended: the name of what is made now, or can't be.
+
+    spent: core-seconds by kind, since the event before.
+    """
 
     text: str
     ended: str = ""
+    spent: Mapping[str, float] = field(default_factory=dict)
 
 
 class Ahead:
@@ -66,7 +71,10 @@ class Ahead:
     def _listen(self, child: subprocess.Popen[bytes]) -> None:
         assert child.stdout is not None
         for line in child.stdout:
-            self._say(Event(**json.loads(line)))
+            event = Event(**json.loads(line))
+            for kind, seconds in event.spent.items():
+                SPENT.add(kind, seconds)
+            self._say(event)
 
     def close(self) -> None:
         """End what goes on. What is half-made is removed; that may take longer than this waits."""
@@ -94,10 +102,15 @@ def main() -> None:
     threading.Thread(target=_watch_parent, daemon=True).start()
     join_session(session, ahead=True)
 
+    told: dict[str, float] = {}
+
     def tell(text: str, ended: str = "") -> None:
         # That others make it, each of these says itself.
         if not text.startswith("waiting for "):
-            print(json.dumps({"text": text, "ended": ended}), file=answers, flush=True)
+            now = SPENT.by_kind()
+            spent = {kind: seconds - told.get(kind, 0.0) for kind, seconds in now.items()}
+            told.update(now)
+            print(json.dumps({"text": text, "ended": ended, "spent": spent}), file=answers, flush=True)
 
     for need in needs:
         begin = time.monotonic()

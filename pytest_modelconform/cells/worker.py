@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..terms import capacity
+from ..terms.core_seconds import SPENT
 from ..terms.memory import of_killed
 from ..terms.wording import how_it_ended
 
@@ -147,6 +148,7 @@ class Worker:
             raise self.lied(f"a line that isn't JSON: {text[:200]!r}") from None
         if not isinstance(answer, dict) or answer.get("id") != request_id or not isinstance(answer.get("ok"), bool):
             raise self.lied(f"an answer that does not belong to request {request_id}: {text[:200]!r}")
+        SPENT.take(op, answer)
         if not answer["ok"]:
             error = answer.get("error")
             error = error if isinstance(error, dict) else {}

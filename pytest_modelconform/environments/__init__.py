@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cache.made_once import BuildError, Progress, log_of, made_once, run_all
+from ..terms.core_seconds import INSTALL
 from . import interpreters, node_tools, uv
 
 # Written last: a folder without it was left half-made.
@@ -217,7 +218,7 @@ def _run(environment: Environment, folder: Path, progress: Progress, found: uv.U
 
     variables = {**surroundings(), **(found.variables if found else {})}
     head = f"the environment {environment.name} can't be installed"
-    run_all(steps(), variables, log_of(folder), head, folder, EnvironmentFault)
+    run_all(steps(), variables, log_of(folder), head, folder, EnvironmentFault, INSTALL)
 
 
 def _commands(environment: Environment, folder: Path, found: uv.Uv | None) -> Iterator[tuple[str, list[str]]]:

@@ -66,6 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         run = config.stash[RUN] = Run(config)
         config.pluginmanager.register(SessionPlugin(run), "modelconform-session")
+        config.pluginmanager.register(run.accounting, "modelconform-accounting")
         config.pluginmanager.register(NamedPlugin(run), "modelconform-named")
         config.pluginmanager.register(AheadPlugin(run), "modelconform-ahead")
         if run.settings.shard:

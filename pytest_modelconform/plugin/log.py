@@ -94,7 +94,7 @@ class RunLog:
         if settings.shard and not self.run.is_refused:
             self._save(lambda writer: None)  # One that has nothing to run says so: without a log it would be missing.
         if self._writer is not None:
-            self._save(lambda writer: writer.close(self.run.sharded))
+            self._save(lambda writer: writer.close(self.run.sharded, self.run.accounting.record()))
         self._finished = True
         found = self._content()
         if found is None:

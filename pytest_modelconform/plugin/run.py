@@ -20,6 +20,7 @@ from ..report import rerun
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome
 from . import options, progress
+from .accounting import Accounting
 from .registering import registry_of
 
 # What an xdist worker is told the session's name by.
@@ -47,6 +48,7 @@ class Run:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
+        self.accounting = Accounting(config)
         self.settings = options.settings(config)
         registry = registry_of(config)
         try:

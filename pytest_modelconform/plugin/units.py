@@ -62,7 +62,7 @@ def _collected(config: pytest.Config, path: Path) -> Iterator[Path]:
 
 
 def _unit(node_id: str) -> str:
-    from .scheduler import scope_of
+    from .plan import scope_of
 
     return scope_of(node_id)
 

@@ -86,11 +86,14 @@ class LogWriter:
         """Append what only came out after a cell's record was written."""
         self._write({"kind": "note", "cell": asdict(cell), "note": note})
 
-    def close(self, sharded: Mapping[Cell, int] | None = None) -> None:
-        """Append the footer. sharded: all cells of a sharded run, each with the index of its shard."""
+    def close(self, sharded: Mapping[Cell, int] | None = None, time: Mapping[str, Any] | None = None) -> None:
+        """Append the footer.
+
+        sharded: all cells of a sharded run, each with the index of its shard. time: what plugin/accounting.py counted.
+        """
         if not self._file.closed:
             cells = {"cells": [[index, *astuple(cell)] for cell, index in sharded.items()]} if sharded else {}
-            self._write({"kind": "footer", **cells})
+            self._write({"kind": "footer", **cells, **({"time": time} if time else {})})
             self._file.close()
 
     def abandon(self) -> None:

@@ -8,6 +8,7 @@ import argparse
 import ctypes
 import json
 import os
+import resource
 import signal
 import sys
 import threading
@@ -51,6 +52,7 @@ def serve(name: str, make_handlers: Callable[[str, int], Handlers], answers: Opt
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     handlers = make_handlers(options.device, options.threads)
+    spent = 0.0
     for line in sys.stdin.buffer:
         request = None
         try:
@@ -66,6 +68,8 @@ def serve(name: str, make_handlers: Callable[[str, int], Handlers], answers: Opt
                 return 130
             answer = {"ok": False, "error": describe(error)}
         answer["id"] = request.get("id") if isinstance(request, dict) else None
+        before, spent = spent, core_seconds()
+        answer["core_seconds"] = spent - before
         answers.write(json.dumps(answer, allow_nan=False) + "\n")
         answers.flush()
         if isinstance(request, dict) and request.get("op") == "quit":
@@ -87,6 +91,12 @@ def handle(request: Dict[str, Any], handlers: Handlers) -> Answer:
         answer["protocol"] = PROTOCOL
     answer["ok"] = True
     return answer
+
+
+def core_seconds() -> float:
+    """Seconds of processor time that this process has taken, and those of its children that have ended."""
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in usage)
 
 
 def describe(error: BaseException) -> Dict[str, str]:

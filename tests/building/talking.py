@@ -112,6 +112,8 @@ class Worker:
             env={**os.environ, "MODELCONFORM_PARENT": str(os.getpid()), **environment},
         )
         self.sent = 0
+        # By which operation, what its answer said that the worker spent.
+        self.spent: list[tuple[str, float]] = []
 
     def say(self, line: bytes) -> dict[str, Any]:
         assert self.process.stdin is not None
@@ -126,6 +128,7 @@ class Worker:
         self.sent += 1
         answer = self.say(json.dumps({"id": self.sent, "op": op, **fields}).encode())
         assert answer.pop("id") == self.sent
+        self.spent.append((op, answer.pop("core_seconds", 0.0)))
         return answer
 
     def get(self, op: str, **fields: object) -> dict[str, Any]:

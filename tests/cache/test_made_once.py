@@ -13,6 +13,7 @@ import pytest
 
 from pytest_modelconform.cache import made_once as module
 from pytest_modelconform.cache.made_once import LINES_SHOWN, BuildError, join_session, log_of, made_once, run, run_all
+from pytest_modelconform.terms.core_seconds import SPENT
 from tests.support import runs
 
 
@@ -148,6 +149,17 @@ def test_the_first_command_that_fails_ends_it_with_the_end_of_its_log(tmp_path: 
     assert text.startswith("$ ")
     assert "fine" in text
     assert "never" not in text
+
+
+@pytest.mark.parametrize("timeout", [None, 60.0])
+def test_what_a_command_and_its_children_spend_is_counted(tmp_path: Path, timeout: float | None) -> None:
+    burn = "import time\nwhile time.process_time() < 0.3: pass"
+    child = f"import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', {burn!r}]).returncode + 3)"
+    before = SPENT.by_kind().get("trial", 0.0)
+    with (tmp_path / "log").open("wb") as log:
+        command = [sys.executable, "-c", child]
+        assert run(command, os.environ, log.fileno(), timeout=timeout, kind="trial") == 3
+    assert 0.3 <= SPENT.by_kind()["trial"] - before < 3
 
 
 def test_a_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:

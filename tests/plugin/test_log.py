@@ -113,7 +113,7 @@ def test_what_a_cell_takes_does_not_grow_with_their_number(tmp_path: Path) -> No
 
         def record() -> None:
             for cell in cells:
-                found.record(cell, fails, 0.1)
+                found.record(cell, fails)
             assert found.finish() or found.faults
 
         return record

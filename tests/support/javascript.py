@@ -60,12 +60,15 @@ class Worker:
                 start_new_session=True,
             )
         self.requests = 0
+        # By which operation, what its answer said that the worker spent.
+        self.spent: list[tuple[str, float]] = []
 
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:
         """The answer to a request."""
         self.requests += 1
         answer: dict[str, Any] = json.loads(self.send(json.dumps({"id": self.requests, "op": op, **fields}).encode()))
         assert answer["id"] == self.requests
+        self.spent.append((op, answer.pop("core_seconds", 0.0)))
         return answer
 
     def get(self, op: str, **fields: Any) -> dict[str, Any]:

@@ -66,6 +66,7 @@ class Talk:
         self.process.stdin.write((text if isinstance(text, str) else json.dumps(text)) + "\n")
         self.process.stdin.flush()
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        self.spent = answer.pop("core_seconds")
         return answer
 
 
@@ -112,6 +113,37 @@ def test_a_worker_speaks_the_wire(python: str, talks: list[Talk], tmp_path: Path
     assert "Traceback" in failed["error"]["details"]
     assert talk.ask({"id": 13, "op": "quit"}) == {"id": 13, "ok": True}
     assert talk.process.wait(10) == 0
+
+
+BURNS = """
+import subprocess, sys, time
+BURN = "import time\\nwhile time.process_time() < 0.3: pass"
+def here(request):
+    end = time.process_time() + 0.3
+    while time.process_time() < end: pass
+    if request.get("fails"): raise ValueError
+    return {}
+def child(request):
+    subprocess.run([sys.executable, "-c", BURN], check=True)
+    return {}
+def handlers(device, threads):
+    return {"hello": lambda request: {}, "here": here, "child": child}
+"""
+
+
+def test_an_answer_says_what_was_spent_since_the_last_one(python: str, talks: list[Talk], tmp_path: Path) -> None:
+    worker = tmp_path / "worker.py"
+    worker.write_text(BURNS)
+    talk = Talk([python, str(Path(loop.__file__).with_name("start.py")), str(worker)])
+    talks.append(talk)
+    talk.ask({"id": 1, "op": "hello", "protocol": 1})
+    # Since the process began: an interpreter doesn't start for nothing.
+    assert 0.005 < talk.spent < 5
+    for op, fails in [("here", False), ("child", False), ("here", True)]:
+        talk.ask({"id": 2, "op": op, "fails": fails})
+        assert 0.29 < talk.spent < 0.6, (op, fails)
+        talk.ask({"id": 3, "op": "hello", "protocol": 1})
+        assert talk.spent < 0.1
 
 
 def test_the_end_of_stdin_ends_it(python: str, talks: list[Talk]) -> None:

@@ -37,11 +37,20 @@ export async function serve(handlers, close = async () => {}) {
   process.stdout.write = (...args) => process.stderr.write(...args);
   for await (const line of lines(process.stdin)) {
     const { request, answer } = await respond(line, handlers);
-    write({ ...answer, id: request?.id ?? null });
+    write({ ...answer, id: request?.id ?? null, core_seconds: coreSeconds() });
     if (request?.op === "quit") break;
   }
   await close();
   process.exit(0);
+}
+
+// Seconds of processor time that this process has taken since the last call, or since its start.
+let counted = 0;
+function coreSeconds() {
+  const { user, system } = process.cpuUsage();
+  const before = counted;
+  counted = (user + system) / 1e6;
+  return counted - before;
 }
 
 async function respond(line, handlers) {

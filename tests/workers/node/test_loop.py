@@ -43,6 +43,8 @@ def test_it_speaks_the_wire(worker: javascript.Worker) -> None:
     assert worker.ask("number")["error"] == {"type": "", "message": "17", "details": "", "stage": ""}
     assert worker.ask("quit") == {"id": 8, "ok": True}
     assert worker.process.wait(20) == 0
+    # The first answer counts from the start of the process.
+    assert worker.spent[0][1] > max(spent for _, spent in worker.spent[1:]) >= 0
 
 
 def test_nonsense_is_answered(worker: javascript.Worker) -> None:

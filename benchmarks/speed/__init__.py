@@ -1,0 +1,1 @@
+"""What a user waits for, measured in one run beside the plain script and other tools: `python -m benchmarks.speed`."""
