@@ -35,6 +35,9 @@ class AheadPlugin:
         self._is_off = run.is_xdist_worker or run.config.option.collectonly or run.settings.inline
         self._lacking = needs.Lacking()
         self._is_begun = False
+        # What has been made since, or can't be; and cells that had to wait for it.
+        self._made: set[str] = set()
+        self._waited: set[str] = set()
         self._ahead: Ahead | None = None
         self._scheduling: Any = None
         self._under_way = progress.UnderWay(time.monotonic())
@@ -115,8 +118,10 @@ class AheadPlugin:
 
     def _hear(self, event: Event) -> None:
         """Take an event, in another thread: where items run in this process, pytest is capturing its output."""
-        if event.ended and self._scheduling is not None:
-            self._scheduling.made(event.ended)
+        if event.ended:
+            self._made.add(event.ended)
+            if self._scheduling is not None:
+                self._scheduling.made(event.ended)
         if self._is_controller:
             self._write(progress.said(event.text))
         else:
@@ -131,6 +136,8 @@ class AheadPlugin:
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Say what was built or installed meanwhile."""
         self._under_way.begin(nodeid, time.monotonic())
+        if set(self._lacking.by_cell.get(nodeid, ())) - self._made:
+            self._waited.add(nodeid)
         while not self._events.empty():
             progress.show(self.run.config, progress.said(self._events.get().text))
 
@@ -139,9 +146,11 @@ class AheadPlugin:
         self._under_way.end(nodeid, time.monotonic())
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note how long a cell took."""
+        """Note how long a cell took, unless it waited for a build: that happens once."""
         record = getattr(report, "modelconform", None)
-        if record is not None and report.when == "call" and not self.run.is_xdist_worker:
+        if self.run.is_xdist_worker or report.nodeid in self._waited:
+            return
+        if record is not None and report.when == "call":
             export = (record.get("seconds") or {}).get("export", 0.0)
             self.durations.note(report.nodeid, report.duration, export, record.get("cached"))
 

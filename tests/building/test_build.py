@@ -93,8 +93,10 @@ def test_a_harness_that_does_not_start_is_a_build_error(small: Path, tmp_path: P
 
 def test_a_build_is_used_again_until_its_sources_change(small: Path, tmp_path: Path) -> None:
     lines: list[str] = []
+    assert not harness.is_built("libtorch", tmp_path / "cache")
     first = harness.executable("libtorch", tmp_path / "cache", lines.append)
     assert harness.executable("libtorch", tmp_path / "cache", lines.append) == first
+    assert harness.is_built("libtorch", tmp_path / "cache")
     assert lines == ["building the libtorch harness (about 30 s, once) …"]
     assert [path.name for path in first.parent.iterdir()] == ["modelconform-libtorch"]
     (small / "main.cpp").write_text("int main() { return 0; } // changed")

@@ -43,6 +43,7 @@ def test_headers_that_cannot_be_had_say_what_was_tried(tmp_path: Path, monkeypat
         ort_headers.find("1.32.0", tmp_path, lambda line: None)
     with pytest.raises(BuildError, match="the ort harness can't be built: ONNX Runtime's C\\+\\+ headers are not"):
         harness.executable("ort", tmp_path, lambda line: None)
+    assert not harness.is_built("ort", tmp_path)  # and nothing was fetched to find out
 
 
 DEB822 = """\

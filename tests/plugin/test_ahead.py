@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from pytest_modelconform.cells.ahead import Event
+from pytest_modelconform.cells.needs import Lacking
+from pytest_modelconform.plugin.ahead import AheadPlugin
 from tests.support import fakes, runs
 
 pytestmark = pytest.mark.installs
@@ -91,3 +97,27 @@ def test_nothing_is_made_that_no_cell_needs(arguments: list[str], project: Path,
     assert run(project, *arguments).status == 0
     assert made(isolated).keys() <= {"worker"}
     assert not (isolated / "cache" / "environments").exists()
+
+
+def test_a_cell_that_waited_for_a_build_has_no_duration(tmp_path: Path) -> None:
+    """It would look long ever after."""
+    config = SimpleNamespace(
+        rootpath=tmp_path,
+        option=SimpleNamespace(collectonly=False, verbose=0),
+        pluginmanager=SimpleNamespace(has_plugin=lambda name: True, get_plugin=lambda name: None),
+    )
+    place = SimpleNamespace(session="")
+    settings = SimpleNamespace(cache=tmp_path, inline=False)
+    run: Any = SimpleNamespace(
+        config=config, settings=settings, machinery=SimpleNamespace(place=place), is_xdist_worker=False
+    )
+    plugin = AheadPlugin(run)
+    ids = [f"a.py::a[onnx-ort_cpp-cpu{dtype}]" for dtype in ("", "-float16")]
+    plugin._lacking = Lacking((), {node_id: {"the ort harness"} for node_id in ids})
+    for node_id in ids:
+        plugin.pytest_runtest_logstart(node_id)
+        plugin._hear(Event("the ort harness is built (30 s)", "the ort harness"))
+        report: Any = SimpleNamespace(modelconform={"seconds": {}}, when="call", nodeid=node_id, duration=31.0)
+        plugin.pytest_runtest_logreport(report)
+    plugin.pytest_sessionfinish()
+    assert list(json.loads((tmp_path / "durations.json").read_text())) == ids[1:]
