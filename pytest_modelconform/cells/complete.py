@@ -74,9 +74,9 @@ def _check(tree: ast.Module) -> None:
     found = list(assigned_cases(tree))
     calls = {id(call.func) for _, call in found}
     names = {variable for variable, _ in found}
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and id(getattr(node.value, "func", None)) in calls and len(node.targets) > 1:
-            raise _Unclear(f"line {node.lineno} assigns one Case to several variables")
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign) and id(getattr(statement.value, "func", None)) in calls and len(statement.targets) > 1:
+            raise _Unclear(f"line {statement.lineno} assigns one Case to several variables")
     for node in ast.walk(tree):
         _check_node(node, calls, names)
     stored = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)]
