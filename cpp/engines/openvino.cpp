@@ -3,7 +3,9 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
-#include <openvino/openvino.hpp>
+#include <openvino/core/version.hpp>
+#include <openvino/runtime/core.hpp>
+#include <openvino/runtime/properties.hpp>
 #include <string>
 #include <utility>
 #include <vector>

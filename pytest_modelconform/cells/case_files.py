@@ -12,7 +12,7 @@ from ..formats.frameworks import FRAMEWORKS
 from ..terms.case import DEFAULTS, OPTIONAL, TORCH, Tolerance, twin
 from ..terms.outcome import Outcome
 
-_PLUGIN = "pytest_modelconform"
+PACKAGE = "pytest_modelconform"
 # What Python's parser raises for a text that is no Python, or that is nested too deeply for it.
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 # What the names of case files don't begin with: tests, and modules that case files import.
@@ -62,7 +62,7 @@ def is_case_file(path: Path) -> bool:
     except UNREADABLE:
         # It names us and is broken: better an error at stage collect than a file that vanishes.
         return any(
-            line.startswith((f"from {_PLUGIN}", f"import {_PLUGIN}"))
+            line.startswith((f"from {PACKAGE}", f"import {PACKAGE}"))
             for line in text.decode(errors="replace").splitlines()
         )
     return any(_imports_us(node) for node in tree.body)
@@ -71,15 +71,15 @@ def is_case_file(path: Path) -> bool:
 def _mentions_us(path: Path) -> bool:
     """Whether our name is in a file. Parsing is slow next to a search, and most files of a project are not ours."""
     try:
-        return _PLUGIN.encode() in path.read_bytes()
+        return PACKAGE.encode() in path.read_bytes()
     except OSError:
         return False
 
 
 def _imports_us(node: ast.stmt) -> bool:
     if isinstance(node, ast.ImportFrom):
-        return node.level == 0 and (node.module or "").partition(".")[0] == _PLUGIN
-    return isinstance(node, ast.Import) and any(alias.name.partition(".")[0] == _PLUGIN for alias in node.names)
+        return node.level == 0 and (node.module or "").partition(".")[0] == PACKAGE
+    return isinstance(node, ast.Import) and any(alias.name.partition(".")[0] == PACKAGE for alias in node.names)
 
 
 def static_cases(path: Path) -> list[Declared]:

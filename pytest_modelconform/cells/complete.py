@@ -16,7 +16,7 @@ from typing import Any
 from ..environments import Environment
 from ..formats.frameworks import FRAMEWORKS
 from ..terms.case import DEFAULTS, OPTIONAL, TAG, TAKEN_TAGS, TORCH, TWINS, Case
-from .case_files import UNREADABLE, Declared, assigned_cases, static_cases
+from .case_files import PACKAGE, UNREADABLE, Declared, assigned_cases, static_cases
 
 _FIELDS = {field.name for field in fields(Case)}
 # With these a file may have variables that its text doesn't name.
@@ -34,14 +34,18 @@ def environment_of(cases: Sequence[Declared]) -> Environment | None:
     return next((framework.environment for framework in others if framework.name != TORCH), None)
 
 
-def unclear(path: Path) -> str | None:
-    """None if the syntax of a file tells all its cases with what their cells depend on; else why not, and where."""
+def unclear(path: Path, folders: Sequence[str] = ()) -> str | None:
+    """None if the syntax of a file tells all its cases with what their cells depend on; else why not, and where.
+
+    folders: where the project's own modules are, besides the file's folder: these may hand it cases.
+    """
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, *UNREADABLE):
         return "it can't be parsed"
     try:
         _check(tree)
+        _check_imports(tree, [path.parent, *map(Path, folders)])
     except _Unclear as reason:
         return str(reason)
     names = [case.name for case in static_cases(path)]
@@ -74,9 +78,13 @@ def _check(tree: ast.Module) -> None:
     found = list(assigned_cases(tree))
     calls = {id(call.func) for _, call in found}
     names = {variable for variable, _ in found}
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and id(getattr(node.value, "func", None)) in calls and len(node.targets) > 1:
-            raise _Unclear(f"line {node.lineno} assigns one Case to several variables")
+    for statement in tree.body:
+        if (
+            isinstance(statement, ast.Assign)
+            and id(getattr(statement.value, "func", None)) in calls
+            and len(statement.targets) > 1
+        ):
+            raise _Unclear(f"line {statement.lineno} assigns one Case to several variables")
     for node in ast.walk(tree):
         _check_node(node, calls, names)
     stored = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)]
@@ -104,6 +112,20 @@ def _check_node(node: ast.AST, calls: set[int], names: set[str]) -> None:
         raise _Unclear(f"{line} uses the case {word!r}, which may make another one of it")
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and node.name in names:
         raise _Unclear(f"{line} defines {node.name!r}, which is a case, too")
+
+
+def _check_imports(tree: ast.Module, folders: Sequence[Path]) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            modules = ["." if node.level else str(node.module)]
+        elif isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        else:
+            continue
+        for top in (module.partition(".")[0] for module in modules):
+            own = (path for folder in folders for path in (folder / f"{top}.py", folder / top / "__init__.py"))
+            if not top or (top != PACKAGE and any(path.exists() for path in own)):
+                raise _Unclear(f"line {node.lineno} imports a module of the project, which may hand it cases")
 
 
 def _is_of_sys(node: ast.AST) -> bool:

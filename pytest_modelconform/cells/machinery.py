@@ -276,7 +276,7 @@ class Machinery:
         if any(case.missing() for case in static):
             return Declaration(static)
         if (environment := complete.environment_of(static)) is not None:
-            if (why := complete.unclear(path)) is None:
+            if (why := complete.unclear(path, self.place.path)) is None:
                 return Declaration([self._declared_case(case) for case in static], by_syntax=True)
             if not environments.is_complete(environments.path_of(environment, self.settings.cache)):
                 self.place.progress(f"{path.name}: collecting it needs the environment {environment.name}, since {why}")

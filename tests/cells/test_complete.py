@@ -49,8 +49,11 @@ def test_the_syntax_of_a_plain_file_tells_all(tmp_path: Path) -> None:
         ("if True:\n    x = Case(model=build, inputs={})\n", "line 8 uses Case other than"),
         ("x = [Case(model=build, inputs={})]\n", "line 7 uses Case other than"),
         ("x = y = Case(model=build, inputs={})\n", "line 7 assigns one Case to several variables"),
-        ("from helpers import *\n", "line 7 imports more"),
+        ("from packages import *\n", "line 7 imports more"),
         ("from pytest_modelconform import Case as C\n", "line 7 imports more"),
+        ("def later():\n    from helpers.more import net_of\n", "line 8 imports a module of the project"),
+        ("import own\n", "line 7 imports a module of the project"),
+        ("from . import own\n", "line 7 imports a module of the project"),
         ("import jax as net\n", "line 7 imports more"),
         ("from dataclasses import replace\nother = replace(net, seed=1)\n", "line 8 uses the case 'net'"),
         ("for net in (): pass\n", "'net' is assigned more than once"),
@@ -72,7 +75,10 @@ def test_the_syntax_of_a_plain_file_tells_all(tmp_path: Path) -> None:
 def test_what_the_syntax_may_not_tell_is_imported(tmp_path: Path, text: str, says: str) -> None:
     path = tmp_path / "nets.py"
     path.write_text(HEAD + PLAIN + text)
-    assert says in (unclear(path) or "")
+    (tmp_path / "own.py").touch()
+    (tmp_path / "root" / "helpers").mkdir(parents=True)
+    (tmp_path / "root" / "helpers" / "__init__.py").touch()
+    assert says in (unclear(path, [str(tmp_path / "root")]) or "")
 
 
 def test_the_import_is_held_against_the_syntax() -> None:

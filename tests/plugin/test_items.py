@@ -152,6 +152,55 @@ def test_static_cases(tmp_path: Path) -> None:
     assert [tuple(case.dtypes) for case in static_cases(path)] == [("float32",)] * 3 + [("float16", "bfloat16")]
 
 
+# An isolated environment that is made at once, and has what this one has.
+ISOLATED = """
+import dataclasses, sys
+from pytest_modelconform import environments
+from pytest_modelconform.formats import frameworks
+
+frameworks.FRAMEWORKS["keras"] = dataclasses.replace(frameworks.FRAMEWORKS["keras"], requires=("torch",))
+environments.unavailable = lambda environment: None
+
+def python(environment, cache, progress):
+    progress(f"{environment.name} is made")
+    return sys.executable
+
+environments.python = python
+"""
+ELSEWHERE = """
+from pytest_modelconform import Case
+
+def build():
+    raise RuntimeError("not to be built here")
+
+right = Case(model=build, inputs={"one": lambda: ()}, framework="keras", tags=("vision",))
+wrong = Case(model=build, inputs={"one": lambda: ()}, framework="keras", blind_ok=3)
+"""
+
+
+@pytest.mark.parametrize("processes", [(), ("-n", "2")])
+def test_what_an_isolated_environment_imports_is_collected_by_its_syntax(
+    tmp_path: Path, processes: tuple[str, ...]
+) -> None:
+    broken = "import no_such_module\n" + ELSEWHERE
+    runs.write(tmp_path, {"nets.py": ELSEWHERE, "broken.py": broken, "conftest.py": ISOLATED})
+    options = ("--modelconform-formats=onnx", "-p", "no:cacheprovider")
+    if not processes:
+        listed = runs.run(tmp_path, *options, "--collect-only", "-q", runtimes="ort")
+        assert "nets.py::wrong[eager]" in listed.stdout
+        assert "is made" not in listed.stdout + listed.stderr
+    seen = runs.run(tmp_path, *options, *processes, runtimes="ort")
+    by_case = {
+        (cell["id"].rpartition("[")[0], cell["id"].endswith("[onnx-ort-cpu]")): cell for cell in seen.report["cells"]
+    }
+    for is_cell in (False, True):
+        assert by_case["nets.py::wrong", is_cell]["stage"] == "collect"
+        assert "case 'wrong', field 'blind_ok'" in by_case["nets.py::wrong", is_cell]["message"]
+        assert "not to be built here" in by_case["nets.py::right", is_cell]["message"]
+        assert "broken.py: line 1: ModuleNotFoundError" in by_case["broken.py::right", is_cell]["message"]
+    assert len(seen.report["cells"]) == 8
+
+
 # -- one run over everything that can be wrong -------------------------------------------------------------------------
 
 FORWARD = "return x * self.weight + 1.0"
