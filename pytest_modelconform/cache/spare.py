@@ -25,12 +25,12 @@ _ROOM = 2**28
 _MEMORY = Path("/dev/shm")
 
 _spares: dict[Path, Path] = {}
-_heard: dict[Path, list[Callable[[str], None]]] = {}
+_listening: dict[Path, list[tuple[Callable[[], None], Callable[[str], None]]]] = {}
 
 
-def listen(cache: Path, hear: Callable[[str], None]) -> None:
-    """Have a function called, with what there is to say, when a cache has become full."""
-    _heard.setdefault(cache, []).append(hear)
+def listen(cache: Path, move: Callable[[], None], hear: Callable[[str], None]) -> None:
+    """Take part when a cache becomes full. move: ends what writes there. hear: takes what there is to say."""
+    _listening.setdefault(cache, []).append((move, hear))
 
 
 def of(cache: Path) -> Path | None:
@@ -59,16 +59,24 @@ def attempt(cache: Path, do: Callable[[Path], T]) -> T:
                 # Where nobody watched, such as at a lock, the error's own words tell.
                 if (why := disk.said(error)) is None:
                     raise
-        if cache not in _spares:  # else what was done has found out itself
-            _spares[cache] = _opened(cache, why)
-            for hear in _heard.get(cache, ()):
-                hear(said(cache, why))
+    is_new = cache not in _spares  # else what was done has found out itself
+    if is_new:
+        _spares[cache] = _opened(cache, why or "")
+        for move, _ in _listening.get(cache, ()):
+            move()
     try:
         return do(_spares[cache])
     except Exception as error:
-        if (why := disk.said(error)) is None:
+        if (again := disk.said(error)) is None:
             raise
-        raise _nowhere(cache, why) from error
+        if is_new:
+            # It may be that neither is full: exporters write to further disks.
+            is_new = False
+            shutil.rmtree(_spares.pop(cache), ignore_errors=True)
+        raise _nowhere(cache, again) from error
+    finally:
+        for _, hear in _listening.get(cache, ()) if is_new else ():
+            hear(said(cache, why or ""))
 
 
 def said(cache: Path, why: str) -> str:
@@ -87,7 +95,7 @@ def remove(cache: Path) -> None:
     """Remove what stood in for a cache, at the end of a session."""
     if (folder := _spares.pop(cache, None)) is not None:
         shutil.rmtree(folder, ignore_errors=True)
-    _heard.pop(cache, None)
+    _listening.pop(cache, None)
 
 
 def _opened(cache: Path, why: str) -> Path:
@@ -117,7 +125,8 @@ def _free_memory() -> int:
 
 def _nowhere(cache: Path, why: str) -> DiskFull:
     return DiskFull(
-        f"{NOT_TESTED}the cache {cache} has no room ({why}), nor has a temporary folder. Free space with: modelconform "
-        "cache prune --older 30d, or set MODELCONFORM_CACHE to a folder on another disk.",
+        f"{NOT_TESTED}nothing could be written ({why}), neither in the cache {cache} nor in a temporary folder. Free "
+        "space with: modelconform cache prune --older 30d, and on the disks of TMPDIR and /dev/shm; or set "
+        "MODELCONFORM_CACHE to a folder on another disk.",
         why,
     )

@@ -96,7 +96,7 @@ class Machinery:
         # What there was to say of a full cache, by this process.
         self.full: list[str] = []
         for folder in {self.cache.folder, settings.cache}:
-            spare.listen(folder, self._overflowed)
+            spare.listen(folder, self._move, self._overflowed)
         self._inline_host = inline_host
         self._declared: dict[Path, Declaration] = {}
         self._imported: dict[Path, Declaration] = {}
@@ -180,9 +180,12 @@ class Machinery:
             spare.remove(folder)
 
     def _overflowed(self, said: str) -> None:
-        """Say that the cache is full, and have what still writes there end."""
+        """Say that the cache is full."""
         self.full.append(said)
         self.place.progress(said)
+
+    def _move(self) -> None:
+        """End what was told to write to the cache that is full."""
         if "pool" in self.__dict__:
             self.pool.end_makers()
 

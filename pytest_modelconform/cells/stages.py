@@ -119,10 +119,13 @@ def without_room(outcome: Outcome, folder: Path) -> Outcome:
     """An outcome, or that nothing is known where a worker failed since the disk of its files, in `folder`, is full."""
     if outcome.verdict not in (Verdict.ERROR, Verdict.CRASH) or outcome.stage not in (Stage.LOAD, Stage.RUN):
         return outcome
-    if (why := disk.said(outcome.message) or disk.fault(folder)) is None:
+    if why := disk.fault(folder):
+        said = f"the temporary folder {folder.parent} has no room ({why}). Free space, or set TMPDIR."
+    elif why := disk.said(outcome.message):
+        said = f"the runtime's process could not write a file ({why}). Free space on the disks of TMPDIR and /dev/shm."
+    else:
         return outcome
-    said = f"{NOT_TESTED}the temporary folder {folder.parent} has no room ({why}). Free space, or set TMPDIR."
-    return Outcome(Verdict.ERROR, Stage.ENVIRONMENT, said)
+    return Outcome(Verdict.ERROR, Stage.ENVIRONMENT, f"{NOT_TESTED}{said}")
 
 
 def failure_of(problem: WorkerProblem, stage: Stage) -> StageFailure:

@@ -26,7 +26,7 @@ def cache(tmp_path: Path) -> Iterator[Cache]:
 
 def heard(cache: Cache) -> list[str]:
     lines: list[str] = []
-    spare.listen(cache.folder, lines.append)
+    spare.listen(cache.folder, lambda: None, lines.append)
     return lines
 
 
@@ -97,10 +97,36 @@ def test_where_nothing_has_room_it_is_no_fault_of_the_cell(cache: Cache, monkeyp
     with pytest.raises(DiskFull) as caught:
         cache.produce("artifacts", "key", lambda folder: pytest.fail("made in vain"))
     assert str(caught.value) == (
-        f"not tested: the cache {cache.folder} has no room (No space left on device), nor has a temporary folder. Free "
-        "space with: modelconform cache prune --older 30d, or set MODELCONFORM_CACHE to a folder on another disk."
+        f"not tested: nothing could be written (No space left on device), neither in the cache {cache.folder} nor in a "
+        "temporary folder. Free space with: modelconform cache prune --older 30d, and on the disks of TMPDIR and "
+        "/dev/shm; or set MODELCONFORM_CACHE to a folder on another disk."
     )
     assert spare.of(cache.folder) is None
+
+
+def test_where_another_disk_is_full_the_cache_is_not_said_to_be(cache: Cache) -> None:
+    """An exporter that shares memory between processes, say, in a container whose /dev/shm has 64 MB."""
+    lines = heard(cache)
+
+    def make(folder: Path) -> None:
+        raise RuntimeError("unable to write to file </torch_1>: No space left on device (28)")
+
+    with pytest.raises(DiskFull, match="not tested: nothing could be written"):
+        cache.produce("artifacts", "key", make)
+    assert (lines, spare.of(cache.folder)) == ([], None)
+
+
+def test_what_writes_to_a_full_cache_ends_before_it_is_asked_again(cache: Cache) -> None:
+    done: list[str] = []
+    spare.listen(cache.folder, lambda: done.append("ended"), lambda said: done.append("said"))
+
+    def do(folder: Path) -> None:
+        done.append("full" if folder == cache.folder else "made")
+        if folder == cache.folder:
+            raise FULL
+
+    cache.attempt(do)
+    assert done == ["full", "ended", "made", "said"]
 
 
 def test_a_failure_is_one_where_there_is_room(cache: Cache) -> None:

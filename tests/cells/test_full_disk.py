@@ -47,7 +47,7 @@ def test_where_nothing_has_room_no_expectation_holds(
     assert found.status == pytest.ExitCode.TESTS_FAILED
     [cell] = found.cells.values()
     assert (cell["verdict"], cell["stage"], cell["expected"]) == ("error", "environment", None)
-    said = f"not tested: the cache {tmp_path / 'cache'} has no room (No space left on device)"
+    said = f"not tested: nothing could be written (No space left on device), neither in the cache {tmp_path / 'cache'} "
     assert cell["message"].startswith(said)
 
 
@@ -59,12 +59,14 @@ def test_a_worker_that_could_not_write_says_nothing_of_its_cell(
     by_words = without_room(words, tmp_path)
     monkeypatch.setattr(disk, "fault", lambda folder: "No space left on device")
     by_probe = without_room(FAILED, tmp_path)
-    for outcome in (by_words, by_probe):
+    said = [
+        "the runtime's process could not write a file (No space left on device). Free space on the disks of TMPDIR and "
+        "/dev/shm.",
+        f"the temporary folder {tmp_path.parent} has no room (No space left on device). Free space, or set TMPDIR.",
+    ]
+    for outcome, text in zip((by_words, by_probe), said, strict=True):
         assert (outcome.verdict, outcome.stage, outcome.is_silent) == (Verdict.ERROR, Stage.ENVIRONMENT, True)
-        assert outcome.message == (
-            f"not tested: the temporary folder {tmp_path.parent} has no room (No space left on device). Free space, or "
-            "set TMPDIR."
-        )
+        assert outcome.message == f"not tested: {text}"
         [entry] = expected_file.parse(EXPECTED, tmp_path / "expected.toml").entries
         assert expected_file.judge(outcome, entry, None) is outcome
         assert expected_file.settle(outcome, entry, None) is outcome
