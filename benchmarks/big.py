@@ -126,7 +126,6 @@ class Peaks:
         self.base: dict[str, int] = {}
         self.found: dict[tuple[str, str], int] = defaultdict(int)
         self._ask = Worker.ask
-        self._close = Worker.close
 
     def install(self) -> None:
         Worker.ask = lambda worker, *args, **fields: self.ask(worker, *args, **fields)  # type: ignore[method-assign]

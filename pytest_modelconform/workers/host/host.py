@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 import json
@@ -33,6 +34,7 @@ class Host:
     def __init__(self) -> None:
         self.globals = Globals()
         self.built: dict[str, tuple[tuple[str, str, str], Built]] = {}
+        self.had_large = False
 
     def hello(self, request: dict[str, Any]) -> Answer:
         """Who we are. Appends the folders that cases import local modules from to sys.path."""
@@ -58,10 +60,15 @@ class Host:
         wanted = (request["file"], request["case"], dtype)
         last, built = self.built.pop(task, (None, None))
         if built is None or last != wanted:
+            built = None
+            if self.had_large:
+                # Traced models are in cycles: one more would be here until they are looked for.
+                gc.collect()
             built = build(request["file"], request["relative"], request["case"], dtype)
             if task == TRAINING:
                 built = train_data.for_training(built, request["file"])
-            if large.is_large(built.model):
+            self.had_large = large.is_large(built.model)
+            if self.had_large:
                 large.return_freed_memory()
         self.built[task] = (wanted, built)
         return built

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
+import os
 import re
 import time
 from collections.abc import Callable
@@ -17,6 +19,9 @@ from ..tensors import Tensor
 from ..torch_tensors import Tree, decode, encode, same_bits, to_torch
 from . import aoti
 
+# Bytes of an artifact from which its memory is looked after.
+_LARGE = 2**28
+
 
 def handlers(device: str, threads: int) -> Handlers:
     """Handlers for `loop.serve`."""
@@ -28,9 +33,17 @@ def handlers(device: str, threads: int) -> Handlers:
         "aoti": lambda path: aoti.load(path, device),
     }
     loaded: list[Callable[..., Any]] = []
+    size = [0]
+
+    def release() -> None:
+        was_large = loaded and size[0] >= _LARGE
+        loaded.clear()
+        if was_large:
+            gc.collect()  # programs are in cycles: one more would be here until they are looked for
 
     def load(request: dict[str, Any]) -> Answer:
-        loaded.clear()
+        release()
+        size[0] = os.path.getsize(request["model"])
         set_precision(request.get("precision") == "fast")
         for package in request.get("operators", []):
             importlib.import_module(package)  # registers the package's operators
@@ -46,7 +59,7 @@ def handlers(device: str, threads: int) -> Handlers:
         return run(loaded[0], request, device)
 
     def unload(request: dict[str, Any]) -> Answer:
-        loaded.clear()
+        release()
         return {}
 
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ import pytest
 import torch
 from torch import nn
 
+from pytest_modelconform.workers.host import host as host_module
 from pytest_modelconform.workers.host import large
 from pytest_modelconform.workers.host.build import digest
 from pytest_modelconform.workers.host.references import float64
+from tests.support import runs
 from tests.workers.host.references.test_blind_spots import unseen
 
 
@@ -112,6 +115,19 @@ def test_what_a_large_case_can_not_see_is_found_as_in_a_small_one(tmp_path: Path
     assert found == {"tensors": 4, "unseen": ["b.weight", "c.bias", "c.weight"], "skipped": "", "constant": []}
 
 
+@pytest.mark.usefixtures("small_is_large")
+def test_a_case_host_has_one_large_model_at_a_time(tmp_path: Path) -> None:
+    host = host_module.Host()
+    models = []
+    for number in (1, 2):
+        path = runs.case_file(tmp_path, "large", runs.PLAIN + f"# {number}")
+        built = host.build({"file": str(path), "relative": path.name, "case": path.stem})
+        vars(built.model)["itself"] = [built.model]  # a cycle, as tracing leaves one
+        models.append(weakref.ref(built.model))
+        del built
+    assert [model() is None for model in models] == [True, False]
+
+
 def test_freed_blocks_go_back() -> None:
     code = """
 import torch
@@ -145,6 +161,7 @@ import resource, sys, tempfile
 from pathlib import Path
 import torch
 from pytest_modelconform.formats import state_dict
+from pytest_modelconform.workers.host import host as host_module
 from pytest_modelconform.workers.host import large
 from pytest_modelconform.workers.host.build import digest
 from pytest_modelconform.workers.host.references import float64
