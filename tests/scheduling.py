@@ -48,6 +48,7 @@ SECONDS = {
     "test_imprecise.py": 35.0,
     "test_fixture.py": 25.0,
     "test_harness_training.py": 25.0,
+    "test_accounting.py": 20.0,
     "test_from_onnx.py": 20.0,
 }
 OTHERS = 5.0
