@@ -6,7 +6,7 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pytest_modelconform.cells.registry import Registry
@@ -77,17 +77,15 @@ PEERS: dict[str, tuple[str, Callable[[Peers], Pairs]]] = {
 }
 
 
-def peers(chosen: Sequence[str], tools: Peers) -> list[Row]:
+def peers(chosen: Sequence[str], tools: Peers) -> Iterator[Row]:
     """Each of the chosen ones beside ours; one that can't be measured says why."""
-    rows = []
     section = f"Peers: {', '.join(tools.models)}; static and dynamic sizes"
     for key in chosen:
         name, run = PEERS[key]
         try:
-            rows.append(_row(section, name, run(tools), 1.0))
+            yield _row(section, name, run(tools), 1.0)
         except Failed as failure:
-            rows.append(Row(section, name, None, "×", 1.0, str(failure)))
-    return rows
+            yield Row(section, f"ours / theirs: {name}", None, "×", 1.0, str(failure))
 
 
 def _row(section: str, name: str, found: Pairs, goal: float) -> Row:
