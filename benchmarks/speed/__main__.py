@@ -18,7 +18,7 @@ import importlib.metadata
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +64,14 @@ def _version(name: str) -> str | None:
         return None
 
 
-def measured(options: argparse.Namespace, folder: Path) -> Iterator[list[Row]]:
-    """The rows of each part, when it is done. A part that fails is a row that says why."""
+def measured(options: argparse.Namespace, folder: Path) -> Iterator[Row]:
+    """The rows of each part, as they come. A part that fails is a row that says why."""
     registry = Registry()
     register_built_in(registry)
     more = ["-n", options.processes] if options.processes else []
     runs = Runs(registry, folder, options.cases, more, options.environments and options.environments.resolve())
     plain_cases = [f"cases/{name}" for name in beside.PLAIN_CASES] if options.cases == ["cases"] else options.cases
-    parts: dict[str, Callable[[], list[Row]]] = {
+    parts: dict[str, Callable[[], Iterable[Row]]] = {
         "first": runs.first,
         "second": runs.second,
         "file": runs.new_file,
@@ -82,9 +82,9 @@ def measured(options: argparse.Namespace, folder: Path) -> Iterator[list[Row]]:
     for name in options.only:
         print(f"measuring: {name} …", file=sys.stderr, flush=True)
         try:
-            yield parts[name]()
+            yield from parts[name]()
         except Failed as failure:
-            yield [Row(SECTIONS.get(name, name), "could not be measured", None, note=str(failure))]
+            yield Row(SECTIONS.get(name, name), "could not be measured", None, note=str(failure))
 
 
 def names(known: tuple[str, ...]) -> Callable[[str], list[str]]:
@@ -120,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
         help="take isolated environments from here, such as CACHE/environments, rather than install them (1.7 GB)",
     )  # fmt: skip
     parser.add_argument("--folder", type=Path, help="for caches and logs, which stay; a cache in it is used")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the table as JSON, too, after each part")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the table as JSON, too, after each row")
     return parser
 
 
@@ -131,9 +131,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="speed-") as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        for found in measured(options, folder.resolve()):
-            rows += found
-            print("\n".join(map(table.line, found)), file=sys.stderr, flush=True)
+        for row in measured(options, folder.resolve()):
+            rows.append(row)
+            print(table.line(row), file=sys.stderr, flush=True)
             if options.json is not None:
                 options.json.write_text(table.as_json(rows, machine))
     print(table.text(rows, machine))

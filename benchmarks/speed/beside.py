@@ -6,7 +6,7 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pytest_modelconform.cells.registry import Registry
@@ -20,6 +20,13 @@ CELL_GOAL, LARGE_GOAL = 20.0, 35.0
 PLAIN_GOAL = 0.7
 # What the plain script does of these: float32, from one thread, without cells of training.
 PLAIN_CASES = ("plain/net.py", "text/gpt2.py", "vision/mobilenet_v3.py", "vision/shufflenet_v2.py", "vision/vit.py")
+_BUILD = """\
+from benchmarks.plain import ENGINES
+from pytest_modelconform.building import harness
+from pytest_modelconform.cache.store import default_folder
+for engine in ENGINES.values():
+    harness.executable(engine, default_folder(), print)
+"""
 PLAIN_CELLS = "task_inference and dtype_float32"
 
 
@@ -64,7 +71,7 @@ def plain(registry: Registry, cases: Sequence[str], pairs: int, cache: Path, mor
             return measure([*command, "--modelconform-cache", str(new_cache())], statuses=(0, 1))
 
         (cache / "harness").mkdir(exist_ok=True)
-        theirs()  # builds the C++ programs where they are not
+        measure([sys.executable, "-c", _BUILD], env={"MODELCONFORM_CACHE": str(cache)})
         found = in_turn(ours, theirs, pairs)
     return [_row("The plain script", "the same exports, loads and runs", found, PLAIN_GOAL)]
 
@@ -77,17 +84,15 @@ PEERS: dict[str, tuple[str, Callable[[Peers], Pairs]]] = {
 }
 
 
-def peers(chosen: Sequence[str], tools: Peers) -> list[Row]:
+def peers(chosen: Sequence[str], tools: Peers) -> Iterator[Row]:
     """Each of the chosen ones beside ours; one that can't be measured says why."""
-    rows = []
     section = f"Peers: {', '.join(tools.models)}; static and dynamic sizes"
     for key in chosen:
         name, run = PEERS[key]
         try:
-            rows.append(_row(section, name, run(tools), 1.0))
+            yield _row(section, name, run(tools), 1.0)
         except Failed as failure:
-            rows.append(Row(section, name, None, "×", 1.0, str(failure)))
-    return rows
+            yield Row(section, f"ours / theirs: {name}", None, "×", 1.0, str(failure))
 
 
 def _row(section: str, name: str, found: Pairs, goal: float) -> Row:

@@ -62,10 +62,8 @@ def text(rows: Sequence[Row], about: Mapping[str, Any]) -> str:
         lines.append(line(row))
     missed = [row for row in rows if row.of_goal is not None and row.of_goal > 1]
     unmeasured = [row for row in rows if row.value is None]
-    lines += [
-        "",
-        f"{len(rows) - len(unmeasured)} measured, {len(missed)} beyond their goals (!), {len(unmeasured)} not measured (-)",
-    ]
+    count = len(rows) - len(unmeasured)
+    lines += ["", f"{count} measured, {len(missed)} beyond their goals (!), {len(unmeasured)} not measured (-)"]
     return "\n".join(lines)
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from ..cache.fingerprint import hash_file
 from ..cache.made_once import BuildError, Progress, how_it_ended, log_of, made_once, run
 from ..cache.store import Cache
+from ..terms.core_seconds import HARNESS, SPENT
 from . import tools
 from .harness import unavailable
 from .includes import UnknownInclude, local_files
@@ -170,7 +171,8 @@ def _run(command: Sequence[str], log: Path) -> tuple[int, str]:
     """Exit status and output. English, since messages are read for their first error."""
     with log.open("wb") as output:
         try:
-            status = run(command, {**os.environ, "LC_ALL": "C"}, output.fileno(), timeout=LIMIT)
+            with SPENT.of_children(HARNESS):
+                status = run(command, {**os.environ, "LC_ALL": "C"}, output.fileno(), timeout=LIMIT)
         except subprocess.TimeoutExpired as error:
             raise BuildError(f"the compiler took longer than {LIMIT:.0f} s: {shlex.join(command)}") from error
     return status, log.read_text(errors="replace")

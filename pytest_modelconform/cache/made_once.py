@@ -22,8 +22,6 @@ Progress = Callable[[str], None]
 
 # Of a failed command's output, as a template error of a C++ compiler is long and its end matters most.
 LINES_SHOWN = 60
-# Seconds between two looks at a command that has a time limit.
-_PAUSE = 0.02
 
 
 class BuildError(Exception):
@@ -200,7 +198,8 @@ def run_all(
         for name, command in steps:
             output.write(f"$ {shlex.join(command)}\n".encode())
             output.flush()
-            status = run(command, environment, output.fileno(), folder, kind=kind)
+            with SPENT.of_children(kind):
+                status = run(command, environment, output.fileno(), folder)
             if status != 0:
                 raise error(f"{head}: {name} {how_it_ended(status)}\n{_end_of(log)}\nfull log: {log}")
 
@@ -222,13 +221,11 @@ def run(
     output: int,
     folder: Path | None = None,
     timeout: float | None = None,
-    kind: str = HARNESS,
 ) -> int:
     """Run a command in `folder` with its output into a descriptor; its exit status, negative for a signal.
 
     In a session of its own, so that Ctrl-C in the terminal reaches this process alone, which then ends the compilers.
-    Raises subprocess.TimeoutExpired after `timeout` seconds, when all that it started is ended. kind: of its
-    core-seconds.
+    Raises subprocess.TimeoutExpired after `timeout` seconds, when all that it started is ended.
     """
     until = math.inf if timeout is None else time.monotonic() + timeout
     while True:
@@ -243,11 +240,11 @@ def run(
         )
         try:
             if not _is_ahead or _is_wanted():
-                return _wait(process, timeout, kind)
+                return process.wait(timeout)
             _lower(process.pid)
             while not _is_wanted():
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    return _wait(process, 1.0, kind)
+                    return process.wait(1.0)
                 if time.monotonic() > until:
                     raise subprocess.TimeoutExpired(command, timeout or 0.0)
         except BaseException:
@@ -273,19 +270,3 @@ def _lower(process: int) -> None:
     # Where Linux weighs sessions, niceness counts only within one (sched(7), "the autogroup feature").
     with contextlib.suppress(OSError):
         Path(f"/proc/{process}/autogroup").write_text(str(LOWEST))
-
-
-def _wait(process: subprocess.Popen[bytes], timeout: float | None, kind: str) -> int:
-    """As Popen.wait, which doesn't say what the process and its children have spent."""
-    deadline = math.inf if timeout is None else time.monotonic() + timeout
-    while True:
-        pid, status, usage = os.wait4(process.pid, 0 if timeout is None else os.WNOHANG)
-        if pid:
-            break
-        if time.monotonic() > deadline:
-            assert timeout is not None
-            raise subprocess.TimeoutExpired(process.args, timeout)
-        time.sleep(_PAUSE)
-    SPENT.add(kind, usage.ru_utime + usage.ru_stime)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode
