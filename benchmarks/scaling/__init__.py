@@ -56,8 +56,7 @@ _since = 0.0
 PHASES = {
     "collect": ["plugin.items:CaseFile.collect", "plugin.session:SessionPlugin.pytest_xdist_node_collection_finished"],
     "schedule": [
-        f"plugin.scheduler:CellScheduling.{name}"
-        for name in ("schedule", "mark_test_complete", "_assign_work_unit", "_reschedule", "add_node_collection")
+        f"plugin.scheduler:CellScheduling.{name}" for name in ("schedule", "mark_test_complete", "add_node_collection")
     ],
     "log": ["plugin.log:RunLog.record", "plugin.log:RunLog.finish"],
     "terminal": ["plugin.log:RunLog.summarise"],

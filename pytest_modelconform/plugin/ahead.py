@@ -90,6 +90,7 @@ class AheadPlugin:
     def _cells(self, ids: Sequence[str]) -> Iterable[tuple[Cell, str]]:
         """The cells of node ids, each with its case's framework, as far as the files tell that without being run."""
         declared: dict[str, Mapping[str, Declared]] = {}  # by file and name
+        missing: dict[tuple[str, str], bool] = {}  # the same: asking for packages is slow next to 10,000 cells
         for node_id in ids:
             cell = self.run.machinery.cell_of(node_id)
             if cell is None:
@@ -98,7 +99,10 @@ class AheadPlugin:
                 found = static_cases(self.run.config.rootpath / cell.file)
                 declared[cell.file] = {case.name: case for case in found}
             case = declared[cell.file].get(cell.case) or Declared(cell.case)
-            if not case.missing():
+            key = cell.file, cell.case
+            if key not in missing:
+                missing[key] = bool(case.missing())
+            if not missing[key]:
                 yield cell, case.framework
 
     def _find(self, cells: Iterable[tuple[Cell, str]]) -> None:
