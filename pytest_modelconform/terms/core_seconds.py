@@ -18,6 +18,7 @@ KINDS: Mapping[str, str] = {
     "reference": "reference",
     "export": "export",
     "convert": "export",
+    "packages": "export",
     "load": "load",
     "unload": "load",
     "run": "run",

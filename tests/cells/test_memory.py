@@ -31,9 +31,7 @@ def test_a_load_that_does_not_fit(tmp_path: Path) -> None:
     runs.write(tmp_path, {"case_small.py": runs.PLAIN})
     with (tmp_path / "conftest.py").open("a") as file:
         file.write(CONFTEST)
-    found = runs.run(
-        tmp_path, "--modelconform-formats=torchscript-trace", "--modelconform-runtimes=torch", "-pno:xdist"
-    )
+    found = runs.run(tmp_path, "--modelconform-formats=torchscript-trace", "--modelconform-runtimes=torch")
     [cell] = [cell for cell in found.report["cells"] if cell["runtime"] == "torch"]
     assert (cell["verdict"], cell["stage"]) == ("unavailable", "load"), found.stdout
     assert cell["message"] == (
@@ -48,9 +46,7 @@ def test_references_that_do_not_fit(tmp_path: Path) -> None:
     runs.write(tmp_path, {"case_small.py": runs.PLAIN})
     with (tmp_path / "conftest.py").open("a") as file:
         file.write(CONFTEST)
-    found = runs.run(
-        tmp_path, "--modelconform-formats=torchscript-trace", "-pno:xdist", "--modelconform-inline", runtimes="torch"
-    )
+    found = runs.run(tmp_path, "--modelconform-formats=torchscript-trace", "--modelconform-inline", runtimes="torch")
     for cell in found.report["cells"]:
         assert (cell["verdict"], cell["stage"]) == ("unavailable", "reference"), found.stdout
         assert "case 'case_small': for references of a model of 0.0 GB, about" in cell["message"]
