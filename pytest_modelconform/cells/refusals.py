@@ -25,8 +25,10 @@ from .stages import StageFailure
 from .worker import WorkerProblem, WorkerRefused
 
 _FILE = "refused.json"
-# Exceptions that tell of the machine. A subclass of OSError that a library defines is seen by its message only.
-_OF_THE_MACHINE = ("MemoryError", "OSError", "IOError", "PermissionError", "TimeoutError", "BlockingIOError")
+# Exceptions that tell of the machine. Of the system's errors only those with a number do: inspect raises an OSError where a
+# function has no source.
+_OF_THE_MACHINE = ("MemoryError", "TimeoutError")
+_BEGINS = "[Errno "
 _OF_A_FULL_MACHINE = ("No space left on device", "Cannot allocate memory", "Disk quota exceeded", "out of memory")
 
 
@@ -84,4 +86,6 @@ def _is_the_exporters(failure: StageFailure) -> bool:
     problem = failure.__cause__
     if failure.stage is not Stage.EXPORT or not isinstance(problem, WorkerRefused):
         return False
-    return problem.kind not in _OF_THE_MACHINE and not any(word in str(problem) for word in _OF_A_FULL_MACHINE)
+    said = str(problem)
+    is_numbered = said.removeprefix(f"{problem.kind}: ").startswith(_BEGINS)
+    return not (problem.kind in _OF_THE_MACHINE or is_numbered or any(word in said for word in _OF_A_FULL_MACHINE))

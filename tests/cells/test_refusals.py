@@ -66,6 +66,7 @@ def _failed(problem: WorkerProblem, stage: Stage = Stage.EXPORT) -> StageFailure
         (_failed(WorkerRefused("RuntimeError", "g++: error: No space left on device", "", "")), False),
         (_failed(WorkerRefused("MemoryError", "", "", "")), False),
         (_failed(WorkerRefused("OSError", "[Errno 5] Input/output error", "", "")), False),
+        (_failed(WorkerRefused("OSError", "Failed to get source for <function f at 0x7f>", "", "")), True),
         (_failed(WorkerRefused("RuntimeError", "no", "", "build")), False),
         (_failed(WorkerCrashed("SIGSEGV")), False),
         (_failed(WorkerTimeout("no answer")), False),
