@@ -25,8 +25,8 @@ from .stages import StageFailure
 from .worker import WorkerProblem, WorkerRefused
 
 _FILE = "refused.json"
-# Exceptions that tell of the machine. Of the system's errors only those with a number do: inspect raises an OSError where a
-# function has no source.
+# Exceptions that tell of the machine. Of the system's errors only those with a number do: inspect raises an OSError
+# where a function has no source.
 _OF_THE_MACHINE = ("MemoryError", "TimeoutError")
 _BEGINS = "[Errno "
 _OF_A_FULL_MACHINE = ("No space left on device", "Cannot allocate memory", "Disk quota exceeded", "out of memory")
