@@ -60,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Where the run is ours, register the plugin that does the work."""
     if options.enabled(config):
         from .ahead import AheadPlugin
+        from .divided import DividedPlugin
         from .named import NamedPlugin
         from .run import RUN, Run
         from .session import SessionPlugin
@@ -69,6 +70,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(run.accounting, "modelconform-accounting")
         config.pluginmanager.register(NamedPlugin(run), "modelconform-named")
         config.pluginmanager.register(AheadPlugin(run), "modelconform-ahead")
+        if run.is_xdist_worker:
+            config.pluginmanager.register(DividedPlugin(run), "modelconform-divided")
         if run.settings.shard:
             from .shards import ShardPlugin
 
