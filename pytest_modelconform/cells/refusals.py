@@ -29,7 +29,10 @@ _FILE = "refused.json"
 # where a function has no source.
 _OF_THE_MACHINE = ("MemoryError", "TimeoutError")
 _BEGINS = "[Errno "
-_OF_A_FULL_MACHINE = ("No space left on device", "Cannot allocate memory", "Disk quota exceeded", "out of memory")
+_OF_A_FULL_MACHINE = (
+    *("No space left on device", "Disk quota exceeded", "Cannot allocate memory", "out of memory"),
+    "Killed signal terminated program",  # a compiler's words for its own end by the kernel
+)
 
 
 class _Refused(msgspec.Struct, frozen=True, kw_only=True):

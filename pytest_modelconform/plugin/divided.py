@@ -30,9 +30,14 @@ class DividedPlugin:
     def pytest_collection(self, session: pytest.Session) -> None:
         """Import this process's share of the files first, then those that others may have imported meanwhile."""
         place = self.run.machinery.place
-        if place.share > 1:
-            for file in rotated(list(_files(session.config)), place.process, place.share):
-                self.run.machinery.declare(file)
+        if place.share < 2:
+            return
+        try:
+            files = list(_files(session.config))
+        except (OSError, ValueError):
+            return  # A path that can't be looked at is pytest's to refuse.
+        for file in rotated(files, place.process, place.share):
+            self.run.machinery.declare(file)
 
 
 def rotated(files: Sequence[T], process: int, share: int) -> Sequence[T]:

@@ -64,6 +64,10 @@ def _failed(problem: WorkerProblem, stage: Stage = Stage.EXPORT) -> StageFailure
     [
         (_failed(WorkerRefused("UnsupportedOperatorError", "aten::diff", "", "")), True),
         (_failed(WorkerRefused("RuntimeError", "g++: error: No space left on device", "", "")), False),
+        (
+            _failed(WorkerRefused("CppCompileError", "fatal error: Killed signal terminated program cc1plus", "", "")),
+            False,
+        ),
         (_failed(WorkerRefused("MemoryError", "", "", "")), False),
         (_failed(WorkerRefused("OSError", "[Errno 5] Input/output error", "", "")), False),
         (_failed(WorkerRefused("OSError", "Failed to get source for <function f at 0x7f>", "", "")), True),

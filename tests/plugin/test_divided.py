@@ -30,7 +30,7 @@ def _declared(folder: Path, share: int, **given: Any) -> list[str]:
     machinery = SimpleNamespace(place=place, declare=lambda path: named.append(path.name))
     config = SimpleNamespace(
         args=[str(folder)],
-        invocation_params=SimpleNamespace(dir=folder),
+        invocation_params=SimpleNamespace(dir=folder.parent),
         getini=lambda name: [],
         getoption=lambda name, default=None: given.get(name, default),
     )
@@ -48,6 +48,11 @@ def folder(tmp_path: Path) -> Path:
 def test_case_files_are_imported_before_they_are_collected(folder: Path) -> None:
     assert _declared(folder, 2) == ["b.py", "c.py", "a.py"]
     assert _declared(folder, 1) == []
+
+
+@pytest.mark.parametrize("name", ["x" * 5000 + ".py", "zero\0byte.py"])
+def test_a_path_that_cannot_be_looked_at_is_left_to_pytest(folder: Path, name: str) -> None:
+    assert _declared(folder / name, 2) == []
 
 
 def test_where_something_is_ignored_pytest_decides(folder: Path) -> None:
