@@ -19,7 +19,7 @@ from pytest_modelconform.cells.answers import Run, named_outputs, run_request
 from pytest_modelconform.references.prepared import InputSet
 from pytest_modelconform.terms.signature import Signature
 from pytest_modelconform.workers import arrays, tensors
-from pytest_modelconform.workers.host.references.float64 import in_float64
+from pytest_modelconform.workers.host.references.float64 import Widened, run_wide
 from pytest_modelconform.workers.torch_tensors import decode, encode, to_torch
 
 from .float64 import evaluate, in_double
@@ -78,8 +78,8 @@ class TorchArtifact:
 
     def exact(self, entry: InputSet, inputs: Inputs) -> Run:
         args, kwargs = self._arguments(entry, inputs)
-        # in_float64 returns what the model returns, which here is a run already.
-        found, impure = in_float64(self.module, args, kwargs, self._call)
+        # run_wide returns what the model returns, which here is a run already.
+        found, impure = run_wide(Widened(self.module).copy(), args, kwargs, self._call)
         if found is None:
             raise NoFloat64(impure)
         run: Run = found

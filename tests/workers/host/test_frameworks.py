@@ -21,7 +21,7 @@ from pytest_modelconform.workers.arrays import Array
 from pytest_modelconform.workers.host import frameworks
 from pytest_modelconform.workers.host.cases import check
 from pytest_modelconform.workers.host.frameworks import FrameworkModule, by_position, onnx_float64
-from pytest_modelconform.workers.host.references.float64 import Jitter, in_float64
+from pytest_modelconform.workers.host.references.float64 import Jitter, Widened, run_wide
 from pytest_modelconform.workers.loop import WorkerError
 
 RANDOM = np.random.default_rng(0)
@@ -92,7 +92,7 @@ def test_float64_is_float64_throughout(name: str) -> None:
     model = MODELS[name]()
     narrow = call(model, (torch.from_numpy(X),), {})
     assert narrow.dtype == torch.float32
-    wide, impure = in_float64(model, (torch.from_numpy(X),), {}, call)
+    wide, impure = run_wide(Widened(model).copy(), (torch.from_numpy(X),), {}, call)
     assert (wide.dtype, impure) == (torch.float64, "")
     torch.testing.assert_close(wide, wanted(X), rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(narrow, wide.float(), rtol=1e-5, atol=3e-6)

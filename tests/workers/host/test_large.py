@@ -75,7 +75,7 @@ def test_the_float64_run_of_a_large_model_is_that_of_a_copy(name: str) -> None:
     torch.manual_seed(0)
     model = make().eval()
     before = digest(model, {})
-    found, impure = float64.in_float64(model, (x,), {}, call)
+    found, impure = float64.run_wide(float64.Widened(model).copy(), (x,), {}, call)
     wanted, _ = float64.run_wide(float64.widened(model), (x,), {}, call)
     assert impure == ""
     assert torch.equal(found, wanted)
@@ -154,7 +154,10 @@ print(resident() - before)
 TAKES = {
     "digest": ("digest(model, {})", 0.3),
     "state_dict": ("state_dict.export(Built, folder)", 0.3),
-    "float64": ("float64.in_float64(model, (torch.ones(1, 64),), {}, lambda model, a, k: model(*a, **k))", 0.5),
+    "float64": (
+        "float64.run_wide(float64.Widened(model).copy(), (torch.ones(1, 64),), {}, lambda model, a, k: model(*a, **k))",
+        0.5,
+    ),
 }
 PROGRAM = """
 import resource, sys, tempfile

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_map
 
+from ..operands import mapped
 from .call import ROUNDING, UNITS, Call, Formula, Relative, Spread, Tensor, floating, wide
 from .products import is_whole
 
@@ -67,7 +67,7 @@ def _mostly_exact(call: Call, result: Tensor) -> bool:
 
     try:
         sample = few(result)
-        args = tree_map(few, tuple(call.args))
+        args = mapped(few, tuple(call.args))
         error = _error(replace(call, args=args), sample)
     except Exception:
         return True
@@ -84,7 +84,8 @@ def _error(call: Call, result: Tensor) -> Tensor | None:
             return _WIDER.get(value, value)
         return value.to(_WIDER[value.dtype]) if floating(value) and value.dtype in _WIDER else value
 
-    func, args, kwargs = call.func, tree_map(widen, tuple(call.args)), tree_map(widen, dict(call.kwargs))
+    func, args = call.func, mapped(widen, tuple(call.args))
+    kwargs = {name: mapped(widen, value) for name, value in call.kwargs.items()}
     if call.name in _FACTORIES:
         kwargs["dtype"] = _WIDER[result.dtype]
     if func._schema.is_mutable:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_map
+
+from ..operands import mapped
 
 Tensor = torch.Tensor
 _FEWEST_DRAWN = 1 << 16
@@ -100,9 +101,9 @@ class Call:
             if self.name == func.overloadpacket.__name__:
                 raise Unknown(f"{func} has no pure twin")
             func = getattr(getattr(torch.ops, func.namespace), self.name)
-        args = tree_map(lambda leaf: change(leaf) if floating(leaf) else leaf, tuple(self.args))
-        kwargs = tree_map(lambda leaf: change(leaf) if floating(leaf) else leaf, dict(self.kwargs))
-        return func(*args, **kwargs)
+        if_floating = lambda leaf: change(leaf) if floating(leaf) else leaf  # noqa: E731
+        args = mapped(if_floating, tuple(self.args))
+        return func(*args, **{name: mapped(if_floating, value) for name, value in self.kwargs.items()})
 
     @property
     def unit(self) -> float:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves
 
+from ..operands import leaves
 from .call import ROUNDING, Call, Formula, Relative, Replaced, Spread, Tensor, floating, wide
 
 # In units of the last place, as a standard deviation: of a function that is off by up to 4.
@@ -113,7 +113,7 @@ def _backward_stable(call: Call) -> Sequence[Spread]:
         return (value + (call.normal(value) * scale * (GOOD * call.unit)).to(value.dtype)).to(value.dtype)
 
     returned: Any = call.with_operands(moved)
-    values = [value for value in tree_leaves(returned) if floating(value)]
+    values = [value for value in leaves(returned) if floating(value)]
     return [
         Replaced(value, wide(value).abs() * call.unit)
         for value, result in zip(values, call.results, strict=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
+from ..operands import leaves, mapped
 from . import arithmetic, functions, norms, products, sums
 from .call import Call, Draws, Formula, Relative, Replaced, Spread, Tensor, Unknown, floating, wide
 from .exact import DECIDING, EXACT, HARMLESS
@@ -106,8 +106,8 @@ class OperatorNoise(TorchDispatchMode):
             before = _before(schema, args, kwargs)
         returned = func(*args, **kwargs)
         self._look(name, returned, args)
-        results = _written(schema, args, kwargs) if schema.is_mutable else tree_leaves(returned)
-        results = [result for result in results if floating(result) and result.numel()]
+        made = _written(schema, args, kwargs) if schema.is_mutable else leaves(returned)
+        results = [result for result in made if floating(result) and result.numel()]
         if results:
             self._move(Call(name, func, *before, results, returned, self.draws, self.longest))
         return returned
@@ -117,9 +117,9 @@ class OperatorNoise(TorchDispatchMode):
             self.packed = True
         if self.decides or name in HARMLESS:
             return
-        if any(floating(leaf) for leaf in tree_leaves(args)):
-            leaves = [leaf for leaf in tree_leaves(returned) if isinstance(leaf, (torch.Tensor, bool, int))]
-            self.decides = name in DECIDING or any(not floating(leaf) for leaf in leaves)
+        if any(floating(leaf) for leaf in leaves(args)):
+            found = [leaf for leaf in leaves(returned) if isinstance(leaf, (torch.Tensor, bool, int))]
+            self.decides = name in DECIDING or any(not floating(leaf) for leaf in found)
 
     def _move(self, call: Call) -> None:
         formula = FORMULAS.get(call.name)
@@ -165,7 +165,7 @@ def _is_view(schema: Any) -> bool:
 
 def _before(schema: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
     """The arguments, with copies of those that the operator writes to."""
-    copied = lambda value: tree_map(lambda leaf: leaf.clone() if isinstance(leaf, torch.Tensor) else leaf, value)  # noqa: E731
+    copied = lambda value: mapped(lambda leaf: leaf.clone() if isinstance(leaf, torch.Tensor) else leaf, value)  # noqa: E731
     writes = {argument.name for argument in schema.arguments if argument.alias_info and argument.alias_info.is_write}
     names = [argument.name for argument in schema.arguments]
     found = [copied(value) if name in writes else value for name, value in zip(names, args, strict=False)]
@@ -176,7 +176,7 @@ def _written(schema: Any, args: Any, kwargs: Any) -> Iterator[Any]:
     for position, argument in enumerate(schema.arguments):
         if argument.alias_info and argument.alias_info.is_write:
             given = args[position] if position < len(args) else kwargs.get(argument.name)
-            yield from tree_leaves(given)
+            yield from leaves(given)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ of Hutchinson, 1989). Those that come out near the noise are then changed for re
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -26,13 +26,16 @@ from ...torch_tensors import from_torch, leaves
 from .. import large
 from ..build import Built
 from ..state import seed_of
-from .float64 import run_wide, widened
+from .float64 import Widened, run_wide
 
 CHANGE = 0.01  # of each element, up or down at random: a common factor is lost in any norm that follows
 NOT_LOOKED_FOR: dict[str, Any] = {"tensors": 0, "unseen": [], "skipped": ""}
-_DRAWS = 4
-_MARGIN = 3.0  # an estimate so many times over the limit needs no check: of four draws, one in 10^6 is so far off
+# By the number of draws how many times over the limit an estimate needs no check: one in 10^6 is so far off (its square
+# is chi-squared with as many degrees of freedom). Only what is nearer is drawn for once more.
+_MARGINS = (4.9, 3.8, 3.2, 3.0)
 _UNKNOWN = 1e-9
+# What several changes at once may come to, in times of the limit, by their estimates.
+_TOGETHER = 0.5
 _MOST_CHECKED = 64
 _SECONDS = 10.0
 
@@ -45,10 +48,12 @@ class _Output:
     noise: float
 
 
-def find(built: Built, runs: Mapping[str, Mapping[str, Tensor]], call: Callable[..., Any]) -> dict[str, Any]:
+def find(
+    built: Built, runs: Mapping[str, Mapping[str, Tensor]], call: Callable[..., Any], wide: Widened
+) -> dict[str, Any]:
     """Return how many tensors there are, the names of the `unseen`, and why they weren't looked for ("" if they were).
 
-    runs: by input set, as `reference.make` has them. call: `eager.run`.
+    runs: by input set, as `reference.make` has them. call: `eager.run`. wide: of the case's model; its copy is changed.
     """
     if built.dtype in ("float16", "bfloat16"):
         return NOT_LOOKED_FOR  # 1 % is not much there, and what the case sees it sees in float32
@@ -60,12 +65,9 @@ def find(built: Built, runs: Mapping[str, Mapping[str, Tensor]], call: Callable[
             "unseen": [],
             "skipped": "no output of the exporters' input set has a float64 reference",
         }
-    search = _Search(built, references, partial(call, built, built.exporter_set))
+    search = _Search(built, references, partial(call, built, built.exporter_set), wide)
     estimates = search.estimates()
-    tolerance = search.tolerance
-    near = [
-        name for name, estimate in estimates.items() if 0 < estimate < _MARGIN * 2.0 ** (tolerance.bits_lost or 0.0)
-    ]
+    near = [name for name, estimate in estimates.items() if 0 < estimate < _MARGINS[-1] * search.limit]
     # No floating-point output depends on these, as on a head whose detections are all sorted out; integers may.
     silent = [name for name, estimate in estimates.items() if estimate == 0]
     # Batch norms in TorchScript aren't rewritten as those in Python are, so that their statistics have no gradient.
@@ -73,14 +75,39 @@ def find(built: Built, runs: Mapping[str, Mapping[str, Tensor]], call: Callable[
     counted = scripted or any(not isinstance(output, _Output) for output in references.values())
     tried = sorted(near, key=estimates.__getitem__) + (silent if counted else [])
     found = [] if counted else silent
+    left = _try(search, tried, estimates, found)
+    skipped = f"only {len(tried) - left} of {len(tried)} that may be among them could be tried" if left else ""
+    return {"tensors": total, "unseen": sorted(found), "skipped": skipped, "constant": _constant(built, found)}
+
+
+def _try(search: _Search, tried: Sequence[str], estimates: Mapping[str, float], found: list[str]) -> int:
+    """Change tensors for real, and add to `found` those that aren't seen. Returns how many were not got to.
+
+    Twice as many at once as the last time, as long as nothing is seen: if several changes together aren't, none is by
+    itself, since random changes don't cancel out. What is seen of several is tried one by one.
+    """
     deadline = time.monotonic() + _SECONDS
-    for checked, name in enumerate(tried):
-        if checked == _MOST_CHECKED or time.monotonic() > deadline:
-            skipped = f"only {checked} of {len(tried)} that may be among them could be tried"
-            return {"tensors": total, "unseen": sorted(found), "skipped": skipped, "constant": _constant(built, found)}
-        if not search.sees(name):
-            found.append(name)
-    return {"tensors": total, "unseen": sorted(found), "skipped": "", "constant": _constant(built, found)}
+    left, together = list(tried), 1
+    for _ in range(_MOST_CHECKED):
+        if not left or time.monotonic() > deadline:
+            break
+        group = left[: _how_many(left[:together], estimates, search.limit)]
+        seen = search.sees(group)
+        if not seen or len(group) == 1:
+            left = left[len(group) :]
+            found += [] if seen else group
+        together = 1 if seen else 2 * len(group)
+    return len(left)
+
+
+def _how_many(names: Sequence[str], estimates: Mapping[str, float], limit: float) -> int:
+    """How many tensors, from the first on, may be changed at once, so that these changes together still go unseen."""
+    total = 0.0
+    for count, name in enumerate(names):
+        total += limit**2 if estimates[name] == _UNKNOWN else estimates[name] ** 2
+        if count and total > (_TOGETHER * limit) ** 2:
+            return count
+    return len(names)
 
 
 def _constant(built: Built, names: list[str]) -> list[str]:
@@ -120,15 +147,18 @@ def _references(built: Built, runs: Mapping[str, Mapping[str, Tensor]]) -> dict[
 class _Search:
     """The model in float64, and what its outputs are compared with."""
 
-    def __init__(self, built: Built, references: Mapping[str, _Output | Reference], call: Callable[..., Any]) -> None:
+    def __init__(
+        self, built: Built, references: Mapping[str, _Output | Reference], call: Callable[..., Any], wide: Widened
+    ) -> None:
         self.built = built
         self.call = call
         declared = built.case.tolerances.get(built.dtype, built.case.tolerance)
         bits_lost, worst = limits(declared, built.dtype)
         self.tolerance = replace(declared, bits_lost=bits_lost, worst=worst)
+        self.limit = 2.0 ** (bits_lost or 0.0)
         self.references = references
         self.is_large = large.is_large(built.model)
-        self.model = large.widened(built.model) if self.is_large else widened(built.model)
+        self.model = wide.copy()
         self.state = dict(_state(self.model))
         self._changes: dict[str, torch.Tensor] = {}
 
@@ -156,17 +186,18 @@ class _Search:
     def estimates(self) -> dict[str, float]:
         """Estimate, by tensor, how many times the noise its change moves the outputs; 0 where there is no gradient.
 
-        Of a large model in its own dtype: the gradients of all tensors in float64, with the weights that they are
-        computed from, are four times the model.
+        Those that are far above the limit after the first draw are left at that. Of a large model in its own dtype: the
+        gradients of all tensors in float64, with the weights that they are computed from, are four times the model.
         """
         model = large.sharing(self.built.model) if self.is_large else self.model
         state = dict(_state(model))
         totals = dict.fromkeys(state, 0.0)
+        estimates: dict[str, float] = {}
         requiring = {name: value.requires_grad for name, value in state.items()}
 
         def take(name: str, gradient: torch.Tensor) -> None:
             moved = float((gradient.conj() * self.change(name)).real.sum())
-            totals[name] += moved * moved / _DRAWS
+            totals[name] += moved * moved
 
         try:
             for value in state.values():
@@ -178,7 +209,8 @@ class _Search:
                 for path, output in self.references.items()
                 if isinstance(output, _Output) and path in found and found[path].requires_grad
             ]
-            for draw in range(_DRAWS):
+            undecided = state
+            for draw, margin in enumerate(_MARGINS):
                 generator = torch.Generator().manual_seed(seed_of(self.built.name, "projection", draw))
                 # NaN and infinities (masks) have no gradient that means anything.
                 projection = sum(
@@ -189,40 +221,36 @@ class _Search:
                 )
                 if not isinstance(projection, torch.Tensor):
                     return dict.fromkeys(state, _UNKNOWN)
-                again = draw + 1 < _DRAWS
+                again = draw + 1 < len(_MARGINS)
                 if self.is_large:
-                    _each_gradient(projection, state, again, take)
-                    continue
-                gradients = torch.autograd.grad(projection, list(state.values()), retain_graph=again, allow_unused=True)
-                for name, gradient in zip(state, gradients, strict=True):
-                    if gradient is not None:
-                        take(name, gradient)
+                    _each_gradient(projection, undecided, again, take)
+                else:
+                    _all_gradients(projection, undecided, again, take)
+                estimates.update((name, (totals[name] / (draw + 1)) ** 0.5) for name in undecided)
+                undecided = {
+                    name: value for name, value in undecided.items() if 0 < estimates[name] < margin * self.limit
+                }
+                if not undecided:
+                    break
         except RuntimeError:
             return dict.fromkeys(state, _UNKNOWN)  # an operator without a derivative: each is tried
         finally:
             for name, value in state.items():
                 value.requires_grad_(requiring[name])
-        return {name: total**0.5 if total == total else _UNKNOWN for name, total in totals.items()}
+        return {name: estimate if estimate == estimate else _UNKNOWN for name, estimate in estimates.items()}
 
-    def sees(self, name: str) -> bool:
-        """Change a tensor for real: whether a runtime that returned that would be told."""
-        value = self.state[name]
-        unchanged = value.data
-        with torch.no_grad():
-            if self.is_large:
-                value.data = value.data + self.change(name)  # its memory is the case's own model's
-            else:
-                value.add_(self.change(name))
+    def sees(self, names: Sequence[str]) -> bool:
+        """Change tensors for real: whether a runtime that returned that would be told."""
+        unchanged = {name: self.state[name].data for name in names}
+        for name, data in unchanged.items():
+            self.state[name].data = data + self.change(name)
         try:
             found = self.run()
         except Exception:
             return True  # such a change ends in an exception
         finally:
-            with torch.no_grad():
-                if self.is_large:
-                    value.data = unchanged
-                else:
-                    value.sub_(self.change(name))
+            for name, data in unchanged.items():
+                self.state[name].data = data
         for path, output in self.references.items():
             reference = output.reference if isinstance(output, _Output) else output
             returned = found.get(path)
@@ -234,6 +262,16 @@ class _Search:
             if not compare_tensor(array, reference, self.tolerance, where=path, dtype=reference.dtype).ok:
                 return True
         return False
+
+
+def _all_gradients(
+    projection: torch.Tensor, state: Mapping[str, torch.Tensor], again: bool, take: Callable[[str, torch.Tensor], None]
+) -> None:
+    """Go back through a graph, and hand over all gradients; where there is none, nothing."""
+    gradients = torch.autograd.grad(projection, list(state.values()), retain_graph=again, allow_unused=True)
+    for name, gradient in zip(state, gradients, strict=True):
+        if gradient is not None:
+            take(name, gradient)
 
 
 def _each_gradient(
@@ -248,7 +286,7 @@ def _each_gradient(
 
     hooks = [value.register_post_accumulate_grad_hook(partial(found, name)) for name, value in state.items()]
     try:
-        projection.backward(retain_graph=again)
+        projection.backward(retain_graph=again, inputs=list(state.values()))
     finally:
         for hook in hooks:
             hook.remove()

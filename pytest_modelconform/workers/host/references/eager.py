@@ -35,12 +35,17 @@ def run(
 def add_run(
     built: Built, key: str, k: int, model: Callable[..., Any], inputs: tuple[Any, Any], runs: dict[str, Tensor]
 ) -> None:
-    """Add the k-th noisy run to `runs`. Raises WorkerError where it returns other outputs than eager.
+    """Add the k-th noisy run to `runs`, as `add_outputs`."""
+    add_outputs(built, key, k, run(built, key, model, *inputs), runs)
+
+
+def add_outputs(built: Built, key: str, k: int, returned: Any, runs: dict[str, Tensor]) -> None:
+    """Add what the k-th noisy run has returned to `runs`. Raises WorkerError where eager returns other outputs.
 
     Of another shape they may be: how many boxes there are is decided by rounding then.
     """
     found: dict[str, Tensor] = {}
-    encode(run(built, key, model, *inputs), str, found)
+    encode(returned, str, found)
     first = terms.key(terms.FIRST, "")
     eager = {name.removeprefix(first): tensor for name, tensor in runs.items() if name.startswith(first)}
     if {p: t.dtype for p, t in found.items()} != {p: t.dtype for p, t in eager.items()}:

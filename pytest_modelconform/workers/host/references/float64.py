@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
 from .. import large
+from ..operands import leaves, mapped
 
 WIDER = {
     torch.float16: torch.float64,
@@ -19,6 +20,7 @@ WIDER = {
     torch.float32: torch.float64,
     torch.complex64: torch.complex128,
 }
+_PLAIN = (bool, int, float, str, type(None))
 SAME_SIZE_INTEGER = {
     torch.float16: torch.int16,
     torch.bfloat16: torch.int16,
@@ -56,20 +58,13 @@ class Float64(TorchDispatchMode):
                 return value.to(WIDER[value.dtype])
             return value
 
-        result = func(*tree_map(widen, args), **tree_map(widen, kwargs or {}))
+        named = {name: mapped(widen, value) for name, value in kwargs.items()} if kwargs else {}
+        result = func(*mapped(widen, args), **named)
         # A view of a narrow constant is no computation yet; what is written to one is.
         computes = not aliases or func._schema.is_mutable
-        if computes and any(isinstance(leaf, torch.Tensor) and leaf.dtype in WIDER for leaf in tree_leaves(result)):
+        if computes and any(isinstance(leaf, torch.Tensor) and leaf.dtype in WIDER for leaf in leaves(result)):
             self.narrow[str(func)] += 1
         return result
-
-
-def in_float64(model: torch.nn.Module, args: Any, kwargs: Any, run: Callable[..., Any]) -> tuple[Any, str]:
-    """The model's outputs in float64, and what makes them unfit as a reference ("" if nothing).
-
-    `run(model, args, kwargs)` calls the model. The outputs are None where the model fails in float64.
-    """
-    return run_wide(large.widened(model) if large.is_large(model) else widened(model), args, kwargs, run)
 
 
 def widened(model: torch.nn.Module) -> torch.nn.Module:
@@ -77,8 +72,57 @@ def widened(model: torch.nn.Module) -> torch.nn.Module:
     return copy.deepcopy(model).double()
 
 
+class Widened:
+    """Copies of a model in float64 for several runs: the same one, as long as neither it nor the model has changed."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.model = model
+        self._copy: torch.nn.Module | None = None
+        self._states: object = None
+        # What a scripted module keeps can't be looked at from Python.
+        scripted = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
+        self._reuses = not scripted and not large.is_large(model)
+
+    def copy(self) -> torch.nn.Module:
+        """A copy of the model as it is now."""
+        if self._copy is None or not self._reuses or self._states != (state_of(self.model), state_of(self._copy)):
+            # The old one goes first: it is twice the model.
+            self._copy = None
+            self._copy = large.widened(self.model) if large.is_large(self.model) else widened(self.model)
+            self._states = (state_of(self.model), state_of(self._copy))
+        return self._copy
+
+    def forget(self) -> None:
+        """Make the next copy anew: the model keeps something that doesn't show."""
+        self._copy = None
+
+
+def state_of(model: torch.nn.Module) -> object:
+    """What is another object if a run has changed the model: parameters, buffers, and attributes of its modules.
+
+    Of attributes that are lists, tuples, sets or dictionaries, what is in them counts; deeper nests are not looked at.
+    """
+    tensors = [(id(value), value._version) for value in (*model.parameters(), *model.buffers())]
+    attributes = [
+        (name, value if isinstance(value, _PLAIN) else id(value), _content(value))
+        for module in model.modules()
+        for name, value in vars(module).items()
+    ]
+    return tensors, attributes
+
+
+def _content(value: Any) -> list[int] | None:
+    if isinstance(value, dict):
+        return [id(entry) for pair in value.items() for entry in pair]
+    return [id(entry) for entry in value] if isinstance(value, (list, tuple, set, deque)) else None
+
+
 def run_wide(wide: torch.nn.Module, args: Any, kwargs: Any, run: Callable[..., Any]) -> tuple[Any, str]:
-    """As `in_float64`, for a model that `widened` has made."""
+    """The outputs of a model in float64, and what makes them unfit as a reference ("" if nothing).
+
+    wide: from `Widened` or `widened`. `run(wide, args, kwargs)` calls it; args, kwargs: in their own dtype. The outputs
+    are None where the model fails in float64.
+    """
     args, kwargs = (tree_map(_double, value) for value in (args, kwargs))
     default = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)

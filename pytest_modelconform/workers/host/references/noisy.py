@@ -23,7 +23,7 @@ from ..frameworks import NoisyModule
 from ..noise.call import Draws
 from ..noise.mode import Magnitudes, OperatorNoise, in_sight
 from ..state import seed_of
-from .eager import add_run, run
+from .eager import add_outputs, add_run, run
 from .float64 import Jitter, moved
 
 FLOATING = {
@@ -104,8 +104,11 @@ def _noisy_runs(built: Built, key: str, runs: dict[str, Tensor]) -> None:
     def add(k: int, scale: float) -> bool:
         nonlocal packed
         mode = OperatorNoise(draws, scale, magnitudes)
+        inputs = built.clone_inputs(key)
         with in_sight(built.model), mode:
-            add_run(built, key, k, built.model, built.clone_inputs(key), runs)
+            returned = run(built, key, built.model, *inputs)
+        # Outside: outputs become bytes here, which is no decision of the model's.
+        add_outputs(built, key, k, returned, runs)
         packed |= mode.packed
         return mode.decides
 

@@ -27,7 +27,7 @@ from ..generate import contiguous
 from ..state import seed_of
 from . import blind_spots, noisy
 from .eager import run, where
-from .float64 import in_float64
+from .float64 import Widened, run_wide
 from .guards import guarded
 
 
@@ -59,9 +59,11 @@ def make(
             left_out[key] = str(error).partition("\n")[0]
             sets.pop(key, None)
 
+    wide = Widened(built.model)
+
     def one_set(key: str) -> None:
         runs[key] = {}
-        sets[key] = _one_set(built, key, runs[key], folder)
+        sets[key] = _one_set(built, key, runs[key], folder, wide)
 
     settled = _settled(built) if noise is None else []
     for key in built.inputs:
@@ -90,7 +92,7 @@ def make(
         "tolerances": {key: asdict(tolerance) for key, tolerance in built.case.tolerances.items()},
         "notes": [*built.notes, *settled],
         "parameters": sum(p.numel() for p in built.model.parameters()),
-        "unseen": blind_spots.find(built, runs, run) if search else blind_spots.NOT_LOOKED_FOR,
+        "unseen": blind_spots.find(built, runs, run, wide) if search else blind_spots.NOT_LOOKED_FOR,
     }
 
 
@@ -122,7 +124,7 @@ def paths(tree: Tree) -> list[str]:
     return [path for child in children for path in paths(child)]
 
 
-def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str) -> dict[str, Any]:
+def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str, wide: Widened) -> dict[str, Any]:
     """Write the inputs of a set; add eager's runs and the float64 one to `runs`."""
     here = where(built, key)
     written: dict[str, Tensor] = {}
@@ -152,16 +154,16 @@ def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str) -> di
         runs.update((terms.key(terms.AGAIN, path), tensor) for path, tensor in again.items())
         # With the seeds of the first run: what differs now isn't drawn, it is kept.
         repeats = _again(built, key) == eager
+        wide.forget()
     if key == TRANSPOSED:
         row_major = _outputs(run(built, key, built.model, *contiguous(built.clone_inputs(key))))
         runs.update((terms.key(terms.ROW_MAJOR, path), tensor) for path, tensor in row_major.items())
 
-    returned, impure = in_float64(built.model, *built.clone_inputs(key), partial(run, built, key))
+    returned, impure = run_wide(wide.copy(), *built.clone_inputs(key), partial(run, built, key))
     if returned is not None:
         # encode() refuses nothing here that it took above; where float64 takes another branch, shapes may differ.
-        wide: dict[str, Tensor] = {}
-        encode(returned, str, wide)
-        runs.update((terms.key(terms.FLOAT64, path), tensor) for path, tensor in wide.items())
+        exact = _outputs(returned)
+        runs.update((terms.key(terms.FLOAT64, path), tensor) for path, tensor in exact.items())
 
     return {
         "args": tree_args,

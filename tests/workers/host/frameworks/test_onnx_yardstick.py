@@ -18,7 +18,7 @@ from pytest_modelconform.workers.host import frameworks
 from pytest_modelconform.workers.host.frameworks import NoisyModule, onnx_evaluator, onnx_yardstick
 from pytest_modelconform.workers.host.frameworks.onnx_model import adapt
 from pytest_modelconform.workers.host.frameworks.onnx_yardstick import YardstickFault, agreement
-from pytest_modelconform.workers.host.references.float64 import in_float64
+from pytest_modelconform.workers.host.references.float64 import Widened, run_wide
 from tests.support.onnx_graphs import batch_norm, graph, node, normal, ocr_like
 
 
@@ -48,7 +48,7 @@ def test_batch_norms_of_old_opsets_are_what_onnx_runtime_has(opset: int) -> None
     assert len(notes) == 1
     assert f"BatchNormalization of opset {opset} is ours, since ONNX's takes the batch's statistics" in notes[0]
     assert notes[0].endswith("without optimisation agrees")
-    wide, impure = in_float64(wrapped, (torch.from_numpy(x),), {}, lambda m, a, k: m(*a, **k))
+    wide, impure = run_wide(Widened(wrapped).copy(), (torch.from_numpy(x),), {}, lambda m, a, k: m(*a, **k))
     assert (wide.dtype, impure) == (torch.float64, "")
 
 
@@ -58,7 +58,7 @@ def test_a_recognizer_with_its_weights_as_constants(opset: int) -> None:
     wrapped, notes = settled(model, x)
     assert bits(wrapped, x, onnx_yardstick.without_optimisation(model, {"x": x})[0]) > 20
     assert all("agrees" in note for note in notes)
-    wide, impure = in_float64(wrapped, (torch.from_numpy(x),), {}, lambda m, a, k: m(*a, **k))
+    wide, impure = run_wide(Widened(wrapped).copy(), (torch.from_numpy(x),), {}, lambda m, a, k: m(*a, **k))
     assert (wide.dtype, impure) == (torch.float64, "")
 
 
@@ -111,7 +111,7 @@ def test_an_operator_of_onnx_runtimes_own_makes_it_the_yardstick() -> None:
     assert bits(wrapped, x, wanted.numpy()) > 20
     assert notes[0].startswith("the yardstick is ONNX Runtime ")
     assert "without optimisation: ONNX's evaluator fails: NotImplementedError: Node type 'Gelu'" in notes[0]
-    wide, impure = in_float64(wrapped, (torch.from_numpy(x),), {}, lambda m, a, k: m(*a, **k))
+    wide, impure = run_wide(Widened(wrapped).copy(), (torch.from_numpy(x),), {}, lambda m, a, k: m(*a, **k))
     assert wide is None
     assert "TypeError: ONNX Runtime, by which it is measured, can't" in impure
     moved = wrapped.run_with_noise(1, 1.0, torch.from_numpy(x))
@@ -126,7 +126,7 @@ def test_onnx_runtime_in_float64_where_it_has_such_kernels(monkeypatch: pytest.M
     monkeypatch.setattr(onnx_evaluator.Evaluator, "run", fails)
     wrapped, notes = settled(graph([node("MatMul", ["x", "w"], ["y"])], ["batch", 4], 2, {"w": w}), x)
     assert "the yardstick is ONNX Runtime" in notes[0]
-    wide, impure = in_float64(wrapped, (torch.from_numpy(x),), {}, lambda m, a, k: m(*a, **k))
+    wide, impure = run_wide(Widened(wrapped).copy(), (torch.from_numpy(x),), {}, lambda m, a, k: m(*a, **k))
     assert impure == ""
     np.testing.assert_allclose(wide.numpy(), x.astype(np.float64) @ w.astype(np.float64), rtol=1e-14)
 
@@ -276,6 +276,6 @@ def test_integers_with_constant_weights_are_computed_in_float64_when_asked() -> 
     model = onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     wrapped = frameworks.wrap("onnx", model)
     given = (torch.tensor([1, 3]),)
-    wide, impure = in_float64(wrapped, given, {}, lambda m, a, k: m(*a, **k))
+    wide, impure = run_wide(Widened(wrapped).copy(), given, {}, lambda m, a, k: m(*a, **k))
     assert (wide.dtype, impure) == (torch.float64, "")
     assert adapt(model).parameters == {}

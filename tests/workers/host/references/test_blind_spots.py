@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_modelconform.workers.host.references import blind_spots
 from tests.workers.host.references.test_runs import make
 
 HEAD = """\
@@ -90,3 +91,43 @@ def test_an_integer_output_counts(tmp_path: Path) -> None:
     # A change of 1 % changes none of these integers.
     found = unseen(tmp_path, init, "return self.a(x), (self.b * 3 + torch.arange(8)).round().long()")
     assert found["unseen"] == ["b"]
+
+
+def test_many_are_tried_at_once_where_none_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[list[str]] = []
+    sees = blind_spots._Search.sees
+
+    def watched(self: Any, names: list[str]) -> bool:
+        tried.append(list(names))
+        return sees(self, names)
+
+    monkeypatch.setattr(blind_spots._Search, "sees", watched)
+    # 24 biases are next to nothing, and one is not.
+    init = "self.few = torch.nn.ParameterList(torch.zeros(8) for _ in range(25))"
+    init += "; self.a = torch.nn.Linear(8, 8, bias=False)"
+    forward = "return self.a(x) + sum(1e-7 / 2**k * b for k, b in enumerate(self.few)) + 1e-2 * self.few[0]"
+    found = unseen(tmp_path, init, forward)
+    assert found["unseen"] == sorted(f"few.{k}" for k in range(1, 25))
+    assert found["skipped"] == ""
+    assert len(tried) < 10
+    assert max(map(len, tried)) >= 8
+
+
+def test_what_several_changes_show_is_tried_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Search:
+        limit = 1.0
+
+        def sees(self, names: list[str]) -> bool:
+            tried.append("".join(names))
+            return "e" in names
+
+    tried: list[str] = []
+    found: list[str] = []
+    estimates = dict.fromkeys("abcdefgh", 0.0)
+    assert blind_spots._try(Search(), list(estimates), estimates, found) == 0  # type: ignore[arg-type]
+    assert (found, tried) == (list("abcdfgh"), ["a", "bc", "defg", "d", "ef", "e", "f", "gh"])
+    # Those that may be seen together are not put together.
+    tried.clear()
+    estimates = {"a": 0.3, "b": 0.3, "c": 0.45, "d": blind_spots._UNKNOWN}
+    assert blind_spots._try(Search(), list(estimates), estimates, found) == 0  # type: ignore[arg-type]
+    assert tried == ["a", "b", "c", "d"]

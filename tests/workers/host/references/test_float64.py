@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_modelconform.workers.host.references.float64 import Float64, Jitter, in_float64, moved
+from pytest_modelconform.workers.host.references.float64 import Float64, Jitter, Widened, moved, run_wide
 
 THIRD = torch.tensor(1.0) / 3
 TABLE = torch.linspace(0.1, 1.7, 5)
@@ -51,7 +52,7 @@ WIDE: dict[str, tuple[Callable[[torch.Tensor], Any], Callable[[torch.Tensor], An
 def test_models_that_ask_for_less_stay_in_float64(name: str) -> None:
     function, wanted = WIDE[name]
     model = Net(function)
-    outputs, impure = in_float64(model, (X,), {}, call)
+    outputs, impure = run_wide(Widened(model).copy(), (X,), {}, call)
     assert impure == ""
     expected = wanted(X.double() * model.weight.detach().double())
     for found, value in zip(
@@ -66,12 +67,12 @@ def test_models_that_ask_for_less_stay_in_float64(name: str) -> None:
 
 
 def test_complex_numbers_are_widened() -> None:
-    outputs, impure = in_float64(Net(lambda x: torch.fft.fft(x.float())), (X,), {}, call)
+    outputs, impure = run_wide(Widened(Net(lambda x: torch.fft.fft(x.float()))).copy(), (X,), {}, call)
     assert (outputs.dtype, impure) == (torch.complex128, "")
 
 
 def test_integers_and_bools_stay() -> None:
-    outputs, impure = in_float64(Net(lambda x: (x.long(), x > 1, x.argmax())), (X,), {}, call)
+    outputs, impure = run_wide(Widened(Net(lambda x: (x.long(), x > 1, x.argmax()))).copy(), (X,), {}, call)
     assert [value.dtype for value in outputs] == [torch.int64, torch.bool, torch.int64]
     assert impure == ""
 
@@ -83,7 +84,7 @@ def test_what_comes_out_narrower_all_the_same_is_counted() -> None:
     with Float64() as mode:
         torch.ops.modelconform_test.narrow(torch.ones(2, dtype=torch.float64))
     assert sum(mode.narrow.values()) == 1
-    outputs, impure = in_float64(Net(torch.ops.modelconform_test.narrow), (X,), {}, call)
+    outputs, impure = run_wide(Widened(Net(torch.ops.modelconform_test.narrow)).copy(), (X,), {}, call)
     assert outputs is not None
     assert impure.startswith(
         "the float64 run isn't pure: 1 results stayed narrower (modelconform_test.narrow.default x1)"
@@ -96,7 +97,7 @@ def test_a_model_that_does_not_run_in_float64() -> None:
             raise TypeError("float32 only")
         return x
 
-    outputs, impure = in_float64(Net(picky), (X,), {}, call)
+    outputs, impure = run_wide(Widened(Net(picky)).copy(), (X,), {}, call)
     assert outputs is None
     assert impure == "the model does not run in float64: TypeError: float32 only"
     assert torch.get_default_dtype() == torch.float32
@@ -108,8 +109,8 @@ def test_the_compiler_is_not_imported_for_it() -> None:
     import sys
 
     text = (
-        "import sys, torch\nfrom pytest_modelconform.workers.host.references.float64 import in_float64\n"
-        "in_float64(torch.nn.Linear(2, 2), (torch.ones(1, 2),), {}, lambda m, a, k: m(*a))\n"
+        "import sys, torch\nfrom pytest_modelconform.workers.host.references.float64 import Widened, run_wide\n"
+        "run_wide(Widened(torch.nn.Linear(2, 2)).copy(), (torch.ones(1, 2),), {}, lambda m, a, k: m(*a))\n"
         "assert 'torch._dynamo' not in sys.modules and 'sympy' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", text], check=True, env=os.environ)
@@ -198,3 +199,31 @@ def test_a_model_is_moved_again_from_where_it_was() -> None:
         if value.is_floating_point():
             torch.testing.assert_close(value, before[name], rtol=2e-7, atol=0)
             assert not torch.equal(value, before[name])
+
+
+def test_one_copy_serves_runs_as_long_as_nothing_changes() -> None:
+    model = torch.nn.BatchNorm1d(4)
+    model.seen = []  # type: ignore[assignment]
+    copies = Widened(model.eval())
+    first = copies.copy()
+    assert copies.copy() is first
+    assert next(first.parameters()).dtype == torch.float64
+    changes = [
+        lambda: model.train()(torch.ones(2, 4)),  # its statistics
+        lambda: setattr(model, "calls", 3),
+        lambda: model.seen.append(1),  # type: ignore[union-attr,operator]
+        lambda: setattr(copies.copy(), "calls", 4),  # the copy itself
+        copies.forget,
+    ]
+    for change in changes:
+        before = copies.copy()
+        change()
+        assert copies.copy() is not before
+        assert copies.copy() is copies.copy()
+
+
+def test_a_scripted_model_is_copied_each_time() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of TorchScript's deprecation, and of its own copies
+        copies = Widened(torch.jit.script(torch.nn.Linear(2, 2)))
+        assert copies.copy() is not copies.copy()
