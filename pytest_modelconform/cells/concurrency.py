@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from .stages import Artifact, Budget
 
 # Seconds that this may add to a cell, as the serial runs and the load let expect.
-MOST_SECONDS = 0.5
+MOST_SECONDS = 0.25
 # The smallest number of threads above 1 may go over that so many times.
-PATIENCE = 8
+PATIENCE = 16
 # Of artifacts in memory at the same time, in bytes; an instance takes more, by its runtime's buffers.
 MOST_BYTES = 2**30
 _INSTANCES = {"one": "one instance", "clones": "clones"}

@@ -36,7 +36,7 @@ _OPTIONS = [
         "threads",
         "1,2,8",
         "numbers of threads, separated by commas, from which C++ runtimes run an artifact at the same time; 0: none "
-        "(default: 1,2,8, limited to about half a second for each cell; numbers that you give are not limited)",
+        "(default: 1,2,8, limited to about a quarter of a second a cell; numbers that you give are not limited)",
     ),
     (
         "shard",

@@ -28,15 +28,15 @@ ALL = (1, 2, 8)
     ("run", "load", "size", "threads", "clones", "repeats", "left_out"),
     [
         (0.001, 0.01, 1000, ALL, ALL, 3, ""),
-        # Eight loads don't fit into half a second; two do.
-        (0.001, 0.12, 1000, ALL, (1, 2), 3, "not tried with 8 on clones: a pass takes 0.001 s, loading 0.12 s"),
+        # Eight loads don't fit into a quarter of a second; two do.
+        (0.001, 0.06, 1000, ALL, (1, 2), 3, "not tried with 8 on clones: a pass takes 0.001 s, loading 0.06 s"),
         # What was cloned for two is there for eight.
-        (0.001, 0.05, 1000, ALL, ALL, 3, ""),
-        (0.025, 0.0, 1000, ALL, (1, 2), 3, "not tried with 8 on clones: a pass takes 0.025 s, loading 0 s"),
-        (0.075, 0.0, 1000, (1, 2), (1,), 3, "not tried with 2 on clones, 8 on one instance, 8 on clones: a pass takes"),
+        (0.001, 0.025, 1000, ALL, ALL, 3, ""),
+        (0.0125, 0.0, 1000, ALL, (1, 2), 3, "not tried with 8 on clones: a pass takes 0.013 s, loading 0 s"),
+        (0.0375, 0.0, 1000, (1, 2), (1,), 3, "not tried with 2 on clones, 8 on one instance, 8 on clones: a pass takes"),
         # Serial runs alone would take more than half of the time: one has to do.
-        (0.1, 0.0, 1000, (1, 2), (1,), 1, "not tried with 2 on clones, 8 on one instance, 8 on clones: a pass takes"),
-        (1.5, 9.0, 1000, (2,), (), 1, "not tried with 1 on one instance, 1 on clones, 2 on clones, 8 on one instance"),
+        (0.05, 0.0, 1000, (1, 2), (1,), 1, "not tried with 2 on clones, 8 on one instance, 8 on clones: a pass takes"),
+        (1.25, 9.0, 1000, (2,), (), 1, "not tried with 1 on one instance, 1 on clones, 2 on clones, 8 on one instance"),
         (4.0, 0.0, 1000, (), (), 1, "not tried with 1 on one instance, 1 on clones, 2 on one instance, 2 on clones, "),
         (0.001, 0.0, MOST_BYTES // 2, ALL, (1, 2), 3, "not tried with 8 on clones: the artifact has 512 MiB"),
     ],
@@ -87,7 +87,7 @@ def test_numbers_that_were_asked_for_may_take_long(
     entry = SimpleNamespace(name="two", generated="", file=tmp_path / "inputs", args=[], kwargs=[])
     prepared: Any = SimpleNamespace(sets={"two": entry}, tolerance=None, tolerances={})
     artifact: Any = SimpleNamespace(size=1000, signature=Signature(file="net.pt", layout="tree"))
-    outcome = Outcome(Verdict.PASS, inputs={"two": {"verdict": "pass", "seconds": 0.15}})
+    outcome = Outcome(Verdict.PASS, inputs={"two": {"verdict": "pass", "seconds": 0.075}})
     cell = Cell("a.py", "a", "torchscript-trace", "libtorch-cpp")
     budget = Budget(300.0, SimpleNamespace(last_op=""))  # type: ignore[arg-type]
     found = AtOnce(registry, ALL, tmp_path, asked).checked(outcome, cell, prepared, artifact, worker, budget, 0.0)
