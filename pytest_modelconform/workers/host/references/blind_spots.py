@@ -36,7 +36,9 @@ _MARGINS = (4.9, 3.8, 3.2, 3.0)
 _UNKNOWN = 1e-9
 # What several changes at once may come to, in times of the limit, by their estimates.
 _TOGETHER = 0.5
-_MOST_CHECKED = 64
+# So many that are nearer than that may be left to trials.
+_FEW = 4
+_MOST_CHECKED = 32
 _SECONDS = 10.0
 
 
@@ -66,8 +68,7 @@ def find(
             "skipped": "no output of the exporters' input set has a float64 reference",
         }
     search = _Search(built, references, partial(call, built, built.exporter_set), wide)
-    estimates = search.estimates()
-    near = [name for name, estimate in estimates.items() if 0 < estimate < _MARGINS[-1] * search.limit]
+    estimates, near = search.estimates()
     # No floating-point output depends on these, as on a head whose detections are all sorted out; integers may.
     silent = [name for name, estimate in estimates.items() if estimate == 0]
     # Batch norms in TorchScript aren't rewritten as those in Python are, so that their statistics have no gradient.
@@ -183,11 +184,12 @@ class _Search:
         """Run a model as it is, for gradients; outputs by path."""
         return dict(leaves(self.call(model, *self.built.clone_inputs(), grad=True)))
 
-    def estimates(self) -> dict[str, float]:
+    def estimates(self) -> tuple[dict[str, float], list[str]]:
         """Estimate, by tensor, how many times the noise its change moves the outputs; 0 where there is no gradient.
 
-        Those that are far above the limit after the first draw are left at that. Of a large model in its own dtype: the
-        gradients of all tensors in float64, with the weights that they are computed from, are four times the model.
+        The second is which of them have to be tried: those that aren't far above the limit, or of which nothing can be
+        said. Of a large model in its own dtype: the gradients of all tensors in float64, with the weights that they are
+        computed from, are four times the model.
         """
         model = large.sharing(self.built.model) if self.is_large else self.model
         state = dict(_state(model))
@@ -220,7 +222,7 @@ class _Search:
                     for y, noise in outputs
                 )
                 if not isinstance(projection, torch.Tensor):
-                    return dict.fromkeys(state, _UNKNOWN)
+                    return dict.fromkeys(state, _UNKNOWN), list(state)
                 again = draw + 1 < len(_MARGINS)
                 if self.is_large:
                     _each_gradient(projection, undecided, again, take)
@@ -230,14 +232,16 @@ class _Search:
                 undecided = {
                     name: value for name, value in undecided.items() if 0 < estimates[name] < margin * self.limit
                 }
-                if not undecided:
+                # One that is changed by itself costs as much as a draw.
+                if sum(estimates[name] > _TOGETHER * self.limit for name in undecided) <= _FEW:
                     break
         except RuntimeError:
-            return dict.fromkeys(state, _UNKNOWN)  # an operator without a derivative: each is tried
+            return dict.fromkeys(state, _UNKNOWN), list(state)  # an operator without a derivative: each is tried
         finally:
             for name, value in state.items():
                 value.requires_grad_(requiring[name])
-        return {name: estimate if estimate == estimate else _UNKNOWN for name, estimate in estimates.items()}
+        unknown = {name: _UNKNOWN for name, estimate in estimates.items() if estimate != estimate}
+        return estimates | unknown, [*undecided, *unknown]
 
     def sees(self, names: Sequence[str]) -> bool:
         """Change tensors for real: whether a runtime that returned that would be told."""

@@ -20,6 +20,8 @@ WIDER = {
     torch.float32: torch.float64,
     torch.complex64: torch.complex128,
 }
+# Parameters, buffers, children, which are looked at by themselves, and hooks.
+_OF_EVERY_MODULE = frozenset(vars(torch.nn.Module())) - {"training"}
 _PLAIN = (bool, int, float, str, type(None))
 SAME_SIZE_INTEGER = {
     torch.float16: torch.int16,
@@ -104,9 +106,10 @@ def state_of(model: torch.nn.Module) -> object:
     """
     tensors = [(id(value), value._version) for value in (*model.parameters(), *model.buffers())]
     attributes = [
-        (name, value if isinstance(value, _PLAIN) else id(value), _content(value))
+        (id(module), name, value if isinstance(value, _PLAIN) else id(value), _content(value))
         for module in model.modules()
         for name, value in vars(module).items()
+        if name not in _OF_EVERY_MODULE
     ]
     return tensors, attributes
 
