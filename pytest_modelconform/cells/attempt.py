@@ -27,12 +27,13 @@ class Tried:
     """What an attempt came to.
 
     fresh: whether fresh processes made and ran the artifact, or another try would change nothing. evidence: of what
-    ran.
+    ran. was_used: whether the runtime's worker had run other cells before.
     """
 
     outcome: Outcome
     fresh: bool
     evidence: Evidence | None = None
+    was_used: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Attempt:
                 return Tried(self._with(artifact, failure.outcome()), artifact.fresh)
         if outcome.doubtful and (was_used or not artifact.fresh) and not self.expects(outcome):
             self.tools.pool.discard(worker)
-        return Tried(outcome, artifact.fresh and not was_used, executed.evidence)
+        return Tried(outcome, artifact.fresh and not was_used, executed.evidence, was_used)
 
     def exported_only(self, reason: str) -> Outcome:
         """Where the runtime isn't there, which is the `reason`: unavailable, unless not even the export works."""

@@ -159,18 +159,24 @@ class Pipeline:
         )
 
     def _tried(self, ref: CaseRef, cell: Cell, expects: Expects) -> Tried:
-        """What one attempt or two come to."""
-        first = self._attempted(ref, cell, expects)
-        if first.fresh or not first.outcome.doubtful or expects(first.outcome) or failed_at_once(first.outcome):
-            return first
-        # State leaks between cells in a long-lived worker: the verdict of a fresh one counts.
-        second = self._attempted(ref, cell, expects, anew=True)
-        was, outcome = first.outcome, second.outcome
-        if outcome.verdict is was.verdict:
-            return second
+        """What up to three attempts come to: state leaks between cells in long-lived processes, so fresh ones count."""
+        first = tried = self._attempted(ref, cell, expects)
+
+        def is_final() -> bool:
+            outcome = tried.outcome
+            return tried.fresh or not outcome.doubtful or expects(outcome) or failed_at_once(outcome)
+
+        # First in a fresh worker, which costs less than a new export, unless it takes as long as it may.
+        if not is_final() and first.was_used and first.outcome.verdict is not Verdict.TIMEOUT:
+            tried = self._attempted(ref, cell, expects)
+        if not is_final():
+            tried = self._attempted(ref, cell, expects, anew=True)
+        was, outcome = first.outcome, tried.outcome
+        if tried is first or outcome.verdict is was.verdict:
+            return tried
         said = f"it was {was.verdict.value}: {was.message}"
         note = f"the verdict depends on the order of the cells: in a process that had run others before, {said}"
-        return replace(second, outcome=replace(outcome, notes=(*outcome.notes, note)))
+        return replace(tried, outcome=replace(outcome, notes=(*outcome.notes, note)))
 
     def _attempted(self, ref: CaseRef, cell: Cell, expects: Expects, anew: bool = False) -> Tried:
         """One attempt; what a full disk makes of it says nothing of the cell, and trying again would change nothing."""

@@ -33,7 +33,15 @@ ALL = (1, 2, 8)
         # What was cloned for two is there for eight.
         (0.001, 0.025, 1000, ALL, ALL, 3, ""),
         (0.0125, 0.0, 1000, ALL, (1, 2), 3, "not tried with 8 on clones: a pass takes 0.013 s, loading 0 s"),
-        (0.0375, 0.0, 1000, (1, 2), (1,), 3, "not tried with 2 on clones, 8 on one instance, 8 on clones: a pass takes"),
+        (
+            0.0375,
+            0.0,
+            1000,
+            (1, 2),
+            (1,),
+            3,
+            "not tried with 2 on clones, 8 on one instance, 8 on clones: a pass takes",
+        ),
         # Serial runs alone would take more than half of the time: one has to do.
         (0.05, 0.0, 1000, (1, 2), (1,), 1, "not tried with 2 on clones, 8 on one instance, 8 on clones: a pass takes"),
         (1.25, 9.0, 1000, (2,), (), 1, "not tried with 1 on one instance, 1 on clones, 2 on clones, 8 on one instance"),
