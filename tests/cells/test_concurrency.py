@@ -43,7 +43,7 @@ ALL = (1, 2, 8)
             "not tried with 2 on clones, 8 on one instance, 8 on clones: a pass takes",
         ),
         # Serial runs alone would take more than half of the time: one has to do.
-        (0.05, 0.0, 1000, (1, 2), (1,), 1, "not tried with 2 on clones, 8 on one instance, 8 on clones: a pass takes"),
+        (0.05, 0.0, 1000, (1, 2), (1,), 1, "not tried with 2 on clones, 8 on one instance, 8 on clones: a pass"),
         (1.25, 9.0, 1000, (2,), (), 1, "not tried with 1 on one instance, 1 on clones, 2 on clones, 8 on one instance"),
         (4.0, 0.0, 1000, (), (), 1, "not tried with 1 on one instance, 1 on clones, 2 on one instance, 2 on clones, "),
         (0.001, 0.0, MOST_BYTES // 2, ALL, (1, 2), 3, "not tried with 8 on clones: the artifact has 512 MiB"),
