@@ -78,6 +78,9 @@ class Runtime:
     ENGINE: str = ""
     # Whether its formats are exported even where it can't run, since that much is then known.
     EXPORTS_ANYWAY: bool = False
+    # What loading and running an artifact takes of memory, by format, in multiples of its bytes: of float32, in full
+    # precision, as far as that was measured (benchmarks/big.py). `LOAD` of terms/memory.py, where it doesn't say.
+    MEMORY: Mapping[str, float] = field(default_factory=dict)
     # Import path of the part that `modelconform repro` makes scripts for it from, see repro/parts/__init__.py.
     REPRO: str = ""
     # What to know of that script, as a sentence.
@@ -115,6 +118,8 @@ def described(module: ModuleType) -> Runtime:
     name = module.__name__
     check_limits(runtime.LIMITS, name)
     check_requires(runtime.REQUIRES, name)
+    if wrong := [f"{file_format}: {times}" for file_format, times in runtime.MEMORY.items() if not times > 0]:
+        raise TypeError(f"{name}: MEMORY has {wrong[0]}; a format takes a positive multiple of an artifact's bytes")
     for member, known in (("PRECISIONS", PRECISIONS), ("TASKS", TASKS), ("FORMATS", None), ("DEVICES", None)):
         values = getattr(runtime, member)
         if not values:

@@ -20,6 +20,7 @@ REPRO = "pytest_modelconform.repro.parts.torch"
 REPRO_NOTE = "It was seen in the C++ API of PyTorch; the script tries the same library by its Python API."
 MAIN = True
 PRECISIONS = ("full", "fast")
+MEMORY = {"torchscript-trace": 1.3, "torchscript-script": 1.3}
 
 
 def load_request(artifact: Path, signature: dict[str, Any]) -> dict[str, Any]:

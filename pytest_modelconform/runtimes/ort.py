@@ -14,6 +14,7 @@ REQUIRES = ("onnxruntime",)
 REPRO = "pytest_modelconform.repro.parts.ort"
 MAIN = True
 PRECISIONS = ("full", "fast")
+MEMORY = dict.fromkeys(FORMATS, 1.3)
 
 
 def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

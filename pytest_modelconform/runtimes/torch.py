@@ -15,6 +15,7 @@ REQUIRES = ("torch",)
 REPRO = "pytest_modelconform.repro.parts.torch"
 MAIN = True
 PRECISIONS = ("full", "fast")
+MEMORY = {"torchscript-trace": 1.6, "torchscript-script": 1.6, "export": 1.6}
 
 
 def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

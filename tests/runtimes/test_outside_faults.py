@@ -30,6 +30,7 @@ COLLECTED = {
     "warns": ("import warnings\nwarnings.warn('old')\n" + GOOD.format(name="warns"), "lacks command"),
     "has-no-name": ("FORMATS = ('torchscript-trace',)\ncommand = list\n", "lacks NAME"),
     "has-another-name": (GOOD.format(name="other") + "command = list\n", "NAME = 'other', but is registered as"),
+    "has-bad-memory": (GOOD.format(name="has-bad-memory") + "command = list\nMEMORY = {'onnx': 0}\n", "onnx: 0"),
     "has-bad-limits": (GOOD.format(name="has-bad-limits") + "command = list\nLIMITS = {'bananas': 'x'}\n", "'bananas'"),
     "has-bad-requires": (GOOD.format(name="has-bad-requires") + "command = list\nREQUIRES = ('a b',)\n", "'a b'"),
     "has-no-formats": ("NAME = 'has-no-formats'\nFORMATS = ()\ncommand = list\n", "FORMATS is empty"),
