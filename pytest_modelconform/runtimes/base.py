@@ -15,11 +15,12 @@ from types import ModuleType
 from typing import Any
 
 from ..environments import Environment
-from ..environments.outside import ModuleFault, guarded, is_command, is_reason, is_table, reason_of
+from ..environments.outside import ModuleFault, guarded, is_command, is_reason, is_size, is_table, reason_of
 from ..environments.packages import check_requires, lacking
 from ..terms import description
 from ..terms.cell import FULL, INFERENCE, PRECISIONS, TASKS
 from ..terms.limits import check_limits
+from ..terms.memory import LOAD
 
 WORKERS = Path(__file__).resolve().parent.parent / "workers"
 
@@ -78,9 +79,6 @@ class Runtime:
     ENGINE: str = ""
     # Whether its formats are exported even where it can't run, since that much is then known.
     EXPORTS_ANYWAY: bool = False
-    # What loading and running an artifact takes of memory, by format, in multiples of its bytes: of float32, in full
-    # precision, as far as that was measured (benchmarks/big.py). `LOAD` of terms/memory.py, where it doesn't say.
-    MEMORY: Mapping[str, float] = field(default_factory=dict)
     # Import path of the part that `modelconform repro` makes scripts for it from, see repro/parts/__init__.py.
     REPRO: str = ""
     # What to know of that script, as a sentence.
@@ -102,6 +100,9 @@ class Runtime:
     # `load`. Called for every cell, and not part of its time. Raises BuildError, which is the cell's error at stage
     # build.
     build: Callable[[dict[str, Any], Path, Callable[[str], None]], dict[str, Any]] = build
+    # memory(size, signature): bytes of memory that loading and running an artifact of so many bytes takes, as far as
+    # that was measured (benchmarks/big.py); asked for float32, in full precision. Called before a load.
+    memory: Callable[[int, dict[str, Any]], float] = lambda size, signature: LOAD * size
 
 
 def described(module: ModuleType) -> Runtime:
@@ -118,8 +119,6 @@ def described(module: ModuleType) -> Runtime:
     name = module.__name__
     check_limits(runtime.LIMITS, name)
     check_requires(runtime.REQUIRES, name)
-    if wrong := [f"{file_format}: {times}" for file_format, times in runtime.MEMORY.items() if not times > 0]:
-        raise TypeError(f"{name}: MEMORY has {wrong[0]}; a format takes a positive multiple of an artifact's bytes")
     for member, known in (("PRECISIONS", PRECISIONS), ("TASKS", TASKS), ("FORMATS", None), ("DEVICES", None)):
         values = getattr(runtime, member)
         if not values:
@@ -133,6 +132,7 @@ def described(module: ModuleType) -> Runtime:
         command=guarded(name, runtime.command, "command", is_command, "a list of strings"),
         load_request=guarded(name, runtime.load_request, "load_request", is_table, "a dict"),
         build=guarded(name, runtime.build, "build", is_table, "a dict"),
+        memory=guarded(name, runtime.memory, "memory", is_size, "a number of bytes"),
     )
 
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 # From this similarity on (difflib's ratio) a constant is taken for a misspelt one: NARROW for NARROWS has 0.92, while
 # REQUIREMENTS, which modules have for themselves, has 0.80 to REQUIRES.
 _CLOSE = 0.85
-_SAID = {str: "a string", bool: "True or False", int: "a whole number", float: "a number", Any: "anything"}
+_SAID = {str: "a string", bool: "True or False", int: "a whole number", Any: "anything"}
 
 
 def described(
@@ -95,8 +95,6 @@ def _fits(value: Any, hint: Any) -> bool:
         )
     if origin is collections.abc.Mapping:
         return isinstance(value, Mapping) and all(_fits(k, inner[0]) and _fits(v, inner[1]) for k, v in value.items())
-    if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
     return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
 
 

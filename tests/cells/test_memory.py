@@ -47,34 +47,36 @@ def test_a_load_that_does_not_fit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "times"),
+    ("names", "signature", "times"),
     [
-        ({"format": "onnx", "runtime": "ort"}, 1.3),
-        ({"format": "export", "runtime": "torch"}, 1.6),
-        ({"format": "aoti", "runtime": "torch"}, memory.LOAD),
-        ({"format": "onnx", "runtime": "openvino"}, memory.LOAD),
+        ({"format": "onnx", "runtime": "ort"}, {"external": ["model.onnx.data"]}, 1.6),
+        ({"format": "onnx", "runtime": "ort-cpp"}, {}, memory.LOAD),
+        ({"format": "export", "runtime": "torch"}, {}, 1.6),
+        ({"format": "aoti", "runtime": "torch"}, {}, memory.LOAD),
+        ({"format": "torchscript-trace", "runtime": "libtorch-cpp"}, {}, 1.3),
+        ({"format": "onnx", "runtime": "openvino"}, {}, memory.LOAD),
         # What was measured holds for nothing that is widened, copied or trained.
-        ({"format": "onnx", "runtime": "ort", "dtype": "float16"}, memory.LOAD),
-        ({"format": "torchscript-trace", "runtime": "libtorch-cpp", "precision": "fast"}, memory.LOAD),
-        ({"format": "torchscript-trace", "runtime": "libtorch-cpp", "task": "training"}, memory.LOAD),
+        ({"format": "export", "runtime": "torch", "dtype": "float16"}, {}, memory.LOAD),
+        ({"format": "torchscript-trace", "runtime": "libtorch-cpp", "precision": "fast"}, {}, memory.LOAD),
+        ({"format": "torchscript-trace", "runtime": "libtorch-cpp", "task": "training"}, {}, memory.LOAD),
     ],
 )
-def test_what_a_load_takes_is_what_its_runtime_was_measured_with(
-    fields: dict[str, str], times: float, monkeypatch: pytest.MonkeyPatch
+def test_a_load_takes_what_its_runtime_was_measured_with(
+    names: dict[str, str], signature: dict[str, Any], times: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Looked for a byte below what is needed, and at that: the first has no place, the second asks the worker."""
+    """With a megabyte less than that it isn't begun; with that, the worker is asked."""
     registry = Registry()
     register_built_in(registry)
     size, asked = 10**9, Mock(side_effect=WorkerRefused("", "asked", "", ""))
-    tools = SimpleNamespace(registry=registry)
+    parts: Any = SimpleNamespace(registry=registry, ask=asked, size=size)
+    parts.signature = SimpleNamespace(stored={"format": names["format"], **signature})
     monkeypatch.setattr(loading, "load_request", lambda *given: {})
     look = memory.lacking_after_a_while
     monkeypatch.setattr(memory, "lacking_after_a_while", lambda what, needed: look(what, needed, patience=0.0))
-    for free, said in ((times * size - 1, "to load and run 1.0 GB in"), (times * size, "asked")):
-        monkeypatch.setattr(capacity, "memory", lambda free=free: Memory(total=10**11, free=free))
-        artifact, budget = SimpleNamespace(size=size), SimpleNamespace(ask=asked)
+    for free, said in ((times * size - 10**6, "to load and run 1.0 GB in"), (times * size + 10**6, "asked")):
+        monkeypatch.setattr(capacity, "memory", lambda free=free: Memory(total=10**11, free=int(free)))
         with pytest.raises(StageFailure, match=said):
-            loading.load(tools, Cell("a.py", "a", **fields), artifact, SimpleNamespace(), budget)  # type: ignore[arg-type]
+            loading.load(parts, Cell("a.py", "a", **names), parts, parts, parts)
 
 
 def test_references_that_do_not_fit(tmp_path: Path) -> None:

@@ -30,7 +30,6 @@ COLLECTED = {
     "warns": ("import warnings\nwarnings.warn('old')\n" + GOOD.format(name="warns"), "lacks command"),
     "has-no-name": ("FORMATS = ('torchscript-trace',)\ncommand = list\n", "lacks NAME"),
     "has-another-name": (GOOD.format(name="other") + "command = list\n", "NAME = 'other', but is registered as"),
-    "has-bad-memory": (GOOD.format(name="has-bad-memory") + "command = list\nMEMORY = {'onnx': 0}\n", "onnx: 0"),
     "has-bad-limits": (GOOD.format(name="has-bad-limits") + "command = list\nLIMITS = {'bananas': 'x'}\n", "'bananas'"),
     "has-bad-requires": (GOOD.format(name="has-bad-requires") + "command = list\nREQUIRES = ('a b',)\n", "'a b'"),
     "has-no-formats": ("NAME = 'has-no-formats'\nFORMATS = ()\ncommand = list\n", "FORMATS is empty"),
@@ -54,6 +53,7 @@ RUN = {
     "command-is-nothing": ("def command(*_):\n    pass\n", "returned None: it has to return a list of strings"),
     "starts-nothing": ("def command(*_):\n    return ['/no/such/program']\n", "can't start /no/such/program"),
     "loads-nonsense": (WORKS + "def load_request(*_):\n    return 3\n", "load_request returned 3"),
+    "takes-nonsense": (WORKS + "def memory(*_):\n    return 'much'\n", "memory returned 'much'"),
     "builds-nothing": (WORKS + "def build(*_):\n    raise OSError('disk')\n", "build raised OSError: disk"),
 }
 SOUND = {"sound": (WORKS, "")}
