@@ -16,6 +16,7 @@ RULES: Sequence[Rule] = (
     shapes.one,
     shapes.constraints,
     values.cache_object,
+    values.not_copied,
     values.complex_numbers,
     values.traced_output,
     operators.fake_kernel,

@@ -46,6 +46,18 @@ def cache_object(failure: Failure) -> str | None:
     )
 
 
+def not_copied(failure: Failure) -> str | None:
+    """A model that keeps what can't be copied: its references need copies."""
+    found = failure.search(r"TypeError: cannot pickle '(?P<kind>[\w.]+)' object")
+    if found is None or failure.is_export:
+        return None
+    return (
+        f"the model keeps a {found['kind'].rpartition('.')[2]}, which can't be copied, and its references need "
+        "copies of the model. Keep no operators, locks, files or generators as attributes of a module: use them in forward, as "
+        "`torch.ops.mine.shrink(x)`, or from the top of the file"
+    )
+
+
 def traced_output(failure: Failure) -> str | None:
     """What a trace can't return: a dict of different things, None, an object."""
     if not re.search(_TRACED, failure.message):

@@ -10,9 +10,9 @@ from ..terms.memory import LOAD
 def by_onnxruntime(size: int, signature: dict[str, Any]) -> float:
     """Of ONNX Runtime, in bytes, for an artifact of `size` bytes.
 
-    Weights beside the graph are mapped: 1.0 times for linear layers, 2.0 for nothing but convolutions, which are written
-    once more in another order; no model of that size is made of these alone. A file with everything in it takes 1.1
-    (linear layers) to 3.0 times (convolutions).
+    Weights beside the graph are mapped: 1.0 times for linear layers, 2.0 for nothing but convolutions, whose weights
+    are written once more in another order; no model of that size is made of these alone. A file with everything in it
+    takes 1.1 (linear layers) to 3.0 times (convolutions).
     """
     return (1.6 if signature.get("external") else LOAD) * size
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import io
 import json
@@ -197,6 +198,12 @@ def test_weights_that_were_saved_on_a_gpu() -> None:
     to_gpu = advice(said(lambda: torch.nn.Linear(2, 2).cuda(), Stage.BUILD))
     assert "Build model and inputs on the CPU" in str(to_gpu)
     assert "`device=x.device`" in str(advice(said(lambda: torch.ones(2).to("cuda"), Stage.REFERENCE)))
+
+
+def test_a_model_that_cannot_be_copied() -> None:
+    built = build(str(FILE), "refused.py", "keeps_operator")
+    failure = said(lambda: copy.deepcopy(built.model), Stage.REFERENCE)
+    assert "the model keeps a _DispatchModule, which can't be copied" in str(advice(failure))
 
 
 # -- outcomes --------------------------------------------------------------------------------------------------------

@@ -187,6 +187,17 @@ class Shrunk(Net):
         return self.a(shrink(self.a(x), 0.2))
 
 
+class Keeps(Net):
+    """It keeps an operator as an attribute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shrink = shrink
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.shrink(self.a(x), 0.2)
+
+
 class Unseen(Net):
     def forward(self, x: Tensor) -> Tensor:
         return self.a(unseen(x))
@@ -237,6 +248,7 @@ triangle = case(Triangle)
 triangle_old = case(TriangleOld)
 values = case(Values)
 shrunk = case(Shrunk)
+keeps_operator = case(Keeps)
 no_fake = case(Unseen)
 no_meta = case(Defined)
 cache = Case(
