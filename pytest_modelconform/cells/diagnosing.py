@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     # What the case host ran, which of it there was no time or room for, in words, and the seconds that it had.
     Asked: TypeAlias = tuple[Sequence[Variant], str, float]
-from ..terms.outcome import PREFIX
 from ..terms.runs import NO_TIME
 
 MOST_SECONDS = 60.0
@@ -100,8 +99,8 @@ class Diagnosis:
             what = f"{type(found.problem).__name__}: {str(found.problem).partition(chr(10))[0]}"
             outcome = replace(outcome, notes=(*outcome.notes, f"no diagnosis: {what}"))
         if found.hints:
-            message = "\n".join([outcome.message, *(PREFIX + hint for hint in found.hints)])
-            outcome = replace(outcome, message=message, hints=tuple(found.hints))
+            outcome = replace(outcome, hints=tuple(found.hints))
+            outcome = replace(outcome, message="\n".join([outcome.message, *outcome.hint_lines]))
             return _as_mismatch(outcome) if is_close else outcome
         if is_close and (found.problem is not None or found.left_out):
             return undiagnosed(outcome, found.left_out or "the diagnosis failed")

@@ -94,7 +94,7 @@ def load(tools: Tools, cell: Cell, artifact: Artifact, worker: AnyWorker, budget
     """Have a worker load an artifact; the seconds that it took. Raises StageFailure."""
     request = load_request(tools, cell, artifact)
     what = f"to load and run {artifact.size / 1e9:.1f} GB in {cell.runtime}"
-    if lacking := memory.lacking_after_a_while(what, memory.LOAD * artifact.size):
+    if lacking := memory.lacking_after_a_while(what, _needed(tools, cell, artifact)):
         raise StageFailure(Stage.LOAD, Verdict.UNAVAILABLE, lacking)
     try:
         found = budget.ask(worker, "load", precision=cell.precision, **request)
@@ -102,6 +102,19 @@ def load(tools: Tools, cell: Cell, artifact: Artifact, worker: AnyWorker, budget
     except WorkerProblem as problem:
         raise failure_of(problem, Stage.LOAD) from problem
     return answer.seconds or 0.0
+
+
+def _needed(tools: Tools, cell: Cell, artifact: Artifact) -> float:
+    """Bytes of memory that a cell's load takes. Raises StageFailure where the runtime's module fails to say.
+
+    What a runtime says holds for what it was measured with: others may be widened, copied or trained.
+    """
+    if (cell.dtype, cell.precision, cell.task) != ("float32", FULL, INFERENCE):
+        return memory.LOAD * artifact.size
+    try:
+        return tools.registry.runtime(cell.runtime).memory(artifact.size, artifact.signature.stored)
+    except ModuleFault as fault:
+        raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, str(fault)) from fault
 
 
 def load_request(tools: Tools, cell: Cell, artifact: Artifact) -> dict[str, Any]:

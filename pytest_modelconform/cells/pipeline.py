@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..advice.table import advised
 from ..cache.store import Cache
 from ..formats import base as format_base
 from ..references import training
@@ -83,7 +84,7 @@ class Pipeline:
         try:
             prepared = self.exports.prepare(ref, self.tools.budget())
         except StageFailure as failure:
-            return _of_case(failure.outcome(), ref)
+            return _of_case(advised(failure.outcome(), ref.framework), ref)
         numbers = []
         results: dict[str, SetResult] = {}
         said = eager_numbers if ref.task == INFERENCE else training.eager_numbers
@@ -124,6 +125,9 @@ class Pipeline:
 
     def run(self, ref: CaseRef, cell: Cell, expects: Expects = nothing_is_expected) -> Outcome:
         """The outcome of a cell. `expects` says whether a failure is the recorded one: it is then not tried again."""
+        return advised(self._run(ref, cell, expects), ref.framework)
+
+    def _run(self, ref: CaseRef, cell: Cell, expects: Expects) -> Outcome:
         if reason := self.unavailable(cell, ref.framework):
             exports_anyway = self.registry.runtime(cell.runtime).EXPORTS_ANYWAY
             if exports_anyway and not self._format_unavailable(cell, ref.framework):

@@ -64,6 +64,11 @@ def is_reason(found: Any) -> bool:
     return found is None or isinstance(found, str)
 
 
+def is_size(value: Any) -> bool:
+    """Whether it is a number of bytes."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf")
+
+
 def is_table(found: Any) -> bool:
     """Whether that is a dict."""
     return isinstance(found, dict)

@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from ..terms.core_seconds import SPENT
+from .progress import Used
 
 _OUTPUT = "modelconform_core_seconds"
+# The plugin that knows how well the processes were used.
+_AHEAD = "modelconform-ahead"
 # Seconds from which on a run says what took them, and how many kinds it names.
 _LONG = 60.0
 _NAMED = 6
@@ -71,21 +74,37 @@ class Accounting:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """After a run of a minute or more: what took the time."""
-        record = self.record()
-        if record["wall"] >= _LONG and not hasattr(self.config, "workerinput"):
-            terminalreporter.write_line(said(record))
+        """In one line: how well several processes were used, and after a run of a minute or more what took the time."""
+        record, used = self.record(), getattr(self.config.pluginmanager.get_plugin(_AHEAD), "used", None)
+        is_long = record["wall"] >= _LONG and not hasattr(self.config, "workerinput")
+        if self.config.option.verbose < 0:
+            used = None
+        if is_long or used is not None:
+            terminalreporter.write_line(said(record if is_long else None, used))
 
 
-def said(record: Mapping[str, Any]) -> str:
-    """A record in words, at most 80 columns wide: "612 s in 2 processes; core-seconds: export 685, load 56, …"."""
+def said(record: Mapping[str, Any] | None, used: Used | None = None) -> str:
+    """The time of a run in words, at most 80 columns wide: "612 s in 2 processes; core-seconds: export 685, …".
+
+    record: None for a short run, of which nobody asks what took it. used: of several processes, None for one.
+    """
+    if record is None:
+        text = str(used)
+    else:
+        processes = record["processes"]
+        text = f"{record['wall']:.0f} s in {processes} process{'es' if processes != 1 else ''}"
+        text += f", idle for {used.idle:.1%} while cells ran" if used is not None else ""
+        shown = _kinds(record)
+        text += f"; core-seconds: {shown}" if shown else ""
+    return textwrap.fill(f"modelconform: {text}", _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _kinds(record: Mapping[str, Any]) -> str:
+    """The kinds of a record that took most."""
     spent = Counter({kind: seconds for kind, seconds in record["core_seconds"].items() if kind != "other"})
     named = spent.most_common(_NAMED)
     rest = sum(record["core_seconds"].values()) - sum(seconds for _, seconds in named)
-    shown = ", ".join(f"{kind} {seconds:.0f}" for kind, seconds in [*named, ("other", rest)] if seconds >= 0.5)
-    processes = record["processes"]
-    text = f"modelconform: {record['wall']:.0f} s in {processes} process{'es' if processes != 1 else ''}"
-    return textwrap.fill(f"{text}; core-seconds: {shown}" if shown else text, _WIDTH, subsequent_indent="  ")
+    return ", ".join(f"{kind} {seconds:.0f}" for kind, seconds in [*named, ("other", rest)] if seconds >= 0.5)
 
 
 def _seconds(who: int) -> float:

@@ -169,11 +169,10 @@ class AheadPlugin:
             self._ahead.close()
         self.durations.save()
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Say how well the processes were used."""
+    @property
+    def used(self) -> progress.Used | None:
+        """How well the processes were used; None where this one divides no cells among others."""
         scheduling = self._scheduling
-        if scheduling is not None and scheduling.busy and self.run.config.option.verbose >= 0:
-            wall, processes = scheduling.ended - scheduling.began, scheduling.numnodes
-            idle = progress.idle_share(wall, processes, scheduling.busy)
-            terminalreporter.write_line(progress.time_spent(wall, processes, idle))
+        if scheduling is None or not scheduling.busy:
+            return None
+        return progress.Used(scheduling.ended - scheduling.began, scheduling.numnodes, scheduling.busy)

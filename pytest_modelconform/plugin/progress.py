@@ -7,6 +7,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -92,12 +93,20 @@ def said(text: str) -> str:
     return textwrap.fill(f"modelconform: {text}", _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
-def time_spent(wall: float, processes: int, idle: float) -> str:
-    """The line at the end of a run on several processes. wall: seconds. idle: a share of the time of all."""
-    return f"modelconform: cells took {wall:.0f} s on {processes} processes, idle for {idle:.1%} of that"
+@dataclass(frozen=True)
+class Used:
+    """How several processes were used. wall: seconds from the first cell to the last. busy: seconds of all cells."""
 
+    wall: float
+    processes: int
+    busy: float
 
-def idle_share(wall: float, processes: int, busy: float) -> float:
-    """Of the time of all processes, the part in which they ran no cell. busy: seconds of all cells."""
-    whole = wall * processes
-    return min(1.0, max(0.0, 1.0 - busy / whole)) if whole > 0 else 0.0
+    @property
+    def idle(self) -> float:
+        """Of the time of all processes, the share in which they ran no cell."""
+        whole = self.wall * self.processes
+        return min(1.0, max(0.0, 1.0 - self.busy / whole)) if whole > 0 else 0.0
+
+    def __str__(self) -> str:
+        """As the end of a run says it."""
+        return f"cells took {self.wall:.0f} s on {self.processes} processes, idle for {self.idle:.1%} of that"

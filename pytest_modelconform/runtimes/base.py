@@ -15,11 +15,12 @@ from types import ModuleType
 from typing import Any
 
 from ..environments import Environment
-from ..environments.outside import ModuleFault, guarded, is_command, is_reason, is_table, reason_of
+from ..environments.outside import ModuleFault, guarded, is_command, is_reason, is_size, is_table, reason_of
 from ..environments.packages import check_requires, lacking
 from ..terms import description
 from ..terms.cell import FULL, INFERENCE, PRECISIONS, TASKS
 from ..terms.limits import check_limits
+from ..terms.memory import LOAD
 
 WORKERS = Path(__file__).resolve().parent.parent / "workers"
 
@@ -99,6 +100,9 @@ class Runtime:
     # `load`. Called for every cell, and not part of its time. Raises BuildError, which is the cell's error at stage
     # build.
     build: Callable[[dict[str, Any], Path, Callable[[str], None]], dict[str, Any]] = build
+    # memory(size, signature): bytes of memory that loading and running an artifact of so many bytes takes, as far as
+    # that was measured (benchmarks/big.py); asked for float32, in full precision. Called before a load.
+    memory: Callable[[int, dict[str, Any]], float] = lambda size, signature: LOAD * size
 
 
 def described(module: ModuleType) -> Runtime:
@@ -128,6 +132,7 @@ def described(module: ModuleType) -> Runtime:
         command=guarded(name, runtime.command, "command", is_command, "a list of strings"),
         load_request=guarded(name, runtime.load_request, "load_request", is_table, "a dict"),
         build=guarded(name, runtime.build, "build", is_table, "a dict"),
+        memory=guarded(name, runtime.memory, "memory", is_size, "a number of bytes"),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..building import harness
 from ..environments import torch_versions
 from ..terms.cell import TASKS as TASKS  # it can train, too
-from . import base, cpp
+from . import base, cpp, taken
 
 NAME = "libtorch-cpp"
 FAMILY = "torch"
@@ -20,6 +20,7 @@ REPRO = "pytest_modelconform.repro.parts.torch"
 REPRO_NOTE = "It was seen in the C++ API of PyTorch; the script tries the same library by its Python API."
 MAIN = True
 PRECISIONS = ("full", "fast")
+memory = taken.by_libtorch
 
 
 def load_request(artifact: Path, signature: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from . import taken
 from .base import WORKERS, python_worker
 
 NAME = "ort"
@@ -14,6 +15,7 @@ REQUIRES = ("onnxruntime",)
 REPRO = "pytest_modelconform.repro.parts.ort"
 MAIN = True
 PRECISIONS = ("full", "fast")
+memory = taken.by_onnxruntime
 
 
 def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import cpp
+from . import cpp, taken
 
 NAME = "ort-cpp"
 FAMILY = "ort"
@@ -14,3 +14,4 @@ REPRO = "pytest_modelconform.repro.parts.ort"
 REPRO_NOTE = "It was seen in the C++ API of ONNX Runtime; the script tries the same library by its Python API."
 MAIN = True
 PRECISIONS = ("full", "fast")
+memory = taken.by_onnxruntime

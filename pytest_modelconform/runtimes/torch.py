@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..environments import torch_versions
+from . import taken
 from .base import WORKERS, python_worker
 
 NAME = "torch"
@@ -15,6 +16,7 @@ REQUIRES = ("torch",)
 REPRO = "pytest_modelconform.repro.parts.torch"
 MAIN = True
 PRECISIONS = ("full", "fast")
+memory = taken.by_torch
 
 
 def command(device: str, threads: int, cache: Path, progress: Callable[[str], None]) -> list[str]:

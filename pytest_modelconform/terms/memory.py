@@ -11,7 +11,7 @@ from collections.abc import Callable
 from . import capacity
 from .capacity import Memory
 
-# What the loads and runs of runtimes take at the most, in multiples of the artifact's bytes.
+# What loads and runs take at the most, in multiples of the artifact's bytes, unless a runtime says less (`memory`).
 LOAD = 2.3
 # What references take beside the model, in multiples of its bytes: of one that is copied, and of one whose copies share
 # its weights (workers/host/large.py).

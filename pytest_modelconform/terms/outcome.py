@@ -18,6 +18,8 @@ NOT_FIT = "the model itself is not fit to be compared with"
 NOT_TESTED = "not tested: "
 # How the message of a cell ends that is unavailable though it has to be there.
 REQUIRED = "(required by --modelconform-require)"
+# How the lines of a message begin that are hints.
+PREFIX, REMEDY = "likely cause: ", "what to change: "
 # How the notes of a cell begin that was run from several threads.
 FROM_THREADS = "from several threads at once"
 
@@ -90,7 +92,8 @@ class Outcome:
 
     bits, reference_bits, loss, worst: log2 figures, see docs/verdicts.md. max_abs: largest absolute difference.
     inputs: per input set a dict with the same names. seconds: by stage ("export", "load", "run").
-    hints: likely causes of a mismatch, likeliest first; they are in the message, too.
+    hints: likely causes of a mismatch, likeliest first; of an error before anything ran, what to change in the case.
+    They are in the message, too (`hint_lines`).
     threads: None unless it was run from several threads at once; else `counts` and `clones` (numbers of threads on one
     instance, and each on a clone), `identical`, `results`, `seconds`.
     artifact: where its artifact is, on the machine that made it. tags: the case's.
@@ -138,6 +141,16 @@ class Outcome:
         return STYLES[self.verdict].outcome == "passed" and not self.failed
 
     @property
+    def hints_advise(self) -> bool:
+        """Whether its hints say what to change, instead of what is likely the cause: nothing has run."""
+        return self.stage is not None and self.stage not in (Stage.RUN, Stage.COMPARE)
+
+    @property
+    def hint_lines(self) -> tuple[str, ...]:
+        """Its hints as lines of the message."""
+        return tuple((REMEDY if self.hints_advise else PREFIX) + hint for hint in self.hints)
+
+    @property
     def is_silent(self) -> bool:
         """Whether it says nothing of the cell: what is recorded of it neither holds nor fails."""
         return self.verdict in (Verdict.UNAVAILABLE, Verdict.NOT_RUN) or self.message.startswith(NOT_TESTED)
@@ -146,6 +159,3 @@ class Outcome:
     def doubtful(self) -> bool:
         """Whether something is wrong with it, failure or not: what a fresh process is to confirm."""
         return self.failed or self.verdict is Verdict.IMPRECISE
-
-
-PREFIX = "likely cause: "

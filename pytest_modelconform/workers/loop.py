@@ -114,15 +114,21 @@ def describe(error: BaseException) -> Dict[str, str]:
 def explain(error: BaseException) -> str:
     """An exception's message; after its first line where it was raised, and by what: exporters wrap that in advice."""
     first, _, rest = str(error).partition("\n")
-    place = place_of(error)
-    causes: List[str] = ["  at %s" % place] if place else []
-    cause = error.__cause__
-    for _ in range(3):
+    lines: List[str] = []
+    places: List[str] = []
+    cause: Optional[BaseException] = error
+    for _ in range(4):
         if cause is None:
             break
-        causes.append("caused by %s: %s" % (type(cause).__name__, str(cause).strip().partition("\n")[0]))
+        if cause is not error:
+            lines.append("caused by %s: %s" % (type(cause).__name__, str(cause).strip().partition("\n")[0]))
+        places.append(place_of(cause))
         cause = cause.__cause__
-    return "\n".join([first, *causes, rest] if rest else [first, *causes])
+    # What was raised first tells the line, where an exporter has wrapped it.
+    number = max((i for i, place in enumerate(places) if place), default=None)
+    if number is not None:
+        lines.insert(number, "  at %s" % places[number])
+    return "\n".join([first, *lines, rest] if rest else [first, *lines])
 
 
 def place_of(error: BaseException) -> str:

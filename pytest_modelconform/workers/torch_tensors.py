@@ -88,8 +88,9 @@ def encode(
     if isinstance(value, (list, tuple)):
         kind = "list" if isinstance(value, list) else "tuple"
         return {kind: [encode(v, key, out, f"{path}/{i}", constants) for i, v in enumerate(value)]}
+    where = f"{path.removeprefix('/')}: " if path else ""
     raise WorkerError(
-        f"a {type(value).__module__}.{type(value).__qualname__} has no place in inputs or outputs: tensors, "
+        f"{where}a {type(value).__module__}.{type(value).__qualname__} has no place in inputs or outputs: tensors, "
         "numbers, strings, None, and lists, tuples, dicts and dataclasses of them have"
     )
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_modelconform.plugin import accounting
+from pytest_modelconform.plugin.progress import Used
 from pytest_modelconform.report import log
 from tests.support import runs
+from tests.support.fakes import REPOSITORY
 
 RECORD = {
     "wall": 612.4,
@@ -59,11 +62,28 @@ def test_a_long_run_says_what_took_it(
     assert " s in 1 process" in last
 
 
+def test_a_long_run_on_several_processes_ends_with_one_line_on_time(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "patience.py").write_text("from pytest_modelconform.plugin import accounting\naccounting._LONG = 0.0\n")
+    path = {"PYTHONPATH": f"{tmp_path}:{REPOSITORY}"}
+    found = runs.run(project, "plain.py", "-n", "2", "-p", "patience", *runs.OTHERS_PLUGINS, env=path)
+    after = found.stdout.partition("\nlog: ")[2].splitlines()[1:-1]
+    [line] = [line for line in after if line.startswith("modelconform: ")]
+    assert re.match(r"modelconform: \d+ s in 2 processes, idle for [\d.]+% while cells ran", line)
+
+
 def test_the_line_names_the_largest_kinds_and_is_narrow() -> None:
     assert accounting.said(RECORD) == (
         "modelconform: 612 s in 2 processes; core-seconds: export 685, harness 70, start\n"
         "  60, load 56, reference 40, pytest 31, other 38"
     )
+    # One line for all, where several processes were used; of a short run only that.
+    used = Used(600.0, 2, 1140.0)
+    assert accounting.said(RECORD, used) == (
+        "modelconform: 612 s in 2 processes, idle for 5.0% while cells ran;\n"
+        "  core-seconds: export 685, harness 70, start 60, load 56, reference 40, pytest\n  31, other 38"
+    )
+    assert accounting.said(None, used) == "modelconform: cells took 600 s on 2 processes, idle for 5.0% of that"
+    assert len(accounting.said(None, Used(86400.0, 128, 1.0))) <= 80
     assert accounting.said({"wall": 1.0, "processes": 1, "core_seconds": {"run": 0.2}}) == (
         "modelconform: 1 s in 1 process"
     )

@@ -49,8 +49,7 @@ def test_of_many_it_names_the_longest_in_lines_of_a_terminal() -> None:
     ("wall", "processes", "busy", "share"), [(10.0, 2, 15.0, 0.25), (10.0, 2, 21.0, 0.0), (0.0, 2, 0.0, 0.0)]
 )
 def test_the_idle_share_of_a_run(wall: float, processes: int, busy: float, share: float) -> None:
-    assert progress.idle_share(wall, processes, busy) == share
-    assert len(progress.time_spent(86400.0, 128, 0.5)) <= 80
+    assert progress.Used(wall, processes, busy).idle == share
 
 
 @pytest.mark.parametrize("begun", [".....", ""])

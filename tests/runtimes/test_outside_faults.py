@@ -53,6 +53,7 @@ RUN = {
     "command-is-nothing": ("def command(*_):\n    pass\n", "returned None: it has to return a list of strings"),
     "starts-nothing": ("def command(*_):\n    return ['/no/such/program']\n", "can't start /no/such/program"),
     "loads-nonsense": (WORKS + "def load_request(*_):\n    return 3\n", "load_request returned 3"),
+    "takes-nonsense": (WORKS + "def memory(*_):\n    return 'much'\n", "memory returned 'much'"),
     "builds-nothing": (WORKS + "def build(*_):\n    raise OSError('disk')\n", "build raised OSError: disk"),
 }
 SOUND = {"sound": (WORKS, "")}

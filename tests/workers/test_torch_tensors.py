@@ -103,6 +103,7 @@ def test_constants_stay_constants() -> None:
         ({1.5: torch.ones(1)}, "a dict with keys other than strings and integers"),
         (np.ones(2), "a numpy.ndarray has no place"),
         (iter(()), "has no place"),
+        ({"past": [torch.ones(2), object()]}, "past/1: a builtins.object has no place"),
     ],
 )
 def test_what_has_no_place_in_a_tree(value: Any, message: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...advice.table import advised
 from ...cells.stages import Artifact, Budget, StageFailure
 from ...formats import base as format_base
 from ...formats.base import Format
@@ -80,7 +81,8 @@ class _Export:
             description, prepared, artifact, module = self.export(run)
         except StageFailure as failure:
             what = f"{failure.verdict.value} at stage {failure.stage.value}"
-            print(f"modelconform export: {self.file.name} in {self.format}: {what}: {failure}", file=sys.stderr)
+            said = advised(failure.outcome()).message
+            print(f"modelconform export: {self.file.name} in {self.format}: {what}: {said}", file=sys.stderr)
             return 1
         try:
             if self.output:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...advice.table import advised
 from ...cells.answers import structured
 from ...cells.diagnosing import undiagnosed
 from ...cells.input_sets import InputSets
@@ -84,7 +85,7 @@ def _answered(run: Run, arguments: argparse.Namespace) -> int:
         message = f"{arguments.artifact} can't be read: {unreadable}"
     except StageFailure as failure:
         what = f"{failure.verdict.value} at stage {failure.stage.value}"
-        message = f"{arguments.artifact} in {arguments.runtime}: {what}: {failure}"
+        message = f"{arguments.artifact} in {arguments.runtime}: {what}: {advised(failure.outcome()).message}"
     print(f"modelconform run: {printable(message)}", file=sys.stderr)
     return 1
 

@@ -155,6 +155,7 @@ def _details(cell: Cell, outcome: Outcome, log: str) -> dict[str, Any]:
         "cached": outcome.cached,
         "notes": notes,
         "hints": list(outcome.hints),
+        "advises": True if outcome.hints and outcome.hints_advise else None,
         "threads": outcome.threads,
         "artifact": outcome.artifact,
         "repro": repro(cell.id, log) if is_upstream(cell, outcome) else None,

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable
 
 from ...terms.cell import Cell
-from ...terms.outcome import PREFIX, STYLES, Outcome
+from ...terms.outcome import PREFIX, REMEDY, STYLES, Outcome
 from ..entries import Entry, entries, title
 from ..matrix import Matrix
 from ..plural import counted
@@ -34,8 +34,8 @@ def _entry(entry: Entry, writer: Writer, command: Callable[[Cell], str], log: st
         say(writer, line, _INDENT)
     if len(lines) > _MOST_LINES:
         writer.line(f"{_INDENT}… {counted(len(lines) - _MOST_LINES, 'more line')} above and in the log")
-    for hint in outcome.hints:
-        say(writer, f"{PREFIX}{hint}", _INDENT)
+    for hint in outcome.hint_lines:
+        say(writer, hint, _INDENT)
     if entry.also:
         say(writer, f"also in: {', '.join(_others(entry))}", _INDENT)
     if entry.following:
@@ -49,8 +49,8 @@ def _entry(entry: Entry, writer: Writer, command: Callable[[Cell], str], log: st
 
 
 def message(outcome: Outcome) -> list[str]:
-    """The lines of a message and its notes, without those that are empty, and without the likely causes."""
-    found = [line for line in outcome.message.splitlines() if not line.startswith(PREFIX)]
+    """The lines of a message and its notes, without those that are empty, and without the hints."""
+    found = [line for line in outcome.message.splitlines() if not line.startswith((PREFIX, REMEDY))]
     # Of notes the first lines: what a library said of a refused input set is long, and in the log.
     # Nor the marks below a line of code, which wrapping would move.
     return [line for line in (*found, *map(first_line, outcome.notes)) if line.strip(" ^~")]

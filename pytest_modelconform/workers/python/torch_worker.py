@@ -17,7 +17,7 @@ from .. import tensors
 from ..loop import Answer, Handlers, WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, decode, encode, same_bits, to_torch
-from . import aoti
+from . import aoti, program_file
 
 # Bytes of an artifact from which its memory is looked after.
 _LARGE = 2**28
@@ -82,7 +82,7 @@ def set_precision(fast: bool) -> None:
 
 def load_program(path: str, device: str) -> Callable[..., Any]:
     """A module from a .pt2 file, on the device, wherever it was exported."""
-    program = torch.export.load(path)
+    program = program_file.read(path)
     tensors = [*program.state_dict.values(), *program.constants.values()]
     if device != "cpu" or any(value.device.type != device for value in tensors if isinstance(value, torch.Tensor)):
         from torch.export.passes import move_to_device_pass

@@ -47,7 +47,7 @@ function cellParts(cell) {
   if (d.message) {
     parts.push(h("section", {}, h("div", { class: "line" }, h("h3", {}, cell.verdict.failed ? "What happened" : "Why"), copyable(d.message, "the message")), h("pre", { class: "message", tabindex: "0", role: "region", "aria-label": "Message" }, d.message)));
   }
-  if (d.hints) parts.push(h("section", {}, h("h3", {}, d.hints.length > 1 ? "Likely causes" : "Likely cause"), h("ul", { class: "hints" }, d.hints.map((hint) => h("li", {}, hint)))));
+  if (d.hints) parts.push(h("section", {}, h("h3", {}, hintsTitle(d)), h("ul", { class: "hints" }, d.hints.map((hint) => h("li", {}, hint)))));
   const figures = figuresOf(d);
   if (figures.length) parts.push(h("dl", { class: "figures" }, figures.map(([name, value, title]) => h("div", { title }, h("dt", {}, name), h("dd", {}, value)))));
   if (d.seconds && Object.keys(d.seconds).length) parts.push(timeline(cell, d));
@@ -60,6 +60,11 @@ function cellParts(cell) {
   const pins = versionPairs();
   if (pins.length) parts.push(h("section", {}, h("h3", {}, "Versions"), h("p", { class: "versions" }, pins.map(([name, version]) => h("span", {}, `${name} `, h("b", {}, version))))));
   return parts;
+}
+
+function hintsTitle(d) {
+  if (d.advises) return "What to change";
+  return d.hints.length > 1 ? "Likely causes" : "Likely cause";
 }
 
 function meaningOf(cell, d) {

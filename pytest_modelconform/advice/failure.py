@@ -1,0 +1,46 @@
+"""What advice is given on, and the words that rules share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..terms.outcome import Stage
+
+# Where an exception passed last through the case, as workers/loop.py writes it, and as torch.export does.
+_OURS = re.compile(r"^  at (?:.+?):\d+, in \w+: (?P<line>.+)$", re.MULTILINE)
+_TORCHS = re.compile(r'^The following call raised this error:\n  File ".+", line \d+, in \w+\n +(?P<line>.+)$', re.M)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cell that came to no comparison. stage: where it ended. message: all that was said. framework: the case's."""
+
+    stage: Stage
+    message: str
+    framework: str = "torch"
+
+    @property
+    def is_export(self) -> bool:
+        """Whether an exporter said it."""
+        return self.stage is Stage.EXPORT
+
+    @property
+    def line(self) -> str:
+        """The line of the case's code that it is of, in backquotes; "forward" where none is told."""
+        found = _OURS.search(self.message) or _TORCHS.search(self.message)
+        return f"`{found['line'].strip()}`" if found else "forward"
+
+    def search(self, pattern: str) -> re.Match[str] | None:
+        """The first place in the message where a pattern stands."""
+        return re.search(pattern, self.message)
+
+
+# A function from a failure to a sentence that says what to change in the case; None where the failure is another one.
+Rule = Callable[[Failure], "str | None"]
+
+
+def option(name: str, value: object, file_format: str) -> str:
+    """How a case says an exporter's option for a format."""
+    return f'`exports={{"{file_format}": Export(options={{"{name}": {value}}})}}`'

@@ -1,0 +1,92 @@
+"""Operators that an exporter or a runtime doesn't have: the user's own, and those of a newer opset."""
+
+from __future__ import annotations
+
+from .failure import Failure, option
+
+# Namespaces of operators that are torch's or ONNX's own.
+_BUILT_IN = ("aten", "prim", "prims", "quantized", "onnx", "ai", "_operator", "torch")
+# How libraries name an operator that they don't know, each with the field of `Operators` that serves them.
+_UNKNOWN = (
+    (r"Unknown builtin op: (?P<space>\w+)::(?P<name>\w+)", "torch"),
+    (r"failed to resolve torch\.ops\.(?P<space>\w+)\.(?P<name>\w+)", "torch"),
+    (r"Fatal error: (?P<space>[\w.]+):(?P<name>\w+)\(-?\d+\) is not a registered function/op", "onnxruntime"),
+    (r"No conversion rule found for operations: (?P<space>[\w.]+)\.(?P<name>\w+)", "openvino"),
+)
+_UNKNOWN_TO_EXPORTERS = (
+    r"unrecognized namespace (?P<space>\w+)::(?P<name>\w+)",
+    r"No ONNX function found for <OpOverload\(op='(?P<space>\w+)\.(?P<name>\w+)'",
+)
+_NEWER = (
+    r"Exporting the operator '(?P<name>[\w:]+)' to ONNX opset version (?P<opset>\d+) is not supported\. "
+    r"Support for this operator was added in version (?P<added>\d+)"
+)
+
+
+def fake_kernel(failure: Failure) -> str | None:
+    """An operator of which torch.export can't tell what it returns."""
+    found = failure.search(r"There was no fake impl registered for <CustomOpDef\((?P<name>[\w:]+)\)>")
+    found = found or failure.search(r"UnsupportedOperatorException: (?P<name>\w+\.\w+)")
+    if found is None:
+        return None
+    name = found["name"].replace(".", "::")
+    return (
+        f"torch.export has to know what {name} returns without running it. Register a function that returns an empty "
+        f'tensor of that shape and dtype: `@torch.library.register_fake("{name}")`'
+    )
+
+
+def newer_opset(failure: Failure) -> str | None:
+    """An operator that ONNX has had since a later opset than the export's."""
+    found = failure.search(_NEWER)
+    if found is None:
+        return None
+    name, opset, added = found["name"], int(found["opset"]), int(found["added"])
+    said = f"{name} needs ONNX opset {added}, and this export has {opset}."
+    if opset == 9:
+        return (
+            f"{said} Caffe2 and MXNet read opset 9 only, so write it with older operators, or leave `onnx-opset9`, "
+            "`caffe2` and `mxnet` out of --modelconform-formats"
+        )
+    return f"{said} Give the exporter a newer one: {option('opset_version', added, 'onnx-legacy')}"
+
+
+def own(failure: Failure) -> str | None:
+    """An operator that only the case's own process knows."""
+    if "operators=Operators(" in failure.message:
+        return None  # who raised it knows the case, and has said so
+    for pattern in _UNKNOWN_TO_EXPORTERS:
+        if name := _own(failure, pattern):
+            return (
+                f"ONNX has no operator {name}. Write it with operators of PyTorch, or say what it is in ONNX: "
+                "`operators=Operators(translations=…)`"
+            )
+    for pattern, field in _UNKNOWN:
+        if name := _own(failure, pattern):
+            return (
+                f"{name} is an operator of your own, which this runtime's process doesn't know. Say in the case what "
+                f'registers it there: `operators=Operators({field}=("my_operators.cpp",))`'
+            )
+    return None
+
+
+def _own(failure: Failure, pattern: str) -> str:
+    """An operator in a message, if it is nobody's but the user's; else ""."""
+    found = failure.search(pattern)
+    is_own = found is not None and found["space"].partition(".")[0] not in _BUILT_IN
+    return f"{found['space']}::{found['name']}" if found is not None and is_own else ""
+
+
+def lacking(failure: Failure) -> str | None:
+    """An operator of torch that an ONNX exporter has no function for."""
+    if found := failure.search(r"No ONNX function found for <OpOverload\(op='aten\.(?P<name>\w+)'"):
+        return (
+            f"the ONNX exporter has no function for aten::{found['name']}. Write it with other operators, or say what "
+            "it is in ONNX: `operators=Operators(translations=…)`"
+        )
+    if found := failure.search(r"Exporting the operator 'aten::(?P<name>\w+)' to ONNX opset version \d+ is not supp"):
+        return (
+            f"the older ONNX exporter has no aten::{found['name']}. Try the format `onnx`, whose exporter has more "
+            "operators (`--modelconform-formats onnx`), or write it with other operators"
+        )
+    return None

@@ -1,0 +1,98 @@
+"""Values and sizes that torch.export can't follow."""
+
+from __future__ import annotations
+
+import re
+
+from .failure import Failure
+
+_SIZE = r"L\[(?P<{0}>.+?)\]\.size\(\)\[(?P<{0}_axis>\d+)\]"
+_EQUAL = rf"The values of \w+ = {_SIZE.format('one')} and \w+ = {_SIZE.format('other')} must always be equal"
+_CONSTANT = r"You marked (?P<name>\S+) as dynamic but your code specialized it to be a constant \((?P<length>\d+)\)"
+_BOUND = r"^ *(?P<name>\w+) = Dim\('\w+', (?P<bounds>[^)]*)\)$"
+_MULTIPLE = r"^ *(?P<name>\w+) = (?P<factor>\d+)\*_\w+$"
+
+
+def data_dependent(failure: Failure) -> str | None:
+    """A branch, a length or a whole number that values decide."""
+    found = failure.search(r"Could not guard on data-dependent expression .*?\(Size-like symbols: (?P<sizes>[^)]*)\)")
+    if found is not None and found["sizes"] != "none":
+        return (
+            f"{failure.line} asks for a length that values decide (a boolean mask, nonzero, unique). If the answer is "
+            "always the same, say so before: `torch._check(kept.shape[0] != 0)`. If not, keep the length and mask: "
+            "`torch.where(mask, x, 0)`"
+        )
+    if found is not None:
+        return (
+            f"{failure.line} branches on a tensor's value, which no export knows. Compute both and choose: "
+            "`torch.where(condition, a, b)`; or give both as functions: `torch.cond(condition, f, g, (x,))`"
+        )
+    if failure.search("Could not extract specialized integer from data-dependent expression"):
+        return (
+            f"{failure.line} makes a size of a tensor's value. Take the size from the shape of an input, or keep it "
+            "and mask: `torch.where(torch.arange(x.shape[1]) < n, x, 0)`; a number that never changes can be a "
+            "Python int in `inputs`"
+        )
+    return None
+
+
+def one(failure: Failure) -> str | None:
+    """A length of 1 where a dimension is dynamic."""
+    found = failure.search(_CONSTANT)
+    if (
+        (found is not None and found["length"] in ("0", "1"))
+        or failure.search("export 0/1 specialized due to hint of [01]")
+        or failure.search(r"some dynamic dimension is 0 or 1, which torch\.export takes for a constant")
+    ):
+        return (
+            "torch.export takes a length of 1 for a constant, so it can't be the example of a dynamic one. Add an "
+            'input set with 2 or more: `inputs={…, "two": lambda: (torch.randn(2, …),)}`. The set with 1 may stay: '
+            "it is run on the artifact, too"
+        )
+    return None
+
+
+def constraints(failure: Failure) -> str | None:
+    """Sizes that `dynamic_shapes` promises, and forward doesn't keep."""
+    if "Constraints violated" not in failure.message:
+        return None
+    if found := failure.search(_CONSTANT):
+        name, length = found["name"], found["length"]
+        return (
+            f"forward takes {name} = {length} only, but `dynamic_shapes` promises any. Look for what has that length: "
+            "a parameter or buffer, `int(x.shape[i])`, a Python loop. Use `x.shape[i]` as it is, or leave "
+            f"{name} out of `dynamic_shapes`"
+        )
+    if found := failure.search(_EQUAL):
+        places = [(found[name], found[f"{name}_axis"]) for name in ("one", "other")]
+        (first, axis), (second, other) = places
+        return (
+            f"dimension {axis} of {_name(first)} is always that of dimension {other} of {_name(second)}: give both "
+            f'one name in `dynamic_shapes`, as in `{{{_key(first)}: {{{axis}: "n"}}, '
+            f'{_key(second)}: {{{other}: "n"}}}}`'
+        )
+    suggested = failure.message.partition("Suggested fixes:")[2]
+    if found := re.search(_MULTIPLE, suggested, re.MULTILINE):
+        name, factor = found["name"], found["factor"]
+        return (
+            f"forward takes multiples of {factor} only as {name}. Say so in `dynamic_shapes`: "
+            f'`{factor} * torch.export.Dim("part")` in place of "{name}"'
+        )
+    if found := re.search(_BOUND, suggested, re.MULTILINE):
+        name, bounds = found["name"], found["bounds"]
+        return (
+            f"forward doesn't take every {name}. Say which in `dynamic_shapes`: "
+            f'`torch.export.Dim("{name}", {bounds})` in place of "{name}"'
+        )
+    return (
+        "`dynamic_shapes` promises sizes that forward doesn't take. Write there what torch.export suggests (the whole "
+        "message is in the log), or leave the dimension out"
+    )
+
+
+def _name(quoted: str) -> str:
+    return quoted.replace("'", "").replace("][", ".")
+
+
+def _key(quoted: str) -> str:
+    return quoted.replace("'", '"').partition("][")[0]

@@ -1,0 +1,52 @@
+"""The table of what is known, and an outcome with its advice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..terms.case import TORCH
+from ..terms.outcome import NOT_FIT, Outcome, Stage, Verdict
+from . import files, operators, shapes, values
+from .failure import Failure, Rule
+
+# The first one that has something to say is heard: what is special stands before what is general.
+RULES: Sequence[Rule] = (
+    shapes.data_dependent,
+    shapes.one,
+    shapes.constraints,
+    values.cache_object,
+    values.not_copied,
+    values.complex_numbers,
+    values.traced_output,
+    operators.fake_kernel,
+    operators.newer_opset,
+    operators.own,
+    operators.lacking,
+    files.too_new,
+    files.saved_on_gpu,
+    files.asks_for_gpu,
+)
+# What ends later has run: then numbers tell of the cause (diagnosis/).
+STAGES = (Stage.BUILD, Stage.REFERENCE, Stage.EXPORT, Stage.LOAD)
+
+
+def advice(failure: Failure) -> str | None:
+    """What to change in the case, as a sentence; None where nobody knows."""
+    return next((sentence for rule in RULES if (sentence := rule(failure))), None)
+
+
+def advised(outcome: Outcome, framework: str = TORCH) -> Outcome:
+    """An outcome with what to change, in `hints` and at the end of its message.
+
+    Verdicts stay what they are. A cell that fails only since its model check does says so, and that is enough.
+    """
+    if outcome.verdict is not Verdict.ERROR or outcome.stage not in STAGES or outcome.hints:
+        return outcome
+    if outcome.message.startswith(NOT_FIT):
+        return outcome
+    sentence = advice(Failure(outcome.stage, outcome.message, framework))
+    if sentence is None:
+        return outcome
+    said = replace(outcome, hints=(sentence,))
+    return replace(said, message="\n".join([outcome.message.rstrip(), *said.hint_lines]))

@@ -1,0 +1,86 @@
+"""What a model takes, returns or computes with that a format has no place for."""
+
+from __future__ import annotations
+
+import re
+
+from .failure import Failure
+
+_HAS_NO_PLACE = "|".join(
+    (
+        r"has no place in inputs or outputs",
+        r"Unsupported input type",
+        r"which is not a known type",
+        r"received an input of unsupported type",
+        r"instead got value of type",
+        r"cannot be traced",
+    )
+)
+_TRACED = "|".join(
+    (
+        r"Dictionary inputs to traced functions must have consistent type",
+        r"of traced region cannot be understood by the tracer",
+        r"Only tensors, lists, tuples of tensors, or dictionary of tensors can be output from traced functions",
+        r"Tracer cannot infer type of",
+        r"Encountering a dict at the output of the tracer",
+        r"Only tuples, lists and Variables are supported as JIT inputs/outputs",
+    )
+)
+_COMPLEX = "|".join(
+    (
+        r"Exporting the operator 'aten::(?P<name>\w*(?:fft|complex|conj|polar)\w*|real|imag|angle)'",
+        r"STFT does not currently support complex types",
+        r"ONNX export of operator aten::_conj",
+    )
+)
+
+
+def cache_object(failure: Failure) -> str | None:
+    """A cache of transformers among inputs or outputs: DynamicCache, StaticCache, EncoderDecoderCache."""
+    if not re.search(_HAS_NO_PLACE, failure.message) or not (found := failure.search(r"\b(?P<kind>\w*Cache)\b")):
+        return None
+    return (
+        f"a {found['kind']} is an object, and artifacts take and return tensors. If you don't ship the cache, build "
+        "the model without it: `model.config.use_cache = False`. If you do, wrap the model in a module whose forward "
+        "takes and returns the keys and values as tensors, and makes the cache of them inside"
+    )
+
+
+def not_copied(failure: Failure) -> str | None:
+    """A model that keeps what can't be copied: its references need copies."""
+    found = failure.search(r"TypeError: cannot pickle '(?P<kind>[\w.]+)' object")
+    if found is None or failure.is_export:
+        return None
+    return (
+        f"the model keeps a {found['kind'].rpartition('.')[2]}, which can't be copied, and its references need "
+        "copies of the model. Keep no operators, locks, files or generators as attributes of a module: use them in forward, as "
+        "`torch.ops.mine.shrink(x)`, or from the top of the file"
+    )
+
+
+def traced_output(failure: Failure) -> str | None:
+    """What a trace can't return: a dict of different things, None, an object."""
+    if not re.search(_TRACED, failure.message):
+        return None
+    return (
+        "a trace returns tensors, tuples of them, or a dict of tensors only. Wrap the model in a module that returns "
+        "such a tuple, without None, numbers and dicts of several kinds: `return y, *states`. torch.export takes the "
+        "model as it is: formats `export` and `onnx`"
+    )
+
+
+def complex_numbers(failure: Failure) -> str | None:
+    """Complex numbers in an exporter that has none."""
+    if failure.search("No decompositions registered for the complex-valued input"):
+        return (
+            "ONNX has no complex numbers, and its exporter replaces few of their operators. Compute with real and "
+            "imaginary parts, `torch.cat([a * c - b * d, a * d + b * c], -1)`; a rotary embedding is "
+            "`x * cos + rotated(x) * sin`"
+        )
+    if not re.search(_COMPLEX, failure.message):
+        return None
+    return (
+        "the older ONNX exporter has no complex numbers. Use the format `onnx`, whose exporter has FFTs "
+        "(`--modelconform-formats onnx`), or compute with real and imaginary parts: a matrix of cosines and one of "
+        "sines"
+    )

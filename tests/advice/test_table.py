@@ -1,0 +1,258 @@
+"""What users are told to change: on the errors that exporters raise for real models, and whether it helps."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pytest_modelconform.advice.failure import Failure
+from pytest_modelconform.advice.table import STAGES, advice, advised
+from pytest_modelconform.terms.outcome import NOT_FIT, Outcome, Stage, Verdict
+from pytest_modelconform.workers.host.build import build
+from pytest_modelconform.workers.loop import describe
+from pytest_modelconform.workers.python import program_file
+from pytest_modelconform.workers.torch_tensors import leaves
+from tests.support.fakes import REPOSITORY
+
+pytestmark = [pytest.mark.compiles, pytest.mark.filterwarnings("ignore")]
+# Not imported here: its operators can be registered once only.
+FILE = REPOSITORY / "tests" / "support" / "refused.py"
+
+# A case, the format that refuses it, what the advice says, and the cases (of the same format) that follow it.
+TOLD = [
+    ("branch", "export", "`if x.sum() > 0:` branches on a tensor's value", ["branch_chosen", "branch_both"]),
+    ("branch", "onnx", "`if x.sum() > 0:` branches on a tensor's value", []),
+    ("mask", "export", "`if kept.shape[0] == 0:` asks for a length that values", ["mask_checked", "mask_kept"]),
+    ("cut", "export", "`return self.a(x)[:, : int(n)]` makes a size of a tensor's value", ["cut_kept"]),
+    ("added", "export", "forward takes batch = 6 only, but `dynamic_shapes` promises any", ["added_static"]),
+    ("positions", "export", '`torch.export.Dim("batch", max=6)` in place of "batch"', ["positions_bound"]),
+    ("pair", "export", '`{"y": {0: "n"}, "x": {0: "n"}}`', ["pair_named"]),
+    ("pairs", "export", '`2 * torch.export.Dim("part")` in place of "batch"', ["pairs_even"]),
+    ("one", "export", "torch.export takes a length of 1 for a constant", ["pair_named"]),
+    ("cache", "torchscript-trace", "a DynamicCache is an object", []),
+    ("several", "torchscript-trace", "`return y, *states`", ["several_tuple"]),
+    ("nothing", "torchscript-trace", "without None", ["several_tuple"]),
+    ("triangle", "onnx-opset9", "aten::tril needs ONNX opset 14, and this export has 9", ["triangle_old"]),
+    ("spectrum", "onnx-legacy", "Use the format `onnx`", ["spectrum_real"]),
+    ("rotary", "onnx-legacy", "compute with real and imaginary parts", ["rotary_real"]),
+    ("rotary", "onnx", "Compute with real and imaginary parts", ["rotary_real"]),
+    ("values", "onnx-legacy", "the older ONNX exporter has no aten::linalg_eigvalsh", []),
+    ("values", "onnx", "no function for aten::_linalg_eigh", []),
+    ("shrunk", "onnx", "ONNX has no operator refused::shrink", []),
+    ("shrunk", "onnx-legacy", "ONNX has no operator refused::shrink", []),
+    ("no_fake", "export", '`@torch.library.register_fake("refused::unseen")`', ["shrunk"]),
+    ("no_meta", "export", '`@torch.library.register_fake("refused::defined")`', ["shrunk"]),
+]  # fmt: skip
+
+
+def said(function: Callable[[], object], stage: Stage = Stage.EXPORT) -> Failure:
+    """What a cell would say of what a function raises."""
+    with pytest.raises(Exception) as raised:  # noqa: PT011 (all kinds are asked for)
+        function()
+    error = describe(raised.value)
+    message = f"{error['type']}: {error['message']}" if error["type"] else error["message"]
+    return Failure(Stage(error["stage"] or stage), message)
+
+
+def export(case: str, format_name: str, folder: Path) -> None:
+    """As the case host does it."""
+    built = build(str(FILE), "refused.py", case)
+    format_module: Any = importlib.import_module(f"pytest_modelconform.formats.{format_name.replace('-', '_')}")
+    folder.mkdir()
+    args, kwargs = built.clone_inputs()
+    with torch.no_grad():
+        built.output_paths = [path for path, _ in leaves(built.model(*args, **kwargs))]
+        format_module.export(built, folder)
+
+
+@pytest.mark.parametrize(
+    ("case", "format_name", "words", "fixed"), TOLD, ids=[f"{case}-{format_name}" for case, format_name, *_ in TOLD]
+)
+def test_real_errors_of_exporters(case: str, format_name: str, words: str, fixed: list[str], tmp_path: Path) -> None:
+    failure = said(lambda: export(case, format_name, tmp_path / "refused"))
+    assert words in str(advice(failure)), failure.message
+    for name in fixed:
+        export(name, format_name, tmp_path / name)
+
+
+# -- what was written elsewhere --------------------------------------------------------------------------------------
+
+
+def graph(op: str, domain: str = "", opset: int = 18, ir_version: int = 10) -> bytes:
+    """An ONNX model of one operator."""
+    from onnx import TensorProto, helper
+
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in "xy"]
+    opsets = [helper.make_opsetid("", opset), *([helper.make_opsetid(domain, 1)] if domain else [])]
+    made = helper.make_graph([helper.make_node(op, ["x"], ["y"], domain=domain)], "g", values[:1], values[1:])
+    return helper.make_model(made, opset_imports=opsets, ir_version=ir_version).SerializeToString()
+
+
+def in_ort(model: bytes) -> None:
+    import onnxruntime
+
+    onnxruntime.InferenceSession(model)
+
+
+def in_openvino(model: bytes) -> None:
+    import openvino
+
+    openvino.Core().read_model(model)
+
+
+def changed(data: bytes, change: Callable[[str, bytes], bytes]) -> io.BytesIO:
+    """A zip file with other contents."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change(name, old.read(name)))
+    return io.BytesIO(target.getvalue())
+
+
+def newer_script() -> None:
+    """TorchScript of a later PyTorch."""
+    file = io.BytesIO()
+    torch.jit.save(torch.jit.script(torch.nn.ReLU()), file)
+    torch.jit.load(changed(file.getvalue(), lambda name, old: b"99\n" if name.endswith("/version") else old))
+
+
+def newer_program(folder: Path, change: Callable[[str, bytes], bytes]) -> None:
+    """A .pt2 file of a later PyTorch."""
+    file = io.BytesIO()
+    torch.export.save(torch.export.export(torch.nn.ReLU(), (torch.ones(2),)), file)
+    (folder / "model.pt2").write_bytes(changed(file.getvalue(), change).getvalue())
+    program_file.read(str(folder / "model.pt2"))
+
+
+def later_schema(name: str, old: bytes) -> bytes:
+    if not name.endswith("models/model.json"):
+        return old
+    found = json.loads(old)
+    found["schema_version"]["major"] += 1
+    return json.dumps(found).encode()
+
+
+def other_operator(name: str, old: bytes) -> bytes:
+    return old.replace(b"torch.ops.aten.relu", b"torch.ops.mine.relu")
+
+
+def unknown_in_script() -> None:
+    """TorchScript that calls an operator which this process doesn't have."""
+    file, model = io.BytesIO(), build(str(FILE), "refused.py", "shrunk").model
+    torch.jit.save(torch.jit.trace(model, torch.ones(3, 4), check_trace=False), file)
+    torch.jit.load(changed(file.getvalue(), lambda name, old: old.replace(b"ops.refused.", b"ops.absent.")))
+
+
+def saved_on_gpu() -> None:
+    """Weights as a GPU saves them: the same file, with the device in it."""
+    file = io.BytesIO()
+    torch.save(torch.nn.Linear(4, 4).state_dict(), file)
+    cpu, cuda = (b"X" + len(name).to_bytes(4, "little") + name for name in (b"cpu", b"cuda:0"))
+    data = file.getvalue()
+    assert cpu in zipfile.ZipFile(io.BytesIO(data)).read("archive/data.pkl")
+    torch.load(changed(data, lambda name, old: old.replace(cpu, cuda) if name.endswith("data.pkl") else old))
+
+
+def checked(model: bytes) -> None:
+    import onnx
+
+    onnx.checker.check_model(onnx.load_from_string(model))
+
+
+LOADED: list[tuple[str, Callable[[Path], object], str]] = [
+    ("onnx-ir", lambda folder: checked(graph("Relu", ir_version=99)), "the file has IR version 99, the installed onnx"),
+    ("ort-ir", lambda folder: in_ort(graph("Relu", ir_version=99)), "has IR version 99, this ONNX Runtime reads"),
+    ("ort-opset", lambda folder: in_ort(graph("Relu", opset=99)), "the file has opset 99, this ONNX Runtime reads"),
+    ("ort-operator", lambda folder: in_ort(graph("Mine", "my.ops")), "`operators=Operators(onnxruntime=("),
+    ("openvino", lambda folder: in_openvino(graph("Mine", "my.ops")), "`operators=Operators(openvino=("),
+    ("script-version", lambda folder: newer_script(), "a newer PyTorch wrote the file (version 99"),
+    ("script-operator", lambda folder: unknown_in_script(), "absent::shrink is an operator of your own"),
+    ("program-schema", lambda folder: newer_program(folder, later_schema), "a newer PyTorch wrote the file"),
+    ("program-operator", lambda folder: newer_program(folder, other_operator), "mine::relu is an operator of your own"),
+    (
+        "program-archive",
+        lambda folder: newer_program(folder, lambda name, old: b"9" if name.endswith("archive_version") else old),
+        "a newer PyTorch wrote the file (version 9, and this one reads 0)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("load", "words"), [row[1:] for row in LOADED], ids=[row[0] for row in LOADED])
+def test_real_errors_of_loaders(load: Callable[[Path], object], words: str, tmp_path: Path) -> None:
+    failure = said(lambda: load(tmp_path), Stage.LOAD)
+    assert words in str(advice(failure)), failure.message
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a machine with a GPU reads such files")
+def test_weights_that_were_saved_on_a_gpu() -> None:
+    assert '`torch.load(file, map_location="cpu")`' in str(advice(said(saved_on_gpu, Stage.BUILD)))
+    to_gpu = advice(said(lambda: torch.nn.Linear(2, 2).cuda(), Stage.BUILD))
+    assert "Build model and inputs on the CPU" in str(to_gpu)
+    assert "`device=x.device`" in str(advice(said(lambda: torch.ones(2).to("cuda"), Stage.REFERENCE)))
+
+
+def test_a_model_that_cannot_be_copied() -> None:
+    built = build(str(FILE), "refused.py", "keeps_operator")
+    failure = said(lambda: copy.deepcopy(built.model), Stage.REFERENCE)
+    assert "the model keeps a _DispatchModule, which can't be copied" in str(advice(failure))
+
+
+# -- outcomes --------------------------------------------------------------------------------------------------------
+
+KNOWN = "RuntimeError: Found no NVIDIA driver on your system."
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_outcome_ends_with_what_to_change(stage: Stage) -> None:
+    found = advised(Outcome(Verdict.ERROR, stage, KNOWN))
+    [hint] = found.hints
+    assert found.message == f"{KNOWN}\nwhat to change: {hint}"
+    assert (found.verdict, found.stage) == (Verdict.ERROR, stage)
+    assert advised(found) == found
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Outcome(Verdict.ERROR, Stage.EXPORT, "RuntimeError: who knows"),
+        Outcome(Verdict.ERROR, Stage.REFERENCE, f"{NOT_FIT}, see net[eager]: {KNOWN}"),
+        Outcome(Verdict.ERROR, Stage.RUN, KNOWN),
+        Outcome(Verdict.MISMATCH, Stage.COMPARE, KNOWN),
+        Outcome(Verdict.CRASH, Stage.LOAD, KNOWN),
+        Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, KNOWN),
+    ],
+    ids=lambda outcome: f"{outcome.verdict.value}-{outcome.stage.value}",
+)
+def test_nothing_is_said_where_nothing_is_known(outcome: Outcome) -> None:
+    assert advised(outcome) is outcome
+
+
+def test_what_libraries_say_of_their_own_operators_is_no_advice_on_those_of_a_user() -> None:
+    for message in (
+        "Unknown builtin op: aten::scaled_mm",
+        "Unknown builtin op: mine::x\nSay it: operators=Operators(torch=(…,))",
+        "No ONNX function found for something",
+    ):
+        assert advice(Failure(Stage.LOAD, message)) is None
+
+
+def test_opsets_are_said_as_the_case_says_them() -> None:
+    message = (
+        "UnsupportedOperatorError: Exporting the operator 'aten::grid_sampler' to ONNX opset version {} is not "
+        "supported. Support for this operator was added in version 16, try exporting with this version"
+    )
+    newer = advice(Failure(Stage.EXPORT, message.format(14)))
+    assert '`exports={"onnx-legacy": Export(options={"opset_version": 16})}`' in str(newer)
+    assert "--modelconform-formats" in str(advice(Failure(Stage.EXPORT, message.format(9))))
+    late = "Opset 29 is under development. Current official support for domain ai.onnx is till opset 28."
+    assert '"opset_version": 28' in str(advice(Failure(Stage.LOAD, late)))
+    assert "convert_version(model, 28)" in str(advice(Failure(Stage.LOAD, late, "onnx")))

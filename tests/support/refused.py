@@ -1,0 +1,258 @@
+"""Cases as users bring them whose model an exporter refuses, each beside the same with the advice followed.
+
+tests/advice/test_table.py says which exporter refuses what.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pytest_modelconform import Case, generic_weights
+
+THREE = {"three": lambda: (torch.randn(3, 4),), "five": lambda: (torch.randn(5, 4),)}
+SIX = {"six": lambda: (torch.randn(6, 4),), "four": lambda: (torch.randn(4, 4),)}
+BATCH = {"x": {0: "batch"}}
+
+
+class Net(nn.Module):
+    """A linear layer, and what a subclass makes of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Linear(4, 4)
+        self.position = nn.Parameter(torch.randn(6, 4))
+
+
+class Branch(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        if x.sum() > 0:
+            return self.a(x)
+        return self.a(-x)
+
+
+class BranchChosen(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.where(x.sum() > 0, self.a(x), self.a(-x))
+
+
+class BranchBoth(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cond(x.sum() > 0, lambda x: self.a(x), lambda x: self.a(-x), (x,))
+
+
+class Mask(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        kept = x[x[:, 0] > -9]
+        if kept.shape[0] == 0:
+            return self.a(x).mean(0)
+        return self.a(kept).mean(0)
+
+
+class MaskChecked(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        kept = x[x[:, 0] > -9]
+        torch._check(kept.shape[0] != 0)
+        if kept.shape[0] == 0:
+            return self.a(x).mean(0)
+        return self.a(kept).mean(0)
+
+
+class MaskKept(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        mask = x[:, :1] > -9
+        return torch.where(mask, self.a(x), 0).sum(0) / mask.sum()
+
+
+class Cut(Net):
+    def forward(self, x: Tensor, n: Tensor) -> Tensor:
+        return self.a(x)[:, : int(n)]
+
+
+class CutKept(Net):
+    def forward(self, x: Tensor, n: Tensor) -> Tensor:
+        return torch.where(torch.arange(x.shape[1]) < n, self.a(x), 0)
+
+
+class Added(Net):
+    """Takes six rows only."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a(x) + self.position
+
+
+class Positions(Net):
+    """Takes up to six rows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a(x) + self.position[: x.shape[0]]
+
+
+class Pair(Net):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.a(x) + y
+
+
+class Pairs(Net):
+    """Takes even numbers of rows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a(x.view(-1, 2, 4))
+
+
+class Several(Net):
+    def forward(self, x: Tensor) -> dict[str, Any]:
+        y = self.a(x)
+        return {"y": y, "states": (y + 1, y + 2)}
+
+
+class SeveralTuple(Net):
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        y = self.a(x)
+        return y, *(y + 1, y + 2)
+
+
+class Nothing(Net):
+    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+        return self.a(x), None
+
+
+class Spectrum(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fft.rfft(self.a(x)).abs()
+
+
+class SpectrumReal(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        angles = torch.outer(torch.arange(4.0), torch.arange(3.0)) * (torch.pi / 2)
+        y = self.a(x)
+        return torch.sqrt((y @ torch.cos(angles)) ** 2 + (y @ torch.sin(angles)) ** 2)
+
+
+class Rotary(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.view_as_complex(self.a(x).view(-1, 2, 2))
+        return torch.view_as_real(y * torch.exp(1j * torch.arange(2))).flatten(1)
+
+
+class RotaryReal(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        a, b = self.a(x).view(-1, 2, 2).unbind(-1)
+        angle = torch.arange(2.0)
+        c, d = torch.cos(angle), torch.sin(angle)
+        return torch.stack([a * c - b * d, a * d + b * c], -1).flatten(1)
+
+
+class Triangle(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a(torch.tril(x))
+
+
+class TriangleOld(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a(x * torch.ones(3, 4).tril())
+
+
+class Values(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.a(x)
+        return torch.linalg.eigvalsh(y.T @ y)
+
+
+@torch.library.custom_op("refused::shrink", mutates_args=())
+def shrink(x: Tensor, by: float) -> Tensor:
+    """Soft thresholding, as a kernel of one's own would do it."""
+    return torch.sign(x) * torch.relu(x.abs() - by)
+
+
+@shrink.register_fake
+def _(x: Tensor, by: float) -> Tensor:
+    return torch.empty_like(x)
+
+
+@torch.library.custom_op("refused::unseen", mutates_args=())
+def unseen(x: Tensor) -> Tensor:
+    """It has no fake kernel."""
+    return x * 2
+
+
+torch.library.define("refused::defined", "(Tensor x) -> Tensor")
+torch.library.impl("refused::defined", "CPU", lambda x: x * 2)
+
+
+class Shrunk(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a(shrink(self.a(x), 0.2))
+
+
+class Keeps(Net):
+    """It keeps an operator as an attribute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shrink = shrink
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.shrink(self.a(x), 0.2)
+
+
+class Unseen(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a(unseen(x))
+
+
+class Defined(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a(torch.ops.refused.defined(x))
+
+
+def gpt(**more: Any) -> nn.Module:
+    """A small one."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    return GPT2LMHeadModel(GPT2Config(vocab_size=50, n_positions=16, n_embd=16, n_layer=1, n_head=2, **more))
+
+
+def case(model: type[nn.Module], inputs: Any = THREE, dynamic_shapes: Any = None) -> Case:
+    """One of these models."""
+    return Case(model=lambda: generic_weights(model()), inputs=inputs, dynamic_shapes=dynamic_shapes)
+
+
+branch = case(Branch, dynamic_shapes=BATCH)
+branch_chosen = case(BranchChosen, dynamic_shapes=BATCH)
+branch_both = case(BranchBoth, dynamic_shapes=BATCH)
+mask = case(Mask, dynamic_shapes=BATCH)
+mask_checked = case(MaskChecked, dynamic_shapes=BATCH)
+mask_kept = case(MaskKept, dynamic_shapes=BATCH)
+cut = case(Cut, {"three": lambda: (torch.randn(3, 4), torch.tensor(3))})
+cut_kept = case(CutKept, {"three": lambda: (torch.randn(3, 4), torch.tensor(3))})
+added = case(Added, {"six": lambda: (torch.randn(6, 4),)}, BATCH)
+added_static = case(Added, {"six": lambda: (torch.randn(6, 4),)})
+positions = case(Positions, SIX, BATCH)
+positions_bound = case(Positions, SIX, {"x": {0: torch.export.Dim("batch", max=6)}})
+pair = case(Pair, {"six": lambda: (torch.randn(6, 4), torch.randn(6, 4))}, {"x": {0: "n"}, "y": {0: "m"}})
+pair_named = case(Pair, {"six": lambda: (torch.randn(6, 4), torch.randn(6, 4))}, {"x": {0: "n"}, "y": {0: "n"}})
+pairs = case(Pairs, SIX, BATCH)
+pairs_even = case(Pairs, SIX, {"x": {0: 2 * torch.export.Dim("part")}})
+one = case(Pair, {"one": lambda: (torch.randn(1, 4), torch.randn(1, 4))}, {"x": {0: "n"}, "y": {0: "n"}})
+several = case(Several)
+several_tuple = case(SeveralTuple)
+nothing = case(Nothing)
+spectrum = case(Spectrum)
+spectrum_real = case(SpectrumReal)
+rotary = case(Rotary)
+rotary_real = case(RotaryReal)
+triangle = case(Triangle)
+triangle_old = case(TriangleOld)
+values = case(Values)
+shrunk = case(Shrunk)
+keeps_operator = case(Keeps)
+no_fake = case(Unseen)
+no_meta = case(Defined)
+cache = Case(
+    model=lambda: generic_weights(gpt()),
+    inputs={"two": lambda: {"input_ids": torch.randint(0, 50, (2, 5))}},
+    requires=("transformers",),
+)
