@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..environments.packages import missing_of_case
 from ..formats.frameworks import FRAMEWORKS
+from ..terms import operators
 from ..terms.case import DEFAULTS, OPTIONAL, TORCH, Tolerance, twin
 from ..terms.outcome import Outcome
 
@@ -21,7 +22,10 @@ _NO_CASES = ("test_", "_")
 
 @dataclass(frozen=True)
 class Declared:
-    """A case as its file declares it. fault: why it can't run, or None. has: which of `OPTIONAL` it gives."""
+    """A case as its file declares it. fault: why it can't run, or None. has: which of `OPTIONAL` it gives.
+
+    operators: what registers operators of its own, by kind (`terms/operators.py`).
+    """
 
     name: str
     fault: str | None = None
@@ -33,6 +37,12 @@ class Declared:
     tolerance: Tolerance = field(default_factory=Tolerance)
     tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
     framework: str = TORCH
+    operators: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def of_torch(self) -> tuple[str, ...]:
+        """What registers its operators in PyTorch. The cells of a case share it."""
+        return tuple(self.operators.get(operators.TORCH, ()))
 
     def missing(self) -> str | None:
         """None if its packages and its framework are there, else a sentence that says what to do."""

@@ -40,10 +40,11 @@ from ..runtimes.base import WORKERS
 from ..terms import devices
 from ..terms.case import TORCH
 from ..terms.cell import EAGER, FAST, TRAINING, CaseRef, Cell
+from ..terms.operators import TORCH as TORCH_OPERATORS
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.signature import BadSignature, Signature
 from ..workers import lookups
-from . import refusals, typed
+from . import own_operators, refusals, typed
 from .pool import AnyWorker, Pool
 from .registry import Registry
 from .stages import Artifact, Budget, StageFailure, failure_of, kept, start
@@ -200,10 +201,10 @@ class Exports:
         folder = self.cache.place("references", found["digest_of_all"])
         return Prepared(content, found["digest_of_all"], folder, cached=True) if folder.is_dir() else None
 
-    @staticmethod
-    def _request(ref: CaseRef) -> dict[str, Any]:
+    def _request(self, ref: CaseRef) -> dict[str, Any]:
         asked = {"file": str(ref.file), "relative": ref.relative, "case": ref.name}
-        return {**asked, "dtype": ref.dtype, "task": ref.task}
+        own = own_operators.loadable(TORCH_OPERATORS, ref.operators, self.pool.cache, self.pool.progress)
+        return {**asked, "dtype": ref.dtype, "task": ref.task, **({"operators": own} if own else {})}
 
     def _ask_host(
         self,
@@ -310,6 +311,10 @@ class Exports:
 
     def _convert(self, source: Artifact, cell: Cell, key: str, budget: Budget) -> bool:
         """Have the format's converter make an artifact from another format's unless it is there already."""
+        if source.signature.calls:
+            calls = ", ".join(source.signature.calls)
+            why = f"format {cell.format} is made from {source.signature.format}, which calls {calls}, the case's own"
+            raise StageFailure(Stage.EXPORT, Verdict.UNSUPPORTED, f"{why}: its converter knows no operators of others")
 
         def make(folder: Path) -> None:
             self.pool.last_op = "convert"
@@ -361,7 +366,7 @@ class Exports:
                 if expects(failure.outcome()):
                     refusals.keep(self.cache, key, failure, lambda: self._packages(host))
                     raise
-                if fresh:
+                if fresh or failure.verdict is Verdict.UNSUPPORTED:
                     raise
                 fresh = True
                 self._fresh_host(host)

@@ -13,7 +13,7 @@ from ..environments.outside import ModuleFault
 from ..terms import memory
 from ..terms.cell import FULL, INFERENCE, Cell
 from ..terms.outcome import NOT_TESTED, Outcome, Stage, Verdict
-from . import typed
+from . import own_operators, typed
 from .case_host import SMOKE, Exports
 from .concurrency import AtOnce
 from .input_sets import InputSets
@@ -100,7 +100,10 @@ def load(tools: Tools, cell: Cell, artifact: Artifact, worker: AnyWorker, budget
         found = budget.ask(worker, "load", precision=cell.precision, **request)
         answer = typed.answer(worker, "load", found, LoadAnswer)
     except WorkerProblem as problem:
-        raise failure_of(problem, Stage.LOAD) from problem
+        failure = failure_of(problem, Stage.LOAD)
+        if more := own_operators.advice(artifact.signature, Path(cell.file), str(failure)):
+            failure = StageFailure(failure.stage, failure.verdict, f"{failure}\n{more}")
+        raise failure from problem
     return answer.seconds or 0.0
 
 
@@ -110,8 +113,13 @@ def load_request(tools: Tools, cell: Cell, artifact: Artifact) -> dict[str, Any]
     try:
         request = runtime.load_request(artifact.folder, artifact.signature.stored)
         stored, progress = artifact.signature.stored, tools.pool.progress
-        return request | kept(lambda: spare.attempt(tools.pool.cache, lambda c: runtime.build(stored, c, progress)))
+        request |= kept(lambda: spare.attempt(tools.pool.cache, lambda c: runtime.build(stored, c, progress)))
     except ModuleFault as fault:
         raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, str(fault)) from fault
     except BuildError as error:
         raise StageFailure(Stage.BUILD, Verdict.ERROR, str(error)) from error
+    if why := own_operators.unsupported(runtime, artifact.signature):
+        raise StageFailure(Stage.LOAD, Verdict.UNSUPPORTED, f"runtime {cell.runtime} can't: {why}")
+    return request | own_operators.fields(
+        runtime, artifact.signature, request, tools.pool.cache, tools.pool.path, tools.pool.progress
+    )

@@ -70,7 +70,8 @@ def declared(run: Run, file: Path, name: str) -> case_files.Declared:
 
 def reference_to(run: Run, file: Path, case: case_files.Declared, dtype: str) -> CaseRef:
     """The case as pipelines ask for it."""
-    return CaseRef(file, run.machinery.relative(file), case.name, dtype, framework=case.framework)
+    relative = run.machinery.relative(file)
+    return CaseRef(file, relative, case.name, dtype, framework=case.framework, operators=case.of_torch)
 
 
 def _spelled(file: Path, names: Sequence[str]) -> str:

@@ -63,6 +63,7 @@ class CaseFile(pytest.File):
                 cell=cell,
                 settled=settled_all,
                 framework=declared.framework,
+                operators=declared.of_torch,
                 tags=tuple(declared.tags),
             )
             for mark in (*markers(cell), *declared.tags):
@@ -98,6 +99,7 @@ class CellItem(pytest.Item):
         cell: Cell,
         settled: Outcome | None = None,
         framework: str = TORCH,
+        operators: tuple[str, ...] = (),
         tags: tuple[str, ...] = (),
         **kwargs: Any,
     ) -> None:
@@ -106,6 +108,7 @@ class CellItem(pytest.Item):
         self.cell = cell
         self.settled = settled
         self.framework = framework
+        self.operators = operators
         self.tags = tags
         self.outcome: Outcome | None = None
 
@@ -149,6 +152,7 @@ class CellItem(pytest.Item):
             self.cell.dtype,
             task=self.cell.reference_task,
             framework=self.framework,
+            operators=self.operators,
         )
         # A case host that can't be had is told of by the pipeline.
         with contextlib.suppress(BuildError):

@@ -13,6 +13,7 @@ DEVICES = ("cpu", "cuda")
 REQUIRES = ("onnxruntime",)
 REPRO = "pytest_modelconform.repro.parts.ort"
 MAIN = True
+OPERATORS = ("onnxruntime",)
 PRECISIONS = ("full", "fast")
 
 

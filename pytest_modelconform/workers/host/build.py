@@ -21,7 +21,7 @@ from ..loop import WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, encode, view_of
 from . import cast, declared, files, frameworks
-from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_file, short_trace
+from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_file, operator_files, short_trace
 from .forward import signature
 from .generate import Call, Generated, dimensions, generate, is_dynamic, name_of
 from .state import seed_all
@@ -159,7 +159,7 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
     if missing:
         raise WorkerError(f"case {name!r}, field 'files': {missing[0]} doesn't exist", "build")
     local = opened | files.local_modules(PACKAGE) | {os.path.realpath(file) for file in (path, *further)}
-    local |= cpp_files(case, path)
+    local |= cpp_files(case, path) | operator_files(case, path)
     return Built(
         case=case,
         name=name,
