@@ -56,7 +56,11 @@ Tensor squareplus_autograd(const Tensor& x, double b) { return Squareplus::apply
 
 }  // namespace
 
-TORCH_LIBRARY(own_operator, library) { library.def("squareplus(Tensor x, float b) -> Tensor"); }
+TORCH_LIBRARY(own_operator, library) {
+  library.def("squareplus(Tensor x, float b) -> Tensor");
+  // The variant that ExecuTorch calls. PyTorch never does, so that there is no kernel for it.
+  library.def("squareplus.out(Tensor x, float b, *, Tensor(a!) out) -> Tensor(a!)");
+}
 TORCH_LIBRARY_IMPL(own_operator, CPU, library) { library.impl("squareplus", squareplus_cpu); }
 TORCH_LIBRARY_IMPL(own_operator, Meta, library) { library.impl("squareplus", squareplus_meta); }
 TORCH_LIBRARY_IMPL(own_operator, Autograd, library) {

@@ -1,6 +1,6 @@
 """Squareplus, an operator of one's own in C++: Barron, Squareplus: A Softplus-Like Algebraic Rectifier, 2021.
 
-`own_operator.cpp` has it for PyTorch, gradient included; `own_operator_onnxruntime.cpp` for ONNX Runtime.
+`own_operator.cpp` has it for PyTorch, gradient included; the others for ONNX Runtime, OpenVINO and ExecuTorch.
 """
 
 from collections.abc import Callable, Mapping
@@ -58,6 +58,8 @@ case = Case(
     operators=Operators(
         torch=("own_operator.cpp",),
         onnxruntime=("own_operator_onnxruntime.cpp",),
+        openvino=("own_operator_openvino.cpp",),
+        executorch=("own_operator_executorch.cpp",),
         translations=translations,
     ),
     train=Train(loss="mse_loss", optimizer="sgd", lr=0.1, steps=4),

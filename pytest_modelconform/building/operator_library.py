@@ -17,9 +17,8 @@ from pathlib import Path
 
 from ..cache.made_once import BuildError, Progress, log_of, made_once
 from ..cache.store import Cache
-from ..terms.operators import ONNXRUNTIME, OPENVINO, SOURCES, TORCH
+from ..terms.operators import EXECUTORCH, ONNXRUNTIME, OPENVINO, SOURCES, TORCH
 from . import case_library, ort_headers, tools
-from .harness import unavailable
 from .includes import UnknownInclude, local_files
 
 _KIND = "cpp"
@@ -47,8 +46,8 @@ def library(kind: str, source: Path, cache: Path, progress: Progress) -> Path:
     """
     if not source.name.endswith(SOURCES):
         return source
-    engine, recipe_of = _RECIPES[kind]
-    if reason := unavailable(engine):
+    package, recipe_of = _RECIPES[kind]
+    if reason := _obstacle(package):
         raise BuildError(f"{source.name} can't be compiled: {reason}")
     try:
         files = local_files(source)
@@ -72,6 +71,18 @@ def library(kind: str, source: Path, cache: Path, progress: Progress) -> Path:
     return target / output
 
 
+def _obstacle(package: str) -> str | None:
+    """What stands in the way of compiling against a package, and what to do; None where nothing is known."""
+    if sys.platform == "win32":
+        return "operators are compiled on Linux and macOS only"
+    if not tools.installed(package):
+        return f"it needs {package}: pip install {package}"
+    if tools.compiler() is None:
+        how = "xcode-select --install" if sys.platform == "darwin" else "apt-get install g++, or your system's likes"
+        return f"it needs a C++20 compiler: {how}"
+    return ort_headers.obstacle() if package == "onnxruntime" else None
+
+
 def _for_torch(cache: Path, progress: Progress) -> _Recipe:
     compiler = case_library.find_compiler()
 
@@ -91,14 +102,28 @@ def _for_onnxruntime(cache: Path, progress: Progress) -> _Recipe:
 
 def _for_openvino(cache: Path, progress: Progress) -> _Recipe:
     package = tools.package("openvino")
-    folder = package / "libs"
-    found = sorted(path for path in folder.glob("libopenvino.*") if path.is_file())
+    return _linked("openvino", package / "libs", "libopenvino.*", [package / "include"])
+
+
+def _for_executorch(cache: Path, progress: Progress) -> _Recipe:
+    package = tools.package("executorch")
+    include = package / "include"
+    # Its own copy of c10's headers, which say that they are configured by a macro.
+    c10 = include / "executorch" / "runtime" / "core" / "portable_type" / "c10"
+    return _linked(
+        "executorch", package / "lib", "libexecutorch.*", [include, c10], ["-DC10_USING_CUSTOM_GENERATED_MACROS"]
+    )
+
+
+def _linked(package: str, folder: Path, pattern: str, include: Sequence[Path], flags: Sequence[str] = ()) -> _Recipe:
+    """With the headers of a Python package and its library, which is found there again at run time."""
+    found = sorted(path for path in folder.glob(pattern) if path.is_file())
     if not found:
-        raise LookupError(f"the installed openvino has no library in {folder} to link")
+        raise LookupError(f"the installed {package} has no library {pattern} in {folder} to link")
     words, about = _compiler()
-    version = importlib.metadata.version("openvino")
+    isystem = [word for path in include for word in ("-isystem", str(path))]
     links = [str(found[0]), f"-Wl,-rpath,{folder}", *_own_link_flags()]
-    return _Recipe([*words, "-isystem", str(package / "include")], links, [*about, version])
+    return _Recipe([*words, *flags, *isystem], links, [*about, importlib.metadata.version(package)])
 
 
 def _harnesses(cache: Path) -> Path:
@@ -121,9 +146,10 @@ def _own_link_flags() -> list[str]:
     return shlex.split(os.environ.get("LDFLAGS", ""))
 
 
-# By kind: the engine of the harness that needs the same tools and packages, and how its sources are compiled.
+# By kind: the package whose headers its sources include, and how they are compiled.
 _RECIPES: Mapping[str, tuple[str, Callable[[Path, Progress], _Recipe]]] = {
-    TORCH: ("frontend", _for_torch),
-    ONNXRUNTIME: ("ort", _for_onnxruntime),
+    TORCH: ("torch", _for_torch),
+    ONNXRUNTIME: ("onnxruntime", _for_onnxruntime),
     OPENVINO: ("openvino", _for_openvino),
+    EXECUTORCH: ("executorch", _for_executorch),
 }

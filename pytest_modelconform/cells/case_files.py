@@ -9,7 +9,6 @@ from pathlib import Path
 
 from ..environments.packages import missing_of_case
 from ..formats.frameworks import FRAMEWORKS
-from ..terms import operators
 from ..terms.case import DEFAULTS, OPTIONAL, TORCH, Tolerance, twin
 from ..terms.outcome import Outcome
 
@@ -40,9 +39,9 @@ class Declared:
     operators: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
-    def of_torch(self) -> tuple[str, ...]:
-        """What registers its operators in PyTorch. The cells of a case share it."""
-        return tuple(self.operators.get(operators.TORCH, ()))
+    def own_operators(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """What registers operators of its own, as a `CaseRef` has it."""
+        return tuple((kind, tuple(names)) for kind, names in self.operators.items())
 
     def missing(self) -> str | None:
         """None if its packages and its framework are there, else a sentence that says what to do."""

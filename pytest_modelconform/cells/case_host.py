@@ -6,7 +6,7 @@ import contextlib
 import functools
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -203,8 +203,14 @@ class Exports:
 
     def _request(self, ref: CaseRef) -> dict[str, Any]:
         asked = {"file": str(ref.file), "relative": ref.relative, "case": ref.name}
-        own = own_operators.loadable(TORCH_OPERATORS, ref.operators, self.pool.cache, self.pool.progress)
+        own = self._own_operators(ref, (TORCH_OPERATORS,))
         return {**asked, "dtype": ref.dtype, "task": ref.task, **({"operators": own} if own else {})}
+
+    def _own_operators(self, ref: CaseRef, kinds: Sequence[str]) -> list[str]:
+        """What registers a case's own operators, with the libraries of sources. Raises StageFailure."""
+        pool, named = self.pool, dict(ref.operators)
+        found = (own_operators.loadable(kind, named.get(kind, ()), pool.cache, pool.progress) for kind in kinds)
+        return [name for names in found for name in names]
 
     def _ask_host(
         self,
@@ -352,6 +358,8 @@ class Exports:
             "output_paths": prepared.output_paths,
             **self._request(ref),
         }
+        if libraries := self._own_operators(ref, module.OPERATORS):
+            request["libraries"] = libraries
 
         asked = (Stage.EXPORT, "export", Exported)
 

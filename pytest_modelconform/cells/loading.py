@@ -102,7 +102,7 @@ def load(tools: Tools, cell: Cell, artifact: Artifact, worker: AnyWorker, budget
     except WorkerProblem as problem:
         failure = failure_of(problem, Stage.LOAD)
         if more := own_operators.advice(artifact.signature, Path(cell.file), str(failure)):
-            failure = StageFailure(failure.stage, failure.verdict, f"{failure}\n{more}")
+            failure = StageFailure(failure.stage, failure.verdict, f"{more}\n{failure}")
         raise failure from problem
     return answer.seconds or 0.0
 

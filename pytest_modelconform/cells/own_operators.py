@@ -12,14 +12,14 @@ from ..cache import spare
 from ..cache.made_once import BuildError, Progress
 from ..runtimes.base import Runtime
 from ..terms import operators
-from ..terms.operators import MODULES, ONNXRUNTIME, OPENVINO, TORCH
+from ..terms.operators import EXECUTORCH, MODULES, ONNXRUNTIME, OPENVINO, TORCH
 from ..terms.outcome import Stage, Verdict
 from ..terms.signature import Signature
 from .stages import StageFailure, kept
 
 _PAGE = "docs/own-operators.md"
 # What registers operators for whom, as messages say it.
-_FOR = {TORCH: "PyTorch", ONNXRUNTIME: "ONNX Runtime", OPENVINO: "OpenVINO"}
+_FOR = {TORCH: "PyTorch", ONNXRUNTIME: "ONNX Runtime", OPENVINO: "OpenVINO", EXECUTORCH: "ExecuTorch"}
 
 
 def loadable(kind: str, names: Sequence[str], cache: Path, progress: Progress) -> list[str]:
@@ -42,7 +42,7 @@ def unsupported(runtime: Runtime, signature: Signature) -> str | None:
     if not signature.calls:
         return None
     calls = ", ".join(signature.calls)
-    kinds = [kind for kind in runtime.OPERATORS if kind != MODULES] or [TORCH] * bool(runtime.OPERATORS)
+    kinds = _kinds(runtime)
     if not kinds:
         return f"the artifact calls {calls}, and {runtime.NAME} loads no operators of others"
     names = [name for kind in kinds for name in signature.extensions.get(kind, ())]
@@ -67,6 +67,15 @@ def unsupported(runtime: Runtime, signature: Signature) -> str | None:
     )
 
 
+def _kinds(runtime: Runtime) -> list[str]:
+    """The fields of `Operators` that a runtime has a use for. Modules are in PyTorch's."""
+    return [
+        kind
+        for kind in operators.KINDS
+        if kind in runtime.OPERATORS or (kind == TORCH and MODULES in runtime.OPERATORS)
+    ]
+
+
 def _serves(runtime: Runtime, name: str) -> bool:
     """Whether a runtime loads what a name stands for."""
     native = any(kind in runtime.OPERATORS for kind in operators.KINDS)
@@ -81,10 +90,8 @@ def fields(
     request: what it has already. path: folders that case files import modules from.
     """
     libraries, modules = list(request.get("libraries", ())), []
-    for kind in (kind for kind in operators.KINDS if kind in runtime.OPERATORS or kind == TORCH):
+    for kind in _kinds(runtime):
         names = [name for name in signature.extensions.get(kind, ()) if _serves(runtime, name)]
-        if kind == TORCH and not {TORCH, MODULES} & set(runtime.OPERATORS):
-            continue
         modules += [name for name in names if not operators.is_native(name)]
         libraries += loadable(kind, [name for name in names if operators.is_native(name)], cache, say)
     found: dict[str, Any] = {"libraries": libraries} if libraries else {}

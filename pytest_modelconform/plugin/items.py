@@ -56,6 +56,7 @@ class CaseFile(pytest.File):
         cells = run.machinery.cells(relative, declared)
         run.collected.cases.append(declared)
         run.collected.cells += cells
+        own = declared.own_operators
         for cell in cells:
             item = CellItem.from_parent(
                 self,
@@ -63,7 +64,7 @@ class CaseFile(pytest.File):
                 cell=cell,
                 settled=settled_all,
                 framework=declared.framework,
-                operators=declared.of_torch,
+                operators=own,
                 tags=tuple(declared.tags),
             )
             for mark in (*markers(cell), *declared.tags):
@@ -99,7 +100,7 @@ class CellItem(pytest.Item):
         cell: Cell,
         settled: Outcome | None = None,
         framework: str = TORCH,
-        operators: tuple[str, ...] = (),
+        operators: tuple[tuple[str, tuple[str, ...]], ...] = (),
         tags: tuple[str, ...] = (),
         **kwargs: Any,
     ) -> None:

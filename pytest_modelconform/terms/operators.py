@@ -12,7 +12,7 @@ LIBRARIES = (".so", ".dylib")
 PYTHON = ".py"
 # Who loads what registers operators: fields of `Operators`, and what runtimes say in OPERATORS. PyTorch in Python also
 # imports modules, which is a kind of its own, since PyTorch in C++ can't.
-TORCH, ONNXRUNTIME, OPENVINO = KINDS = ("torch", "onnxruntime", "openvino")
+TORCH, ONNXRUNTIME, OPENVINO, EXECUTORCH = KINDS = ("torch", "onnxruntime", "openvino", "executorch")
 MODULES = "modules"
 LOADABLE = (*KINDS, MODULES)
 
@@ -28,7 +28,8 @@ class Operators:
     torch: for PyTorch, in Python and in C++ (`TORCH_LIBRARY`); files and modules in Python (`torch.library`) serve
         processes in Python only.
     onnxruntime: for ONNX Runtime, in Python and in C++: libraries with `RegisterCustomOps`, or their sources.
-    openvino: for OpenVINO, in Python and in C++: libraries of extensions, or their sources.
+    openvino: for OpenVINO, in Python and in C++, and for its converter: libraries of extensions, or their sources.
+    executorch: for ExecuTorch: libraries with `EXECUTORCH_LIBRARY`, or their sources.
     translations: a function without arguments that returns how ONNX's exporters write the operators: by overload
         (`torch.ops.mine.shrink.default`) functions in onnxscript for `onnx`, as `torch.onnx.export` takes them in
         `custom_translation_table`; by name (`"mine::shrink"`) functions for `onnx-legacy`, as
@@ -38,6 +39,7 @@ class Operators:
     torch: tuple[str, ...] = ()
     onnxruntime: tuple[str, ...] = ()
     openvino: tuple[str, ...] = ()
+    executorch: tuple[str, ...] = ()
     translations: Callable[[], Mapping[Any, Callable[..., Any]]] | None = None
 
 

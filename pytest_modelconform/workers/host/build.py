@@ -6,7 +6,7 @@ import copy
 import hashlib
 import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,7 +43,7 @@ class Built:
     and inputs, unless they are integers. notes: what there is to say about the cast. cpp: absolute path of the model's
     C++ source, if the case names one. at_import: whether `model` only hands out a module that the file built when it
     was imported. task: "training" for a model in training mode, whose input sets are those of
-    train_data.py.
+    train_data.py. libraries: of the case's own operators, those that the exporter loads.
     """
 
     case: Case
@@ -62,6 +62,7 @@ class Built:
     cpp: str | None = None
     task: str = INFERENCE
     at_import: bool = False
+    libraries: Sequence[str] = ()
 
     def clone_inputs(self, name: str = "") -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Fresh inputs of a set; without a name of the one that exporters see."""

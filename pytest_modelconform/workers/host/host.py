@@ -98,6 +98,7 @@ class Host:
             self.forget(built)
             raise other_numbers(built)
         built.output_paths = request["output_paths"]
+        built.libraries = request.get("libraries", ())
         exporter = importlib.import_module(request["module"])
         format_name = request.get("format") or exporter.NAME
         large.require(

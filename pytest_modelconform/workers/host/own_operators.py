@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 PACKAGED = ("torchvision", "torchao", "quantized_decomposed", "executorch", "dim_order_ops", "rngprims")
 # Domains of ONNX that belong to the standard, or to ONNX Runtime itself.
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training", "com.microsoft")
+# Fields of `Operators` by the formats whose exporter has a use for them.
+_FIELDS = {"openvino": "openvino", "executorch": "executorch", "executorch-portable": "executorch"}
 _TRANSLATED = ("onnx", "onnx-legacy", "onnx-decomposed", "onnx-opset9")
 
 
@@ -56,6 +58,9 @@ def described(signature: dict[str, Any], built: Built, file: str, folder: Path) 
         calls = sorted(set(_of_onnx(path)))
     elif path.suffix == ".xml":
         calls = sorted(set(_of_openvino(path)))
+    elif path.suffix == ".pte":
+        content = path.read_bytes()
+        calls = [name for name in _own_names() if name.encode() in content]
     else:
         calls = [name for name in signature.get("operators", []) if name not in PACKAGED]
     return {"extensions": operators.named(built.case.operators, file), "calls": calls}
@@ -95,7 +100,7 @@ def explained(error: Exception, built: Built, format_name: str) -> WorkerError |
     is `unsupported` where the case says what registers its operators, since all is said that there is to say. Where it
     says how ONNX writes them, what fails is that.
     """
-    if format_name in _TRANSLATED and built.case.operators is not None and built.case.operators.translations:
+    if _is_said(built, format_name):
         return None
     said = " ".join(_texts(error))
     names = [name for name in _called_by_name(said) if name in _called(built)]
@@ -108,7 +113,16 @@ def explained(error: Exception, built: Built, format_name: str) -> WorkerError |
         return WorkerError(f"{why}\nIts exporter says: {_shortest(error)}", "export", UNSUPPORTED)
     advice = f"{name} is an operator of your own: {remedy}"
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return WorkerError(f"{explain(error)}\n{advice}", "export", type(error).__name__, trace[-20000:])
+    # First, since exporters say much, of which a terminal shows the beginning.
+    return WorkerError(f"{advice}\n{type(error).__name__}: {explain(error)}", "export", "", trace[-20000:])
+
+
+def _is_said(built: Built, format_name: str) -> bool:
+    """Whether a case says how a format's exporter takes its operators."""
+    own = built.case.operators
+    if own is None:
+        return False
+    return bool(own.translations if format_name in _TRANSLATED else getattr(own, _FIELDS.get(format_name, ""), ()))
 
 
 def _remedy(name: str, format_name: str) -> str:
@@ -119,8 +133,8 @@ def _remedy(name: str, format_name: str) -> str:
             f"say in the case how ONNX writes it, operators=Operators(translations=lambda: {{{key}: a_function}}) "
             "(docs/own-operators.md)"
         )
-    if format_name == "openvino":
-        return "say in the case how OpenVINO computes it, operators=Operators(openvino=(…,)) (docs/own-operators.md)"
+    if field := _FIELDS.get(format_name):
+        return f"name in the case what registers it there, operators=Operators({field}=(…,)) (docs/own-operators.md)"
     return f"{format_name} has no way to take one. Write it in operators of PyTorch where you export for {format_name}"
 
 
@@ -141,14 +155,18 @@ def _shortest(error: BaseException) -> str:
 
 def _called_by_name(text: str) -> list[str]:
     """Operators of this process, "namespace::name", that a text names as PyTorch or Python write them."""
-    found = set()
-    for full in registering.registered():
-        namespace, _, name = full.partition(".")[0].partition("::")
-        if namespace not in BUILT_IN and namespace not in PACKAGED:
-            pattern = rf"\b{re.escape(namespace)}(::|\.){re.escape(name)}\b"
-            if namespace in text and re.search(pattern, text):
-                found.add(f"{namespace}::{name}")
-    return sorted(found)
+    found = []
+    for full in _own_names():
+        namespace, _, name = full.partition("::")
+        if namespace in text and re.search(rf"\b{re.escape(namespace)}(::|\.){re.escape(name)}\b", text):
+            found.append(full)
+    return found
+
+
+def _own_names() -> list[str]:
+    """Operators of this process that are neither PyTorch's nor a known package's, "namespace::name"."""
+    names = {full.partition(".")[0] for full in registering.registered()}
+    return sorted(name for name in names if name.partition("::")[0] not in (*BUILT_IN, *PACKAGED))
 
 
 class _Names(TorchDispatchMode):
