@@ -349,6 +349,8 @@ class Exports:
     ) -> bool:
         """Export unless it is there already; whether it was. What a used host fails at, a fresh one tries again."""
         module = self.registry.format(cell.format)
+        if why := own_operators.unexportable(module.NAME, ref):
+            raise StageFailure(Stage.EXPORT, Verdict.UNSUPPORTED, f"format {module.NAME} can't: {why}")
         host = self._host_of(ref, module)
         request = {
             "module": module.FRAMEWORKS[ref.framework],

@@ -10,8 +10,10 @@ from typing import Any
 from ..building import operator_library
 from ..cache import spare
 from ..cache.made_once import BuildError, Progress
+from ..environments import torch_versions
 from ..runtimes.base import Runtime
 from ..terms import operators
+from ..terms.cell import CaseRef
 from ..terms.operators import EXECUTORCH, MODULES, ONNXRUNTIME, OPENVINO, TORCH
 from ..terms.outcome import Stage, Verdict
 from ..terms.signature import Signature
@@ -35,6 +37,15 @@ def loadable(kind: str, names: Sequence[str], cache: Path, progress: Progress) -
         return [made(name) for name in names]
     except BuildError as error:
         raise StageFailure(Stage.BUILD, Verdict.ERROR, f"field 'operators': {error}") from error
+
+
+def unexportable(format_name: str, ref: CaseRef) -> str | None:
+    """Why a format can't be exported of a case with operators of its own; None where that has to be tried."""
+    native = [name for name in dict(ref.operators).get(TORCH, ()) if operators.is_native(name)]
+    if not native or format_name not in torch_versions.THEIRS:
+        return None
+    said = operators.said(native)
+    return f"the case's operators in C++ ({said}) are compiled for the torch that is installed, and it is of another"
 
 
 def unsupported(runtime: Runtime, signature: Signature) -> str | None:
