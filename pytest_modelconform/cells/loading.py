@@ -90,12 +90,25 @@ def _smoke(tools: Tools, cell: Cell, worker: AnyWorker) -> str:
     return outcome.message if outcome.failed else ""
 
 
+def unspoilt(tools: Tools, cell: Cell, artifact: Artifact, worker: AnyWorker) -> AnyWorker:
+    """A worker that knows no operators of other cases, where the artifact calls some. Raises StageFailure.
+
+    Registered operators stay for good: those of another case would let this one pass though it names none.
+    """
+    own = own_operators.names(tools.registry.runtime(cell.runtime), artifact.signature)
+    if worker.registered <= own or not own_operators.may_call(artifact.signature):
+        return worker
+    tools.pool.discard(worker)
+    return running(tools, cell)
+
+
 def load(tools: Tools, cell: Cell, artifact: Artifact, worker: AnyWorker, budget: Budget) -> float:
     """Have a worker load an artifact; the seconds that it took. Raises StageFailure."""
     request = load_request(tools, cell, artifact)
     what = f"to load and run {artifact.size / 1e9:.1f} GB in {cell.runtime}"
     if lacking := memory.lacking_after_a_while(what, memory.LOAD * artifact.size):
         raise StageFailure(Stage.LOAD, Verdict.UNAVAILABLE, lacking)
+    worker.registered |= own_operators.names(tools.registry.runtime(cell.runtime), artifact.signature)
     try:
         found = budget.ask(worker, "load", precision=cell.precision, **request)
         answer = typed.answer(worker, "load", found, LoadAnswer)

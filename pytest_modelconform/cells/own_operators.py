@@ -20,6 +20,8 @@ from ..terms.signature import Signature
 from .stages import StageFailure, kept
 
 _PAGE = "docs/own-operators.md"
+# Namespaces of PyTorch's operators that come with packages, for all processes.
+_PACKAGED = ("torchvision",)
 # What registers operators for whom, as messages say it.
 _FOR = {TORCH: "PyTorch", ONNXRUNTIME: "ONNX Runtime", OPENVINO: "OpenVINO", EXECUTORCH: "ExecuTorch"}
 
@@ -91,6 +93,17 @@ def _serves(runtime: Runtime, name: str) -> bool:
     """Whether a runtime loads what a name stands for."""
     native = any(kind in runtime.OPERATORS for kind in operators.KINDS)
     return native if operators.is_native(name) else MODULES in runtime.OPERATORS
+
+
+def names(runtime: Runtime, signature: Signature) -> set[str]:
+    """What a runtime loads for an artifact, as the case names it."""
+    kinds = _kinds(runtime)
+    return {name for kind in kinds for name in signature.extensions.get(kind, ()) if _serves(runtime, name)}
+
+
+def may_call(signature: Signature) -> bool:
+    """Whether an artifact may call operators that are no known package's."""
+    return bool(signature.calls) or bool(set(signature.operators) - set(_PACKAGED))
 
 
 def fields(

@@ -85,7 +85,8 @@ def broke_the_protocol(name: str, how: str) -> str:
 class Worker:
     """A worker process.
 
-    used: set by who has run anything on it. smoked: formats in which it has run the smoke model. info: its answer to
+    used: set by who has run anything on it. smoked: formats in which it has run the smoke model. registered: of
+    cases' own operators, what it has loaded. info: its answer to
     hello; empty before.
     """
 
@@ -93,6 +94,7 @@ class Worker:
         self.name = name
         self.used = False
         self.smoked: set[str] = set()
+        self.registered: set[str] = set()
         self.info: dict[str, Any] = {}
         self.last_used = time.monotonic()
         self._next_id = 1
@@ -282,6 +284,7 @@ class InlineWorker:
         self.raises = raises
         self.used = False
         self.smoked: set[str] = set()
+        self.registered: set[str] = set()
         self.info: dict[str, Any] = {}
         self.last_used = time.monotonic()
         self.alive = True

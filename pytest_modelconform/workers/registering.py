@@ -15,6 +15,9 @@ from pytest_modelconform.terms.operators import LIBRARIES, PYTHON
 
 from .loop import WorkerError
 
+# Folders of cases' modules, added to sys.path.
+_added: list[str] = []
+
 
 def register(names: Sequence[str], path: Sequence[str] = ()) -> None:
     """Load libraries and Python files (absolute paths) and import modules, each once a process.
@@ -24,6 +27,7 @@ def register(names: Sequence[str], path: Sequence[str] = ()) -> None:
     for folder in path:
         if folder not in sys.path:
             sys.path.append(folder)
+            _added.append(folder)
     for name in names:
         what = os.path.basename(name)
         try:
@@ -47,13 +51,23 @@ def packages(namespaces: Sequence[str]) -> None:
     for namespace in namespaces:
         if namespace in known:
             continue
-        if importlib.util.find_spec(namespace) is None:
+        if not _is_installed(namespace):
             raise WorkerError(
                 f"the artifact calls operators of {namespace!r} (as in {namespace}::…), which nothing in this process "
                 "has registered, and there is no package of that name",
                 kind="ModuleNotFoundError",
             )
         importlib.import_module(namespace)
+
+
+def _is_installed(package: str) -> bool:
+    """Whether there is such a package. A case file is none, though it may have the name of its operators' namespace."""
+    before = sys.path
+    sys.path = [folder for folder in before if folder not in _added]
+    try:
+        return importlib.util.find_spec(package) is not None
+    finally:
+        sys.path = before
 
 
 def registered() -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pytest_modelconform.cells import own_operators
+from pytest_modelconform.cells import loading, own_operators
 from pytest_modelconform.cells.registry import Registry, register_built_in
-from pytest_modelconform.terms.cell import CaseRef
+from pytest_modelconform.terms.cell import CaseRef, Cell
 from pytest_modelconform.terms.signature import Signature
 
 PYTHON, NATIVE = "/here/ops.py", "/here/ops.so"
@@ -100,3 +101,26 @@ def test_other_versions_of_torch_export_no_operators_in_c() -> None:
     assert "ops.so" in str(own_operators.unexportable("export-2.11", ref(NATIVE)))
     assert own_operators.unexportable("export-2.11", ref(PYTHON)) is None
     assert own_operators.unexportable("export", ref(NATIVE)) is None
+
+
+@pytest.mark.parametrize(
+    ("stored", "before", "fresh"),
+    [
+        # Of another case's process, and of its own; and what calls none may run anywhere.
+        (signature(operators=("mine",), calls=()), {NATIVE}, True),
+        (signature(operators=("mine",), torch=(NATIVE,)), {"/there/ops.so"}, True),
+        (signature(operators=("mine",), torch=(NATIVE,)), {NATIVE}, False),
+        (signature(operators=("torchvision",), calls=()), {NATIVE}, False),
+        (signature(operators=("mine",), calls=()), set(), False),
+    ],
+)
+def test_no_cell_runs_on_what_another_case_has_registered(
+    registry: Registry, stored: Signature, before: set[str], fresh: bool
+) -> None:
+    workers = [SimpleNamespace(registered=set(before)), SimpleNamespace(registered=set())]
+    pool = SimpleNamespace(discard=workers.remove, runtime=lambda name, device: workers[0])
+    tools: Any = SimpleNamespace(registry=registry, pool=pool)
+    used: Any = workers[0]
+    artifact: Any = SimpleNamespace(signature=stored)
+    found = loading.unspoilt(tools, Cell("a.py", "a", "export", "torch"), artifact, used)
+    assert (found is not used) == fresh

@@ -71,3 +71,11 @@ def test_what_can_not_be_loaded_is_named(name: str, text: str, said: str, folder
 def test_a_namespace_that_nothing_registers_is_named() -> None:
     with pytest.raises(WorkerError, match=r"calls operators of 'modelconform_none' \(as in modelconform_none::…\)"):
         registering.packages(["modelconform_none"])
+
+
+def test_a_file_of_a_case_is_no_package_though_it_has_the_namespaces_name(folder: Path) -> None:
+    (folder / "modelconform_case.py").write_text("raise SystemExit('a case file was imported')\n")
+    (folder / "modelconform_named.py").write_text("")
+    registering.register(["modelconform_named"], [str(folder)])
+    with pytest.raises(WorkerError, match="calls operators of 'modelconform_case'"):
+        registering.packages(["modelconform_case"])
