@@ -83,23 +83,23 @@ def library(source: Path, cache: Path, progress: Progress) -> Path:
     if reason := unavailable("frontend"):
         raise BuildError(reason)
     try:
-        compiler = _find_compiler()
+        compiler = find_compiler()
         own = tools.sources() / "frontend"
         files = local_files(source)
         headers = local_files(own / "modelconform" / "frontend.h")
     except (LookupError, UnknownInclude) as error:
         raise BuildError(f"{source.name} can't be compiled: {error}") from error
-    key = _key("library", compiler, compiler.link_flags, _content(source, files), _content(own, headers))
+    key = key_of("library", compiler, compiler.link_flags, content_of(source, files), content_of(own, headers))
     target = Cache(cache).folder / _KIND / key
 
     def make(folder: Path) -> None:
-        header = _header(compiler, cache, progress)
+        first = header(compiler, cache, progress)
         progress(f"compiling {source.name} (once) …")
-        words = [*compiler.command, *compiler.flags, "-isystem", str(own), "-include", str(header)]
+        words = [*compiler.command, *compiler.flags, "-isystem", str(own), "-include", str(first)]
         output = folder / f"{source.stem}.so"
-        status, text = _run([*words, str(source), "-o", str(output), *compiler.link_flags], log_of(target))
+        status, text = run_compiler([*words, str(source), "-o", str(output), *compiler.link_flags], log_of(target))
         if status != 0:
-            raise BuildError(_failure(source, files, status, text))
+            raise BuildError(failure(source, files, status, text))
 
     made_once(target, make, progress, f"waiting for another process that compiles {source.name}")
     return target / f"{source.stem}.so"
@@ -112,19 +112,20 @@ def has_header(cache: Path) -> bool:
 
 def precompile_header(cache: Path, progress: Progress) -> None:
     """Precompile torch/torch.h, which every source includes, if it isn't yet. Raises BuildError."""
-    _header(_usable_compiler(), cache, progress)
+    header(_usable_compiler(), cache, progress)
 
 
 def _usable_compiler() -> Compiler:
     if reason := unavailable("frontend"):
         raise BuildError(reason)
     try:
-        return _find_compiler()
+        return find_compiler()
     except LookupError as error:
         raise BuildError(str(error)) from error
 
 
-def _find_compiler() -> Compiler:
+def find_compiler() -> Compiler:
+    """The machine's compiler, for the installed torch. Raises LookupError where there is no torch."""
     command = tools.compiler()
     assert command is not None  # unavailable() has seen it
     torch = tools.package("torch")
@@ -135,28 +136,29 @@ def _find_compiler() -> Compiler:
     return Compiler(tuple(command), "clang" in about, torch, f"{about}\n{platform.machine()}\n{version}\n{build}")
 
 
-def _key(what: str, compiler: Compiler, *more: object) -> str:
+def key_of(what: str, compiler: Compiler, *more: object) -> str:
+    """The name of a folder for what is compiled: of all that decides what comes of it."""
     text = repr((what, compiler.command, compiler.about, compiler.flags, *more))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _content(source: Path, files: Sequence[Path]) -> list[tuple[str, str]]:
+def content_of(source: Path, files: Sequence[Path]) -> list[tuple[str, str]]:
     """Names, relative to the source's folder, and digests: a checkout that moves needn't be compiled again."""
     folder = os.path.realpath(source.parent)
     return [(os.path.relpath(file, folder), hash_file(file)) for file in files]
 
 
-def _header(compiler: Compiler, cache: Path, progress: Progress) -> Path:
+def header(compiler: Compiler, cache: Path, progress: Progress) -> Path:
     """The header to include first; the compiler takes what is precompiled from beside it."""
     target = _header_folder(compiler, cache)
 
     def make(folder: Path) -> None:
         progress("precompiling torch/torch.h (about 30 s, once; 700 MB) …")
-        header = folder / _HEADER
-        header.write_text("#include <torch/torch.h>\n")
+        text_file = folder / _HEADER
+        text_file.write_text("#include <torch/torch.h>\n")
         compiled = folder / f"{_HEADER}.{'pch' if compiler.is_clang else 'gch'}"
-        words = [*compiler.command, *compiler.flags, "-x", "c++-header", str(header), "-o", str(compiled)]
-        status, text = _run(words, log_of(target))
+        words = [*compiler.command, *compiler.flags, "-x", "c++-header", str(text_file), "-o", str(compiled)]
+        status, text = run_compiler(words, log_of(target))
         if status != 0:
             raise BuildError(f"torch/torch.h can't be precompiled, {_ended(status)}:\n{_shown(text.splitlines())}")
 
@@ -164,10 +166,10 @@ def _header(compiler: Compiler, cache: Path, progress: Progress) -> Path:
 
 
 def _header_folder(compiler: Compiler, cache: Path) -> Path:
-    return Cache(cache).folder / _KIND / _key("header", compiler)
+    return Cache(cache).folder / _KIND / key_of("header", compiler)
 
 
-def _run(command: Sequence[str], log: Path) -> tuple[int, str]:
+def run_compiler(command: Sequence[str], log: Path) -> tuple[int, str]:
     """Exit status and output. English, since messages are read for their first error."""
     with log.open("wb") as output:
         try:
@@ -178,7 +180,7 @@ def _run(command: Sequence[str], log: Path) -> tuple[int, str]:
     return status, log.read_text(errors="replace")
 
 
-def _failure(source: Path, files: Sequence[Path], status: int, text: str) -> str:
+def failure(source: Path, files: Sequence[Path], status: int, text: str) -> str:
     """The first error with its place in the case's own files, then what the compiler said."""
     lines = text.splitlines()
     error = next((i for i, line in enumerate(lines) if _ERROR.search(line)), None)

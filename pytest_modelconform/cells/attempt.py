@@ -13,7 +13,7 @@ from ..terms.tolerances import choose
 from . import limits
 from .diagnosing import Evidence
 from .input_sets import InputSets
-from .loading import Tools, check_runtime, load, running
+from .loading import Tools, check_runtime, load, running, unspoilt
 from .pool import AnyWorker
 from .stages import Artifact, Budget, StageFailure, failure_of
 from .training import Trainings
@@ -76,7 +76,7 @@ class Attempt:
             return Tried(failure.outcome(), fresh=True)
         try:
             self.refuse_to_load(prepared)
-            worker = running(self.tools, self.cell)
+            worker = unspoilt(self.tools, self.cell, artifact, running(self.tools, self.cell))
         except StageFailure as failure:
             return Tried(self._with(artifact, failure.outcome()), artifact.fresh)
         was_used, worker.used = worker.used, True

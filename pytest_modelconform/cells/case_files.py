@@ -21,7 +21,10 @@ _NO_CASES = ("test_", "_")
 
 @dataclass(frozen=True)
 class Declared:
-    """A case as its file declares it. fault: why it can't run, or None. has: which of `OPTIONAL` it gives."""
+    """A case as its file declares it. fault: why it can't run, or None. has: which of `OPTIONAL` it gives.
+
+    operators: what registers operators of its own, by kind (`terms/operators.py`).
+    """
 
     name: str
     fault: str | None = None
@@ -33,6 +36,12 @@ class Declared:
     tolerance: Tolerance = field(default_factory=Tolerance)
     tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
     framework: str = TORCH
+    operators: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def own_operators(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """What registers operators of its own, as a `CaseRef` has it."""
+        return tuple((kind, tuple(names)) for kind, names in self.operators.items())
 
     def missing(self) -> str | None:
         """None if its packages and its framework are there, else a sentence that says what to do."""

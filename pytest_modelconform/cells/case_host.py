@@ -6,7 +6,7 @@ import contextlib
 import functools
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,10 +40,11 @@ from ..runtimes.base import WORKERS
 from ..terms import devices
 from ..terms.case import TORCH
 from ..terms.cell import EAGER, FAST, TRAINING, CaseRef, Cell
+from ..terms.operators import TORCH as TORCH_OPERATORS
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.signature import BadSignature, Signature
 from ..workers import lookups
-from . import refusals, typed
+from . import own_operators, refusals, typed
 from .pool import AnyWorker, Pool
 from .registry import Registry
 from .stages import Artifact, Budget, StageFailure, failure_of, kept, start
@@ -200,10 +201,16 @@ class Exports:
         folder = self.cache.place("references", found["digest_of_all"])
         return Prepared(content, found["digest_of_all"], folder, cached=True) if folder.is_dir() else None
 
-    @staticmethod
-    def _request(ref: CaseRef) -> dict[str, Any]:
+    def _request(self, ref: CaseRef) -> dict[str, Any]:
         asked = {"file": str(ref.file), "relative": ref.relative, "case": ref.name}
-        return {**asked, "dtype": ref.dtype, "task": ref.task}
+        own = self._own_operators(ref, (TORCH_OPERATORS,))
+        return {**asked, "dtype": ref.dtype, "task": ref.task, **({"operators": own} if own else {})}
+
+    def _own_operators(self, ref: CaseRef, kinds: Sequence[str]) -> list[str]:
+        """What registers a case's own operators, with the libraries of sources. Raises StageFailure."""
+        pool, named = self.pool, dict(ref.operators)
+        found = (own_operators.loadable(kind, named.get(kind, ()), pool.cache, pool.progress) for kind in kinds)
+        return [name for names in found for name in names]
 
     def _ask_host(
         self,
@@ -310,6 +317,10 @@ class Exports:
 
     def _convert(self, source: Artifact, cell: Cell, key: str, budget: Budget) -> bool:
         """Have the format's converter make an artifact from another format's unless it is there already."""
+        if source.signature.calls:
+            calls = ", ".join(source.signature.calls)
+            why = f"format {cell.format} is made from {source.signature.format}, which calls {calls}, the case's own"
+            raise StageFailure(Stage.EXPORT, Verdict.UNSUPPORTED, f"{why}: its converter knows no operators of others")
 
         def make(folder: Path) -> None:
             self.pool.last_op = "convert"
@@ -338,6 +349,8 @@ class Exports:
     ) -> bool:
         """Export unless it is there already; whether it was. What a used host fails at, a fresh one tries again."""
         module = self.registry.format(cell.format)
+        if why := own_operators.unexportable(module.NAME, ref):
+            raise StageFailure(Stage.EXPORT, Verdict.UNSUPPORTED, f"format {module.NAME} can't: {why}")
         host = self._host_of(ref, module)
         request = {
             "module": module.FRAMEWORKS[ref.framework],
@@ -347,6 +360,8 @@ class Exports:
             "output_paths": prepared.output_paths,
             **self._request(ref),
         }
+        if libraries := self._own_operators(ref, module.OPERATORS):
+            request["libraries"] = libraries
 
         asked = (Stage.EXPORT, "export", Exported)
 
@@ -361,7 +376,7 @@ class Exports:
                 if expects(failure.outcome()):
                     refusals.keep(self.cache, key, failure, lambda: self._packages(host))
                     raise
-                if fresh:
+                if fresh or failure.verdict is Verdict.UNSUPPORTED:
                     raise
                 fresh = True
                 self._fresh_host(host)

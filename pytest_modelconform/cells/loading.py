@@ -13,7 +13,7 @@ from ..environments.outside import ModuleFault
 from ..terms import memory
 from ..terms.cell import FULL, INFERENCE, Cell
 from ..terms.outcome import NOT_TESTED, Outcome, Stage, Verdict
-from . import typed
+from . import own_operators, typed
 from .case_host import SMOKE, Exports
 from .concurrency import AtOnce
 from .input_sets import InputSets
@@ -90,17 +90,33 @@ def _smoke(tools: Tools, cell: Cell, worker: AnyWorker) -> str:
     return outcome.message if outcome.failed else ""
 
 
+def unspoilt(tools: Tools, cell: Cell, artifact: Artifact, worker: AnyWorker) -> AnyWorker:
+    """A worker that knows no operators of other cases, where the artifact calls some. Raises StageFailure.
+
+    Registered operators stay for good: those of another case would let this one pass though it names none.
+    """
+    own = own_operators.names(tools.registry.runtime(cell.runtime), artifact.signature)
+    if worker.registered <= own or not own_operators.may_call(artifact.signature):
+        return worker
+    tools.pool.discard(worker)
+    return running(tools, cell)
+
+
 def load(tools: Tools, cell: Cell, artifact: Artifact, worker: AnyWorker, budget: Budget) -> float:
     """Have a worker load an artifact; the seconds that it took. Raises StageFailure."""
     request = load_request(tools, cell, artifact)
     what = f"to load and run {artifact.size / 1e9:.1f} GB in {cell.runtime}"
     if lacking := memory.lacking_after_a_while(what, _needed(tools, cell, artifact)):
         raise StageFailure(Stage.LOAD, Verdict.UNAVAILABLE, lacking)
+    worker.registered |= own_operators.names(tools.registry.runtime(cell.runtime), artifact.signature)
     try:
         found = budget.ask(worker, "load", precision=cell.precision, **request)
         answer = typed.answer(worker, "load", found, LoadAnswer)
     except WorkerProblem as problem:
-        raise failure_of(problem, Stage.LOAD) from problem
+        failure = failure_of(problem, Stage.LOAD)
+        if more := own_operators.advice(artifact.signature, Path(cell.file), str(failure)):
+            failure = StageFailure(failure.stage, failure.verdict, f"{more}\n{failure}")
+        raise failure from problem
     return answer.seconds or 0.0
 
 
@@ -123,8 +139,13 @@ def load_request(tools: Tools, cell: Cell, artifact: Artifact) -> dict[str, Any]
     try:
         request = runtime.load_request(artifact.folder, artifact.signature.stored)
         stored, progress = artifact.signature.stored, tools.pool.progress
-        return request | kept(lambda: spare.attempt(tools.pool.cache, lambda c: runtime.build(stored, c, progress)))
+        request |= kept(lambda: spare.attempt(tools.pool.cache, lambda c: runtime.build(stored, c, progress)))
     except ModuleFault as fault:
         raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, str(fault)) from fault
     except BuildError as error:
         raise StageFailure(Stage.BUILD, Verdict.ERROR, str(error)) from error
+    if why := own_operators.unsupported(runtime, artifact.signature):
+        raise StageFailure(Stage.LOAD, Verdict.UNSUPPORTED, f"runtime {cell.runtime} can't: {why}")
+    return request | own_operators.fields(
+        runtime, artifact.signature, request, tools.pool.cache, tools.pool.path, tools.pool.progress
+    )

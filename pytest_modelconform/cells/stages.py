@@ -16,7 +16,15 @@ from ..terms.outcome import NOT_TESTED, Outcome, Stage, Verdict
 from ..terms.signature import Signature
 from ..workers.loop import WorkerError
 from .pool import AnyWorker, Pool
-from .worker import WorkerCrashed, WorkerLied, WorkerProblem, WorkerRefused, WorkerTimeout, is_unavailable
+from .worker import (
+    WorkerCrashed,
+    WorkerLied,
+    WorkerProblem,
+    WorkerRefused,
+    WorkerTimeout,
+    is_unavailable,
+    is_unsupported,
+)
 
 T = TypeVar("T")
 
@@ -134,6 +142,7 @@ def failure_of(problem: WorkerProblem, stage: Stage) -> StageFailure:
         stage = Stage(problem.stage)
     # A case host that would need more memory than there is.
     verdict = Verdict.UNAVAILABLE if is_unavailable(problem) else VERDICT_OF[type(problem)]
+    verdict = Verdict.UNSUPPORTED if is_unsupported(problem) else verdict
     return StageFailure(stage, verdict, str(problem))
 
 

@@ -24,6 +24,7 @@ from ..terms import capacity
 from ..terms.core_seconds import SPENT
 from ..terms.memory import of_killed
 from ..terms.wording import how_it_ended
+from ..workers.loop import UNSUPPORTED
 
 PROTOCOL = 1
 LONGEST_LINE = 16 * 2**20
@@ -49,7 +50,7 @@ class WorkerRefused(WorkerProblem):
     """
 
     def __init__(self, kind: str, message: str, details: str, stage: str) -> None:
-        super().__init__(f"{kind}: {message}" if kind and kind != UNAVAILABLE else message, details)
+        super().__init__(f"{kind}: {message}" if kind not in ("", UNAVAILABLE, UNSUPPORTED) else message, details)
         self.kind = kind
         self.stage = stage
 
@@ -57,6 +58,11 @@ class WorkerRefused(WorkerProblem):
 def is_unavailable(problem: WorkerProblem) -> bool:
     """Whether a worker could only find out itself that its runtime is not there, such as a browser without WebGPU."""
     return isinstance(problem, WorkerRefused) and problem.kind == UNAVAILABLE
+
+
+def is_unsupported(problem: WorkerProblem) -> bool:
+    """Whether a worker says that what it was asked for is known not to be possible."""
+    return isinstance(problem, WorkerRefused) and problem.kind == UNSUPPORTED
 
 
 class WorkerCrashed(WorkerProblem):
@@ -79,7 +85,8 @@ def broke_the_protocol(name: str, how: str) -> str:
 class Worker:
     """A worker process.
 
-    used: set by who has run anything on it. smoked: formats in which it has run the smoke model. info: its answer to
+    used: set by who has run anything on it. smoked: formats in which it has run the smoke model. registered: of
+    cases' own operators, what it has loaded. info: its answer to
     hello; empty before.
     """
 
@@ -87,6 +94,7 @@ class Worker:
         self.name = name
         self.used = False
         self.smoked: set[str] = set()
+        self.registered: set[str] = set()
         self.info: dict[str, Any] = {}
         self.last_used = time.monotonic()
         self._next_id = 1
@@ -276,6 +284,7 @@ class InlineWorker:
         self.raises = raises
         self.used = False
         self.smoked: set[str] = set()
+        self.registered: set[str] = set()
         self.info: dict[str, Any] = {}
         self.last_used = time.monotonic()
         self.alive = True

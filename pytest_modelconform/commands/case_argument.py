@@ -70,7 +70,9 @@ def declared(run: Run, file: Path, name: str) -> case_files.Declared:
 
 def reference_to(run: Run, file: Path, case: case_files.Declared, dtype: str) -> CaseRef:
     """The case as pipelines ask for it."""
-    return CaseRef(file, run.machinery.relative(file), case.name, dtype, framework=case.framework)
+    relative = run.machinery.relative(file)
+    own = case.own_operators
+    return CaseRef(file, relative, case.name, dtype, framework=case.framework, operators=own)
 
 
 def _spelled(file: Path, names: Sequence[str]) -> str:

@@ -69,6 +69,8 @@ class Format:
     # By framework that a case may be written in the import path of the module whose `export` stores it; "torch" and
     # the module itself, where it doesn't say.
     FRAMEWORKS: Mapping[str, str]
+    # The kinds of a case's own operators (terms/operators.py) that its exporter loads, as `built.libraries`.
+    OPERATORS: Sequence[str] = ()
     # What it is known not to hold, and why, by the kinds in terms/limits.py: `unsupported` instead of tried.
     LIMITS: Mapping[str, str] = field(default_factory=dict)
     # Import path of the part that `modelconform repro` makes scripts for its exporter or converter from, see

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import external_data
+from . import external_data, translated
 from .base import Signature, flat_signature
 from .foreign import of_onnx
 from .program import input_names
@@ -49,6 +49,7 @@ def export(built: Built, folder: Path) -> Signature:
             dynamic_shapes=built.dynamic_shapes,
             dynamo=True,
             verbose=False,
+            **translated.options(built),
         )
     assert program is not None
     return store(program, built, folder)

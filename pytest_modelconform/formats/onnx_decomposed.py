@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import onnx
+from . import onnx, translated
 from .base import Signature
 from .foreign import of_onnx
 from .program import exported
@@ -31,6 +31,6 @@ def export(built: Built, folder: Path) -> Signature:
 
     decomposed = exported(built).run_decompositions()
     with torch.no_grad():
-        program = torch.onnx.export(decomposed, (), dynamo=True, verbose=False)
+        program = torch.onnx.export(decomposed, (), dynamo=True, verbose=False, **translated.options(built))
     assert program is not None
     return onnx.store(program, built, folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import external_data
+from . import external_data, translated
 from .base import Signature, flat_signature
 from .foreign import of_onnx
 from .scripted import flat_call, is_script
@@ -49,7 +49,7 @@ def store(built: Built, folder: Path, **options: Any) -> Signature:
     }
     # The fused path of nn.TransformerEncoderLayer is an operator that this exporter doesn't know. The host resets it.
     torch.backends.mha.set_fastpath_enabled(False)
-    with torch.no_grad():
+    with torch.no_grad(), translated.registered(built):
         torch.onnx.export(
             model,
             args,

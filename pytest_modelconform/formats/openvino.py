@@ -16,6 +16,7 @@ NAME = "openvino"
 SUFFIXES = (".xml",)
 foreign = of_openvino
 REQUIRES = ("torch", "openvino")
+OPERATORS = ("openvino",)
 REPRO = "pytest_modelconform.repro.parts.export_openvino"
 
 
@@ -24,7 +25,7 @@ def export(built: Built, folder: Path) -> Signature:
     import openvino
 
     program = exported(built)
-    model = openvino.convert_model(program)
+    model = openvino.convert_model(program, extension=list(built.libraries) or None)
     # OpenVINO calls outputs after the operation that makes them; a dot is in no argument's name.
     outputs = [f"output.{i}" for i in range(len(model.outputs))]
     for port, name in zip(model.outputs, outputs, strict=True):

@@ -23,7 +23,7 @@ from ..cache.store import Cache, CacheRefused
 from ..cells import selection
 from ..cells.machinery import Machinery
 from ..formats.base import Format
-from ..terms import tolerances
+from ..terms import operators, tolerances
 from ..terms.case import TORCH, Case
 from ..terms.cell import CaseRef, Cell
 from ..terms.outcome import Outcome, Verdict
@@ -133,7 +133,7 @@ class InHand:
         by name, as in `Case`. formats, runtimes, devices, precisions: names; the main ones where none are given. A
         format that is named brings the runtimes that load it, a runtime the formats that it loads.
         case_fields: `dynamic_shapes`, `tolerance`, `tolerances`, `mode`, `fixed_inputs`, `accept`, `blind_ok`, `seed`,
-        as in `Case`.
+        `operators` (files by absolute paths), as in `Case`.
 
         Fails the test if a cell fails, and says all that did; what is imprecise fails with `Tolerance(strict=True)` or
         `modelconform_strict`. Skips it if none failed, but one that was asked for by name is unavailable or
@@ -203,7 +203,8 @@ class InHand:
         file.write_text(_FILE.format(token=token))
         _held[token] = case
         # Its name in this process's modules; another check of this test has another.
-        ref = CaseRef(file, f"in_hand_{token}_{self._name}.py", self._name, framework=TORCH)
+        own = tuple((kind, tuple(names)) for kind, names in operators.named(case.operators, str(file)).items())
+        ref = CaseRef(file, f"in_hand_{token}_{self._name}.py", self._name, framework=TORCH, operators=own)
         model_check = Cell(cells[0].file, self._name, "eager", "eager")
         pipeline = machinery.pipeline
         try:

@@ -56,6 +56,7 @@ class CaseFile(pytest.File):
         cells = run.machinery.cells(relative, declared)
         run.collected.cases.append(declared)
         run.collected.cells += cells
+        own = declared.own_operators
         for cell in cells:
             item = CellItem.from_parent(
                 self,
@@ -63,6 +64,7 @@ class CaseFile(pytest.File):
                 cell=cell,
                 settled=settled_all,
                 framework=declared.framework,
+                operators=own,
                 tags=tuple(declared.tags),
             )
             for mark in (*markers(cell), *declared.tags):
@@ -98,6 +100,7 @@ class CellItem(pytest.Item):
         cell: Cell,
         settled: Outcome | None = None,
         framework: str = TORCH,
+        operators: tuple[tuple[str, tuple[str, ...]], ...] = (),
         tags: tuple[str, ...] = (),
         **kwargs: Any,
     ) -> None:
@@ -106,6 +109,7 @@ class CellItem(pytest.Item):
         self.cell = cell
         self.settled = settled
         self.framework = framework
+        self.operators = operators
         self.tags = tags
         self.outcome: Outcome | None = None
 
@@ -149,6 +153,7 @@ class CellItem(pytest.Item):
             self.cell.dtype,
             task=self.cell.reference_task,
             framework=self.framework,
+            operators=self.operators,
         )
         # A case host that can't be had is told of by the pipeline.
         with contextlib.suppress(BuildError):

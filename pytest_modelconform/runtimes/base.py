@@ -21,6 +21,7 @@ from ..terms import description
 from ..terms.cell import FULL, INFERENCE, PRECISIONS, TASKS
 from ..terms.limits import check_limits
 from ..terms.memory import LOAD
+from ..terms.operators import LOADABLE
 
 WORKERS = Path(__file__).resolve().parent.parent / "workers"
 
@@ -73,6 +74,8 @@ class Runtime:
     PACKAGE: str
     # Whose kernels it computes with: runtimes of one family are no two opinions. NAME, where it doesn't say.
     FAMILY: str
+    # What of a case's own operators it loads, of `LOADABLE` in terms/operators.py; () for none.
+    OPERATORS: Sequence[str] = ()
     # What it needs that can't live beside everything else.
     ENVIRONMENT: Environment | None = None
     # The engine of the C++ harness that it is, of `harness.ENGINES`; "" for a worker of another kind.
@@ -119,6 +122,8 @@ def described(module: ModuleType) -> Runtime:
     name = module.__name__
     check_limits(runtime.LIMITS, name)
     check_requires(runtime.REQUIRES, name)
+    if strange := [kind for kind in runtime.OPERATORS if kind not in LOADABLE]:
+        raise TypeError(f"{name}: OPERATORS has {strange[0]!r}; it may have {', '.join(LOADABLE)}")
     for member, known in (("PRECISIONS", PRECISIONS), ("TASKS", TASKS), ("FORMATS", None), ("DEVICES", None)):
         values = getattr(runtime, member)
         if not values:

@@ -14,6 +14,7 @@ FAMILY = "xnnpack"  # whose kernels LiteRT and ExecuTorch have in common
 FORMATS = ("executorch", "executorch-portable")
 DEVICES = ("cpu",)
 REQUIRES = ("executorch",)
+OPERATORS = ("executorch",)
 LIMITS = {"transposed-inputs": "it refuses tensors that are neither row-major nor channels-last"}
 REPRO = "pytest_modelconform.repro.parts.executorch"
 

@@ -19,6 +19,7 @@ REQUIRES, unavailable, command = cpp.worker(ENGINE)
 REPRO = "pytest_modelconform.repro.parts.torch"
 REPRO_NOTE = "It was seen in the C++ API of PyTorch; the script tries the same library by its Python API."
 MAIN = True
+OPERATORS = ("torch",)
 PRECISIONS = ("full", "fast")
 memory = taken.by_libtorch
 

@@ -13,6 +13,7 @@ DEVICES = ("cpu",)
 REQUIRES = ("openvino",)
 REPRO = "pytest_modelconform.repro.parts.openvino"
 MAIN = True
+OPERATORS = ("openvino",)
 PRECISIONS = ("full", "fast")
 # Ours asks for f32; a version that does not heed it, or an option of the model's, would show in the numbers only.
 PRECISION_NOTE = "OpenVINO computes in bfloat16 on processors that have it, unless INFERENCE_PRECISION_HINT is f32"

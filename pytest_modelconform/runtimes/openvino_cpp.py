@@ -14,4 +14,5 @@ REQUIRES, unavailable, command = cpp.worker(ENGINE)
 REPRO = "pytest_modelconform.repro.parts.openvino"
 REPRO_NOTE = "It was seen in the C++ API of OpenVINO; the script tries the same library by its Python API."
 MAIN = True
+OPERATORS = ("openvino",)
 PRECISIONS = ("full", "fast")

@@ -14,6 +14,7 @@ DEVICES = ("cpu", "cuda")
 REQUIRES = ("onnxruntime",)
 REPRO = "pytest_modelconform.repro.parts.ort"
 MAIN = True
+OPERATORS = ("onnxruntime",)
 PRECISIONS = ("full", "fast")
 memory = taken.by_onnxruntime
 

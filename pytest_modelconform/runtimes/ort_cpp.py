@@ -13,5 +13,6 @@ REQUIRES, unavailable, command = cpp.worker(ENGINE)
 REPRO = "pytest_modelconform.repro.parts.ort"
 REPRO_NOTE = "It was seen in the C++ API of ONNX Runtime; the script tries the same library by its Python API."
 MAIN = True
+OPERATORS = ("onnxruntime",)
 PRECISIONS = ("full", "fast")
 memory = taken.by_onnxruntime

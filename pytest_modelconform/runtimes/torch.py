@@ -15,6 +15,7 @@ DEVICES = ("cpu", "cuda")
 REQUIRES = ("torch",)
 REPRO = "pytest_modelconform.repro.parts.torch"
 MAIN = True
+OPERATORS = ("torch", "modules")
 PRECISIONS = ("full", "fast")
 memory = taken.by_torch
 

@@ -11,4 +11,6 @@ from . import torch_versions
 NAME = "torch-2.11"
 FAMILY = "torch"
 FORMATS = OURS
+# Libraries are compiled for the version that exports.
+OPERATORS = ("modules",)
 command = partial(torch_versions.command, ENVIRONMENT)

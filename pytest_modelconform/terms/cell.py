@@ -67,6 +67,7 @@ class CaseRef:
 
     precision: "fast" for the references of runtimes' fast modes. Everything else is made for "full".
     task: "training" for all that is made for gradients, training and resuming. framework: what it is written in.
+    operators: what registers operators of its own, by kind, see `terms/operators.py`.
     """
 
     file: Path
@@ -76,6 +77,7 @@ class CaseRef:
     precision: str = FULL
     task: str = INFERENCE
     framework: str = TORCH
+    operators: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def check(self) -> str:

@@ -38,6 +38,8 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[Output, ...] = ()  # of a graph, in its order
     dropped: tuple[str, ...] = ()  # paths of tensors that the exporter took for unused
     operators: tuple[str, ...] = ()  # packages whose operators have to be registered before it is loaded
+    extensions: dict[str, tuple[str, ...]] = {}  # what registers the case's own operators, by kind (terms/operators.py)
+    calls: tuple[str, ...] = ()  # of these operators, those that it calls
     static: str = ""  # why its shapes are static, though the case's are not
     kept_devices: tuple[str, ...] = ()  # places that keep the device that they were exported on
     # The whole of signature.json: runtimes and converters read in it what only they know, such as `weights`.

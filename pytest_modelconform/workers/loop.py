@@ -19,6 +19,9 @@ PROTOCOL = 1
 PARENT = "MODELCONFORM_PARENT"
 WATCHDOG = "MODELCONFORM_WATCHDOG"
 
+# The type of error by which a worker says that what it is asked for is known not to be possible.
+UNSUPPORTED = "Unsupported"
+
 # Folders of what is installed.
 _INSTALLED = ("site-packages", "dist-packages")
 

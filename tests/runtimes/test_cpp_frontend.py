@@ -284,5 +284,5 @@ def test_a_source_of_a_case_belongs_to_its_cache_entries(tmp_path: Path) -> None
 def test_the_linkers_words() -> None:
     text = "ld: /tmp/x.o: in function `f()':\nnet.cpp:(.text+0x1): undefined reference to `g()'\ncollect2: error: ld"
     source = Path("/tmp/net.cpp")
-    failure = case_library._failure(source, [source], 1, text)
+    failure = case_library.failure(source, [source], 1, text)
     assert failure == f"net.cpp does not link: undefined reference to `g()'\n{text}"

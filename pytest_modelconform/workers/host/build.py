@@ -6,7 +6,7 @@ import copy
 import hashlib
 import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from ..loop import WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, encode, view_of
 from . import cast, declared, files, frameworks
-from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_file, short_trace
+from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_file, operator_files, short_trace
 from .forward import signature
 from .generate import Call, Generated, dimensions, generate, is_dynamic, name_of
 from .state import seed_all
@@ -43,7 +43,7 @@ class Built:
     and inputs, unless they are integers. notes: what there is to say about the cast. cpp: absolute path of the model's
     C++ source, if the case names one. at_import: whether `model` only hands out a module that the file built when it
     was imported. task: "training" for a model in training mode, whose input sets are those of
-    train_data.py.
+    train_data.py. libraries: of the case's own operators, those that the exporter loads.
     """
 
     case: Case
@@ -62,6 +62,7 @@ class Built:
     cpp: str | None = None
     task: str = INFERENCE
     at_import: bool = False
+    libraries: Sequence[str] = ()
 
     def clone_inputs(self, name: str = "") -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Fresh inputs of a set; without a name of the one that exporters see."""
@@ -159,7 +160,7 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
     if missing:
         raise WorkerError(f"case {name!r}, field 'files': {missing[0]} doesn't exist", "build")
     local = opened | files.local_modules(PACKAGE) | {os.path.realpath(file) for file in (path, *further)}
-    local |= cpp_files(case, path)
+    local |= cpp_files(case, path) | operator_files(case, path)
     return Built(
         case=case,
         name=name,

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from pytest_modelconform.building.includes import SUFFIXES, UnknownInclude, local_files
+from pytest_modelconform.terms import operators
 from pytest_modelconform.terms.case import (
     ACCEPTED,
     DEFAULTS,
@@ -84,7 +85,7 @@ def explain(error: BaseException, path: str) -> str:
     # Python itself repeats file and line behind a syntax error's message.
     text += f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
     if isinstance(error, TypeError) and (match := re.search(r"unexpected keyword argument '(\w+)'", str(error))):
-        for kind in (Case, Tolerance, Train):
+        for kind in (Case, Tolerance, Train, operators.Operators):
             if f"{kind.__name__}." in str(error):
                 return f"line {line}: {unknown_field(kind, match[1])}"
     if isinstance(error, ModuleNotFoundError) and error.name:
@@ -94,7 +95,7 @@ def explain(error: BaseException, path: str) -> str:
 
 
 def unknown_field(kind: type[Any], name: str) -> str:
-    """The message for a misspelt field of Case, Tolerance or Train."""
+    """The message for a misspelt field of Case, Tolerance, Train or Operators."""
     known = [f.name for f in fields(kind)]
     near = difflib.get_close_matches(name, known, 1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -207,6 +208,8 @@ def check(name: str, case: Case, path: str) -> None:
                 f"{tag!r} can't be a pytest marker: use lower-case letters, digits and '_', and none of the names that "
                 "pytest or this plugin take (skip, xfail, format_…, runtime_…)",
             )
+    if fault := operators.fault(case.operators, path):
+        raise wrong("operators", fault)
     if case.train is not None and (fault := fault_of_training(case.train)):
         raise wrong("train", fault)
     if fault := _fault_of_framework(case):
@@ -249,6 +252,18 @@ def cpp_files(case: Case, path: str) -> set[str]:
         return {os.path.realpath(str(source))}
 
 
+def operator_files(case: Case, path: str) -> set[str]:
+    """The files that register a case's own operators, with what C++ sources include; those that are missing, too."""
+    found = set()
+    for file in (file for names in operators.named(case.operators, path).values() for file in names):
+        if operators.is_file(file):
+            try:
+                found |= {str(part) for part in local_files(Path(file))} if file.endswith(SUFFIXES) else {file}
+            except UnknownInclude:
+                found.add(file)  # the compilation's error to tell
+    return {os.path.realpath(file) for file in found}
+
+
 def _fault_of_framework(case: Case) -> str:
     """What is wrong with a case's framework; "" if nothing is."""
     if case.framework not in FRAMEWORKS:
@@ -256,6 +271,7 @@ def _fault_of_framework(case: Case) -> str:
     if case.framework == TORCH:
         return ""
     only = {"cpp": case.cpp is not None, "train": case.train is not None, "mode": case.mode != "eval"}
+    only["operators"] = case.operators is not None
     only["dtypes"] = tuple(case.dtypes) != ("float32",)
     field = next((field for field, given in only.items() if given), None)
     return f"a model in {case.framework} can't have the field {field!r}: leave it out" if field else ""
@@ -349,7 +365,7 @@ def collect(path: str, relative: str) -> dict[str, Any]:
     for name, case in find(module, path).items():
         fault = None
         try:
-            sources |= cpp_files(case, path)
+            sources |= cpp_files(case, path) | operator_files(case, path)
             check(name, case, path)
         except WorkerError as error:
             fault = str(error)
@@ -365,6 +381,7 @@ def collect(path: str, relative: str) -> dict[str, Any]:
                 "dtypes": list(case.dtypes) if not fault else [],
                 "has": has(case) if not fault else [],
                 "framework": case.framework if not fault else TORCH,
+                "operators": operators.named(case.operators, path) if not fault else {},
                 "tolerance": asdict(case.tolerance) if not fault else {},
                 "tolerances": {key: asdict(t) for key, t in case.tolerances.items()} if not fault else {},
             }

@@ -19,7 +19,7 @@ from pytest_modelconform.terms.cell import FAST, INFERENCE, TRAINING
 
 from .. import lookups
 from ..loop import Answer, Handlers
-from . import cases, large
+from . import cases, large, own_operators
 from .build import Built, build, digest, on_device, other_numbers
 from .references import bfloat16
 from .references import runs as reference
@@ -59,6 +59,7 @@ class Host:
         dtype, task = request.get("dtype", "float32"), request.get("task", INFERENCE)
         wanted = (request["file"], request["case"], dtype)
         last, built = self.built.pop(task, (None, None))
+        own_operators.register(request)
         if built is None or last != wanted:
             built = None
             if self.had_large:
@@ -97,6 +98,7 @@ class Host:
             self.forget(built)
             raise other_numbers(built)
         built.output_paths = request["output_paths"]
+        built.libraries = request.get("libraries", ())
         exporter = importlib.import_module(request["module"])
         format_name = request.get("format") or exporter.NAME
         large.require(
@@ -107,10 +109,15 @@ class Host:
         begin = time.perf_counter()
         try:
             signature = exporter.export(on_device(built, request.get("device", "cpu")), folder)
+        except Exception as error:
+            if (ours := own_operators.explained(error, built, format_name)) is not None:
+                raise ours from error
+            raise
         finally:
             seconds = time.perf_counter() - begin
             self.keep_if_untouched(built)
         signature["format"] = format_name
+        signature |= own_operators.described(signature, built, request["file"], folder)
         (folder / "signature.json").write_text(json.dumps(signature, indent=1))
         size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
         return {"seconds": seconds, "bytes": size, "packages": lookups.record()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,6 +27,8 @@ def handlers(device: str, threads: int) -> Handlers:
     runtime = Runtime.get()
 
     def load(request: dict[str, Any]) -> flat.Model:
+        for library in request.get("libraries", []):
+            ctypes.CDLL(library)  # registers its kernels, once a process
         program = runtime.load_program(request["model"])
         method = program.load_method(_METHOD)
         returns: list[int] = request["returns"]

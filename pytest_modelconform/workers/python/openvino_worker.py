@@ -26,7 +26,12 @@ def handlers(device: str, threads: int) -> Handlers:
     core = openvino.Core()
 
     def load(request: dict[str, Any]) -> flat.Model:
-        compiled = compile_model(core, request, device, threads)
+        libraries = request.get("libraries", [])
+        # Extensions are the core's, for good.
+        used = openvino.Core() if libraries else core
+        for library in libraries:
+            used.add_extension(library)
+        compiled = compile_model(used, request, device, threads)
         infer = compiled.create_infer_request()
 
         def model(feeds: Mapping[str, Array], fetches: Sequence[str]) -> Sequence[Any]:

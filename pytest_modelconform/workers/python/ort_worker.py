@@ -38,6 +38,8 @@ def open_session(request: dict[str, Any], device: str, threads: int) -> onnxrunt
     fast = "1" if request.get("precision") == "fast" else "0"
     # bfloat16 products on ARM processors that have them; nothing elsewhere.
     options.add_session_config_entry("mlas.enable_gemm_fastmath_arm64_bfloat16", fast)
+    for library in request.get("libraries", []):
+        options.register_custom_ops_library(library)
     # TF32 is CUDA's default.
     provider = (PROVIDERS[device], {"use_tf32": fast} if device == "cuda" else {})
     return onnxruntime.InferenceSession(request["model"], options, providers=[provider])

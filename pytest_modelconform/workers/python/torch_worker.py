@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import re
 import time
@@ -13,7 +12,7 @@ from typing import Any
 
 import torch
 
-from .. import tensors
+from .. import registering, tensors
 from ..loop import Answer, Handlers, WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, decode, encode, same_bits, to_torch
@@ -45,8 +44,8 @@ def handlers(device: str, threads: int) -> Handlers:
         release()
         size[0] = os.path.getsize(request["model"])
         set_precision(request.get("precision") == "fast")
-        for package in request.get("operators", []):
-            importlib.import_module(package)  # registers the package's operators
+        registering.register([*request.get("libraries", []), *request.get("modules", [])], request.get("path", []))
+        registering.packages(request.get("operators", []))
         begin = time.perf_counter()
         # `export-2.11` is what another version wrote.
         kind = re.sub(r"-\d+\.\d+$", "", request["format"])
