@@ -2,6 +2,10 @@
 
 BUILT_IN = {
     "torch": "pytest_modelconform.runtimes.torch",
+    # The same, compiled where it runs.
+    "torch-compile": "pytest_modelconform.runtimes.torch_compile",
+    "torch-compile-fullgraph": "pytest_modelconform.runtimes.torch_compile_fullgraph",
+    "torch-compile-cudagraphs": "pytest_modelconform.runtimes.torch_compile_cudagraphs",
     "libtorch-cpp": "pytest_modelconform.runtimes.libtorch_cpp",
     "cpp-frontend": "pytest_modelconform.runtimes.cpp_frontend",
     "ort": "pytest_modelconform.runtimes.ort",
