@@ -74,7 +74,9 @@ def _of(tried: Any) -> str:
 
 
 def place(file: str, line: int | None, function: str) -> str:
-    """Where something is, as short as can be: "net.py:12, in forward"."""
+    """Where something is, as short as can be: "net.py:12, in forward". "" for what Dynamo calls the model by."""
+    if f"{os.sep}_dynamo{os.sep}" in file:
+        return ""
     _, installed, inside = file.rpartition(f"site-packages{os.sep}")
     here = os.getcwd() + os.sep
     short = inside if installed else file.removeprefix(here) if file.startswith(here) else os.path.basename(file)
@@ -89,4 +91,4 @@ def _first_line(text: str) -> str:
 
 def _of_guard(text: str) -> str:
     """ "0/0: tensor 'x' size mismatch … expected 4, actual 7  # a comment" without the function's number, or comment."""
-    return re.sub(r"^\d+/\d+: ", "", _first_line(text)).partition("  #")[0]
+    return re.sub(r"^\d+/\d+: ", "", text.strip()).partition("\n")[0].partition("  #")[0].rstrip()[:_LENGTH]
