@@ -28,7 +28,7 @@ class SetResult:
     outputs: what a report shows of each, by its name in messages; None where none was compared. seconds: of the best
     run. generated: what a set that isn't the case's own is for. limit: the kind of the limit that makes the set
     unsupported in the whole column, whatever the case, "" otherwise. shapes: of the set's tensors, by path; none where
-    that is not said. compiled: what a runtime that compiles while it runs made for the set, as cells/compiled.py has it.
+    that is not said. compiled: what a runtime that compiles while it runs made for the set, see cells/compiled.py.
     """
 
     verdict: Verdict

@@ -1,4 +1,4 @@
-"""What a runtime that compiles while it runs has compiled: in the record, in notes, and whether it was anything at all."""
+"""What a runtime that compiles while it runs has compiled: for the record, in notes, and whether it was anything."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _QUOTED = 3
 
 def of_set(made: Compiled | None) -> dict[str, Any] | None:
     """What was compiled for an input set, as the report has it; None where its runtime compiles nothing."""
-    return None if made is None else msgspec.to_builtins(made)  # type: ignore[no-any-return]
+    return None if made is None else msgspec.to_builtins(made)
 
 
 def told(outcome: Outcome, results: Mapping[str, SetResult]) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -16,20 +17,20 @@ AGAIN = CompiledPart("net.py:7, in forward", "tensor 'x' size mismatch at index 
 EAGER = CompiledPart("", "Unsupported Tensor.item() call")
 
 
-def outcome(verdict: Verdict = Verdict.PASS, **sets: Compiled | None) -> Outcome:
+def outcome(sets: Mapping[str, Compiled | None], verdict: Verdict = Verdict.PASS) -> Outcome:
     results = {name: SetResult(verdict, compiled=of_set(made)) for name, made in sets.items()}
     return told(summarise(results), results)
 
 
 def test_of_runtimes_that_compile_nothing_nothing_is_said() -> None:
-    found = outcome(four=None)
+    found = outcome({"four": None})
     assert (found.verdict, found.compiled, found.notes) == (Verdict.PASS, None, ())
     assert "compiled" not in found.inputs["four"]
 
 
 def test_what_was_compiled_is_in_the_record_and_in_notes() -> None:
     four = Compiled(graphs=2, seconds=1.5, breaks=(BREAK,))
-    found = outcome(four=four, one=Compiled(graphs=1, seconds=0.5, recompilations=(AGAIN,), eager=(EAGER,)))
+    found = outcome({"four": four, "one": Compiled(graphs=1, seconds=0.5, recompilations=(AGAIN,), eager=(EAGER,))})
     assert found.verdict is Verdict.PASS
     assert found.compiled == {"graphs": 3, "breaks": 2, "recompilations": 1, "eager": 1, "seconds": 2.0}
     assert found.inputs["four"]["compiled"] == of_set(four)
@@ -42,14 +43,14 @@ def test_what_was_compiled_is_in_the_record_and_in_notes() -> None:
 
 
 def test_one_graph_is_nothing_to_speak_of() -> None:
-    found = outcome(four=Compiled(graphs=1), one=Compiled(graphs=0))
+    found = outcome({"four": Compiled(graphs=1), "one": Compiled(graphs=0)})
     assert (found.verdict, found.notes) == (Verdict.PASS, ())
 
 
 def test_a_reason_is_said_once_and_many_are_counted() -> None:
     again = [CompiledPart("", f"expected {size}") for size in range(5)]
     sets = {f"s{n}": Compiled(graphs=1, breaks=(BREAK,), recompilations=(again[n],)) for n in range(5)}
-    breaks, recompilations = outcome(**sets).notes
+    breaks, recompilations = outcome(sets).notes
     assert breaks.count("net.py:9") == 1
     assert breaks.startswith("torch.compile: 10 graph breaks: ")
     assert recompilations.endswith("expected 2 (for 's2'); and 2 more")
@@ -63,8 +64,8 @@ def test_a_reason_is_said_once_and_many_are_counted() -> None:
     ],
 )
 def test_a_pass_of_eager_pytorch_is_none_of_the_compilers(made: dict[str, Any], why: str) -> None:
-    found = outcome(four=Compiled(graphs=0, **made))
+    found = outcome({"four": Compiled(graphs=0, **made)})
     assert (found.verdict, found.stage) == (Verdict.UNSUPPORTED, Stage.RUN)
     assert found.message == f"torch.compile made no graph of the model, so that none of its code ran: {why}"
     # What fails, fails all the same.
-    assert outcome(Verdict.MISMATCH, four=Compiled(graphs=0, **made)).verdict is Verdict.MISMATCH
+    assert outcome({"four": Compiled(graphs=0, **made)}, Verdict.MISMATCH).verdict is Verdict.MISMATCH

@@ -25,7 +25,7 @@ def handlers(device: str, threads: int) -> Handlers:
     loaded: list[Callable[..., Any]] = []
 
     def hello(request: dict[str, Any]) -> Answer:
-        if not torch._dynamo.is_dynamo_supported():
+        if not torch._dynamo.eval_frame.is_dynamo_supported():
             version = ".".join(map(str, sys.version_info[:2]))
             said = f"torch.compile of PyTorch {torch.__version__} doesn't run in Python {version}: use another Python"
             raise WorkerError(said, kind="Unavailable")
@@ -72,7 +72,10 @@ def built(case: Mapping[str, Any]) -> torch.nn.Module:
 
 
 def compile_model(
-    model: torch.nn.Module, options: Mapping[str, Any], dynamic: Mapping[str, Sequence[int]], backend: str = "inductor"
+    model: Callable[..., Any],
+    options: Mapping[str, Any],
+    dynamic: Mapping[str, Sequence[int]],
+    backend: str = "inductor",
 ) -> Callable[..., Any]:
     """What a model is called by once it is compiled.
 

@@ -90,5 +90,5 @@ def _first_line(text: str) -> str:
 
 
 def _of_guard(text: str) -> str:
-    """ "0/0: tensor 'x' size mismatch … expected 4, actual 7  # a comment" without the function's number, or comment."""
+    """A guard that failed, without the number of the function before it and the comment behind it."""
     return re.sub(r"^\d+/\d+: ", "", text.strip()).partition("\n")[0].partition("  #")[0].rstrip()[:_LENGTH]

@@ -127,7 +127,9 @@ def test_what_models_change_from_several_threads() -> None:
 def test_how_models_were_compiled() -> None:
     note = "torch.compile: 2 graph breaks: net.py:9, in forward: why"
     found = [(cell("net", "module", "torch-compile"), Outcome(Verdict.PASS, notes=(note, "another")))]
-    found.append((cell("bad", "module", "torch-compile"), Outcome(Verdict.MISMATCH, Stage.COMPARE, "why", notes=(note,))))
+    found.append(
+        (cell("bad", "module", "torch-compile"), Outcome(Verdict.MISMATCH, Stage.COMPARE, "why", notes=(note,)))
+    )
     text = printed(found)
     assert "torch.compile\n  net[module-torch_compile-cpu]: 2 graph breaks: net.py:9, in forward: why\n" in text
     assert "another" not in text
