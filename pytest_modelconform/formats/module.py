@@ -15,6 +15,7 @@ REQUIRES = ("torch",)
 # No runtime of the default ones runs it: those that do bring it.
 MAIN = True
 IN_PLACE = True
+REPRO = "pytest_modelconform.repro.parts.export_module"
 # What is compiled is so in the first run, and CUDA graphs are recorded in the second.
 REPEATS = 3
 # It goes where it runs.

@@ -13,4 +13,5 @@ NAME = "torch-compile"
 DEVICES = ("cpu", "cuda")
 PRECISIONS = ("full", "fast")
 PACKAGE = "torch"
+REPRO = "pytest_modelconform.repro.parts.torch_compile"
 load_request = compiled.load_request_with({})

@@ -13,4 +13,5 @@ NAME = "torch-compile-cudagraphs"
 DEVICES = ("cuda",)
 PRECISIONS = ("full", "fast")
 PACKAGE = "torch"
+REPRO = "pytest_modelconform.repro.parts.torch_compile_cudagraphs"
 load_request = compiled.load_request_with({"mode": "reduce-overhead"})
