@@ -116,7 +116,9 @@ class InputSets:
             runs = read_runs(answer, self.target, repeats, signature, entry.outputs)
         except WorkerRefused as problem:
             conflict = static_conflict(signature, entry)
-            if conflict or entry.may_refuse:
+            # What is compiled from the model itself takes what the model takes.
+            in_place = self.registry.format(self.cell.format).IN_PLACE
+            if not in_place and (conflict or entry.may_refuse):
                 why = self._other_size(entry) or conflict
                 # What the runtime says of it takes lines; reports show the first one, and the rest on demand.
                 reason = f"{why}\n{problem}" if why else str(problem)

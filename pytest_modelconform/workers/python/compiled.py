@@ -17,7 +17,9 @@ from torch._dynamo import config, utils
 # case has more input sets than that, of as many sizes, and each is to be compiled.
 _RECOMPILATIONS = 64
 # How much of a reason is shown.
-_LENGTH = 200
+_LENGTH = 300
+# What Dynamo advises whatever the model is, by how it begins.
+_GENERAL = ("It may be possible to write Dynamo", "Please report an issue", "This ", "Your code may result in an error")
 
 
 def allow_recompilations() -> None:
@@ -48,11 +50,11 @@ def summary() -> dict[str, Any]:
     return {
         "graphs": int(utils.counters["stats"]["unique_graphs"]),
         "seconds": sum(one.entire_frame_compile_time_s or 0.0 for one in tried),
-        "breaks": _counted((_innermost(reason.user_stack), _first_line(reason.reason)) for reason in broken),
+        "breaks": _counted((_innermost(reason.user_stack), _said(reason.reason)) for reason in broken),
         "recompilations": _counted(
             (_of(one), _of_guard(one.recompile_reason)) for one in tried if one.recompile_reason and not one.fail_type
         ),
-        "eager": _counted((_of(one), _first_line(one.fail_reason or one.fail_type)) for one in tried if one.fail_type),
+        "eager": _counted((_of(one), _said(one.fail_reason or one.fail_type)) for one in tried if one.fail_type),
     }
 
 
@@ -85,8 +87,12 @@ def place(file: str, line: int | None, function: str) -> str:
     return f"{short}:{line}" + (f", in {name}" if name else "")
 
 
-def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0][:_LENGTH]
+def _said(text: str) -> str:
+    """The first line of a reason, and the first of Dynamo's hints that says what to do."""
+    first, _, rest = text.strip().partition("\n")
+    hints = re.findall(r"^ *Hint: (.+)$", rest, re.MULTILINE)
+    hint = next((hint for hint in hints if not hint.startswith(_GENERAL)), "")
+    return f"{first} ({hint})"[:_LENGTH] if hint else first[:_LENGTH]
 
 
 def _of_guard(text: str) -> str:

@@ -72,6 +72,8 @@ def test_graphs_breaks_and_what_is_left_to_eager(model: type[nn.Module], graphs:
         assert part["where"].startswith("tests/workers/python/test_compiled.py:")
         assert part["where"].endswith(", in forward")
         assert part["reason"].startswith("Unsupported Tensor.item() call")
+        # What to do, in Dynamo's words.
+        assert "(Set `torch._dynamo.config.capture_scalar_outputs = True` or " in part["reason"]
         assert part["times"] == 1
 
 
@@ -112,6 +114,12 @@ def test_cuda_graphs_are_asked_for_and_each_call_begins_a_step(monkeypatch: pyte
     assert (asked, steps) == ({"backend": "eager", "mode": "reduce-overhead"}, ["begun", "begun"])
     called(Whole(), {}, 4)
     assert len(steps) == 2
+
+
+def test_hints_that_say_nothing_of_the_model_are_left_out() -> None:
+    text = "Attempted to wrap\n  Explanation: why\n  Hint: Please report an issue to PyTorch.\n  Hint: Set x=True.\n\n"
+    assert compiled._said(text) == "Attempted to wrap (Set x=True.)"
+    assert compiled._said("Attempted to wrap\n  Hint: This graph break is fundamental.\n") == "Attempted to wrap"
 
 
 def test_paths_of_a_call() -> None:
