@@ -47,6 +47,22 @@ def compiler() -> list[str] | None:
     return None
 
 
+def inductors_compiler() -> list[str] | None:
+    """The C++ compiler that PyTorch's inductor takes, with the flags that belong to it; None where there is none."""
+    words = shlex.split(os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++"))
+    path = shutil.which(words[0])
+    return [path, *words[1:]] if path else None
+
+
+def lacking_inductors_compiler() -> str | None:
+    """None if there is that compiler, else a sentence that says what to do. Costs a look at PATH."""
+    if inductors_compiler():
+        return None
+    how = "xcode-select --install" if sys.platform == "darwin" else "apt-get install g++, or your system's likes"
+    named = f" ($CXX, {os.environ['CXX']}, isn't found)" if os.environ.get("CXX") else ""
+    return f"needs a C++ compiler{named}: {how}"
+
+
 def tool(name: str) -> str | None:
     """An executable of a PyPI package: the environment's own, which need not be on PATH, else whatever is on PATH."""
     for folder in (sysconfig.get_path("scripts"), str(Path(sys.executable).parent)):

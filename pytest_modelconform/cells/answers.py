@@ -28,7 +28,7 @@ class SetResult:
     outputs: what a report shows of each, by its name in messages; None where none was compared. seconds: of the best
     run. generated: what a set that isn't the case's own is for. limit: the kind of the limit that makes the set
     unsupported in the whole column, whatever the case, "" otherwise. shapes: of the set's tensors, by path; none where
-    that is not said.
+    that is not said. compiled: what a runtime that compiles while it runs made for the set, see cells/compiled.py.
     """
 
     verdict: Verdict
@@ -40,6 +40,7 @@ class SetResult:
     generated: str = ""
     limit: str = ""
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    compiled: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in the report; what there is not is left out."""
@@ -50,7 +51,7 @@ class SetResult:
             entry["stage"] = self.stage.value
         texts = {"message": self.message, "generated": self.generated, "limit": self.limit}
         shapes = {path: list(shape) for path, shape in self.shapes.items()}
-        optional: dict[str, Any] = {**texts, "seconds": self.seconds, "shapes": shapes}
+        optional: dict[str, Any] = {**texts, "seconds": self.seconds, "shapes": shapes, "compiled": self.compiled}
         return entry | {name: value for name, value in optional.items() if value not in ("", None, {})}
 
 

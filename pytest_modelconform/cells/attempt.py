@@ -184,12 +184,13 @@ class Attempt:
 
     def _with(self, artifact: Artifact, outcome: Outcome, kept: bool = True) -> Outcome:
         """An outcome with what is known of its artifact. kept: whether devices that it keeps are a note."""
+        in_place = self.tools.registry.format(self.cell.format).IN_PLACE
         notes = devices.kept_note(artifact.signature.kept_devices, self.cell.device) if kept else ()
         return replace(
             outcome,
             notes=(*outcome.notes, *notes),
             seconds={"export": artifact.seconds, **outcome.seconds},
-            artifact_bytes=artifact.size,
-            artifact=str(artifact.path),
+            artifact_bytes=None if in_place else artifact.size,
+            artifact=None if in_place else str(artifact.path),
             cached=artifact.cached,
         )

@@ -291,10 +291,15 @@ class Exports:
         made = _Made.read(folder)
         assert made is not None
         try:
-            signature = Signature.read(store.read_json(folder / "signature.json"))
+            stored = store.read_json(folder / "signature.json")
+            if module.IN_PLACE:
+                # Here, and not in the cache: other checkouts of the same sources share its entries.
+                stored = {**stored, "case": {**self._request(ref), "path": self.pool.path, "digest": prepared.digest}}
+            signature = Signature.read(stored)
         except BadSignature as error:
             raise StageFailure(Stage.EXPORT, Verdict.ERROR, f"format {cell.format}: {error}") from error
-        return Artifact(folder, signature, made.seconds, made.bytes, cached, made.fresh)
+        size = int(stored.get("bytes", 0)) if module.IN_PLACE else made.bytes
+        return Artifact(folder, signature, made.seconds, size, cached, made.fresh)
 
     def _key(self, prepared: Prepared, module: Format, device: str, framework: str) -> str:
         """What names an artifact: all that decides what is in it."""

@@ -12,10 +12,10 @@ from ..terms.limits import STATED, TRANSPOSED_INPUTS
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.tolerances import choose
 from ..terms.wording import input_name
-from . import limits
+from . import compiled, limits
 from .answers import Run, SetResult, UnsuitableInputs, compare_runs, read_runs, run_request, static_conflict, summarise
 from .pool import AnyWorker, Pool
-from .protocol import NONSENSE, RunAnswer, broken
+from .protocol import NONSENSE, Compiled, RunAnswer, broken
 from .registry import Registry
 from .stages import VERDICT_OF, Artifact, Budget
 from .typed import read
@@ -35,11 +35,15 @@ class SetsRun:
 
 @dataclass(frozen=True)
 class Ran:
-    """An input set that ran: the distinct results, the inputs that the model wrote to, the best run's seconds."""
+    """An input set that ran: the distinct results, the inputs that the model wrote to, the best run's seconds.
+
+    compiled: what was compiled meanwhile, by a runtime that does so.
+    """
 
     runs: Sequence[Run]
     inputs_changed: frozenset[str]
     seconds: float
+    compiled: Compiled | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class InputSets:
                 mismatches[name] = runs
         exported = self.judge.content.exporter_set
         outcome = summarise(results, self.artifact.signature, exported=exported, sizes=sizes(self.judge.sets))
+        outcome = compiled.told(outcome, results)
         _, notes = choose(self.judge.tolerance, self.judge.tolerances, self.cell)
         if self.cell.precision != FULL:
             notes = (*notes, *self.judge.content.notes)
@@ -111,7 +116,9 @@ class InputSets:
             runs = read_runs(answer, self.target, repeats, signature, entry.outputs)
         except WorkerRefused as problem:
             conflict = static_conflict(signature, entry)
-            if conflict or entry.may_refuse:
+            # What is compiled from the model itself takes what the model takes.
+            in_place = self.registry.format(self.cell.format).IN_PLACE
+            if not in_place and (conflict or entry.may_refuse):
                 why = self._other_size(entry) or conflict
                 # What the runtime says of it takes lines; reports show the first one, and the rest on demand.
                 reason = f"{why}\n{problem}" if why else str(problem)
@@ -128,7 +135,7 @@ class InputSets:
             message = broken(self.cell.runtime, "its outputs can't be read", error)
             return SetResult(Verdict.ERROR, Stage.RUN, message)
         seconds = min(run.seconds or 0.0 for run in answer.runs)
-        return Ran(runs, frozenset(answer.inputs_changed), seconds)
+        return Ran(runs, frozenset(answer.inputs_changed), seconds, answer.compiled)
 
     def _other_size(self, entry: InputSet) -> str:
         """In which input a set has another size than the exported one, and what to do; "" where it hasn't."""
@@ -153,7 +160,8 @@ class InputSets:
         """Compare what ran with the references; the runs, too, where their numbers are a mismatch, or imprecise."""
         tolerance, _ = choose(self.judge.tolerance, self.judge.tolerances, self.cell)
         narrows = self.registry.runtime(self.cell.runtime).NARROWS
-        result = replace(compare_runs(ran.runs, entry, tolerance, narrows), seconds=ran.seconds)
+        made = compiled.of_set(ran.compiled)
+        result = replace(compare_runs(ran.runs, entry, tolerance, narrows), seconds=ran.seconds, compiled=made)
         conflict = static_conflict(self.artifact.signature, entry)
         changed = sorted(ran.inputs_changed - entry.inputs_changed)
         runs = () if result.verdict is Verdict.PASS else ran.runs

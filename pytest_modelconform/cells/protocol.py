@@ -23,11 +23,30 @@ class RunOnce(msgspec.Struct, frozen=True):
     layout: Literal["tree", "flat"] | None = None  # where it isn't the artifact's
 
 
+class CompiledPart(msgspec.Struct, frozen=True):
+    """A graph break, a recompilation, or a function that was left to eager PyTorch. times: how often it was found."""
+
+    where: str
+    reason: str
+    times: int = 1
+
+
+class Compiled(msgspec.Struct, frozen=True):
+    """What `torch.compile` made while an input set ran; workers/python/compiled.py has what each means."""
+
+    graphs: int
+    seconds: float = 0.0
+    breaks: tuple[CompiledPart, ...] = ()
+    recompilations: tuple[CompiledPart, ...] = ()
+    eager: tuple[CompiledPart, ...] = ()
+
+
 class RunAnswer(msgspec.Struct, frozen=True):
     """Of `run`. inputs_changed: keys of input tensors that the model wrote to."""
 
     runs: tuple[RunOnce, ...]
     inputs_changed: tuple[str, ...] = ()
+    compiled: Compiled | None = None  # by runtimes that compile while they run
 
 
 class LoadAnswer(msgspec.Struct, frozen=True):

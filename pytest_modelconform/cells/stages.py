@@ -58,7 +58,8 @@ class StageFailure(Exception):
 class Artifact:
     """A case stored in a format.
 
-    seconds: what the export took when it was made. fresh: whether the case host that made it had done nothing before.
+    seconds: what the export took when it was made. size: in bytes; of a model that isn't stored, what it takes in
+    memory. fresh: whether the case host that made it had done nothing before.
     """
 
     folder: Path

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..building.tools import inductors_compiler, lacking_inductors_compiler
 from . import strides
 from .base import ExportMismatch, Signature, flat_signature
 from .foreign import of_package
@@ -50,28 +49,17 @@ OPTIONS: dict[str, Any] = {
 
 def unavailable() -> str | None:
     """None if there is a C++ compiler, else a sentence. Costs a look at PATH."""
-    if _compiler():
-        return None
-    how = "xcode-select --install" if sys.platform == "darwin" else "apt-get install g++, or your system's likes"
-    named = f" ($CXX, {os.environ['CXX']}, isn't found)" if os.environ.get("CXX") else ""
-    return f"needs a C++ compiler{named}: {how}"
+    return lacking_inductors_compiler()
 
 
 @functools.cache
 def tools() -> str:
     """The compiler and its version: other ones make other code."""
-    command = _compiler()
+    command = inductors_compiler()
     if not command:
         return ""
     said = subprocess.run([*command, "--version"], capture_output=True, text=True, errors="replace", check=False)
     return " ".join([*command, said.stdout])
-
-
-def _compiler() -> list[str]:
-    """The one that inductor takes."""
-    words = shlex.split(os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++"))
-    path = shutil.which(words[0])
-    return [path, *words[1:]] if path else []
 
 
 def export(built: Built, folder: Path) -> Signature:

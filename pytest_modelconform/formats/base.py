@@ -57,6 +57,10 @@ class Format:
     NEEDS: Sequence[str] = ()
     # What its artifacts can be used for, of `TASKS` in terms/cell.py.
     TASKS: Sequence[str] = (INFERENCE,)
+    # Whether nothing is stored: runtimes import the case and build the model themselves, and `export` says only how the
+    # model is called. They find the case in the signature, as `case`: what the case host is asked to build, with the
+    # folders that it imports from (`path`) and the `digest` of the model and its inputs.
+    IN_PLACE: bool = False
     # Whether an artifact runs on the device only that it was exported on.
     DEVICE_BOUND: bool = False
     # The name of the case host that it exports in, shared with formats that name the same; "" is the common one. For

@@ -7,6 +7,8 @@ BUILT_IN = {
     "aoti": "pytest_modelconform.formats.aoti",
     "onnx": "pytest_modelconform.formats.onnx",
     "onnx-legacy": "pytest_modelconform.formats.onnx_legacy",
+    # The model itself, for what compiles it where it runs.
+    "module": "pytest_modelconform.formats.module",
     "state-dict": "pytest_modelconform.formats.state_dict",
     "onnx-decomposed": "pytest_modelconform.formats.onnx_decomposed",
     "openvino": "pytest_modelconform.formats.openvino",

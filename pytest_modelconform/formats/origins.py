@@ -11,6 +11,7 @@ _CAPTURED_BY = {
     **dict.fromkeys(("export", "export-2.11", "export-2.15", "aoti", "onnx", "onnx-decomposed", "openvino"), _EXPORT),
     **dict.fromkeys(("stablehlo", "executorch", "executorch-portable", "litert", "coreml"), _EXPORT),
     **dict.fromkeys(("torchscript-trace", "torchscript-trace-2.11", "torchscript-trace-2.15"), _TRACE),
+    "module": "",
     **dict.fromkeys(("onnx-legacy", "onnx-opset9", "ncnn", "caffe"), _TRACE),
 }
 

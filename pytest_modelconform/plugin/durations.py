@@ -31,6 +31,7 @@ _PATIENCE = 5.0
 # (torch 2.14.1). Names as in node ids.
 _MADE = {
     "aoti": 16.0,
+    "module": 10.0,  # where it runs, it is compiled
     "onnx": 4.7,
     "export": 1.5,
     "eager": 2.0,

@@ -177,7 +177,13 @@ class InHand:
                 f"format {named[0]} is exported in its own environment, which can't receive a model of this process. "
                 "Write a case file for it."
             )
-        formats = [name for name in chosen.formats if name not in elsewhere]
+        in_place = [name for name in chosen.formats if registry.format(name).IN_PLACE]
+        if named := [name for name in in_place if name in given["formats"]]:
+            raise ValueError(
+                f"format {named[0]} is built by its runtime's process, which can't receive a model of this one. Write "
+                "a case file for it."
+            )
+        formats = [name for name in chosen.formats if name not in (*elsewhere, *in_place)]
         asked = (formats, chosen.runtimes, chosen.devices, "float32", chosen.precisions)
         cells = registry.cells(f"{self._name}.py", self._name, *asked)
         faults = faults or [(name, _NO_FIELD) for name in names if not name.has(cells)]

@@ -234,6 +234,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "hints": _texts,
     "threads": _optional(dict),
     "sees": _optional(dict),
+    "compiled": _optional(dict),
     "seconds": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
     "inputs": lambda value: isinstance(value, dict) and all(map(_is_input_set, value.values())),
 }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..terms.outcome import FROM_THREADS, Outcome, Verdict
+from ..terms.outcome import BY_COMPILER, FROM_THREADS, Outcome, Verdict
 from .matrix import Column, Matrix, Row, is_partly
 
 _MOST_PLACES = 3
@@ -108,6 +108,15 @@ def imprecise(matrix: Matrix) -> Iterator[tuple[str, str]]:
         for cell, outcome in row.cells.values():
             if outcome.verdict is Verdict.IMPRECISE and outcome.passed and outcome.expected is not False:
                 yield cell.name, f"{outcome.verdict.value}: {first_line(outcome.message)}"
+
+
+def compiled(matrix: Matrix) -> Iterator[tuple[str, str]]:
+    """Name and notes of cells that pass, and were compiled in parts, or more than once."""
+    for row in matrix.rows:
+        for cell, outcome in row.cells.values():
+            notes = [note.removeprefix(f"{BY_COMPILER}: ") for note in outcome.notes if note.startswith(BY_COMPILER)]
+            if notes and outcome.passed:
+                yield cell.name, ". ".join(notes)
 
 
 def from_threads(matrix: Matrix) -> Iterator[tuple[str, str]]:

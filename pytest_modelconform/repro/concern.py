@@ -74,12 +74,14 @@ class Way:
     """How a cell's artifact came about. through: its format and those that it is converted from, the first one last.
 
     capture: what captures the model for the first of them, "" where the model is stored in that format itself.
-    exports: whether there is an exporter, rather than code of the case's own (a model in C++, a twin).
+    exports: whether there is an exporter, rather than code of the case's own (a model in C++, a twin). stored: whether
+    there is an artifact at all, rather than the model itself.
     """
 
     through: Sequence[str]
     capture: str
     exports: bool = True
+    stored: bool = True
 
 
 def failing_sets(outcome: Outcome) -> list[str]:
@@ -137,6 +139,8 @@ class _Judgement:
             return Concern(Party.RUNTIME, f"{why}has to call it from several threads: repro.py runs one.")
         if self.own.verdict in (Verdict.CRASH, Verdict.TIMEOUT):
             return Concern(Party.RUNTIME, self._died())
+        if not self.way.stored:
+            return Concern(Party.RUNTIME, f"Nothing was exported: {self.cell.runtime} is given the model itself.")
         evaluator = next((name for name in EVALUATORS if name in (*self.right, *self.alike)), "")
         if self.right and (not self.alike or evaluator in self.right):
             return Concern(Party.RUNTIME, self._only_it())

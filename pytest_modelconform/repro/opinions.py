@@ -37,7 +37,11 @@ class Asker:
     def way(self) -> Way:
         """How the cell's artifact comes about."""
         through = self.machinery.registry.made_through(self.cell.format, self.ref.framework)
-        return Way(through, origin(through[-1], self.ref.framework), self.cell.format not in _WEIGHTS_ONLY)
+        exports, stored = (
+            self.cell.format not in _WEIGHTS_ONLY,
+            not self.machinery.registry.format(self.cell.format).IN_PLACE,
+        )
+        return Way(through, origin(through[-1], self.ref.framework), exports, stored)
 
     def own(self) -> Outcome | None:
         """What the cell comes to now; None where that would first install an environment."""

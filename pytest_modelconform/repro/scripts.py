@@ -91,6 +91,8 @@ class Scripts:
     def write(self) -> None:
         """Write the scripts with what they read: of the exporter where that is at fault, else of the runtime."""
         party = self.found.party
+        if self.work.through[0].IN_PLACE and self._write_exporting(SCRIPT):
+            return
         if party in (Party.EXPORTER, Party.CAPTURE) and self._write_exporting(SCRIPT):
             return
         if party is Party.CONVERTER and self._write_converting():

@@ -20,6 +20,10 @@ BUILT_IN = {
     "caffe": "pytest_modelconform.runtimes.caffe",
     "tensorflow": "pytest_modelconform.runtimes.tensorflow",
     "keras": "pytest_modelconform.runtimes.keras",
+    # PyTorch, compiled where it runs.
+    "torch-compile": "pytest_modelconform.runtimes.torch_compile",
+    "torch-compile-fullgraph": "pytest_modelconform.runtimes.torch_compile_fullgraph",
+    "torch-compile-cudagraphs": "pytest_modelconform.runtimes.torch_compile_cudagraphs",
     # Other versions of PyTorch.
     "torch-2.11": "pytest_modelconform.runtimes.torch_2_11",
     "torch-2.15": "pytest_modelconform.runtimes.torch_2_15",

@@ -22,6 +22,8 @@ REQUIRED = "(required by --modelconform-require)"
 PREFIX, REMEDY = "likely cause: ", "what to change: "
 # How the notes of a cell begin that was run from several threads.
 FROM_THREADS = "from several threads at once"
+# How the notes of a cell begin that was compiled while it ran.
+BY_COMPILER = "torch.compile"
 
 
 class Verdict(str, Enum):
@@ -99,6 +101,8 @@ class Outcome:
     artifact: where its artifact is, on the machine that made it. tags: the case's.
     strict: whether it was asked for that what is imprecise fails.
     sees: of a model check, how many of the model's `outputs` some input set shows something of (`seen`); else None.
+    compiled: None unless its runtime compiled it while it ran; else how many `graphs`, `breaks`, `recompilations` and
+    functions left to `eager` there were, and the `seconds` that it took. `inputs` has each with place and reason.
     expected: True if the verdict is the one recorded in expected.toml, False if another is recorded, None without
     entry.
     """
@@ -123,6 +127,7 @@ class Outcome:
     tags: tuple[str, ...] = ()
     strict: bool = False
     sees: dict[str, int] | None = None
+    compiled: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Take out of the texts what would act on a terminal: they come from libraries, and these love colours."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,7 +11,9 @@ import pytest
 
 from pytest_modelconform.cells.answers import SetResult
 from pytest_modelconform.cells.input_sets import InputSets
+from pytest_modelconform.cells.worker import WorkerRefused
 from pytest_modelconform.terms.outcome import Verdict
+from pytest_modelconform.terms.signature import Input, Signature
 
 
 def sets(declared: Sequence[int | str], **shapes: list[int]) -> Any:
@@ -54,3 +57,24 @@ def test_the_report_has_the_shapes_of_a_set() -> None:
     entry = SetResult(Verdict.PASS, shapes={"/args/0": [2, 3], "/kwargs/mask": []}).to_json()
     assert entry == {"verdict": "pass", "shapes": {"/args/0": [2, 3], "/kwargs/mask": []}}
     assert SetResult(Verdict.PASS).to_json() == {"verdict": "pass"}
+
+
+@pytest.mark.parametrize(("in_place", "verdict"), [(False, Verdict.UNSUPPORTED), (True, Verdict.ERROR)])
+def test_what_was_exported_may_refuse_a_set_and_what_is_compiled_of_the_model_may_not(
+    in_place: bool, verdict: Verdict, tmp_path: Path
+) -> None:
+    def ask(worker: object, op: str, **fields: Any) -> None:
+        raise WorkerRefused("AssertionError", "expected stride 288", "", "")
+
+    signature = Signature(file="model", layout="tree", inputs=(Input("/kwargs/image", (3, 16)),))
+    made = sets([3, 16], first=[3, 16], other=[5, 16])
+    made.registry = SimpleNamespace(format=lambda name: SimpleNamespace(REPEATS=1, IN_PLACE=in_place))
+    made.cell, made.worker = SimpleNamespace(format="x", runtime="y"), None
+    made.artifact, made.budget = SimpleNamespace(signature=signature), SimpleNamespace(ask=ask)
+    made.target = tmp_path / "outputs"
+    made._other_size = lambda entry: ""
+    entry = made.judge.sets["other"]
+    entry.file, entry.args, entry.kwargs, entry.may_refuse = tmp_path, [], [], True
+    found = InputSets.run(cast(InputSets, made), entry)
+    assert isinstance(found, SetResult)
+    assert found.verdict is verdict

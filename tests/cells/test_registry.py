@@ -25,7 +25,9 @@ def registry() -> Registry:
 
 
 def test_the_built_in_names(registry: Registry) -> None:
-    formats = ("torchscript-trace", "torchscript-script", "export", "aoti", "onnx", "onnx-legacy", "state-dict")
+    formats = (
+        "torchscript-trace", "torchscript-script", "export", "aoti", "onnx", "onnx-legacy", "module", "state-dict",
+    )  # fmt: skip
     runtimes = ("torch", "libtorch-cpp", "cpp-frontend", "ort", "ort-cpp", "openvino", "openvino-cpp")
     # The main ones: what others need takes minutes more, and they run when they are named.
     assert registry.select_formats(()) == formats

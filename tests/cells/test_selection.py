@@ -52,6 +52,9 @@ def settings(typed: Sequence[str] = (), **lists: str) -> Settings:
         ({"runtimes": "ort"}, "onnx onnx-legacy", "ort"),
         ({"runtimes": "executorch ort"}, "onnx onnx-legacy executorch executorch-portable", "ort executorch"),
         ({"runtimes": "jax"}, "stablehlo twin-jax", "jax"),
+        # What no default runtime runs comes with those that do.
+        ({"runtimes": "torch-compile"}, "export module", "torch-compile"),
+        ({"formats": "module"}, "module", "torch-compile torch-compile-fullgraph"),
         ({"runtimes": "torch-2.11"}, "torchscript-trace torchscript-script export", "torch-2.11"),
         # Both are taken as they are given.
         ({"formats": "onnx export", "runtimes": "ort torch"}, "export onnx", "torch ort"),
@@ -143,7 +146,8 @@ OR_LEAVE = "or leave that option out."
             {"formats": "openvino", "runtimes": "openvino", "devices": "cpu cuda"},
             {
                 "device cuda": "nothing of this run (openvino) runs there. "
-                f"Add one of torch, libtorch-cpp, cpp-frontend, ort to --modelconform-runtimes, {OR_LEAVE}"
+                "Add one of torch, libtorch-cpp, cpp-frontend, ort, torch-compile, torch-compile-fullgraph, "
+                f"torch-compile-cudagraphs to --modelconform-runtimes, {OR_LEAVE}"
             },
         ),
         (

@@ -82,6 +82,8 @@ def test_what_there_is_nothing_of_is_named_with_the_nearest(project: Path, tmp_p
     status, message = problem(project, "plain.py", "--format", "onx", "--to", "never")
     assert status == 2
     assert message.startswith("modelconform export: unknown format 'onx'. Did you mean 'onnx'? Known formats: torchs")
+    message = "the format module stores nothing: its runtimes build the model. Choose another format."
+    assert problem(project, "plain.py", "--format", "module", "--to", "never") == (2, f"modelconform export: {message}")
     assert not (project / "never").exists()
 
 

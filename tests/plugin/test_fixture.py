@@ -119,13 +119,14 @@ def test_it(modelconform):
     ({"accept": {"what": "why"}}, ValueError, "can't be accepted"),
     ({"tolerances": {"nowhere": None}}, ValueError, "tolerances"),
     ({"formats": ["torchscript-trace-2.11"], "runtimes": ["torch"]}, ValueError, "Write a case file"),
+    ({"formats": ["module"]}, ValueError, "can't receive a model of this one. Write a case file"),
 ])
 def test_what_makes_no_sense(modelconform, given, error, says):
     given = {"inputs": x, **given}
     with pytest.raises(error, match=says):
         modelconform.check(Net(), **given)
 """
-    outcomes(pytester, body).assert_outcomes(passed=11)
+    outcomes(pytester, body).assert_outcomes(passed=12)
 
 
 def test_what_is_not_there_skips_if_it_was_named_and_fails_if_it_is_required(pytester: pytest.Pytester) -> None:

@@ -151,3 +151,11 @@ def test_the_exporter_that_keeps_what_an_input_set_decided_is_said_to() -> None:
 def test_a_failing_export_is_the_exporters_or_the_converters(failed: str, party: Party, words: str) -> None:
     found = concern.at_export(MNN, failed)
     assert (found.party, words in found.why) == (party, True)
+
+
+def test_a_model_that_is_not_stored_has_no_exporter() -> None:
+    found = concern.of(WRONG, cell("module", "torch-compile"), Way(["module"], "", stored=False), [])
+    assert (found.party, found.why) == (
+        Party.RUNTIME,
+        "Nothing was exported: torch-compile is given the model itself.",
+    )

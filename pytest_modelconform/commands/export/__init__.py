@@ -99,6 +99,10 @@ class _Export:
     def export(self, run: Run) -> Found:
         """The case's description, references and artifact. Raises Refused or StageFailure."""
         module = run.machinery.registry.format(self.format)
+        if module.IN_PLACE:
+            raise Refused(
+                f"the format {self.format} stores nothing: its runtimes build the model. Choose another format."
+            )
         refuse_place(self.output, self.folder, module)
         declared = case_argument.declared(run, self.file, self.case)
         if not run.machinery.registry.holds(self.format, declared.framework):

@@ -167,7 +167,8 @@ def _details(cell: Cell, outcome: Outcome, log: str) -> dict[str, Any]:
 def _input_set(entry: Mapping[str, Any]) -> dict[str, Any]:
     """What is shown of an input set: its numbers are those of its worst output, where it has outputs."""
     left_out = ("bits", "reference_bits", "loss", "worst", "max_abs") if entry.get("outputs") else ()
-    shown = {name: value for name, value in entry.items() if name not in left_out}
+    # What was compiled is in the cell's notes.
+    shown = {name: value for name, value in entry.items() if name not in (*left_out, "compiled")}
     if isinstance(shapes := entry.get("shapes"), dict):
         shown["shapes"] = {input_name(path): shape for path, shape in shapes.items()}
     return shown

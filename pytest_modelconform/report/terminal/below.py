@@ -15,6 +15,8 @@ from .text import Writer, say
 
 # So many columns are named; of more, it is said how many.
 _MOST_COLUMNS = 3
+# Of so many cells it is said how they were compiled.
+_MOST_COMPILED = 8
 
 
 def write(matrix: Matrix, writer: Writer) -> None:
@@ -30,6 +32,9 @@ def write(matrix: Matrix, writer: Writer) -> None:
     _section(writer, "Input sets that were refused", refused)
     _section(writer, "Imprecise", [f"{name}: {reason}" for name, reason in said.imprecise(matrix)])
     _section(writer, "Several threads", [f"{name}: {note}" for name, note in said.from_threads(matrix)])
+    compiled = [f"{name}: {notes}" for name, notes in said.compiled(matrix)]
+    more = [f"and {counted(len(compiled) - _MOST_COMPILED, 'cell')} more, in the log"]
+    _section(writer, "torch.compile", [*compiled[:_MOST_COMPILED], *(more if len(compiled) > _MOST_COMPILED else [])])
     notes = [f"{', '.join(map(name_of, rows))}: {note}" for rows, note in said.notes(matrix)]
     _section(writer, "About the models", notes)
 

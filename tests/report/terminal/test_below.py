@@ -122,3 +122,18 @@ def test_what_models_change_from_several_threads() -> None:
     text = printed([(cell("net", "onnx", "ort"), Outcome(Verdict.PASS, threads=threads, notes=(note, "another")))])
     assert f"Several threads\n  net[onnx-ort-cpu]: {note}\n" in text
     assert "another" not in text
+
+
+def test_how_models_were_compiled() -> None:
+    note = "torch.compile: 2 graph breaks: net.py:9, in forward: why"
+    found = [(cell("net", "module", "torch-compile"), Outcome(Verdict.PASS, notes=(note, "another")))]
+    found.append(
+        (cell("bad", "module", "torch-compile"), Outcome(Verdict.MISMATCH, Stage.COMPARE, "why", notes=(note,)))
+    )
+    text = printed(found)
+    assert "torch.compile\n  net[module-torch_compile-cpu]: 2 graph breaks: net.py:9, in forward: why\n" in text
+    assert "another" not in text
+    assert "\n  bad[" not in text.partition("\ntorch.compile\n")[2].partition("\n\n")[0]
+    many = printed([(cell(f"net{n}", "module", "torch-compile"), found[0][1]) for n in range(10)])
+    assert many.count("2 graph breaks") == 8
+    assert "\n  and 2 cells more, in the log\n" in many

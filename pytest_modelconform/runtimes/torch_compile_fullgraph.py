@@ -1,0 +1,17 @@
+"""`torch.compile(fullgraph=True)`: the whole model is one graph, or there is an error that says why it isn't."""
+
+from __future__ import annotations
+
+from . import compiled
+from .compiled import FAMILY as FAMILY
+from .compiled import FORMATS as FORMATS
+from .compiled import REQUIRES as REQUIRES
+from .compiled import command as command
+from .compiled import unavailable as unavailable
+
+NAME = "torch-compile-fullgraph"
+DEVICES = ("cpu", "cuda")
+PRECISIONS = ("full", "fast")
+PACKAGE = "torch"
+REPRO = "pytest_modelconform.repro.parts.torch_compile_fullgraph"
+load_request = compiled.load_request_with({"fullgraph": True})
