@@ -60,7 +60,7 @@ class UnsuitableInputs(Exception):
 
 def run_request(signature: Signature, entry: InputSet) -> dict[str, Any]:
     """The part of a `run` request that says what to call the artifact with. Raises UnsuitableInputs."""
-    call = {"args": entry.args, "kwargs": entry.kwargs}
+    call = _call_of(signature, entry)
     if signature.layout == "tree":
         return call
     inputs = signature.inputs or ()
@@ -74,6 +74,21 @@ def run_request(signature: Signature, entry: InputSet) -> dict[str, Any]:
         )
     # Both, since the same artifact may be a graph in one language and called like the model in another.
     return {**call, "feeds": feeds, "fetches": [value.name for value in signature.outputs]}
+
+
+def _call_of(signature: Signature, entry: InputSet) -> dict[str, Any]:
+    """The model's call; for an artifact that takes its arguments otherwise, these in its order or by its names."""
+    if not signature.arguments:
+        return {"args": entry.args, "kwargs": entry.kwargs}
+    given = {f"/args/{place}": tree for place, tree in enumerate(entry.args)}
+    given |= {f"/kwargs/{name}": tree for name, tree in entry.kwargs}
+    paths = {path for _, path in signature.arguments}
+    if odd := sorted(paths - set(given)) or sorted(set(given) - paths):
+        raise UnsuitableInputs(f"the artifact's call was matched with the exported set's, and {odd[0]} is in one only")
+    return {
+        "args": [given[path] for name, path in signature.arguments if not name],
+        "kwargs": [[name, given[path]] for name, path in signature.arguments if name],
+    }
 
 
 def static_conflict(signature: Signature, entry: InputSet) -> str | None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
+from .exports import Export
+
 if TYPE_CHECKING:
     import torch
 
@@ -128,6 +130,8 @@ class Case:
         numpy arrays by the names of `state_dict()`, and returns the model with these poured into it, as `framework`
         takes it. It is then run in its own framework and compared with PyTorch.
     train: `Train(...)`: cells for gradients, training and resuming a training are added, see docs/verdicts.md.
+    exports: how formats are made: `Export(...)` by format ("onnx"), which changes that column, or by format and variant
+        ("onnx@opset18"), which adds one. See docs/exports.md.
     files: further files that the model is built from, where Python can't see them being opened.
     seed: changes every random number of the case.
     framework: what the model is written in: "torch", "onnx" (the model is a path or an `onnx.ModelProto`), "jax" (a
@@ -150,6 +154,7 @@ class Case:
     cpp: str | None = None
     twins: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
     train: Train | None = None
+    exports: Mapping[str, Export] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     seed: int = 0
     framework: Framework = "torch"

@@ -90,7 +90,11 @@ class Host:
             self.keep_if_untouched(built)
 
     def export(self, request: dict[str, Any]) -> Answer:
-        """Store a case in a format: `module` (import path of the format), `folder`, `digest` of the expected case."""
+        """Store a case in a format: `module` (import path of the format), `folder`, `digest` of the expected case.
+
+        `by` is the import path of formats/own_exports.py; `column` the format with a variant, if it has one; `options`
+        are the command line's, as a literal.
+        """
         self.globals.restore()
         built = self.build(request)
         if built.digest != request["digest"]:
@@ -106,14 +110,15 @@ class Host:
         seed_all(built.case.seed, built.name, "export")
         begin = time.perf_counter()
         try:
-            signature = exporter.export(on_device(built, request.get("device", "cpu")), folder)
+            there = on_device(built, request.get("device", "cpu"))
+            column, given = request.get("column") or format_name, request.get("options") or ""
+            made = importlib.import_module(request["by"]).make(exporter, there, folder, column, given, request["file"])
         finally:
             seconds = time.perf_counter() - begin
             self.keep_if_untouched(built)
-        signature["format"] = format_name
-        (folder / "signature.json").write_text(json.dumps(signature, indent=1))
+        (folder / "signature.json").write_text(json.dumps({**made.signature, "format": format_name}, indent=1))
         size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-        return {"seconds": seconds, "bytes": size, "packages": lookups.record()}
+        return {"seconds": seconds, "bytes": size, "packages": lookups.record(), "files": dict(made.files)}
 
     def diagnose(self, request: dict[str, Any]) -> Answer:
         """Write what eager variants of a case return for an input set: `set`, `folder`, `seconds`, `digest`."""
