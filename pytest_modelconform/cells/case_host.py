@@ -316,6 +316,8 @@ class Exports:
             made_with.append(self._key(prepared, module.FROM, device, ref))
         if options := self._options(column, ref):
             made_with.append(options)
+        if own := self._own(column):
+            made_with.append(own)
         # What a case says of an export is in the files of the case, and these are in its key.
         if column != module.NAME:
             made_with.append(column)
@@ -325,6 +327,13 @@ class Exports:
         """What the command line gives the exporter of a column."""
         is_for = ref.framework == TORCH and ref.file != SMOKE.file
         return self.given[column].options if is_for and column in self.given else ""
+
+    def _own(self, column: str) -> dict[str, Any] | None:
+        """The file of `modelconform run`, as fields of an `Export`."""
+        export = self.given[column].export if column in self.given else None
+        if export is None:
+            return None
+        return {"file": export.file, "inputs": dict(export.inputs), "outputs": dict(export.outputs)}
 
     def _environment(self, environment: Environment) -> str:
         try:
@@ -373,6 +382,7 @@ class Exports:
             "by": _MAKER,
             "column": cell.format,
             "options": self._options(cell.format, ref),
+            "own": self._own(cell.format),
             "digest": prepared.digest,
             "device": device,
             "output_paths": prepared.output_paths,

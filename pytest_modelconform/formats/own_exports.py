@@ -32,16 +32,25 @@ class Made:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-def make(exporter: ModuleType, built: Built, folder: Path, column: str, given: str, path: str) -> Made:
+def make(
+    exporter: ModuleType,
+    built: Built,
+    folder: Path,
+    column: str,
+    given: str,
+    path: str,
+    instead: Mapping[str, Any] | None = None,
+) -> Made:
     """Store a case in a format, as it says or as the exporter does it.
 
     column: the format, perhaps with a variant. given: options of the command line, the literal of a dict or "". path:
-    of the case file. Raises WorkerError naming the case, the export and the remedy, and whatever the exporter raises.
+    of the case file. instead: fields of an `Export` that comes before the case's. Raises WorkerError naming the case,
+    the export and the remedy, and whatever the exporter raises.
     """
-    export = built.case.exports.get(column)
+    export = Export(**instead) if instead else built.case.exports.get(column)
     # What is trained is exported by the plugin: a file of one's own holds the model as it infers.
     own = export is not None and export.kind != OPTIONS and built.task == INFERENCE
-    where = f"case {built.name!r}, exports[{column!r}]"
+    where = f"case {built.name!r}" if instead else f"case {built.name!r}, exports[{column!r}]"
     if own:
         assert export is not None
         return _own(exporter, built, folder, export, where, path)

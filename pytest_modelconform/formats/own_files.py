@@ -34,13 +34,7 @@ def taken(
     found = foreign(path)
     if found is None:
         raise Unmatched("the file is in another format")
-    for beside in _beside(path, found):
-        if not beside.is_file():
-            raise Unmatched(f"{beside.name}, which belongs to it, is not beside it")
-        if folder not in beside.parents:
-            target = folder / beside.relative_to(path.parent)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(beside, target)
+    _move(path, folder, _beside(path, found))
     if found["layout"] == "flat":
         return _flat(found, built, export)
     if foreign is of_torchscript:
@@ -50,6 +44,23 @@ def taken(
     if foreign is of_package:
         return _package(path.name, built)
     return found
+
+
+def _move(path: Path, folder: Path, beside: Sequence[Path]) -> None:
+    """Have in the folder what belongs to a file, and nothing else. Raises Unmatched where some of it is missing."""
+    kept = set()
+    for one in beside:
+        within = one.relative_to(path.parent)
+        if not one.is_file() or ".." in within.parts:
+            raise Unmatched(f"{within}, which belongs to it, is not beside it")
+        target = folder / within
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.resolve() != one.resolve():
+            shutil.copyfile(one, target)
+        kept.add(target)
+    for left in folder.iterdir():
+        if not any(left == target or left in target.parents for target in kept):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def hashes(path: Path, foreign: Signature) -> dict[str, str]:
@@ -181,8 +192,10 @@ def _called(names: Sequence[str], built: Built, export: Export, keywords: bool |
     as_named = not args and keywords is not False and all(own.get(name) == path for name, path in matched.paths.items())
     if as_placed or as_named:
         return {"notes": notes}
+    taken_paths = set(matched.paths.values())
     return {
         "arguments": [["" if keywords is False else name, path] for name, path in matched.paths.items()],
+        "dropped": [path for path in own.values() if path not in taken_paths],
         "notes": notes,
     }
 

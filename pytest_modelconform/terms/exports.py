@@ -51,10 +51,15 @@ class Export:
 
 @dataclass(frozen=True)
 class Given:
-    """Options for the exporters of all cases, by column, as text: the literal of a dict. said: as the user wrote it."""
+    """What is given for a column from outside of the cases. said: as the user wrote it.
+
+    options: for the exporter, as text: the literal of a dict. export: a file in the place of an export, and how its
+    names match; for `modelconform run`.
+    """
 
     options: str
     said: str
+    export: Export | None = None
 
 
 def base_of(name: str) -> str:

@@ -93,7 +93,7 @@ class Host:
         """Store a case in a format: `module` (import path of the format), `folder`, `digest` of the expected case.
 
         `by` is the import path of formats/own_exports.py; `column` the format with a variant, if it has one; `options`
-        are the command line's, as a literal.
+        are the command line's, as a literal; `own` is a file in the place of an export, as fields of an `Export`.
         """
         self.globals.restore()
         built = self.build(request)
@@ -112,7 +112,8 @@ class Host:
         try:
             there = on_device(built, request.get("device", "cpu"))
             column, given = request.get("column") or format_name, request.get("options") or ""
-            made = importlib.import_module(request["by"]).make(exporter, there, folder, column, given, request["file"])
+            make = importlib.import_module(request["by"]).make
+            made = make(exporter, there, folder, column, given, request["file"], request.get("own"))
         finally:
             seconds = time.perf_counter() - begin
             self.keep_if_untouched(built)
