@@ -52,7 +52,8 @@ from .stages import Artifact, Budget, StageFailure, failure_of, kept, start
 from .worker import WorkerProblem, WorkerRefused
 
 T = TypeVar("T")
-_MAKER = "pytest_modelconform.formats.own_exports"
+# What a case host reads the files of cases with, whatever package it was started from.
+_FORMATS = "pytest_modelconform.formats"
 _SMOKE_FILE = WORKERS / "host" / "smoke.py"
 
 
@@ -379,7 +380,7 @@ class Exports:
         request = {
             "module": module.FRAMEWORKS[ref.framework],
             "format": module.NAME,
-            "by": _MAKER,
+            "by": _FORMATS,
             "column": cell.format,
             "options": self._options(cell.format, ref),
             "own": self._own(cell.format),

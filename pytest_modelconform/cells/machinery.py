@@ -23,7 +23,7 @@ from ..references.content import Packages
 from ..terms import tolerances
 from ..terms.case import DEFAULTS, EVERYTHING, TORCH
 from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, TRAINING, Cell
-from ..terms.exports import AT, base_of
+from ..terms.exports import AT, base_of, is_variant
 from ..terms.outcome import NOT_TESTED, Outcome, Stage, Verdict
 from ..terms.wording import fault_of_ours, fitting
 from ..workers import lookups
@@ -226,7 +226,8 @@ class Machinery:
 
     def any_cells(self) -> bool:
         """Whether what was asked for is any cell at all, of a case that has everything."""
-        every = (Declared("", has=EVERYTHING, framework=name) for name in FRAMEWORKS)
+        named = dict.fromkeys(filter(is_variant, self.formats), "")
+        every = (Declared("", has=EVERYTHING, framework=name, exports=named) for name in FRAMEWORKS)
         return any(len(self.cells("", declared)) > 1 for declared in every)
 
     def all_cells(self, file: str, case: Declared) -> list[Cell]:

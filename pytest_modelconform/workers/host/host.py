@@ -19,13 +19,16 @@ from pytest_modelconform.terms.cell import FAST, INFERENCE, TRAINING
 
 from .. import lookups
 from ..loop import Answer, Handlers
-from . import cases, large
+from . import cases, large, own_exports
 from .build import Built, build, digest, on_device, other_numbers
 from .references import bfloat16
 from .references import runs as reference
 from .state import Globals, seed_all
 from .train import data as train_data
 from .train import training
+
+# What a request to export says of a case's own export where it says nothing.
+_PLAIN = {"options": "", "own": None, "by": ""}
 
 
 class Host:
@@ -92,8 +95,7 @@ class Host:
     def export(self, request: dict[str, Any]) -> Answer:
         """Store a case in a format: `module` (import path of the format), `folder`, `digest` of the expected case.
 
-        `by` is the import path of formats/own_exports.py; `column` the format with a variant, if it has one; `options`
-        are the command line's, as a literal; `own` is a file in the place of an export, as fields of an `Export`.
+        `column`, `options`, `own` and `by`: see own_exports.py.
         """
         self.globals.restore()
         built = self.build(request)
@@ -111,9 +113,7 @@ class Host:
         begin = time.perf_counter()
         try:
             there = on_device(built, request.get("device", "cpu"))
-            column, given = request.get("column") or format_name, request.get("options") or ""
-            make = importlib.import_module(request["by"]).make
-            made = make(exporter, there, folder, column, given, request["file"], request.get("own"))
+            made = own_exports.make(exporter, there, folder, {**_PLAIN, "column": format_name, **request})
         finally:
             seconds = time.perf_counter() - begin
             self.keep_if_untouched(built)

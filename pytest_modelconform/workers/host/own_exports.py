@@ -1,11 +1,9 @@
-"""How a case says that a format is made: its options, its function or its file, in the place of a plain export.
-
-The case host asks this module by its import path. It is imported nowhere else, since it imports torch.
-"""
+"""How a case says that a format is made: its options, its function or its file, in the place of a plain export."""
 
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,15 +11,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..terms.cell import INFERENCE
-from ..terms.exports import FILE, MAKE, OPTIONS, Export
-from ..workers.host import declared, files
-from ..workers.host.build import Built, leaf_shapes, with_dims
-from ..workers.host.cases import PACKAGE, explain, short_trace
-from ..workers.loop import WorkerError
-from . import own_files
-from .matching import Unmatched
-from .options import DYNAMIC_SHAPES, UnknownOption, routed
+from pytest_modelconform.terms.cell import INFERENCE
+from pytest_modelconform.terms.exports import FILE, MAKE, OPTIONS, Export
+
+from ..loop import WorkerError
+from . import declared, files
+from .build import Built, leaf_shapes, with_dims
+from .cases import PACKAGE, explain, short_trace
 
 
 @dataclass(frozen=True)
@@ -32,34 +28,27 @@ class Made:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-def make(
-    exporter: ModuleType,
-    built: Built,
-    folder: Path,
-    column: str,
-    given: str,
-    path: str,
-    instead: Mapping[str, Any] | None = None,
-) -> Made:
+def make(exporter: ModuleType, built: Built, folder: Path, request: Mapping[str, Any]) -> Made:
     """Store a case in a format, as it says or as the exporter does it.
 
-    column: the format, perhaps with a variant. given: options of the command line, the literal of a dict or "". path:
-    of the case file. instead: fields of an `Export` that comes before the case's. Raises WorkerError naming the case,
-    the export and the remedy, and whatever the exporter raises.
+    request: `file` (the case file), `column` (the format, perhaps with a variant), `options` (the command line's, the
+    literal of a dict, or ""), `own` (fields of an `Export` that comes before the case's, or None) and `by`, the package
+    of formats, which this one does not import. Raises WorkerError naming the case, the export and the remedy, and
+    whatever the exporter raises.
     """
+    column, given, path, instead = request["column"], request["options"], request["file"], request["own"]
     export = Export(**instead) if instead else built.case.exports.get(column)
     # What is trained is exported by the plugin: a file of one's own holds the model as it infers.
-    own = export is not None and export.kind != OPTIONS and built.task == INFERENCE
+    is_own = export is not None and export.kind != OPTIONS and built.task == INFERENCE
     where = f"case {built.name!r}" if instead else f"case {built.name!r}, exports[{column!r}]"
-    if own:
+    if is_own:
         assert export is not None
-        return _own(exporter, built, folder, export, where, path)
+        return _own(exporter, built, folder, export, where, request)
     options = dict(_options(export, where, path)) if export is not None else {}
     options |= ast.literal_eval(given) if given else {}
     if options:
-        built = _with(
-            built, options, exporter, f"--modelconform-export {column}" if export is None else f"{where}, options"
-        )
+        said = f"--modelconform-export {column}" if export is None else f"{where}, options"
+        built = _with(built, options, exporter, said, request["by"])
     return Made(exporter.export(built, folder))
 
 
@@ -77,14 +66,15 @@ def _options(export: Export, where: str, path: str) -> Mapping[str, Any]:
     return options
 
 
-def _with(built: Built, options: Mapping[str, Any], exporter: ModuleType, where: str) -> Built:
+def _with(built: Built, options: Mapping[str, Any], exporter: ModuleType, where: str, by: str) -> Built:
     """The case with options for its exporter."""
+    module = importlib.import_module(f"{by}.options")
     try:
-        by_function, apart = routed(options, getattr(exporter, "EXPORT_OPTIONS", {}))
-    except UnknownOption as error:
+        by_function, apart = module.routed(options, getattr(exporter, "EXPORT_OPTIONS", {}))
+    except module.UnknownOption as error:
         raise WorkerError(f"{where}: {error}", "export") from error
-    if DYNAMIC_SHAPES in apart:
-        built = _with_shapes(built, apart[DYNAMIC_SHAPES], where)
+    if module.DYNAMIC_SHAPES in apart:
+        built = _with_shapes(built, apart[module.DYNAMIC_SHAPES], where)
     return replace(built, options=by_function)
 
 
@@ -96,7 +86,10 @@ def _with_shapes(built: Built, shapes: Any, where: str) -> Built:
     return replace(built, dynamic_shapes=with_dims(shapes, {}), input_leaves=leaves)
 
 
-def _own(exporter: ModuleType, built: Built, folder: Path, export: Export, where: str, path: str) -> Made:
+def _own(
+    exporter: ModuleType, built: Built, folder: Path, export: Export, where: str, request: Mapping[str, Any]
+) -> Made:
+    own_files, path = importlib.import_module(f"{request['by']}.own_files"), request["file"]
     foreign = getattr(exporter, "foreign", None)
     if foreign is None:
         raise WorkerError(f"{where}: a file of your own can't be read in this format: give options", "export")
@@ -111,7 +104,7 @@ def _own(exporter: ModuleType, built: Built, folder: Path, export: Export, where
         if folder.resolve() not in found.resolve().parents:
             used |= own_files.hashes(found, signature)
         return Made(signature, used)
-    except Unmatched as error:
+    except own_files.Unmatched as error:
         raise WorkerError(f"{where}, {found.name}: {error}", "export") from error
     except WorkerError:
         raise
