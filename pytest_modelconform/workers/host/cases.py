@@ -202,7 +202,7 @@ def check(name: str, case: Case, path: str) -> None:
         if (
             not TAG.fullmatch(tag)
             or tag in TAKEN_TAGS
-            or tag.startswith(("format_", "runtime_", "device_", "dtype_", "precision_", "task_"))
+            or tag.startswith(("format_", "variant_", "runtime_", "device_", "dtype_", "precision_", "task_"))
         ):
             raise wrong(
                 "tags",
