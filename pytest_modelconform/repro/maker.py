@@ -82,6 +82,11 @@ class Maker:
 
     def _write_run(self, path: Path, prepared: Prepared, artifact: Artifact) -> None:
         own, opinions = self._asked()
+        if self.work.is_own:
+            self.problems.append(
+                f"the case itself says how {self.work.columns[-1]} is made: look there first, before you report an "
+                "exporter"
+            )
         found = concern.of(own, self.work.cell, self.asker.way, opinions)
         judge = self.work.judge(prepared)
         folder = Folder.opened(path)
