@@ -125,21 +125,25 @@ class Run:
     def update_command(self, path: Path, item_name: str, cell: Cell | None = None) -> str:
         """What updates expected.toml for one item."""
         words = ["pytest", "--modelconform", "--modelconform-update-expected"]
-        words += [*rerun.options(cell, self._given), *self._export_option(cell)] if cell is not None else []
+        words += (
+            [*rerun.options(cell, self._given), *rerun.export_option(cell, self.typed_exports)]
+            if cell is not None
+            else []
+        )
         file = Path(os.path.relpath(path, self.config.invocation_params.dir)).as_posix()
         return shlex.join([*words, f"{file}::{item_name}"])
 
     def rerun_command(self, cell: Cell) -> str:
         """What runs a cell again: without the options of this run some cells are not there."""
         strict = ["--modelconform-strict"] if self.config.getoption("--modelconform-strict") else []
-        words = [*strict, *self._export_option(cell)]
+        words = [*strict, *rerun.export_option(cell, self.typed_exports)]
         return rerun.command(cell, self._given, self.config.rootpath, self.config.invocation_params.dir, words)
 
-    def _export_option(self, cell: Cell) -> list[str]:
-        """The option without which a cell's artifact is another one, where it stands on the command line."""
-        found = self.settings.exports.get(cell.format)
-        is_typed = found is not None and self.config.getoption("--modelconform-export")
-        return [f"--modelconform-export={found.said}"] if is_typed and found is not None else []
+    @property
+    def typed_exports(self) -> dict[str, str]:
+        """What the command line gives exporters, as it is written there, by column; not what an ini file does."""
+        is_typed = bool(self.config.getoption("--modelconform-export"))
+        return {name: given.said for name, given in self.settings.exports.items() if is_typed}
 
     @property
     def _given(self) -> list[str]:

@@ -105,6 +105,7 @@ def test_variants_are_columns_and_their_sources_are_part_of_them(tmp_path: Path)
         *(f"onnx-legacy@{name}" for name in ("all", "file", "ours", "typo", "wrong")),
     ]
     assert "--modelconform-formats=onnx-legacy@typo" in first.failure("net.py::net[onnx_legacy@typo-ort-cpu]")
+    assert first.report["environment"]["options"]["exports"] == {"onnx-legacy@all": given.partition("=")[2]}
 
     # One that is named alone; and the file, or what the function imports, are others now.
     write_file(folder, 5.0)
