@@ -7,7 +7,7 @@ open is an error that says how to say it: a wrong guess would be a mismatch that
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -17,11 +17,19 @@ class Unmatched(Exception):
 
 @dataclass(frozen=True)
 class Value:
-    """An input of a file. shape: lengths, and texts for any length; dtype, shape: None where the file doesn't say."""
+    """An input of a file. shape: lengths, and texts for any length; dtype, shape: None where the file doesn't say.
+
+    also: further dtypes that whoever runs such a file makes the file's of.
+    """
 
     name: str
     dtype: str | None = None
     shape: Sequence[int | str] | None = None
+    also: Collection[str] = ()
+
+    def takes(self, dtype: str) -> bool:
+        """Whether a tensor of a dtype can be given to it."""
+        return self.dtype in (None, dtype) or dtype in self.also
 
     def __str__(self) -> str:
         said = f" ({', '.join(map(str, self.shape))})" if self.shape is not None else ""
@@ -98,7 +106,7 @@ def _by_order(
 
 
 def _fits(value: Value, argument: Argument) -> bool:
-    if value.dtype is not None and value.dtype != argument.dtype:
+    if not value.takes(argument.dtype):
         return False
     if value.shape is None:
         return True
@@ -110,7 +118,7 @@ def _fits(value: Value, argument: Argument) -> bool:
 
 
 def _check_dtype(value: Value, argument: Argument) -> None:
-    if value.dtype is not None and value.dtype != argument.dtype:
+    if not value.takes(argument.dtype):
         raise Unmatched(
             f"the file's input {value.name!r} takes {value.dtype}, and the model's {argument.name!r} is "
             f"{argument.dtype}: export it with that dtype, or give the case's inputs in the file's"

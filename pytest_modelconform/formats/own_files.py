@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import matching
 from .base import Signature, tree_signature
-from .foreign import of_package, of_program, of_torchscript
+from .foreign import of_litert, of_package, of_program, of_torchscript
 from .matching import Argument, Unmatched, Value
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def taken(
         raise Unmatched("the file is in another format")
     _move(path, folder, _beside(path, found))
     if found["layout"] == "flat":
-        return _flat(found, built, export)
+        also = {"int32": ("int64",)} if foreign is of_litert else {}
+        return _flat(found, built, export, also)
     if foreign is of_torchscript:
         return _script(folder / path.name, built, export)
     if foreign is of_program:
@@ -89,9 +90,11 @@ def _arguments(built: Built) -> list[Argument]:
     ]
 
 
-def _flat(found: Signature, built: Built, export: Export) -> Signature:
-    """Of a graph: what it says of itself, by the paths of the model's call."""
-    values = [Value(value["name"], value["dtype"], value["shape"]) for value in found["inputs"]]
+def _flat(found: Signature, built: Built, export: Export, also: Mapping[str, Sequence[str]]) -> Signature:
+    """Of a graph: what it says of itself, by the paths of the model's call. also: as in `Value`, by the file's dtype."""
+    values = [
+        Value(value["name"], value["dtype"], value["shape"], also.get(value["dtype"], ())) for value in found["inputs"]
+    ]
     matched = matching.inputs(values, _arguments(built), export.inputs)
     outputs = matching.outputs([value["name"] for value in found["outputs"]], built.output_paths, export.outputs)
     paths = set(matched.paths.values())

@@ -73,6 +73,12 @@ def test_inputs_that_are_left_open(file: str, model: list[Argument], said: Mappi
     assert "inputs={" in lines[0] or len(lines) == 1
 
 
+def test_dtypes_that_a_runtime_narrows() -> None:
+    # LiteRT's converter makes int64 int32, and who runs its files does so with what is given.
+    narrow = Value("ids", "int32", ("b", 7), also=("int64",))
+    assert inputs([narrow], [IDS], {}).paths == {"ids": IDS.path}
+
+
 @pytest.mark.parametrize(
     ("names", "paths", "said", "found"),
     [
