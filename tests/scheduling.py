@@ -50,6 +50,8 @@ SECONDS = {
     "test_aoti.py": 30.0,
     "test_imprecise.py": 35.0,
     "test_fixture.py": 25.0,
+    "test_exports.py": 20.0,
+    "test_own_exports.py": 15.0,
     "test_harness_training.py": 25.0,
     "test_accounting.py": 20.0,
     "test_from_onnx.py": 20.0,

@@ -61,7 +61,7 @@ class UnsuitableInputs(Exception):
 
 def run_request(signature: Signature, entry: InputSet) -> dict[str, Any]:
     """The part of a `run` request that says what to call the artifact with. Raises UnsuitableInputs."""
-    call = {"args": entry.args, "kwargs": entry.kwargs}
+    call = called_with(signature, entry)
     if signature.layout == "tree":
         return call
     inputs = signature.inputs or ()
@@ -75,6 +75,21 @@ def run_request(signature: Signature, entry: InputSet) -> dict[str, Any]:
         )
     # Both, since the same artifact may be a graph in one language and called like the model in another.
     return {**call, "feeds": feeds, "fetches": [value.name for value in signature.outputs]}
+
+
+def called_with(signature: Signature, entry: InputSet) -> dict[str, Any]:
+    """What to call an artifact with: the model's call, or one of its own. Raises UnsuitableInputs."""
+    if not signature.arguments:
+        return {"args": entry.args, "kwargs": entry.kwargs}
+    given = {f"/args/{place}": tree for place, tree in enumerate(entry.args)}
+    given |= {f"/kwargs/{name}": tree for name, tree in entry.kwargs}
+    paths = {path for _, path in signature.arguments}
+    if odd := sorted(paths - set(given)) or sorted(set(given) - paths - set(signature.dropped)):
+        raise UnsuitableInputs(f"the artifact's call was matched with the exported set's, and {odd[0]} is in one only")
+    return {
+        "args": [given[path] for name, path in signature.arguments if not name],
+        "kwargs": [[name, given[path]] for name, path in signature.arguments if name],
+    }
 
 
 def static_conflict(signature: Signature, entry: InputSet) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ..references.prepared import Prepared
 from ..terms import devices
 from ..terms.cell import FULL, INFERENCE, CaseRef, Cell
+from ..terms.exports import base_of
 from ..terms.outcome import NOT_FIT, Outcome, Stage, Verdict
 from ..terms.tolerances import choose
 from . import limits
@@ -82,7 +83,7 @@ class Attempt:
         was_used, worker.used = worker.used, True
         executed = self._executed(judge, artifact, worker)
         outcome = self._with(artifact, executed.outcome)
-        if outcome.failed and not was_used and self.cell.format not in worker.smoked:
+        if outcome.failed and not was_used and base_of(self.cell.format) not in worker.smoked:
             # Nothing has passed in this worker: is it the model, or the runtime?
             try:
                 check_runtime(self.tools, self.cell)
@@ -188,7 +189,7 @@ class Attempt:
         notes = devices.kept_note(artifact.signature.kept_devices, self.cell.device) if kept else ()
         return replace(
             outcome,
-            notes=(*outcome.notes, *notes),
+            notes=(*outcome.notes, *notes, *artifact.signature.notes),
             seconds={"export": artifact.seconds, **outcome.seconds},
             artifact_bytes=None if in_place else artifact.size,
             artifact=None if in_place else str(artifact.path),

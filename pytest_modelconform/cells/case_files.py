@@ -10,6 +10,7 @@ from pathlib import Path
 from ..environments.packages import missing_of_case
 from ..formats.frameworks import FRAMEWORKS
 from ..terms.case import DEFAULTS, OPTIONAL, TORCH, Tolerance, twin
+from ..terms.exports import FILE, MAKE, OPTIONS
 from ..terms.outcome import Outcome
 
 PACKAGE = "pytest_modelconform"
@@ -24,6 +25,7 @@ class Declared:
     """A case as its file declares it. fault: why it can't run, or None. has: which of `OPTIONAL` it gives.
 
     operators: what registers operators of its own, by kind (`terms/operators.py`).
+    exports: by column what `Export.kind` says of it.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Declared:
     tolerance: Tolerance = field(default_factory=Tolerance)
     tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
     framework: str = TORCH
+    exports: Mapping[str, str] = field(default_factory=dict)
     operators: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
@@ -109,6 +112,7 @@ def static_cases(path: Path) -> list[Declared]:
                 requires=_literal_strings(call, "requires"),
                 dtypes=tuple(dict.fromkeys(dtypes)) or ("float32",),
                 has=[k.arg for k in call.keywords if k.arg in OPTIONAL] + _twins(call),
+                exports=_exports(call),
                 framework=str(framework.value) if isinstance(framework, ast.Constant) else TORCH,
             )
         )
@@ -178,6 +182,17 @@ def _twins(call: ast.Call) -> list[str]:
     given = next((k.value for k in call.keywords if k.arg == "twins"), None)
     keys = [key.value for key in given.keys if isinstance(key, ast.Constant)] if isinstance(given, ast.Dict) else []
     return [twin(key) for key in keys if isinstance(key, str)]
+
+
+def _exports(call: ast.Call) -> dict[str, str]:
+    """The keys of a literal dict in the field `exports`, each with what its call's keywords say of it."""
+    given = next((k.value for k in call.keywords if k.arg == "exports"), None)
+    found = {}
+    for key, value in zip(given.keys, given.values, strict=True) if isinstance(given, ast.Dict) else ():
+        if isinstance(key, ast.Constant) and isinstance(key.value, str):
+            words = {k.arg for k in value.keywords} if isinstance(value, ast.Call) else set()
+            found[key.value] = next((kind for kind in (MAKE, FILE) if kind in words), OPTIONS)
+    return found
 
 
 def _literal_strings(call: ast.Call, field: str) -> Sequence[str]:

@@ -6,9 +6,10 @@ import contextlib
 import functools
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -40,6 +41,7 @@ from ..runtimes.base import WORKERS
 from ..terms import devices
 from ..terms.case import TORCH
 from ..terms.cell import EAGER, FAST, TRAINING, CaseRef, Cell
+from ..terms.exports import Given
 from ..terms.operators import TORCH as TORCH_OPERATORS
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.signature import BadSignature, Signature
@@ -51,6 +53,8 @@ from .stages import Artifact, Budget, StageFailure, failure_of, kept, start
 from .worker import WorkerProblem, WorkerRefused
 
 T = TypeVar("T")
+# What a case host reads the files of cases with, whatever package it was started from.
+_FORMATS = "pytest_modelconform.formats"
 _SMOKE_FILE = WORKERS / "host" / "smoke.py"
 
 
@@ -61,13 +65,14 @@ class _Made(msgspec.Struct, frozen=True, kw_only=True):
     """What the cache keeps of how an artifact was made, beside it.
 
     seconds: what that took, on all of the way from the model. bytes: its size. fresh: whether the case host that made
-    it had done nothing before. packages: a record of workers/lookups.py.
+    it had done nothing before. packages: a record of workers/lookups.py. files: as in `Exported`.
     """
 
     seconds: float
     bytes: int
     fresh: bool
     packages: Packages
+    files: Mapping[str, str] = {}
 
     def write(self, folder: Path) -> None:
         """Store it in an artifact's folder."""
@@ -83,15 +88,28 @@ class _Made(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def read_valid(cls, folder: Path) -> _Made | None:
-        """The same, and None where the packages that it was made with are others now."""
+        """The same, and None where the packages or files that it was made with are others now."""
         made = cls.read(folder)
-        return made if made is not None and lookups.unchanged(made.packages) else None
+        if made is None or not lookups.unchanged(made.packages):
+            return None
+        return made if all(hash_file(Path(name)) == digest for name, digest in made.files.items()) else None
 
 
 class Exports:
-    """Prepares cases and exports them. Keeps the case that it prepared last, and what failed in this session."""
+    """Prepares cases and exports them. Keeps the case that it prepared last, and what failed in this session.
 
-    def __init__(self, registry: Registry, cache: Cache, pool: Pool, timeout: float) -> None:
+    given: options for exporters, by column.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        cache: Cache,
+        pool: Pool,
+        timeout: float,
+        given: Mapping[str, Given] = MappingProxyType({}),
+    ) -> None:
+        self.given = given
         self.registry = registry
         self.cache = cache
         self.pool = pool
@@ -263,7 +281,7 @@ class Exports:
         """
         module = self.registry.format(cell.format)
         device = devices.route(cell.device, module.DEVICE_BOUND).exported_on
-        key = self._key(prepared, module, device, ref.framework)
+        key = self._key(prepared, cell.format, device, ref)
         if failure := self._failed_exports.get((ref, cell.format, device)):
             raise failure
         folder = self.cache.place("artifacts", key)
@@ -301,14 +319,34 @@ class Exports:
         size = int(stored.get("bytes", 0)) if module.IN_PLACE else made.bytes
         return Artifact(folder, signature, made.seconds, size, cached, made.fresh)
 
-    def _key(self, prepared: Prepared, module: Format, device: str, framework: str) -> str:
+    def _key(self, prepared: Prepared, column: str, device: str, ref: CaseRef) -> str:
         """What names an artifact: all that decides what is in it."""
+        module = self.registry.format(column)
         made_with: list[Any] = [module.VERSION, module.tools(), device]
         if module.ENVIRONMENT is not None:
             made_with.append(self._environment(module.ENVIRONMENT))
-        if framework not in module.FRAMEWORKS:
-            made_with.append(self._key(prepared, self.registry.format(module.FROM), device, framework))
+        if ref.framework not in module.FRAMEWORKS:
+            made_with.append(self._key(prepared, module.FROM, device, ref))
+        if options := self._options(column, ref):
+            made_with.append(options)
+        if own := self._own(column):
+            made_with.append(own)
+        # What a case says of an export is in the files of the case, and these are in its key.
+        if column != module.NAME:
+            made_with.append(column)
         return hash_of("artifact", prepared.key, module.NAME, made_with, fingerprint.fingerprint())
+
+    def _options(self, column: str, ref: CaseRef) -> str:
+        """What the command line gives the exporter of a column."""
+        is_for = ref.framework == TORCH and ref.file != SMOKE.file
+        return self.given[column].options if is_for and column in self.given else ""
+
+    def _own(self, column: str) -> dict[str, Any] | None:
+        """The file of `modelconform run`, as fields of an `Export`."""
+        export = self.given[column].export if column in self.given else None
+        if export is None:
+            return None
+        return {"file": export.file, "inputs": dict(export.inputs), "outputs": dict(export.outputs)}
 
     def _environment(self, environment: Environment) -> str:
         try:
@@ -360,6 +398,10 @@ class Exports:
         request = {
             "module": module.FRAMEWORKS[ref.framework],
             "format": module.NAME,
+            "by": _FORMATS,
+            "column": cell.format,
+            "options": self._options(cell.format, ref),
+            "own": self._own(cell.format),
             "digest": prepared.digest,
             "device": device,
             "output_paths": prepared.output_paths,
@@ -389,6 +431,8 @@ class Exports:
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
                 more = Budget(self.timeout, self.pool)
                 answer = self._ask_host(more, *asked, host=host, folder=str(folder), **request)
-            _Made(seconds=answer.seconds, bytes=answer.bytes, fresh=fresh, packages=answer.packages).write(folder)
+            _Made(
+                seconds=answer.seconds, bytes=answer.bytes, fresh=fresh, packages=answer.packages, files=answer.files
+            ).write(folder)
 
         return kept(lambda: self.cache.produce("artifacts", key, make))[1]

@@ -63,7 +63,7 @@ def differs(syntax: Sequence[Declared], imported: Sequence[Declared]) -> str | N
         other = by_name[case.name]
         if other.fault:
             continue  # It gives no field then, and the fault is this case's verdict.
-        for field in ("dtypes", "tags", "requires", "has", "framework"):
+        for field in ("dtypes", "tags", "requires", "has", "framework", "exports"):
             said, is_so = _plain(getattr(case, field)), _plain(getattr(other, field))
             if said != is_so:
                 return f"the case {case.name!r} with the {field} {is_so!r}, where its text says {said!r}"
@@ -151,6 +151,13 @@ def _check_call(call: ast.Call) -> None:
         value = given.get(name)
         if value is not None and not isinstance(_constant(value), str) and not isinstance(value, ast.Call):
             raise _Unclear(f"{line}: {name!r} is not written out")
+    exports = given.get("exports")
+    if exports is not None and not (
+        isinstance(exports, ast.Dict)
+        and all(isinstance(_constant(key), str) for key in exports.keys if key)
+        and None not in exports.keys
+    ):
+        raise _Unclear(f"{line}: the keys of 'exports' are not written out")
     twins = given.get("twins")
     if twins is not None and not (
         isinstance(twins, ast.Dict) and all(key is not None and _constant(key) in TWINS for key in twins.keys)

@@ -12,6 +12,7 @@ from ..cache.made_once import BuildError
 from ..environments.outside import ModuleFault
 from ..terms import memory
 from ..terms.cell import FULL, INFERENCE, Cell
+from ..terms.exports import base_of
 from ..terms.outcome import NOT_TESTED, Outcome, Stage, Verdict
 from . import own_operators, typed
 from .case_host import SMOKE, Exports
@@ -60,22 +61,25 @@ def check_runtime(tools: Tools, cell: Cell) -> None:
     if worker.used:
         tools.pool.discard(worker)
         worker = running(tools, cell)
-    if cell.format in worker.smoked:
+    if base_of(cell.format) in worker.smoked:
         return
     if fault := _smoke(tools, cell, worker):
         tools.pool.discard(worker)
         if fault.startswith(NOT_TESTED):
             raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, fault)
-        message = f"runtime {cell.runtime} can't run even the smoke model (y = 3x + 1) in the format {cell.format}"
+        message = (
+            f"runtime {cell.runtime} can't run even the smoke model (y = 3x + 1) in the format {base_of(cell.format)}"
+        )
         raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, f"{message}: {fault}")
-    worker.smoked.add(cell.format)
+    worker.smoked.add(base_of(cell.format))
 
 
 def _smoke(tools: Tools, cell: Cell, worker: AnyWorker) -> str:
     """What is wrong with a worker that runs the smoke model, or "". Tells a broken runtime from a broken model."""
     ref = replace(SMOKE, name=tools.registry.format(cell.format).SMOKE)
     usual = {"dtype": SMOKE.dtype, "precision": FULL, "task": INFERENCE}
-    smoke = replace(cell, case=ref.name, file=ref.relative, **usual)
+    # As the plugin exports it: whether the runtime works is no matter of a case's own export.
+    smoke = replace(cell, case=ref.name, file=ref.relative, format=base_of(cell.format), **usual)
     budget = tools.budget()
     try:
         prepared = tools.exports.find(ref, budget)

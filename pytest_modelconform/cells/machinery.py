@@ -23,11 +23,12 @@ from ..references.content import Packages
 from ..terms import tolerances
 from ..terms.case import DEFAULTS, EVERYTHING, TORCH
 from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, TRAINING, Cell
+from ..terms.exports import AT, base_of, is_variant
 from ..terms.outcome import NOT_TESTED, Outcome, Stage, Verdict
 from ..terms.wording import fault_of_ours, fitting
 from ..workers import lookups
 from ..workers.loop import WorkerError
-from . import complete, typed
+from . import complete, typed, variants
 from .case_files import Declaration, Declared, misnamed, repeated, static_cases
 from .pipeline import Pipeline
 from .pool import Pool, threads
@@ -130,7 +131,7 @@ class Machinery:
 
     def is_required(self, cell: Cell) -> bool:
         """Whether --modelconform-require names a cell's format or runtime."""
-        return bool({cell.format, cell.runtime} & set(self.settings.require))
+        return bool({cell.format, base_of(cell.format), cell.runtime} & set(self.settings.require))
 
     # -- what runs cells -------------------------------------------------------------------------------------------
 
@@ -161,6 +162,7 @@ class Machinery:
             self.settings.threads_asked,
             self.settings.strict,
             self.witnesses,
+            self.settings.exports,
         )
 
     @functools.cached_property
@@ -212,13 +214,20 @@ class Machinery:
         """The cells of a case that were asked for, dtype by dtype, each with its model checks first."""
         found = []
         for dtype in case.dtypes:
-            asked = (self.formats, self.runtimes, self.devices, dtype, self.precisions, case.has, case.framework)
+            formats = self._columns(self.formats, case)
+            asked = (formats, self.runtimes, self.devices, dtype, self.precisions, case.has, case.framework)
             found += _with_checks(file, case.name, dtype, self.registry.cells(file, case.name, *asked))
         return found
 
+    def _columns(self, formats: Sequence[str], case: Declared) -> Sequence[str]:
+        """The columns of a case: what it says itself, and for one in PyTorch what the command line gives for all."""
+        given = self.settings.exports if case.framework == TORCH else ()
+        return variants.columns(formats, case.exports, given)
+
     def any_cells(self) -> bool:
         """Whether what was asked for is any cell at all, of a case that has everything."""
-        every = (Declared("", has=EVERYTHING, framework=name) for name in FRAMEWORKS)
+        named = dict.fromkeys(filter(is_variant, self.formats), "")
+        every = (Declared("", has=EVERYTHING, framework=name, exports=named) for name in FRAMEWORKS)
         return any(len(self.cells("", declared)) > 1 for declared in every)
 
     def all_cells(self, file: str, case: Declared) -> list[Cell]:
@@ -226,7 +235,8 @@ class Machinery:
         registry = self.registry
         found = [Cell(file, case.name, COLLECT, COLLECT)]
         for dtype in case.dtypes:
-            every = (registry.formats, registry.runtimes, registry.devices, dtype, PRECISIONS, case.has, case.framework)
+            formats = self._columns(registry.formats, case)
+            every = (formats, registry.runtimes, registry.devices, dtype, PRECISIONS, case.has, case.framework)
             found += _with_checks(file, case.name, dtype, registry.cells(file, case.name, *every))
         return found
 
@@ -247,9 +257,14 @@ class Machinery:
             format_name, runtime, device = first, first, "cpu"
         else:
             formats, runtimes, devices = self._spelled
-            if first not in formats or len(words) < 2 or words[0] not in runtimes:
+            base, at, variant = first.partition(AT)
+            if base not in formats or len(words) < 2 or words[0] not in runtimes:
                 return None
-            format_name, runtime, device = formats[first], runtimes[words[0]], devices.get(words[1], words[1])
+            format_name, runtime, device = (
+                formats[base] + at + variant,
+                runtimes[words[0]],
+                devices.get(words[1], words[1]),
+            )
         dtype = next((word for word in words if word in DEFAULTS), "float32")
         precision = FAST if FAST in words else FULL
         task = next((word for word in words if word in TASKS), INFERENCE)
@@ -346,7 +361,10 @@ class Machinery:
 
     def _declared_case(self, case: Declared) -> Declared:
         # Here, since the case host does not know the runtimes that other packages have registered.
-        fault = case.fault or tolerances.fault(case.name, case.tolerances, self.registry.runtimes)
+        fault = case.fault or tolerances.fault(
+            case.name, case.tolerances, self.registry.runtimes, {*case.exports, *self.settings.exports}
+        )
+        fault = fault or variants.fault(case.name, case.framework, case.exports, self.settings.exports, self.registry)
         if not fault and (unreadable := unreadable_requirement(case.requires)):
             fault = f"case {case.name!r}, field 'requires': {unreadable}"
         return replace(case, fault=fitting(fault) if fault else None)

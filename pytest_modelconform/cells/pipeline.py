@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from ..advice.table import advised
 from ..cache.store import Cache
@@ -18,6 +19,7 @@ from ..references.from_runs import eager_numbers
 from ..terms import devices
 from ..terms.case import TORCH
 from ..terms.cell import INFERENCE, CaseRef, Cell
+from ..terms.exports import Given
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.wording import fitting
 from .answers import SetResult, merge
@@ -49,7 +51,10 @@ def nothing_is_expected(outcome: Outcome) -> bool:
 
 
 class Pipeline:
-    """Runs cells. tools: what it works with, for commands that take single steps. strict: what is imprecise fails."""
+    """Runs cells. tools: what it works with, for commands that take single steps. strict: what is imprecise fails.
+
+    exports: options for exporters, by column.
+    """
 
     def __init__(
         self,
@@ -61,11 +66,12 @@ class Pipeline:
         threads_asked: bool = False,
         strict: bool = False,
         witnesses: Witnesses | None = None,
+        exports: Mapping[str, Given] = MappingProxyType({}),
     ) -> None:
         self.registry = registry
         self.strict = strict
         self.pool = pool
-        self.exports = Exports(registry, cache, pool, timeout)
+        self.exports = Exports(registry, cache, pool, timeout, exports)
         folder = Path(tempfile.mkdtemp(prefix="modelconform-"))
         at_once = AtOnce(registry, threads, folder, threads_asked)
         self.tools = Tools(registry, pool, self.exports, at_once, timeout, folder)

@@ -28,6 +28,8 @@ _FILE = "refused.json"
 # Exceptions that tell of the machine. Of the system's errors only those with a number do: inspect raises an OSError
 # where a function has no source.
 _OF_THE_MACHINE = ("MemoryError", "TimeoutError")
+# How the case host begins what it says of a case's own export, whose files may be others tomorrow under the same key.
+_OF_THE_CASE = "case "
 _BEGINS = "[Errno "
 _OF_A_FULL_MACHINE = (
     *("No space left on device", "Disk quota exceeded", "Cannot allocate memory", "out of memory"),
@@ -90,5 +92,7 @@ def _is_the_exporters(failure: StageFailure) -> bool:
     if failure.stage is not Stage.EXPORT or not isinstance(problem, WorkerRefused):
         return False
     said = str(problem)
+    if said.startswith(_OF_THE_CASE):
+        return False
     is_numbered = said.removeprefix(f"{problem.kind}: ").startswith(_BEGINS)
     return not (problem.kind in _OF_THE_MACHINE or is_numbered or any(word in said for word in _OF_A_FULL_MACHINE))

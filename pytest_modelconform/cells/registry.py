@@ -21,6 +21,7 @@ from ..terms import devices
 from ..terms.case import DEFAULTS, TORCH
 from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, Cell
 from ..terms.devices import exists
+from ..terms.exports import base_of, fault_of_name, is_variant
 
 # Steps in 16 bits need loss scaling and master weights, which are not the model's.
 _TRAINED_IN = ("float32", "float64")
@@ -189,8 +190,8 @@ class Registry:
         return runtime_base.broken(name, reason, self.select_formats(()), module)
 
     def format(self, name: str) -> Format:
-        """The format of a name. Raises UnknownName."""
-        return self._formats.get(name)
+        """The format of a name, which may have a variant's in it. Raises UnknownName."""
+        return self._formats.get(base_of(name))
 
     def runtime(self, name: str) -> Runtime:
         """The runtime of a name. Raises UnknownName."""
@@ -200,7 +201,7 @@ class Registry:
         """See whether each name is a format's or a runtime's. Raises UnknownName."""
         known = [*self.formats, *self.runtimes]
         for name in names:
-            if name not in known:
+            if base_of(name) not in known:
                 raise UnknownName(
                     f"unknown format or runtime {name!r}.{_hint(name, known)} `modelconform doctor` lists all."
                 )
@@ -225,8 +226,21 @@ class Registry:
         return tuple(devices.select(tuple(found)))
 
     def select_formats(self, names: Sequence[str]) -> Sequence[str]:
-        """Formats for an option's value: the main ones for (), all for ("all",). Raises UnknownName."""
-        return self._formats.select(names)
+        """Formats for an option's value: the main ones for (), all for ("all",). Raises UnknownName.
+
+        A variant that is named stands behind its format, which need not be named; whether a case has it is not known.
+        """
+        bases = [base_of(name) for name in names]
+        found = self._formats.select(bases)
+        named = [name for name in dict.fromkeys(names) if is_variant(name)]
+        if not named:
+            return found
+        if fault := next(filter(None, map(fault_of_name, named)), ""):
+            raise UnknownName(fault)
+        if "all" in names:
+            return found
+        wanted = ([base] * (base in names) + [name for name in named if base_of(name) == base] for base in found)
+        return tuple(name for group in wanted for name in group)
 
     def select_runtimes(self, names: Sequence[str]) -> Sequence[str]:
         """Runtimes for an option's value: the main ones for (), all for ("all",). Raises UnknownName."""
@@ -262,13 +276,14 @@ class Registry:
             for format_name in formats
             if set(self.format(format_name).NEEDS) <= set(has) and self.holds(format_name, framework)
             for runtime_name in runtimes
-            if format_name in self.runtime(runtime_name).FORMATS
+            if base_of(format_name) in self.runtime(runtime_name).FORMATS
             for device in devices
             if exists(device, self.runtime(runtime_name).DEVICES, self.format(format_name).DEVICE_BOUND)
             for precision in precisions
             if precision in self.runtime(runtime_name).PRECISIONS
             for task in tasks_of(dtype, precision, has)
             if task in self.format(format_name).TASKS and task in self.runtime(runtime_name).TASKS
+            if task == INFERENCE or not is_variant(format_name)
         ]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ..formats.frameworks import FRAMEWORKS
 from ..terms.case import EVERYTHING
 from ..terms.cell import Cell
+from ..terms.exports import base_of, is_variant
 from .case_files import Declared
 from .registry import Registry
 from .settings import Settings
@@ -36,7 +37,10 @@ class Selection:
 
 @dataclass(frozen=True)
 class Asked:
-    """A name that was given, and so has to have a cell. kind: of `KINDS`, or "required". typed: see `Settings`."""
+    """A name that was given, and so has to have a cell. typed: see `Settings`.
+
+    kind: of `KINDS`, "required", or "export" for a column that options are given for.
+    """
 
     kind: str
     name: str
@@ -45,11 +49,12 @@ class Asked:
     @property
     def said(self) -> str:
         """As messages have it."""
-        return f"--modelconform-require {self.name}" if self.kind == "required" else f"{self.kind} {self.name}"
+        options = {"required": "--modelconform-require", "export": "--modelconform-export"}
+        return f"{options.get(self.kind, self.kind)} {self.name}"
 
     def has(self, cells: Iterable[Cell]) -> bool:
         """Whether one of these cells stands for it."""
-        kinds = ("format", "runtime") if self.kind == "required" else (self.kind,)
+        kinds = {"required": ("format", "runtime"), "export": ("format",)}.get(self.kind, (self.kind,))
         return any(getattr(cell, kind) == self.name for cell in cells if not cell.is_check for kind in kinds)
 
 
@@ -95,6 +100,8 @@ def asked(settings: Settings) -> list[Asked]:
         for name in getattr(settings, kind)
         if name != ALL
     ]
+    if "export" in settings.typed or not narrowed:
+        found += [Asked("export", name, "export" in settings.typed) for name in settings.exports]
     return list(dict.fromkeys(found))
 
 
@@ -110,7 +117,9 @@ def unmet(registry: Registry, selection: Selection, name: Asked, cases: Sequence
     remedy = f"Add such a case, or leave {name.name} out."
     if not cases:
         return "no case was collected. A case file is a .py file that imports pytest_modelconform."
-    if name.kind == "format" or (name.kind == "required" and name.name in selection.formats):
+    if name.kind in ("format", "export") or (
+        name.kind == "required" and (name.name in selection.formats or is_variant(name.name))
+    ):
         return f"{_unheld(registry, name.name, cases)}. {remedy}"
     if name.kind in ("runtime", "required"):
         loads = _Loads(registry, selection.devices, selection.precisions)
@@ -138,7 +147,7 @@ class _Loads:
         self.precisions = precisions
 
     def __call__(self, format_name: str, runtime: str) -> bool:
-        if format_name not in self.registry.runtime(runtime).FORMATS:
+        if base_of(format_name) not in self.registry.runtime(runtime).FORMATS:
             return False
         asked = ((format_name,), (runtime,), self.devices, "float32", self.precisions, EVERYTHING)
         return any(self.registry.cells("", "", *asked, framework) for framework in FRAMEWORKS)
@@ -184,8 +193,13 @@ def _why(registry: Registry, selection: Selection, name: Asked) -> str | None:
         return None if any(f == name.name for f, _ in pairs) else _why_format(registry, selection, name.name)
     if name.kind == "runtime":
         return None if any(r == name.name for _, r in pairs) else _why_runtime(registry, selection, name.name)
+    if name.kind == "export":
+        base = base_of(name.name)
+        if any(base_of(f) == base for f in selection.formats):
+            return None
+        return f"{base} is none of the formats of this run. Add {base} to --modelconform-formats."
     if name.kind == "required":
-        if any(name.name in pair for pair in pairs):
+        if any({name.name, base_of(name.name)} & set(pair) for pair in pairs):
             return None
         if name.name in selection.runtimes:
             return _why_runtime(registry, selection, name.name)
@@ -207,7 +221,7 @@ def _why(registry: Registry, selection: Selection, name: Asked) -> str | None:
 
 
 def _why_format(registry: Registry, selection: Selection, name: str) -> str:
-    loading = [r for r in registry.runtimes if name in registry.runtime(r).FORMATS]
+    loading = [r for r in registry.runtimes if base_of(name) in registry.runtime(r).FORMATS]
     here = [r for r in loading if r in selection.runtimes]
     if not here:
         return f"no runtime of this run ({_listed(selection.runtimes)}) loads it. {_remedy('runtimes', loading)}"
@@ -246,6 +260,8 @@ def _listed(names: Sequence[str]) -> str:
 
 def _unheld(registry: Registry, name: str, cases: Sequence[Declared]) -> str:
     """Why none of these cases has a cell in a format."""
+    if is_variant(name) and not any(name in case.exports for case in cases):
+        return f"no case that was collected has exports={{{name!r}: …}}, nor does --modelconform-export give it options"
     if needs := [need for need in registry.format(name).NEEDS if not any(need in case.has for case in cases)]:
         field = f"twins={{{needs[0].removeprefix('twin-')!r}: …}}" if needs[0].startswith("twin-") else f"{needs[0]}=…"
         return f"no case that was collected has the field {field} that {name} needs"

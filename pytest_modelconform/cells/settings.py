@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from ..terms.exports import Given
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,7 @@ class Settings:
     threads: numbers of threads to run artifacts from at once; empty: none. threads_asked: whether the command line says
     so, and none of them is left out to save time. shard: index, from 1, and count. timeout: seconds for one cell.
     strict: whether what is imprecise fails. typed: which of these stand on this run's own command line, rather than in
-    an ini file or in `addopts`.
+    an ini file or in `addopts`. exports: options for exporters, by column.
     """
 
     formats: Sequence[str]
@@ -34,3 +36,4 @@ class Settings:
     strict: bool
     update_expected: bool
     typed: Collection[str] = ()
+    exports: Mapping[str, Given] = field(default_factory=dict)

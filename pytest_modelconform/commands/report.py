@@ -92,14 +92,17 @@ def _write_terminal(log: Log, path: Path, file: Any) -> None:
 
 def _rerun(log: Log) -> Callable[[Cell], str]:
     """What runs a cell again, from the current folder where the run was on this machine, else from the root's."""
-    arguments = log.environment.get("options", {}).get("arguments")
+    options = log.environment.get("options", {})
+    arguments, exports = options.get("arguments"), options.get("exports")
+    said = {str(name): str(text) for name, text in exports.items()} if isinstance(exports, dict) else {}
     words = [str(word).partition("=")[0] for word in arguments] if isinstance(arguments, list) else []
     given = [name for name in rerun.LISTS if f"--modelconform-{name}" in words]
     root = Path(str(log.environment.get("root", "")))
 
     def command(cell: Cell) -> str:
         is_here = root.is_absolute() and (root / cell.file).is_file()
-        return rerun.command(cell, given, root if is_here else None, Path.cwd())
+        words = rerun.export_option(cell, said)
+        return rerun.command(cell, given, root if is_here else None, Path.cwd(), words)
 
     return command
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..building.tools import inductors_compiler, lacking_inductors_compiler
+from . import program as programs
 from . import strides
 from .base import ExportMismatch, Signature, flat_signature
 from .foreign import of_package
@@ -37,6 +38,10 @@ LIMITS = {
     "to check its inputs (AOTI_RUNTIME_CHECK_INPUTS=1, as here), and else returns wrong numbers without a word"
 }
 
+EXPORT_OPTIONS = {
+    **programs.EXPORT_OPTIONS,
+    "torch._inductor.aoti_compile_and_package": ("exported_program", "package_path"),
+}
 # Nothing here changes a number: docs/performance.md has what each saves, and how it was found to give the same bits.
 OPTIONS: dict[str, Any] = {
     # The function that calls the kernels, whose every line is called once a run, is half of what there is to compile.
@@ -70,6 +75,8 @@ def export(built: Built, folder: Path) -> Signature:
     from ..workers.host.operators import of_program
 
     known = config.get_config_copy()
+    ours = {name: value for name, value in OPTIONS.items() if name in known}
+    given = dict(built.options.get("torch._inductor.aoti_compile_and_package", {}))
     with torch.no_grad(), own_caches(folder / "inductor"), strides.read_off():
         program = exported(built)
         # First, since what does not fit need not be compiled.
@@ -78,7 +85,8 @@ def export(built: Built, folder: Path) -> Signature:
         torch._inductor.aoti_compile_and_package(
             program,
             package_path=str(folder / "model.pt2"),
-            inductor_configs={name: value for name, value in OPTIONS.items() if name in known},
+            inductor_configs={**ours, **given.pop("inductor_configs", {})},
+            **given,
         )
     return {**signature, "operators": operators}
 

@@ -85,6 +85,10 @@ class Format:
     # The case of workers/host/smoke.py that its runtimes have to run before any other: "smoke", or "smoke_images" for
     # formats that hold nothing but layers on images.
     SMOKE: str = "smoke"
+    # Functions that `export` calls, by import path, whose parameters a case may give as options, each with those that
+    # it may not: what the plugin gives itself, or what means nothing here. `built.options` has what was given, by
+    # function.
+    EXPORT_OPTIONS: Mapping[str, Sequence[str]] = field(default_factory=dict)
     # Of the names of artifacts, the usual one first; () where there is none to tell them by.
     SUFFIXES: Sequence[str] = ()
     # Whether an artifact's main file names those beside it, so that these can't be called otherwise.

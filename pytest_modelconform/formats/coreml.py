@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .base import ExportMismatch, Signature, flat_signature
-from .program import dynamic_or_static, exported_with, input_names, output_values
+from .program import EXPORT_OPTIONS, dynamic_or_static, exported_with, input_names, output_values
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
@@ -26,6 +26,13 @@ STORED = {
     "int32": "INT32",
     "int64": "INT32",
 }
+EXPORT_OPTIONS = {
+    **EXPORT_OPTIONS,
+    "coremltools.convert": (
+        *("model", "source", "inputs", "outputs", "convert_to", "classifier_config", "states", "package_dir"),
+        *("skip_model_load", "compute_units", "debug"),
+    ),
+}
 
 
 def export(built: Built, folder: Path) -> Signature:
@@ -38,9 +45,12 @@ def export(built: Built, folder: Path) -> Signature:
         model = coremltools.convert(
             program,
             convert_to="mlprogram",
-            minimum_deployment_target=coremltools.target.iOS17,
-            # The default is float16.
-            compute_precision=coremltools.precision.FLOAT32,
+            # The default precision is float16.
+            **{
+                "minimum_deployment_target": coremltools.target.iOS17,
+                "compute_precision": coremltools.precision.FLOAT32,
+                **built.options.get("coremltools.convert", {}),
+            },
         )
         model.save(str(folder / "model.mlpackage"))
         description = coremltools.models.utils.load_spec(str(folder / "model.mlpackage")).description

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import program
 from .base import Signature, flat_signature
 from .foreign import of_executorch
 from .program import call_of, exported_with, input_names, with_bounds
@@ -20,6 +21,9 @@ REQUIRES = ("torch", "executorch")
 REPRO = "pytest_modelconform.repro.parts.export_executorch"
 # Its import registers operators, and types with pytree, and takes seconds.
 HOST = "executorch"
+_LOWER = "executorch.exir.to_edge_transform_and_lower"
+_FINISH = "executorch.exir.EdgeProgramManager.to_executorch"
+EXPORT_OPTIONS = {**program.EXPORT_OPTIONS, _LOWER: (), _FINISH: ()}
 
 
 def export(built: Built, folder: Path) -> Signature:
@@ -40,7 +44,8 @@ def lowered(built: Built, folder: Path, partitioners: Sequence[Any]) -> Signatur
     program = exported_with(built, with_bounds(built))
     # Asked before it is lowered, which works on the program itself.
     call, names = call_of(program), input_names(program)
-    manager = to_edge_transform_and_lower(program, partitioner=list(partitioners)).to_executorch()
+    given = {"partitioner": list(partitioners), **built.options.get(_LOWER, {})}
+    manager = to_edge_transform_and_lower(program, **given).to_executorch(**built.options.get(_FINISH, {}))
     with (folder / "model.pte").open("wb") as file:
         manager.write_to_file(file)
     outputs = [f"output.{i}" for i in call["returns"]]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .base import Signature
+from .executorch import EXPORT_OPTIONS as EXPORT_OPTIONS
 from .executorch import HOST as HOST
 from .executorch import REQUIRES as REQUIRES
 from .executorch import lowered

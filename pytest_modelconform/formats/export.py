@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .base import Signature, tree_signature
 from .foreign import of_program
+from .program import EXPORT_OPTIONS as EXPORT_OPTIONS
 from .program import exported
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..environments.torch_versions import V2_15 as ENVIRONMENT
+from .export import EXPORT_OPTIONS as EXPORT_OPTIONS
 from .export import export as export
 from .foreign import of_program
 

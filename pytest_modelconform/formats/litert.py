@@ -24,6 +24,13 @@ FRAMEWORKS = {
     "torch": __name__,
     **dict.fromkeys(("keras", "tensorflow"), "pytest_modelconform.formats.frameworks.tensorflow_litert"),
 }
+# The others write elsewhere, or free what the case host still needs.
+EXPORT_OPTIONS = {
+    "litert_torch.convert": (
+        *("module", "sample_args", "sample_kwargs", "dynamic_shapes", "export_dir", "output_file_path"),
+        *("delete_in_memory_params", "weights_loader", "enable_debug", "debug_dir", "enable_timing"),
+    )
+}
 
 
 def export(built: Built, folder: Path) -> Signature:
@@ -36,7 +43,8 @@ def export(built: Built, folder: Path) -> Signature:
 
         args, kwargs = built.clone_inputs()
         with torch.no_grad():
-            model = litert_torch.convert(module_for_export(built), args, kwargs, dynamic_shapes=shapes)
+            given = built.options.get("litert_torch.convert", {})
+            model = litert_torch.convert(module_for_export(built), args, kwargs, dynamic_shapes=shapes, **given)
         path = folder / "model.tflite"
         model.export(str(path))
         [signature] = Interpreter(str(path)).get_signature_list().values()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import external_data, translated
 from .base import Signature, flat_signature
 from .foreign import of_onnx
+from .opsets import check_opset, with_shapes_of_file
 from .program import input_names
 from .scripted import module_for_export
 
@@ -23,6 +24,7 @@ foreign = of_onnx
 REQUIRES = ("torch", "onnx", "onnxscript")
 REPRO = "pytest_modelconform.repro.parts.export_onnx"
 MAIN = True
+FUNCTION = "torch.onnx.export"
 FRAMEWORKS = {
     "torch": __name__,
     "onnx": "pytest_modelconform.formats.frameworks.onnx_file",
@@ -36,20 +38,44 @@ def memory(size: int) -> float:
     return (0.3 if size >= external_data.LEAST else 3.2) * size
 
 
+# What only the older exporter heeds, and what would write more than the model, or somewhere else.
+EXPORT_OPTIONS = {
+    FUNCTION: (
+        *("model", "args", "f", "kwargs", "dynamo", "dynamic_shapes"),
+        *("report", "profile", "dump_exported_program", "artifacts_dir"),
+        *("training", "operator_export_type", "do_constant_folding", "custom_opsets", "export_modules_as_functions"),
+        "autograd_inlining",
+    )
+}
+# Options of that function which it heeds when it writes a file itself.
+_AT_SAVE = {
+    "external_data": "external_data",
+    "keep_initializers_as_inputs": "keep_initializers_as_inputs",
+    "export_params": "include_initializers",
+}
+
+
+def at_export(built: Built) -> dict[str, Any]:
+    """The options for the exporter's call, without those for writing the file."""
+    return {name: value for name, value in built.options.get(FUNCTION, {}).items() if name not in _AT_SAVE}
+
+
 def export(built: Built, folder: Path) -> Signature:
     """`torch.onnx.export(…, dynamo=True)`."""
     import torch
 
     args, kwargs = built.clone_inputs()
+    given = at_export(built)
+    # The exporter derives the shapes from these only where it is given none.
+    shapes = None if "dynamic_axes" in given else built.dynamic_shapes
     with torch.no_grad():
         program = torch.onnx.export(
             module_for_export(built),
             args,
             kwargs=kwargs,
-            dynamic_shapes=built.dynamic_shapes,
+            dynamic_shapes=shapes,
             dynamo=True,
-            verbose=False,
-            **translated.options(built),
+            **{"verbose": False, **translated.options(built), **given},
         )
     assert program is not None
     return store(program, built, folder)
@@ -60,7 +86,10 @@ def store(program: ONNXProgram, built: Built, folder: Path) -> Signature:
     graph = program.model.graph
     weights = (value.const_value for value in graph.initializers.values())
     size = sum(value.nbytes for value in weights if value is not None)
-    program.save(folder / "model.onnx", external_data=size >= external_data.LEAST)
+    given = built.options.get(FUNCTION, {})
+    saving = {_AT_SAVE[name]: value for name, value in given.items() if name in _AT_SAVE}
+    program.save(folder / "model.onnx", **{"external_data": size >= external_data.LEAST, **saving})
+    check_opset(program.model.opset_imports.get(""), given)
     assert program.exported_program is not None
     initializers = set(graph.initializers)
     inputs = [value.name or "" for value in graph.inputs if value.name not in initializers]
@@ -70,4 +99,8 @@ def store(program: ONNXProgram, built: Built, folder: Path) -> Signature:
         f"{name}_orig" if name not in inputs and name in outputs else name
         for name in input_names(program.exported_program)
     ]
-    return flat_signature("model.onnx", built, inputs, outputs, names) | external_data.described(folder)
+    # What the user calls them: the first ones, in the graph's order.
+    renamed = list(given.get("input_names") or ())
+    names = [*renamed[: len(names)], *names[len(renamed) :]]
+    signature = flat_signature("model.onnx", built, inputs, outputs, names) | external_data.described(folder)
+    return with_shapes_of_file(signature, folder) if "dynamic_axes" in given else signature

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from . import onnx, translated
 from .base import Signature
 from .foreign import of_onnx
-from .program import exported
+from .program import EXPORT_OPTIONS, exported
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
@@ -23,14 +23,22 @@ memory = onnx.memory
 foreign = of_onnx
 REQUIRES = onnx.REQUIRES
 REPRO = "pytest_modelconform.repro.parts.export_onnx_decomposed"
+_DECOMPOSE = "torch.export.ExportedProgram.run_decompositions"
+# The shapes are those of the program.
+EXPORT_OPTIONS = {
+    **EXPORT_OPTIONS,
+    _DECOMPOSE: (),
+    onnx.FUNCTION: (*onnx.EXPORT_OPTIONS[onnx.FUNCTION], "dynamic_axes"),
+}
 
 
 def export(built: Built, folder: Path) -> Signature:
     """`torch.onnx.export` of `torch.export.export(…).run_decompositions()`."""
     import torch
 
-    decomposed = exported(built).run_decompositions()
+    decomposed = exported(built).run_decompositions(**built.options.get(_DECOMPOSE, {}))
     with torch.no_grad():
-        program = torch.onnx.export(decomposed, (), dynamo=True, verbose=False, **translated.options(built))
+        given = {"verbose": False, **translated.options(built), **onnx.at_export(built)}
+        program = torch.onnx.export(decomposed, (), dynamo=True, **given)
     assert program is not None
     return onnx.store(program, built, folder)

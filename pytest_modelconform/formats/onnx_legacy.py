@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from . import external_data, translated
 from .base import Signature, flat_signature
 from .foreign import of_onnx
+from .onnx import FUNCTION
+from .opsets import check_opset, with_shapes_of_file
 from .scripted import flat_call, is_script
 
 if TYPE_CHECKING:
@@ -20,6 +22,14 @@ foreign = of_onnx
 REQUIRES = ("torch", "onnx")
 REPRO = "pytest_modelconform.repro.parts.export_onnx_legacy"
 MAIN = True
+# What the newer exporter takes, and what would write elsewhere.
+EXPORT_OPTIONS = {
+    FUNCTION: (
+        *("model", "args", "f", "kwargs", "dynamo", "dynamic_shapes", "external_data"),
+        *("custom_translation_table", "report", "optimize", "verify", "profile", "dump_exported_program"),
+        "artifacts_dir",
+    )
+}
 
 
 def memory(size: int) -> float:
@@ -47,6 +57,10 @@ def store(built: Built, folder: Path, **options: Any) -> Signature:
         name: {axis: length for axis, length in enumerate(leaf["shape"]) if isinstance(length, str)}
         for name, leaf in zip(names, built.input_leaves, strict=True)
     }
+    given = built.options.get(FUNCTION, {})
+    # What the user calls them: the first ones, in the graph's order.
+    renamed = list(given.get("input_names") or ())
+    names = [*renamed[: len(names)], *names[len(renamed) :]]
     # The fused path of nn.TransformerEncoderLayer is an operator that this exporter doesn't know. The host resets it.
     torch.backends.mha.set_fastpath_enabled(False)
     with torch.no_grad(), translated.registered(built):
@@ -56,14 +70,21 @@ def store(built: Built, folder: Path, **options: Any) -> Signature:
             str(folder / "model.onnx"),
             kwargs=kwargs or None,
             dynamo=False,
-            input_names=names,
-            output_names=outputs,
-            dynamic_axes={name: dynamic for name, dynamic in axes.items() if dynamic},
-            **options,
+            **{
+                "input_names": names,
+                "output_names": outputs,
+                "dynamic_axes": {name: dynamic for name, dynamic in axes.items() if dynamic},
+                **options,
+                **given,
+            },
         )
-    graph = onnx.load(folder / "model.onnx", load_external_data=False).graph
+    stored = onnx.load(folder / "model.onnx", load_external_data=False)
+    check_opset(next((one.version for one in stored.opset_import if not one.domain), None), given)
+    graph = stored.graph
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value.name for value in graph.input if value.name not in constants]
     signature = flat_signature("model.onnx", built, inputs, [value.name for value in graph.output], names)
+    if "dynamic_axes" in given:
+        signature = with_shapes_of_file(signature, folder)
     # Beyond 2 GB the exporter itself writes a file for each tensor.
     return signature | external_data.of_graph(graph)

@@ -20,6 +20,7 @@ REQUIRES = ("torch", "onnx")
 REPRO = "pytest_modelconform.repro.parts.export_onnx_legacy"
 # Until version 4 of ONNX's format, a weight had to be an input of the graph as well.
 REPRO_OPTIONS: dict[str, Any] = {"opset_version": 9, "keep_initializers_as_inputs": True}
+EXPORT_OPTIONS = {name: (*left, *REPRO_OPTIONS) for name, left in onnx_legacy.EXPORT_OPTIONS.items()}
 
 
 def export(built: Built, folder: Path) -> Signature:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .base import ExportMismatch, Signature, flat_signature
 from .foreign import of_openvino
-from .program import exported, input_names
+from .program import EXPORT_OPTIONS, exported, input_names
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
@@ -18,6 +18,12 @@ foreign = of_openvino
 REQUIRES = ("torch", "openvino")
 OPERATORS = ("openvino",)
 REPRO = "pytest_modelconform.repro.parts.export_openvino"
+# Other inputs, outputs or shapes than the program's could not be matched with the model's.
+EXPORT_OPTIONS = {
+    **EXPORT_OPTIONS,
+    "openvino.convert_model": ("input_model", "input", "output", "example_input"),
+    "openvino.save_model": (),
+}
 
 
 def export(built: Built, folder: Path) -> Signature:
@@ -25,14 +31,16 @@ def export(built: Built, folder: Path) -> Signature:
     import openvino
 
     program = exported(built)
-    model = openvino.convert_model(program, extension=list(built.libraries) or None)
+    given = {"extension": list(built.libraries) or None, **built.options.get("openvino.convert_model", {})}
+    model = openvino.convert_model(program, **given)
     # OpenVINO calls outputs after the operation that makes them; a dot is in no argument's name.
     outputs = [f"output.{i}" for i in range(len(model.outputs))]
     for port, name in zip(model.outputs, outputs, strict=True):
         # Added, not set: where a model returns an input as it is, the tensor also has that one's name.
         port.get_tensor().add_names({name})
     # By default the weights become float16.
-    openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
+    saving = {"compress_to_fp16": False, **built.options.get("openvino.save_model", {})}
+    openvino.save_model(model, folder / "model.xml", **saving)
     names = input_names(program)
     stored = openvino.Core().read_model(folder / "model.xml").inputs
     if len(stored) != len(names):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..terms.case import TORCH
+from ..terms.exports import base_of
 
 # What captures a model in PyTorch for a format, as messages name it. A format that isn't here stands for itself.
 _EXPORT = "torch.export"
@@ -22,7 +23,8 @@ def origin(first: str, framework: str) -> str:
     first: the last name of `Registry.made_through`.
     """
     if framework == TORCH:
-        return _CAPTURED_BY.get(first, first)
+        # Whoever makes a variant most likely begins with the same exporter.
+        return _CAPTURED_BY.get(base_of(first), base_of(first))
     if framework == "onnx":
         return "" if first == "onnx" else "onnx2torch"
     return first

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .base import Signature
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
     from ..workers.host.build import Built
+
+# `Format.EXPORT_OPTIONS` of those that begin with it.
+EXPORT_OPTIONS: Mapping[str, Sequence[str]] = {"torch.export.export": ("mod", "args", "kwargs", "dynamic_shapes")}
 
 
 def exported(built: Built) -> ExportedProgram:
@@ -24,8 +27,9 @@ def exported_with(built: Built, shapes: Any) -> ExportedProgram:
     import torch
 
     args, kwargs = built.clone_inputs()
+    given = built.options.get("torch.export.export", {})
     with torch.no_grad():
-        return torch.export.export(module_for_export(built), args, kwargs, dynamic_shapes=shapes)
+        return torch.export.export(module_for_export(built), args, kwargs, dynamic_shapes=shapes, **given)
 
 
 def input_names(program: ExportedProgram) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .base import Signature, flat_signature
 from .dropped_operators import Dropped, tolerated
+from .program import EXPORT_OPTIONS as EXPORT_OPTIONS
 from .program import exported, input_names
 
 if TYPE_CHECKING:

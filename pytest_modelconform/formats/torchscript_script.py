@@ -19,6 +19,7 @@ REQUIRES = ("torch",)
 REPRO = "pytest_modelconform.repro.parts.export_torchscript_script"
 MAIN = True
 REPEATS = 3
+EXPORT_OPTIONS = {"torch.jit.script": ("obj", "optimize")}
 
 
 def memory(size: int) -> float:
@@ -33,6 +34,6 @@ def export(built: Built, folder: Path) -> Signature:
     from ..workers.host import kept_devices
     from ..workers.host.operators import of_script
 
-    scripted = torch.jit.script(built.model)
+    scripted = torch.jit.script(built.model, **built.options.get("torch.jit.script", {}))
     torch.jit.save(scripted, folder / "model.pt")
     return {**tree_signature("model.pt", of_script(scripted)), "kept_devices": kept_devices.of_script(scripted)}

@@ -23,6 +23,7 @@ REQUIRES = ("torch",)
 REPRO = "pytest_modelconform.repro.parts.export_torchscript_trace"
 MAIN = True
 REPEATS = 3
+EXPORT_OPTIONS = {"torch.jit.trace": ("func", "example_inputs", "example_kwarg_inputs", "optimize")}
 
 
 def memory(size: int) -> float:
@@ -41,7 +42,7 @@ def export(built: Built, folder: Path) -> Signature:
 
     args, kwargs = built.clone_inputs()
     # strict=False admits dicts as outputs. check_trace would run the model again, and that is what our cells do.
-    options = {"strict": False, "check_trace": False}
+    options = {"strict": False, "check_trace": False, **built.options.get("torch.jit.trace", {})}
     # What is trained is traced as it is trained: models may ask whether gradients are recorded.
     state = [(value, value.detach().clone()) for value in built.model.buffers()]
     with torch.set_grad_enabled(built.task == TRAINING):

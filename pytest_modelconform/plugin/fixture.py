@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..cache.store import Cache, CacheRefused
-from ..cells import selection
+from ..cells import selection, variants
 from ..cells.machinery import Machinery
 from ..formats.base import Format
 from ..terms import operators, tolerances
 from ..terms.case import TORCH, Case
 from ..terms.cell import CaseRef, Cell
+from ..terms.exports import Export
 from ..terms.outcome import Outcome, Verdict
 from ..workers.loop import WorkerError
 from . import options
@@ -74,7 +75,8 @@ class Checks:
     """The machinery for the checks of a session, and where models in hand are. They end with the session."""
 
     def __init__(self, config: pytest.Config) -> None:
-        settings = options.settings(config)
+        # Options for the exporters of all cases are for those that are collected.
+        settings = replace(options.settings(config), exports={})
         registry = registry_of(config)
         self.folder = Path(tempfile.mkdtemp(prefix="modelconform-in-hand-"))
         try:
@@ -132,8 +134,8 @@ class InHand:
         (positional arguments); a dict of tensors (keyword arguments); or, for several input sets, a dict of functions
         by name, as in `Case`. formats, runtimes, devices, precisions: names; the main ones where none are given. A
         format that is named brings the runtimes that load it, a runtime the formats that it loads.
-        case_fields: `dynamic_shapes`, `tolerance`, `tolerances`, `mode`, `fixed_inputs`, `accept`, `blind_ok`, `seed`,
-        `operators` (files by absolute paths), as in `Case`.
+        case_fields: `dynamic_shapes`, `tolerance`, `tolerances`, `mode`, `exports`, `fixed_inputs`, `accept`,
+        `blind_ok`, `seed`, `operators` (files by absolute paths), as in `Case`.
 
         Fails the test if a cell fails, and says all that did; what is imprecise fails with `Tolerance(strict=True)` or
         `modelconform_strict`. Skips it if none failed, but one that was asked for by name is unavailable or
@@ -143,8 +145,8 @@ class InHand:
         __tracebackhide__ = True  # pytest shows the frames that are left: the test's own.
         try:
             with noise_kept():
-                cells = self._asked(formats, runtimes, devices, precisions)
                 case = _case(model, inputs, case_fields)
+                cells = self._asked(case, formats, runtimes, devices, precisions)
                 found = self._run(case, cells)
         except (TypeError, ValueError) as error:
             # Another one, without the frames in between, which are ours.
@@ -158,7 +160,7 @@ class InHand:
             warnings.warn(pytest.PytestWarning(worth_a_look), stacklevel=2)
         return Checked(found)
 
-    def _asked(self, *lists: Sequence[str]) -> list[Cell]:
+    def _asked(self, case: Case, *lists: Sequence[str]) -> list[Cell]:
         examples = {"formats": "onnx", "runtimes": "ort", "devices": "cpu", "precisions": "full"}
         for words, (what, example) in zip(lists, examples.items(), strict=True):
             if isinstance(words, str):
@@ -184,7 +186,9 @@ class InHand:
                 "a case file for it."
             )
         formats = [name for name in chosen.formats if name not in (*elsewhere, *in_place)]
-        asked = (formats, chosen.runtimes, chosen.devices, "float32", chosen.precisions)
+        kinds = _kinds(case)
+        columns = variants.columns(formats, kinds)
+        asked = (columns, chosen.runtimes, chosen.devices, "float32", chosen.precisions)
         cells = registry.cells(f"{self._name}.py", self._name, *asked)
         faults = faults or [(name, _NO_FIELD) for name in names if not name.has(cells)]
         if faults or not cells:
@@ -203,7 +207,9 @@ class InHand:
             check(self._name, case, str(file))
         except WorkerError as error:
             raise ValueError(str(error)) from None
-        if fault := tolerances.fault(self._name, dict(case.tolerances), machinery.registry.runtimes):
+        kinds = _kinds(case)
+        fault = tolerances.fault(self._name, dict(case.tolerances), machinery.registry.runtimes, kinds)
+        if fault := fault or variants.fault(self._name, TORCH, kinds, (), machinery.registry):
             raise ValueError(fault)
         file.parent.mkdir()
         file.write_text(_FILE.format(token=token))
@@ -248,6 +254,13 @@ class InHand:
             "; ".join(_said(cell, outcome) for cell, outcome in lacks),
             "\n".join(["modelconform:", *look] if len(look) > 1 else [f"modelconform: {line}" for line in look]),
         )
+
+
+def _kinds(case: Case) -> Mapping[str, str]:
+    """How the case says that columns are made. Nothing of what isn't an `Export`: `check` in cases.py tells of that."""
+    given: Any = case.exports
+    found = given.items() if isinstance(given, dict) else ()
+    return {name: export.kind for name, export in found if isinstance(name, str) and isinstance(export, Export)}
 
 
 def _is_made_elsewhere(module: Format) -> bool:

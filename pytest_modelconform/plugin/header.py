@@ -70,6 +70,7 @@ def describe(run: Run) -> dict[str, Any]:
             "precisions": list(machinery.precisions),
             "threads": list(run.settings.threads),
             "timeout": run.settings.timeout,
+            "exports": run.typed_exports,
             "arguments": [str(argument) for argument in run.config.invocation_params.args],
         },
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

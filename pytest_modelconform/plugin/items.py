@@ -17,6 +17,7 @@ from ..expected import file as expected_file
 from ..report.entries import title
 from ..terms.case import TORCH
 from ..terms.cell import COLLECT, EAGER, CaseRef, Cell
+from ..terms.exports import AT, base_of
 from ..terms.outcome import REQUIRED, Outcome, Stage, Verdict
 from .existing import existing
 from .run import Run, run_of
@@ -77,8 +78,10 @@ def markers(cell: Cell) -> list[str]:
     task = f"task_{cell.task}"
     if cell.is_check:
         return [EAGER, f"dtype_{cell.dtype}", task]
+    variant = cell.format.partition(AT)[2]
     return [
-        f"format_{cell.format}".replace("-", "_"),
+        f"format_{base_of(cell.format)}".replace("-", "_"),
+        *([f"variant_{variant}".replace(".", "_")] if variant else []),
         f"runtime_{cell.runtime}".replace("-", "_"),
         f"device_{cell.device}".replace("-", "_"),
         f"dtype_{cell.dtype}",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 from ..cells.settings import Settings
+from . import export_options
 
 # (name, default, help). A name is `--modelconform-<name>` on the command line and `modelconform_<name>` in an ini file.
 _OPTIONS = [
@@ -75,6 +76,10 @@ def add_options(parser: pytest.Parser) -> None:
     for name, default, text in _OPTIONS:
         group.addoption(f"--modelconform-{name}", default=None, metavar=name.upper(), help=text)
         parser.addini(f"modelconform_{name}", f"as --modelconform-{name}: {text}", default=default)
+    text = "options for an exporter in all cases: a format, or a new variant of it, and what its call takes, such as "
+    text += "'onnx@opset18: opset_version=18'; may be given several times"
+    group.addoption("--modelconform-export", action="append", metavar="EXPORT", help=text)
+    parser.addini("modelconform_export", f"as --modelconform-export, one a line: {text}", type="linelist", default=[])
     group.addoption(
         "--modelconform-inline",
         action="store_true",
@@ -174,6 +179,10 @@ def settings(config: pytest.Config) -> Settings:
         raise pytest.UsageError(
             "--modelconform-update-expected needs the results of all cells: leave out --modelconform-shard."
         )
+    try:
+        exports = export_options.parsed(config.getoption("--modelconform-export") or _of_ini(config))
+    except export_options.BadExport as error:
+        raise pytest.UsageError(str(error)) from None
     json, html, log = value("json"), value("html"), value("log")
     start = config.invocation_params.dir
     return Settings(
@@ -194,4 +203,10 @@ def settings(config: pytest.Config) -> Settings:
         strict=bool(config.getoption("--modelconform-strict") or config.getini("modelconform_strict")),
         update_expected=update_expected,
         typed=typed(config),
+        exports=exports,
     )
+
+
+def _of_ini(config: pytest.Config) -> Sequence[str]:
+    lines: Sequence[str] = config.getini("modelconform_export")
+    return lines

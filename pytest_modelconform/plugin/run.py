@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ..cache.store import CacheRefused
-from ..cells import selection
+from ..cells import selection, variants
 from ..cells.case_files import Declared
 from ..cells.machinery import Machinery, Place
 from ..expected import file as expected_file
@@ -54,6 +54,9 @@ class Run:
         try:
             self.machinery = Machinery(registry, self.settings, place_of(config))
             registry.check_known(self.settings.require)
+            faults = (variants.fault_of_given(name, registry) for name in self.settings.exports)
+            if fault := next(filter(None, faults), ""):
+                raise ValueError(f"--modelconform-export: {fault}")
             self.asked = selection.asked(self.settings)
             lacking = selection.lacking(registry, self.machinery.selection, self.asked)
             any_cells = self.machinery.any_cells()
@@ -122,14 +125,25 @@ class Run:
     def update_command(self, path: Path, item_name: str, cell: Cell | None = None) -> str:
         """What updates expected.toml for one item."""
         words = ["pytest", "--modelconform", "--modelconform-update-expected"]
-        words += rerun.options(cell, self._given) if cell is not None else []
+        words += (
+            [*rerun.options(cell, self._given), *rerun.export_option(cell, self.typed_exports)]
+            if cell is not None
+            else []
+        )
         file = Path(os.path.relpath(path, self.config.invocation_params.dir)).as_posix()
         return shlex.join([*words, f"{file}::{item_name}"])
 
     def rerun_command(self, cell: Cell) -> str:
         """What runs a cell again: without the options of this run some cells are not there."""
         strict = ["--modelconform-strict"] if self.config.getoption("--modelconform-strict") else []
-        return rerun.command(cell, self._given, self.config.rootpath, self.config.invocation_params.dir, strict)
+        words = [*strict, *rerun.export_option(cell, self.typed_exports)]
+        return rerun.command(cell, self._given, self.config.rootpath, self.config.invocation_params.dir, words)
+
+    @property
+    def typed_exports(self) -> dict[str, str]:
+        """What the command line gives exporters, as it is written there, by column; not what an ini file does."""
+        is_typed = bool(self.config.getoption("--modelconform-export"))
+        return {name: given.said for name, given in self.settings.exports.items() if is_typed}
 
     @property
     def _given(self) -> list[str]:

@@ -13,6 +13,7 @@ from ..cells.registry import Registry, register_built_in
 from ..cells.selection import select
 from ..cells.settings import Settings
 from ..terms.cell import EAGER
+from ..terms.exports import is_variant
 from .named import python_files
 
 _A_CASE = re.compile(r"\bCase\s*\(")
@@ -83,4 +84,7 @@ def _units_of(path: Path, formats: int | None) -> int | None:
     if formats is None or len(_A_CASE.findall(path.read_text(encoding="utf-8", errors="replace"))) != len(cases):
         return None
     # What trains has artifacts of its own.
-    return sum(len(case.dtypes) * formats * (2 if "train" in case.has else 1) for case in cases)
+    return sum(
+        len(case.dtypes) * (formats * (2 if "train" in case.has else 1) + sum(map(is_variant, case.exports)))
+        for case in cases
+    )

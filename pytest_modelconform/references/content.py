@@ -196,11 +196,15 @@ class TrainingAnswer(Training, frozen=True, kw_only=True):
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `export`. seconds: what the exporter took. bytes: the size of what it wrote. packages: as above."""
+    """The answer to `export`. seconds: what the exporter took. bytes: the size of what it wrote. packages: as above.
+
+    files: hashes of what a case's own export was made from besides the files of the case, by path.
+    """
 
     seconds: float
     bytes: int
     packages: Packages = {}
+    files: Mapping[str, str] = {}
 
 
 class Converted(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ..terms.case import DEFAULTS
 from ..terms.cell import EAGER, FULL, INFERENCE, PRECISIONS, TASKS, Cell
+from ..terms.exports import base_of, is_variant
 from ..terms.outcome import NOT_FIT, Outcome, Stage, Verdict
 
 # Format, runtime, device, precision, task.
@@ -59,7 +60,8 @@ def fold(cells: Iterable[tuple[Cell, Outcome]], formats: Sequence[str] = (), run
         {(c.format, c.runtime, c.device, c.precision, c.task) for c in latest if not _is_model_check(c)},
         key=lambda c: (
             c[0] != EAGER,
-            _place(c[0], formats),
+            _place(base_of(c[0]), formats),
+            c[0] if is_variant(c[0]) else "",
             _place(c[1], runtimes),
             c[:3],
             _place(c[3], PRECISIONS),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from ..terms.cell import Cell
@@ -21,6 +21,11 @@ def options(cell: Cell, given: Collection[str]) -> list[str]:
     pair = {"formats", "runtimes"}
     named = set(given) | (pair if pair & set(given) else set())
     return [f"--modelconform-{name}={names[name]}" for name in LISTS if name in named]
+
+
+def export_option(cell: Cell, exports: Mapping[str, str]) -> list[str]:
+    """The option without which a cell's artifact is another one. exports: what the command line gave, by column."""
+    return [f"--modelconform-export={exports[cell.format]}"] if cell.format in exports else []
 
 
 def node_id(cell: Cell, root: Path | None, folder: Path) -> str:

@@ -82,6 +82,11 @@ class Maker:
 
     def _write_run(self, path: Path, prepared: Prepared, artifact: Artifact) -> None:
         own, opinions = self._asked()
+        if self.work.is_own:
+            self.problems.append(
+                f"the case itself says how {self.work.columns[-1]} is made: look there first, before you report an "
+                "exporter"
+            )
         found = concern.of(own, self.work.cell, self.asker.way, opinions)
         judge = self.work.judge(prepared)
         folder = Folder.opened(path)
@@ -150,13 +155,16 @@ class Maker:
         """The script of the first format on the way that can't be made."""
         module = self.work.through[-1]
         source: Artifact | None = None
-        for name in [module.NAME for module in reversed(self.work.through)]:
-            made = self.work.artifact(prepared, name)
-            module = self.work.machinery.registry.format(name)
+        column = ""
+        for column in reversed(self.work.columns):
+            made = self.work.artifact(prepared, column)
+            module = self.work.machinery.registry.format(column)
             if not isinstance(made, Artifact):
                 break
             source = made
-        found = concern.at_export(self.asker.way, module.NAME)
+        found = concern.at_export(self.asker.way, column)
+        # Of the case's own export nothing here knows the call.
+        has_script = bool(module.REPRO) and not (source is None and self.work.is_own)
         project = projects.exporter(module)
         docstring = docstring_of(
             f"The export of {self.work.cell.case} to {module.NAME} fails", "The exception is the failure."
@@ -164,16 +172,21 @@ class Maker:
         copied = ""
         if source is not None:
             folder.add_artifact(source.folder)
-            if module.REPRO:
+            if has_script:
                 text = export_script.converter_text(docstring, module.REPRO, source.signature.file)
                 folder.add_text(SCRIPT, text)
         else:
             model = Model.written(self.work, folder, prepared)
             copied = model.file
-            if module.REPRO and self.work.ref.framework == TORCH:
+            if has_script and self.work.ref.framework == TORCH:
                 facts = model.facts(module)
                 folder.add_text(SCRIPT, export_script.text(docstring, module.REPRO, facts))
-        if SCRIPT not in folder.written:
+        if source is None and self.work.is_own:
+            self.problems.append(
+                f"there is no script, since the case itself says how {column} is made; all else is written. "
+                "Add the call that you want to report to the README."
+            )
+        elif SCRIPT not in folder.written:
             self.work.no_script(module)
         logged = self.logged.outcome
         of_log = logged is not None and logged.stage is Stage.EXPORT
@@ -216,7 +229,8 @@ class Maker:
         text = self.work.ref.file.read_text(encoding="utf-8", errors="replace")
         quoted = [Quoted(f"The model: `{self.work.ref.file.name}`", text, copied)]
         for module in reversed(self.work.through):
-            if module.REPRO:
+            is_own = module is self.work.through[-1] and self.work.is_own
+            if module.REPRO and not is_own:
                 text = export_script.call_text(module, self.work.cell, prepared, dynamic)
                 quoted.append(Quoted(f"The export to {module.NAME}, on input set `{first}`", text, about=inputs))
         return quoted

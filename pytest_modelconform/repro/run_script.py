@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..cells.answers import static_conflict
+from ..cells.answers import UnsuitableInputs, called_with, static_conflict
 from ..cells.limits import of_column, of_set
 from ..cells.stages import Artifact
 from ..formats.base import Format
@@ -78,18 +78,31 @@ def facts_of(
         "repeats": repeats,
     }
     if _is_nested(part):
-        facts["calls"] = {name: call_of(prepared.sets[name]) for name in sets}
+        facts["calls"] = {name: called(artifact, prepared.sets[name]) for name in sets}
     else:
         facts["inputs"] = {value.name: value.path for value in artifact.signature.inputs or ()}
         facts["outputs"] = {value.name: f"output{value.path}" for value in artifact.signature.outputs}
     return facts | {"sets": dict(sets)}
 
 
+def called(artifact: Artifact, entry: InputSet) -> script.Code:
+    """What an artifact is called with for an input set, as a function of its tensors."""
+    try:
+        request = called_with(artifact.signature, entry)
+    except UnsuitableInputs:  # The script then shows how the runtime refuses the model's own call.
+        return call_of(entry)
+    return _call(request["args"], request["kwargs"])
+
+
 def call_of(entry: InputSet) -> script.Code:
     """The arguments of an input set, as a function of its tensors."""
-    args = "".join(f"{_expression(tree)}, " for tree in entry.args)
-    kwargs = ", ".join(f"{name!r}: {_expression(tree)}" for name, tree in entry.kwargs)
-    return script.Code(f"lambda x: (({args.strip()}), {{{kwargs}}})")
+    return _call(entry.args, entry.kwargs)
+
+
+def _call(args: Sequence[Any], kwargs: Sequence[Sequence[Any]]) -> script.Code:
+    placed = "".join(f"{_expression(tree)}, " for tree in args)
+    named = ", ".join(f"{name!r}: {_expression(tree)}" for name, tree in kwargs)
+    return script.Code(f"lambda x: (({placed.strip()}), {{{named}}})")
 
 
 def _expression(tree: Any) -> str:

@@ -118,6 +118,8 @@ class Scripts:
 
     def _write_exporting(self, name: str) -> bool:
         """The script that exports and compares; False where there is none to be had."""
+        if self.work.is_own:
+            return False
         shown = self._shown()
         module = self.work.machinery.registry.format(shown.format) if shown else self.work.through[-1]
         if shown is None or not module.REPRO or self.work.ref.framework != TORCH:
@@ -142,9 +144,9 @@ class Scripts:
 
     def _write_converting(self) -> bool:
         """The script that converts and compares; False where there is none to be had."""
-        module, first = self.work.through[0], self.work.through[-1]
+        module = self.work.through[0]
         runtime = self.work.runtime
-        source = self.work.artifact(self.prepared, first.NAME)
+        source = self.work.artifact(self.prepared, self.work.columns[-1])
         if not (module.REPRO and runtime.REPRO and isinstance(source, Artifact)):
             return False
         # The signature of the second is what the runtime's part reads.

@@ -30,6 +30,17 @@ class Work:
     problems: list[str] = field(default_factory=list)
 
     @property
+    def columns(self) -> list[str]:
+        """The cell's format, with its variant, and those that it is converted from, the first one last."""
+        return self.machinery.registry.made_through(self.cell.format, self.ref.framework)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the case or the ini file says how the first of them is made: then no script of ours calls that."""
+        first = self.columns[-1]
+        return first in self.case.exports or first in self.machinery.settings.exports
+
+    @property
     def through(self) -> list[Format]:
         """The cell's format and those that it is converted from, the first one last."""
         return self.through_of(self.cell)

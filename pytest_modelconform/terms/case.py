@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
+from .exports import Export
 from .operators import Operators
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ class Case:
     train: `Train(...)`: cells for gradients, training and resuming a training are added, see docs/verdicts.md.
     operators: `Operators(...)`: what registers the operators of one's own that the model calls, see
         docs/own-operators.md.
+    exports: how formats are made: `Export(...)` by format ("onnx"), which changes that column, or by format and variant
+        ("onnx@opset18"), which adds one. See docs/exports.md.
     files: further files that the model is built from, where Python can't see them being opened.
     seed: changes every random number of the case.
     framework: what the model is written in: "torch", "onnx" (the model is a path or an `onnx.ModelProto`), "jax" (a
@@ -155,6 +158,7 @@ class Case:
     twins: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
     train: Train | None = None
     operators: Operators | None = None
+    exports: Mapping[str, Export] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     seed: int = 0
     framework: Framework = "torch"

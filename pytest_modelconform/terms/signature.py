@@ -41,6 +41,10 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     extensions: dict[str, tuple[str, ...]] = {}  # what registers the case's own operators, by kind (terms/operators.py)
     calls: tuple[str, ...] = ()  # of these operators, those that it calls
     static: str = ""  # why its shapes are static, though the case's are not
+    # How one of layout `tree` is called where the model's own call won't do: pairs of the artifact's argument, "" for
+    # one by place, and the path of the model's, `/args/0`.
+    arguments: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()  # what there is to know of how it was matched with the model, as sentences
     kept_devices: tuple[str, ...] = ()  # places that keep the device that they were exported on
     # The whole of signature.json: runtimes and converters read in it what only they know, such as `weights`.
     stored: dict[str, Any] = {}

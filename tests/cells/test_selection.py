@@ -34,7 +34,7 @@ def settings(typed: Sequence[str] = (), **lists: str) -> Settings:
     names = ("formats", "runtimes", "devices", "precisions", "require")
     rest: dict[str, Any] = dict.fromkeys(Settings.__dataclass_fields__)
     rest |= {name: tuple(lists.get(name, "").split()) for name in names}
-    return Settings(**{**rest, "cache": Path(), "typed": tuple(typed or lists)})
+    return Settings(**{**rest, "cache": Path(), "exports": {}, "typed": tuple(typed or lists)})
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,47 @@ def test_tensors_of_a_file_go_by_name_or_in_order(folder: Path, tmp_path: Path) 
     assert arrays.read(saved)["z"].tolist() == [[10.0, 10.0]]
 
 
+# The model of `add.onnx`, but for a factor; and a case whose arguments have other names.
+CASE = """\
+import torch
+
+from pytest_modelconform import Case
+
+
+class Add(torch.nn.Module):
+    def forward(self, first, y):
+        return first + y
+
+
+class Twice(torch.nn.Module):
+    def forward(self, x, y):
+        return x + 2 * y
+
+
+inputs = {"three": lambda: (torch.rand(3, 2), torch.rand(3, 2))}
+add = Case(model=Add, inputs=inputs)
+twice = Case(model=Twice, inputs=inputs, fixed_inputs="one is enough")
+"""
+
+
+@pytest.mark.parametrize(
+    ("case", "options", "status", "shown"),
+    [
+        ("add", ("--match-input", "x=first"), 0, "input set 'auto-transposed': pass"),
+        ("twice", (), 1, "mismatch"),
+        ("twice", ("--match-output", "w=0"), 1, "outputs= names 'w', which the file has not"),
+        ("twice", ("--ones", "3,2"), 2, "--case brings the case's inputs"),
+        ("thrice", (), 2, "has no case 'thrice'. Did you mean 'twice'?"),
+    ],
+)
+def test_a_foreign_file_is_compared_with_a_case(
+    case: str, options: tuple[str, ...], status: int, shown: str, folder: Path
+) -> None:
+    (folder / "sums.py").write_text(CASE)
+    found, out, err = execute(folder, "add.onnx", "-r", "ort", "--case", f"sums.py::{case}", *options)
+    assert (found, shown in out + err) == (status, True), out + err
+
+
 def test_a_program_of_torch_is_called_like_the_model(folder: Path) -> None:
     status, out, err = execute(folder, "net.pt2", "-r", "torch", "--ones", "2,1", "--threads", "1")
     assert status == 0, err
@@ -100,6 +141,7 @@ def test_a_program_of_torch_is_called_like_the_model(folder: Path) -> None:
         (("add.onnx", "-r", "ort", "--ones", "1x3"), 2, "--ones 1x3: a shape such as 1,3,224,224 was expected"),
         (("add.onnx", "-r", "ort", "--ones", "1:float3"), 2, "--ones 1:float3: unknown dtype 'float3'"),
         (("add.onnx", "-r", "ort", "--ones", "1"), 2, "(x: float32 (b, 2), y: float32 (b, 2)), and 1 was given."),
+        (("add.onnx", "-r", "ort", "--match-input", "x=y"), 2, "--match-input matches a file with a case. Give --case"),
         (("add.onnx", "-r", "ort"), 2, "No inputs were given, and no export's references lie beside"),
         (("add.onnx", "-r", "ort", "--ones", "1", "-o", "x.txt"), 2, "-o x.txt: outputs are saved as .safetensors or"),
         (("add.onnx", "-r", "ort", "--ones", "1", "-o", "/proc/x.npz"), 2, "-o /proc/x.npz: the file can't be written"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelconform.report.rerun import command
+from pytest_modelconform.report.rerun import command, export_option
 from pytest_modelconform.terms.cell import Cell
 
 ORT = Cell("cases/net.py", "net", "onnx", "ort")
@@ -45,3 +45,11 @@ def test_of_a_run_on_another_machine() -> None:
     assert (
         command(ORT, (), None, Path("/else"), ["--x"]) == "pytest --modelconform --x 'cases/net.py::net[onnx-ort-cpu]'"
     )
+
+
+def test_options_for_exporters_are_those_of_the_column() -> None:
+    exports = {"onnx@a": "onnx@a: opset_version=20", "onnx": "onnx: optimize=False"}
+    assert export_option(ORT, exports) == ["--modelconform-export=onnx: optimize=False"]
+    variant = Cell("cases/net.py", "net", "onnx@a", "ort")
+    assert export_option(variant, exports) == ["--modelconform-export=onnx@a: opset_version=20"]
+    assert export_option(Cell("cases/net.py", "net", "aoti", "torch"), exports) == []

@@ -44,6 +44,26 @@ def test_runtime_before_fast_before_dtype_before_the_cases() -> None:
     assert choose(cases, OTHERS, replace(full, dtype="float32")) == (Tolerance(bits_lost=1, worst=4), ())
 
 
+def test_that_of_a_variant_comes_first() -> None:
+    half = Tolerance(bits_lost=13, reason="weights in float16")
+    others = {**OTHERS, "onnx@half": half}
+    found, notes = choose(Tolerance(), others, replace(CELL, format="onnx@half"))
+    assert (found.bits_lost, notes) == (13, ("tolerance for onnx@half: bits_lost=13: weights in float16",))
+    assert choose(Tolerance(), others, CELL) == choose(Tolerance(), OTHERS, CELL)
+    # Of a variant that the case has; a format's name alone is no key.
+    assert fault("a", {"onnx@half": half}, ["ort"], ["onnx@half"]) is None
+    unknown = fault("a", {"onnx@halb": half}, ["ort"], ["onnx@half", "onnx"])
+    assert unknown is not None
+    assert (
+        "'onnx@halb' is not a runtime, a dtype or 'fast', nor a variant of exports=. Did you mean 'onnx@half'?"
+        in unknown
+    )
+    assert fault("a", {"onnx": half}, ["ort"], ["onnx"]) is not None
+    silent = fault("a", {"onnx@half": Tolerance(bits_lost=13)}, ["ort"], ["onnx@half"])
+    assert silent is not None
+    assert "that for variant 'onnx@half' needs a reason" in silent
+
+
 def test_unknown_keys_and_missing_reasons() -> None:
     assert fault("a", OTHERS, ["ort", "openvino"]) is None
     unknown = fault("a", {"bfloat": Tolerance()}, ["ort"])

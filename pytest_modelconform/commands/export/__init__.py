@@ -19,6 +19,7 @@ from ...references.prepared import Prepared
 from ...report import places
 from ...terms.case import DEFAULTS
 from ...terms.cell import EAGER, Cell
+from ...terms.exports import is_variant
 from ...terms.tolerances import choose
 from ...terms.wording import Refused
 from .. import case_argument
@@ -105,6 +106,11 @@ class _Export:
             )
         refuse_place(self.output, self.folder, module)
         declared = case_argument.declared(run, self.file, self.case)
+        kinds = {**declared.exports, **dict.fromkeys(run.settings.exports)}
+        if is_variant(self.format) and self.format not in kinds:
+            others = [name for name in kinds if is_variant(name)]
+            has = f"it has {', '.join(others)}" if others else "it has none"
+            raise Refused(f"the case {declared.name!r} has no export {self.format!r}: {has}")
         if not run.machinery.registry.holds(self.format, declared.framework):
             raise Refused(f"the format {self.format} can't hold a model in {declared.framework}: choose another format")
         for format_name in run.machinery.registry.made_through(self.format, declared.framework):

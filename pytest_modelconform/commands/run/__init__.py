@@ -24,13 +24,15 @@ from ...cells.worker import WorkerLied, WorkerProblem, WorkerTimeout
 from ...compare import flatten
 from ...formats.foreign import Unreadable
 from ...terms import devices
+from ...terms.case import DEFAULTS
 from ...terms.cell import FULL, Cell
 from ...terms.outcome import Stage, Verdict
 from ...terms.wording import Refused, printable
 from ...workers import arrays
-from .. import pytest_session
+from .. import case_argument, pytest_session
 from . import inputs
 from . import table as run_table
+from .against import against_case
 from .artifact import Found, either, find
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ EXAMPLES = """\
   modelconform run net.onnx --runtime ort --ones 1,3,224,224
   modelconform run net.pt --runtime libtorch-cpp --inputs inputs.safetensors -o outputs.npz
   modelconform run exported --runtime openvino   (of export --to: compared with its references)
+  modelconform run net.onnx --runtime ort --case cases/net.py   (compared with the case's model)
 
 exit status: 0; 1 if the runtime fails, crashes or is missing, or if numbers differ;
 2 if the command line is wrong."""
@@ -67,6 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             type=lambda text, kind=kind: (kind, text),  # type: ignore[misc]  # its default is no parameter of type's
             help=f"feed {kind} of this shape, such as 1,3,224,224:float32; once for each input",
         )
+    what = "case that the file is an export of: it is run on the case's inputs, and compared with its model"
+    parser.add_argument("--case", default="", metavar="CASE.py[::case]", help=what)
+    parser.add_argument("--dtype", default="float32", choices=list(DEFAULTS), help="the dtype that the case is cast to")
+    for kind, example in (("input", "input.1=x"), ("output", "out=boxes")):
+        what = f"with --case: which of the model's {kind}s one of the file's is, such as {example}"
+        parser.add_argument(f"--match-{kind}", metavar="FILE=MODEL", action="append", default=[], help=what)
     parser.add_argument("--device", default="cpu", help="default: cpu")
     parser.add_argument("--threads", type=int, help="threads of the runtime (default: one a processor)")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="save outputs as .safetensors or .npz")
@@ -75,7 +84,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0: it ran; 1: the runtime failed or isn't there, or numbers differ; 2: the command line makes no sense."""
-    return pytest_session.session("run", lambda run: _answered(run, arguments))
+    if not arguments.case:
+        return pytest_session.session("run", lambda run: _answered(run, arguments))
+    file = case_argument.located(arguments.case.partition("::")[0])
+    timeout = f"{arguments.timeout:g}"
+    return case_argument.run("run", file, lambda run: _answered(run, arguments), timeout=timeout)
 
 
 def _answered(run: Run, arguments: argparse.Namespace) -> int:
@@ -110,12 +123,21 @@ class Execution:
             raise Refused("--inputs gives all inputs. Leave out --ones and --random.")
         made = [inputs.parse(*pair) for pair in arguments.made]
         given = inputs.read(arguments.inputs) if arguments.inputs else made
-        self.found: Found = find(arguments.artifact, runtime, run.machinery.registry, arguments.format)
+        for option in ("match_input", "match_output") if not arguments.case else ():
+            if getattr(arguments, option):
+                raise Refused(f"--{option.replace('_', '-')} matches a file with a case. Give --case CASE.py, too.")
+        if arguments.case and given:
+            raise Refused("--case brings the case's inputs. Leave out --inputs, --ones and --random.")
+        self.found: Found = (
+            against_case(run, arguments, runtime)
+            if arguments.case
+            else find(arguments.artifact, runtime, run.machinery.registry, arguments.format)
+        )
         self.call = inputs.call(self.found.artifact.signature, given) if given else None
         if self.call is None and self.found.prepared is None:
             raise Refused(
                 f"No inputs were given, and no export's references lie beside {arguments.artifact}. "
-                "Give --inputs FILE, or --ones SHAPE once for each input."
+                "Give --inputs FILE, or --ones SHAPE once for each input; or --case CASE.py, whose model it is."
             )
         if self.call is None and arguments.output:
             raise Refused(
@@ -219,7 +241,7 @@ class Execution:
                 print(f"  {where}  {output['dtype']} ({shape})  {bits[0]} significant bits (PyTorch has {bits[1]})")
             for line in entry.get("message", "").splitlines():
                 print(printable(f"  {line}"))
-        for note in outcome.notes:
+        for note in (*self.found.artifact.signature.notes, *outcome.notes):
             print(f"\nnote: {note}")
         print(f"\n{outcome.verdict.value}")
         return 1 if outcome.failed else 0

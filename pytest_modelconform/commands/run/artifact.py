@@ -71,7 +71,7 @@ def find(path: Path, runtime: Runtime, registry: Registry, format_name: str) -> 
     signature = _json(folder / SIGNATURE) if (folder / SIGNATURE).is_file() else {}
     if is_export or signature.get("file") == path.name:
         return _exported(folder, signature, runtime, registry, format_name)
-    signature = _foreign(path, runtime, registry, format_name)
+    signature = foreign_signature(path, runtime, registry, format_name)
     return Found(_artifact(path.parent, signature), signature["format"], None, "float32")
 
 
@@ -120,7 +120,7 @@ def _content(description: Description) -> Content:
     )
 
 
-def _foreign(path: Path, runtime: Runtime, registry: Registry, format_name: str) -> dict[str, Any]:
+def foreign_signature(path: Path, runtime: Runtime, registry: Registry, format_name: str) -> dict[str, Any]:
     """The signature of a file that has none beside it, by the formats that its name fits."""
     by_name = [name for name in runtime.FORMATS if path.suffix in registry.format(name).SUFFIXES]
     candidates = [format_name] if format_name else by_name

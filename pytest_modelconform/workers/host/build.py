@@ -6,7 +6,7 @@ import copy
 import hashlib
 import inspect
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -42,8 +42,9 @@ class Built:
     files: SHA-256 by path of the local files that the case was made from. dtype: of the model's parameters, buffers
     and inputs, unless they are integers. notes: what there is to say about the cast. cpp: absolute path of the model's
     C++ source, if the case names one. at_import: whether `model` only hands out a module that the file built when it
-    was imported. task: "training" for a model in training mode, whose input sets are those of
-    train_data.py. libraries: of the case's own operators, those that the exporter loads.
+    was imported. options: what a case or the command line gives the exporter, by function, see formats/options.py.
+    task: "training" for a model in training mode, whose input sets are those of train_data.py. libraries: of the case's
+    own operators, those that the exporter loads.
     """
 
     case: Case
@@ -63,6 +64,7 @@ class Built:
     task: str = INFERENCE
     at_import: bool = False
     libraries: Sequence[str] = ()
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def clone_inputs(self, name: str = "") -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Fresh inputs of a set; without a name of the one that exporters see."""

@@ -32,9 +32,11 @@ from pytest_modelconform.terms.case import (
     Train,
     twin,
 )
+from pytest_modelconform.terms.exports import Export
 
 from ..loop import WorkerError
 from . import files
+from .export_check import fault as fault_of_exports
 from .state import seed_all
 from .train_check import fault as fault_of_training
 
@@ -85,7 +87,7 @@ def explain(error: BaseException, path: str) -> str:
     # Python itself repeats file and line behind a syntax error's message.
     text += f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
     if isinstance(error, TypeError) and (match := re.search(r"unexpected keyword argument '(\w+)'", str(error))):
-        for kind in (Case, Tolerance, Train, operators.Operators):
+        for kind in (Case, Tolerance, Train, Export, operators.Operators):
             if f"{kind.__name__}." in str(error):
                 return f"line {line}: {unknown_field(kind, match[1])}"
     if isinstance(error, ModuleNotFoundError) and error.name:
@@ -201,7 +203,7 @@ def check(name: str, case: Case, path: str) -> None:
         if (
             not TAG.fullmatch(tag)
             or tag in TAKEN_TAGS
-            or tag.startswith(("format_", "runtime_", "device_", "dtype_", "precision_", "task_"))
+            or tag.startswith(("format_", "variant_", "runtime_", "device_", "dtype_", "precision_", "task_"))
         ):
             raise wrong(
                 "tags",
@@ -216,6 +218,8 @@ def check(name: str, case: Case, path: str) -> None:
         raise wrong("framework", fault)
     if fault := _fault_of_twins(case):
         raise wrong("twins", fault)
+    if fault := fault_of_exports(case):
+        raise wrong("exports", fault)
     if case.mode not in MODES:
         raise wrong("mode", f"give 'eval' or 'train', not {case.mode!r}")
     if not isinstance(case.paper, str):
@@ -382,6 +386,7 @@ def collect(path: str, relative: str) -> dict[str, Any]:
                 "has": has(case) if not fault else [],
                 "framework": case.framework if not fault else TORCH,
                 "operators": operators.named(case.operators, path) if not fault else {},
+                "exports": {name: export.kind for name, export in case.exports.items()} if not fault else {},
                 "tolerance": asdict(case.tolerance) if not fault else {},
                 "tolerances": {key: asdict(t) for key, t in case.tolerances.items()} if not fault else {},
             }

@@ -19,13 +19,16 @@ from pytest_modelconform.terms.cell import FAST, INFERENCE, TRAINING
 
 from .. import lookups
 from ..loop import Answer, Handlers
-from . import cases, large, own_operators
+from . import cases, large, own_exports, own_operators
 from .build import Built, build, digest, on_device, other_numbers
 from .references import bfloat16
 from .references import runs as reference
 from .state import Globals, seed_all
 from .train import data as train_data
 from .train import training
+
+# What a request to export says of a case's own export where it says nothing.
+_PLAIN = {"options": "", "own": None, "by": ""}
 
 
 class Host:
@@ -91,7 +94,10 @@ class Host:
             self.keep_if_untouched(built)
 
     def export(self, request: dict[str, Any]) -> Answer:
-        """Store a case in a format: `module` (import path of the format), `folder`, `digest` of the expected case."""
+        """Store a case in a format: `module` (import path of the format), `folder`, `digest` of the expected case.
+
+        `column`, `options`, `own` and `by`: see own_exports.py.
+        """
         self.globals.restore()
         built = self.build(request)
         if built.digest != request["digest"]:
@@ -108,7 +114,8 @@ class Host:
         seed_all(built.case.seed, built.name, "export")
         begin = time.perf_counter()
         try:
-            signature = exporter.export(on_device(built, request.get("device", "cpu")), folder)
+            there = on_device(built, request.get("device", "cpu"))
+            made = own_exports.make(exporter, there, folder, {**_PLAIN, "column": format_name, **request})
         except Exception as error:
             if (ours := own_operators.explained(error, built, format_name)) is not None:
                 raise ours from error
@@ -116,11 +123,11 @@ class Host:
         finally:
             seconds = time.perf_counter() - begin
             self.keep_if_untouched(built)
-        signature["format"] = format_name
+        signature = {**made.signature, "format": format_name}
         signature |= own_operators.described(signature, built, request["file"], folder)
         (folder / "signature.json").write_text(json.dumps(signature, indent=1))
         size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-        return {"seconds": seconds, "bytes": size, "packages": lookups.record()}
+        return {"seconds": seconds, "bytes": size, "packages": lookups.record(), "files": dict(made.files)}
 
     def diagnose(self, request: dict[str, Any]) -> Answer:
         """Write what eager variants of a case return for an input set: `set`, `folder`, `seconds`, `digest`."""
