@@ -20,7 +20,7 @@ from ..cache.store import Cache
 from ..environments import Environment, EnvironmentFault
 from ..formats.base import Format
 from ..formats.frameworks import FRAMEWORKS
-from ..references import from_runs, training
+from ..references import from_runs, steps, training
 from ..references.content import (
     Content,
     Converted,
@@ -30,6 +30,8 @@ from ..references.content import (
     Looked,
     Packages,
     Resumed,
+    Steps,
+    StepsAnswer,
     Training,
     TrainingAnswer,
     Variants,
@@ -39,7 +41,7 @@ from ..references.prepared import Prepared
 from ..runtimes.base import WORKERS
 from ..terms import devices
 from ..terms.case import TORCH
-from ..terms.cell import EAGER, FAST, TRAINING, CaseRef, Cell
+from ..terms.cell import EAGER, FAST, SEQUENCE, TRAINING, CaseRef, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.signature import BadSignature, Signature
 from ..workers import lookups
@@ -50,6 +52,8 @@ from .stages import Artifact, Budget, StageFailure, failure_of, kept, start
 from .worker import WorkerProblem, WorkerRefused
 
 T = TypeVar("T")
+# What the references of a task are; Inference for the others.
+_KINDS: dict[str, type[Content]] = {TRAINING: Training, SEQUENCE: Steps}
 _SMOKE_FILE = WORKERS / "host" / "smoke.py"
 
 
@@ -122,7 +126,7 @@ class Exports:
         # The host's path decides which local module an import finds.
         if (environment := FRAMEWORKS[ref.framework].environment) is not None:
             source.append(self._environment(environment))
-        kind = Training if ref.task == TRAINING else Inference
+        kind = _KINDS.get(ref.task, Inference)
         key = hash_of("reference", fingerprint.fingerprint(), self.pool.path, source)
         if found := self._cached(key, kind):
             return found
@@ -154,6 +158,8 @@ class Exports:
         try:
             if ref.task == TRAINING:
                 return training.make(folder, self._ask_reference(ref, budget, TrainingAnswer, **fields))
+            if ref.task == SEQUENCE:
+                return steps.make(folder, self._ask_reference(ref, budget, StepsAnswer, **fields))
             answer = self._ask_reference(ref, budget, InferenceAnswer, **fields)
             return from_runs.make(folder, answer, fast=ref.precision == FAST)
         except ModelFault as fault:

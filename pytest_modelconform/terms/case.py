@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
+from .sequence import Sequence
+
 if TYPE_CHECKING:
     import torch
 
@@ -29,7 +31,7 @@ FRAMEWORKS: tuple[str, ...] = get_args(Framework)
 TORCH = "torch"
 TWINS = ("keras", "jax")
 # Fields of a `Case` that bring cells which others don't have.
-OPTIONAL = ("cpp", "train")
+OPTIONAL = ("cpp", "train", "sequence")
 # What a tag looks like.
 TAG = re.compile(r"[a-z0-9_]+")
 # Markers of pytest itself, which a tag would shadow.
@@ -128,6 +130,7 @@ class Case:
         numpy arrays by the names of `state_dict()`, and returns the model with these poured into it, as `framework`
         takes it. It is then run in its own framework and compared with PyTorch.
     train: `Train(...)`: cells for gradients, training and resuming a training are added, see docs/verdicts.md.
+    sequence: `Sequence(...)`: cells are added that run the model step by step, with its own outputs fed back.
     files: further files that the model is built from, where Python can't see them being opened.
     seed: changes every random number of the case.
     framework: what the model is written in: "torch", "onnx" (the model is a path or an `onnx.ModelProto`), "jax" (a
@@ -150,6 +153,7 @@ class Case:
     cpp: str | None = None
     twins: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
     train: Train | None = None
+    sequence: Sequence | None = None
     files: tuple[str, ...] = ()
     seed: int = 0
     framework: Framework = "torch"
