@@ -16,7 +16,7 @@ class Frames(nn.Module):
         self.head = nn.Linear(24, 7)
 
     def forward(self, frame: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """frame (batch, 12); h and c (2, batch, 24), a layer each."""
+        """Frame (batch, 12); h and c (2, batch, 24), a layer each."""
         h0, c0 = self.first(frame, (h[0], c[0]))
         h1, c1 = self.second(h0, (h[1], c[1]))
         return self.head(h1), torch.stack((h0, h1)), torch.stack((c0, c1))

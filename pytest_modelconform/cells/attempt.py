@@ -48,8 +48,8 @@ class Executed:
 class Attempt:
     """One try at a cell.
 
-    ref: the case as it is exported. expects: whether a failure is the recorded one: nothing is then done over. anew: what a used process made is made
-    again by a fresh one, see Exports.artifact. budget: what it may still take.
+    ref: the case as it is exported. expects: whether a failure is the recorded one: nothing is then done over. anew:
+    what a used process made is made again by a fresh one, see Exports.artifact. budget: what it may still take.
     """
 
     tools: Tools
@@ -139,7 +139,7 @@ class Attempt:
         return self.tools.exports.artifact(self.ref, prepared, self.cell, self.budget, self.expects, self.anew)
 
     def run(self, judge: Prepared, artifact: Artifact, worker: AnyWorker, load_seconds: float) -> Executed:
-        """Run what is loaded and compare: on every input set and then from several threads, in steps, or as it trains."""
+        """Run what is loaded and compare: on every input set and from several threads, in steps, or as it trains."""
         cell, tools = self.cell, self.tools
         if cell.task not in (INFERENCE, SEQUENCE):
             trainings = Trainings(tools.exports, self.ref, judge, cell, worker, self.budget)

@@ -152,7 +152,7 @@ class Exports:
         digest = content["digest_of_all"]
         return Prepared(made, digest, place / "references" / digest, cached=False)
 
-    def _references(self, ref: CaseRef, budget: Budget, folder: Path) -> InferenceAnswer | TrainingAnswer:
+    def _references(self, ref: CaseRef, budget: Budget, folder: Path) -> InferenceAnswer | StepsAnswer | TrainingAnswer:
         """Have the references of a case made in a folder. Raises StageFailure."""
         fields = {"folder": str(folder), "precision": ref.precision, **self._request(ref)}
         try:

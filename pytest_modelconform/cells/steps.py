@@ -11,7 +11,7 @@ from ..references.content import Wire
 from ..references.prepared import InputSet
 from ..terms.cell import INFERENCE
 from ..terms.limits import TRANSPOSED_INPUTS
-from ..terms.outcome import Outcome, Stage, Verdict
+from ..terms.outcome import Outcome, Verdict
 from ..terms.runs import step
 from ..terms.tolerances import choose
 from ..workers import arrays, tensors
@@ -78,7 +78,7 @@ class Steps:
 
     def _state(self, entry: InputSet, run: Run) -> State | None:
         """What a run returned for the next step; None where it lacks some of that."""
-        tree, found = run
+        tree, _ = run
         try:
             # Paths as messages write them are the same in both; keys are the host's there, and the worker's here.
             actual = flatten(tree)[1]

@@ -89,8 +89,7 @@ class Prepared:
     def exported_shapes(self) -> Mapping[str, list[int]]:
         """Of each input tensor that exporters see, by path."""
         content = self.content
-        steps = isinstance(content, Steps)
-        leaves = content.exported if steps else content.sets[content.exporter_set].leaves
+        leaves = content.exported if isinstance(content, Steps) else content.sets[content.exporter_set].leaves
         return {leaf.path: leaf.shape for leaf in leaves}
 
     @cached_property

@@ -78,7 +78,8 @@ class CaseRef:
     """Where a case is: its file, that file's path relative to the root, its name; and the dtype that it is cast to.
 
     precision: "fast" for the references of runtimes' fast modes. Everything else is made for "full".
-    task: "training" for all that is made for gradients, training and resuming, "sequence" for the references of steps. framework: what it is written in.
+    task: "training" for all that is made for gradients, training and resuming, "sequence" for the references of steps.
+    framework: what it is written in.
     """
 
     file: Path

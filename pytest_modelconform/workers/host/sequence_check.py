@@ -13,7 +13,8 @@ def fault(sequence: Any) -> str:
     """A sentence; "" if nothing is wrong. Which inputs and outputs there are, the model says when it is built."""
     if not isinstance(sequence, Sequence):
         return f"give a Sequence(…) of this plugin, like {_LIKE}, not a {type(sequence).__name__}"
-    carry, steps = sequence.carry, sequence.steps
+    carry: Any = sequence.carry
+    steps: Any = sequence.steps
     if not isinstance(carry, dict) or not carry:
         return f"carry: give a dict of outputs by the inputs that take them, like {_LIKE}"
     for taken, returned in carry.items():
@@ -23,6 +24,7 @@ def fault(sequence: Any) -> str:
             return f"carry: {returned!r} names no output: give its key or its position, or a place in it, like '1/0'"
     if not isinstance(steps, int) or isinstance(steps, bool) or steps < 2:
         return f"steps={steps!r} must be a whole number of 2 or more: the first step is fed with nothing"
-    if sequence.inputs is not None and not callable(sequence.inputs):
+    inputs: Any = sequence.inputs
+    if inputs is not None and not callable(inputs):
         return "inputs: give a function of the step's number: `inputs=lambda step: {…}`"
     return ""

@@ -1,1 +1,1 @@
-"""A case step by step, in eager: which outputs are fed back as which inputs, and the runs that steps are compared with."""
+"""A case step by step, in eager: what is fed back, and the runs that steps elsewhere are compared with."""

@@ -34,7 +34,7 @@ from ..references.noisy import FLOATING, without_numbers
 from ..references.runs import paths
 from ..state import seed_of
 from .calls import calls, sequence_of
-from .carry import Wire, fed, tensors_of, wires
+from .carry import Wire, fed, wires
 from .lost import unseen
 
 # Units in the last place that weights and inputs are moved by where operators can't be watched.
@@ -101,7 +101,7 @@ def _chain(keys: Sequence[str], given: Sequence[Call], fed_back: Sequence[Wire],
 def _eager(
     built: Built, keys: Sequence[str], given: Sequence[Call], runs: Runs, folder: str
 ) -> tuple[list[Wire], dict[str, dict[str, Any]], Call]:
-    """Write the inputs of each step, and add eager's run. Returns what is fed back, `sets`, and the last step's call."""
+    """Write the inputs of each step, and add eager's run. Returns what is fed back, `sets`, and the last call."""
     sets: dict[str, dict[str, Any]] = {}
     fed_back: list[Wire] = []
     state: dict[str, torch.Tensor] = {}
@@ -115,8 +115,8 @@ def _eager(
         made = dict(leaves(returned))
         if lacking := next((wire.returned for wire in fed_back if wire.returned not in made), ""):
             raise WorkerError(
-                f"case {built.name!r}, field 'sequence': {key} returns no {lacking.removeprefix('/')!r}, which the next "
-                "step is to be fed with: return it in every step",
+                f"case {built.name!r}, field 'sequence': {key} returns no {lacking.removeprefix('/')!r}, which is to "
+                "be fed to the next step: return it in every step",
                 "build",
             )
         state = {wire.taken: made[wire.returned] for wire in fed_back}
@@ -144,7 +144,7 @@ def _one_step(built: Built, key: str, call: Call, runs: dict[str, Tensor], folde
     outputs = encode(returned, str, eager)
     runs.update((terms.key(terms.FIRST, path), tensor) for path, tensor in eager.items())
     after: dict[str, Tensor] = {}
-    encode_inputs(*own, after)
+    encode_inputs(own[0], own[1], after)
     return returned, {
         "args": args,
         "kwargs": kwargs,
@@ -227,10 +227,11 @@ def _by_operators(
     """Chains under OperatorNoise; False where there is something in which it sees no operator."""
     draws = Draws(torch.Generator().manual_seed(seed_of(built.case.seed, built.name, "operator noise", "steps")))
     magnitudes = {key: Magnitudes() for key in keys}
-    start = draws.state
     decides = packed = False
 
     def chain(k: int, scale: float, alike: bool) -> None:
+        start = draws.state
+
         def call(key: str, one: Call) -> Any:
             nonlocal decides, packed
             if alike:
@@ -255,9 +256,10 @@ def _by_operators(
     )
     # Where rounding decides something, as far to the one side as to the other; else further draws: of a state that all
     # later steps depend on, three say little.
+    state = draws.state
     for k, side in enumerate((1.0, -1.0), NOISY_RUNS + 1):
-        if k == NOISY_RUNS + 1 or not decides:
-            start = draws.state
+        if decides:
+            draws.state = state
         chain(k, side * WIDE if decides else 1.0, alike=True)
         if decides:
             for found in runs.values():
@@ -291,9 +293,9 @@ def _add(built: Built, k: int, keys: Sequence[str], chain: Iterator[Any], runs: 
         eager = {name.removeprefix(first): t for name, t in runs[key].items() if name.startswith(first)}
         if {path: t.dtype for path, t in found.items()} != {path: t.dtype for path, t in eager.items()}:
             raise WorkerError(
-                f"case {built.name!r}, field 'sequence': the outputs of {key} depend on rounding: with every operator's "
-                "result moved by its rounding error the model returns other tensors; choose other inputs, or fewer "
-                "steps",
+                f"case {built.name!r}, field 'sequence': the outputs of {key} depend on rounding: with the result of "
+                "every operator moved by its rounding error the model returns other tensors; choose other inputs, or "
+                "fewer steps",
                 "reference",
             )
         runs[key].update((terms.key(terms.noisy(k), path), tensor) for path, tensor in found.items())
