@@ -88,7 +88,7 @@ def _outputs(built: Built, output: str | int, made: Mapping[str, torch.Tensor]) 
     name = str(output).strip("/")
     if not (found := _below(made, f"/{name}" if name else "")):
         known = ["the result itself, ''" if not path else repr(path.removeprefix("/")) for path in made]
-        raise _fault(built, f"the model returns no tensor {output!r}; it returns {_few(known)}")
+        raise _fault(built, f"the model returns no tensor {output!r}: name one of {_few(known)}")
     return found
 
 

@@ -75,7 +75,7 @@ def test_another_dtype(tmp_path: Path) -> None:
     [
         ("carry={'stat': 'state'}, steps=3", "carry: the input set 'six' gives no argument 'stat'; it gives x, state"),
         ("carry={'state/0': 'state'}, steps=3", "carry: there is no tensor 'state/0' among the inputs; there are /"),
-        ("carry={'state': 'stat'}, steps=3", "the model returns no tensor 'stat'; it returns 'y', 'state'"),
+        ("carry={'state': 'stat'}, steps=3", "the model returns no tensor 'stat': name one of 'y', 'state'"),
         (
             "carry={'state': ''}, steps=3",
             "'state' takes one tensor, and output '' has 'y', 'state'. Both must have the same places: carry each by",
