@@ -54,6 +54,7 @@ SECONDS = {
     "test_own_exports.py": 15.0,
     "test_harness_training.py": 25.0,
     "test_accounting.py": 20.0,
+    "test_sequences.py": 25.0,
     "test_from_onnx.py": 20.0,
     "test_processes.py": 20.0,
     "test_full_disk.py": 15.0,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..references.prepared import Prepared
 from ..terms import devices
-from ..terms.cell import FULL, INFERENCE, CaseRef, Cell
+from ..terms.cell import FULL, INFERENCE, SEQUENCE, CaseRef, Cell
 from ..terms.exports import base_of
 from ..terms.outcome import NOT_FIT, Outcome, Stage, Verdict
 from ..terms.tolerances import choose
@@ -17,6 +17,7 @@ from .input_sets import InputSets
 from .loading import Tools, check_runtime, load, running, unspoilt
 from .pool import AnyWorker
 from .stages import Artifact, Budget, StageFailure, failure_of
+from .steps import Steps
 from .training import Trainings
 from .worker import WorkerProblem
 
@@ -49,8 +50,8 @@ class Executed:
 class Attempt:
     """One try at a cell.
 
-    expects: whether a failure is the recorded one: nothing is then done over. anew: what a used process made is made
-    again by a fresh one, see Exports.artifact. budget: what it may still take.
+    ref: the case as it is exported. expects: whether a failure is the recorded one: nothing is then done over. anew:
+    what a used process made is made again by a fresh one, see Exports.artifact. budget: what it may still take.
     """
 
     tools: Tools
@@ -64,7 +65,7 @@ class Attempt:
     def of(cls, tools: Tools, ref: CaseRef, cell: Cell, expects: Expects, anew: bool = False) -> Attempt:
         """An attempt that begins now, with all of its time."""
         tools.pool.begin()
-        return cls(tools, ref, cell, expects, anew, tools.budget())
+        return cls(tools, replace(ref, task=cell.artifact_task), cell, expects, anew, tools.budget())
 
     def tried(self) -> Tried:
         """All steps, as far as the cell gets."""
@@ -108,21 +109,28 @@ class Attempt:
 
     def prepare(self) -> Prepared:
         """The case's references."""
+        return self._fit(self.ref)
+
+    def _fit(self, ref: CaseRef) -> Prepared:
+        """The references of a case. What is wrong with it, its model check says in full."""
         try:
-            return self.tools.exports.prepare(self.ref, self.budget)
+            return self.tools.exports.prepare(ref, self.budget)
         except StageFailure as failure:
             of_case = failure.stage in (Stage.REFERENCE, Stage.BUILD, Stage.COLLECT)
             if not of_case or failure.verdict is Verdict.UNAVAILABLE:
                 raise
             first = str(failure).splitlines()[0]
-            message = f"{NOT_FIT}, see {self.ref.check}: {first}"
+            message = f"{NOT_FIT}, see {ref.check}: {first}"
             raise StageFailure(Stage.REFERENCE, Verdict.ERROR, message) from failure
 
     def judge(self, prepared: Prepared) -> Prepared:
-        """What outputs are compared with: the case's references, or those for fast modes, made when asked."""
-        if self.cell.precision == FULL:
+        """What outputs are compared with: the case's references, or those for fast modes or steps, made when asked."""
+        if self.cell.task == SEQUENCE:
+            judge = self._fit(replace(self.ref, task=SEQUENCE))
+        elif self.cell.precision == FULL:
             return prepared
-        judge = self.tools.exports.prepare(replace(self.ref, precision=self.cell.precision), self.budget)
+        else:
+            judge = self.tools.exports.prepare(replace(self.ref, precision=self.cell.precision), self.budget)
         if judge.digest != prepared.digest:
             message = f"case {self.ref.name!r}: building it twice gave other parameters or inputs"
             raise StageFailure(Stage.BUILD, Verdict.ERROR, message)
@@ -133,14 +141,16 @@ class Attempt:
         return self.tools.exports.artifact(self.ref, prepared, self.cell, self.budget, self.expects, self.anew)
 
     def run(self, judge: Prepared, artifact: Artifact, worker: AnyWorker, load_seconds: float) -> Executed:
-        """Run what is loaded and compare: on every input set and then from several threads, or as it trains."""
+        """Run what is loaded and compare: on every input set and from several threads, in steps, or as it trains."""
         cell, tools = self.cell, self.tools
-        if cell.task != INFERENCE:
+        if cell.task not in (INFERENCE, SEQUENCE):
             trainings = Trainings(tools.exports, self.ref, judge, cell, worker, self.budget)
             return Executed(trainings.outcome(tools.folder))
         sets = InputSets(tools.registry, tools.pool, cell, judge, artifact, worker, self.budget, tools.outputs)
-        ran = sets.outcome()
         tolerance, _ = choose(judge.tolerance, judge.tolerances, cell)
+        if cell.task == SEQUENCE:
+            return Executed(Steps(sets, tools.folder).outcome(), Evidence(judge, tolerance, {}, self.budget))
+        ran = sets.outcome()
         evidence = Evidence(judge, tolerance, ran.mismatches, self.budget)
         if ran.outcome.verdict not in (Verdict.PASS, Verdict.IMPRECISE):
             return Executed(ran.outcome, evidence)

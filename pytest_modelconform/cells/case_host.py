@@ -21,7 +21,7 @@ from ..cache.store import Cache
 from ..environments import Environment, EnvironmentFault
 from ..formats.base import Format
 from ..formats.frameworks import FRAMEWORKS
-from ..references import from_runs, training
+from ..references import from_runs, steps, training
 from ..references.content import (
     Content,
     Converted,
@@ -31,6 +31,8 @@ from ..references.content import (
     Looked,
     Packages,
     Resumed,
+    Steps,
+    StepsAnswer,
     Training,
     TrainingAnswer,
     Variants,
@@ -40,7 +42,7 @@ from ..references.prepared import Prepared
 from ..runtimes.base import WORKERS
 from ..terms import devices
 from ..terms.case import TORCH
-from ..terms.cell import EAGER, FAST, TRAINING, CaseRef, Cell
+from ..terms.cell import EAGER, FAST, SEQUENCE, TRAINING, CaseRef, Cell
 from ..terms.exports import Given
 from ..terms.operators import TORCH as TORCH_OPERATORS
 from ..terms.outcome import Outcome, Stage, Verdict
@@ -55,6 +57,8 @@ from .worker import WorkerProblem, WorkerRefused
 T = TypeVar("T")
 # What a case host reads the files of cases with, whatever package it was started from.
 _FORMATS = "pytest_modelconform.formats"
+# What the references of a task are; Inference for the others.
+_KINDS: dict[str, type[Content]] = {TRAINING: Training, SEQUENCE: Steps}
 _SMOKE_FILE = WORKERS / "host" / "smoke.py"
 
 
@@ -141,7 +145,7 @@ class Exports:
         # The host's path decides which local module an import finds.
         if (environment := FRAMEWORKS[ref.framework].environment) is not None:
             source.append(self._environment(environment))
-        kind = Training if ref.task == TRAINING else Inference
+        kind = _KINDS.get(ref.task, Inference)
         key = hash_of("reference", fingerprint.fingerprint(), self.pool.path, source)
         if found := self._cached(key, kind):
             return found
@@ -167,12 +171,14 @@ class Exports:
         digest = content["digest_of_all"]
         return Prepared(made, digest, place / "references" / digest, cached=False)
 
-    def _references(self, ref: CaseRef, budget: Budget, folder: Path) -> InferenceAnswer | TrainingAnswer:
+    def _references(self, ref: CaseRef, budget: Budget, folder: Path) -> InferenceAnswer | StepsAnswer | TrainingAnswer:
         """Have the references of a case made in a folder. Raises StageFailure."""
         fields = {"folder": str(folder), "precision": ref.precision, **self._request(ref)}
         try:
             if ref.task == TRAINING:
                 return training.make(folder, self._ask_reference(ref, budget, TrainingAnswer, **fields))
+            if ref.task == SEQUENCE:
+                return steps.make(folder, self._ask_reference(ref, budget, StepsAnswer, **fields))
             answer = self._ask_reference(ref, budget, InferenceAnswer, **fields)
             return from_runs.make(folder, answer, fast=ref.precision == FAST)
         except ModelFault as fault:

@@ -84,12 +84,12 @@ class InputSets:
         """The result of one set, and its runs where their numbers are a mismatch, or imprecise."""
         if not self.worker.alive:
             return SetResult(Verdict.NOT_RUN, message="the worker died in another input set"), ()
-        if found := self._limit(entry):
+        if found := self.limit(entry):
             return found, ()
         ran = self.run(entry)
         return self.compare(entry, ran) if isinstance(ran, Ran) else (ran, ())
 
-    def _limit(self, entry: InputSet) -> SetResult | None:
+    def limit(self, entry: InputSet) -> SetResult | None:
         """Unsupported where a format on the way or the runtime states that it can't do a set, else None."""
         through = self.registry.made_through(self.cell.format, self.judge.content.framework)
         stated = {f"format {name}": self.registry.format(name).LIMITS for name in through}
@@ -104,10 +104,10 @@ class InputSets:
                 return SetResult(Verdict.UNSUPPORTED, Stage.RUN, f"{what} can't: {reason}", limit=limit)
         return None
 
-    def run(self, entry: InputSet) -> Ran | SetResult:
-        """Run a set, or say why that is its result."""
+    def run(self, entry: InputSet, repeats: int = 0) -> Ran | SetResult:
+        """Run a set, or say why that is its result. repeats: how often; 0: as the format needs."""
         self.target.unlink(missing_ok=True)
-        repeats = self.registry.format(self.cell.format).REPEATS
+        repeats = repeats or self.registry.format(self.cell.format).REPEATS
         files = {"inputs": str(entry.file), "outputs": str(self.target)}
         signature = self.artifact.signature
         try:
@@ -140,7 +140,7 @@ class InputSets:
     def _other_size(self, entry: InputSet) -> str:
         """In which input a set has another size than the exported one, and what to do; "" where it hasn't."""
         declared = {leaf.path: leaf.shape for leaf in self.judge.content.input_leaves}
-        exported = self.judge.sets[self.judge.content.exporter_set].shapes
+        exported = self.judge.exported_shapes
         for path, shape in entry.shapes.items():
             if path not in exported or list(shape) == list(exported[path]):
                 continue

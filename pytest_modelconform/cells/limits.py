@@ -35,7 +35,7 @@ def of_case(limits: Mapping[str, str], cell: Cell, prepared: Prepared) -> str | 
 
 def of_set(limits: Mapping[str, str], prepared: Prepared, entry: InputSet) -> str | None:
     """The reason why an input set can't be tried, or None."""
-    exported = prepared.sets[prepared.content.exporter_set].shapes
+    exported = prepared.exported_shapes
     for kind, reason in limits.items():
         found = OF_SETS.fullmatch(kind)
         if found is None:

@@ -22,7 +22,7 @@ from ..formats.frameworks import FRAMEWORKS
 from ..references.content import Packages
 from ..terms import tolerances
 from ..terms.case import DEFAULTS, EVERYTHING, TORCH
-from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, TRAINING, Cell
+from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, SEQUENCE, TASKS, TRAINING, Cell
 from ..terms.exports import AT, base_of, is_variant
 from ..terms.outcome import NOT_TESTED, Outcome, Stage, Verdict
 from ..terms.wording import fault_of_ours, fitting
@@ -372,6 +372,6 @@ class Machinery:
 
 def _with_checks(file: str, case: str, dtype: str, cells: Sequence[Cell]) -> list[Cell]:
     """Cells of a case in a dtype behind the model checks that they rest on."""
-    trains = any(cell.task != INFERENCE for cell in cells)
-    tasks = (INFERENCE, TRAINING) if trains else (INFERENCE,)
+    needed = {cell.reference_task for cell in cells}
+    tasks = [task for task in (INFERENCE, SEQUENCE, TRAINING) if task == INFERENCE or task in needed]
     return [*(Cell(file, case, EAGER, EAGER, dtype=dtype, task=task) for task in tasks), *cells]

@@ -18,9 +18,9 @@ from ..references.content import Content, Inference
 from ..references.from_runs import eager_numbers
 from ..terms import devices
 from ..terms.case import TORCH
-from ..terms.cell import INFERENCE, CaseRef, Cell
+from ..terms.cell import INFERENCE, SEQUENCE, TRAINING, CaseRef, Cell
 from ..terms.exports import Given
-from ..terms.outcome import Outcome, Stage, Verdict
+from ..terms.outcome import NOT_FIT, Outcome, Stage, Verdict
 from ..terms.wording import fitting
 from .answers import SetResult, merge
 from .attempt import Attempt, Expects, Tried
@@ -88,12 +88,14 @@ class Pipeline:
         """The cell `case[eager]`: is there something to compare with?"""
         self.pool.begin()
         try:
+            if ref.task == SEQUENCE:
+                self._check_single_calls(replace(ref, task=INFERENCE))
             prepared = self.exports.prepare(ref, self.tools.budget())
         except StageFailure as failure:
             return _of_case(advised(failure.outcome(), ref.framework), ref)
         numbers = []
         results: dict[str, SetResult] = {}
-        said = eager_numbers if ref.task == INFERENCE else training.eager_numbers
+        said = training.eager_numbers if ref.task == TRAINING else eager_numbers
         for name, entry in prepared.sets.items():
             found = [said(reference) for reference in entry.references.values()]
             numbers += found
@@ -108,6 +110,14 @@ class Pipeline:
             sees=_sees(prepared.content),
             **merge(numbers),
         )
+
+    def _check_single_calls(self, ref: CaseRef) -> None:
+        """Steps are calls: what is wrong with a single one is wrong with them. Raises StageFailure."""
+        try:
+            self.exports.prepare(ref, self.tools.budget())
+        except StageFailure as failure:
+            said = f"{NOT_FIT}, see {ref.check}: {str(failure).splitlines()[0]}"
+            raise StageFailure(failure.stage, failure.verdict, said) from failure
 
     # -- a cell ----------------------------------------------------------------------------------------------------
 
@@ -147,7 +157,10 @@ class Pipeline:
                 self._witnesses.take(ref, cell, tried.evidence)
         if outcome.verdict is Verdict.IMPRECISE:
             # Recorded or not: without a look for its cause it may be a mismatch.
-            return self._strictly(self._diagnosis.explained(ref, cell, outcome, tried.evidence), tried.evidence)
+            # Of steps, its cause would show in single calls, too, and is looked for there.
+            if cell.task != SEQUENCE:
+                outcome = self._diagnosis.explained(ref, cell, outcome, tried.evidence)
+            return self._strictly(outcome, tried.evidence)
         # An error in one input set hides what others that ran, and are wrong, tell of its cause.
         wrong = outcome.verdict is Verdict.MISMATCH or (
             outcome.verdict is Verdict.ERROR and tried.evidence is not None and bool(tried.evidence.runs)

@@ -19,7 +19,7 @@ from ..runtimes import base as runtime_base
 from ..runtimes.base import Runtime
 from ..terms import devices
 from ..terms.case import DEFAULTS, TORCH
-from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, TASKS, Cell
+from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, SEQUENCE, TASKS, Cell
 from ..terms.devices import exists
 from ..terms.exports import base_of, fault_of_name, is_variant
 
@@ -29,7 +29,14 @@ _TRAINED_IN = ("float32", "float64")
 
 def tasks_of(dtype: str, precision: str, has: Collection[str]) -> Sequence[str]:
     """What cells of a case in a dtype and a precision may try."""
-    return TASKS if "train" in has and dtype in _TRAINED_IN and precision == FULL else (INFERENCE,)
+    in_steps = "sequence" in has and precision == FULL
+    trains = "train" in has and dtype in _TRAINED_IN and precision == FULL
+    return [task for task in TASKS if task == INFERENCE or (in_steps if task == SEQUENCE else trains)]
+
+
+def _asks_for(task: str) -> str:
+    """What a format and a runtime have to be made for: who runs a model once runs it step by step."""
+    return INFERENCE if task == SEQUENCE else task
 
 
 class UnknownName(ValueError):
@@ -282,8 +289,8 @@ class Registry:
             for precision in precisions
             if precision in self.runtime(runtime_name).PRECISIONS
             for task in tasks_of(dtype, precision, has)
-            if task in self.format(format_name).TASKS and task in self.runtime(runtime_name).TASKS
-            if task == INFERENCE or not is_variant(format_name)
+            if _asks_for(task) in self.format(format_name).TASKS and _asks_for(task) in self.runtime(runtime_name).TASKS
+            if _asks_for(task) == INFERENCE or not is_variant(format_name)
         ]
 
 

@@ -14,7 +14,7 @@ from ..repro.folder import check
 from ..repro.maker import Logged, Maker
 from ..repro.seen import last_outcome
 from ..repro.work import Work
-from ..terms.cell import INFERENCE, Cell
+from ..terms.cell import INFERENCE, SEQUENCE, Cell
 from ..terms.wording import Refused
 from . import case_argument, pytest_session
 
@@ -92,6 +92,9 @@ class _Work:
             raise Refused(f"{self.file.name} has no cell {self.name!r}.{hint}")
         if cell.is_check:
             raise Refused(f"{self.name} checks the case itself. There is no upstream project to report it to")
+        if cell.task == SEQUENCE:
+            single = replace(cell, task=INFERENCE).name
+            raise Refused(f"{self.name} runs several steps. Reports are written for single calls: name {single}")
         if cell.task != INFERENCE:
             raise Refused(f"{self.name} trains the model. Reports are written only for cells that compare outputs")
         maker = Maker(

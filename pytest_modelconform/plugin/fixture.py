@@ -45,7 +45,20 @@ from pytest_modelconform.plugin.fixture import held
 case = held({token!r})
 """
 # Of Case's fields, those that make no sense for a model that is there already, or that name a file.
-_NOT_HERE = ("model", "inputs", "cpp", "twins", "framework", "files", "requires", "paper", "tags", "dtypes", "train")
+_NOT_HERE = (
+    "model",
+    "inputs",
+    "cpp",
+    "twins",
+    "framework",
+    "files",
+    "requires",
+    "paper",
+    "tags",
+    "dtypes",
+    "train",
+    "sequence",
+)
 
 
 # Why there may be a cell of a case, and none of a model in hand.

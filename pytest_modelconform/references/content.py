@@ -167,6 +167,28 @@ class Inference(Content, frozen=True, kw_only=True):
     blind: Mapping[str, str] = {}
 
 
+class Wire(msgspec.Struct, frozen=True, array_like=True):
+    """A tensor that goes from a step to the next. A list of two on the wire.
+
+    taken: its path in the call, "/args/1/0". returned: that in the result, "/present/0".
+    """
+
+    taken: str
+    returned: str
+
+
+class Steps(Inference, frozen=True, kw_only=True):
+    """Of a case that is run step by step: the sets are its steps, "step-1" first, with eager's state as inputs.
+
+    wires: what is fed back. exported: the tensors of the inputs that exporters see. lost: those of `wires`, by `taken`,
+    that a step may lose without a difference.
+    """
+
+    wires: list[Wire]
+    exported: list[Leaf]
+    lost: list[str]
+
+
 class Training(Content, frozen=True, kw_only=True):
     """Of a case that is trained: the sets are `gradients` and `training`."""
 
@@ -183,6 +205,13 @@ class InferenceAnswer(Inference, frozen=True, kw_only=True):
     files: hashes of all files that the case depends on, by path. packages: a record of workers/lookups.py.
     One that is empty never holds.
     """
+
+    files: Mapping[str, str]
+    packages: Packages = {}
+
+
+class StepsAnswer(Steps, frozen=True, kw_only=True):
+    """The same for a case that is run step by step."""
 
     files: Mapping[str, str]
     packages: Packages = {}

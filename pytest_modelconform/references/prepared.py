@@ -13,7 +13,7 @@ from ..compare import Reference, Tree
 from ..terms import runs
 from ..terms.case import Tolerance
 from ..workers import arrays
-from .content import Content, SetEntry, TrainEntry, Training
+from .content import Content, SetEntry, Steps, TrainEntry, Training
 
 _MOST_SIZES = 3
 
@@ -78,6 +78,19 @@ class Prepared:
         """How it is trained. Only for a case that is."""
         assert isinstance(self.content, Training)
         return self.content.train
+
+    @property
+    def steps(self) -> Steps:
+        """What is fed back from step to step. Only for a case that is run so."""
+        assert isinstance(self.content, Steps)
+        return self.content
+
+    @property
+    def exported_shapes(self) -> Mapping[str, list[int]]:
+        """Of each input tensor that exporters see, by path."""
+        content = self.content
+        leaves = content.exported if isinstance(content, Steps) else content.sets[content.exporter_set].leaves
+        return {leaf.path: leaf.shape for leaf in leaves}
 
     @cached_property
     def sets(self) -> Mapping[str, InputSet]:

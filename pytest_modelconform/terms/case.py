@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from .exports import Export
 from .operators import Operators
+from .sequence import Sequence
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +33,7 @@ FRAMEWORKS: tuple[str, ...] = get_args(Framework)
 TORCH = "torch"
 TWINS = ("keras", "jax")
 # Fields of a `Case` that bring cells which others don't have.
-OPTIONAL = ("cpp", "train")
+OPTIONAL = ("cpp", "train", "sequence")
 # What a tag looks like.
 TAG = re.compile(r"[a-z0-9_]+")
 # Markers of pytest itself, which a tag would shadow.
@@ -135,6 +136,7 @@ class Case:
         docs/own-operators.md.
     exports: how formats are made: `Export(...)` by format ("onnx"), which changes that column, or by format and variant
         ("onnx@opset18"), which adds one. See docs/exports.md.
+    sequence: `Sequence(...)`: cells are added that run the model step by step, with its own outputs fed back.
     files: further files that the model is built from, where Python can't see them being opened.
     seed: changes every random number of the case.
     framework: what the model is written in: "torch", "onnx" (the model is a path or an `onnx.ModelProto`), "jax" (a
@@ -159,6 +161,7 @@ class Case:
     train: Train | None = None
     operators: Operators | None = None
     exports: Mapping[str, Export] = field(default_factory=dict)
+    sequence: Sequence | None = None
     files: tuple[str, ...] = ()
     seed: int = 0
     framework: Framework = "torch"

@@ -13,7 +13,14 @@ COLLECT = "collect"
 FULL, FAST = PRECISIONS = ("full", "fast")
 # What a cell tries: the model's outputs; or, for a case with `train`, the gradients after one backward pass, the
 # parameters after some steps, and the same across a checkpoint that is written in one language and read in another.
-INFERENCE, GRADIENTS, TRAINING, RESUME = TASKS = ("inference", "gradients", "training", "resume")
+# For a case with `sequence` the outputs of several calls, each fed with what the one before returned.
+INFERENCE, SEQUENCE, GRADIENTS, TRAINING, RESUME = TASKS = (
+    "inference",
+    "sequence",
+    "gradients",
+    "training",
+    "resume",
+)
 
 
 @dataclass(frozen=True)
@@ -22,8 +29,8 @@ class Cell:
 
     file: path of the case file as in pytest's node id. case: the case's name. The model check (`case[eager]`) has
     format and runtime `eager`; what stands for a whole file (`stem[collect]`) has format and runtime `collect`.
-    precision: "full" or "fast"; task: "inference", "gradients", "training" or "resume": see docs/verdicts.md. The model
-    check of all that trains has task "training".
+    precision: "full" or "fast"; task: "inference", "sequence", "gradients", "training" or "resume": see
+    docs/verdicts.md. The model check of all that trains has task "training".
     """
 
     file: str
@@ -53,7 +60,12 @@ class Cell:
     @property
     def reference_task(self) -> str:
         """Of what the references are that this cell rests on: all that trains has them in common."""
-        return INFERENCE if self.task == INFERENCE else TRAINING
+        return self.task if self.task in (INFERENCE, SEQUENCE) else TRAINING
+
+    @property
+    def artifact_task(self) -> str:
+        """For what its artifact is exported: a sequence runs the one that single calls run, too."""
+        return INFERENCE if self.reference_task == SEQUENCE else self.reference_task
 
     @property
     def is_check(self) -> bool:
@@ -66,8 +78,8 @@ class CaseRef:
     """Where a case is: its file, that file's path relative to the root, its name; and the dtype that it is cast to.
 
     precision: "fast" for the references of runtimes' fast modes. Everything else is made for "full".
-    task: "training" for all that is made for gradients, training and resuming. framework: what it is written in.
-    operators: what registers operators of its own, by kind, see `terms/operators.py`.
+    task: "training" for all that is made for gradients, training and resuming, "sequence" for the references of steps.
+    framework: what it is written in. operators: what registers operators of its own, by kind, see `terms/operators.py`.
     """
 
     file: Path

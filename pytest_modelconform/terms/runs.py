@@ -50,3 +50,8 @@ def inputs_file(name: str) -> str:
 def runs_file(name: str, run: str = "") -> str:
     """Where the runs of an input set are stored; with `run` one of them, since a training has a file for each."""
     return f"runs-{name}-{run}.safetensors" if run else f"runs-{name}.safetensors"
+
+
+def step(number: int) -> str:
+    """What a step of a sequence is called, from 1 on: it stands where an input set does."""
+    return f"step-{number}"

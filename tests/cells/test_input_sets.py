@@ -24,7 +24,9 @@ def sets(declared: Sequence[int | str], **shapes: list[int]) -> Any:
     }
     leaves = [SimpleNamespace(path="/kwargs/image", shape=declared), SimpleNamespace(path="/args/0", shape=[2])]
     return SimpleNamespace(
-        judge=SimpleNamespace(content=SimpleNamespace(input_leaves=leaves, exporter_set="first"), sets=made)
+        judge=SimpleNamespace(
+            content=SimpleNamespace(input_leaves=leaves), exported_shapes=made["first"].shapes, sets=made
+        )
     )
 
 

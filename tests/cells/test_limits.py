@@ -23,10 +23,10 @@ def entry(name: str, **shapes: list[int]) -> InputSet:
 
 def prepared(*sets: InputSet, dtypes: tuple[str, ...] = ("float32", "int64"), outputs: int = 2) -> Any:
     content = SimpleNamespace(
-        input_leaves=[SimpleNamespace(path=f"/args/{i}", dtype=dtype) for i, dtype in enumerate(dtypes)],
-        exporter_set=sets[0].name if sets else "",
+        input_leaves=[SimpleNamespace(path=f"/args/{i}", dtype=dtype) for i, dtype in enumerate(dtypes)]
     )
-    return SimpleNamespace(content=content, output_paths=[""] * outputs, sets={s.name: s for s in sets})
+    exported = sets[0].shapes if sets else {}
+    return SimpleNamespace(content=content, output_paths=[""] * outputs, exported_shapes=exported)
 
 
 @pytest.mark.parametrize(

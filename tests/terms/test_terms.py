@@ -17,7 +17,7 @@ def test_each_framework_has_a_case_host_and_an_adapter() -> None:
 def test_each_twin_is_in_a_framework_and_has_a_format() -> None:
     assert set(case.TWINS) < set(case.FRAMEWORKS)
     assert {case.twin(framework) for framework in case.TWINS} < set(FORMATS)
-    assert case.EVERYTHING == ("cpp", "train", "twin-keras", "twin-jax")
+    assert case.EVERYTHING == ("cpp", "train", "sequence", "twin-keras", "twin-jax")
 
 
 def test_each_field_and_each_optimizer_is_there() -> None:

@@ -37,6 +37,7 @@ from pytest_modelconform.terms.exports import Export
 from ..loop import WorkerError
 from . import files
 from .export_check import fault as fault_of_exports
+from .sequence_check import fault as fault_of_sequence
 from .state import seed_all
 from .train_check import fault as fault_of_training
 
@@ -214,6 +215,8 @@ def check(name: str, case: Case, path: str) -> None:
         raise wrong("operators", fault)
     if case.train is not None and (fault := fault_of_training(case.train)):
         raise wrong("train", fault)
+    if case.sequence is not None and (fault := fault_of_sequence(case.sequence)):
+        raise wrong("sequence", fault)
     if fault := _fault_of_framework(case):
         raise wrong("framework", fault)
     if fault := _fault_of_twins(case):
@@ -276,6 +279,7 @@ def _fault_of_framework(case: Case) -> str:
         return ""
     only = {"cpp": case.cpp is not None, "train": case.train is not None, "mode": case.mode != "eval"}
     only["operators"] = case.operators is not None
+    only["sequence"] = case.sequence is not None
     only["dtypes"] = tuple(case.dtypes) != ("float32",)
     field = next((field for field, given in only.items() if given), None)
     return f"a model in {case.framework} can't have the field {field!r}: leave it out" if field else ""

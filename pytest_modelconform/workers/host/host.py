@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from pytest_modelconform.terms import memory
-from pytest_modelconform.terms.cell import FAST, INFERENCE, TRAINING
+from pytest_modelconform.terms.cell import FAST, INFERENCE, SEQUENCE, TRAINING
 
 from .. import lookups
 from ..loop import Answer, Handlers
@@ -23,6 +23,7 @@ from . import cases, large, own_exports, own_operators
 from .build import Built, build, digest, on_device, other_numbers
 from .references import bfloat16
 from .references import runs as reference
+from .sequences import chain
 from .state import Globals, seed_all
 from .train import data as train_data
 from .train import training
@@ -60,6 +61,8 @@ class Host:
     def build(self, request: dict[str, Any]) -> Built:
         """The case that is asked for, built anew unless it is the last one and still as it was."""
         dtype, task = request.get("dtype", "float32"), request.get("task", INFERENCE)
+        # Steps are calls of the same model.
+        task = INFERENCE if task == SEQUENCE else task
         wanted = (request["file"], request["case"], dtype)
         last, built = self.built.pop(task, (None, None))
         own_operators.register(request)
@@ -87,6 +90,8 @@ class Host:
         try:
             if built.task == TRAINING:
                 answer = training.make(built, request["folder"])
+            elif request.get("task") == SEQUENCE:
+                answer = chain.make(built, request["folder"], request["file"])
             else:
                 answer = reference.make(built, request["folder"], bfloat16.noise if fast else None)
             return {**answer, "packages": lookups.record()}
