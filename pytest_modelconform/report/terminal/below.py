@@ -29,6 +29,7 @@ def write(matrix: Matrix, writer: Writer) -> None:
     refused = [_refused(name_of(found.row), found) for found in said.refused(matrix)]
     _section(writer, "Input sets that were refused", refused)
     _section(writer, "Imprecise", [f"{name}: {reason}" for name, reason in said.imprecise(matrix)])
+    _section(writer, "Accuracy of formats that quantise", said.accuracies(matrix))
     _section(writer, "Several threads", [f"{name}: {note}" for name, note in said.from_threads(matrix)])
     notes = [f"{', '.join(map(name_of, rows))}: {note}" for rows, note in said.notes(matrix)]
     _section(writer, "About the models", notes)
