@@ -68,6 +68,8 @@ class Format:
     FROM: str = ""
     # Whether its converter is given the case's own input sets, to see in which range numbers are.
     CALIBRATES: bool = False
+    # Whether it holds models that PyTorch has quantised (dtype int8).
+    QUANTISED: bool = False
     # By framework that a case may be written in the import path of the module whose `export` stores it; "torch" and
     # the module itself, where it doesn't say.
     FRAMEWORKS: Mapping[str, str]

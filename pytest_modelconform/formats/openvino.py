@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..terms.case import INT8
 from .base import ExportMismatch, Signature, flat_signature
 from .foreign import of_openvino
 from .program import exported, input_names
+from .quantised import unfolded
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
@@ -16,6 +18,7 @@ NAME = "openvino"
 SUFFIXES = (".xml",)
 foreign = of_openvino
 REQUIRES = ("torch", "openvino")
+QUANTISED = True
 REPRO = "pytest_modelconform.repro.parts.export_openvino"
 
 
@@ -23,7 +26,7 @@ def export(built: Built, folder: Path) -> Signature:
     """`openvino.convert_model(ExportedProgram)` and `openvino.save_model`, with the weights as they are."""
     import openvino
 
-    program = exported(built)
+    program = exported(unfolded(built) if built.dtype == INT8 else built)
     model = openvino.convert_model(program)
     # OpenVINO calls outputs after the operation that makes them; a dot is in no argument's name.
     outputs = [f"output.{i}" for i in range(len(model.outputs))]

@@ -20,8 +20,12 @@ DEFAULTS: dict[str, tuple[float, float]] = {
     "float64": (1.5, 4.0),
     "float16": (1.5, 4.0),
     "bfloat16": (1.5, 4.0),
+    "int8": (1.5, 4.0),
 }
 
+
+# The dtype of a row whose model PyTorch has quantised: no cast, and inputs and outputs stay float32.
+INT8 = "int8"
 
 # What a model may be written in, and what its twins may be.
 Framework = Literal["torch", "onnx", "jax", "keras", "tensorflow"]

@@ -12,7 +12,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from . import arithmetic, functions, norms, products, sums
+from . import arithmetic, functions, norms, products, steps, sums
 from .call import Call, Draws, Formula, Relative, Replaced, Spread, Tensor, Unknown, floating, wide
 from .exact import DECIDING, EXACT, HARMLESS
 
@@ -95,6 +95,11 @@ class OperatorNoise(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Called for each operator."""
         kwargs = kwargs or {}
+        if steps.is_step(func):
+            returned = func(*args, **kwargs)
+            if not steps.is_rounding(func):
+                return returned
+            return steps.flipped(func, args, kwargs, returned, self.draws, self.scale)
         schema, name = func._schema, func.overloadpacket.__name__
         name = name.removesuffix("_") if schema.is_mutable else name
         if _is_view(schema) or name in EXACT:

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from .. import large
+from ..noise import steps
 
 WIDER = {
     torch.float16: torch.float64,
@@ -56,6 +57,9 @@ class Float64(TorchDispatchMode):
                 return value.to(WIDER[value.dtype])
             return value
 
+        if steps.is_step(func):
+            # It takes and returns float32 only.
+            return steps.in_float64(func, args, kwargs or {})
         result = func(*tree_map(widen, args), **tree_map(widen, kwargs or {}))
         # A view of a narrow constant is no computation yet; what is written to one is.
         computes = not aliases or func._schema.is_mutable
