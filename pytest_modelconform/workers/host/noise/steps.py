@@ -1,8 +1,9 @@
-"""Steps of a quantised model: numbers rounded to int8 and back, in float64, and with steps flipped that may flip.
+"""Steps of a quantised model: numbers rounded to int8 and back, in float64, and how far they may be off.
 
 A number near the middle between two steps may be rounded to either: an order of summation, a bias that is kept as an
-integer, or a scale that is folded decides. That is no fault, however large a step is beside the rounding of
-float32. So noisy runs flip steps: the ones that are near the middle by a coin, and one at least in each tensor.
+integer, or a scale that is folded decides. That is no fault, however large a step is beside the rounding of float32.
+Which numbers are near the middle is luck, so noisy runs move every number that was rounded: by what a flip in one
+number of 64 comes to as root mean square.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from .call import Draws
 NAMESPACE = "quantized_decomposed"
 _ROUNDING = ("quantize_per_tensor", "quantize_per_channel")
 _BACK = ("dequantize_per_tensor", "dequantize_per_channel")
-# Of a step: how far from the middle a number may be flipped. See docs/quantised.md for what runtimes do.
-NEAR = 2.0**-6
+# By which share of a step, as root mean square.
+SHARE = 0.125
 
 
 def is_step(func: Any) -> bool:
@@ -39,25 +40,13 @@ def in_float64(func: Any, args: Any, kwargs: Any) -> torch.Tensor:
     return (given["input"].double() - zero) * scale
 
 
-def flipped(func: Any, args: Any, kwargs: Any, returned: torch.Tensor, draws: Draws, scale: float) -> torch.Tensor:
-    """What a rounding may return as well. scale: of the distance within which a coin decides."""
+def moved(func: Any, args: Any, kwargs: Any, returned: torch.Tensor, draws: Draws, scale: float) -> torch.Tensor:
+    """What came back from steps, each number moved. scale: of the move."""
     given = _given(func, args, kwargs)
-    if not returned.numel():
-        return returned
-    by, zero = _by_axis(given, given["input"].dim())
-    steps = _in_steps(given["input"], by)
-    whole = steps.round()
-    # 0 in the middle between two steps, ½ on one; what is beyond the range is no nearer to another step.
-    distance = 0.5 - (steps - whole).abs()
-    inside = (whole + zero >= given["quant_min"]) & (whole + zero <= given["quant_max"])
-    distance = torch.where(inside & torch.isfinite(steps), distance, torch.inf).contiguous()
-    coin = draws.normal(distance.shape, torch.float64) > 0
-    flips = (distance <= NEAR * abs(scale)) & coin
-    flips.view(-1)[distance.view(-1).argmin()] = True
-    flips &= torch.isfinite(distance)
-    other = whole + torch.where(steps >= whole, 1.0, -1.0)
+    by, _ = _by_axis(given, returned.dim())
+    noise = draws.normal(returned.shape, torch.float64) * (SHARE * scale * by)
     # As it lies in memory: what follows may want a view.
-    return returned.copy_(_rounded(torch.where(flips, other, whole), zero, given))
+    return returned.copy_(returned.double() + noise)
 
 
 def _given(func: Any, args: Any, kwargs: Any) -> dict[str, Any]:
