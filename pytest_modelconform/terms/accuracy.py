@@ -14,6 +14,8 @@ from .case import Tolerance
 ACCURACIES = {
     "onnx-fp16": Tolerance(bits=9.0),
     "onnx-int8": Tolerance(bits=4.0),
+    "openvino-int8": Tolerance(bits=4.0),
+    "litert-int8": Tolerance(bits=4.0),
 }
 
 

@@ -51,7 +51,8 @@ def test_unknown_keys_and_missing_reasons() -> None:
     unknown = fault("a", {"bfloat": Tolerance()}, ["ort"])
     assert unknown == (
         "case 'a', field 'tolerances': 'bfloat' is not a runtime, a dtype, 'fast' or a quantised format. Did you mean "
-        "'bfloat16'? Known: ort, fast, float32, float64, float16, bfloat16, onnx-fp16, onnx-int8"
+        "'bfloat16'? Known: ort, fast, float32, float64, float16, bfloat16, onnx-fp16, onnx-int8, "
+        "openvino-int8, litert-int8"
     )
     for reason in ("", "  "):
         silent = fault("a", {"ort": Tolerance(atol=1e-3, cosine=0.9, reason=reason)}, ["ort"])
