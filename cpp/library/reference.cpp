@@ -166,8 +166,8 @@ Tolerance tolerance_in(const std::string& folder) {
   const Json content = read_json(path, file);
   try {
     const Json& found = content.at("tolerance");
-    return {number(found, "bits_lost"), number(found, "worst"), number(found, "rtol"),
-            number(found, "atol"), number(found, "cosine")};
+    return {number(found, "bits_lost"), number(found, "worst"),  number(found, "rtol"),
+            number(found, "atol"),      number(found, "cosine"), number(found, "bits")};
   } catch (const Json::exception& error) {
     throw TensorFileError(path + ": 'tolerance' can't be read: " + error.what());
   }

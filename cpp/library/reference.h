@@ -18,11 +18,16 @@ struct Tolerance {
   // and for the single worst element.
   std::optional<double> bits_lost;
   std::optional<double> worst;
-  // If given, they replace the two above: |y - r| <= atol + rtol |r| for every element, and the
-  // least cosine similarity.
+  // If given, they replace the two above: |y - r| <= atol + rtol |r| for every element, the least
+  // cosine similarity, and the least log2 of the root mean squares of r over y - r; of integers,
+  // one in 2^bits may differ.
   std::optional<double> rtol;
   std::optional<double> atol;
   std::optional<double> cosine;
+  std::optional<double> bits;
+
+  // Whether it replaces the rule in units of the noise.
+  bool is_explicit() const { return rtol || atol || cosine || bits; }
 };
 
 // What a comparison found; all but `max_abs`, the largest |y - r|, are log2. Without a value where

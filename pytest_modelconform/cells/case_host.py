@@ -49,6 +49,7 @@ from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.signature import BadSignature, Signature
 from ..workers import lookups
 from . import own_operators, refusals, typed
+from .calibration import calibration
 from .pool import AnyWorker, Pool
 from .registry import Registry
 from .stages import Artifact, Budget, StageFailure, failure_of, kept, start
@@ -302,7 +303,7 @@ class Exports:
                 raise refused
             if ref.framework not in module.FRAMEWORKS:
                 source = self.artifact(ref, prepared, replace(cell, format=module.FROM), budget, expects, anew)
-                cached = self._convert(source, cell, key, budget)
+                cached = self._convert(source, prepared, cell, key, budget)
             else:
                 cached = self._export(ref, prepared, cell, device, key, budget, expects)
         except StageFailure as failure:
@@ -364,7 +365,7 @@ class Exports:
         """The case host that exports a case: the format's for a model in PyTorch, else the framework's."""
         return (lambda: self.pool.host_of(module.NAME)) if ref.framework == TORCH else self._case_host(ref)
 
-    def _convert(self, source: Artifact, cell: Cell, key: str, budget: Budget) -> bool:
+    def _convert(self, source: Artifact, prepared: Prepared, cell: Cell, key: str, budget: Budget) -> bool:
         """Have the format's converter make an artifact from another format's unless it is there already."""
         if source.signature.calls:
             calls = ", ".join(source.signature.calls)
@@ -373,7 +374,13 @@ class Exports:
 
         def make(folder: Path) -> None:
             self.pool.last_op = "convert"
-            request = {"source": str(source.folder), "signature": source.signature.stored, "folder": str(folder)}
+            request: dict[str, Any] = {
+                "source": str(source.folder),
+                "signature": source.signature.stored,
+                "folder": str(folder),
+            }
+            if self.registry.format(cell.format).CALIBRATES:
+                request["calibration"] = calibration(source.signature, prepared)
             converter = functools.partial(self.pool.converter, cell.format)
             answer = self._ask_host(budget, Stage.EXPORT, "convert", Converted, host=converter, **request)
             signature = {**answer.signature, "format": cell.format}

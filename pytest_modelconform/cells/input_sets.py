@@ -10,7 +10,7 @@ from ..references.prepared import InputSet, Prepared, sizes
 from ..terms.cell import FULL, Cell
 from ..terms.limits import STATED, TRANSPOSED_INPUTS
 from ..terms.outcome import Outcome, Stage, Verdict
-from ..terms.tolerances import choose
+from ..terms.tolerances import choose, loss_note
 from ..terms.wording import input_name
 from . import compiled, limits
 from .answers import Run, SetResult, UnsuitableInputs, compare_runs, read_runs, run_request, static_conflict, summarise
@@ -75,7 +75,9 @@ class InputSets:
         exported = self.judge.content.exporter_set
         outcome = summarise(results, self.artifact.signature, exported=exported, sizes=sizes(self.judge.sets))
         outcome = compiled.told(outcome, results)
-        _, notes = choose(self.judge.tolerance, self.judge.tolerances, self.cell)
+        tolerance, notes = choose(self.judge.tolerance, self.judge.tolerances, self.cell)
+        if lost := loss_note(self.cell.format, outcome, tolerance):
+            notes = (*notes, lost)
         if self.cell.precision != FULL:
             notes = (*notes, *self.judge.content.notes)
         return SetsRun(replace(outcome, notes=(*outcome.notes, *notes)), mismatches)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ..terms.cell import Cell
+from ..terms.case import INT8
+from ..terms.cell import FAST, Cell
 from ..terms.limits import OF_CASES, OF_SETS, TRANSPOSED_INPUTS
 from ..terms.runs import TRANSPOSED
 
 if TYPE_CHECKING:
     from ..references.prepared import InputSet, Prepared
+    from .registry import Registry
 
 
 def of_case(limits: Mapping[str, str], cell: Cell, prepared: Prepared) -> str | None:
@@ -31,6 +33,18 @@ def of_case(limits: Mapping[str, str], cell: Cell, prepared: Prepared) -> str | 
         if counted and counts[counted] > int(most):
             return f"{counts[counted]} {counted}: {reason}"
     return None
+
+
+def of_quantised(name: str, cell: Cell, registry: Registry) -> str | None:
+    """The reason why a format can't hold a model that PyTorch has quantised, or None where the cell has none."""
+    if cell.dtype != INT8:
+        return None
+    if cell.precision == FAST:
+        return f"{INT8}: a fast mode is one of float arithmetic"
+    if registry.format(name).QUANTISED:
+        return None
+    held = ", ".join(other for other in registry.formats if registry.format(other).QUANTISED)
+    return f"{INT8}: it doesn't hold models that PyTorch has quantised, as {held} do"
 
 
 def of_set(limits: Mapping[str, str], prepared: Prepared, entry: InputSet) -> str | None:

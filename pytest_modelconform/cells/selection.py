@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..formats.frameworks import FRAMEWORKS
+from ..terms.accuracy import accuracy
 from ..terms.case import EVERYTHING
 from ..terms.cell import Cell
 from ..terms.exports import base_of, is_variant
@@ -78,7 +79,9 @@ def select(registry: Registry, settings: Settings) -> Selection:
         return _selection(pool, pool.formats, found)
     if formats_are_free and not runtimes_are_free:
         usual = registry.select_formats(())
-        return _selection(pool, _brought(pool.formats, usual, registry.formats, pool.runtimes, loads), pool.runtimes)
+        # What is less exact on purpose is there for those who name it.
+        exact = [name for name in registry.formats if accuracy(name) is None]
+        return _selection(pool, _brought(pool.formats, usual, exact, pool.runtimes, loads), pool.runtimes)
     # Names stay as they are given; of default names, and of `all`, those stay that the other list has a partner for.
     if not (ALL in formats and ALL in runtimes):
         of_formats = [f for f in pool.formats if _named(formats) or any(loads(f, r) for r in pool.runtimes)]

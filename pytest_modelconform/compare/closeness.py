@@ -1,4 +1,4 @@
-"""A tolerance as rtol and atol, or as a cosine: how close a tensor comes to its reference."""
+"""A tolerance as rtol and atol, a cosine, or bits: how close a tensor comes to its reference."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .groups import Array, Tile
-from .numbers import RELATIVE, layout_of, piece
+from .numbers import MOST_BITS, RELATIVE, layout_of, piece
 from .reference import Reference
 
 
@@ -70,3 +70,21 @@ def cosine_similarity(values: Array, reference: Reference) -> float:
         return 1.0 if length == r_length else 0.0
     cosine = dot / math.sqrt(length) / math.sqrt(r_length)
     return max(-1.0, min(1.0, cosine)) if math.isfinite(cosine) else 0.0
+
+
+def right_bits(values: Array, reference: Reference) -> float:
+    """log2(rms(r) / rms(y - r)) over the ordinary elements; at most `MOST_BITS`, and -`MOST_BITS` where r is zero."""
+    signal = error = 0.0
+    with np.errstate(all="ignore"):
+        for tile in layout_of(reference.shape, reference.dtype).tiles():
+            r, errors = compared(values, reference, tile)
+            if reference.codes is not None:
+                ordinary = reference.codes[tile.start : tile.stop] == 0
+                r, errors = r[ordinary], errors[ordinary]
+            signal += float(np.square(r, dtype=np.float64).sum())
+            error += float(np.square(errors).sum())
+    if not error:
+        return MOST_BITS
+    if not signal or not math.isfinite(error):
+        return -MOST_BITS
+    return max(-MOST_BITS, min(MOST_BITS, 0.5 * (math.log2(signal) - math.log2(error))))

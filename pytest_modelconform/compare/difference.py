@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..terms.case import Tolerance
-from ..terms.tolerances import limits
-from .closeness import closeness, cosine_similarity
+from ..terms.tolerances import is_explicit, limits
+from .closeness import closeness, cosine_similarity, right_bits
 from .groups import Array
 from .imprecise import is_close, what_is_lost
 from .measure import NotFiniteError, measure, strange_in, worst_position
@@ -73,7 +73,7 @@ def compare_tensor(actual: Array, reference: Reference, tolerance: Tolerance, *,
         return _with(result, replace(reference.eager_numbers, max_abs=reference.eager_numbers.max_abs or 0.0))
     result = replace(result, identical=False)
     if reference.kind == "exact":
-        return _exactly(result, values, reference, where)
+        return _exactly(result, values, reference, tolerance, where)
     if reference.kind == "tolerance":
         if strange := _not_finite(result, values, reference, where):
             return strange
@@ -83,7 +83,7 @@ def compare_tensor(actual: Array, reference: Reference, tolerance: Tolerance, *,
         except NotFiniteError:
             return _not_finite(result, values, reference, where) or result
         result = _at(_with(result, numbers), worst_position(values, reference, numbers), values, reference)
-        if tolerance.rtol is None and tolerance.atol is None and tolerance.cosine is None:
+        if not is_explicit(tolerance):
             return _by_noise(result, numbers, values, reference, tolerance, where)
     return _by_tolerance(result, values, reference, tolerance, where)
 
@@ -191,10 +191,10 @@ def _by_noise(
 def _by_tolerance(
     result: Difference, values: Array, reference: Reference, tolerance: Tolerance, where: str
 ) -> Difference:
-    """Judge |y - r| <= atol + rtol |r|, and the cosine: as the case says, or, without a pure float64 run, by dtype."""
+    """Judge |y - r| <= atol + rtol |r|, cosine and bits: as the case says, or, without a pure float64 run, by dtype."""
     rtol, atol, source = tolerance.rtol, tolerance.atol, ""
     rms = 0.0 if reference.signal is None else float(reference.signal[0])
-    if rtol is None and atol is None and tolerance.cosine is None:
+    if not is_explicit(tolerance):
         rtol, atol = reference.format.lenient, float(digits_up(reference.format.lenient * rms))
         source = f", the default for {reference.dtype} without a pure float64 run,"
     element, faults, needs, near = "", [], [], []
@@ -215,6 +215,14 @@ def _by_tolerance(
         faults.append(f"its cosine similarity is {cosine:.6f} (at least {tolerance.cosine:g} is asked for)")
         needs.append(f"cosine={math.floor(cosine * 1e6) / 1e6:g}")
         near.append(_half_as_exact(1.0 - cosine, 1.0 - tolerance.cosine))
+    if tolerance.bits is not None and (bits := right_bits(values, reference)) < tolerance.bits:
+        if not element and result.worst is not None:
+            element = element_words(
+                worst_position(values, reference, measure(values, reference)), values, reference, where
+            )
+        faults.append(f"{bits:.1f} bits are right (at least {tolerance.bits:g} are asked for)")
+        needs.append(f"bits={math.floor(bits * 10) / 10:g}")
+        near.append(bits >= tolerance.bits / 2)
     if not faults:
         return result
     if all(near):
@@ -227,7 +235,7 @@ def _half_as_exact(needed: float, asked: float) -> bool:
     return needed <= math.sqrt(max(asked, 0.0))
 
 
-def _exactly(result: Difference, values: Array, reference: Reference, where: str) -> Difference:
+def _exactly(result: Difference, values: Array, reference: Reference, tolerance: Tolerance, where: str) -> Difference:
     differs = values != reference.eager
     if reference.codes is not None:
         differs &= reference.codes != UNSTABLE
@@ -238,7 +246,14 @@ def _exactly(result: Difference, values: Array, reference: Reference, where: str
     worst = int(positions[sizes.argmax()])
     element = element_words(worst, values, reference, where)
     kind = "bools" if reference.dtype == "bool" else "integers"
-    message = f"wrong values: {element}; {positions.size} of {values.size} elements differ, and {kind} must be equal"
+    must = f"{kind} must be equal"
+    if tolerance.bits is not None:
+        # As of numbers: of so many bits, that share is all that may be wrong.
+        most = math.floor(values.size * 2.0**-tolerance.bits)
+        if positions.size <= most:
+            return _at(replace(result, max_abs=float(sizes.max())), worst, values, reference)
+        must = f"{most} {kind} may (bits={tolerance.bits:g})"
+    message = f"wrong values: {element}; {positions.size} of {values.size} elements differ, and {must}"
     return _at(replace(result, ok=False, max_abs=float(sizes.max()), message=message), worst, values, reference)
 
 

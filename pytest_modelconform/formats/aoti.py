@@ -27,6 +27,7 @@ NAME = "aoti"
 SUFFIXES = (".pt2",)
 foreign = of_package
 REQUIRES = ("torch",)
+QUANTISED = True
 REPRO = "pytest_modelconform.repro.parts.export_aoti"
 MAIN = True
 # Compiled code is the same in every run; the second one shows what a run leaves behind in buffers.

@@ -70,6 +70,10 @@ class Format:
     ENVIRONMENT: Environment | None = None
     # The format whose artifacts it is made from, by a converter (`command`); then there is no `export`.
     FROM: str = ""
+    # Whether its converter is given the case's own input sets, to see in which range numbers are.
+    CALIBRATES: bool = False
+    # Whether it holds models that PyTorch has quantised (dtype int8).
+    QUANTISED: bool = False
     # By framework that a case may be written in the import path of the module whose `export` stores it; "torch" and
     # the module itself, where it doesn't say.
     FRAMEWORKS: Mapping[str, str]

@@ -35,5 +35,10 @@ BUILT_IN = {
     # The model written twice.
     "twin-keras": "pytest_modelconform.formats.twin_keras",
     "twin-jax": "pytest_modelconform.formats.twin_jax",
+    # Less exact by themselves.
+    "onnx-fp16": "pytest_modelconform.formats.onnx_fp16",
+    "onnx-int8": "pytest_modelconform.formats.onnx_int8",
+    "openvino-int8": "pytest_modelconform.formats.openvino_int8",
+    "litert-int8": "pytest_modelconform.formats.litert_int8",
     "coreml": "pytest_modelconform.formats.coreml",
 }

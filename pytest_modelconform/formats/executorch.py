@@ -18,6 +18,7 @@ NAME = "executorch"
 SUFFIXES = (".pte",)
 foreign = of_executorch
 REQUIRES = ("torch", "executorch")
+QUANTISED = True
 REPRO = "pytest_modelconform.repro.parts.export_executorch"
 # Its import registers operators, and types with pytree, and takes seconds.
 HOST = "executorch"

@@ -17,6 +17,7 @@ NAME = "export"
 SUFFIXES = (".pt2",)
 foreign = of_program
 REQUIRES = ("torch",)
+QUANTISED = True
 REPRO = "pytest_modelconform.repro.parts.export_export"
 MAIN = True
 FRAMEWORKS = {"torch": __name__, "onnx": "pytest_modelconform.formats.frameworks.onnx_to_torch"}

@@ -22,6 +22,7 @@ SUFFIXES = (".onnx",)
 RECORDS_NAMES = True
 foreign = of_onnx
 REQUIRES = ("torch", "onnx", "onnxscript")
+QUANTISED = True
 REPRO = "pytest_modelconform.repro.parts.export_onnx"
 MAIN = True
 FUNCTION = "torch.onnx.export"

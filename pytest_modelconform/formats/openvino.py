@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..terms.case import INT8
 from .base import ExportMismatch, Signature, flat_signature
 from .foreign import of_openvino
 from .program import EXPORT_OPTIONS, exported, input_names
+from .quantised import unfolded
 
 if TYPE_CHECKING:
     from ..workers.host.build import Built
@@ -17,6 +19,7 @@ SUFFIXES = (".xml",)
 foreign = of_openvino
 REQUIRES = ("torch", "openvino")
 OPERATORS = ("openvino",)
+QUANTISED = True
 REPRO = "pytest_modelconform.repro.parts.export_openvino"
 # Other inputs, outputs or shapes than the program's could not be matched with the model's.
 EXPORT_OPTIONS = {
@@ -30,7 +33,7 @@ def export(built: Built, folder: Path) -> Signature:
     """`openvino.convert_model(ExportedProgram)` and `openvino.save_model`, with the weights as they are."""
     import openvino
 
-    program = exported(built)
+    program = exported(unfolded(built) if built.dtype == INT8 else built)
     given = {"extension": list(built.libraries) or None, **built.options.get("openvino.convert_model", {})}
     model = openvino.convert_model(program, **given)
     # OpenVINO calls outputs after the operation that makes them; a dot is in no argument's name.

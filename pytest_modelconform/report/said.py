@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..terms.accuracy import accuracy
 from ..terms.outcome import BY_COMPILER, FROM_THREADS, Outcome, Verdict
 from .matrix import Column, Matrix, Row, is_partly
 
@@ -125,3 +126,20 @@ def from_threads(matrix: Matrix) -> Iterator[tuple[str, str]]:
         for cell, outcome in row.cells.values():
             if not outcome.failed and not (outcome.threads or {}).get("identical", True):
                 yield from ((cell.name, note) for note in outcome.notes if note.startswith(FROM_THREADS))
+
+
+def accuracies(matrix: Matrix) -> list[str]:
+    """What formats that make models less exact leave of them, in words: the fewest bits over their runtimes."""
+    found = []
+    for row in matrix.rows:
+        kept: dict[str, list[tuple[float, float | None]]] = {}
+        for cell, outcome in row.cells.values():
+            if accuracy(cell.format) is not None and outcome.bits is not None and outcome.passed:
+                kept.setdefault(cell.format, []).append((outcome.bits, outcome.reference_bits))
+        if not kept:
+            continue
+        wholes = [whole for entries in kept.values() for _, whole in entries if whole is not None]
+        whole = f" of {min(wholes):.1f} bits" if wholes else " bits"
+        words = [f"{name} {min(bits for bits, _ in entries):.1f}" for name, entries in kept.items()]
+        found.append(f"{row.case}: {', '.join(words)}{whole}")
+    return found

@@ -13,7 +13,7 @@ from ..compare.difference import FEW_ELEMENTS
 from ..compare.numbers import AS_EAGER, LEFT_OUT, RELATIVE, UNSTABLE, layout_of
 from ..references.prepared import InputSet
 from ..terms.case import Tolerance
-from ..terms.tolerances import limits
+from ..terms.tolerances import is_explicit, limits
 
 Arrays = dict[str, Any]
 
@@ -50,8 +50,17 @@ def _of_reference(reference: Reference, tolerance: Tolerance) -> tuple[Any, Any,
         return eager, allowed, math.inf
     plain = eager.astype(np.float64)
     expected = plain if reference.r is None else reference.r.astype(np.float64)
-    if tolerance.rtol is not None or tolerance.atol is not None or reference.kind == "tolerance":
+    if (
+        tolerance.rtol is not None
+        or tolerance.atol is not None
+        or (reference.kind == "tolerance" and not is_explicit(tolerance))
+    ):
         allowed, rms = _as_said(reference, tolerance, expected), math.inf
+    elif tolerance.bits is not None:
+        # Any single element may be off, and is counted.
+        allowed = np.full(expected.shape, np.finfo(np.float32).max, np.float32)
+        signal = math.sqrt(float(np.square(plain).mean())) if reference.signal is None else float(reference.signal[0])
+        rms = signal * 2.0**-tolerance.bits
     elif tolerance.cosine is not None or reference.floor is None or reference.noise is None:
         allowed, rms = np.full(expected.shape, np.inf, np.float32), math.inf
     else:

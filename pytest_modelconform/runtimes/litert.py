@@ -9,7 +9,7 @@ from .base import WORKERS, python_worker
 
 NAME = "litert"
 FAMILY = "xnnpack"  # whose kernels LiteRT and ExecuTorch have in common
-FORMATS = ("litert",)
+FORMATS = ("litert", "litert-int8")
 DEVICES = ("cpu",)
 REQUIRES = ("ai-edge-litert",)
 REPRO = "pytest_modelconform.repro.parts.litert"

@@ -8,7 +8,7 @@ from pathlib import Path
 from .base import WORKERS, python_worker
 
 NAME = "onnx-reference"
-FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed")
+FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed", "onnx-fp16", "onnx-int8")
 REQUIRES = ("onnx>=1.17",)
 REPRO = "pytest_modelconform.repro.parts.onnx_reference"
 

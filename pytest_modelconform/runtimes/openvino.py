@@ -8,7 +8,7 @@ from pathlib import Path
 from .base import WORKERS, python_worker
 
 NAME = "openvino"
-FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed", "openvino")
+FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed", "openvino", "onnx-fp16", "onnx-int8", "openvino-int8")
 DEVICES = ("cpu",)
 REQUIRES = ("openvino",)
 REPRO = "pytest_modelconform.repro.parts.openvino"

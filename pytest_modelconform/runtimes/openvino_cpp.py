@@ -8,7 +8,7 @@ from .openvino import PRECISION_NOTE as PRECISION_NOTE
 NAME = "openvino-cpp"
 FAMILY = "openvino"
 ENGINE = "openvino"
-FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed", "openvino")
+FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed", "openvino", "onnx-fp16", "onnx-int8", "openvino-int8")
 DEVICES = ("cpu",)
 REQUIRES, unavailable, command = cpp.worker(ENGINE)
 REPRO = "pytest_modelconform.repro.parts.openvino"

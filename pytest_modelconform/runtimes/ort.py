@@ -9,7 +9,7 @@ from . import taken
 from .base import WORKERS, python_worker
 
 NAME = "ort"
-FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed", "onnx-opset9")
+FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed", "onnx-opset9", "onnx-fp16", "onnx-int8")
 DEVICES = ("cpu", "cuda")
 REQUIRES = ("onnxruntime",)
 REPRO = "pytest_modelconform.repro.parts.ort"

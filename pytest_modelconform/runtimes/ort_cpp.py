@@ -7,7 +7,7 @@ from . import cpp, taken
 NAME = "ort-cpp"
 FAMILY = "ort"
 ENGINE = "ort"
-FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed")
+FORMATS = ("onnx", "onnx-legacy", "onnx-decomposed", "onnx-fp16", "onnx-int8")
 DEVICES = ("cpu",)
 REQUIRES, unavailable, command = cpp.worker(ENGINE)
 REPRO = "pytest_modelconform.repro.parts.ort"

@@ -9,7 +9,7 @@ from . import node
 
 NAME = "ort-web"
 FAMILY = "ort"
-FORMATS = ("onnx", "onnx-legacy")
+FORMATS = ("onnx", "onnx-legacy", "onnx-fp16", "onnx-int8")
 PACKAGE = "onnxruntime-web"
 ENVIRONMENT = node.ENVIRONMENT
 LIMITS = node.LIMITS

@@ -24,8 +24,12 @@ DEFAULTS: dict[str, tuple[float, float]] = {
     "float64": (1.5, 4.0),
     "float16": (1.5, 4.0),
     "bfloat16": (1.5, 4.0),
+    "int8": (1.5, 4.0),
 }
 
+
+# The dtype of a row whose model PyTorch has quantised: no cast, and inputs and outputs stay float32.
+INT8 = "int8"
 
 # What a model may be written in, and what its twins may be.
 Framework = Literal["torch", "onnx", "jax", "keras", "tensorflow"]
@@ -67,6 +71,8 @@ class Tolerance:
     worst: the same for the single worst element. None, for either: the dtype's default, see `DEFAULTS`.
     rtol, atol: if given, replace the rule by |y - r| <= atol + rtol * |r| for every element.
     cosine: if given, replaces the rule by a least cosine similarity over each tensor (-1 to 1).
+    bits: if given, replaces the rule by how many bits of each tensor have to be right at least, log2 of its root mean
+        square over the error's; of integers and bools, one in 2^bits may differ. For models that were made less exact.
     reason: why; shown with the cell. A tolerance for one runtime has to have one.
     strict: what is imprecise (beyond `bits_lost` or `worst`, but close on the tensor's own scale) fails, too.
     """
@@ -76,6 +82,7 @@ class Tolerance:
     rtol: float | None = None
     atol: float | None = None
     cosine: float | None = None
+    bits: float | None = None
     reason: str = ""
     strict: bool = False
 

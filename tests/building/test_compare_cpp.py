@@ -107,7 +107,7 @@ def line(folder: Path, name: str, outputs: Mapping[str, Array], tolerance: Toler
     """Write outputs, and return the question about them."""
     file = folder / f"outputs-{name}.safetensors"
     arrays.write(file, outputs)
-    limits = (tolerance.bits_lost, tolerance.worst, tolerance.rtol, tolerance.atol, tolerance.cosine)
+    limits = (tolerance.bits_lost, tolerance.worst, tolerance.rtol, tolerance.atol, tolerance.cosine, tolerance.bits)
     return " ".join([str(folder), name, str(file), *("-" if limit is None else repr(limit) for limit in limits)])
 
 
@@ -124,6 +124,8 @@ TOLERANCES = (
     Tolerance(rtol=1e-6),
     Tolerance(atol=1e-3, cosine=0.99),
     Tolerance(cosine=0.999999),
+    Tolerance(bits=11.0),
+    Tolerance(bits=3.0, cosine=0.9),
 )
 
 

@@ -47,6 +47,7 @@ def settings(typed: Sequence[str] = (), **lists: str) -> Settings:
         ({"formats": "onnx-legacy executorch"}, "onnx-legacy executorch", f"{ONNX} executorch"),
         ({"formats": "state-dict"}, "state-dict", "cpp-frontend"),
         ({"formats": "litert"}, "litert", "litert-web litert"),
+        ({"runtimes": "litert"}, "litert", "litert"),  # and not litert-int8, which is less exact on purpose
         ({"formats": "export onnx", "devices": "cuda"}, "export onnx", "torch ort"),
         # A runtime brings the formats that it loads.
         ({"runtimes": "ort"}, "onnx onnx-legacy", "ort"),
@@ -139,7 +140,7 @@ OR_LEAVE = "or leave that option out."
             {"formats": "onnx", "runtimes": "ort litert"},
             {
                 "runtime litert": "it loads no format of this run (onnx). "
-                f"Add litert to --modelconform-formats, {OR_LEAVE}"
+                f"Add one of litert, litert-int8 to --modelconform-formats, {OR_LEAVE}"
             },
         ),
         (

@@ -568,6 +568,40 @@ def test_cosine_replaces_the_rule() -> None:
     assert "cosine similarity" in both
 
 
+def test_bits_replace_the_rule() -> None:
+    r = some(1000)
+    reference = simple(r)
+    actual = (r + 0.1 * np.random.default_rng(8).standard_normal(1000)).astype(np.float32)
+    assert check(actual, reference, Tolerance(bits=3)).ok
+    difference = check(actual, reference, Tolerance(bits=4))
+    found = re.fullmatch(
+        r"wrong values: output\[0\]\[\d+\] is \S+, PyTorch gives \S+; "
+        r"3\.3 bits are right \(at least 4 are asked for\); it would need bits=(\S+)",
+        difference.message,
+    )
+    assert found, difference.message
+    assert check(actual, reference, Tolerance(bits=float(found[1]))).ok
+    assert "it would need" not in check(-actual, reference, Tolerance(bits=4)).message
+    # A wrong scale, bias or place is no loss of a few bits.
+    for wrong in (actual * 1.1, actual + 0.1, np.roll(actual, 1), np.zeros_like(actual)):
+        assert not check(wrong.astype(np.float32), reference, Tolerance(bits=4)).ok
+    both = check(actual, reference, Tolerance(bits=4, cosine=0.999)).message
+    assert "cosine similarity" in both
+    assert "bits are right" in both
+
+
+def test_integers_may_differ_in_a_share_of_the_bits_asked_for() -> None:
+    classes = np.arange(64, dtype=np.int64)
+    reference = make_reference(classes, classes, [classes] * 5, "int64")
+    flipped = classes.copy()
+    flipped[:4] += 1
+    assert check(flipped, reference, Tolerance(bits=4)).ok
+    flipped[:5] = 1000
+    assert check(flipped, reference, Tolerance(bits=4)).message.endswith(
+        "5 of 64 elements differ, and 4 integers may (bits=4)"
+    )
+
+
 def test_explicit_tolerances_still_want_nan_where_eager_has_it() -> None:
     r = with_specials()
     actual = faithful(r)

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from pytest_modelconform.compare import compare_tensor, make_reference
+from pytest_modelconform.terms.accuracy import ACCURACIES
 from pytest_modelconform.terms.case import DEFAULTS, Tolerance
 from pytest_modelconform.terms.cell import Cell
-from pytest_modelconform.terms.tolerances import choose, fault, limits, said
+from pytest_modelconform.terms.outcome import Outcome, Verdict
+from pytest_modelconform.terms.tolerances import choose, fault, limits, loss_note, said
 
 CELL = Cell("a.py", "a", "onnx", "openvino", dtype="bfloat16", precision="fast")
 OTHERS = {
@@ -68,8 +70,9 @@ def test_unknown_keys_and_missing_reasons() -> None:
     assert fault("a", OTHERS, ["ort", "openvino"]) is None
     unknown = fault("a", {"bfloat": Tolerance()}, ["ort"])
     assert unknown == (
-        "case 'a', field 'tolerances': 'bfloat' is not a runtime, a dtype or 'fast'. Did you mean 'bfloat16'? "
-        "Known: ort, fast, float32, float64, float16, bfloat16"
+        "case 'a', field 'tolerances': 'bfloat' is not a runtime, a dtype, 'fast' or a quantised format. Did you mean "
+        "'bfloat16'? Known: ort, fast, float32, float64, float16, bfloat16, onnx-fp16, onnx-int8, "
+        "openvino-int8, litert-int8"
     )
     for reason in ("", "  "):
         silent = fault("a", {"ort": Tolerance(atol=1e-3, cosine=0.9, reason=reason)}, ["ort"])
@@ -95,3 +98,20 @@ def test_an_output_of_bfloat16_is_judged_by_bfloat16s_default() -> None:
     found = compare_tensor(off, reference, Tolerance(worst=9), where="output", dtype="bfloat16")
     assert f"({DEFAULTS['bfloat16'][0]:g} may be lost)" in found.message
     assert compare_tensor(off, reference, Tolerance(bits_lost=2, worst=9), where="output", dtype="bfloat16").ok
+
+
+def test_formats_that_quantise_have_an_accuracy_of_their_own() -> None:
+    quantised = replace(CELL, format="onnx-int8", runtime="ort")
+    # Neither what the case says of faithful arithmetic, nor of the runtime.
+    others = {"ort": Tolerance(bits_lost=5, reason="it fuses"), **OTHERS}
+    assert choose(Tolerance(rtol=1e-5), others, quantised) == (ACCURACIES["onnx-int8"], ())
+    assert choose(Tolerance(), {}, replace(quantised, format="onnx-int8@ours"))[0] == ACCURACIES["onnx-int8"]
+    given = {"onnx-int8": Tolerance(cosine=0.9, reason="a classifier")}
+    assert fault("a", given, ["ort"]) is None
+    found, notes = choose(Tolerance(), given, quantised)
+    assert (found.cosine, found.bits, notes) == (0.9, None, ("tolerance for onnx-int8: cosine=0.9: a classifier",))
+    strict, _ = choose(Tolerance(), {"onnx-int8": Tolerance(strict=True)}, quantised)
+    assert (strict.bits, strict.strict) == (ACCURACIES["onnx-int8"].bits, True)
+    ran = Outcome(Verdict.PASS, bits=5.04, reference_bits=22.6)
+    assert loss_note("onnx-int8", ran, found) == "right to 5.0 of 22.6 bits (cosine=0.9 is asked for)"
+    assert loss_note("onnx", ran, found) == ""

@@ -42,4 +42,18 @@ double cosine_of(const Pairing& pairing) {
   return std::isfinite(cosine) ? std::clamp(cosine, -1.0, 1.0) : 0.0;
 }
 
+double right_bits_of(const Pairing& pairing) {
+  constexpr double kMost = 60.0;
+  double signal = 0.0;
+  double error = 0.0;
+  for (std::size_t i = 0; i < pairing.size(); ++i) {
+    if (pairing.code(i) != kOrdinary) continue;
+    signal += pairing.expected(i) * pairing.expected(i);
+    error += pairing.error(i) * pairing.error(i);
+  }
+  if (error == 0.0) return kMost;
+  if (signal == 0.0 || !std::isfinite(error)) return -kMost;
+  return std::clamp(0.5 * (std::log2(signal) - std::log2(error)), -kMost, kMost);
+}
+
 }  // namespace modelconform

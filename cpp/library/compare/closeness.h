@@ -1,4 +1,4 @@
-// What rtol, atol and cosine similarity make of a result.
+// What rtol, atol, cosine similarity and bits make of a result.
 #pragma once
 
 #include <cstddef>
@@ -22,5 +22,8 @@ Closeness closeness_of(const Pairing& pairing, double rtol, double atol);
 
 // 1 where both are zero everywhere.
 double cosine_of(const Pairing& pairing);
+
+// log2(rms(r) / rms(y - r)), at most 60 either way.
+double right_bits_of(const Pairing& pairing);
 
 }  // namespace modelconform

@@ -96,9 +96,17 @@ Difference Comparison::exactly() {
   if (count == 0) return result;
   take_worst(worst);
   const std::string kind = reference.dtype == DType::kBool ? "bools" : "integers";
+  std::string must = kind + " must be equal";
+  if (tolerance.bits) {
+    // As of numbers: of so many bits, that share is all that may be wrong.
+    const double share = std::exp2(-*tolerance.bits);
+    const auto most = static_cast<std::size_t>(static_cast<double>(mine.size()) * share);
+    if (count <= most) return result;
+    must = std::to_string(most) + " " + kind + " may (bits=" + general(*tolerance.bits) + ")";
+  }
   return fail("wrong values: " + element_text(worst, values, reference, where) + "; " +
               std::to_string(count) + " of " + std::to_string(mine.size()) +
-              " elements differ, and " + kind + " must be equal");
+              " elements differ, and " + must);
 }
 
 // Judges the loss of every group, and the worst element, in units of the noise.
@@ -145,14 +153,14 @@ bool is_half_as_exact(double needed, double asked) {
   return needed <= std::sqrt(std::max(asked, 0.0));
 }
 
-// Judges |y - r| <= atol + rtol |r|, and the cosine: as the tolerance says, or, without a pure
+// Judges |y - r| <= atol + rtol |r|, cosine and bits: as the tolerance says, or, without a pure
 // float64 run, by dtype.
 Difference Comparison::by_tolerance(std::optional<std::size_t> worst_position) {
   std::optional<double> rtol = tolerance.rtol;
   std::optional<double> atol = tolerance.atol;
   const double rms = reference.signal.empty() ? 0.0 : reference.signal[0];
   std::string source;
-  if (!rtol && !atol && !tolerance.cosine) {
+  if (!tolerance.is_explicit()) {
     rtol = float_format(reference.dtype)->lenient;
     atol = std::strtod(digits_up(*rtol * rms).c_str(), nullptr);
     source = ", the default for " + std::string(dtype_name(reference.dtype)) +
@@ -195,6 +203,18 @@ Difference Comparison::by_tolerance(std::optional<std::size_t> worst_position) {
       is_near = is_near && is_half_as_exact(1.0 - cosine, 1.0 - *tolerance.cosine);
     }
   }
+  if (tolerance.bits) {
+    const double bits = right_bits_of(pairing);
+    if (bits < *tolerance.bits) {
+      if (element.empty() && result.worst) {
+        element = element_text(worst_position.value_or(0), values, reference, where);
+      }
+      faults.push_back(formatted("%.1f", bits) + " bits are right (at least " +
+                       general(*tolerance.bits) + " are asked for)");
+      needs.push_back("bits=" + general(std::floor(bits * 10) / 10));
+      is_near = is_near && bits >= *tolerance.bits / 2;
+    }
+  }
   if (faults.empty()) return result;
   if (is_near) faults.push_back("it would need " + joined(needs, ", "));
   return fail("wrong values: " + (element.empty() ? where : element) + "; " + joined(faults, "; "));
@@ -235,7 +255,7 @@ Difference compare_tensor(const Tensor& actual, const OutputReference& reference
   const Measured measured = measure(comparison.pairing, reference);
   comparison.take(measured);
   comparison.take_worst(measured.worst_position);
-  if (tolerance.rtol || tolerance.atol || tolerance.cosine) {
+  if (tolerance.is_explicit()) {
     return comparison.by_tolerance(measured.worst_position);
   }
   return comparison.by_noise(measured);

@@ -31,6 +31,7 @@ def write(matrix: Matrix, writer: Writer) -> None:
     refused = [_refused(name_of(found.row), found) for found in said.refused(matrix)]
     _section(writer, "Input sets that were refused", refused)
     _section(writer, "Imprecise", [f"{name}: {reason}" for name, reason in said.imprecise(matrix)])
+    _section(writer, "Accuracy of formats that quantise", said.accuracies(matrix))
     _section(writer, "Several threads", [f"{name}: {note}" for name, note in said.from_threads(matrix)])
     compiled = [f"{name}: {notes}" for name, notes in said.compiled(matrix)]
     more = [f"and {counted(len(compiled) - _MOST_COMPILED, 'cell')} more, in the log"]

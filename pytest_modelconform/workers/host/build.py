@@ -13,15 +13,16 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_map_only
 
-from pytest_modelconform.terms.case import LAYOUT, TORCH, Case
+from pytest_modelconform.terms.case import INT8, LAYOUT, TORCH, Case
 from pytest_modelconform.terms.cell import INFERENCE
 from pytest_modelconform.terms.runs import TRANSPOSED
 
 from ..loop import WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, encode, view_of
-from . import cast, declared, files, frameworks
+from . import cast, declared, files, frameworks, quantise
 from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_file, operator_files, short_trace
+from .clones import clone
 from .forward import signature
 from .generate import Call, Generated, dimensions, generate, is_dynamic, name_of
 from .state import seed_all
@@ -100,19 +101,6 @@ def on_device(built: Built, device: str) -> Built:
     return replace(built, model=copy.deepcopy(built.model).to(device), inputs=inputs)
 
 
-def clone(value: Any) -> Any:
-    """A deep copy of a nest with cloned tensors."""
-    if isinstance(value, torch.Tensor):
-        return value.clone(memory_format=torch.preserve_format)
-    if isinstance(value, dict):
-        return type(value)((k, clone(v)) for k, v in value.items())
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(clone(item) for item in value))
-    if isinstance(value, (list, tuple)):
-        return type(value)(clone(item) for item in value)
-    return copy.deepcopy(value)
-
-
 def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
     """Import the file, build the case's model and inputs in a dtype. Raises WorkerError at stage collect or build."""
     with files.recorded() as opened:
@@ -140,15 +128,19 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
             where = f"case {name!r}, input set {key!r}"
             given = _call(case.inputs[key], path, where, case, name, key, *purpose)
             call = normalise(model, given if case.framework == TORCH else frameworks.to_torch(given), name, key)
-            return call if dtype == "float32" else cast.cast(call, dtype)
+            return call if dtype in ("float32", INT8) else cast.cast(call, dtype)
 
-        if dtype != "float32":
+        if dtype not in ("float32", INT8):
             cast.cast_model(model, dtype)
         inputs = {key: make(key) for key in case.inputs}
         shapes = {key: leaf_shapes(name, key, model, case.dynamic_shapes, *value) for key, value in inputs.items()}
         declared.check(name, signature(model), case.dynamic_shapes, inputs)
         complete = declared.check_given(name, signature(model), case.dynamic_shapes, inputs)
         exporter_set = choose_exporter_set(name, {key: shapes[key] for key in complete})
+        notes = cast.notes(model, inputs, dtype) if dtype != "float32" else []
+        if dtype == INT8:
+            model, note = quantise.quantised(name, model, inputs, exporter_set, with_dims(case.dynamic_shapes, {}))
+            notes.append(note)
         generated: dict[str, Generated] = {}
         if not case.fixed_inputs:
             generated = generate(
@@ -175,7 +167,7 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
         files=files.hashed(local),
         output_paths=[],
         dtype=dtype,
-        notes=cast.notes(model, inputs, dtype) if dtype != "float32" else [],
+        notes=notes,
         generated=generated,
         cpp=cpp_source(case, path),
         at_import=at_import,

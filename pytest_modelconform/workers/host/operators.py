@@ -31,6 +31,10 @@ def of_script(module: Any) -> list[str]:
     return sorted(found - BUILT_IN)
 
 
+# Modules that register operators under another name than their own.
+_REGISTERED_BY = {"quantized_decomposed": "torch.ao.quantization.fx._decomposed"}
+
+
 def of_program(program: torch.export.ExportedProgram) -> list[str]:
     """Namespaces of the operators in an ExportedProgram, its subgraphs included."""
     found = set()
@@ -38,4 +42,4 @@ def of_program(program: torch.export.ExportedProgram) -> list[str]:
         for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
             if node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
                 found.add(node.target.namespace)
-    return sorted(found - BUILT_IN)
+    return sorted(_REGISTERED_BY.get(name, name) for name in found - BUILT_IN)

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_modelconform.workers.host import build as build_module
 from pytest_modelconform.workers.host.build import (
     Built,
     build,
@@ -22,6 +21,7 @@ from pytest_modelconform.workers.host.build import (
     with_dims,
 )
 from pytest_modelconform.workers.host.cases import import_file, module_name
+from pytest_modelconform.workers.host.clones import clone
 from pytest_modelconform.workers.host.host import handlers
 from pytest_modelconform.workers.loop import WorkerError
 from tests.support import runs
@@ -230,7 +230,7 @@ def test_clone_keeps_kinds() -> None:
 
     kind = namedtuple("kind", ["a"])
     x = torch.ones(1)
-    value = build_module.clone({"k": kind(x), "o": OrderedDict(b=[x]), "n": None, "s": "text"})
+    value = clone({"k": kind(x), "o": OrderedDict(b=[x]), "n": None, "s": "text"})
     assert isinstance(value["k"], kind)
     assert isinstance(value["o"], OrderedDict)
     assert value["k"].a is not x

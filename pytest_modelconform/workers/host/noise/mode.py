@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from ..operands import leaves, mapped
-from . import arithmetic, functions, norms, products, sums
+from . import arithmetic, functions, norms, products, steps, sums
 from .call import Call, Draws, Formula, Relative, Replaced, Spread, Tensor, Unknown, floating, wide
 from .exact import DECIDING, EXACT, HARMLESS
 
@@ -67,7 +68,7 @@ class OperatorNoise(TorchDispatchMode):
     draws: of ξ. scale: of the spreads; negative for the same run on the other side. longest: the most terms that one
     accumulator is taken to add. decides: whether an operator was seen that makes a decision of what rounding moves: a
     comparison, an index, a whole number. general: how often an operator was moved without a formula, by name. packed:
-    whether nested tensors were seen, in which nothing is moved.
+    whether nested tensors were seen, in which nothing is moved. rounded: steps of a quantised model, as it runs.
     """
 
     @classmethod
@@ -91,10 +92,18 @@ class OperatorNoise(TorchDispatchMode):
         self.decides = False
         self.general: Counter[str] = Counter()
         self.packed = False
+        self.rounded = WeakTensorKeyDictionary()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Called for each operator."""
         kwargs = kwargs or {}
+        if steps.is_step(func):
+            returned = func(*args, **kwargs)
+            if steps.is_rounding(func):
+                self.rounded[returned] = True
+            elif args[0] in self.rounded:  # and not a weight, which was rounded long before
+                return steps.moved(func, args, kwargs, returned, self.draws, self.scale)
+            return returned
         schema, name = func._schema, func.overloadpacket.__name__
         name = name.removesuffix("_") if schema.is_mutable else name
         if _is_view(schema) or name in EXACT:

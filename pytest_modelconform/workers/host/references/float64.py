@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 from .. import large
+from ..noise import steps
 from ..operands import leaves, mapped
 
 WIDER = {
@@ -60,6 +61,9 @@ class Float64(TorchDispatchMode):
                 return value.to(WIDER[value.dtype])
             return value
 
+        if steps.is_step(func):
+            # It takes and returns float32 only.
+            return steps.in_float64(func, args, kwargs or {})
         named = {name: mapped(widen, value) for name, value in kwargs.items()} if kwargs else {}
         result = func(*mapped(widen, args), **named)
         # A view of a narrow constant is no computation yet; what is written to one is.

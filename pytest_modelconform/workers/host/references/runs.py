@@ -13,7 +13,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from pytest_modelconform.terms import runs as terms
-from pytest_modelconform.terms.case import TORCH
+from pytest_modelconform.terms.case import INT8, TORCH
 from pytest_modelconform.terms.runs import TRANSPOSED, VALUES
 
 from ... import tensors
@@ -45,7 +45,8 @@ def make(
     by name.
     """
     # Gradients, by which that is told, are PyTorch's.
-    search = search and noise is None and built.case.framework == TORCH
+    # Gradients don't pass a step of a quantised model.
+    search = search and noise is None and built.case.framework == TORCH and built.dtype != INT8
     runs: dict[str, dict[str, Tensor]] = {}
     sets: dict[str, dict[str, Any]] = {}
     left_out: dict[str, str] = {}

@@ -1,0 +1,26 @@
+"""What a converter that quantises sees of a case: its own input sets, by the names of the graph's inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..references.prepared import Prepared
+from ..terms.signature import Signature
+from .answers import UnsuitableInputs, run_request, static_conflict
+
+
+def calibration(signature: Signature, prepared: Prepared) -> list[dict[str, Any]]:
+    """For each input set of the case's own that the artifact takes: its file, and which tensor feeds which input.
+
+    Generated sets hold the same numbers again, or lengths that no user has in mind.
+    """
+    found = []
+    for entry in prepared.sets.values():
+        if entry.generated or static_conflict(signature, entry):
+            continue
+        try:
+            feeds = run_request(signature, entry)["feeds"]
+        except UnsuitableInputs:
+            continue
+        found.append({"inputs": str(entry.file), "feeds": feeds})
+    return found
