@@ -8,9 +8,11 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import torch
 
@@ -190,6 +192,22 @@ LOADED: list[tuple[str, Callable[[Path], object], str]] = [
 def test_real_errors_of_loaders(load: Callable[[Path], object], words: str, tmp_path: Path) -> None:
     failure = said(lambda: load(tmp_path), Stage.LOAD)
     assert words in str(advice(failure)), failure.message
+
+
+def test_a_length_that_an_exporter_fixed_without_a_word(tmp_path: Path) -> None:
+    import onnxruntime
+
+    def run(case: str) -> None:
+        export(case, "onnx", tmp_path / case)
+        session = onnxruntime.InferenceSession(tmp_path / case / "model.onnx")
+        session.run(None, {"x": numpy.ones((2, 4), numpy.float32)})
+
+    failure = said(lambda: run("viewed"), Stage.RUN)
+    hint = advice(replace(failure, message=f"input set 'two': {failure.message}"))
+    assert str(hint).startswith("the exporter made dimension 0 of x the constant 3, though `dynamic_shapes` names it")
+    [line] = advised(Outcome(Verdict.ERROR, Stage.RUN, failure.message)).hint_lines
+    assert line == f"likely cause: {hint}"
+    run("viewed_as_it_is")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a machine with a GPU reads such files")

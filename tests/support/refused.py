@@ -95,6 +95,16 @@ class Pair(Net):
         return self.a(x) + y
 
 
+class Viewed(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a(x).view(int(x.shape[0]), 2, 2)
+
+
+class ViewedAsItIs(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a(x).view(x.shape[0], 2, 2)
+
+
 class Pairs(Net):
     """Takes even numbers of rows."""
 
@@ -234,6 +244,8 @@ positions = case(Positions, SIX, BATCH)
 positions_bound = case(Positions, SIX, {"x": {0: torch.export.Dim("batch", max=6)}})
 pair = case(Pair, {"six": lambda: (torch.randn(6, 4), torch.randn(6, 4))}, {"x": {0: "n"}, "y": {0: "m"}})
 pair_named = case(Pair, {"six": lambda: (torch.randn(6, 4), torch.randn(6, 4))}, {"x": {0: "n"}, "y": {0: "n"}})
+viewed = case(Viewed, dynamic_shapes=BATCH)
+viewed_as_it_is = case(ViewedAsItIs, dynamic_shapes=BATCH)
 pairs = case(Pairs, SIX, BATCH)
 pairs_even = case(Pairs, SIX, {"x": {0: 2 * torch.export.Dim("part")}})
 one = case(Pair, {"one": lambda: (torch.randn(1, 4), torch.randn(1, 4))}, {"x": {0: "n"}, "y": {0: "n"}})

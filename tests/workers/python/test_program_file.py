@@ -34,7 +34,7 @@ def test_the_reason_is_the_message(file: Path) -> None:
         for name, data in {**parts, model: json.dumps(content).encode()}.items():
             archive.writestr(name, data)
     handlers = list(logging.getLogger("torch.export").handlers)
-    with pytest.raises(RuntimeError, match="^torch.export.load can't read it: Serialized schema version") as caught:
+    with pytest.raises(RuntimeError, match=r"^torch\.export\.load can't read it: Serialized schema version") as caught:
         program_file.read(str(file))
     assert "\n" not in str(caught.value)
     assert logging.getLogger("torch.export").handlers == handlers
