@@ -54,6 +54,7 @@ SECONDS = {
     "test_accounting.py": 20.0,
     "test_from_onnx.py": 20.0,
     "test_processes.py": 20.0,
+    "test_shown.py": 20.0,
     "test_full_disk.py": 15.0,
 }
 OTHERS = 5.0

@@ -40,7 +40,7 @@ TOLD = [
     ("pair", "export", '`{"y": {0: "n"}, "x": {0: "n"}}`', ["pair_named"]),
     ("pairs", "export", '`2 * torch.export.Dim("part")` in place of "batch"', ["pairs_even"]),
     ("one", "export", "torch.export takes a length of 1 for a constant", ["pair_named"]),
-    ("cache", "torchscript-trace", "a DynamicCache is an object", []),
+    ("cache", "torchscript-trace", "a DynamicCache is an object", ["cache_off", "cache_inside"]),
     ("several", "torchscript-trace", "`return y, *states`", ["several_tuple"]),
     ("nothing", "torchscript-trace", "without None", ["several_tuple"]),
     ("triangle", "onnx-opset9", "aten::tril needs ONNX opset 14, and this export has 9", ["triangle_old"]),
@@ -48,7 +48,6 @@ TOLD = [
     ("rotary", "onnx-legacy", "compute with real and imaginary parts", ["rotary_real"]),
     ("rotary", "onnx", "Compute with real and imaginary parts", ["rotary_real"]),
     ("values", "onnx-legacy", "the older ONNX exporter has no aten::linalg_eigvalsh", []),
-    ("values", "onnx", "no function for aten::_linalg_eigh", []),
     ("shrunk", "onnx", "ONNX has no operator refused::shrink", []),
     ("shrunk", "onnx-legacy", "ONNX has no operator refused::shrink", []),
     ("no_fake", "export", '`@torch.library.register_fake("refused::unseen")`', ["shrunk"]),
@@ -261,6 +260,11 @@ def test_what_libraries_say_of_their_own_operators_is_no_advice_on_those_of_a_us
         "No ONNX function found for something",
     ):
         assert advice(Failure(Stage.LOAD, message)) is None
+
+
+def test_an_operator_of_pytorch_that_the_exporter_lacks() -> None:
+    message = "DispatchError: No ONNX function found for <OpOverload(op='aten._linalg_eigh', overload='default')>."
+    assert "no function for aten::_linalg_eigh" in str(advice(Failure(Stage.EXPORT, message)))
 
 
 def test_opsets_are_said_as_the_case_says_them() -> None:

@@ -25,7 +25,7 @@ from ...compare import flatten
 from ...formats.foreign import Unreadable
 from ...terms import devices
 from ...terms.cell import FULL, Cell
-from ...terms.outcome import Stage, Verdict
+from ...terms.outcome import Outcome, Stage, Verdict
 from ...terms.wording import Refused, printable
 from ...workers import arrays
 from .. import pytest_session
@@ -82,7 +82,8 @@ def _answered(run: Run, arguments: argparse.Namespace) -> int:
     try:
         return Execution(run, arguments).status()
     except Unreadable as unreadable:
-        message = f"{arguments.artifact} can't be read: {unreadable}"
+        said = advised(Outcome(Verdict.ERROR, Stage.LOAD, str(unreadable))).message
+        message = f"{arguments.artifact} can't be read: {said}"
     except StageFailure as failure:
         what = f"{failure.verdict.value} at stage {failure.stage.value}"
         message = f"{arguments.artifact} in {arguments.runtime}: {what}: {advised(failure.outcome()).message}"
