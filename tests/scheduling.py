@@ -57,6 +57,7 @@ SECONDS = {
     "test_sequences.py": 25.0,
     "test_from_onnx.py": 20.0,
     "test_processes.py": 20.0,
+    "test_shown.py": 20.0,
     "test_full_disk.py": 15.0,
 }
 OTHERS = 5.0

@@ -90,6 +90,21 @@ def constraints(failure: Failure) -> str | None:
     )
 
 
+def fixed(failure: Failure) -> str | None:
+    """A dimension that an exporter made a constant without a word, and a runtime then refuses."""
+    found = failure.search(
+        r"Got invalid dimensions for input: (?P<name>\S+) for the following indices\n(?:  at .*\n)?"
+        r" index: (?P<axis>\d+) Got: (?P<got>\d+) Expected: (?P<length>\d+)"
+    )
+    if found is None:
+        return None
+    return (
+        f"the exporter made dimension {found['axis']} of {found['name']} the constant {found['length']}, though "
+        "`dynamic_shapes` names it. Something in forward has that one length, as `int(x.shape[0])` has: use "
+        "`x.shape[0]` as it is. The format `export` says of such a model that constraints are violated"
+    )
+
+
 def _name(quoted: str) -> str:
     return quoted.replace("'", "").replace("][", ".")
 

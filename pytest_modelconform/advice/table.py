@@ -27,13 +27,15 @@ RULES: Sequence[Rule] = (
     files.saved_on_gpu,
     files.asks_for_gpu,
 )
-# What ends later has run: then numbers tell of the cause (diagnosis/).
 STAGES = (Stage.BUILD, Stage.REFERENCE, Stage.EXPORT, Stage.LOAD)
+# What ends later has run. Numbers tell of its cause (diagnosis/), and these where an exception is all there is.
+OF_RUNS: Sequence[Rule] = (shapes.fixed,)
 
 
 def advice(failure: Failure) -> str | None:
     """What to change in the case, as a sentence; None where nobody knows."""
-    return next((sentence for rule in RULES if (sentence := rule(failure))), None)
+    rules = RULES if failure.stage in STAGES else OF_RUNS if failure.stage is Stage.RUN else ()
+    return next((sentence for rule in rules if (sentence := rule(failure))), None)
 
 
 def advised(outcome: Outcome, framework: str = TORCH) -> Outcome:
@@ -41,7 +43,7 @@ def advised(outcome: Outcome, framework: str = TORCH) -> Outcome:
 
     Verdicts stay what they are. A cell that fails only since its model check does says so, and that is enough.
     """
-    if outcome.verdict is not Verdict.ERROR or outcome.stage not in STAGES or outcome.hints:
+    if outcome.verdict is not Verdict.ERROR or outcome.stage is None or outcome.hints:
         return outcome
     if outcome.message.startswith(NOT_FIT):
         return outcome

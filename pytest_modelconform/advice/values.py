@@ -53,8 +53,8 @@ def not_copied(failure: Failure) -> str | None:
         return None
     return (
         f"the model keeps a {found['kind'].rpartition('.')[2]}, which can't be copied, and its references need "
-        "copies of the model. Keep no operators, locks, files or generators as attributes of a module: use them in forward, as "
-        "`torch.ops.mine.shrink(x)`, or from the top of the file"
+        "copies of the model. Keep no operators, locks, files or generators as attributes of a module: "
+        "use them in forward, as `torch.ops.mine.shrink(x)`, or from the top of the file"
     )
 
 

@@ -8,9 +8,11 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import torch
 
@@ -38,7 +40,7 @@ TOLD = [
     ("pair", "export", '`{"y": {0: "n"}, "x": {0: "n"}}`', ["pair_named"]),
     ("pairs", "export", '`2 * torch.export.Dim("part")` in place of "batch"', ["pairs_even"]),
     ("one", "export", "torch.export takes a length of 1 for a constant", ["pair_named"]),
-    ("cache", "torchscript-trace", "a DynamicCache is an object", []),
+    ("cache", "torchscript-trace", "a DynamicCache is an object", ["cache_off", "cache_inside"]),
     ("several", "torchscript-trace", "`return y, *states`", ["several_tuple"]),
     ("nothing", "torchscript-trace", "without None", ["several_tuple"]),
     ("triangle", "onnx-opset9", "aten::tril needs ONNX opset 14, and this export has 9", ["triangle_old"]),
@@ -46,7 +48,6 @@ TOLD = [
     ("rotary", "onnx-legacy", "compute with real and imaginary parts", ["rotary_real"]),
     ("rotary", "onnx", "Compute with real and imaginary parts", ["rotary_real"]),
     ("values", "onnx-legacy", "the older ONNX exporter has no aten::linalg_eigvalsh", []),
-    ("values", "onnx", "no function for aten::_linalg_eigh", []),
     ("shrunk", "onnx", "ONNX has no operator refused::shrink", []),
     ("shrunk", "onnx-legacy", "ONNX has no operator refused::shrink", []),
     ("no_fake", "export", '`@torch.library.register_fake("refused::unseen")`', ["shrunk"]),
@@ -192,6 +193,22 @@ def test_real_errors_of_loaders(load: Callable[[Path], object], words: str, tmp_
     assert words in str(advice(failure)), failure.message
 
 
+def test_a_length_that_an_exporter_fixed_without_a_word(tmp_path: Path) -> None:
+    import onnxruntime
+
+    def run(case: str) -> None:
+        export(case, "onnx", tmp_path / case)
+        session = onnxruntime.InferenceSession(tmp_path / case / "model.onnx")
+        session.run(None, {"x": numpy.ones((2, 4), numpy.float32)})
+
+    failure = said(lambda: run("viewed"), Stage.RUN)
+    hint = advice(replace(failure, message=f"input set 'two': {failure.message}"))
+    assert str(hint).startswith("the exporter made dimension 0 of x the constant 3, though `dynamic_shapes` names it")
+    [line] = advised(Outcome(Verdict.ERROR, Stage.RUN, failure.message)).hint_lines
+    assert line == f"likely cause: {hint}"
+    run("viewed_as_it_is")
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a machine with a GPU reads such files")
 def test_weights_that_were_saved_on_a_gpu() -> None:
     assert '`torch.load(file, map_location="cpu")`' in str(advice(said(saved_on_gpu, Stage.BUILD)))
@@ -243,6 +260,11 @@ def test_what_libraries_say_of_their_own_operators_is_no_advice_on_those_of_a_us
         "No ONNX function found for something",
     ):
         assert advice(Failure(Stage.LOAD, message)) is None
+
+
+def test_an_operator_of_pytorch_that_the_exporter_lacks() -> None:
+    message = "DispatchError: No ONNX function found for <OpOverload(op='aten._linalg_eigh', overload='default')>."
+    assert "no function for aten::_linalg_eigh" in str(advice(Failure(Stage.EXPORT, message)))
 
 
 def test_opsets_are_said_as_the_case_says_them() -> None:

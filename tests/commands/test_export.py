@@ -91,6 +91,8 @@ def test_what_is_wrong_with_a_case_or_its_export_is_said_with_its_stage(tmp_path
     cases = {
         "unscriptable": "class Odd(Net):\n    def forward(self, *x):\n        return super().forward(*x)\n\n\n"
         "case = Case(model=lambda: Odd(), inputs=inputs)\n",
+        "branching": "class Odd(Net):\n    def forward(self, x):\n        if x.sum() > 0:\n            x = x * 2\n"
+        "        return super().forward(x)\n\n\ncase = Case(model=lambda: Odd(), inputs=inputs)\n",
         "several": "a = Case(model=lambda: Net(), inputs=inputs)\nb = Case(model=lambda: Net(), inputs=inputs)\n"
         'lacking = Case(model=lambda: Net(), inputs=inputs, tags=("A B",))\n',
         "broken": "raise ValueError('not today')\n",
@@ -103,6 +105,10 @@ def test_what_is_wrong_with_a_case_or_its_export_is_said_with_its_stage(tmp_path
     start = "modelconform export: unscriptable.py in torchscript-script: error at stage export: "
     assert start in message
     assert "variable number of arguments" in message
+    status, message = problem(tmp_path, "branching.py", "--format", "export", "--to", "never")
+    assert (status, message.count("\nwhat to change: `if x.sum() > 0:` branches on a tensor's value")) == (1, 1), (
+        message
+    )
     message = "modelconform export: several.py has several cases: name one of several.py::a, several.py::b"
     assert problem(tmp_path, "several.py", *rest) == (2, message + ", several.py::lacking")
     status, message = problem(tmp_path, "several.py::lacking", *rest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = torch.export.export(linear, (torch.ones(2, 1),))
     torch.export.save(program, target / "net.pt2")
     (target / "net.pt").write_bytes(b"PK\x05\x06" + bytes(18))
+    # As later versions would write them.
+    opset = [helper.make_opsetid("", 99)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), target / "newer.onnx")
+    with pytest.warns(FutureWarning, match="deprecated"):
+        torch.jit.save(torch.jit.script(linear), target / "sound.pt")
+    with zipfile.ZipFile(target / "sound.pt") as old, zipfile.ZipFile(target / "newer.pt", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, b"99\n" if name == "sound/version" else old.read(name))
     return target
 
 
@@ -148,6 +157,8 @@ def test_a_program_of_torch_is_called_like_the_model(folder: Path) -> None:
         (("add.onnx", "-r", "torch", "-f", "onnx", "--ones", "1"), 2, "can't load the format onnx. It loads torchs"),
         (("add.onnx", "-r", "ort", "--ones", "1", "--device", "tpu"), 2, "the runtime ort runs on cpu and cuda only"),
         (("net.pt", "-r", "torch", "--ones", "1"), 1, "net.pt can't be read: ValueError: it holds no TorchScript"),
+        (("newer.onnx", "-r", "ort", "--ones", "1,2", "--ones", "1,2"), 1, "what to change: the file has opset 99,"),
+        (("newer.pt", "-r", "torch", "--ones", "1"), 1, "what to change: a newer PyTorch wrote the file (version 99"),
         (("add.onnx", "-r", "ort", "--ones", "3,2", "--ones", "3,5"), 1, "add.onnx in ort: error at stage run: "),
     ],
 )  # fmt: skip

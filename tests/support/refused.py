@@ -95,6 +95,16 @@ class Pair(Net):
         return self.a(x) + y
 
 
+class Viewed(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a(x).view(int(x.shape[0]), 2, 2)
+
+
+class ViewedAsItIs(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a(x).view(x.shape[0], 2, 2)
+
+
 class Pairs(Net):
     """Takes even numbers of rows."""
 
@@ -234,6 +244,8 @@ positions = case(Positions, SIX, BATCH)
 positions_bound = case(Positions, SIX, {"x": {0: torch.export.Dim("batch", max=6)}})
 pair = case(Pair, {"six": lambda: (torch.randn(6, 4), torch.randn(6, 4))}, {"x": {0: "n"}, "y": {0: "m"}})
 pair_named = case(Pair, {"six": lambda: (torch.randn(6, 4), torch.randn(6, 4))}, {"x": {0: "n"}, "y": {0: "n"}})
+viewed = case(Viewed, dynamic_shapes=BATCH)
+viewed_as_it_is = case(ViewedAsItIs, dynamic_shapes=BATCH)
 pairs = case(Pairs, SIX, BATCH)
 pairs_even = case(Pairs, SIX, {"x": {0: 2 * torch.export.Dim("part")}})
 one = case(Pair, {"one": lambda: (torch.randn(1, 4), torch.randn(1, 4))}, {"x": {0: "n"}, "y": {0: "n"}})
@@ -251,8 +263,30 @@ shrunk = case(Shrunk)
 keeps_operator = case(Keeps)
 no_fake = case(Unseen)
 no_meta = case(Defined)
-cache = Case(
-    model=lambda: generic_weights(gpt()),
-    inputs={"two": lambda: {"input_ids": torch.randint(0, 50, (2, 5))}},
+
+
+class Stepped(nn.Module):
+    """A model with the cache of transformers inside, whose keys and values come and go as tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = gpt()
+
+    def forward(self, ids: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        from transformers import DynamicCache
+
+        cache = DynamicCache()
+        cache.update(keys, values, 0)
+        found = self.model(input_ids=ids, past_key_values=cache, use_cache=True)
+        layer = found.past_key_values.layers[0]
+        return found.logits, layer.keys, layer.values
+
+
+IDS = {"two": lambda: (torch.randint(0, 50, (2, 5)),)}
+cache = Case(model=lambda: generic_weights(gpt()), inputs=IDS, requires=("transformers",))
+cache_off = Case(model=lambda: generic_weights(gpt(use_cache=False)), inputs=IDS, requires=("transformers",))
+cache_inside = Case(
+    model=lambda: generic_weights(Stepped()),
+    inputs={"two": lambda: (torch.randint(0, 50, (2, 1)), torch.randn(2, 2, 3, 8), torch.randn(2, 2, 3, 8))},
     requires=("transformers",),
 )

@@ -263,3 +263,21 @@ def test_an_exception_names_the_line_of_its_author_not_of_libraries(tmp_path: Pa
         handle({"op": "nothing"}, {})
     assert loop.explain(ours.value).splitlines()[1].startswith("  at tests/workers/test_loop.py:")
     assert loop.place_of(ValueError("never raised")) == ""
+
+
+def test_the_line_is_told_where_an_exporter_has_wrapped_the_error() -> None:
+    def forward() -> None:
+        raise ValueError("too long")
+
+    def export() -> None:
+        try:
+            forward()
+        except ValueError as error:
+            raise RuntimeError("step 1 of 3\nNext steps: …") from error
+
+    with pytest.raises(RuntimeError) as caught:
+        export()
+    first, cause, place, rest = loop.explain(caught.value).splitlines()
+    assert (first, cause, rest) == ("step 1 of 3", "caused by ValueError: too long", "Next steps: …")
+    # Where it was raised, not where it was wrapped.
+    assert place.endswith(', in forward: raise ValueError("too long")')

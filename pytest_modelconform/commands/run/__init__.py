@@ -26,7 +26,7 @@ from ...formats.foreign import Unreadable
 from ...terms import devices
 from ...terms.case import DEFAULTS
 from ...terms.cell import FULL, Cell
-from ...terms.outcome import Stage, Verdict
+from ...terms.outcome import Outcome, Stage, Verdict
 from ...terms.wording import Refused, printable
 from ...workers import arrays
 from .. import case_argument, pytest_session
@@ -95,7 +95,8 @@ def _answered(run: Run, arguments: argparse.Namespace) -> int:
     try:
         return Execution(run, arguments).status()
     except Unreadable as unreadable:
-        message = f"{arguments.artifact} can't be read: {unreadable}"
+        said = advised(Outcome(Verdict.ERROR, Stage.LOAD, str(unreadable))).message
+        message = f"{arguments.artifact} can't be read: {said}"
     except StageFailure as failure:
         what = f"{failure.verdict.value} at stage {failure.stage.value}"
         message = f"{arguments.artifact} in {arguments.runtime}: {what}: {advised(failure.outcome()).message}"
