@@ -17,6 +17,7 @@ SECONDS = {
     "test_programs.py": 200.0,
     "test_store.py": 140.0,
     "test_docs_cpp.py": 100.0,
+    "test_operators_in_runtimes.py": 100.0,
     "test_harness_threads.py": 95.0,
     "test_isolation.py": 90.0,
     "test_updating.py": 80.0,

@@ -11,6 +11,7 @@ from ..formats import base as format_base
 from ..formats.base import Format
 from ..references.prepared import Prepared
 from ..runtimes.base import Runtime
+from ..terms import operators
 from ..terms.case import TORCH
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.wording import Refused
@@ -69,6 +70,7 @@ class Maker:
                 f"This concerns the case itself, no exporter and no runtime: mend {self.work.ref.relative} first."
             )
             return
+        self.problems += filter(None, [self._own_operators()])
         artifact = self.work.artifact(prepared, self.work.cell.format)
         if isinstance(artifact, Artifact):
             self._write_run(path, prepared, artifact)
@@ -108,7 +110,7 @@ class Maker:
             install=self._packages([*(self.work.through if scripts.exports else ()), runtime], own=scripts.exports),
             files=list(folder.written),
             script=f"python {SCRIPT}" if SCRIPT in folder.written else "",
-            note=scripts.note,
+            note=" ".join(filter(None, (scripts.note, self._own_operators()))),
             also=scripts.also,
             quoted=self._quoted(prepared, scripts.case_file, not artifact.signature.static),
         )
@@ -209,6 +211,14 @@ class Maker:
         self._close(folder, issue)
 
     # -- both --------------------------------------------------------------------------------------------------------
+
+    def _own_operators(self) -> str:
+        """A sentence on operators of the case's own, which a script doesn't know; "" for a case without."""
+        names = [name for of_kind in self.work.case.operators.values() for name in of_kind]
+        if not names:
+            return ""
+        said = f"The case has operators of its own ({operators.said(names)}), which no script loads"
+        return f"{said}: add the lines that register them."
 
     def _packages(self, modules: Sequence[Format | Runtime], own: bool = True) -> dict[str, str]:
         """Versions of what the modules need. own: and of what the case's model does."""

@@ -71,12 +71,12 @@ def fault(operators: Any, case_file: str) -> str:
     if operators is None:
         return ""
     if not isinstance(operators, Operators):
-        return f'give Operators(torch=("net_ops.cpp",)), not {operators!r}'
+        return f'give Operators(torch=("net_ops.cpp",)), not a value of type {type(operators).__name__}'
     for kind in KINDS:
         names: Any = getattr(operators, kind)
         if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) and name for name in names):
             like = f"({names!r},)" if isinstance(names, str) else '("net_ops.cpp",)'
-            return f"{kind} is a tuple of names, like {like}, not {names!r}"
+            return f"{kind} is a tuple of names, like {like}, not a value of type {type(names).__name__}"
         for name in names:
             if why := _fault_of_name(kind, name):
                 return f"{kind} has {name!r}, {why}"

@@ -25,8 +25,8 @@ def case_file(tmp_path: Path) -> Path:
     [
         (None, ""),
         (Operators(torch=("ops.cpp", "ops.so", "ops.py", "a_package.ops"), onnxruntime=("ops.cpp",)), ""),
-        ("ops.cpp", "give Operators(torch=(\"net_ops.cpp\",)), not 'ops.cpp'"),
-        (Operators(torch="ops.cpp"), "torch is a tuple of names, like ('ops.cpp',), not 'ops.cpp'"),  # type: ignore[arg-type]
+        ("ops.cpp", 'give Operators(torch=("net_ops.cpp",)), not a value of type str'),
+        (Operators(torch="ops.cpp"), "torch is a tuple of names, like ('ops.cpp',), not a value of type str"),  # type: ignore[arg-type]
         (Operators(torch=(3,)), "torch is a tuple of names"),  # type: ignore[arg-type]
         (Operators(torch=("ops-2.txt",)), "torch has 'ops-2.txt', which isn't a file that ends in .cpp"),
         (Operators(onnxruntime=("a_package",)), "onnxruntime has 'a_package', which isn't a file that ends in .cpp"),
