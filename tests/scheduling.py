@@ -25,6 +25,7 @@ SECONDS = {
     "test_frameworks.py": 80.0,
     "test_export.py": 70.0,
     "test_file.py": 70.0,
+    "test_torch_compile.py": 60.0,
     "test_items.py": 65.0,
     "test_ci_templates.py": 60.0,
     "test_options.py": 60.0,
