@@ -53,7 +53,9 @@ class Hostile:
 # Per field of Case, junk that is right there.
 FITS = {
     "dtypes": (),
-    "files": (),
+    "files": ("[]",),
+    "tags": ("[]",),
+    "requires": ("[]",),
     "paper": ("''", "'word'", "'x' * 5000", "'\\n' * 50", "'\\ud800'", "'\\x1b[31mred'"),
     "seed": ("0", "-1", "True", "10 ** 400"),
     "blind_ok": ("''", "'word'", "'x' * 5000", "'\\n' * 50", "'\\ud800'", "'\\x1b[31mred'"),
