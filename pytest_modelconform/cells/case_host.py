@@ -66,7 +66,7 @@ _SMOKE_FILE = WORKERS / "host" / "smoke.py"
 SMOKE = CaseRef(_SMOKE_FILE, "pytest_modelconform_smoke.py", "smoke")
 
 
-class _Made(msgspec.Struct, frozen=True, kw_only=True):
+class _Made(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the cache keeps of how an artifact was made, beside it.
 
     seconds: what that took, on all of the way from the model. bytes: its size. fresh: whether the case host that made

@@ -91,7 +91,7 @@ def _arguments(built: Built) -> list[Argument]:
 
 
 def _flat(found: Signature, built: Built, export: Export, also: Mapping[str, Sequence[str]]) -> Signature:
-    """Of a graph: what it says of itself, by the paths of the model's call. also: as in `Value`, by the file's dtype."""
+    """Of a graph: what it says of itself, by the paths of the model's call. also: of `Value`, by the file's dtype."""
     values = [
         Value(value["name"], value["dtype"], value["shape"], also.get(value["dtype"], ())) for value in found["inputs"]
     ]

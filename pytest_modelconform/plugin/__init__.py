@@ -102,4 +102,4 @@ def modelconform(request: pytest.FixtureRequest) -> InHand:
     """Checks exports of a model in hand: `modelconform.check(model, inputs, formats=["onnx"], runtimes=["ort"])`."""
     from . import fixture
 
-    return fixture.InHand(fixture.checks_of(request.config), request.node.name)
+    return fixture.InHand(fixture.checks_of(request.config), request.node.name, request.path.parent)

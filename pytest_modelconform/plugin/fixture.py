@@ -123,10 +123,14 @@ def checks_of(config: pytest.Config) -> Checks:
 
 
 class InHand:
-    """What the fixture `modelconform` is. name: of the test, under which its cells are shown."""
+    """What the fixture `modelconform` is.
 
-    def __init__(self, checks: Checks, name: str) -> None:
+    name: of the test, under which its cells are shown. folder: of the test's file, which files of exports are in.
+    """
+
+    def __init__(self, checks: Checks, name: str, folder: Path) -> None:
         self._checks = checks
+        self._folder = folder
         self._machinery = checks.machinery
         self._name = re.sub(r"\W+", "_", name).strip("_") or "model"
 
@@ -158,7 +162,7 @@ class InHand:
         __tracebackhide__ = True  # pytest shows the frames that are left: the test's own.
         try:
             with noise_kept():
-                case = _case(model, inputs, case_fields)
+                case = _located(_case(model, inputs, case_fields), self._folder)
                 cells = self._asked(case, formats, runtimes, devices, precisions)
                 found = self._run(case, cells)
         except (TypeError, ValueError) as error:
@@ -267,6 +271,20 @@ class InHand:
             "; ".join(_said(cell, outcome) for cell, outcome in lacks),
             "\n".join(["modelconform:", *look] if len(look) > 1 else [f"modelconform: {line}" for line in look]),
         )
+
+
+def _located(case: Case, folder: Path) -> Case:
+    """The case with its exports' files as absolute paths: its own file is in a temporary folder."""
+    exports: Any = case.exports
+    if not isinstance(exports, dict):
+        return case
+    found = {
+        name: replace(export, file=str(folder / export.file))
+        if isinstance(export, Export) and isinstance(export.file, str)
+        else export
+        for name, export in exports.items()
+    }
+    return replace(case, exports=found)
 
 
 def _kinds(case: Case) -> Mapping[str, str]:

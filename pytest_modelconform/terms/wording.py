@@ -38,6 +38,14 @@ _ESCAPES = re.compile(
 )
 
 
+def shown(value: object) -> str:
+    """A value as Python writes it; its type where its own code fails at that."""
+    try:
+        return repr(value)
+    except Exception:
+        return f"a value of type {type(value).__name__}"
+
+
 def printable(text: str) -> str:
     """`text` without terminal escape sequences and control characters, newline and tab excepted.
 

@@ -53,7 +53,6 @@ class Hostile:
 # Per field of Case, junk that is right there.
 FITS = {
     "dtypes": (),
-    # A list does as a tuple does, and an empty one says nothing.
     "files": ("[]",),
     "tags": ("[]",),
     "requires": ("[]",),

@@ -100,6 +100,52 @@ def test_it(modelconform):
     assert "test_it[torchscript_trace-fake_good_never-cpu]: mismatch" in result.stdout.str()
 
 
+def test_exports_of_ones_own_are_checked_beside_the_plain_ones(pytester: pytest.Pytester) -> None:
+    body = """
+class Shifted(torch.nn.Module):
+    def __init__(self, model, shift):
+        super().__init__()
+        self.model, self.shift = model, shift
+
+    def forward(self, x):
+        return self.model(x, shift=self.shift)
+
+NAMES = {"formats": ["torchscript-trace"], "runtimes": ["torch"]}
+
+def traced(shift):
+    def make(model, inputs, folder):
+        torch.jit.trace(Shifted(model, shift), inputs).save(folder / "a.pt")
+        return folder / "a.pt"
+    return make
+
+def test_it(modelconform, request):
+    from pytest_modelconform import Export
+
+    torch.jit.trace(Net(), (x,)).save(request.path.parent / "b.pt")
+    exports = {"torchscript-trace@ours": Export(make=traced(1.0)), "torchscript-trace@file": Export(file="b.pt")}
+    checked = modelconform.check(Net(), x, exports=exports, **NAMES)
+    for name in ("torchscript-trace", *exports):
+        assert checked.outcome(name, "torch").passed
+    only = {**NAMES, "formats": ["torchscript-trace@file"]}
+    assert len(modelconform.check(Net(), x, exports=exports, **only).cells) == 2
+
+def test_wrong(modelconform):
+    from pytest_modelconform import Export
+
+    modelconform.check(Net(), x, exports={"torchscript-trace@wrong": Export(make=traced(2.0))}, **NAMES)
+
+def test_faults(modelconform):
+    from pytest_modelconform import Export
+
+    for exports, says in [({"iree@a": Export()}, "no options"), ({"onnx@a": 3}, "give an Export"), (3, "give a dict")]:
+        with pytest.raises(ValueError, match=says):
+            modelconform.check(Net(), x, exports=exports, **NAMES)
+"""
+    result = outcomes(pytester, body)
+    result.assert_outcomes(passed=2, failed=1)
+    assert "test_wrong[torchscript_trace@wrong-torch-cpu]: mismatch" in result.stdout.str()
+
+
 def test_keyword_arguments_and_fields_of_a_case(pytester: pytest.Pytester) -> None:
     body = """
 def test_it(modelconform):

@@ -33,6 +33,7 @@ from pytest_modelconform.terms.case import (
     twin,
 )
 from pytest_modelconform.terms.exports import Export
+from pytest_modelconform.terms.wording import shown
 
 from ..loop import WorkerError
 from . import files
@@ -185,7 +186,7 @@ def check(name: str, case: Case, path: str) -> None:
             what = f"the function for {key!r} is called without arguments, and needs {', '.join(needed)}"
             raise wrong("inputs", f"{what}: wrap it in a lambda that gives them")
     if not isinstance(case.tolerance, Tolerance):
-        raise wrong("tolerance", f"give a Tolerance(…), not {case.tolerance!r}")
+        raise wrong("tolerance", f"give a Tolerance(…), not {shown(case.tolerance)}")
     if not isinstance(case.tolerances, dict) or not all(isinstance(t, Tolerance) for t in case.tolerances.values()):
         raise wrong("tolerances", 'give a dict, like {"openvino": Tolerance(bits_lost=5, reason="…")}')
     for field, tolerance in (("tolerance", case.tolerance), *(("tolerances", t) for t in case.tolerances.values())):
@@ -199,7 +200,7 @@ def check(name: str, case: Case, path: str) -> None:
         value = getattr(case, field)
         if not isinstance(value, (tuple, list, set, frozenset)) or not all(isinstance(item, str) for item in value):
             like = f"({value!r},)" if isinstance(value, str) else _LIKE[field]
-            raise wrong(field, f"give a tuple of strings, like {like}, not {value!r}")
+            raise wrong(field, f"give a tuple of strings, like {like}, not {shown(value)}")
     for tag in case.tags:
         if (
             not TAG.fullmatch(tag)
@@ -224,14 +225,14 @@ def check(name: str, case: Case, path: str) -> None:
     if fault := fault_of_exports(case):
         raise wrong("exports", fault)
     if case.mode not in MODES:
-        raise wrong("mode", f"give 'eval' or 'train', not {case.mode!r}")
+        raise wrong("mode", f"give 'eval' or 'train', not {shown(case.mode)}")
     if not isinstance(case.paper, str):
         raise wrong("paper", "give the citation or link as a text")
     if not isinstance(case.seed, int):
         raise wrong("seed", f"give a whole number, not a value of type {type(case.seed).__name__}")
     for field in ("blind_ok", "fixed_inputs"):
         if not isinstance(getattr(case, field), str):
-            raise wrong(field, f"give the reason as a text, not {getattr(case, field)!r}")
+            raise wrong(field, f"give the reason as a text, not {shown(getattr(case, field))}")
     if not isinstance(case.accept, dict):
         raise wrong(
             "accept",
@@ -241,7 +242,7 @@ def check(name: str, case: Case, path: str) -> None:
         if what not in ACCEPTED:
             raise wrong("accept", f"{what!r} can't be accepted; what can be: {', '.join(ACCEPTED)}")
         if not isinstance(reason, str) or not reason.strip():
-            raise wrong("accept", f"give the reason for {what!r} as a text, not {reason!r}")
+            raise wrong("accept", f"give the reason for {what!r} as a text, not {shown(reason)}")
 
 
 def cpp_source(case: Case, path: str) -> str | None:
@@ -307,7 +308,7 @@ def _fault_of_cpp(case: Case, path: str) -> str:
     if case.cpp is None:
         return ""
     if not isinstance(case.cpp, str) or os.path.isabs(case.cpp):
-        return f'give the path of a C++ source relative to the case file, like "net.cpp", not {case.cpp!r}'
+        return f'give the path of a C++ source relative to the case file, like "net.cpp", not {shown(case.cpp)}'
     if not case.cpp.endswith(SUFFIXES):
         return f"{case.cpp!r} isn't the name of a C++ source, which ends in {', '.join(SUFFIXES)}"
     if not os.path.isfile(str(cpp_source(case, path))):
@@ -337,7 +338,7 @@ def _fault_of(tolerance: Tolerance) -> str:
 def _fault_of_dtypes(dtypes: Any) -> str:
     """What is wrong with a case's dtypes, and the remedy; "" if nothing is."""
     if not isinstance(dtypes, tuple) or not all(isinstance(dtype, str) for dtype in dtypes):
-        return f'give a tuple of names, like ("float32", "bfloat16"), not {dtypes!r}'
+        return f'give a tuple of names, like ("float32", "bfloat16"), not {shown(dtypes)}'
     if not dtypes:
         return 'it is empty, so that nothing would run: leave it out, or give ("float32",)'
     for dtype in dtypes:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_modelconform.terms.case import Case
 from pytest_modelconform.terms.exports import Export, fault_of_name
+from pytest_modelconform.terms.wording import shown
 
 _EXAMPLE = '{"onnx@opset18": Export(options={"opset_version": 18})}'
 
@@ -31,7 +32,7 @@ def fault(case: Case) -> str:
 
 def _fault_of(export: Export) -> str:
     given = [field for field in ("make", "file") if getattr(export, field) is not None]
-    has_options = callable(export.options) or bool(export.options)
+    has_options = callable(export.options) or not isinstance(export.options, Mapping) or len(export.options) > 0
     if len(given) + has_options > 1:
         return (
             f"it gives {' and '.join([*(['options'] if has_options else []), *given])}: one of them says how it is made"
@@ -43,11 +44,12 @@ def _fault_of(export: Export) -> str:
     if export.make is not None and (why := _fault_of_function(export.make)):
         return why
     if export.file is not None and (not isinstance(export.file, str) or not export.file):
-        return f'file= is the path of a file, relative to the case file, like "artifacts/net.onnx", not {export.file!r}'
+        given_file = shown(export.file)
+        return f'file= is the path of a file, relative to the case file, like "artifacts/net.onnx", not {given_file}'
     for field in ("inputs", "outputs"):
         value = getattr(export, field)
         if not isinstance(value, Mapping) or not all(isinstance(t, str) for pair in value.items() for t in pair):
-            return f'{field}= is a dict of names by those of the file, like {{"input.1": "x"}}, not {value!r}'
+            return f'{field}= is a dict of names by those of the file, like {{"input.1": "x"}}, not {shown(value)}'
     return ""
 
 
@@ -55,15 +57,14 @@ def _fault_of_options(options: Any) -> str:
     if callable(options):
         return ""
     if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
-        return (
-            f'options= is a dict by name, like {{"opset_version": 18}}, or a function that returns one, not {options!r}'
-        )
+        said = shown(options)
+        return f'options= is a dict by name, like {{"opset_version": 18}}, or a function that returns one, not {said}'
     return ""
 
 
 def _fault_of_function(make: Any) -> str:
     if not callable(make):
-        return f"make= is a function of the model, the inputs and a folder, not {make!r}"
+        return f"make= is a function of the model, the inputs and a folder, not {shown(make)}"
     try:
         inspect.signature(make).bind(None, None, None)
     except TypeError:
