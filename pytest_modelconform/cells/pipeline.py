@@ -116,8 +116,13 @@ class Pipeline:
         try:
             self.exports.prepare(ref, self.tools.budget())
         except StageFailure as failure:
+            if (
+                failure.stage not in (Stage.REFERENCE, Stage.BUILD, Stage.COLLECT)
+                or failure.verdict is not Verdict.ERROR
+            ):
+                raise
             said = f"{NOT_FIT}, see {ref.check}: {str(failure).splitlines()[0]}"
-            raise StageFailure(failure.stage, failure.verdict, said) from failure
+            raise StageFailure(Stage.REFERENCE, Verdict.ERROR, said) from failure
 
     # -- a cell ----------------------------------------------------------------------------------------------------
 

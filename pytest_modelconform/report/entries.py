@@ -47,6 +47,8 @@ def entries(matrix: Matrix) -> list[Entry]:
         for cell, outcome in row.cells.values():
             if cell not in shown and is_blocked(cell, outcome):
                 check = check_of(cell)
+                # That of steps may fail only since that of single calls does.
+                check = check if check in shown else check_of(check)
                 following[check] = following.get(check, 0) + 1
     return [
         Entry(cell, outcome, [other for other, _ in others], following.get(cell, 0))

@@ -111,7 +111,8 @@ def is_surprising(outcome: Outcome) -> bool:
 
 def check_of(cell: Cell) -> Cell:
     """The model check that a cell rests on."""
-    return Cell(cell.file, cell.case, EAGER, EAGER, dtype=cell.dtype, task=cell.reference_task)
+    task = INFERENCE if cell.is_check else cell.reference_task
+    return Cell(cell.file, cell.case, EAGER, EAGER, dtype=cell.dtype, task=task)
 
 
 def limits_of(outcome: Outcome) -> list[str]:
@@ -138,7 +139,9 @@ def _place(name: str, order: Sequence[str]) -> int:
 def is_blocked(cell: Cell, outcome: Outcome) -> bool:
     """Whether a cell failed only because the model itself is not fit to be compared with.
 
-    A fast cell may fail at that stage for itself: the noise of fast modes is made for it alone.
+    A fast cell may fail at that stage for itself: the noise of fast modes is made for it alone. So may the check of
+    steps, which rests on that of single calls.
     """
-    failed = not cell.is_check and outcome.stage is Stage.REFERENCE and outcome.verdict is Verdict.ERROR
-    return failed and (cell.precision == FULL or NOT_FIT in outcome.message)
+    failed = outcome.stage is Stage.REFERENCE and outcome.verdict is Verdict.ERROR
+    for_itself = cell.is_check or cell.precision != FULL
+    return failed and (not for_itself or NOT_FIT in outcome.message)

@@ -30,6 +30,13 @@ def test_every_cell_is_found_by_its_id(machinery: Machinery) -> None:
         assert machinery.cell_of(cell.id) == cell
 
 
+def test_cells_of_steps_come_with_their_check(machinery: Machinery) -> None:
+    cells = machinery.all_cells("a.py", Declared("a", has=["sequence"]))
+    assert [cell.name for cell in cells if cell.is_check] == ["a[collect]", "a[eager]", "a[eager-sequence]"]
+    for cell in cells:
+        assert machinery.cell_of(cell.id) == cell
+
+
 def test_a_case_without_float32_has_no_plain_cells(machinery: Machinery) -> None:
     cells = machinery.all_cells("a.py", Declared("a", dtypes=("bfloat16",)))
     assert Cell("a.py", "a", "eager", "eager", dtype="bfloat16") in cells

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -72,6 +72,18 @@ def test_cells(registry: Registry) -> None:
 def test_cells_of_a_dtype_in_each_precision(registry: Registry) -> None:
     cells = registry.cells("a.py", "a", ("export",), ("torch",), ("cpu",), "bfloat16", ("full", "fast"))
     assert [cell.name for cell in cells] == ["a[export-torch-cpu-bfloat16]", "a[export-torch-cpu-bfloat16-fast]"]
+
+
+def test_whatever_runs_once_runs_in_steps(registry: Registry) -> None:
+    columns = registry.select_formats(("all",)), registry.select_runtimes(("all",)), ("cpu",), "bfloat16"
+    plain = registry.cells("a.py", "a", *columns, ("full", "fast"))
+    steps = registry.cells("a.py", "a", *columns, ("full", "fast"), has=("sequence",))
+    assert {cell.task for cell in plain} == {"inference"}
+    # As exactly as a runtime can, in each dtype.
+    assert [replace(cell, task="inference") for cell in steps if cell.task == "sequence"] == [
+        cell for cell in plain if cell.precision == "full"
+    ]
+    assert [cell.artifact_task for cell in steps] == ["inference"] * len(steps)
 
 
 def test_a_runtime_has_one_precision_unless_it_says_more(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,16 @@ from typing import Any, cast
 import pytest
 import torch
 
+from pytest_modelconform.cells.attempt import Tried
+from pytest_modelconform.cells.diagnosing import Evidence
 from pytest_modelconform.cells.input_sets import InputSets
+from pytest_modelconform.cells.pipeline import Pipeline
 from pytest_modelconform.cells.registry import Registry, register_built_in
 from pytest_modelconform.cells.stages import Artifact, Budget
 from pytest_modelconform.cells.steps import Steps, _in_words
 from pytest_modelconform.cells.worker import WorkerCrashed, WorkerRefused
 from pytest_modelconform.references.model_check import ModelFault
-from pytest_modelconform.terms.cell import SEQUENCE, Cell
+from pytest_modelconform.terms.cell import SEQUENCE, CaseRef, Cell
 from pytest_modelconform.terms.outcome import Outcome, Verdict
 from pytest_modelconform.terms.signature import Signature
 from tests.support import sequences
@@ -223,6 +226,24 @@ def test_a_state_that_is_narrowed_on_the_way(tmp_path: Path, registry: Registry)
 def test_a_case_that_sees_nothing_of_its_state(tmp_path: Path) -> None:
     with pytest.raises(ModelFault, match=r"gives the same without what is fed back to it \(state\), so that a runtime"):
         sequences.prepared(tmp_path, sequences.case("0.0 * state + torch.tanh(self.inner(x))"))
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_is_inexact_stays_so_without_a_diagnosis(tmp_path: Path, registry: Registry, strict: bool) -> None:
+    many = 'carry={"state": "state"}, steps=8, inputs=given'
+    more = "tolerance=Tolerance(strict=True)," if strict else ""
+    text = sequences.case("state + 0.3 * torch.tanh(self.inner(x))", many, more).replace(
+        "import Case,", "import Case, Tolerance,"
+    )
+    outcome, _ = run(tmp_path, registry, drifts(2e-7), text)
+    judge = sequences.prepared(tmp_path, text)
+    tried = Tried(outcome, fresh=True, evidence=Evidence(judge, judge.tolerance, {}, cast(Any, None)))
+    pipeline = object.__new__(Pipeline)
+    vars(pipeline).update(strict=False, _witnesses=None, unavailable=lambda *_: None, _tried=lambda *_: tried)
+    cell = Cell("steps.py", "steps", "export", "torch", task=SEQUENCE)
+    found = pipeline.run(CaseRef(tmp_path, "steps.py", "steps", task=SEQUENCE), cell)
+    assert found.verdict is Verdict.IMPRECISE
+    assert found.failed is strict
 
 
 def test_steps_in_words() -> None:

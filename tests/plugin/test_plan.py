@@ -19,6 +19,9 @@ from pytest_modelconform.plugin.plan import Plan, scope_of
         ("cases/a.py::a[onnx-ort-cpu-bfloat16]", "cases/a.py::a[onnx-bfloat16"),
         ("cases/a.py::a[onnx-ort_cpp-cpu-bfloat16-fast]", "cases/a.py::a[onnx-bfloat16"),
         ("cases/a.py::a[onnx-ort-cpu-fast]", "cases/a.py::a[onnx"),
+        # Steps run the artifact of single calls.
+        ("cases/a.py::a[onnx-ort-cpu-sequence]", "cases/a.py::a[onnx"),
+        ("cases/a.py::a[eager-sequence]", "cases/a.py::a[eager"),
         ("cases/a.py::a[eager-float16]", "cases/a.py::a[eager-float16"),
         ("cases/a.py::b[onnx-ort-cpu]", "cases/a.py::b[onnx"),
         ("tests/test_a.py::test_a", "tests/test_a.py::test_a"),

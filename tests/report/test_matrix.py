@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pytest_modelconform.report.entries import entries
 from pytest_modelconform.report.matrix import fold, is_blocked
 from pytest_modelconform.terms.cell import Cell
-from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
+from pytest_modelconform.terms.outcome import NOT_FIT, Outcome, Stage, Verdict
 
 CHECK = Cell("a.py", "a", "eager", "eager")
 ORT = Cell("a.py", "a", "onnx", "ort")
@@ -55,6 +56,20 @@ def test_blocked() -> None:
     fast = replace(ORT, precision="fast")
     assert not is_blocked(fast, fault)
     assert is_blocked(fast, replace(fault, message="the model itself is not fit to be compared with, see a[eager]: no"))
+
+
+def test_what_rests_on_the_check_of_steps() -> None:
+    fault = Outcome(Verdict.ERROR, Stage.REFERENCE, "it draws random numbers")
+    follows = replace(fault, message=f"{NOT_FIT}, see a[eager]: it draws random numbers")
+    steps, ort = replace(CHECK, task="sequence"), replace(ORT, task="sequence")
+    # It may fail for itself, or since a single call does.
+    assert not is_blocked(steps, fault)
+    assert is_blocked(steps, follows)
+    assert [cell for cell, _ in fold([(CHECK, Outcome(Verdict.PASS)), (steps, fault), (ort, follows)]).failures] == [
+        steps
+    ]
+    both = fold([(CHECK, fault), (steps, follows), (ort, follows), (ORT, follows)])
+    assert [(entry.cell, entry.following) for entry in entries(both)] == [(CHECK, 3)]
 
 
 def test_columns_are_in_the_registrys_order_and_rows_in_that_of_their_files() -> None:

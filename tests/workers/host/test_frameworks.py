@@ -16,6 +16,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from pytest_modelconform.terms import sequence
 from pytest_modelconform.terms.case import Case
 from pytest_modelconform.workers.arrays import Array
 from pytest_modelconform.workers.host import frameworks
@@ -288,6 +289,10 @@ def test_inputs_of_other_frameworks_become_tensors() -> None:
         ),
         ({"framework": "jax", "cpp": "net.cpp"}, "a model in jax can't have the field 'cpp': leave it out"),
         ({"framework": "onnx", "mode": "train"}, "a model in onnx can't have the field 'mode': leave it out"),
+        (
+            {"framework": "jax", "sequence": sequence.Sequence(carry={"x": 0}, steps=2)},
+            "a model in jax can't have the field 'sequence': leave it out",
+        ),
         ({"framework": "flax"}, "unknown framework 'flax'; known: torch, onnx, jax, keras, tensorflow"),
     ],
 )

@@ -21,7 +21,7 @@ from ... import tensors
 from ...loop import WorkerError, place_of
 from ...tensors import Tensor
 from ...torch_tensors import encode, leaves
-from .. import declared, large
+from .. import declared, files, large
 from ..build import Built, clone, encode_inputs
 from ..forward import signature
 from ..generate import Call
@@ -53,7 +53,8 @@ def make(built: Built, folder: str, path: str) -> dict[str, Any]:
     Keys of the runs are as in references/runs.py. The inputs of a step are eager's: what another engine is fed with, it
     has returned itself. path: the case file's, for messages.
     """
-    given = calls(built, path)
+    with files.recorded() as opened:
+        given = calls(built, path)
     keys = [terms.step(n) for n in range(1, len(given) + 1)]
     runs: Runs = {key: {} for key in keys}
     fed_back, sets, last = _eager(built, keys, given, runs, folder)
@@ -66,7 +67,8 @@ def make(built: Built, folder: str, path: str) -> dict[str, Any]:
     encode_inputs(*built.inputs[built.exporter_set], exported)
     return {
         "digest": built.digest,
-        "files": built.files,
+        # As they are now: what `inputs` reads, it reads when it is asked for a step.
+        "files": built.files | files.hashed(opened),
         "exporter_set": keys[0],
         "input_leaves": built.input_leaves,
         "output_paths": paths(sets[keys[0]]["outputs"]),

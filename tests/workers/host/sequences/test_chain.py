@@ -121,3 +121,11 @@ def test_tensors_of_another_dtype_are_not_carried(tmp_path: Path) -> None:
     text = sequences.case("(state + self.inner(x)).double()").replace("self.outer(after)", "self.outer(after.float())")
     with pytest.raises(WorkerError, match=r"'state' is float32, and output 'state' is float64: return what the next"):
         sequences.answer(tmp_path, text)
+
+
+def test_what_a_step_reads_is_a_file_of_the_case(tmp_path: Path) -> None:
+    # Else the cache would not see that it has changed.
+    file = tmp_path / "sound.bin"
+    file.write_bytes(b"12")
+    read = f"carry={{'state': 'state'}}, steps=2, inputs=lambda step: open({str(file)!r}).close() or {{}}"
+    assert str(file) in sequences.answer(tmp_path, sequences.case(sequence=read))["files"]
