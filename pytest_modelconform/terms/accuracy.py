@@ -19,6 +19,10 @@ ACCURACIES = {
 }
 
 
+# What stands between a format and the name of a variant of it.
+VARIANT = "@"
+
+
 def accuracy(format_name: str) -> Tolerance | None:
     """That of a format, or of a variant of one (`onnx-int8@ours`); None where a format keeps the model as it is."""
-    return ACCURACIES.get(format_name.partition("@")[0])
+    return ACCURACIES.get(format_name.partition(VARIANT)[0])

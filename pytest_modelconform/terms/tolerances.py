@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 
-from .accuracy import ACCURACIES, accuracy
+from .accuracy import ACCURACIES, VARIANT, accuracy
 from .case import DEFAULTS, Tolerance
 from .cell import FAST, Cell
 from .outcome import Outcome
@@ -34,16 +34,19 @@ def is_explicit(tolerance: Tolerance) -> bool:
 def choose(tolerance: Tolerance, others: Mapping[str, Tolerance], cell: Cell) -> tuple[Tolerance, Sequence[str]]:
     """A cell's tolerance, and the notes that say so where it is not simply the case's.
 
-    Of `others`, that of the runtime comes first, then that of the fast precision, then that of the dtype. Defaults are
-    those of the cell's dtype, whatever the dtype of an output: a model in bfloat16 may return float32. A format that
-    makes models less exact has an accuracy of its own, which only a tolerance under the format's name replaces.
+    Of `others`, that of an own export (`onnx@ours`) comes first, then that of the runtime, that of the fast precision,
+    and that of the dtype. Defaults are those of the cell's dtype, whatever the dtype of an output: a model in bfloat16
+    may return float32. A format that makes models less exact has an accuracy of its own, which only a tolerance under
+    the format's name replaces.
     """
     if (stated := accuracy(cell.format)) is not None:
-        if (given := others.get(cell.format)) is None:
+        given = others.get(cell.format, others.get(cell.format.partition(VARIANT)[0]))
+        if given is None:
             return stated, ()
         chosen = given if is_explicit(given) else replace(given, bits=stated.bits)
         return chosen, (_note(cell.format, chosen),)
-    keys = (cell.runtime, *([FAST] if cell.precision == FAST else []), cell.dtype)
+    variant = [cell.format] if VARIANT in cell.format else []
+    keys = (*variant, cell.runtime, *([FAST] if cell.precision == FAST else []), cell.dtype)
     key = next((key for key in keys if key in others), None)
     chosen = tolerance if key is None else others[key]
     bits_lost, worst = limits(chosen, cell.dtype)
@@ -77,7 +80,7 @@ def fault(case: str, tolerances: Mapping[str, Tolerance], runtimes: Sequence[str
     """What is wrong with the keys of a case's `tolerances`, and the remedy; None if nothing is."""
     where = f"case {case!r}, field 'tolerances'"
     for key, tolerance in tolerances.items():
-        if key == FAST or key in DEFAULTS or accuracy(key) is not None:
+        if key == FAST or key in DEFAULTS or VARIANT in key or accuracy(key) is not None:
             continue
         if key not in runtimes:
             known = [*runtimes, FAST, *DEFAULTS, *ACCURACIES]
