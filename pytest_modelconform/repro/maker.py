@@ -11,7 +11,7 @@ from ..formats import base as format_base
 from ..formats.base import Format
 from ..references.prepared import Prepared
 from ..runtimes.base import Runtime
-from ..terms.case import TORCH
+from ..terms.case import INT8, TORCH
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.wording import Refused
 from . import concern, export_script, projects
@@ -170,10 +170,12 @@ class Maker:
         else:
             model = Model.written(self.work, folder, prepared)
             copied = model.file
-            if module.REPRO and self.work.ref.framework == TORCH:
+            if module.REPRO and self.work.ref.framework == TORCH and self.work.cell.dtype != INT8:
                 facts = model.facts(module)
                 folder.add_text(SCRIPT, export_script.text(docstring, module.REPRO, facts))
-        if SCRIPT not in folder.written:
+        if SCRIPT not in folder.written and self.work.cell.dtype == INT8:
+            self.problems.append("there is no script that exports a model in int8, which has to be quantised first")
+        elif SCRIPT not in folder.written:
             self.work.no_script(module)
         logged = self.logged.outcome
         of_log = logged is not None and logged.stage is Stage.EXPORT
