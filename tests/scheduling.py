@@ -61,6 +61,8 @@ SECONDS = {
     "test_processes.py": 20.0,
     "test_shown.py": 20.0,
     "test_full_disk.py": 15.0,
+    "test_quantise.py": 60.0,
+    "test_quantised.py": 40.0,
 }
 OTHERS = 5.0
 

@@ -184,9 +184,8 @@ class Attempt:
         """Raises StageFailure where a format on the way states that it can't do this case."""
         registry = self.tools.registry
         for name in registry.made_through(self.cell.format, self.ref.framework):
-            if reason := limits.of_quantised(name, self.cell, registry) or limits.of_case(
-                registry.format(name).LIMITS, self.cell, prepared
-            ):
+            stated = limits.of_case(registry.format(name).LIMITS, self.cell, prepared)
+            if reason := stated or limits.of_quantised(name, self.cell, registry):
                 raise StageFailure(Stage.EXPORT, Verdict.UNSUPPORTED, f"format {name} can't: {reason}")
 
     def refuse_to_load(self, prepared: Prepared) -> None:

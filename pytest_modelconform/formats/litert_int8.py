@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..runtimes.base import WORKERS, python_worker
+from .foreign import of_litert
 from .quantised import limits
 
 NAME = "litert-int8"
 SUFFIXES = (".tflite",)
+foreign = of_litert
 FROM = "litert"
 REQUIRES = ("torch", "litert-torch", "ai-edge-litert", "ai-edge-quantizer")
 CALIBRATES = True

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..runtimes.base import WORKERS, python_worker
+from .foreign import of_onnx
 from .quantised import limits
 
 NAME = "onnx-fp16"
 SUFFIXES = (".onnx",)
+foreign = of_onnx
 FROM = "onnx"
 REQUIRES = ("torch", "onnx", "onnxscript", "onnxruntime")
 LIMITS = limits("ONNX Runtime's conversion takes models in float32")

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..runtimes.base import WORKERS, python_worker
+from .foreign import of_onnx
 from .quantised import limits
 
 NAME = "onnx-int8"
 SUFFIXES = (".onnx",)
+foreign = of_onnx
 FROM = "onnx"
 REQUIRES = ("torch", "onnx", "onnxscript", "onnxruntime")
 CALIBRATES = True

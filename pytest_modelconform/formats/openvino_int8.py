@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..runtimes.base import WORKERS, python_worker
+from .foreign import of_openvino
 from .quantised import limits
 
 NAME = "openvino-int8"
 SUFFIXES = (".xml",)
+foreign = of_openvino
 FROM = "openvino"
 REQUIRES = ("torch", "openvino", "nncf")
 CALIBRATES = True

@@ -12,7 +12,7 @@ from ..formats.base import Format
 from ..references.prepared import Prepared
 from ..runtimes.base import Runtime
 from ..terms import operators
-from ..terms.case import TORCH
+from ..terms.case import INT8, TORCH
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.wording import Refused
 from . import concern, export_script, projects
@@ -180,7 +180,7 @@ class Maker:
         else:
             model = Model.written(self.work, folder, prepared)
             copied = model.file
-            if has_script and self.work.ref.framework == TORCH:
+            if has_script and self.work.ref.framework == TORCH and self.work.cell.dtype != INT8:
                 facts = model.facts(module)
                 folder.add_text(SCRIPT, export_script.text(docstring, module.REPRO, facts))
         if source is None and self.work.is_own:
@@ -188,6 +188,8 @@ class Maker:
                 f"there is no script, since the case itself says how {column} is made; all else is written. "
                 "Add the call that you want to report to the README."
             )
+        elif SCRIPT not in folder.written and self.work.cell.dtype == INT8:
+            self.problems.append("there is no script that exports a model in int8, which has to be quantised first")
         elif SCRIPT not in folder.written:
             self.work.no_script(module)
         logged = self.logged.outcome

@@ -10,7 +10,7 @@ from ..cells.stages import Artifact
 from ..formats.base import Format
 from ..references.prepared import Prepared
 from ..runtimes.base import Runtime
-from ..terms.case import TORCH
+from ..terms.case import INT8, TORCH
 from ..terms.cell import Cell
 from . import export_script, run_script, script
 from .concern import About, Concern, Opinion, Party
@@ -43,7 +43,7 @@ class Model:
         files = list(machinery.cache.files_of(prepared.key))
         case = export_script.write_case(folder, work.ref, files, machinery.place.root, machinery.pool.path)
         weights, complete = "", False
-        if work.ref.framework == TORCH:
+        if work.ref.framework == TORCH and work.cell.dtype != INT8:
             found = work.artifact(prepared, "state-dict")
             if isinstance(found, Artifact):
                 folder.add(found.path, export_script.WEIGHTS)

@@ -8,9 +8,10 @@ right bits, and say how many there are.
 from __future__ import annotations
 
 from .case import Tolerance
+from .exports import base_of
 
 # Measured on ResNet-18, MobileNetV3 and BERT with generic weights, see docs/quantised.md: 10.1 to 11.4 bits in float16,
-# 5.0 to 6.0 in int8. A scale that is wrong by a tenth leaves 3.3.
+# 4.5 to 6.0 in int8. An output that is wrong by a tenth has 3.3.
 ACCURACIES = {
     "onnx-fp16": Tolerance(bits=9.0),
     "onnx-int8": Tolerance(bits=4.0),
@@ -21,4 +22,4 @@ ACCURACIES = {
 
 def accuracy(format_name: str) -> Tolerance | None:
     """That of a format, or of a variant of one (`onnx-int8@ours`); None where a format keeps the model as it is."""
-    return ACCURACIES.get(format_name.partition("@")[0])
+    return ACCURACIES.get(base_of(format_name))

@@ -40,7 +40,7 @@ def choose(tolerance: Tolerance, others: Mapping[str, Tolerance], cell: Cell) ->
     return float32. A format that makes models less exact has an accuracy of its own, which only a tolerance under the
     name of the variant or of the format replaces.
     """
-    if (stated := accuracy(base_of(cell.format))) is not None:
+    if (stated := accuracy(cell.format)) is not None:
         own = next((name for name in (cell.format, base_of(cell.format)) if name in others), None)
         if own is None:
             return stated, ()
@@ -90,7 +90,7 @@ def fault(
     """
     where = f"case {case!r}, field 'tolerances'"
     for key, tolerance in tolerances.items():
-        if key == FAST or key in DEFAULTS or accuracy(key) is not None:
+        if key == FAST or key in DEFAULTS or (accuracy(key) is not None and not is_variant(key)):
             continue
         if key not in runtimes and not (is_variant(key) and key in variants):
             known = [*filter(is_variant, variants), *runtimes, FAST, *DEFAULTS, *ACCURACIES]

@@ -13,6 +13,7 @@ from pytest_modelconform.cells import limits
 from pytest_modelconform.references.prepared import InputSet
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.limits import check_limits
+from tests.support import small_onnx
 
 CELL = Cell("a.py", "a", "onnx", "ort", dtype="bfloat16")
 
@@ -45,6 +46,17 @@ def prepared(*sets: InputSet, dtypes: tuple[str, ...] = ("float32", "int64"), ou
 )
 def test_of_cases(kind: str, said: str | None) -> None:
     assert limits.of_case({kind: "why"}, CELL, prepared()) == said
+
+
+def test_of_quantised_models() -> None:
+    registry = small_onnx.registry()
+    quantised = replace(CELL, dtype="int8")
+    said = "int8: it doesn't hold models that PyTorch has quantised, as export, aoti, onnx, openvino, executorch do"
+    assert limits.of_quantised("torchscript-trace", quantised, registry) == said
+    assert limits.of_quantised("onnx", quantised, registry) is None
+    assert limits.of_quantised("torchscript-trace", CELL, registry) is None
+    fast = replace(quantised, precision="fast")
+    assert limits.of_quantised("onnx", fast, registry) == "int8: a fast mode is one of float arithmetic"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import pytest
 from onnx import TensorProto, numpy_helper
 from onnx import helper as graphs
 
+from pytest_modelconform.environments.packages import missing_packages
+from pytest_modelconform.formats.foreign import of_litert
 from pytest_modelconform.terms.accuracy import ACCURACIES
 from pytest_modelconform.workers import arrays
 from tests.support import small_onnx
@@ -56,33 +60,42 @@ def bits(found: Any, wanted: Any) -> float:
     return float(0.5 * np.log2(np.square(wanted).mean() / np.square(found - wanted).mean()))
 
 
+def ran(runtime: str, folder: Path, signature: dict[str, Any], x: Any) -> Any:
+    """What a runtime returns, in float32."""
+    command = small_onnx.registry().runtime(runtime).command("cpu", 1, folder, print)
+    with small_onnx.started(runtime, command) as worker:
+        small_onnx.load(worker, runtime, folder, signature)
+        [y] = small_onnx.outputs(worker, signature, {"/args/0": x}, folder)
+    assert y.dtype == np.float32
+    return y
+
+
+def made_from(name: str, source: Path, signature: dict[str, Any], x: Any, folder: Path) -> dict[str, Any]:
+    """Have a format's converter make an artifact, calibrated with one input; its signature."""
+    folder.mkdir()
+    arrays.write(folder.parent / "set.safetensors", {"/args/0": x})
+    [graph_input] = signature["inputs"]
+    calibration = [{"inputs": str(folder.parent / "set.safetensors"), "feeds": [[graph_input["name"], "/args/0"]]}]
+    with small_onnx.converter(name, folder.parent) as worker:
+        asked = {"source": str(source), "signature": signature, "folder": str(folder)}
+        answer = worker.ask("convert", small_onnx.SECONDS, calibration=calibration, **asked)
+    return Small.signed(folder, {**answer["signature"], "format": name})
+
+
 @pytest.mark.parametrize(("name", "operators"), [("onnx-fp16", {"Cast"}), ("onnx-int8", {"QuantizeLinear"})])
 def test_onnx(name: str, operators: set[str], tmp_path: Path) -> None:
     signature, computed = perceptron(tmp_path / "onnx")
     x = np.random.default_rng(1).standard_normal((9, WIDTH)).astype(np.float32)
-    arrays.write(tmp_path / "set.safetensors", {"/args/0": x})
-    calibration = [{"inputs": str(tmp_path / "set.safetensors"), "feeds": [["x", "/args/0"]]}]
     folder = tmp_path / name
-    folder.mkdir()
-    with small_onnx.converter(name, tmp_path) as worker:
-        asked = {"source": str(tmp_path / "onnx"), "signature": signature, "folder": str(folder)}
-        answer = worker.ask("convert", small_onnx.SECONDS, calibration=calibration, **asked)
-    made = Small.signed(folder, {**answer["signature"], "format": name})
+    made = made_from(name, tmp_path / "onnx", signature, x, folder)
     model = onnx.load(folder / made["file"])
     onnx.checker.check_model(model)  # among others that nodes stand behind what they read
     assert operators <= {node.op_type for node in model.graph.node}
     asked_for = ACCURACIES[name].bits
     assert asked_for is not None
 
-    def run(folder: Path) -> float:
-        with small_onnx.started("ort", small_onnx.registry().runtime("ort").command("cpu", 1, tmp_path, print)) as ort:
-            small_onnx.load(ort, "ort", folder, made)
-            [y] = small_onnx.outputs(ort, made, {"/args/0": x}, tmp_path)
-        assert y.dtype == np.float32
-        return bits(y, computed(x))
-
-    assert run(folder) > asked_for + 0.5
-    # The same with one scale, or the bias of a rounding, that is not what was measured.
+    assert bits(ran("ort", folder, made, x), computed(x)) > asked_for + 0.5
+    # The same with a scale that is not what was measured.
     changed = False
     for value in model.graph.initializer:
         if not changed and name == "onnx-int8" and value.name.startswith("positive") and "scale" in value.name:
@@ -91,4 +104,50 @@ def test_onnx(name: str, operators: set[str], tmp_path: Path) -> None:
     if name == "onnx-int8":
         assert changed
         onnx.save(model, folder / made["file"])
-        assert run(folder) < asked_for
+        assert bits(ran("ort", folder, made, x), computed(x)) < asked_for
+
+
+def test_openvino(tmp_path: Path) -> None:
+    name = "openvino-int8"
+    if reason := missing_packages(small_onnx.registry().format(name).REQUIRES):
+        pytest.skip(f"{name} {reason}")
+    import openvino
+
+    signature, computed = perceptron(tmp_path / "onnx")
+    (tmp_path / "openvino").mkdir()
+    openvino.save_model(
+        openvino.convert_model(tmp_path / "onnx" / "model.onnx"),
+        tmp_path / "openvino" / "model.xml",
+        compress_to_fp16=False,
+    )
+    x = np.random.default_rng(1).standard_normal((9, WIDTH)).astype(np.float32)
+    made = made_from(name, tmp_path / "openvino", {**signature, "file": "model.xml"}, x, tmp_path / name)
+    assert "FakeQuantize" in (tmp_path / name / made["file"]).read_text()
+    asked_for = ACCURACIES[name].bits
+    assert asked_for is not None
+    assert 20 > bits(ran("openvino", tmp_path / name, made, x), computed(x)) > asked_for + 0.5
+
+
+@pytest.mark.compiles
+def test_litert(tmp_path: Path) -> None:
+    name = "litert-int8"
+    if reason := missing_packages(small_onnx.registry().format(name).REQUIRES):
+        pytest.skip(f"{name} {reason}")
+    (tmp_path / "litert").mkdir()
+    code = (
+        "import torch, litert_torch, sys; torch.manual_seed(0); "
+        f"model = torch.nn.Sequential(torch.nn.Linear({WIDTH}, {CLASSES}), torch.nn.Tanh()).eval(); "
+        f"litert_torch.convert(model, (torch.zeros(9, {WIDTH}),)).export(sys.argv[1])"
+    )
+    # In a process of its own: its import changes JAX and torch.
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "litert" / "model.tflite")], check=True, capture_output=True
+    )
+    signature = of_litert(tmp_path / "litert" / "model.tflite")
+    assert signature is not None
+    x = np.random.default_rng(1).standard_normal((9, WIDTH)).astype(np.float32)
+    wanted = ran("litert", tmp_path / "litert", {**signature, "format": "litert"}, x)
+    made = made_from(name, tmp_path / "litert", signature, x, tmp_path / name)
+    asked_for = ACCURACIES[name].bits
+    assert asked_for is not None
+    assert 20 > bits(ran("litert", tmp_path / name, made, x), wanted.astype(np.float64)) > asked_for + 0.5

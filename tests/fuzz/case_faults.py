@@ -220,7 +220,7 @@ KINDS: dict[str, Kind] = {
         "'float32'",
         "('flaot32',)",
         "('float32', 'float32')",
-        "('int8',)",
+        "('int4',)",
         "['float32']",
         "(torch.half,)",
     ),

@@ -111,7 +111,7 @@ SUBCOMMANDS: dict[str, Kind] = {
         listed("--format", "report run.jsonl --format pdf", "diff run.jsonl run.jsonl --format pdf"),
         listed("--fail-on", "diff run.jsonl run.jsonl --fail-on regresions", "diff run.jsonl run.jsonl --fail-on x,y"),
         listed(
-            "dtype", "export plain.py -f onnx --to o --dtype flaot32", "export plain.py -f onnx --to o --dtype int8"
+            "dtype", "export plain.py -f onnx --to o --dtype flaot32", "export plain.py -f onnx --to o --dtype int4"
         ),
         listed("--html", "report run.jsonl --html x.html -o y", "report run.jsonl --html x.html --format csv"),
         listed("shell", "completion fish", "completion bsh"),

@@ -71,7 +71,7 @@ def test_unknown_keys_and_missing_reasons() -> None:
     unknown = fault("a", {"bfloat": Tolerance()}, ["ort"])
     assert unknown == (
         "case 'a', field 'tolerances': 'bfloat' is not a runtime, a dtype, 'fast' or a quantised format. Did you mean "
-        "'bfloat16'? Known: ort, fast, float32, float64, float16, bfloat16, onnx-fp16, onnx-int8, "
+        "'bfloat16'? Known: ort, fast, float32, float64, float16, bfloat16, int8, onnx-fp16, onnx-int8, "
         "openvino-int8, litert-int8"
     )
     for reason in ("", "  "):
@@ -110,6 +110,12 @@ def test_formats_that_quantise_have_an_accuracy_of_their_own() -> None:
     assert fault("a", given, ["ort"]) is None
     found, notes = choose(Tolerance(), given, quantised)
     assert (found.cosine, found.bits, notes) == (0.9, None, ("tolerance for onnx-int8: cosine=0.9: a classifier",))
+    assert choose(Tolerance(), given, replace(quantised, format="onnx-int8@ours"))[0].cosine == 0.9
+    # An export of the user's own may be quantised, too, and only the user knows.
+    ours = {"onnx@ours": Tolerance(bits=5), **others}
+    assert fault("a", ours, ["ort", "openvino"]) is None
+    assert choose(Tolerance(), ours, replace(quantised, format="onnx@ours"))[0].bits == 5
+    assert choose(Tolerance(), ours, replace(quantised, format="onnx"))[0].bits_lost == 5
     strict, _ = choose(Tolerance(), {"onnx-int8": Tolerance(strict=True)}, quantised)
     assert (strict.bits, strict.strict) == (ACCURACIES["onnx-int8"].bits, True)
     ran = Outcome(Verdict.PASS, bits=5.04, reference_bits=22.6)

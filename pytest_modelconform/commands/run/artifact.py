@@ -17,6 +17,7 @@ from ...formats import foreign
 from ...references.content import Content, Generated, Leaf, SetEntry
 from ...references.prepared import Prepared
 from ...runtimes.base import Runtime
+from ...terms.accuracy import accuracy
 from ...terms.case import Tolerance
 from ...terms.signature import BadSignature, Signature
 from ...terms.wording import Refused
@@ -122,7 +123,10 @@ def _content(description: Description) -> Content:
 
 def foreign_signature(path: Path, runtime: Runtime, registry: Registry, format_name: str) -> dict[str, Any]:
     """The signature of a file that has none beside it, by the formats that its name fits."""
-    by_name = [name for name in runtime.FORMATS if path.suffix in registry.format(name).SUFFIXES]
+    # A file says nothing of how exact it was meant to be: that takes --format.
+    by_name = [
+        name for name in runtime.FORMATS if path.suffix in registry.format(name).SUFFIXES and accuracy(name) is None
+    ]
     candidates = [format_name] if format_name else by_name
     if format_name:
         _refuse_format(format_name, runtime, registry)

@@ -36,6 +36,8 @@ def quantised(
     if lacking := missing_packages(REQUIRES):
         raise WorkerError(f"case {name!r}: the dtype {INT8!r} {lacking}", kind="Unavailable")
     where = f"case {name!r}, field 'dtypes': {INT8!r}"
+    if model.training:
+        raise WorkerError(f'{where} is for models in evaluation mode: leave it out, or mode="train"', "build")
     before = _outputs(model, inputs)
     args, kwargs = inputs[exported]
     try:

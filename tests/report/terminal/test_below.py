@@ -98,6 +98,26 @@ def test_what_is_imprecise_says_why() -> None:
     assert "vit.py::vit[onnx-ort-cpu]: imprecise at stage compare" not in lines
 
 
+def test_what_formats_that_quantise_leave_of_a_model() -> None:
+    quantised = {"ort": 5.42, "openvino": 5.06}
+    found = [
+        (cell("net", "onnx-int8", runtime), Outcome(Verdict.PASS, bits=bits, reference_bits=20.1))
+        for runtime, bits in quantised.items()
+    ]
+    found.append((cell("net", "onnx-fp16", "ort"), Outcome(Verdict.PASS, bits=11.3, reference_bits=20.1)))
+    found.append((cell("net", "onnx", "ort"), Outcome(Verdict.PASS, bits=19.9, reference_bits=20.1)))
+    found.append(
+        (cell("bad", "onnx-int8", "ort"), Outcome(Verdict.MISMATCH, Stage.COMPARE, "0.8 bits are right", bits=0.8))
+    )
+    lines = printed(found).splitlines()
+    at = lines.index("Accuracy of formats that quantise")
+    assert sorted(lines[at + 1].replace(",", "").split()) == sorted(
+        ["net:", "onnx-int8", "5.1", "onnx-fp16", "11.3", "of", "20.1", "bits"]
+    )
+    # What is a mismatch has its own words.
+    assert lines[at + 2] == ""
+
+
 def test_notes_on_a_model_are_wrapped_and_never_cut() -> None:
     note = (
         "cannot see 5 of its 12 tensors, a change of 1 % in them stays under the noise: backbone.layer1.weight, "
