@@ -9,8 +9,9 @@ from pytest_modelconform.terms.sequence import Sequence
 
 from ...loop import WorkerError
 from .. import cast
-from ..build import Built, clone
+from ..build import Built
 from ..cases import explain, short_trace
+from ..clones import clone
 from ..generate import Call
 from ..state import seed_all
 from .carry import arguments, tensors_of

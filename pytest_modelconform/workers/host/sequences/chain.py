@@ -22,7 +22,7 @@ from ...loop import WorkerError, place_of
 from ...tensors import Tensor
 from ...torch_tensors import encode, leaves
 from .. import declared, files, large
-from ..build import Built, clone, encode_inputs
+from ..build import Built, encode_inputs
 from ..forward import signature
 from ..generate import Call
 from ..noise.call import Draws

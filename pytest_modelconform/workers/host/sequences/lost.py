@@ -15,7 +15,8 @@ from pytest_modelconform.terms.tolerances import limits
 from ...arrays import to_array
 from ...tensors import Tensor
 from ...torch_tensors import encode
-from ..build import Built, clone
+from ..build import Built
+from ..clones import clone
 from ..generate import Call
 from .carry import Wire, fed, tensors_of
 
