@@ -23,6 +23,7 @@ from ...tensors import Tensor
 from ...torch_tensors import encode, leaves
 from .. import declared, files, large
 from ..build import Built, encode_inputs
+from ..clones import clone
 from ..forward import signature
 from ..generate import Call
 from ..noise.call import Draws
