@@ -57,7 +57,8 @@ def test_that_of_a_variant_comes_first() -> None:
     unknown = fault("a", {"onnx@halb": half}, ["ort"], ["onnx@half", "onnx"])
     assert unknown is not None
     assert (
-        "'onnx@halb' is not a runtime, a dtype or 'fast', nor a variant of exports=. Did you mean 'onnx@half'?"
+        "'onnx@halb' is not a runtime, a dtype, 'fast' or a quantised format, nor a variant of exports=. Did you mean "
+        "'onnx@half'?"
         in unknown
     )
     assert fault("a", {"onnx": half}, ["ort"], ["onnx"]) is not None
