@@ -76,8 +76,11 @@ def _of(tried: Any) -> str:
 
 
 def place(file: str, line: int | None, function: str) -> str:
-    """Where something is, as short as can be: "net.py:12, in forward". "" for what Dynamo calls the model by."""
-    if f"{os.sep}_dynamo{os.sep}" in file:
+    """Where something is, as short as can be: "net.py:12, in forward".
+
+    "" for what Dynamo calls the model by, and for the code that an exported program makes of itself.
+    """
+    if f"{os.sep}_dynamo{os.sep}" in file or file.startswith("<"):
         return ""
     _, installed, inside = file.rpartition(f"site-packages{os.sep}")
     here = os.getcwd() + os.sep

@@ -135,6 +135,7 @@ def test_paths_of_a_call() -> None:
         ("/env/lib/python3.11/site-packages/transformers/bert.py", "forward", "transformers/bert.py:9, in forward"),
         ("/elsewhere/net.py", "torch_dynamo_resume_in_forward_at_12", "net.py:9, in forward"),
         ("/env/lib/python3.11/site-packages/torch/_dynamo/external_utils.py", "inner", ""),
+        ("<eval_with_key>.5", "forward", ""),
     ],
 )
 def test_places(file: str, function: str, said: str) -> None:
