@@ -214,15 +214,10 @@ class Machinery:
         """The cells of a case that were asked for, dtype by dtype, each with its model checks first."""
         found = []
         for dtype in case.dtypes:
-            formats = self._columns(self.formats, case)
+            formats = _columns(self.settings, self.formats, case)
             asked = (formats, self.runtimes, self.devices, dtype, self.precisions, case.has, case.framework)
             found += _with_checks(file, case.name, dtype, self.registry.cells(file, case.name, *asked))
         return found
-
-    def _columns(self, formats: Sequence[str], case: Declared) -> Sequence[str]:
-        """The columns of a case: what it says itself, and for one in PyTorch what the command line gives for all."""
-        given = self.settings.exports if case.framework == TORCH else ()
-        return variants.columns(formats, case.exports, given)
 
     def any_cells(self) -> bool:
         """Whether what was asked for is any cell at all, of a case that has everything."""
@@ -235,7 +230,7 @@ class Machinery:
         registry = self.registry
         found = [Cell(file, case.name, COLLECT, COLLECT)]
         for dtype in case.dtypes:
-            formats = self._columns(registry.formats, case)
+            formats = _columns(self.settings, registry.formats, case)
             every = (formats, registry.runtimes, registry.devices, dtype, PRECISIONS, case.has, case.framework)
             found += _with_checks(file, case.name, dtype, registry.cells(file, case.name, *every))
         return found
@@ -368,6 +363,11 @@ class Machinery:
         if not fault and (unreadable := unreadable_requirement(case.requires)):
             fault = f"case {case.name!r}, field 'requires': {unreadable}"
         return replace(case, fault=fitting(fault) if fault else None)
+
+
+def _columns(settings: Settings, formats: Sequence[str], case: Declared) -> Sequence[str]:
+    """The columns of a case: what it says itself, and for one in PyTorch what the command line gives for all."""
+    return variants.columns(formats, case.exports, settings.exports if case.framework == TORCH else ())
 
 
 def _with_checks(file: str, case: str, dtype: str, cells: Sequence[Cell]) -> list[Cell]:

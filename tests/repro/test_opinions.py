@@ -42,9 +42,9 @@ def registry() -> Registry:
 
 
 def asker(registry: Registry, cache: Path, format_name: str, runtime: str, right: tuple[str, ...] = ()) -> Any:
-    case: Any = SimpleNamespace(name="a", dtypes=("float32",), has=(), framework="torch")
+    case: Any = SimpleNamespace(name="a", dtypes=("float32",), has=(), framework="torch", exports={})
     pipeline = Ran(right)
-    settings = SimpleNamespace(cache=cache)
+    settings = SimpleNamespace(cache=cache, exports={})
     machinery: Any = SimpleNamespace(registry=registry, pipeline=pipeline, witnesses=None, settings=settings)
     machinery.all_cells = lambda file, declared: Machinery.all_cells(machinery, file, declared)
     cell = Cell("a.py", "a", format_name, runtime)
