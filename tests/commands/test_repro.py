@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_modelconform.runtimes import node
-from tests.support import runs
+from tests.support import runs, sequences
 
 pytestmark = pytest.mark.compiles
 
@@ -344,3 +344,10 @@ def test_a_runtime_in_an_environment_of_its_own_is_named_with_the_version_there(
     version = json.loads((node.FOLDER / "package.json").read_text())["dependencies"]["onnxruntime-web"]
     assert f"# onnxruntime-web {version}: plain in onnx\n" in readme
     assert f"\n- onnxruntime-web {version}\n" in readme
+
+
+def test_a_cell_of_steps_names_that_of_a_single_call(tmp_path: Path) -> None:
+    runs.write(tmp_path, {"steps.py": sequences.case()})
+    status, message = problem(tmp_path, "steps.py::steps[onnx-ort-cpu-sequence]", "-o", str(tmp_path / "out"))
+    assert status == 2
+    assert "runs several steps. Reports are written for single calls: name steps[onnx-ort-cpu]" in message
