@@ -140,7 +140,7 @@ def test_formats_and_runtimes_that_have_nothing_in_common(start: Start) -> None:
         "  format export: no runtime of this run (ort) loads it. Add one of torch, torch-2.11, torch-2.15 to "
         "--modelconform-runtimes, or leave that option out.\n"
         "  runtime ort: it loads no format of this run (export). Add one of onnx, onnx-legacy, onnx-decomposed, "
-        "onnx-opset9 to --modelconform-formats, or leave that option out."
+        "onnx-opset9, onnx-fp16, onnx-int8 to --modelconform-formats, or leave that option out."
     )
     assert message in result.stderr.str()
 
