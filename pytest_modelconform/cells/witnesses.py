@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cache.fingerprint import hash_of
-from ..formats.origins import origin
+from ..formats.origins import DECOMPOSED, origin
 from ..terms.case import TORCH
 from ..terms.cell import CaseRef, Cell
 
@@ -168,6 +168,8 @@ def said(witnesses: Sequence[Witness], framework: str, specialised: bool) -> str
     if specialised:
         kept = "keep" if several else "keeps"
         return f"{agree}: suspect the export ({formats} {kept} what the exported input set decided)"
+    if origins == DECOMPOSED:
+        return f"{agree}: suspect PyTorch's decompositions, which {_and(sorted(origins))} have in common"
     if "" in origins or len(origins) > 1:
         return f"{agree}: suspect the reference"
     common = f"{next(iter(origins))}, which {formats} have in common" if several else formats

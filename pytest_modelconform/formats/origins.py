@@ -8,11 +8,14 @@ from ..terms.exports import base_of
 # What captures a model in PyTorch for a format, as messages name it. A format that isn't here stands for itself.
 _EXPORT = "torch.export"
 _TRACE = "torch.jit.trace"
+_COMPILE = "torch.compile"
+# Two that write operators out by the same formulas: PyTorch's decompositions.
+DECOMPOSED = frozenset((_EXPORT, _COMPILE))
 _CAPTURED_BY = {
     **dict.fromkeys(("export", "export-2.11", "export-2.15", "aoti", "onnx", "onnx-decomposed", "openvino"), _EXPORT),
     **dict.fromkeys(("stablehlo", "executorch", "executorch-portable", "litert", "coreml"), _EXPORT),
     **dict.fromkeys(("torchscript-trace", "torchscript-trace-2.11", "torchscript-trace-2.15"), _TRACE),
-    "module": "",
+    "module": _COMPILE,
     **dict.fromkeys(("onnx-legacy", "onnx-opset9", "ncnn", "caffe"), _TRACE),
 }
 

@@ -15,6 +15,7 @@ from .base import load_request as usual_request
 # The model in a process that imports its case, and what was exported, in one that doesn't.
 FORMATS = ("module", "export")
 REQUIRES = ("torch",)
+OPERATORS = ("torch", "modules")
 FAMILY = "torch-compile"
 
 

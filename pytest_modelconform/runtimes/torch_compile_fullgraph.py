@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import compiled
 from .compiled import FAMILY as FAMILY
 from .compiled import FORMATS as FORMATS
+from .compiled import OPERATORS as OPERATORS
 from .compiled import REQUIRES as REQUIRES
 from .compiled import command as command
 from .compiled import unavailable as unavailable

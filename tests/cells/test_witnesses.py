@@ -69,6 +69,15 @@ def test_a_model_that_is_an_onnx_file_was_exported_by_nobody(witnesses: Witnesse
     )
 
 
+def test_what_is_compiled_and_what_is_exported_have_decompositions_in_common(witnesses: Witnesses) -> None:
+    leave(witnesses, cell("onnx", "ort"), faithful(WRONG, 1))
+    leave(witnesses, cell("module", "torch-compile"), faithful(WRONG, 2))
+    assert notes(witnesses)["ort"] == (
+        "ort and torch-compile agree with each other, not with eager: suspect PyTorch's decompositions, which "
+        "torch.compile and torch.export have in common"
+    )
+
+
 def test_artifacts_that_two_tracers_made_make_one_suspect_the_reference(witnesses: Witnesses) -> None:
     leave(witnesses, cell("onnx", "ort"), faithful(WRONG, 1))
     leave(witnesses, cell("torchscript-trace", "libtorch-cpp"), faithful(WRONG, 2))

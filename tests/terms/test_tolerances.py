@@ -58,8 +58,7 @@ def test_that_of_a_variant_comes_first() -> None:
     assert unknown is not None
     assert (
         "'onnx@halb' is not a runtime, a dtype, 'fast' or a quantised format, nor a variant of exports=. Did you mean "
-        "'onnx@half'?"
-        in unknown
+        "'onnx@half'?" in unknown
     )
     assert fault("a", {"onnx": half}, ["ort"], ["onnx"]) is not None
     silent = fault("a", {"onnx@half": Tolerance(bits_lost=13)}, ["ort"], ["onnx@half"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -31,7 +31,7 @@ _FIELDS = {"openvino": "openvino", "executorch": "executorch", "executorch-porta
 _TRANSLATED = ("onnx", "onnx-legacy", "onnx-decomposed", "onnx-opset9")
 
 
-def register(request: dict[str, Any]) -> None:
+def register(request: Mapping[str, Any]) -> None:
     """Register what a request names, around the import of its case file, which may import some of it by itself."""
     names = request.get("operators", [])
     if not names:

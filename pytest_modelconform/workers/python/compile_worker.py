@@ -6,7 +6,6 @@ What is compiled is so when it is first called, so that exceptions of the compil
 from __future__ import annotations
 
 import gc
-import importlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ import torch
 
 from ..loop import Answer, Handlers, WorkerError
 from . import compiled
-from .torch_worker import load_program, run, set_precision
+from .torch_worker import load_program, register_operators, run, set_precision
 
 
 def handlers(device: str, threads: int) -> Handlers:
@@ -36,8 +35,7 @@ def handlers(device: str, threads: int) -> Handlers:
     def load(request: dict[str, Any]) -> Answer:
         unload(request)
         set_precision(request.get("precision") == "fast")
-        for package in request.get("operators", []):
-            importlib.import_module(package)  # registers the package's operators
+        register_operators(request)
         begin = time.perf_counter()
         case = request.get("case")
         model = load_program(request["model"], device) if case is None else built(case).to(device)
@@ -62,9 +60,11 @@ def handlers(device: str, threads: int) -> Handlers:
 def built(case: Mapping[str, Any]) -> torch.nn.Module:
     """The model of a case. case: as `Format.IN_PLACE` says. Raises WorkerError where it is another one than before."""
     # Here, since a process that only loads programs does without it.
+    from ..host import own_operators
     from ..host.build import build, other_numbers
 
     sys.path += [folder for folder in case["path"] if folder not in sys.path]
+    own_operators.register(case)
     found = build(case["file"], case["relative"], case["case"], case["dtype"])
     if found.digest != case["digest"]:
         raise other_numbers(found)

@@ -6,7 +6,7 @@ import gc
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -44,8 +44,7 @@ def handlers(device: str, threads: int) -> Handlers:
         release()
         size[0] = os.path.getsize(request["model"])
         set_precision(request.get("precision") == "fast")
-        registering.register([*request.get("libraries", []), *request.get("modules", [])], request.get("path", []))
-        registering.packages(request.get("operators", []))
+        register_operators(request)
         begin = time.perf_counter()
         # `export-2.11` is what another version wrote.
         kind = re.sub(r"-\d+\.\d+$", "", request["format"])
@@ -64,6 +63,12 @@ def handlers(device: str, threads: int) -> Handlers:
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     hello = {"name": "torch", "version": torch.__version__, "language": "Python", "layout": "tree", "devices": devices}
     return {"hello": lambda request: hello, "load": load, "run": run_loaded, "unload": unload}
+
+
+def register_operators(request: Mapping[str, Any]) -> None:
+    """Register what a load request names: a case's own operators, and packages'. Raises WorkerError."""
+    registering.register([*request.get("libraries", []), *request.get("modules", [])], request.get("path", []))
+    registering.packages(request.get("operators", []))
 
 
 def set_precision(fast: bool) -> None:

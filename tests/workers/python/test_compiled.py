@@ -6,12 +6,14 @@ By Dynamo alone, whose graphs eager PyTorch runs: nothing here compiles C++.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from pytest_modelconform.workers.host.build import build
 from pytest_modelconform.workers.python import compile_worker, compiled
 
 
@@ -140,3 +142,23 @@ def test_paths_of_a_call() -> None:
 )
 def test_places(file: str, function: str, said: str) -> None:
     assert compiled.place(file, 9, function) == said
+
+
+def test_a_model_is_built_with_the_operators_that_its_case_names(tmp_path: Path) -> None:
+    (tmp_path / "compiled_ops.py").write_text(
+        "import torch\n\n"
+        "@torch.library.custom_op('compiledtest::twice', mutates_args=())\n"
+        "def twice(x: torch.Tensor) -> torch.Tensor:\n    return 2 * x\n"
+    )
+    (tmp_path / "net.py").write_text(
+        "import torch\nfrom pytest_modelconform import Case, Operators\n\n"
+        "class Net(torch.nn.Module):\n    def forward(self, x):\n"
+        "        return torch.ops.compiledtest.twice(x)\n\n"
+        "own = Operators(torch=('compiled_ops.py',))\n"
+        "case = Case(model=Net, inputs={'a': lambda: (torch.ones(2),)}, operators=own)\n"
+    )
+    file = str(tmp_path / "net.py")
+    asked = {"file": file, "relative": "net.py", "case": "net", "dtype": "float32", "path": [str(tmp_path)]}
+    digest = build(file, "net.py", "net").digest
+    model = compile_worker.built({**asked, "operators": [str(tmp_path / "compiled_ops.py")], "digest": digest})
+    assert torch.equal(model(torch.ones(2)), torch.full((2,), 2.0))
