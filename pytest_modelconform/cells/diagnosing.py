@@ -5,6 +5,7 @@ What is imprecise, and has a cause, becomes a mismatch. No other verdict changes
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..terms.accuracy import accuracy
 from ..terms.case import Tolerance
 from ..terms.cell import FULL, Cell
 from ..terms.outcome import Outcome, Verdict
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     Asked: TypeAlias = tuple[Sequence[Variant], str, float]
 from ..terms.runs import NO_TIME
 
+# Hints that name a precision.
+_OF_PRECISION = re.compile(r"\b(b?float(16|8)|int8)")
 MOST_SECONDS = 60.0
 MOST_SECONDS_CLOSE = 180.0  # for what is close: a variant that there was no time for would make it a mismatch
 LEAST_SECONDS = 1.0  # with less left of a cell's time, the case host is not asked
@@ -98,6 +102,9 @@ class Diagnosis:
         if found.problem is not None:
             what = f"{type(found.problem).__name__}: {str(found.problem).partition(chr(10))[0]}"
             outcome = replace(outcome, notes=(*outcome.notes, f"no diagnosis: {what}"))
+        if accuracy(cell.format) is not None:
+            # That its numbers are few is what such a format is for.
+            found = replace(found, hints=[hint for hint in found.hints if not _OF_PRECISION.search(hint)])
         if found.hints:
             outcome = replace(outcome, hints=tuple(found.hints))
             outcome = replace(outcome, message="\n".join([outcome.message, *outcome.hint_lines]))

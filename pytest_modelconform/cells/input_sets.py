@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..references.prepared import InputSet, Prepared, sizes
+from ..terms.accuracy import of_generated
 from ..terms.cell import FULL, Cell
 from ..terms.limits import STATED, TRANSPOSED_INPUTS
 from ..terms.outcome import Outcome, Stage, Verdict
@@ -161,6 +162,8 @@ class InputSets:
     def compare(self, entry: InputSet, ran: Ran) -> tuple[SetResult, Sequence[Run]]:
         """Compare what ran with the references; the runs, too, where their numbers are a mismatch, or imprecise."""
         tolerance, _ = choose(self.judge.tolerance, self.judge.tolerances, self.cell)
+        if entry.generated:
+            tolerance = of_generated(self.cell.format, tolerance)
         narrows = self.registry.runtime(self.cell.runtime).NARROWS
         made = compiled.of_set(ran.compiled)
         result = replace(compare_runs(ran.runs, entry, tolerance, narrows), seconds=ran.seconds, compiled=made)

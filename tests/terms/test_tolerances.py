@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pytest_modelconform.compare import compare_tensor, make_reference
-from pytest_modelconform.terms.accuracy import ACCURACIES
+from pytest_modelconform.terms.accuracy import ACCURACIES, UNCALIBRATED, of_generated
 from pytest_modelconform.terms.case import DEFAULTS, Tolerance
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Verdict
@@ -112,8 +112,8 @@ def test_formats_that_quantise_have_an_accuracy_of_their_own() -> None:
     assert (found.cosine, found.bits, notes) == (0.9, None, ("tolerance for onnx-int8: cosine=0.9: a classifier",))
     assert choose(Tolerance(), given, replace(quantised, format="onnx-int8@ours"))[0].cosine == 0.9
     # An export of the user's own may be quantised, too, and only the user knows.
-    ours = {"onnx@ours": Tolerance(bits=5), **others}
-    assert fault("a", ours, ["ort", "openvino"]) is None
+    ours = {"onnx@ours": Tolerance(bits=5, reason="int8 by our script"), **others}
+    assert fault("a", ours, ["ort", "openvino"], ["onnx@ours"]) is None
     assert choose(Tolerance(), ours, replace(quantised, format="onnx@ours"))[0].bits == 5
     assert choose(Tolerance(), ours, replace(quantised, format="onnx"))[0].bits_lost == 5
     strict, _ = choose(Tolerance(), {"onnx-int8": Tolerance(strict=True)}, quantised)
@@ -121,3 +121,20 @@ def test_formats_that_quantise_have_an_accuracy_of_their_own() -> None:
     ran = Outcome(Verdict.PASS, bits=5.04, reference_bits=22.6)
     assert loss_note("onnx-int8", ran, found) == "right to 5.0 of 22.6 bits (cosine=0.9 is asked for)"
     assert loss_note("onnx", ran, found) == ""
+
+
+@pytest.mark.parametrize(
+    ("format_name", "given", "bits"),
+    [
+        ("onnx-int8", None, UNCALIBRATED),
+        ("onnx-int8@ours", None, UNCALIBRATED),
+        ("onnx-fp16", None, ACCURACIES["onnx-fp16"].bits),  # float16 is calibrated by nothing
+        ("onnx-int8", Tolerance(bits=5.0), 5.0),  # what the case says holds for all sets
+        ("onnx", Tolerance(), None),
+    ],
+)
+def test_generated_sets_are_none_that_int8_was_calibrated_with(
+    format_name: str, given: Tolerance | None, bits: float | None
+) -> None:
+    tolerance = given or ACCURACIES[format_name.partition("@")[0]]
+    assert of_generated(format_name, tolerance).bits == bits
