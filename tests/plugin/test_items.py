@@ -311,7 +311,8 @@ FAULTY: dict[str, tuple[str, str, str, str]] = {
     ),
     "tolerance_key": (
         IMPORT + case(f"{PLAIN}, tolerances={{'openvin': Tolerance()}}"), "tolerance_key[collect]", "collect",
-        r"field 'tolerances': 'openvin' is not a runtime, a dtype or 'fast'. Did you mean 'openvino'\? Known: torch, ",
+        r"field 'tolerances': 'openvin' is not a runtime, a dtype, 'fast' or a quantised format. Did you mean "
+        r"'openvino'\? Known: torch, ",
     ),
     "tolerance_reason": (
         IMPORT + case(f"{PLAIN}, tolerances={{'ort': Tolerance(bits_lost=5)}}"), "tolerance_reason[collect]", "collect",

@@ -137,7 +137,8 @@ def test_formats_and_runtimes_that_have_nothing_in_common(start: Start) -> None:
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     message = (
         "modelconform: these names were given, and have no cell:\n"
-        "  format export: no runtime of this run (ort) loads it. Add one of torch, torch-2.11, torch-2.15 to "
+        "  format export: no runtime of this run (ort) loads it. Add one of torch, torch-compile, "
+        "torch-compile-fullgraph, torch-compile-cudagraphs, torch-2.11, torch-2.15 to "
         "--modelconform-runtimes, or leave that option out.\n"
         "  runtime ort: it loads no format of this run (export). Add one of onnx, onnx-legacy, onnx-decomposed, "
         "onnx-opset9, onnx-fp16, onnx-int8 to --modelconform-formats, or leave that option out."
