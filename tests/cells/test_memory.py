@@ -68,8 +68,9 @@ def test_a_load_takes_what_its_runtime_was_measured_with(
     registry = Registry()
     register_built_in(registry)
     size, asked = 10**9, Mock(side_effect=WorkerRefused("", "asked", "", ""))
-    parts: Any = SimpleNamespace(registry=registry, ask=asked, size=size)
-    parts.signature = SimpleNamespace(stored={"format": names["format"], **signature})
+    parts: Any = SimpleNamespace(registry=registry, ask=asked, size=size, registered=set())
+    stored = {"format": names["format"], **signature}
+    parts.signature = SimpleNamespace(stored=stored, extensions={}, calls=(), operators=())
     monkeypatch.setattr(loading, "load_request", lambda *given: {})
     look = memory.lacking_after_a_while
     monkeypatch.setattr(memory, "lacking_after_a_while", lambda what, needed: look(what, needed, patience=0.0))

@@ -79,8 +79,8 @@ def test_the_line_names_the_largest_kinds_and_is_narrow() -> None:
     # One line for all, where several processes were used; of a short run only that.
     used = Used(600.0, 2, 1140.0)
     assert accounting.said(RECORD, used) == (
-        "modelconform: 612 s in 2 processes, idle for 5.0% while cells ran;\n"
-        "  core-seconds: export 685, harness 70, start 60, load 56, reference 40, pytest\n  31, other 38"
+        "modelconform: 612 s in 2 processes, idle for 5.0% while cells ran; core-seconds:\n"
+        "  export 685, harness 70, start 60, load 56, reference 40, pytest 31, other 38"
     )
     assert accounting.said(None, used) == "modelconform: cells took 600 s on 2 processes, idle for 5.0% of that"
     assert len(accounting.said(None, Used(86400.0, 128, 1.0))) <= 80

@@ -39,8 +39,8 @@ def test_an_empty_folder_without_the_option(tmp_path: Path) -> None:
     )
     words = python(text, tmp_path).splitlines()[-1]
     # The option's parser, the hooks, and what `Case` is, each with its folder's sentence; nothing that does work.
-    mine = ["cells", "cells.settings", "plugin", "plugin.hookspecs", "plugin.options", "terms", "terms.case"]
-    mine += ["terms.version"]
+    mine = ["cells", "cells.settings", "plugin", "plugin.export_options", "plugin.hookspecs", "plugin.options"]
+    mine += ["terms", "terms.case", "terms.exports", "terms.operators", "terms.sequence", "terms.version"]
     assert words == f"[] {['pytest_modelconform', *(f'pytest_modelconform.{name}' for name in mine)]}"
 
 
