@@ -17,7 +17,7 @@ from . import sessions
 
 # Folders of entries. Beside those in the first row, a lock and a log that go with them.
 _MADE = ("harness", "cpp", "library", "environments")
-KINDS = ("cases", "references", "artifacts", "refusals", *_MADE, "inductor")
+KINDS = ("cases", "references", "artifacts", "refusals", "threads", *_MADE, "inductor")
 # Of one entry, since inductor shares headers between models.
 _WHOLE = ("inductor",)
 # Beginnings and ends of names that are no entries: what is being made, and what goes with one.

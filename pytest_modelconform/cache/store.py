@@ -5,6 +5,7 @@
     references/<key>/      inputs, eager's outputs and the noise floor of a case
     artifacts/<key>/       a case stored in a format
     refusals/<key>/        what an exporter said instead, where that is expected (see cells/refusals.py)
+    threads/<key>/         which trials from several threads have passed (see cells/from_threads.py)
     cpp/<key>/             C++ sources of cases, compiled (see building/case_library.py)
     harness/…              compiled C++ harnesses (see building/harness.py)
     sessions/…             locks of the processes that use the folder (see sessions.py)
@@ -212,7 +213,7 @@ class Cache:
 
 
 def _make_folders(folder: Path) -> None:
-    for name in ("cases", "references", "artifacts", "refusals", "cpp", "locks"):
+    for name in ("cases", "references", "artifacts", "refusals", "threads", "cpp", "locks"):
         (folder / name).mkdir(exist_ok=True, mode=0o700)
 
 

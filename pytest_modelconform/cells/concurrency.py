@@ -11,6 +11,7 @@ from ..terms.cell import Cell
 from ..terms.outcome import FROM_THREADS, Outcome, Stage, Verdict
 from ..terms.tolerances import choose
 from ..workers import arrays
+from . import from_threads
 from .answers import Run, UnsuitableInputs, compare_runs, run_request, structured
 from .protocol import NONSENSE, ConcurrentAnswer, ErrorAnswer, Trial, broken
 from .stages import VERDICT_OF
@@ -18,6 +19,7 @@ from .typed import read
 from .worker import WorkerProblem
 
 if TYPE_CHECKING:
+    from ..cache.store import Cache
     from ..references.prepared import InputSet, Prepared
     from ..terms.case import Tolerance
     from ..terms.signature import Signature
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 
 # Seconds that this may add to a cell, as the serial runs and the load let expect.
 MOST_SECONDS = 0.25
-# The smallest number of threads above 1 may go over that so many times.
-PATIENCE = 16
+# The smallest number of threads above 1 may go over that so many times; where all have passed before, so many.
+PATIENCE, PATIENCE_AGAIN = 16, 4
 # Of artifacts in memory at the same time, in bytes; an instance takes more, by its runtime's buffers.
 MOST_BYTES = 2**30
 _INSTANCES = {"one": "one instance", "clones": "clones"}
@@ -78,6 +80,13 @@ def plan(counts: Sequence[int], run: float, load: float, size: int, repeats: int
     return Plan(tuple(chosen["one"]), tuple(chosen["clones"]), repeats, said)
 
 
+def again(counts: Sequence[int], run: float, most: float = MOST_SECONDS) -> Plan:
+    """What is tried where all of a plan has passed before: the smallest number above 1, on one instance."""
+    least = min((count for count in counts if count > 1), default=min(counts))
+    fits = (1 + least) * run <= most * PATIENCE_AGAIN
+    return Plan((least,) if fits else (), (), 1)
+
+
 def chosen_sets(outcome: Outcome, prepared: Prepared) -> list[InputSet]:
     """The case's own input sets that passed, and a generated one beside a single one: other values have to meet.
 
@@ -99,12 +108,14 @@ class AtOnce:
     """Runs what has passed again, from so many threads (`counts`; none: not at all).
 
     folder: for files of results. asked: whether somebody asked for just these numbers, so that they may take long.
+    cache: what has passed is kept there; None: nowhere, and all of it is tried each time.
     """
 
     registry: Registry
     counts: Sequence[int]
     folder: Path
     asked: bool = False
+    cache: Cache | None = None
 
     def checked(
         self,
@@ -129,11 +140,23 @@ class AtOnce:
         # With its patience a plan takes up to (1 + PATIENCE) times that, and must not cost the cell its verdict.
         within = budget.left / (2 + PATIENCE)
         most = within if self.asked else min(MOST_SECONDS, within)
-        wanted = plan(self.counts, run, load, artifact.size, repeats, most)
-        notes = [f"{FROM_THREADS}: {wanted.left_out}"] if wanted.left_out else []
-        if not wanted.threads and not wanted.clones:
-            return replace(outcome, notes=(*outcome.notes, *notes))
+        key, before = "", None
+        if self.cache is not None:
+            key = from_threads.key_of(cell, artifact, worker, self.counts, [entry.name for entry in sets])
+            before = None if self.asked else from_threads.read(self.cache, key)
+        if before is None:
+            wanted = plan(self.counts, run, load, artifact.size, repeats, most)
+            notes = [f"{FROM_THREADS}: {wanted.left_out}"] if wanted.left_out else []
+        else:
+            wanted, notes = again(before.counts or self.counts, run, most), list(before.notes)
         record: dict[str, Any] = {"counts": list(wanted.threads), "clones": list(wanted.clones), "identical": False}
+        if before is not None:
+            record["before"] = {"counts": list(before.counts), "clones": list(before.clones)}
+        if not wanted.threads and not wanted.clones:
+            # What an earlier run has tried is told all the same.
+            record = {**record, "identical": True, "results": 0, "seconds": 0.0}
+            tried = record if before is not None else outcome.threads
+            return replace(outcome, threads=tried, notes=(*outcome.notes, *notes))
         left = budget.left
         try:
             answer = self._ask(sets, wanted, artifact, worker, budget)
@@ -150,6 +173,15 @@ class AtOnce:
             verdict, message = Verdict.ERROR, broken(cell.runtime, "from several threads at once", error)
         record["seconds"] = left - budget.left
         outcome = replace(outcome, threads=record, notes=(*outcome.notes, *notes))
+        if self.cache is not None:
+            passed = verdict is Verdict.PASS and record["identical"]
+            if before is not None and not passed:
+                from_threads.forget(self.cache, key)
+            elif before is None and passed:
+                kept = from_threads.Before(
+                    counts=tuple(record["counts"]), clones=tuple(record["clones"]), notes=tuple(notes)
+                )
+                from_threads.keep(self.cache, key, kept)
         if verdict is Verdict.PASS:
             return outcome
         stage = Stage.COMPARE if verdict is Verdict.MISMATCH else Stage.RUN

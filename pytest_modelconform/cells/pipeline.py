@@ -73,7 +73,7 @@ class Pipeline:
         self.pool = pool
         self.exports = Exports(registry, cache, pool, timeout, exports)
         folder = Path(tempfile.mkdtemp(prefix="modelconform-"))
-        at_once = AtOnce(registry, threads, folder, threads_asked)
+        at_once = AtOnce(registry, threads, folder, threads_asked, cache)
         self.tools = Tools(registry, pool, self.exports, at_once, timeout, folder)
         self._witnesses = witnesses
         self._diagnosis = Diagnosis(self.exports, folder)

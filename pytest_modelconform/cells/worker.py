@@ -86,8 +86,8 @@ class Worker:
     """A worker process.
 
     used: set by who has run anything on it. smoked: formats in which it has run the smoke model. registered: of
-    cases' own operators, what it has loaded. info: its answer to
-    hello; empty before.
+    cases' own operators, what it has loaded. info: its answer to hello; empty before. command: what
+    started it.
     """
 
     def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> None:
@@ -96,6 +96,7 @@ class Worker:
         self.smoked: set[str] = set()
         self.registered: set[str] = set()
         self.info: dict[str, Any] = {}
+        self.command = tuple(command)
         self.last_used = time.monotonic()
         self._next_id = 1
         self._buffer = bytearray()

@@ -25,7 +25,7 @@ def test_it_is_the_users_own(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "deep" / "cache")
     assert cache.folder.stat().st_mode & 0o777 == 0o700
     assert {path.name for path in cache.folder.iterdir()} == {
-        *("cases", "references", "artifacts", "refusals", "locks", "cpp"),
+        *("cases", "references", "artifacts", "refusals", "threads", "locks", "cpp"),
     }
 
 

@@ -150,12 +150,17 @@ function valueText(value) {
 }
 
 function threadsPart(threads) {
-  const said = [];
-  const list = (counts) => (counts ?? []).join(", ");
-  if (threads.counts?.length) said.push(`from ${list(threads.counts)} threads at once on one instance`);
-  if (threads.clones?.length) said.push(`from ${list(threads.clones)} threads on clones`);
+  const said = triedFrom(threads);
+  const before = triedFrom(threads.before ?? {});
   if (threads.identical !== undefined) said.push(threads.identical ? "always the same bits" : "other bits than serial runs");
+  if (before.length) said.push(`in an earlier run of the same artifact: ${before.join(", ")}`);
   return h("section", {}, h("h3", {}, "Several threads"), h("p", {}, said.join("; ")));
+}
+function triedFrom(threads) {
+  const said = [];
+  if (threads.counts?.length) said.push(`from ${threads.counts.join(", ")} threads at once on one instance`);
+  if (threads.clones?.length) said.push(`from ${threads.clones.join(", ")} threads on clones`);
+  return said;
 }
 function commandPart(title, text, what) {
   return h("section", {}, h("div", { class: "line" }, h("h3", {}, title), copyable(text, what)), h("pre", { class: "command", tabindex: "0", role: "region", "aria-label": title }, text));
