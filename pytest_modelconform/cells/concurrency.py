@@ -172,6 +172,7 @@ class AtOnce:
             worker.close(kill=True)
             verdict, message = Verdict.ERROR, broken(cell.runtime, "from several threads at once", error)
         record["seconds"] = left - budget.left
+        notes = list(dict.fromkeys(notes))
         outcome = replace(outcome, threads=record, notes=(*outcome.notes, *notes))
         if self.cache is not None:
             passed = verdict is Verdict.PASS and record["identical"]

@@ -192,7 +192,10 @@ def test_what_several_threads_came_to_is_recorded(runtimes_run: Run) -> None:
         runtimes_run.cells[runs.cell("plain", f"{name}@concurrent")] for name in ("good", "nearly", "noclones")
     )
     assert good["threads"].pop("seconds") < TIMEOUT_SECONDS
-    assert good["threads"] == {"counts": [1, 2, 8], "clones": [1, 2, 8], "identical": True, "results": 44}
+    # The cache is the session's, so that another run may have tried all of it before.
+    again = {"counts": [2], "clones": [], "before": {"counts": [1, 2, 8], "clones": [1, 2, 8]}, "results": 4}
+    tried = again if "before" in good["threads"] else {"counts": [1, 2, 8], "clones": [1, 2, 8], "results": 44}
+    assert good["threads"] == {**tried, "identical": True}
     assert good["notes"] == []
     assert nearly["threads"]["identical"] is False
     said = (

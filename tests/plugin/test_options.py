@@ -416,7 +416,8 @@ def test_threads(
     line = [*given("fake-good-concurrent"), "plain.py", f"--modelconform-json={report}", *option]
     start(*line, ini=ini, n=variant).assert_outcomes(passed=2)
     found = cells(report)[runs.cell("plain", "good@concurrent")]["threads"]
-    assert (found and found["counts"]) == counts
+    # The cache is the session's, so that another run may have tried all of it before.
+    assert (found and found.get("before", found)["counts"]) == counts
 
 
 @variants
