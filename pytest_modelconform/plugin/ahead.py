@@ -5,9 +5,11 @@ All of it in one process of a session: the xdist controller, which is idle other
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +18,15 @@ from ..cache.made_once import join_session
 from ..cells import needs
 from ..cells.ahead import Ahead, Event
 from ..cells.case_files import Declared, static_cases
+from ..cells.needs import Need
 from ..terms.cell import Cell
-from . import progress
+from . import progress, units
 from .durations import Durations
 from .items import CellItem
 from .run import Run
 
+# Options with which some of the cells that the files tell of are not run.
+_CHOOSING = ("keyword", "markexpr", "lf", "deselect", "ignore", "ignore_glob", "stepwise")
 # Options with which the order of cells is the user's.
 _ORDERED = ("failedfirst", "newfirst", "stepwise")
 
@@ -38,7 +43,9 @@ class AheadPlugin:
         # What has been made since, or can't be; and cells that had to wait for it.
         self._made: set[str] = set()
         self._waited: set[str] = set()
-        self._ahead: Ahead | None = None
+        self._being_made: set[Need] = set()
+        # Begun before collection, from what the files tell, and after it.
+        self._ahead: list[Ahead] = []
         self._scheduling: Any = None
         self._under_way = progress.UnderWay(time.monotonic())
         self._teller: progress.Teller | None = None
@@ -49,6 +56,33 @@ class AheadPlugin:
     def _is_controller(self) -> bool:
         """Whether other processes run the items: xdist says so after our hooks have been registered."""
         return bool(self.run.config.pluginmanager.has_plugin("dsession"))
+
+    # -- before collection -----------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """On an xdist controller: begin what all files together need, as far as their syntax tells.
+
+        The other processes import them first, which takes a core only where their library waits for a disk or a lock.
+        """
+        if self._is_off or not self._is_controller:
+            return
+        # What goes wrong here is told when the files are collected.
+        with contextlib.suppress(Exception):
+            self._find(self._told())
+            self._make(self._lacking.needs)
+
+    def _told(self) -> Iterator[tuple[Cell, str]]:
+        """The cells that the files have by their syntax; none where only some of them are run."""
+        config, machinery = self.run.config, self.run.machinery
+        chosen = any(config.getoption(name, None) for name in _CHOOSING) or machinery.settings.shard is not None
+        if chosen or any("::" in argument for argument in config.args):
+            return
+        for argument in config.args:
+            for path in units.collected(config, Path(config.invocation_params.dir, argument)):
+                for case in static_cases(path):
+                    if not case.missing():
+                        yield from ((cell, case.framework) for cell in machinery.cells(machinery.relative(path), case))
 
     # -- after collection ------------------------------------------------------------------------------------------
 
@@ -82,7 +116,11 @@ class AheadPlugin:
         from .scheduler import CellScheduling
 
         def plan(items: Sequence[str]) -> Plan:
-            return Plan(items, self.durations.of_unit, self._lacking.by_cell)
+            # What was begun before collection may be there by now.
+            waits = {
+                node_id: left for node_id, names in self._lacking.by_cell.items() if (left := set(names) - self._made)
+            }
+            return Plan(items, self.durations.of_unit, waits)
 
         self._scheduling = CellScheduling(config, log, plan)
         return self._scheduling
@@ -109,11 +147,16 @@ class AheadPlugin:
         machinery = self.run.machinery
         self._lacking = needs.lacking(machinery.registry, machinery.settings.cache, cells)
 
+    def _make(self, needs: Sequence[Need]) -> None:
+        """Begin to make what is not being made yet."""
+        if new := [need for need in needs if need not in self._being_made]:
+            self._being_made.update(new)
+            session = self.run.machinery.place.session
+            self._ahead.append(Ahead(new, self.run.settings.cache, session, self._hear))
+
     def _begin(self) -> None:
         self._is_begun = True
-        if self._lacking.needs:
-            session = self.run.machinery.place.session
-            self._ahead = Ahead(self._lacking.needs, self.run.settings.cache, session, self._hear)
+        self._make(self._lacking.needs)
         if self._is_controller:
             self._teller = progress.Teller(self._under_way.overdue, self._write)
             self._teller.start()
@@ -165,8 +208,8 @@ class AheadPlugin:
         """End what is still being built: nobody waits for it any more."""
         if self._teller is not None:
             self._teller.stop()
-        if self._ahead is not None:
-            self._ahead.close()
+        for ahead in self._ahead:
+            ahead.close()
         self.durations.save()
 
     @property

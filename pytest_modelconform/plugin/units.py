@@ -32,9 +32,9 @@ def units(config: pytest.Config, settings: Settings, enough: int) -> int:
     files: list[Path] = []
     for argument in config.args:
         name, _, node = argument.partition("::")
-        collected = list(_collected(config, Path(config.invocation_params.dir, name)))
+        found_here = list(collected(config, Path(config.invocation_params.dir, name)))
         if not node:
-            files += collected
+            files += found_here
         # A model check comes to what the other cells of its case need anyway.
         elif not node.partition("[")[2].startswith(EAGER):
             named.add(_unit(argument))
@@ -46,7 +46,8 @@ def units(config: pytest.Config, settings: Settings, enough: int) -> int:
     return found
 
 
-def _collected(config: pytest.Config, path: Path) -> Iterator[Path]:
+def collected(config: pytest.Config, path: Path) -> Iterator[Path]:
+    """The case files that pytest collects for a path. Raises OrdinaryTests where it collects others, too."""
     if not path.is_dir():
         if is_case_file(path):
             yield path

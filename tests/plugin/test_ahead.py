@@ -16,6 +16,7 @@ import pytest
 from pytest_modelconform.cells.ahead import Event
 from pytest_modelconform.cells.needs import Lacking
 from pytest_modelconform.plugin.ahead import AheadPlugin
+from pytest_modelconform.terms.cell import Cell
 from tests.support import fakes, runs
 
 pytestmark = pytest.mark.installs
@@ -97,6 +98,53 @@ def test_nothing_is_made_that_no_cell_needs(arguments: list[str], project: Path,
     assert run(project, *arguments).status == 0
     assert made(isolated).keys() <= {"worker"}
     assert not (isolated / "cache" / "environments").exists()
+
+
+FILE = """
+from pytest_modelconform import Case
+
+{name} = Case(model=None, inputs={{"two": None}}, dtypes={dtypes})
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "told"),
+    [
+        (["cases"], {}, ["one", "two"]),
+        (["cases/two.py"], {}, ["two"]),
+        (["cases/two.py::two[onnx-ort-cpu]"], {}, []),
+        (["cases"], {"keyword": "ort"}, []),
+        (["cases"], {"markexpr": "vision"}, []),
+        (["cases"], {"lf": True}, []),
+    ],
+)
+def test_what_the_files_tell_before_they_are_imported(
+    arguments: list[str], options: dict[str, Any], told: list[str], tmp_path: Path
+) -> None:
+    """They can't be imported: only their syntax is read. Where some of the cells are chosen, nothing is told."""
+    (tmp_path / "cases").mkdir()
+    for name in ("one", "two"):
+        text = FILE.format(name=name, dtypes='("float32", "bfloat16")')
+        (tmp_path / "cases" / f"{name}.py").write_text(f"raise RuntimeError\n{text}")
+    config = SimpleNamespace(
+        args=arguments,
+        rootpath=tmp_path,
+        invocation_params=SimpleNamespace(dir=tmp_path),
+        option=SimpleNamespace(collectonly=False, verbose=0),
+        getoption=lambda name, default=None: options.get(name, default),
+        getini=lambda name: {"python_files": ["test_*.py"], "norecursedirs": []}[name],
+    )
+    cells = lambda file, case: [Cell(file, case.name, "onnx", "ort", dtype=dtype) for dtype in case.dtypes]  # noqa: E731
+    machinery = SimpleNamespace(
+        place=SimpleNamespace(session=""),
+        settings=SimpleNamespace(shard=None),
+        relative=lambda path: path.relative_to(tmp_path).as_posix(),
+        cells=cells,
+    )
+    settings = SimpleNamespace(cache=tmp_path, inline=False)
+    run: Any = SimpleNamespace(config=config, settings=settings, machinery=machinery, is_xdist_worker=False)
+    found = sorted((cell.case, cell.dtype, framework) for cell, framework in AheadPlugin(run)._told())
+    assert found == [(name, dtype, "torch") for name in told for dtype in ("bfloat16", "float32")]
 
 
 def test_a_cell_that_waited_for_a_build_has_no_duration(tmp_path: Path) -> None:
