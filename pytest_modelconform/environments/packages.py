@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -35,6 +38,19 @@ def _read(text: str) -> Requirement | None:
 
 def missing_packages(requires: Sequence[str]) -> str | None:
     """None if all packages are installed in the wanted versions, else a sentence with the pip command."""
+    return _missing(tuple(requires), tuple((folder, _changed(folder)) for folder in sys.path))
+
+
+def _changed(folder: str) -> int:
+    try:
+        return Path(folder).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@functools.lru_cache(maxsize=256)
+def _missing(requires: Sequence[str], path: Sequence[tuple[str, int]]) -> str | None:
+    """The same, while no folder of the path changes: hundreds of cells ask for the same few packages."""
     missing = []
     for text in requires:
         requirement = _read(text)

@@ -12,13 +12,16 @@ that frameworks load by themselves are part of each record instead.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 # Entry points that PyTorch, JAX and the like load when they are imported or first used, whoever has installed them.
 _LOADED_GROUPS = re.compile(rb"^\s*\[\s*(torch|triton|jax|keras|tensorflow|numba|onnx|openvino|executorch)", re.M)
@@ -103,6 +106,8 @@ def unchanged(found: Mapping[str, Any]) -> bool:
     """Whether the questions of a record have the same answers now. A record of another shape: no."""
     try:
         path = found["path"]
+        # Each folder is looked at once: a record has hundreds of questions.
+        seen = functools.lru_cache(maxsize=None)(_listing)
         known = _known(path)
         here = {folder for folders in known.values() for folder in folders}
         if "all" in found:
@@ -110,17 +115,15 @@ def unchanged(found: Mapping[str, Any]) -> bool:
         return (
             here.issuperset(found["distributions"])
             and known.keys().isdisjoint(found["absent"])
-            and all(_place(name, path) == place for name, place in found["modules"].items())
-            and all(_place(name.rpartition(".")[2], where) == place for name, (where, place) in found["within"].items())
+            and all(_place(name, path, seen) == place for name, place in found["modules"].items())
+            and all(
+                _place(name.rpartition(".")[2], where, seen) == place
+                for name, (where, place) in found["within"].items()
+            )
             and bool(_entry_points(path) == found["entry_points"])
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return False
-
-
-def _place(stem: str, folders: Iterable[str]) -> int:
-    """The index of the first folder that has a module of this name; -1 for none."""
-    return next((i for i, folder in enumerate(folders) if stem in _listing(folder)[0]), -1)
 
 
 # By folder: the time of its last change; the modules in it; the metadata folders in it.
@@ -145,13 +148,39 @@ def _listing(folder: str) -> tuple[set[str], list[str]]:
         return set(), []
 
 
+def _place(stem: str, folders: Iterable[str], listing: Callable[[str], tuple[set[str], list[str]]] = _listing) -> int:
+    """The index of the first folder that has a module of this name; -1 for none."""
+    return next((i for i, folder in enumerate(folders) if stem in listing(folder)[0]), -1)
+
+
+# By folder, while it does not change: its metadata folders by their packages' names; what `_entry_points` hashes of it.
+_names: dict[str, tuple[int, dict[str, set[str]]]] = {}
+_points: dict[str, tuple[int, list[list[str]]]] = {}
+
+
+def _kept(kept: dict[str, tuple[int, T]], folder: str, make: Callable[[list[str]], T]) -> T:
+    """What is made of a folder's metadata folders, made anew where the folder has changed."""
+    entries = _listing(folder)[1]
+    changed = _listings[folder][0] if folder in _listings else 0
+    if folder not in kept or kept[folder][0] != changed:
+        kept[folder] = (changed, make(entries))
+    return kept[folder][1]
+
+
 def _known(path: Iterable[str]) -> dict[str, set[str]]:
     """Metadata folders of all packages in some folders, by the packages' normalised names."""
     found: dict[str, set[str]] = {}
     for folder in path:
-        for entry in _listing(folder)[1]:
-            name = re.sub(r"(-[^-]*)?(-py[0-9.]+)?\.(dist|egg)-info$", "", entry)
-            found.setdefault(_normalised(name), set()).add(entry)
+        for name, entries in _kept(_names, folder, _by_name).items():
+            found.setdefault(name, set()).update(entries)
+    return found
+
+
+def _by_name(entries: list[str]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for entry in entries:
+        name = re.sub(r"(-[^-]*)?(-py[0-9.]+)?\.(dist|egg)-info$", "", entry)
+        found.setdefault(_normalised(name), set()).add(entry)
     return found
 
 
@@ -168,17 +197,17 @@ def _owners(path: Iterable[str]) -> dict[str, set[str]]:
     """Metadata folders of the packages that have brought each module."""
     found: dict[str, set[str]] = {}
     for folder in path:
-        entries = _listing(folder)[1]
-        changed = _listings[folder][0] if folder in _listings else 0
-        if folder not in _owned or _owned[folder][0] != changed:
-            owners: dict[str, set[str]] = {}
-            for entry in entries:
-                for name in _top_level(os.path.join(folder, entry)):
-                    owners.setdefault(name, set()).add(entry)
-            _owned[folder] = (changed, owners)
-        for name, them in _owned[folder][1].items():
+        for name, them in _kept(_owned, folder, functools.partial(_owners_in, folder)).items():
             found.setdefault(name, set()).update(them)
     return found
+
+
+def _owners_in(folder: str, entries: list[str]) -> dict[str, set[str]]:
+    owners: dict[str, set[str]] = {}
+    for entry in entries:
+        for name in _top_level(os.path.join(folder, entry)):
+            owners.setdefault(name, set()).add(entry)
+    return owners
 
 
 def _top_level(metadata: str) -> set[str]:
@@ -198,14 +227,18 @@ def _top_level(metadata: str) -> set[str]:
 
 def _entry_points(path: Iterable[str]) -> str:
     """A hash of the entry points that frameworks load by themselves."""
-    found = []
-    for folder in path:
-        for entry in _listing(folder)[1]:
-            try:
-                with open(os.path.join(folder, entry, "entry_points.txt"), "rb") as file:
-                    text = file.read()
-            except OSError:
-                continue
-            if _LOADED_GROUPS.search(text):
-                found.append([entry, hashlib.sha256(text).hexdigest()])
+    found = [point for folder in path for point in _kept(_points, folder, functools.partial(_points_in, folder))]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()
+
+
+def _points_in(folder: str, entries: list[str]) -> list[list[str]]:
+    found = []
+    for entry in entries:
+        try:
+            with open(os.path.join(folder, entry, "entry_points.txt"), "rb") as file:
+                text = file.read()
+        except OSError:
+            continue
+        if _LOADED_GROUPS.search(text):
+            found.append([entry, hashlib.sha256(text).hexdigest()])
+    return found

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from pytest_modelconform.cells.case_files import is_case_file, misnamed, repeated, static_cases
+from pytest_modelconform.plugin.items import CellItem
 from pytest_modelconform.terms.outcome import NOT_FIT
 from tests.support import runs
 from tests.support.runs import Run
@@ -447,3 +449,12 @@ def test_two_processes_collect_the_same_faults(faulty_run: Run, session_folder: 
     assert " 1 follow-on" in run.stdout
     assert NOT_FIT not in run.stdout
     assert "Different tests were collected" not in run.stdout
+
+
+def test_an_expected_failure_is_shown_without_our_stack() -> None:
+    """Pytest would read our sources for a traceback that nobody asked for, in each of a hundred cells."""
+    try:
+        raise pytest.xfail.Exception("expected: this exporter traces")
+    except pytest.xfail.Exception as error:
+        found = pytest.ExceptionInfo.from_exception(error)
+    assert CellItem.repr_failure(SimpleNamespace(outcome=None), found) == "expected: this exporter traces"  # type: ignore[arg-type]
