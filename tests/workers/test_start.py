@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,3 +28,28 @@ print(pytest_modelconform.__file__, pytest_modelconform.terms.outcome.__file__)
 """
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.split() == [str(HERE / "__init__.py"), str(HERE / "terms" / "outcome.py")], done.stderr
+
+
+def test_the_end_is_told_to_who_asked_for_it_and_nothing_is_taken_apart(tmp_path: Path) -> None:
+    (tmp_path / "fake.py").write_text(f"""
+import atexit, pathlib, threading
+
+class Large:
+    def __del__(self):
+        pathlib.Path({str(tmp_path / "taken apart")!r}).touch()
+
+large = Large()
+atexit.register(pathlib.Path({str(tmp_path / "told")!r}).touch)
+
+def handlers(device, threads):
+    return {{"hello": lambda request: {{}}}}
+""")
+    request = '{"id": 1, "op": "hello", "protocol": 1}\n{"id": 2, "op": "quit"}\n'
+    command = [sys.executable, str(HERE / "workers" / "start.py"), str(tmp_path / "fake.py"), "--device", "cpu"]
+    environment = {**os.environ, "MODELCONFORM_PARENT": str(os.getpid())}
+    done = subprocess.run(
+        [*command, "--threads", "1"], input=request, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 2), done.stderr
+    assert (tmp_path / "told").exists()
+    assert not (tmp_path / "taken apart").exists()
