@@ -19,6 +19,17 @@ def is_sought(registry: Registry, ref: CaseRef, cell: Cell, outcome: Outcome) ->
 
 def why_not(registry: Registry, ref: CaseRef, cell: Cell, outcome: Outcome) -> str:
     """Why there is no operator to look for, as the end of a sentence; "" where there may be one."""
+    if why := why_never(registry, ref, cell):
+        return why
+    if outcome.stage not in _STAGES:
+        return f"fails at stage {outcome.stage.value if outcome.stage else 'none'}, before anything is exported"
+    if failed_at_once(outcome):
+        return "is right in one thread and fails from several: no operator is at fault"
+    return ""
+
+
+def why_never(registry: Registry, ref: CaseRef, cell: Cell) -> str:
+    """The same, whatever the cell comes to."""
     if cell.is_check:
         return "checks the case itself, before anything is exported"
     if cell.task != INFERENCE:
@@ -27,8 +38,4 @@ def why_not(registry: Registry, ref: CaseRef, cell: Cell, outcome: Outcome) -> s
         return f"is of a model in {ref.framework}: only PyTorch's are taken apart"
     if registry.format(cell.format).NEEDS:
         return f"is in {cell.format}, which holds weights only: what computes is the case's own code"
-    if outcome.stage not in _STAGES:
-        return f"fails at stage {outcome.stage.value if outcome.stage else 'none'}, before anything is exported"
-    if failed_at_once(outcome):
-        return "is right in one thread and fails from several: no operator is at fault"
     return ""
