@@ -73,12 +73,12 @@ function blamePart({ guilty = [], note, case: text, tries, seconds }) {
   const head = h("div", { class: "line" }, h("h3", {}, guilty.length > 1 ? "Guilty operators" : guilty.length ? "Guilty operator" : "Guilty operator not found"),
     tries > 0 && h("small", { class: "end" }, `${plural(tries, "part")} tried in ${secondsText(seconds)}`));
   return h("section", { class: "blame" }, head,
-    guilty.length > 0 && h("ol", {}, guilty.map((one) => h("li", {}, guiltyPart(one)))),
+    guilty.length > 0 && h("ol", {}, guilty.map((one, i) => h("li", {}, guiltyPart(one, i + 1)))),
     note && h("p", { class: "note" }, note),
     text && h("details", {}, h("summary", {}, "A case file that shows it"), h("div", { class: "line" }, copyable(text, "the case file")), h("pre", { class: "message", tabindex: "0", role: "region", "aria-label": "A case file that shows it" }, text)));
 }
 
-function guiltyPart({ title, party, why, right, message, operators = [] }) {
+function guiltyPart({ title, party, why, right, message, operators = [] }, number) {
   const said = [party && `in the ${party}`, right].filter(Boolean).join("; ");
   return [
     h("p", { class: "what" }, h("b", {}, title), said && `, ${said}`),
@@ -86,9 +86,9 @@ function guiltyPart({ title, party, why, right, message, operators = [] }) {
     operators.map((one) => h("div", { class: "operator" },
       h("p", {}, h("code", {}, one.call)),
       (one.module || one.at) && h("p", { class: "note" }, one.module && ["in ", h("code", {}, one.module), one.kind && ` (${one.kind})`], one.module && one.at && ", ", one.at && h("code", {}, one.at)),
-      one.source && h("pre", { class: "source", tabindex: "0", role: "region", "aria-label": "Line of the model" }, one.source),
+      one.source && h("p", { class: "source" }, h("code", {}, one.source)),
       one.inputs && h("p", { class: "note" }, `takes ${one.inputs.join(", ")}`, one.returns && `; returns ${one.returns.join(", ")}`))),
-    message && h("pre", { class: "message", tabindex: "0", role: "region", "aria-label": "Message of the operator alone" }, message),
+    message && h("pre", { class: "message", tabindex: "0", role: "region", "aria-label": `What operator ${number} says alone` }, message),
   ];
 }
 
