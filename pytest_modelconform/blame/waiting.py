@@ -99,7 +99,8 @@ class Waiting:
 
     def begun(self) -> dict[Cell, Blame | None]:
         """The cells that somebody searches or has searched in, with what that came to as soon as it is known."""
-        return {_first(place).cell: _blame(place) for place in self._places() if (place / _CLAIM).exists()}
+        claims = sorted(self.folder.glob(f"*/{_CLAIM}"))
+        return {_read(claim).cell: _blame(claim.parent) for claim in claims}
 
     def found(self) -> Iterator[tuple[Cell, Blame]]:
         """What searches came to, of all cells that fail for the same reason as the one that was searched in."""
