@@ -47,7 +47,8 @@ class BlamePlugin:
         option = run.config.option
         # Whoever asks for the first failure wants it at once.
         ends_early = option.maxfail and not run.settings.blame_asked
-        self.is_off = not run.settings.blame or run.settings.inline or option.collectonly or option.usepdb or ends_early
+        stops = run.settings.inline or option.collectonly or run.config.getoption("usepdb", False) or ends_early
+        self.is_off = not run.settings.blame or bool(stops)
         self._teller: _Teller | None = None
 
     @property
@@ -109,7 +110,7 @@ class BlamePlugin:
                 if not self.run.is_xdist_worker:
                     self._say(_ENDED)
         if not self.run.is_xdist_worker:
-            self._write_down()
+            self._write_down(is_ended)
 
     def _search(self) -> None:
         settings = self.run.settings
@@ -124,10 +125,10 @@ class BlamePlugin:
             if is_alone:
                 self._say(_said(red.cell.id, blame))
 
-    def _write_down(self) -> None:
+    def _write_down(self, is_ended: bool) -> None:
         for cell, blame in self.waiting.found():
             self.log.blame(cell, blame)
-        if left := self.waiting.left:
+        if (left := self.waiting.left) and not is_ended:
             self.log.remarks.append(
                 f"The guilty operators of {counted(len(left), 'other failure')} were not looked for: {NAME} does, and "
                 f"so does modelconform blame '{left[0].id}'."

@@ -85,7 +85,7 @@ def right(guilty: Guilty) -> str:
 
 
 def _where(operator: Operator) -> str:
-    inside = f" in {operator.module}" if operator.module else ""
+    inside = _inside(operator)
     if not operator.file:
         return inside
     code = " ".join(operator.source.split())
@@ -103,6 +103,11 @@ def keys(outcome: Outcome) -> Sequence[str]:
 
 
 def _key(guilty: Guilty) -> str:
-    last = guilty.operators[-1] if guilty.operators else None
-    inside = f" in {last.module}" if last is not None and last.module else ""
-    return f"{title(guilty)}{inside}"
+    return title(guilty) + (_inside(guilty.operators[-1]) if guilty.operators else "")
+
+
+def _inside(operator: Operator) -> str:
+    """Which submodule calls it; with its class where the path ends in a number, as in a Sequential."""
+    path = operator.module
+    named = f"{operator.kind} {path}" if operator.kind and path.rpartition(".")[2].isdecimal() else path
+    return f" in {named}" if path else ""

@@ -39,6 +39,10 @@ def two() -> Guilty:
             replace(POOL, bits=-0.4, of=None, operators=(operator("aten.relu.default"),)),
             "aten.relu, in the runtime; 0.0 bits right there",
         ),
+        (
+            replace(POOL, bits=None, operators=(replace(POOL.operators[0], module="layer1.0", file=""),)),
+            "aten.avg_pool2d in AvgPool2d layer1.0, in the runtime",
+        ),
         (two(), "aten.mul.Tensor and aten.add.Tensor, only together,"),
         (
             replace(two(), operators=tuple(operator(f"aten.op{i}") for i in range(5))),
