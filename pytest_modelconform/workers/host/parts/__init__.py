@@ -1,0 +1,1 @@
+"""Parts of a case's model as cases of their own, and as source that somebody would write."""
