@@ -21,13 +21,14 @@ class TooLong(Exception):
 class Facts:
     """What a file says beside the call. said: its docstring, paragraph by paragraph. dtype: the cell's.
 
-    export: the column that options are given for, and these as Python; "" for none. texts: what small tensors of the
-    model are in Python, by name.
+    export: the column that options are given for, and these as Python; "" for none. tolerance: as Python, "" for the
+    usual one.
     """
 
     said: Sequence[str]
     dtype: str = "float32"
     export: tuple[str, str] = ("", "")
+    tolerance: str = ""
 
 
 def written(sketch: Sketch, choice: Choice, facts: Facts, texts: Mapping[str, str]) -> str:
@@ -41,7 +42,8 @@ def written(sketch: Sketch, choice: Choice, facts: Facts, texts: Mapping[str, st
         lines += ["from pathlib import Path", ""]
     packages = sorted({line.imports for line in sketch.lines if line.imports})
     lines += ["import torch", *(f"import {name}" for name in packages), ""]
-    lines += [f"from pytest_modelconform import Case{', Export' if facts.export[0] else ''}", ""]
+    ours = ["Case", *["Export"] * bool(facts.export[0]), *["Tolerance"] * bool(facts.tolerance)]
+    lines += [f"from pytest_modelconform import {', '.join(ours)}", ""]
     if reads:
         lines += [f'tensors = torch.load(Path(__file__).with_name("{TENSORS}"), weights_only=True)', ""]
     lines += ["", "class Model(torch.nn.Module):"]
@@ -55,6 +57,8 @@ def written(sketch: Sketch, choice: Choice, facts: Facts, texts: Mapping[str, st
     lines += ["", "", "part = Case(", "    model=Model,", f'    inputs={{"one": lambda: ({given})}},']
     if facts.dtype != "float32":
         lines.append(f'    dtypes=("{facts.dtype}",),')
+    if facts.tolerance:
+        lines.append(f"    tolerance={facts.tolerance},")
     if facts.export[0]:
         lines.append(f'    exports={{"{facts.export[0]}": Export(options={facts.export[1]})}},')
     if reads:

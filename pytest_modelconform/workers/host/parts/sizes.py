@@ -132,14 +132,12 @@ class Finder:
             for name, tensor in self.trace.tensors.items()
         }
         with _quiet(), FakeTensorMode(allow_non_fake_inputs=True):
-            dtypes = {name: tensor.dtype for name, tensor in self.trace.tensors.items()}
+            empty = {name: torch.empty(shapes[name], dtype=own.dtype) for name, own in self.trace.tensors.items()}
             # What a kernel checks by itself, or what depends on values, is seen with the tensors' own only.
-            if not self._works(
-                {name: torch.empty(shape, dtype=dtypes[name]) for name, shape in shapes.items()}, literals
-            ):
+            if not self._works(empty, literals):
                 return False
-        own = {name: cut(self.trace.tensors[name], shape, below(name, changed)) for name, shape in shapes.items()}
-        return self._works(own, literals)
+        real = {name: cut(self.trace.tensors[name], shape, below(name, changed)) for name, shape in shapes.items()}
+        return self._works(real, literals)
 
     def _works(self, tensors: Mapping[str, torch.Tensor], literals: Sequence[int]) -> bool:
         try:

@@ -62,7 +62,8 @@ def _described(name: str, kind: str, tensor: torch.Tensor) -> dict[str, Any]:
     finite = tensor[torch.isfinite(tensor)] if tensor.is_floating_point() else tensor
     numbers = finite.double() if not tensor.is_complex() else torch.view_as_real(finite).double()
     is_empty = numbers.numel() == 0
-    order = sorted(range(tensor.dim()), key=lambda axis: (-tensor.stride(axis), axis))
+    strides = list(tensor.stride())
+    order = sorted(range(tensor.dim()), key=lambda axis: (-strides[axis], axis))
     return {
         "name": name,
         "kind": kind,
