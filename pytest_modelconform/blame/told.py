@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from ..cells.machinery import Machinery
+from ..formats.base import Format
 from ..repro.seen import versions
+from ..runtimes.base import Runtime
 from ..terms.blame import PARTIES, UNKNOWN, Guilty
 from ..terms.case import TORCH, Tolerance
 from ..terms.cell import Cell
@@ -64,7 +66,8 @@ def _where(cell: Cell, guilty: Guilty) -> str:
 def _with(machinery: Machinery, cell: Cell) -> str:
     """Versions of what exports and runs, and of the machine."""
     registry = machinery.registry
-    modules = [*map(registry.format, registry.made_through(cell.format)), registry.runtime(cell.runtime)]
+    modules: list[Format | Runtime] = [registry.format(name) for name in registry.made_through(cell.format)]
+    modules.append(registry.runtime(cell.runtime))
     elsewhere: dict[str, str] = {}
     requires = [TORCH]
     for module in modules:
