@@ -75,7 +75,8 @@ class Finder:
             settled |= {slot for slot in slots if slot.tensor}
             of = self.now[seed]
             factors = {slot: self.now[slot] // of for slot in slots}
-            least = next((n for n in _upwards(of) if self._runs(_changed(factors, n))), of)
+            is_batch = all(self.trace.kinds[slot.tensor] == INPUT and slot.axis == 0 for slot in slots if slot.tensor)
+            least = next((n for n in _upwards(of, 1 if is_batch else 2) if self._runs(_changed(factors, n))), of)
             if least < of:
                 yield Size(of, least, factors)
 
@@ -89,6 +90,8 @@ class Finder:
         yield {seed, *alike}
         yield from ({seed, *alike} - {other} for other in alike[:_PAIRS])
         yield from ({seed, other} for other in said[:_PAIRS])
+        larger = [slot for slot in free if slot.tensor and self.now[slot] > of and self.now[slot] % of == 0]
+        yield from ({seed, other} for other in larger[:_PAIRS])
         for group in ({seed, *said}, {seed, *alike, *said}):
             yield group
             times = [slot for slot in self.literals if self.now[slot] > of and self.now[slot] % of == 0]
@@ -178,11 +181,11 @@ def _changed(factors: Mapping[Slot, int], size: int) -> dict[Slot, int]:
     return {slot: factor * size for slot, factor in factors.items()}
 
 
-def _upwards(of: int, begin: int = 2) -> Iterator[int]:
-    """Sizes below one, the small ones first."""
+def _upwards(of: int, begin: int) -> Iterator[int]:
+    """Sizes below one, the small ones first. Below 2 is only 1 left."""
     size = begin
     while size < of:
         yield size
         size += 1 if size < 16 else size // 4
-    if of == 2 and begin <= 2:
+    if of == 2 == begin:
         yield 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -82,10 +83,12 @@ def traced(built: Built, key: str) -> Trace:
             kind = PARAMETER if isinstance(held, torch.nn.Parameter) else BUFFER
             add(node, _role(node, str(node.target).rpartition(".")[2]), kind, held)
         elif node.op == "call_function":
-            taken = found.literals.take((node.args, dict(node.kwargs)))
+            arguments = (node.args, dict(node.kwargs))
+            # Which of several results it is, is no size.
+            taken = arguments if node.target is operator.getitem else found.literals.take(arguments)
             found.lines.append(writer.line(node, *taken))
             found.calls.append((node, "", taken))
-            values[node] = _called(node, (node.args, dict(node.kwargs)), values)
+            values[node] = _called(node, arguments, values)
         else:
             raise Unwritable(f"a call of the module {node.target}")
     found.returns = [writer.names[node] for node in found.results]
