@@ -202,7 +202,7 @@ def _number(number: float) -> str:
 
 
 def _bracketed(text: str) -> str:
-    return f"({text})" if " " in text else text
+    return f"({text})" if " + " in text or " - " in text or " * " in text else text
 
 
 def _quoted(name: str) -> str:
