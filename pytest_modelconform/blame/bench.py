@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,7 +59,7 @@ class Bench:
         if self.left() <= 0:
             raise OutOfTime
         if fresh:
-            self.machinery.pool.close()
+            self._discard_used()
         self.tries += 1
         declaration = self.machinery.declare(file)
         if declaration.problem is not None:
@@ -70,6 +71,14 @@ class Bench:
         ref = CaseRef(file, relative, NAME, self.cell.dtype, framework=case.framework)
         cell = replace(self.cell, file=relative, case=NAME)
         return self.machinery.pipeline.run(ref, cell, lambda outcome: True)
+
+    def _discard_used(self) -> None:
+        """End the runtime's worker if it has run anything; what can't be started is for the cell to say."""
+        pool = self.machinery.pool
+        with contextlib.suppress(Exception):
+            worker = pool.runtime(self.cell.runtime, self.cell.device)
+            if worker.used:
+                pool.discard(worker)
 
     def _asked(self, op: str, kind: Any, **fields: Any) -> Any:
         pool = self.machinery.pool

@@ -171,6 +171,18 @@ class Host:
 
         return sketch.keep(Path(request["folder"]), Path(request["target"]), request["shapes"], request["below"])
 
+    def program(self, request: dict[str, Any]) -> Answer:
+        """The operators of a case's model, see parts/programs.py."""
+        self.globals.restore()
+        own_operators.register(request)
+        try:
+            # Here, since a run without failures does without it.
+            from .parts import programs
+
+            return programs.answer(*(request[name] for name in ("file", "relative", "case", "dtype")))
+        finally:
+            self.globals.restore()
+
     def resume(self, request: dict[str, Any]) -> Answer:
         """Go on with a training from a runtime's `checkpoint`; writes `outputs`. `digest` of the expected case."""
         self.globals.restore()
@@ -209,6 +221,7 @@ def handlers(device: str, threads: int) -> Handlers:
         "diagnose": host.diagnose,
         "sketch": host.sketch,
         "keep": host.keep,
+        "program": host.program,
         "resume": host.resume,
         "packages": lambda request: {"packages": lookups.record()},
     }

@@ -1,1 +1,1 @@
-"""Parts of a case's model as cases of their own, and as source that somebody would write."""
+"""A case's model as a list of operators, parts of it as cases of their own, and these as source: what blame tries."""
