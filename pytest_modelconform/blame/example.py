@@ -43,7 +43,7 @@ class Wanted:
     """What an example is to show.
 
     file: a case file with the case `part` that fails. key: the input set that it fails on, "" for the exporters'. same:
-    whether an outcome is that failure. said: what the file says. dtype: the cell's. export: as in `Facts`.
+    whether an outcome is that failure. said: what the file says. export, tolerance: as in `Facts`.
     """
 
     file: Path
@@ -51,6 +51,7 @@ class Wanted:
     same: Callable[[Outcome], bool]
     said: Said
     export: tuple[str, str] = ("", "")
+    tolerance: str = ""
 
 
 def example(bench: Bench, wanted: Wanted) -> Example:
@@ -107,7 +108,8 @@ class _Maker:
         return self._found[text]
 
     def _facts(self, said: Sequence[str]) -> Facts:
-        return Facts(said=said, dtype=self.bench.cell.dtype, export=self.wanted.export)
+        wanted = self.wanted
+        return Facts(said=said, dtype=self.bench.cell.dtype, export=wanted.export, tolerance=wanted.tolerance)
 
     def _folder(self) -> Path:
         return Path(tempfile.mkdtemp(prefix="part-", dir=self.bench.folder))

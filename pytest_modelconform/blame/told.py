@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
 from ..cells.machinery import Machinery
@@ -33,7 +33,7 @@ def title(operators: Sequence[Operator]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
 
 
-def tolerance_text(tolerance: Tolerance, others: dict[str, Tolerance], cell: Cell) -> str:
+def tolerance_text(tolerance: Tolerance, others: Mapping[str, Tolerance], cell: Cell) -> str:
     """A cell's tolerance as Python; "" for the usual one."""
     chosen = choose(tolerance, others, cell)[0]
     usual = choose(Tolerance(), {}, cell)[0]
