@@ -56,7 +56,7 @@ class FailingOperators:
             whole = self.trials.tried(self._part(operators))
             if not whole.fit or not is_searched(whole.outcome):
                 if whole.fit and whole.outcome.failed:
-                    self.notes.append(f"Without what is named, the rest is a {said(whole.outcome)}.")
+                    self.notes.append(f"Without what is named, the rest is {said(whole.outcome)}.")
                 return
 
     def end(self) -> None:
@@ -135,7 +135,7 @@ class FailingOperators:
             return ""
         if whole.outcome.failed:
             return f"From its program, the model fails otherwise than from the module: {said(whole.outcome)}."
-        return f"The model is right when exported from its program; from the module, it is a {said(self.outcome)}."
+        return f"The model is right when exported from its program; from the module, it is {said(self.outcome)}."
 
 
 def _last_needed(operators: Sequence[Operator], hints: Sequence[Operator], fails: _Fails) -> int:

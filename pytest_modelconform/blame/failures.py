@@ -50,10 +50,11 @@ def party(outcome: Outcome) -> tuple[str, str]:
 
 
 def said(outcome: Outcome) -> str:
-    """A failure in a line: "error at export (RuntimeError: …)"."""
+    """A failure in a line: "an error at export (RuntimeError: …)"."""
     stage = f" at {outcome.stage.value}" if outcome.stage else ""
     first = first_line(outcome)
-    return f"{outcome.verdict.value}{stage}" + (f" ({first})" if first else "")
+    article = "an" if outcome.verdict.value.startswith("e") else "a"
+    return f"{article} {outcome.verdict.value}{stage}" + (f" ({first})" if first else "")
 
 
 def first_line(outcome: Outcome) -> str:
