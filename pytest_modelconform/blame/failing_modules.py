@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ..terms.blame import Blame
+from ..terms.blame import Blame, Guilty
 from ..terms.outcome import Outcome
 from ..terms.program import SUBMODULES, Operator, Part
-from .failures import Found, Progress
-from .hints import likely
+from .failures import Found, Progress, party
+from .hints import likely, raised_at
 from .sameness import is_same
 from .trial import Trials
 
@@ -43,17 +43,19 @@ class FailingModules:
         """What was found."""
         notes = [self.trials.program.problem] if self.trials.program.problem else []
         if self.found is None:
-            why = (
-                "No submodule fails alike when it is alone: it is the code of the model itself."
-                if self.own
-                else "Time ended before a submodule had failed alike."
-            )
-            return Blame(note=_joined([*notes, why, self._untried()]), way=SUBMODULES)
+            if not self.own:
+                notes.append("Time ended before a submodule had failed alike.")
+                return Blame(note=_joined(notes), way=SUBMODULES)
+            notes += ["No submodule fails alike when it is alone: it is the model's own code.", self._untried()]
+            return Blame(guilty=self._in_the_model(), note=_joined(notes), way=SUBMODULES)
         [operator] = self.found.operators
         if not self.own:
             notes.append(f"Time ended before what {operator.name} calls had been tried.")
         elif self._inside(operator.name):
             notes.append(f"None of the submodules that {operator.name} calls fails alike: it is its own code.")
+        if self.own and (place := raised_at(self.found.tried.outcome)):
+            operator = replace(operator, file=place.file, line=place.line, source=place.source)
+            self.found = Found((operator,), self.found.tried)
         notes.append(self._untried())
         return Blame(guilty=(self.found.guilty(),), note=_joined(notes), way=SUBMODULES)
 
@@ -69,11 +71,28 @@ class FailingModules:
             tried = self.trials.tried(Part(operators=(call.name,), way=SUBMODULES))
             if not tried.fit:
                 self.skipped.append(call.name)
-            elif is_same(self.outcome, tried.outcome):
+            elif is_same(self.outcome, tried.outcome) and self._is_there(tried.outcome):
                 self.found = Found((call,), tried)
                 self.skipped = []
                 return True
         return False
+
+    def _is_there(self, outcome: Outcome) -> bool:
+        """Whether an error is raised at the line where the cell's is, as far as both tell a line."""
+        own, other = raised_at(self.outcome), raised_at(outcome)
+        return own is None or other is None or own.is_beside(other)
+
+    def _in_the_model(self) -> tuple[Guilty, ...]:
+        """The line of the model's own code that the message tells, if no submodule may be what fails there."""
+        place = raised_at(self.outcome)
+        if place is None or self.skipped:
+            return ()
+        operator = Operator(
+            name="", target=place.function, call=place.source, file=place.file, line=place.line, source=place.source
+        )
+        whom, why = party(self.outcome)
+        stage = self.outcome.stage.value if self.outcome.stage else ""
+        return (Guilty(operators=(operator,), stage=stage, message=self.outcome.message, party=whom, why=why),)
 
     def _likeliest_first(self, calls: Sequence[Operator]) -> list[Operator]:
         """What the message names, then one of each kind, the largest first, then the others."""

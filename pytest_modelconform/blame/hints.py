@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 
 from ..terms.outcome import Outcome
@@ -36,7 +37,12 @@ def is_at(operator: Operator, file: str, line: int) -> bool:
     """Whether an operator's code is at a line of a file, of which a message may give the end of the path only."""
     if operator.line != line or not operator.file:
         return False
-    own, other = PurePath(operator.file).parts, PurePath(file).parts
+    return _ends_alike(operator.file, file)
+
+
+def _ends_alike(first: str, second: str) -> bool:
+    """Whether one path is the end of the other."""
+    own, other = PurePath(first).parts, PurePath(second).parts
     shorter = min(len(own), len(other))
     return own[-shorter:] == other[-shorter:]
 
@@ -62,3 +68,42 @@ def _rank(operator: Operator, text: str, lines: Sequence[tuple[str, int]]) -> in
 
 def _has(text: str, name: str) -> bool:
     return bool(name) and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of a function of the model's code, or of a library that it calls. source: its text, "" if not told."""
+
+    file: str
+    line: int
+    function: str
+    source: str = ""
+
+    def is_beside(self, other: Place) -> bool:
+        """Whether another place is the same; of one of them a message may give the end of the path only."""
+        return self.line == other.line and _ends_alike(self.file, other.file)
+
+
+def raised_at(outcome: Outcome) -> Place | None:
+    """The innermost line that a failure's message tells of which is not the exporter's own code."""
+    found = [match for pattern in _RAISED for match in pattern.finditer(outcome.message)]
+    found = [match for match in found if not _IS_TORCHS.search(match["file"])]
+    if not found:
+        return None
+    named = found[0]
+    source = next((m["source"] for m in found if m["line"] == named["line"] and "source" in m.groupdict()), "") or ""
+    return Place(named["file"], int(named["line"]), named["function"], source.strip())
+
+
+# Innermost first: as torch.export tells where it could not go on, and what called that; as workers/loop.py does.
+_RAISED = (
+    re.compile(r"^Caused by: .*?\((?P<file>[^():]+):(?P<line>\d+) in (?P<function>\w+)\)", re.MULTILINE),
+    re.compile(
+        r'^The following call raised this error:\n  File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\w+)\n'
+        r"(?P<source> +.+)?",
+        re.MULTILINE,
+    ),
+    re.compile(r"^  at (?P<file>.+?):(?P<line>\d+), in (?P<function>\w+)(?:: (?P<source>.+))?$", re.MULTILINE),
+)
+# Torch names its own files from its own folder.
+_IS_TORCHS = re.compile(r"^(_\w+|fx|nn|utils|onnx|export|jit)/|/torch/")

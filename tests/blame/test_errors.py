@@ -246,7 +246,7 @@ def test_the_models_own_code() -> None:
 
     blame = searched(Fake(tree(MODEL), says), BROKEN)
     assert blame.guilty == ()
-    assert "it is the code of the model itself" in blame.note
+    assert "it is the model's own code" in blame.note
     assert "Not tried alone, since no case could be made of it: anchors." in blame.note
 
 
@@ -256,6 +256,29 @@ def test_the_submodule_that_the_message_names_is_tried_first() -> None:
     fake = Fake(tree(MODEL, anchors=at), lambda some: failed(message) if some[0] == "anchors" else None)
     assert named(searched(fake, failed(message))) == [["anchors"]]
     assert len(fake.tried_parts) == 1
+
+
+GUARD = "GuardOnDataDependentSymNode: Could not guard on data-dependent expression {} > 4000\nCaused by: ({})"
+
+
+def test_the_line_of_the_models_own_code() -> None:
+    """SSDLite: no submodule has what torch.export can't guard on, and the message tells the line."""
+    whole = failed(GUARD.format("u0", "torchvision/ops/boxes.py:86 in batched_nms"))
+    elsewhere = failed(GUARD.format("u1", "detectors/heads.py:12 in forward"))
+    blame = searched(Fake(tree(MODEL), lambda some: elsewhere if some[0] == "head" else None), whole)
+    [guilty] = blame.guilty
+    [operator] = guilty.operators
+    assert (operator.target, operator.file, operator.line) == ("batched_nms", "torchvision/ops/boxes.py", 86)
+    assert "No submodule fails alike when it is alone: it is the model's own code." in blame.note
+    # What could not be tried may be what fails there.
+    assert searched(Fake(tree(MODEL), lambda some: NOT_FIT), whole).guilty == ()
+
+
+def test_the_line_of_a_submodules_own_code() -> None:
+    whole = failed(GUARD.format("u0", "detectors/heads.py:12 in forward"))
+    blame = searched(Fake(tree(MODEL), lambda some: whole if some[0] == "head" else None), whole)
+    [operator] = blame.guilty[0].operators
+    assert (operator.name, operator.file, operator.line) == ("head", "detectors/heads.py", 12)
 
 
 @pytest.mark.parametrize("seconds", range(6))
