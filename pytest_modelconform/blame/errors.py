@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..terms.blame import Blame
 from ..terms.outcome import Outcome
 from ..terms.program import SUBMODULES
-from .failing_modules import FailingModules
+from .failing_modules import FailingModules, submodules_of
 from .failing_operators import FailingOperators
 from .failures import Progress, is_searched
 from .trial import OutOfTime, Trials
@@ -22,8 +24,19 @@ def searched(trials: Trials, outcome: Outcome, progress: Progress = quiet) -> Bl
 
     outcome: the cell's own. progress: shows a line.
     """
-    kind = FailingModules if trials.program.way == SUBMODULES else FailingOperators
-    search = kind(trials, outcome, progress)
+    program = trials.program
+    if program.way == SUBMODULES:
+        return _run(FailingModules(trials, outcome, progress, program))
+    search = FailingOperators(trials, outcome, progress)
+    blame = _run(search)
+    if not search.of_module_only:
+        return blame
+    progress("right from its program; which submodule fails?")
+    modules = _run(FailingModules(trials, outcome, progress, submodules_of(program)))
+    return replace(modules, note=f"{blame.note} {modules.note}".strip())
+
+
+def _run(search: FailingModules | FailingOperators) -> Blame:
     try:
         search.run()
     except OutOfTime:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ..terms.blame import Blame, Guilty
 from ..terms.outcome import Outcome
-from ..terms.program import SUBMODULES, Operator, Part
+from ..terms.program import SUBMODULES, Operator, Part, Program
 from .failures import Found, Progress, party
 from .hints import likely, raised_at
 from .sameness import is_same
@@ -16,7 +16,7 @@ from .trial import Trials
 
 @dataclass
 class FailingModules:
-    """A search. outcome: what the cell came to.
+    """A search. outcome: what the cell came to. program: the model's submodules.
 
     own: whether it is the code of what was found itself that fails, and none of the submodules that it calls.
     """
@@ -24,6 +24,7 @@ class FailingModules:
     trials: Trials
     outcome: Outcome
     progress: Progress
+    program: Program
     found: Found | None = None
     own: bool = False
     # Calls that could not be tried alone.
@@ -41,7 +42,7 @@ class FailingModules:
 
     def blame(self) -> Blame:
         """What was found."""
-        notes = [self.trials.program.problem] if self.trials.program.problem else []
+        notes = [self.program.problem] if self.program.problem else []
         if self.found is None:
             if not self.own:
                 notes.append("Time ended before a submodule had failed alike.")
@@ -61,8 +62,8 @@ class FailingModules:
 
     def _inside(self, name: str) -> list[Operator]:
         """The calls that a call makes itself; of the model for ""."""
-        program = self.trials.program
-        return [operator for operator in program.operators if program.parents.get(operator.name, "") == name]
+        parents = self.program.parents
+        return [operator for operator in self.program.operators if parents.get(operator.name, "") == name]
 
     def _one_of(self, calls: Sequence[Operator]) -> bool:
         """Whether one of some calls fails alike when it is alone, which is then what was found."""
@@ -70,7 +71,10 @@ class FailingModules:
             self.progress(f"{call.name} ({call.target}) alone …")
             tried = self.trials.tried(Part(operators=(call.name,), way=SUBMODULES))
             if not tried.fit:
+                # Such as a list of modules, or one that is called with an object: what it calls may be a case.
                 self.skipped.append(call.name)
+                if (inside := self._inside(call.name)) and self._one_of(inside):
+                    return True
             elif is_same(self.outcome, tried.outcome) and self._is_there(tried.outcome):
                 self.found = Found((call,), tried)
                 self.skipped = []
@@ -115,6 +119,20 @@ class FailingModules:
             return ""
         names = ", ".join(self.skipped[:3]) + (" …" if len(self.skipped) > 3 else "")
         return f"Not tried alone, since no case could be made of it: {names}."
+
+
+def submodules_of(program: Program) -> Program:
+    """The submodules that call a program's operators, as the program of a model that has none but these."""
+    calls: dict[str, Operator] = {}
+    for operator in program.operators:
+        path = operator.module
+        while path:
+            kind = operator.kind if path == operator.module else ""
+            if kind or path not in calls:
+                calls[path] = Operator(name=path, target=kind or path, call="")
+            path = path.rpartition(".")[0]
+    parents = {path: path.rpartition(".")[0] for path in calls if "." in path}
+    return Program(operators=tuple(calls[path] for path in sorted(calls)), way=SUBMODULES, parents=parents)
 
 
 def _joined(notes: Sequence[str]) -> str:

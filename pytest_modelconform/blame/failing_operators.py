@@ -28,19 +28,21 @@ _Fails = Callable[[Sequence[Operator]], "bool | None"]
 
 @dataclass
 class FailingOperators:
-    """A search. outcome: what the cell came to."""
+    """A search. outcome: what the cell came to. of_module_only: whether the model is right from its program."""
 
     trials: Trials
     outcome: Outcome
     progress: Progress
     found: list[Found] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    of_module_only: bool = False
     # The fewest so far of the place that is searched for.
     best: Found | None = None
 
     def run(self) -> None:
         """Search. Raises OutOfTime."""
         whole = self.trials.tried(Part())
+        self.of_module_only = whole.fit and not whole.outcome.failed
         if note := self._unlike(whole):
             self.notes.append(note)
             return

@@ -170,7 +170,24 @@ def test_a_program_that_does_not_fail_alike(whole: Outcome | None, note: str) ->
     blame = searched(fake, BROKEN)
     assert blame.guilty == ()
     assert blame.note.startswith(note)
-    assert len(fake.tried_parts) == 1
+    assert {part for part in fake.tried_parts if part.way != SUBMODULES} == {Part()}
+
+
+def test_a_submodule_that_fails_only_as_a_module() -> None:
+    """Right from its program: then its submodules are tried as they are, by the paths that its operators tell."""
+    program = Program(
+        operators=tuple(
+            Operator(name=f"op{n}", target="aten.relu.default", call="", module=path, kind=kind)
+            for n, (path, kind) in enumerate(
+                [("", ""), ("body.0.act", "Act"), ("body.1.norm", "Norm"), ("head", "Head")]
+            )
+        )
+    )
+    fake = Fake(program, lambda some: BROKEN if some[0] in ("body", "body.1", "body.1.norm") else None)
+    blame = searched(fake, BROKEN)
+    assert [(o.name, o.target) for o in blame.guilty[0].operators] == [("body.1.norm", "Norm")]
+    assert blame.way == SUBMODULES
+    assert blame.note.startswith("The model is right when exported from its program; from the module, it is an error")
 
 
 @pytest.mark.parametrize("verdict", [Verdict.CRASH, Verdict.TIMEOUT])
