@@ -47,8 +47,13 @@ class FailingModules:
             if not self.own:
                 notes.append("Time ended before a submodule had failed alike.")
                 return Blame(note=_joined(notes), way=SUBMODULES)
-            notes += ["No submodule fails alike when it is alone: it is the model's own code.", self._untried()]
-            return Blame(guilty=self._in_the_model(), note=_joined(notes), way=SUBMODULES)
+            guilty = self._where_raised()
+            none = "No submodule that can be tried fails alike when it is alone"
+            if not self.skipped:
+                notes.append(f"{none}: it is the model's own code.")
+            else:
+                notes += [f"{none}; the line is the exporter's word." if guilty else f"{none}.", self._untried()]
+            return Blame(guilty=guilty, note=_joined(notes), way=SUBMODULES)
         [operator] = self.found.operators
         if not self.own:
             notes.append(f"Time ended before what {operator.name} calls had been tried.")
@@ -86,10 +91,9 @@ class FailingModules:
         own, other = raised_at(self.outcome), raised_at(outcome)
         return own is None or other is None or own.is_beside(other)
 
-    def _in_the_model(self) -> tuple[Guilty, ...]:
-        """The line of the model's own code that the message tells, if no submodule may be what fails there."""
-        place = raised_at(self.outcome)
-        if place is None or self.skipped:
+    def _where_raised(self) -> tuple[Guilty, ...]:
+        """The line of the model's code that the cell's message tells."""
+        if (place := raised_at(self.outcome)) is None:
             return ()
         operator = Operator(
             name="", target=place.function, call=place.source, file=place.file, line=place.line, source=place.source
