@@ -33,7 +33,9 @@ class _Beside(Machinery):
     """A machinery with another one's workers, and a cache of its own."""
 
     def __init__(self, other: Machinery, folder: Path) -> None:
-        settings = replace(other.settings, threads=(), threads_asked=False, strict=False, json=None, html=None, log=None)
+        settings = replace(
+            other.settings, threads=(), threads_asked=False, strict=False, json=None, html=None, log=None
+        )
         place = Place(folder, other.place.path, _quiet, other.place.share, other.place.process)
         super().__init__(other.registry, settings, place, Cache(folder / "cache"))
         self._other = other
@@ -89,7 +91,9 @@ class Machine:
     def __enter__(self) -> Machine:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
