@@ -190,8 +190,9 @@ def compare_runs(
             values = {name: getattr(difference, name) for name in _NUMBERS}
             numbers.append(values)
             about = {"dtype": array.dtype.name, "shape": list(array.shape), **values, **details(difference)}
-            outputs.setdefault(f"output{path}", about)
+            about = outputs.setdefault(f"output{path}", about)
             if not difference.ok:
+                about["wrong"] = "imprecise" if difference.close else "mismatch"
                 comparable = comparable and difference.bits is not None
                 close = close and difference.close
                 messages.append(again + difference.message)

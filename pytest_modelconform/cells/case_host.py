@@ -30,6 +30,7 @@ from ..references.content import (
     InferenceAnswer,
     Looked,
     Packages,
+    ProgramAnswer,
     Resumed,
     Steps,
     StepsAnswer,
@@ -196,6 +197,11 @@ class Exports:
         }
         fields |= {"host": self._case_host(ref), **self._request(ref)}
         return self._ask_host(Budget(seconds, self.pool), Stage.COMPARE, "diagnose", Variants, **fields)
+
+    def program(self, ref: CaseRef, budget: Budget) -> ProgramAnswer:
+        """The operators of a case's model. Raises StageFailure."""
+        fields = {"host": self._case_host(ref), **self._request(ref)}
+        return self._ask_host(budget, Stage.BUILD, "program", ProgramAnswer, **fields)
 
     def resume(self, ref: CaseRef, prepared: Prepared, checkpoint: Path, target: Path, budget: Budget) -> Resumed:
         """Have the case host go on with a training from a runtime's checkpoint. Raises StageFailure."""

@@ -254,6 +254,24 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
+class ProgramAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `program`.
+
+    operators: fields of each `Operator` in terms/program.py. problem: why there is no program, or "". parents: as in
+    `Program`. returned: the operators that the model's outputs come from, one an output, "" where it is none. sets: the
+    input sets that parts can be run on. exporter_set: the one that exporters see. results: how many tensors the result
+    of an operator is, by name.
+    """
+
+    operators: list[dict[str, Any]]
+    problem: str
+    parents: Mapping[str, str] = {}
+    returned: list[str] = []
+    sets: list[str] = []
+    exporter_set: str = ""
+    results: Mapping[str, int] = {}
+
+
 class VariantEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A variant of the model that was run for a diagnosis. name, kind, sentence: as in diagnosis/nearest.py.
 

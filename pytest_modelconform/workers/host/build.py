@@ -25,6 +25,7 @@ from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_
 from .clones import clone
 from .forward import signature
 from .generate import Call, Generated, dimensions, generate, is_dynamic, name_of
+from .parts.marked import PartCase
 from .state import seed_all
 
 files.watch(torch.jit, "load")
@@ -123,22 +124,25 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
         except TypeError as error:
             raise WorkerError(f"case {name!r}, field 'model': {error}", "build") from error
         model.train(case.mode == "train")
+        # A part of another case was cast, and quantised, with it.
+        is_part = isinstance(case, PartCase)
+        as_is = is_part or dtype in ("float32", INT8)
 
         def make(key: str, *purpose: str) -> Call:
             where = f"case {name!r}, input set {key!r}"
             given = _call(case.inputs[key], path, where, case, name, key, *purpose)
             call = normalise(model, given if case.framework == TORCH else frameworks.to_torch(given), name, key)
-            return call if dtype in ("float32", INT8) else cast.cast(call, dtype)
+            return call if as_is else cast.cast(call, dtype)
 
-        if dtype not in ("float32", INT8):
+        if not as_is:
             cast.cast_model(model, dtype)
         inputs = {key: make(key) for key in case.inputs}
         shapes = {key: leaf_shapes(name, key, model, case.dynamic_shapes, *value) for key, value in inputs.items()}
         declared.check(name, signature(model), case.dynamic_shapes, inputs)
         complete = declared.check_given(name, signature(model), case.dynamic_shapes, inputs)
         exporter_set = choose_exporter_set(name, {key: shapes[key] for key in complete})
-        notes = cast.notes(model, inputs, dtype) if dtype != "float32" else []
-        if dtype == INT8:
+        notes = cast.notes(model, inputs, dtype) if dtype != "float32" and not is_part else []
+        if dtype == INT8 and not is_part:
             model, note = quantise.quantised(name, model, inputs, exporter_set, with_dims(case.dynamic_shapes, {}))
             notes.append(note)
         generated: dict[str, Generated] = {}

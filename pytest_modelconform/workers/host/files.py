@@ -68,7 +68,8 @@ def recorded() -> Iterator[set[str]]:
     try:
         yield found
     finally:
-        _recording.remove(opened)
+        # Not by its value: what records around it may be as empty.
+        _recording.pop()
         for path in opened:
             real = os.path.realpath(path)
             if _is_local(real) and os.path.isfile(real):

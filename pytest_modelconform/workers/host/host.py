@@ -151,6 +151,18 @@ class Host:
             self.globals.restore()
             self.keep_if_untouched(built)
 
+    def program(self, request: dict[str, Any]) -> Answer:
+        """The operators of a case's model, see parts/programs.py."""
+        self.globals.restore()
+        own_operators.register(request)
+        try:
+            # Here, since a run without failures does without it.
+            from .parts import programs
+
+            return programs.answer(*(request[name] for name in ("file", "relative", "case", "dtype")))
+        finally:
+            self.globals.restore()
+
     def resume(self, request: dict[str, Any]) -> Answer:
         """Go on with a training from a runtime's `checkpoint`; writes `outputs`. `digest` of the expected case."""
         self.globals.restore()
@@ -187,6 +199,7 @@ def handlers(device: str, threads: int) -> Handlers:
         "reference": host.reference,
         "export": host.export,
         "diagnose": host.diagnose,
+        "program": host.program,
         "resume": host.resume,
         "packages": lambda request: {"packages": lookups.record()},
     }

@@ -24,6 +24,7 @@ from ..build import Built, encode_inputs
 from ..cast import failing_operator
 from ..frameworks import NoisyModule
 from ..generate import contiguous
+from ..parts.marked import PartCase
 from ..state import seed_of
 from . import blind_spots, noisy
 from .eager import run, where
@@ -47,6 +48,8 @@ def make(
     # Gradients, by which that is told, are PyTorch's.
     # Gradients don't pass a step of a quantised model.
     search = search and noise is None and built.case.framework == TORCH and built.dtype != INT8
+    # What a part of a model can't see says nothing of the model.
+    search = search and not isinstance(built.case, PartCase)
     runs: dict[str, dict[str, Tensor]] = {}
     sets: dict[str, dict[str, Any]] = {}
     left_out: dict[str, str] = {}

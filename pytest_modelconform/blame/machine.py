@@ -1,0 +1,205 @@
+"""Runs parts of a cell's model by the machinery that ran the cell."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ..cache.store import Cache
+from ..cells.attempt import Attempt
+from ..cells.machinery import Machinery, Place
+from ..cells.pool import Pool
+from ..cells.stages import Budget, StageFailure, failure_of
+from ..cells.worker import WorkerProblem
+from ..references.content import ProgramAnswer
+from ..terms.cell import CaseRef, Cell
+from ..terms.outcome import Outcome, Stage, Verdict
+from ..terms.program import OPERATORS, SUBMODULES, Operator, Part, Program
+from .cases import NAME, text_of
+from .trial import OutOfTime, Tried
+
+# Failures at these stages say nothing of the format or the runtime: the part is no case.
+_NOT_FIT = (Stage.COLLECT, Stage.BUILD, Stage.REFERENCE, Stage.ENVIRONMENT)
+
+
+class _Beside(Machinery):
+    """A machinery with another one's workers, and a cache of its own."""
+
+    def __init__(self, other: Machinery, folder: Path) -> None:
+        settings = replace(other.settings, threads=(), threads_asked=False, strict=False, json=None, html=None, log=None)
+        place = Place(folder, other.place.path, _quiet, other.place.share, other.place.process)
+        super().__init__(other.registry, settings, place, Cache(folder / "cache"))
+        self._other = other
+
+    @property
+    def pool(self) -> Pool:  # type: ignore[override]
+        """The other one's."""
+        return self._other.pool
+
+    def close(self) -> None:
+        """Remove the working folder; the workers stay."""
+        if "pipeline" in self.__dict__:
+            self.pipeline.close()
+
+
+def _quiet(line: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Known:
+    """A program, with what the case host says besides.
+
+    returned: the operators that the model's outputs come from, one an output. sets: the input sets that parts can be
+    run on. exporter_set: the one that exporters see. results: how many tensors an operator's result is.
+    """
+
+    program: Program
+    returned: Sequence[str]
+    sets: Sequence[str]
+    exporter_set: str
+    results: Mapping[str, int]
+
+
+class Machine:
+    """`Trials` by the ordinary way of a cell: each part is a case file in a temporary folder.
+
+    seconds: what the search may take. A context: on leaving, the folder is removed.
+    """
+
+    def __init__(self, machinery: Machinery, ref: CaseRef, cell: Cell, outcome: Outcome, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds
+        self._folder = Path(tempfile.mkdtemp(prefix="modelconform-blame-"))
+        self.machinery = _Beside(machinery, self._folder)
+        self.ref = ref
+        self.cell = cell
+        self._sets = _red_sets(outcome)
+        # Where nothing of the cell is a mismatch by its numbers alone, what is imprecise is what is looked for.
+        self._close = outcome.verdict is Verdict.IMPRECISE or not _has_mismatch(outcome)
+        self._known: Known | None = None
+        self._tried: dict[tuple[Any, ...], Tried] = {}
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove what the parts left. Artifacts are code that a worker may have mapped: none is asked afterwards."""
+        self.machinery.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def left(self) -> float:
+        """The seconds that the search may still take."""
+        return self._ends - time.monotonic()
+
+    @property
+    def tries(self) -> int:
+        """How many parts were run."""
+        return len(self._tried)
+
+    @property
+    def program(self) -> Program:
+        """The model's operators. Raises StageFailure where the case host fails, and OutOfTime."""
+        return self.known.program
+
+    @property
+    def known(self) -> Known:
+        """The program, with what the case host says besides. Raises as `program`."""
+        if self._known is None:
+            answer = self.machinery.pipeline.exports.program(self.ref, self._budget())
+            operators = tuple(Operator(**_tuples(fields)) for fields in answer.operators)
+            way = SUBMODULES if answer.problem else OPERATORS
+            self._known = Known(
+                Program(operators=operators, way=way, problem=answer.problem, parents=answer.parents),
+                answer.returned,
+                answer.sets,
+                answer.exporter_set,
+                answer.results,
+            )
+        return self._known
+
+    def tried(self, part: Part) -> Tried:
+        """Run a part in the cell's format, runtime, device, dtype and precision. Raises OutOfTime."""
+        key = (part.operators, part.outputs, part.way)
+        if key not in self._tried:
+            budget = self._budget()
+            begin = time.monotonic()
+            found = self._run(part, budget)
+            self._tried[key] = replace(found, seconds=time.monotonic() - begin)
+        return self._tried[key]
+
+    def _budget(self) -> Budget:
+        left = self.left()
+        if left <= 0:
+            raise OutOfTime
+        return Budget(min(left, self.machinery.settings.timeout), self.machinery.pool)
+
+    def _run(self, part: Part, budget: Budget) -> Tried:
+        known = self.known
+        outputs = self._outputs(part)
+        file = self._folder / f"part_{len(self._tried):03}.py"
+        file.write_text(text_of(self.ref, part, outputs, [s for s in self._sets if s in known.sets], {}))
+        ref = replace(self.ref, file=file, relative=file.name, name=NAME)
+        cell = replace(self.cell, file=file.name, case=NAME)
+        attempt = Attempt.of(self.machinery.pipeline.tools, ref, cell, _expected)
+        outcome = replace(attempt, budget=budget).tried().outcome
+        if outcome.verdict is Verdict.TIMEOUT and self.left() <= 0:
+            raise OutOfTime
+        fit = outcome.stage not in _NOT_FIT and outcome.verdict is not Verdict.UNAVAILABLE
+        return Tried(outcome=outcome, red=self._red(outcome, outputs), fit=fit, file=file)
+
+    def _outputs(self, part: Part) -> Sequence[str]:
+        """The operators whose results a part returns, in order."""
+        if part.outputs or not part.operators:
+            return part.outputs
+        inside = set(part.operators)
+        needed = set(self.known.returned)
+        for operator in self.known.program.operators:
+            needed.update(operator.takes if operator.name not in inside else ())
+        return [operator for operator in part.operators if operator in needed]
+
+    def _red(self, outcome: Outcome, outputs: Sequence[str]) -> dict[str, bool]:
+        """Whether the result of each operator that is an output is wrong, in some input set."""
+        names = list(outputs) or list(self.known.returned)
+        counts = {name: self.known.results.get(name, 1) for name in names}
+        # Of the whole model, each output is there by itself.
+        leaves = [name for name in names for _ in range(counts[name] if outputs else 1)]
+        found: dict[str, bool] = {}
+        for entry in outcome.inputs.values():
+            compared = list((entry.get("outputs") or {}).values())
+            if len(compared) != len(leaves):
+                continue
+            for name, about in zip(leaves, compared, strict=True):
+                wrong = about.get("wrong")
+                is_red = wrong == "mismatch" or (wrong == "imprecise" and self._close)
+                found[name] = found.get(name, False) or is_red
+        return {name: red for name, red in found.items() if name}
+
+
+def _expected(outcome: Outcome) -> bool:
+    """No part is tried twice: it says what it is in the process that runs it."""
+    return True
+
+
+def _red_sets(outcome: Outcome) -> list[str]:
+    """The input sets that fail, those that are the cheapest to tell: one."""
+    red = [name for name, entry in outcome.inputs.items() if entry.get("verdict") in ("mismatch", "imprecise", "error")]
+    return red[:1]
+
+
+def _has_mismatch(outcome: Outcome) -> bool:
+    outputs = [about for entry in outcome.inputs.values() for about in (entry.get("outputs") or {}).values()]
+    return any(about.get("wrong") == "mismatch" for about in outputs) or not outputs
+
+
+def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}

@@ -1,0 +1,236 @@
+"""A model's exported program as a graph whose operators write to nothing."""
+
+from __future__ import annotations
+
+import copy
+import operator
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.fx import GraphModule, Node
+from torch.utils._pytree import tree_flatten, tree_leaves
+
+from ..build import Built
+from ..clones import clone
+from ..state import seed_all
+
+
+class NoProgram(Exception):
+    """The model's program can't be had. The message says why, in a line."""
+
+
+def exported(built: Built) -> GraphModule:
+    """The case's model as `torch.export` captures it, weights and all, called as the model is. Raises NoProgram.
+
+    Parameters and buffers are copies.
+    """
+    args, kwargs = built.clone_inputs()
+    given = built.options.get("torch.export.export", {})
+    seed_all(built.case.seed, built.name, "export")
+    try:
+        with torch.no_grad():
+            program = torch.export.export(built.model, args, kwargs, dynamic_shapes=built.dynamic_shapes, **given)
+            module = program.module(check_guards=False)
+    except Exception as error:
+        first = str(error).strip().partition("\n")[0]
+        raise NoProgram(f"torch.export can't capture the model: {type(error).__name__}: {first}") from error
+    module = copy.deepcopy(module)
+    _without_checks(module)
+    return module
+
+
+def functional(module: GraphModule, built: Built) -> GraphModule:
+    """The same program without operators that write to their operands. Raises NoProgram where there is none.
+
+    A value has then one name, so that the program can be cut anywhere. Only what is written in place and not used by
+    another name afterwards (`relu_`, `x += y`) is written otherwise; whatever else is left to PyTorch, which splits
+    some operators.
+    """
+    if not any(map(writes, module.graph.nodes)):
+        return module
+    made = copy.deepcopy(module)
+    if _rewritten(made, built) and _same(module, made, built):
+        return made
+    with torch.no_grad():
+        args, kwargs = built.clone_inputs()
+        try:
+            program = torch.export.export(built.model, args, kwargs, dynamic_shapes=built.dynamic_shapes)
+            made = copy.deepcopy(program.run_decompositions({}).module(check_guards=False))
+        except Exception as error:
+            first = str(error).strip().partition("\n")[0]
+            raise NoProgram(f"the model writes to tensors in place, and can't be written otherwise: {first}") from error
+    _without_checks(made)
+    if not _same(module, made, built):
+        raise NoProgram("the model writes to tensors in place, and gives other numbers where it is written otherwise")
+    return made
+
+
+def call(module: GraphModule, inputs: tuple[Any, Any]) -> dict[Node, Any]:
+    """What each node of a program has for a call's inputs, as it was when it was made. Tensors are copies."""
+    found: dict[Node, Any] = {}
+
+    class Recording(torch.fx.Interpreter):
+        def run_node(self, n: Node) -> Any:
+            result = super().run_node(n)
+            found[n] = clone(result) if n.op != "get_attr" else result
+            return result
+
+    with torch.no_grad():
+        Recording(module, garbage_collect_values=False).run(*tree_leaves(inputs), enable_io_processing=False)
+    return found
+
+
+def writes(node: Node) -> bool:
+    """Whether an operator writes to an operand."""
+    schema = getattr(node.target, "_schema", None)
+    return node.op == "call_function" and schema is not None and schema.is_mutable
+
+
+def is_tensor(node: Node) -> bool:
+    """Whether a node is one tensor."""
+    return isinstance(node.meta.get("val"), torch.Tensor)
+
+
+def is_operator(node: Node) -> bool:
+    """Whether a node is an operator that returns tensors, rather than a part of another's result, or a size."""
+    if node.op != "call_function" or node.target is operator.getitem:
+        return False
+    value = node.meta.get("val")
+    return any(isinstance(leaf, torch.Tensor) for leaf in tree_leaves(value))
+
+
+def operator_of(node: Node) -> Node:
+    """The operator that a node is a result of; the node itself where it is no part of a result."""
+    while node.op == "call_function" and node.target is operator.getitem and isinstance(node.args[0], Node):
+        node = node.args[0]
+    return node
+
+
+def results(node: Node) -> list[Node]:
+    """The tensors that an operator returns and somebody uses, in order; the first one where nobody uses any."""
+    if is_tensor(node):
+        return [node]
+    parts = [each for user in node.users for each in _parts(user) if is_tensor(each)]
+    used = [part for part in parts if part.users]
+    return used or parts[:1]
+
+
+def _parts(node: Node) -> Iterator[Node]:
+    if node.op == "call_function" and node.target is operator.getitem:
+        if is_tensor(node):
+            yield node
+        else:
+            for user in node.users:
+                yield from _parts(user)
+
+
+def placeholders(module: GraphModule) -> list[Node]:
+    """The inputs, as many as the leaves of a call."""
+    return [node for node in module.graph.nodes if node.op == "placeholder"]
+
+
+def structure(inputs: tuple[Any, Any]) -> tuple[object, list[type]]:
+    """What two calls have in common if one program takes both."""
+    leaves, spec = tree_flatten(inputs)
+    return spec, [torch.Tensor if isinstance(leaf, torch.Tensor) else type(leaf) for leaf in leaves]
+
+
+def _without_checks(module: GraphModule) -> None:
+    """Take out what only checks sizes: it returns nothing."""
+    for node in reversed(module.graph.nodes):
+        is_check = node.op == "call_module" and str(node.target) == "_guards_fn"
+        name = str(node.target)
+        is_check = is_check or (node.op == "call_function" and ("_assert" in name or "sym_constrain" in name))
+        if is_check and not node.users:
+            module.graph.erase_node(node)
+    _prune(module)
+    module.recompile()
+
+
+def _prune(module: GraphModule) -> None:
+    """Take out what nobody uses; what writes to something stays."""
+    for node in reversed(module.graph.nodes):
+        if node.op in ("call_function", "get_attr") and not node.users and not writes(node):
+            module.graph.erase_node(node)
+
+
+def _rewritten(module: GraphModule, built: Built) -> bool:
+    """Put what returns its result in the place of what writes it, as far as that is the same; whether all was."""
+    memory = _memory(module, built)
+    places = {node: i for i, node in enumerate(module.graph.nodes)}
+    for node in list(module.graph.nodes):
+        if not writes(node):
+            continue
+        written = [
+            node.args[i] for i, a in enumerate(node.target._schema.arguments) if a.alias_info and a.alias_info.is_write
+        ]
+        other = _returning(node.target)
+        if other is None or len(written) != 1 or not isinstance(written[0], Node) or node.kwargs.get("out"):
+            return False
+        shared = memory.get(written[0], None)
+        again = [
+            n
+            for n in places
+            if n is not node
+            and memory.get(n, ()) == shared
+            and places[n] < places[node]
+            and any(places[user] > places[node] for user in n.users)
+        ]
+        if again:
+            return False
+        node.target = other
+    _prune(module)
+    module.recompile()
+    return True
+
+
+def _memory(module: GraphModule, built: Built) -> dict[Node, int]:
+    """The memory that each tensor of the program lies in, as one run has it."""
+    found: dict[Node, int] = {}
+    kept: list[Any] = []
+
+    class Looking(torch.fx.Interpreter):
+        def run_node(self, n: Node) -> Any:
+            result = super().run_node(n)
+            kept.append(result)
+            if isinstance(result, torch.Tensor):
+                found[n] = result.untyped_storage().data_ptr()
+            return result
+
+    with torch.no_grad():
+        leaves = tree_leaves(built.clone_inputs())
+        Looking(copy.deepcopy(module), garbage_collect_values=False).run(*leaves, enable_io_processing=False)
+    by_name = {node.name: memory for node, memory in found.items()}
+    return {node: by_name[node.name] for node in module.graph.nodes if node.name in by_name}
+
+
+def _returning(target: Any) -> Any:
+    """The operator that returns what this one writes: `aten.relu` for `aten.relu_`; None where there is none."""
+    name = target._schema.name.partition("::")[2]
+    packet = getattr(getattr(torch.ops, target.namespace), name.removesuffix("_"), None) if name[-1] == "_" else None
+    overload = getattr(packet, target._overloadname, None)
+    if overload is None or overload._schema.is_mutable:
+        return None
+    same = [a.name for a in overload._schema.arguments] == [a.name for a in target._schema.arguments]
+    return overload if same else None
+
+
+def _same(one: GraphModule, two: GraphModule, built: Built) -> bool:
+    """Whether two programs return the same bits."""
+    outputs = []
+    for module in (one, two):
+        seed_all(built.case.seed, built.name, built.exporter_set, "run")
+        args, kwargs = built.clone_inputs()
+        with torch.no_grad():
+            outputs.append(tree_leaves(copy.deepcopy(module)(*args, **kwargs)))
+    return len(outputs[0]) == len(outputs[1]) and all(
+        torch.equal(a, b) if isinstance(a, torch.Tensor) and not a.is_floating_point() else _equal(a, b)
+        for a, b in zip(*outputs, strict=True)
+    )
+
+
+def _equal(one: Any, two: Any) -> bool:
+    if not isinstance(one, torch.Tensor) or not isinstance(two, torch.Tensor):
+        return bool(one == two)
+    return one.shape == two.shape and one.dtype == two.dtype and torch.equal(one.nan_to_num(), two.nan_to_num())
