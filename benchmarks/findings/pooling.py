@@ -16,7 +16,8 @@ class Pooled(nn.Module):
         self.last = nn.Conv2d(8, 4, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.last(self.pool(torch.relu(self.first(x))))
+        y: Tensor = self.last(self.pool(torch.relu(self.first(x))))
+        return y
 
 
 pooled = Case(

@@ -54,7 +54,8 @@ class RoiHead(nn.Module):
         self.classes = nn.Linear(4 * 3 * 2, 5)
 
     def forward(self, features: Tensor, rois: Tensor) -> Tensor:
-        return self.classes(self.pool(features, rois).flatten(1))
+        classes: Tensor = self.classes(self.pool(features, rois).flatten(1))
+        return classes
 
 
 def torch_call(batch: int, count: int) -> tuple[Tensor, ...]:

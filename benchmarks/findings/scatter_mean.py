@@ -18,7 +18,8 @@ class Mean(nn.Module):
         sent = torch.relu(self.message(x))[source]
         empty = torch.zeros_like(self.message(x))
         index = target[:, None].expand(-1, 12)
-        return self.out(empty.scatter_reduce(0, index, sent, "mean", include_self=False))
+        mean: Tensor = self.out(empty.scatter_reduce(0, index, sent, "mean", include_self=False))
+        return mean
 
 
 def graph(nodes: int, edges: int) -> tuple[Tensor, ...]:

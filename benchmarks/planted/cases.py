@@ -21,7 +21,8 @@ class Block(nn.Module):
         heads = (self.qkv(self.norm1(x))).unflatten(2, (3, 4, -1)).permute(2, 0, 3, 1, 4)
         seen = nn.functional.scaled_dot_product_attention(heads[0], heads[1], heads[2], attn_mask=mask)
         x = x + self.out(seen.transpose(1, 2).flatten(2))
-        return x + self.down(nn.functional.gelu(self.up(self.norm2(x))))
+        y: Tensor = x + self.down(nn.functional.gelu(self.up(self.norm2(x))))
+        return y
 
 
 class Attention(nn.Module):
@@ -58,7 +59,8 @@ class Residual(nn.Module):
         x = x * torch.sigmoid(self.gate(x.mean((2, 3))))[:, :, None, None]
         small = nn.functional.silu(nn.functional.max_pool2d(x, 2))
         wide = nn.functional.interpolate(small, scale_factor=2.0, mode="bilinear", align_corners=False)
-        return self.last(torch.cat([x, wide], 1)).mean((2, 3))
+        y = self.last(torch.cat([x, wide], 1))
+        return y.mean((2, 3))
 
 
 attention = Case(
