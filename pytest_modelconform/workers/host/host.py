@@ -159,7 +159,7 @@ class Host:
             # Here, since a run without failures does without it.
             from .parts import programs
 
-            return programs.answer(*(request[name] for name in ("file", "relative", "case", "dtype")))
+            return programs.answer(*(request[name] for name in ("file", "relative", "case", "dtype", "way")))
         finally:
             self.globals.restore()
 

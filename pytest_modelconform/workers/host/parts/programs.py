@@ -10,10 +10,12 @@ import torch
 from torch.fx import GraphModule, Node
 from torch.utils._pytree import tree_flatten_with_path, tree_leaves
 
+from pytest_modelconform.terms.program import OPERATORS, SUBMODULES
+
 from ..build import Built, build
 from ..forward import signature
 from ..state import seed_all
-from . import graph
+from . import graph, submodules
 from .described import described
 
 Wanted = tuple[str, str, str, str]
@@ -54,7 +56,7 @@ class Taken:
         found = []
         args, kwargs = built.inputs[built.exporter_set]
         for path, leaf in tree_flatten_with_path((args, kwargs))[0]:
-            kind, first, *rest = [getattr(key, "key", getattr(key, "idx", None)) for key in path]
+            kind, first, *rest = [_key(step) for step in path]
             spec = built.dynamic_shapes
             name = parameters[first] if kind == 0 and first < len(parameters) else first
             if isinstance(spec, dict):
@@ -80,18 +82,30 @@ class Taken:
         return graph.call(self.module, self.built.clone_inputs(key))
 
 
+def _key(step: Any) -> Any:
+    """An index or a name, on the way to a leaf."""
+    return step.idx if hasattr(step, "idx") else step.key
+
+
+_built: dict[Wanted, Built] = {}
 _last: dict[Wanted, Taken | graph.NoProgram] = {}
 
 
-def taken(file: str, relative: str, case: str, dtype: str) -> Taken:
-    """A case's program, made anew unless it is the last one. Raises NoProgram, and WorkerError where it can't be built.
-
-    The case is built here once more: its parameters are nobody else's.
-    """
+def whole_case(file: str, relative: str, case: str, dtype: str) -> Built:
+    """A case, built once more, so that its parameters are nobody else's. The last one is kept."""
     wanted = (file, relative, case, dtype)
-    if wanted not in _last:
+    if wanted not in _built:
+        _built.clear()
         _last.clear()
-        built = build(file, relative, case, dtype)
+        _built[wanted] = build(file, relative, case, dtype)
+    return _built[wanted]
+
+
+def taken(file: str, relative: str, case: str, dtype: str) -> Taken:
+    """A case's program. Raises NoProgram, and WorkerError where the case can't be built."""
+    wanted = (file, relative, case, dtype)
+    built = whole_case(*wanted)
+    if wanted not in _last:
         try:
             whole = graph.exported(built)
             _last[wanted] = Taken(built, whole, graph.functional(whole, built))
@@ -103,24 +117,43 @@ def taken(file: str, relative: str, case: str, dtype: str) -> Taken:
     return found
 
 
-def answer(file: str, relative: str, case: str, dtype: str) -> dict[str, Any]:
-    """The answer to `program`: fields of a `Program`, `returned` (names of the operators that the model's outputs come
-    from, one an output, "" for none), `sets` (the input sets that parts can be run on) and `exporter_set`.
+def answer(file: str, relative: str, case: str, dtype: str, way: str = "") -> dict[str, Any]:
+    """The answer to `program`: fields of a `Program`, and those that references/content.py says of it.
+
+    way: as in `Program`; "": by operators, or by submodules where there is no program.
     """
-    try:
-        found = taken(file, relative, case, dtype)
-    except graph.NoProgram as none:
-        return {"operators": [], "problem": str(none)}
+    problem = ""
+    if way != SUBMODULES:
+        try:
+            return {**_by_operators(taken(file, relative, case, dtype)), "way": OPERATORS, "problem": ""}
+        except graph.NoProgram as none:
+            problem = str(none)
+    return {**_by_submodules(whole_case(file, relative, case, dtype)), "way": SUBMODULES, "problem": problem}
+
+
+def _by_operators(found: Taken) -> dict[str, Any]:
     operators = described(found.module, found.values(found.built.exporter_set))
     counts = {operator["name"]: operator.pop("results") for operator in operators}
     output = next(node for node in reversed(found.module.graph.nodes) if node.op == "output")
     leaves = tree_leaves(output.args[0])
-    returned = [graph.operator_of(leaf).name if isinstance(leaf, Node) else "" for leaf in leaves]
+    returned = [graph.operator_of(leaf).name for leaf in leaves if isinstance(leaf, Node) and graph.is_tensor(leaf)]
     return {
         "operators": operators,
         "results": {name: count for name, count in counts.items() if count != 1},
-        "problem": "",
         "returned": returned,
         "sets": found.sets(),
         "exporter_set": found.built.exporter_set,
+    }
+
+
+def _by_submodules(built: Built) -> dict[str, Any]:
+    operators = submodules.described(built)
+    parents = {operator["name"]: operator.pop("parent") for operator in operators}
+    counts = {operator["name"]: operator.pop("results") for operator in operators}
+    return {
+        "operators": operators,
+        "results": {name: count for name, count in counts.items() if count != 1},
+        "parents": {name: parent for name, parent in parents.items() if parent},
+        "sets": list(built.inputs),
+        "exporter_set": built.exporter_set,
     }
