@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ..terms.blame import Blame
 from ..terms.outcome import Outcome
 from ..terms.program import Operator, Part
-from .failures import MOST, Found, Progress, first_line, is_searched, said
+from .failures import MOST, Found, Progress, first_line, is_searched, lacks_failing_set, said
 from .hints import likely
 from .reducing import fewest, shortest
 from .sameness import is_same
@@ -91,7 +91,7 @@ class FailingOperators:
 
         def fails(some: Sequence[Operator]) -> bool | None:
             tried = self.trials.tried(self._part(some))
-            if not tried.fit:
+            if not tried.fit or lacks_failing_set(whole, tried.outcome):
                 return None
             same = is_same(whole, tried.outcome)
             if same and self.best is not None and len(some) < len(self.best.operators):
@@ -123,9 +123,9 @@ class FailingOperators:
         guilty = self.found[-1].operators
         names = {operator.name for operator in guilty}
         alike = [o for o in operators if o.target == guilty[-1].target and o.name not in names]
-        if len(guilty) == 1 and alike:
+        if alike:
             calls = "other call, which was" if len(alike) == 1 else "other calls, which were"
-            self.notes.append(f"{guilty[0].target} has {len(alike)} {calls} not tried.")
+            self.notes.append(f"{guilty[-1].target} has {len(alike)} {calls} not tried.")
             names |= {operator.name for operator in alike}
         return [operator for operator in operators if operator.name not in names]
 

@@ -49,6 +49,12 @@ def party(outcome: Outcome) -> tuple[str, str]:
     return UNKNOWN, ""
 
 
+def lacks_failing_set(whole: Outcome, part: Outcome) -> bool:
+    """Whether a part ran, but on none of the input sets that the whole fails on: nothing follows of that."""
+    failing = {name for name, entry in whole.inputs.items() if entry.get("verdict") == whole.verdict.value}
+    return bool(failing and part.inputs) and not failing & set(part.inputs)
+
+
 def said(outcome: Outcome) -> str:
     """A failure in a line: "an error at export (RuntimeError: …)"."""
     stage = f" at {outcome.stage.value}" if outcome.stage else ""

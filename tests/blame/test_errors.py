@@ -136,6 +136,22 @@ def test_parts_that_are_no_cases_say_nothing() -> None:
     assert len(first) == 2
 
 
+def test_a_part_that_was_not_run_on_what_fails_says_nothing() -> None:
+    """A part that has a number in the place of a size takes the exported set only, and is right for that."""
+    entries = {name: {"verdict": verdict, "message": ""} for name, verdict in (("one", "pass"), ("two", "error"))}
+    entries["two"]["message"] = "Fail: it can't be reshaped"
+    whole = Outcome(Verdict.ERROR, Stage.RUN, "input set 'two': Fail: it can't be reshaped", inputs=entries)
+    right = Outcome(Verdict.PASS, inputs=entries | {"two": {"verdict": "pass"}})
+    elsewhere = Outcome(Verdict.PASS, inputs={"one": {"verdict": "pass"}})
+
+    def says(some: Sequence[str]) -> Outcome | None:
+        if "relu_3" not in some:
+            return right
+        return whole if "batch_norm_3" in some else elsewhere
+
+    assert named(searched(Fake(LONG, says), whole))[0] == ["batch_norm_3", "relu_3"]
+
+
 def test_several_guilty_ones_in_the_order_of_the_model() -> None:
     kernel = failed("NotImplemented: could not find an implementation for Sort", Stage.LOAD)
     program = chain("conv2d", "sort", "relu", "stft", "relu", "sort", "linear")
