@@ -63,7 +63,9 @@ def _rank(operator: Operator, text: str, lines: Sequence[tuple[str, int]]) -> in
         return 2
     if any(is_at(operator, *place) for place in lines):
         return 3
-    return None
+    # Converters name what they make of it: "stablehlo.scatter" is of aten.scatter_reduce.
+    words = (word for word in short.split("_") if len(word) >= _SHORTEST)
+    return 4 if any(_has(text.lower(), word) for word in words) else None
 
 
 def _has(text: str, name: str) -> bool:

@@ -59,7 +59,8 @@ class Known:
     """A program, with what the case host says besides.
 
     returned: the operators that the model's outputs come from, one an output. sets: the input sets that parts can be
-    run on. exporter_set: the one that exporters see. results: how many tensors an operator's result is.
+    run on. exporter_set: the one that exporters see. results: how many tensors an operator's result is,
+    if not one. static: whether all sizes are fixed, though the case's are not.
     """
 
     program: Program
@@ -67,6 +68,7 @@ class Known:
     sets: Sequence[str]
     exporter_set: str
     results: Mapping[str, int]
+    static: bool
 
 
 class Machine:
@@ -84,6 +86,8 @@ class Machine:
         self._sets = _red_sets(outcome)
         # Where nothing of the cell is a mismatch by its numbers alone, what is imprecise is what is looked for.
         self._close = outcome.verdict is Verdict.IMPRECISE or not _has_mismatch(outcome)
+        # A failure to export may well be that of a size that varies.
+        self._static_too = outcome.stage is not Stage.EXPORT
         self._known: dict[str, Known] = {}
         self._tried: dict[tuple[Any, ...], Tried] = {}
 
@@ -127,10 +131,10 @@ class Machine:
     def known_by(self, way: str) -> Known:
         """The model, taken apart in a way; "": by its operators, if it can be. Raises as `program`."""
         if way not in self._known:
-            answer = self.machinery.pipeline.exports.program(self.ref, self._budget(), way)
+            answer = self.machinery.pipeline.exports.program(self.ref, self._budget(), way, self._static_too)
             operators = tuple(Operator(**_tuples(fields)) for fields in answer.operators)
             program = Program(operators=operators, way=answer.way, problem=answer.problem, parents=answer.parents)
-            known = Known(program, answer.returned, answer.sets, answer.exporter_set, answer.results)
+            known = Known(program, answer.returned, answer.sets, answer.exporter_set, answer.results, answer.static)
             self._known |= {way: known, answer.way: known}
         return self._known[way]
 
@@ -153,8 +157,9 @@ class Machine:
     def _run(self, part: Part, budget: Budget) -> Tried:
         known = self.known_by(part.way)
         outputs = self._outputs(part, known)
+        given = {"static": True} if known.static and part.way != SUBMODULES else {}
         file = self._folder / f"part_{len(self._tried):03}.py"
-        file.write_text(text_of(self.ref, part, outputs, [s for s in self._sets if s in known.sets], {}))
+        file.write_text(text_of(self.ref, part, outputs, [s for s in self._sets if s in known.sets], given))
         ref = replace(self.ref, file=file, relative=file.name, name=NAME)
         cell = replace(self.cell, file=file.name, case=NAME)
         attempt = Attempt.of(self.machinery.pipeline.tools, ref, cell, _expected)

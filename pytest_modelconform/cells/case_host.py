@@ -201,9 +201,12 @@ class Exports:
         fields |= {"host": self._case_host(ref), **self._request(ref)}
         return self._ask_host(Budget(seconds, self.pool), Stage.COMPARE, "diagnose", Variants, **fields)
 
-    def program(self, ref: CaseRef, budget: Budget, way: str = "") -> ProgramAnswer:
-        """The operators of a case's model, or its submodules, see terms/program.py. Raises StageFailure."""
-        fields = {"host": self._case_host(ref), "way": way, **self._request(ref)}
+    def program(self, ref: CaseRef, budget: Budget, way: str, static_too: bool) -> ProgramAnswer:
+        """The operators of a case's model, or its submodules, see terms/program.py. Raises StageFailure.
+
+        static_too: whether a program of fixed sizes will do where there is no other.
+        """
+        fields = {"host": self._case_host(ref), "way": way, "static_too": static_too, **self._request(ref)}
         return self._ask_host(budget, Stage.BUILD, "program", ProgramAnswer, **fields)
 
     def resume(self, ref: CaseRef, prepared: Prepared, checkpoint: Path, target: Path, budget: Budget) -> Resumed:

@@ -61,3 +61,6 @@ def test_the_likeliest_first() -> None:
     assert [each.name for each in likely(operators, failed(said))] == ["stft", "sort", "cumsum"]
     assert likely(operators, failed("ValueError: no\n  at net.py:7, in forward: x.sort()")) == [operators[2]]
     assert likely(operators, failed("ValueError: no")) == []
+    said = "RuntimeError: Only Add and Multiply are currently supported for stablehlo.scatter"
+    scatter = operator("scatter_reduce", "scatter_reduce")
+    assert likely([*operators, scatter], failed(said)) == [scatter]

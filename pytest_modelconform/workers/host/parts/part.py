@@ -38,16 +38,17 @@ def part_case(
     outputs: Sequence[str] = (),
     sets: Sequence[str] = (),
     way: str = OPERATORS,
+    static: bool = False,
 ) -> Case:
     """Operators of a case's model as a case, see `terms/program.py`. Raises WorkerError at stage build for none.
 
     file, relative, case, dtype: the case, as a worker is asked for it. sets: the input sets that it has besides the
-    exporters' one, as far as the program takes them.
+    exporters' one, as far as the program takes them. static: see `programs.taken`.
     """
     if way == SUBMODULES:
         return _submodule(whole_case(file, relative, case, dtype), file, operators, sets)
     try:
-        found = taken(file, relative, case, dtype)
+        found = taken(file, relative, case, dtype, static)
     except NoProgram as none:
         raise WorkerError(str(none), "build") from none
     exporter_set = found.built.exporter_set
@@ -85,6 +86,8 @@ def _dynamic_shapes(found: Taken, part: Cut, own_inputs: set[Node], inputs: Sequ
 
     PyTorch finds out by itself how the sizes of others belong together. A length of 0 or 1 is taken for a constant.
     """
+    if found.built.dynamic_shapes is None:
+        return None
     own_shapes = found.shapes(part.inputs)
     shapes: dict[str, Any] = {}
     for node, tensor in zip(part.inputs, inputs, strict=True):
@@ -110,7 +113,9 @@ def _submodule(built: Built, file: str, operators: Sequence[str], sets: Sequence
         return _made(built, file, built.model, whole, built.case.dynamic_shapes)
     if len(operators) > 1:
         raise WorkerError("a part of a model without a program is the call of one submodule", "build")
-    calls = {name: found[0] for name in built.inputs if (found := submodules.calls(built, name, operators[0]))}
+    # How sizes vary shows in all sets.
+    needed = built.inputs if built.case.dynamic_shapes else names
+    calls = {name: found[0] for name in needed if (found := submodules.calls(built, name, operators[0]))}
     if built.exporter_set not in calls:
         raise WorkerError(f"the model calls no submodule {operators[0]!r}", "build")
     made = {name: submodules.alone(call) for name, call in calls.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -19,6 +19,8 @@ from . import graph, submodules
 from .described import described
 
 Wanted = tuple[str, str, str, str]
+# The same, and whether sizes are fixed.
+_Program = tuple[str, str, str, str, bool]
 
 
 @dataclass
@@ -88,7 +90,7 @@ def _key(step: Any) -> Any:
 
 
 _built: dict[Wanted, Built] = {}
-_last: dict[Wanted, Taken | graph.NoProgram] = {}
+_last: dict[_Program, Taken | graph.NoProgram] = {}
 
 
 def whole_case(file: str, relative: str, case: str, dtype: str) -> Built:
@@ -101,10 +103,15 @@ def whole_case(file: str, relative: str, case: str, dtype: str) -> Built:
     return _built[wanted]
 
 
-def taken(file: str, relative: str, case: str, dtype: str) -> Taken:
-    """A case's program. Raises NoProgram, and WorkerError where the case can't be built."""
-    wanted = (file, relative, case, dtype)
-    built = whole_case(*wanted)
+def taken(file: str, relative: str, case: str, dtype: str, static: bool = False) -> Taken:
+    """A case's program. Raises NoProgram, and WorkerError where the case can't be built.
+
+    static: all sizes are those of the exporters' input set, whatever the case says.
+    """
+    wanted = (file, relative, case, dtype, static)
+    built = whole_case(file, relative, case, dtype)
+    if static:
+        built = replace(built, dynamic_shapes=None)
     if wanted not in _last:
         try:
             whole = graph.exported(built)
@@ -117,17 +124,23 @@ def taken(file: str, relative: str, case: str, dtype: str) -> Taken:
     return found
 
 
-def answer(file: str, relative: str, case: str, dtype: str, way: str = "") -> dict[str, Any]:
+def answer(file: str, relative: str, case: str, dtype: str, way: str = "", static_too: bool = False) -> dict[str, Any]:
     """The answer to `program`: fields of a `Program`, and those that references/content.py says of it.
 
-    way: as in `Program`; "": by operators, or by submodules where there is no program.
+    way: as in `Program`; "": by operators, or by submodules where there is no program. static_too: whether one of fixed
+    sizes will do where there is none that leaves open what the case does.
     """
     problem = ""
     if way != SUBMODULES:
-        try:
-            return {**_by_operators(taken(file, relative, case, dtype)), "way": OPERATORS, "problem": ""}
-        except graph.NoProgram as none:
-            problem = str(none)
+        for static in (False, True) if static_too else (False,):
+            try:
+                found = taken(file, relative, case, dtype, static)
+            except graph.NoProgram as none:
+                problem = problem or str(none)
+                if whole_case(file, relative, case, dtype).dynamic_shapes is None:
+                    break
+            else:
+                return {**_by_operators(found), "way": OPERATORS, "problem": problem, "static": static}
     return {**_by_submodules(whole_case(file, relative, case, dtype)), "way": SUBMODULES, "problem": problem}
 
 
