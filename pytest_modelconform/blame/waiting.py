@@ -109,7 +109,8 @@ class Waiting:
                 first = _first(place).cell
                 for red in _reds(place):
                     said = f"{blame.note} As in {first.name}.".lstrip()
-                    yield red.cell, blame if red.cell == first else replace(blame, note=said)
+                    # The tensors of a case may be large: once in a log.
+                    yield red.cell, blame if red.cell == first else replace(blame, note=said, tensors="")
 
     def remove(self) -> None:
         """Remove all of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..blame.sought import why_never, why_not
 from ..report import entries, guilty
+from ..report.terminal.text import wrapped
 from ..repro.folder import check
 from ..terms.blame import Blame, Guilty
 from ..terms.cell import Cell
@@ -83,9 +85,9 @@ class _Work:
             raise Refused(f"{cell.name} {why}")
         _progress(f"running {cell.name} …")
         outcome = machinery.pipeline.run(ref, cell)
-        print(_came_to(cell, outcome), flush=True)
+        _say(_came_to(cell, outcome))
         if not outcome.doubtful:
-            print("It does not fail here and now: there is nothing to look for.")
+            _say(["It does not fail here and now: there is nothing to look for."])
             return 1
         if why := why_not(machinery.registry, ref, cell, outcome):
             raise Refused(f"{cell.name} {why}")
@@ -94,11 +96,14 @@ class _Work:
         except KeyboardInterrupt:
             _progress("ended")
             return 1
-        print("\n".join(said(found)))
+        _say(said(found))
         if found.case and self.output is not None:
             self._write(run, cell, found)
+        elif self.output is not None:
+            _progress(f"{self.output} was not written: there is no case file that shows it")
         elif found.case:
-            print(f"\n{found.case}", end="")
+            reads = "# It reads tensors of the model, from a file beside it: -o writes both.\n" if found.tensors else ""
+            print(f"\n{reads}{found.case}", end="")
         return 0 if found.guilty else 1
 
     def _write(self, run: Run, cell: Cell, found: Blame) -> None:
@@ -114,9 +119,15 @@ class _Work:
             print(self.output / name)
 
 
-def _came_to(cell: Cell, outcome: Outcome) -> str:
+def _say(lines: Sequence[str]) -> None:
+    """Print lines, in as many as the terminal takes."""
+    width = shutil.get_terminal_size().columns
+    print("\n".join(part for line in lines for part in wrapped(line, width)), flush=True)
+
+
+def _came_to(cell: Cell, outcome: Outcome) -> list[str]:
     message = [line for line in outcome.message.splitlines() if line.strip()][:_MOST_LINES]
-    return "\n".join([f"{cell.id}: {entries.title(outcome)}", *(f"  {line}" for line in message)])
+    return [f"{cell.id}: {entries.title(outcome)}", *(f"  {line}" for line in message)]
 
 
 def said(found: Blame) -> list[str]:

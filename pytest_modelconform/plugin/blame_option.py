@@ -43,7 +43,7 @@ def seconds(config: pytest.Config) -> tuple[float, bool]:
         import pytest
 
         raise pytest.UsageError(
-            f"{NAME}: invalid time {text!r}: expected seconds for a cell, or off. Where a file or folder follows, write "
-            f"{NAME}=60."
+            f"{NAME}: invalid time {text!r}: expected seconds for a cell, or off. Where a file or folder "
+            f"follows, write {NAME}=60."
         ) from None
     return found, found > 0

@@ -37,17 +37,18 @@ def test_what_fails_for_one_reason_is_searched_once_and_said_of_all(tmp_path: Pa
     assert second is not None
     assert {first.cell.dtype, second.cell.dtype} == {"float32", "bfloat16"}
     assert waiting.claim() is None
+    large = replace(FOUND, tensors="many")
     float32 = first if first.cell.dtype == "float32" else second
     # What comes later, and by name before it, doesn't move the one that is searched in.
     waiting.leave(red(runtime="aaa"))
-    waiting.end(float32, FOUND)
+    waiting.end(float32, large)
     found = dict(waiting.found())
     assert found == {
-        float32.cell: FOUND,
+        float32.cell: large,
         red(runtime="ort-cpp").cell: replace(FOUND, note=f"{FOUND.note} As in net[onnx-ort-cpu]."),
         red(runtime="aaa").cell: replace(FOUND, note=f"{FOUND.note} As in net[onnx-ort-cpu]."),
     }
-    assert waiting.begun() == {float32.cell: FOUND, red(dtype="bfloat16").cell: None}
+    assert waiting.begun() == {float32.cell: large, red(dtype="bfloat16").cell: None}
 
 
 def test_other_cases_and_columns_come_first(tmp_path: Path) -> None:

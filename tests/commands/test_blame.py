@@ -74,7 +74,7 @@ def command(project: Path, folder: Path, *words: str) -> subprocess.CompletedPro
     return subprocess.run(
         [sys.executable, "-c", code, "blame", *words],
         cwd=project,
-        env={**os.environ, "PYTHONPATH": path, "SEARCHED": str(folder / "searched"), "SLEEP": "0"},
+        env={**os.environ, "PYTHONPATH": path, "SEARCHED": str(folder / "searched"), "SLEEP": "0", "COLUMNS": "500"},
         capture_output=True,
         text=True,
         timeout=300,

@@ -181,6 +181,7 @@ def _blame(outcome: Outcome) -> dict[str, Any] | None:
         "guilty": [_guilty(one) for one in found.guilty],
         "note": found.note,
         "case": found.case,
+        "reads": bool(found.tensors) or None,
         "tries": found.tries,
         "seconds": found.seconds,
         "way": found.way,

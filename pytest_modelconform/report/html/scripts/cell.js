@@ -69,13 +69,13 @@ function hintsTitle(d) {
 }
 
 // Which operator it is, where it stands in the user's code, and the case that shows it.
-function blamePart({ guilty = [], note, case: text, tries, seconds }) {
+function blamePart({ guilty = [], note, case: text, reads, tries, seconds }) {
   const head = h("div", { class: "line" }, h("h3", {}, guilty.length > 1 ? "Guilty operators" : guilty.length ? "Guilty operator" : "Guilty operator not found"),
     tries > 0 && h("small", { class: "end" }, `${plural(tries, "part")} tried in ${secondsText(seconds)}`));
   return h("section", { class: "blame" }, head,
     guilty.length > 0 && h("ol", {}, guilty.map((one, i) => h("li", {}, guiltyPart(one, i + 1)))),
     note && h("p", { class: "note" }, note),
-    text && h("details", {}, h("summary", {}, "A case file that shows it"), h("div", { class: "line" }, copyable(text, "the case file")), h("pre", { class: "message", tabindex: "0", role: "region", "aria-label": "A case file that shows it" }, text)));
+    text && h("details", {}, h("summary", {}, "A case file that shows it"), h("div", { class: "line" }, copyable(text, "the case file")), reads && h("p", { class: "note" }, "It reads tensors of the model, from a file beside it. The command below writes both."), h("pre", { class: "message", tabindex: "0", role: "region", "aria-label": "A case file that shows it" }, text)));
 }
 
 function guiltyPart({ title, party, why, right, message, operators = [] }, number) {
