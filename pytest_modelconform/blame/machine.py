@@ -140,7 +140,7 @@ class Machine:
 
     def tried(self, part: Part) -> Tried:
         """Run a part in the cell's format, runtime, device, dtype and precision. Raises OutOfTime."""
-        key = (part.operators, part.outputs, part.way)
+        key = (part.operators, part.outputs, part.fixed, part.way)
         if key not in self._tried:
             budget = self._budget()
             begin = time.monotonic()

@@ -8,7 +8,7 @@ PyTorch. Only what is wrong alone is named; where one operator isn't, what stand
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..terms.blame import Blame
 from ..terms.program import OPERATORS, Part
@@ -246,5 +246,22 @@ class _Look:
         return True
 
     def _take(self, names: Sequence[str]) -> None:
+        tried = self.trials.tried(self._part(names))
+        names = self.flow.in_order({*names, *self._folded(names)})
         operators = tuple(self.flow.by_name[name] for name in names)
-        self.search.found.append(Found(operators, self.trials.tried(self._part(names))))
+        self.search.found.append(Found(operators, tried))
+
+    def _folded(self, names: Sequence[str]) -> list[str]:
+        """Operators on weights alone, which are inside of a part, that are needed for it to be wrong."""
+        inside = self.flow.in_order(self.flow.before(names) & self.flow.constant)
+        if not inside:
+            return []
+        self.search.progress(f"{names[-1]} rests on {len(inside)} operators on weights alone; are they needed?")
+
+        def wrong(kept: Sequence[str]) -> bool | None:
+            fixed = tuple(name for name in inside if name not in kept)
+            return is_wrong(self.trials.tried(replace(self._part(names), fixed=fixed)))
+
+        if wrong([]):
+            return []
+        return fewest(inside, wrong) if len(inside) <= _MOST_TOGETHER else inside
