@@ -22,9 +22,18 @@ from .trial import OutOfTime
 Same = Callable[[Outcome, Outcome], bool]
 
 
+# What is wrong with an output, as the comparison words it.
+_KINDS = ("wrong values", "inexact values", "NaN or infinity", "has shape", "has dtype")
+
+
 def alike(whole: Outcome, part: Outcome) -> bool:
-    """Whether two outcomes have verdict and stage in common: for numbers, which are wrong in many ways."""
-    return (whole.verdict, whole.stage) == (part.verdict, part.stage)
+    """Whether verdict, stage and what is wrong with the output are the same."""
+    return (whole.verdict, whole.stage, _kind(whole)) == (part.verdict, part.stage, _kind(part))
+
+
+def _kind(outcome: Outcome) -> str:
+    first = outcome.message.partition("\n")[0]
+    return next((kind for kind in _KINDS if kind in first), "")
 
 
 def with_example(trials: Machine, case: Declared, blame: Blame, same: Same = alike) -> Blame:
