@@ -17,7 +17,11 @@ from . import errors
 from .failures import Progress
 from .machine import Machine
 from .mismatches import Mismatches
+from .shown import with_example
 from .trial import OutOfTime, Trials
+
+# Seconds that the search leaves for the case file that shows what it found.
+_FOR_THE_CASE = 15.0
 
 
 def find(
@@ -36,7 +40,10 @@ def find(
     begin = time.monotonic()
     with Machine(machinery, ref, cell, outcome, seconds) as machine:
         try:
+            machine.reserved = min(_FOR_THE_CASE, seconds / 4)
             blame = _searched(machine, outcome, progress)
+            machine.reserved = 0.0
+            blame = with_example(machine, case, blame, progress)
         except OutOfTime:
             blame = Blame(note="Time ended before the model was taken apart.")
         except (StageFailure, WorkerProblem) as problem:
