@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +22,9 @@ from .shown import with_example
 from .trial import OutOfTime
 from .whom import asked
 
+# Seconds that the search leaves for the case file that shows what it found.
+_FOR_THE_CASE = 15.0
+
 
 def find(
     machinery: Machinery,
@@ -37,6 +41,7 @@ def find(
     """
     begin = time.monotonic()
     with Machine(machinery, ref, cell, outcome, seconds) as machine:
+        machine.reserved = min(_FOR_THE_CASE, seconds / 4)
         try:
             blame = _searched(machine, case, outcome, progress)
         except OutOfTime:
@@ -44,9 +49,9 @@ def find(
         except (StageFailure, WorkerProblem) as problem:
             first = next(iter(str(problem).splitlines()), "")
             blame = Blame(note=f"The model could not be taken apart: {first}")
-        if blame.guilty and machine.left() > 0:
-            progress("writing the case that shows it")
-            blame = with_example(machine, case, blame)
+        machine.reserved = 0.0
+        with contextlib.suppress(OutOfTime, StageFailure, WorkerProblem):
+            blame = with_example(machine, case, blame, progress)
         return replace(blame, tries=machine.tries, seconds=time.monotonic() - begin)
 
 

@@ -82,6 +82,8 @@ class Machine:
 
     def __init__(self, machinery: Machinery, ref: CaseRef, cell: Cell, outcome: Outcome, seconds: float) -> None:
         self._ends = time.monotonic() + seconds
+        # Seconds that are for something else.
+        self.reserved = 0.0
         self._folder = Path(tempfile.mkdtemp(prefix="modelconform-blame-"))
         self.machinery = _Beside(machinery, self._folder)
         self.ref = ref
@@ -109,7 +111,7 @@ class Machine:
 
     def left(self) -> float:
         """The seconds that the search may still take."""
-        return self._ends - time.monotonic()
+        return self._ends - self.reserved - time.monotonic()
 
     @property
     def tries(self) -> int:
