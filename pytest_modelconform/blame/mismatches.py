@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ..terms.blame import Blame
+from ..terms.outcome import Outcome
 from ..terms.program import OPERATORS, Part
 from .dataflow import Dataflow
-from .failures import MOST, Found, Progress, first_line, said
+from .failures import MOST, Found, Progress, first_line, lacks_failing_set, said
 from .reducing import fewest, shortest
 from .tapped import chosen
 from .trial import Trials
@@ -32,9 +33,10 @@ _Wrong = Callable[[Sequence[str]], "bool | None"]
 
 @dataclass
 class Mismatches:
-    """A search."""
+    """A search. outcome: what the cell came to. of_module_only: whether the model is right from its program."""
 
     trials: Trials
+    outcome: Outcome
     progress: Progress
     found: list[Found] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -104,6 +106,9 @@ class Mismatches:
             self.notes.append(
                 f"From its program, the model fails otherwise than from the module: {said(whole.outcome)}."
             )
+            return False
+        if lacks_failing_set(self.outcome, whole.outcome):
+            self.notes.append("Parts can't be run on the input sets that the cell fails with.")
             return False
         if not wrong:
             self.of_module_only = True
