@@ -38,7 +38,8 @@ def blame_of(outcome: Outcome) -> Blame | None:
 def lines(blame: Blame, most: int = _MOST_PLACES) -> list[str]:
     """One to four lines for a terminal: the guilty places, whose fault the first one is, and what is to be added."""
     if not blame.guilty:
-        return [f"guilty operator not found{f': {blame.note}' if blame.note else ''}"]
+        separator = ". " if blame.note[:1].isupper() else ": "
+        return [f"guilty operator not found{separator}{blame.note}" if blame.note else "guilty operator not found"]
     found = [f"{FOUND}{place(guilty)}" for guilty in blame.guilty[:most]]
     if len(blame.guilty) > most:
         found[-1] += f" (and {len(blame.guilty) - most} more, in the report)"

@@ -69,6 +69,7 @@ def test_one_to_four_lines() -> None:
     assert len(lines(many)) == 4
     assert lines(many)[1].endswith(" (and 3 more, in the report)")
     assert lines(Blame(note="time ended after 3 parts")) == ["guilty operator not found: time ended after 3 parts"]
+    assert lines(Blame(note="Time ended."))[0] == "guilty operator not found. Time ended."
     assert lines(Blame()) == ["guilty operator not found"]
 
 
