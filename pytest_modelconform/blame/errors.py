@@ -10,6 +10,7 @@ from ..terms.program import SUBMODULES
 from .failing_modules import FailingModules, submodules_of
 from .failing_operators import FailingOperators
 from .failures import Progress, is_searched
+from .stopped_capture import StoppedCapture, is_of_capture
 from .trial import OutOfTime, Trials
 
 __all__ = ["is_searched", "searched"]
@@ -25,6 +26,8 @@ def searched(trials: Trials, outcome: Outcome, progress: Progress = quiet) -> Bl
     outcome: the cell's own. progress: shows a line.
     """
     program = trials.program
+    if program.stopped is not None and is_of_capture(program, outcome):
+        return _run(StoppedCapture(trials, outcome, progress, program, program.stopped))
     if program.way == SUBMODULES:
         return _run(FailingModules(trials, outcome, progress, program))
     search = FailingOperators(trials, outcome, progress)
@@ -36,7 +39,7 @@ def searched(trials: Trials, outcome: Outcome, progress: Progress = quiet) -> Bl
     return replace(modules, note=f"{blame.note} {modules.note}".strip())
 
 
-def _run(search: FailingModules | FailingOperators) -> Blame:
+def _run(search: FailingModules | FailingOperators | StoppedCapture) -> Blame:
     try:
         search.run()
     except OutOfTime:
