@@ -10,6 +10,7 @@ import sys
 import tempfile
 import types
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,11 @@ def left_behind() -> set[str]:
 class Search:
     """Stands for the search: what it is asked for, and what it does."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: str) -> None:
         self.asked: list[tuple[str, float]] = []
-        self.does: Callable[[], Blame] = lambda: FOUND
+        [guilty] = FOUND.guilty
+        operators = tuple(replace(operator, file=file) for operator in guilty.operators)
+        self.does: Callable[[], Blame] = lambda: replace(FOUND, guilty=(replace(guilty, operators=operators),))
 
     def __call__(self, *given: Any) -> Blame:
         _, case, ref, cell, outcome, seconds, _ = given
@@ -79,8 +82,8 @@ class Search:
 
 
 @pytest.fixture
-def search(monkeypatch: pytest.MonkeyPatch) -> Search:
-    found = Search()
+def search(project: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
+    found = Search(str(project / "net.py"))
     module = types.ModuleType(f"{BLAME}.find")
     module.find = found  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -96,6 +99,7 @@ def test_a_red_cell_is_searched_in_once_all_have_run(
     found = runs.run_here(pytester, project, "--modelconform-blame", f"--modelconform-log={path}", runtimes=WRONG)
     assert found.status == 1
     assert search.asked == [(RED, 60.0), (runs.cell("second", "wrong@run"), 60.0)]
+    # Its file is named as the cell's is.
     assert Blame.from_json(found.cells[RED]["blame"]) == FOUND
     assert found.cells[runs.cell("plain", "good@never")]["blame"] is None
     assert f"  {LINE}" in found.failure(f"plain.py::{RED}").splitlines()
