@@ -113,26 +113,26 @@ def test_a_red_cell_is_searched_in_once_all_have_run(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "count"),
+    ("settings", "option", "is_off"),
     [
-        (["--modelconform-blame=off"], 0),
-        (["-o", "modelconform_blame=9"], 1),
-        (["-x"], 0),
-        (["-x", "--modelconform-blame=9"], 1),
-        (["--modelconform-blame=9", "--collect-only"], 0),
+        ({}, {}, False),
+        ({"blame": 0.0}, {}, True),
+        ({"inline": True, "blame_asked": True}, {}, True),
+        ({"blame_asked": True}, {"collectonly": True}, True),
+        ({"blame_asked": True}, {"usepdb": True}, True),
+        # Who asks for the first failure wants it at once.
+        ({}, {"maxfail": 1}, True),
+        ({"blame_asked": True}, {"maxfail": 1}, False),
     ],
 )
-def test_where_nothing_is_looked_for(
-    project: Path,
-    pytester: pytest.Pytester,
-    search: Search,
-    monkeypatch: pytest.MonkeyPatch,
-    arguments: list[str],
-    count: int,
-) -> None:
-    monkeypatch.setattr(blame_option, "UNASKED", 60.0)
-    runs.run_here(pytester, project, "plain.py", *arguments, runtimes=WRONG)
-    assert [seconds for _, seconds in search.asked] == [9.0] * count
+def test_where_nothing_is_looked_for(settings: dict[str, Any], option: dict[str, Any], is_off: bool) -> None:
+    options = types.SimpleNamespace(**{"maxfail": 0, "collectonly": False, "usepdb": False, **option})
+    config = types.SimpleNamespace(option=options, getoption=lambda name, default: getattr(options, name, default))
+    given = types.SimpleNamespace(**{"blame": 60.0, "blame_asked": False, "inline": False, **settings})
+    machinery = types.SimpleNamespace(place=types.SimpleNamespace(session="s"))
+    run: Any = types.SimpleNamespace(settings=given, config=config, machinery=machinery)
+    log: Any = None
+    assert blaming.BlamePlugin(run, log).is_off is is_off
 
 
 def fails() -> Blame:
