@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,8 @@ class BlamePlugin:
         stops = run.settings.inline or option.collectonly or run.config.getoption("usepdb", False) or ends_early
         self.is_off = not run.settings.blame or bool(stops)
         self._teller: _Teller | None = None
+        # By id, the files of this process's red cells.
+        self._left: dict[str, Path] = {}
 
     @property
     def _is_controller(self) -> bool:
@@ -65,12 +68,17 @@ class BlamePlugin:
         """Leave a cell that is not as expected for whoever has nothing to run."""
         report = yield
         if not self.is_off and isinstance(item, CellItem) and call.when == "call" and item.outcome is not None:
-            ref = item.ref
-            if is_sought(self.run.machinery.registry, ref, item.cell, item.outcome):
-                # What a disk does is no reason to lose a verdict.
-                with contextlib.suppress(OSError):
-                    self.waiting.leave(Red(item.cell, ref, item.outcome))
+            # What a disk does is no reason to lose a verdict.
+            with contextlib.suppress(OSError):
+                self._leave(Red(item.cell, item.ref, item.outcome))
         return report
+
+    def _leave(self, red: Red) -> None:
+        # Other plugins run what fails once more.
+        if (file := self._left.pop(red.cell.id, None)) is not None:
+            file.unlink(missing_ok=True)
+        if is_sought(self.run.machinery.registry, red.ref, red.cell, red.outcome):
+            self._left[red.cell.id] = self.waiting.leave(red)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -169,9 +177,23 @@ def _found(run: Run, red: Red, seconds: float, say: Callable[[str], None]) -> Bl
     try:
         cases = machinery.declare(red.ref.file).cases
         case = next(declared for declared in cases if declared.name == red.cell.case)
-        return find.find(machinery, case, red.ref, red.cell, red.outcome, seconds, say)
+        found = find.find(machinery, case, red.ref, red.cell, red.outcome, seconds, say)
+        return _below(found, run.config.rootpath)
     except Exception as error:
         return Blame(note=f"the search failed: {fault_of_ours(error)}", seconds=time.monotonic() - begin)
+
+
+def _below(blame: Blame, root: Path) -> Blame:
+    """With files named as cells name theirs: reports go to other machines."""
+
+    def relative(file: str) -> str:
+        return Path(file).relative_to(root).as_posix() if file and root in Path(file).parents else file
+
+    guilty = [
+        replace(one, operators=tuple(replace(each, file=relative(each.file)) for each in one.operators))
+        for one in blame.guilty
+    ]
+    return replace(blame, guilty=tuple(guilty))
 
 
 class _Teller(threading.Thread):
