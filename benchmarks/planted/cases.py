@@ -60,7 +60,8 @@ class Residual(nn.Module):
         small = nn.functional.silu(nn.functional.max_pool2d(x, 2))
         wide = nn.functional.interpolate(small, scale_factor=2.0, mode="bilinear", align_corners=False)
         y = self.last(torch.cat([x, wide], 1))
-        return y.mean((2, 3))
+        y = y.mean((2, 3))
+        return y
 
 
 attention = Case(
