@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -16,12 +15,10 @@ from ..cache.store import Cache
 from ..cells.attempt import Attempt
 from ..cells.machinery import Machinery, Place
 from ..cells.pool import Pool
-from ..cells.stages import Budget, StageFailure, failure_of
-from ..cells.worker import WorkerProblem
-from ..references.content import ProgramAnswer
+from ..cells.stages import Budget
 from ..terms.cell import CaseRef, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
-from ..terms.program import OPERATORS, SUBMODULES, Operator, Part, Program
+from ..terms.program import SUBMODULES, Operator, Part, Program
 from .cases import NAME, text_of
 from .trial import OutOfTime, Tried
 
@@ -33,13 +30,17 @@ class _Beside(Machinery):
     """A machinery with another one's workers, and a cache of its own."""
 
     def __init__(self, other: Machinery, folder: Path) -> None:
-        settings = replace(other.settings, threads=(), threads_asked=False, strict=False, json=None, html=None, log=None)
+        settings = replace(
+            other.settings, threads=(), threads_asked=False, strict=False, json=None, html=None, log=None
+        )
         place = Place(folder, other.place.path, _quiet, other.place.share, other.place.process)
         super().__init__(other.registry, settings, place, Cache(folder / "cache"))
         self._other = other
+        # What is no part is none in a fresh process, either, which would cost seconds.
+        self.pipeline.exports.again = False
 
     @property
-    def pool(self) -> Pool:  # type: ignore[override]
+    def pool(self) -> Pool:
         """The other one's."""
         return self._other.pool
 
@@ -58,7 +59,8 @@ class Known:
     """A program, with what the case host says besides.
 
     returned: the operators that the model's outputs come from, one an output. sets: the input sets that parts can be
-    run on. exporter_set: the one that exporters see. results: how many tensors an operator's result is.
+    run on. exporter_set: the one that exporters see. results: how many tensors an operator's result is,
+    if not one. static: whether all sizes are fixed, though the case's are not.
     """
 
     program: Program
@@ -66,6 +68,7 @@ class Known:
     sets: Sequence[str]
     exporter_set: str
     results: Mapping[str, int]
+    static: bool
 
 
 class Machine:
@@ -83,13 +86,17 @@ class Machine:
         self._sets = _red_sets(outcome)
         # Where nothing of the cell is a mismatch by its numbers alone, what is imprecise is what is looked for.
         self._close = outcome.verdict is Verdict.IMPRECISE or not _has_mismatch(outcome)
-        self._known: Known | None = None
+        # A failure to export may well be that of a size that varies.
+        self._static_too = outcome.stage is not Stage.EXPORT
+        self._known: dict[str, Known] = {}
         self._tried: dict[tuple[Any, ...], Tried] = {}
 
     def __enter__(self) -> Machine:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -114,18 +121,22 @@ class Machine:
     @property
     def known(self) -> Known:
         """The program, with what the case host says besides. Raises as `program`."""
-        if self._known is None:
-            answer = self.machinery.pipeline.exports.program(self.ref, self._budget())
+        return self.known_by("")
+
+    @property
+    def submodules(self) -> Program:
+        """The model's submodules, also where it has a program. Raises as `program`."""
+        return self.known_by(SUBMODULES).program
+
+    def known_by(self, way: str) -> Known:
+        """The model, taken apart in a way; "": by its operators, if it can be. Raises as `program`."""
+        if way not in self._known:
+            answer = self.machinery.pipeline.exports.program(self.ref, self._budget(), way, self._static_too)
             operators = tuple(Operator(**_tuples(fields)) for fields in answer.operators)
-            way = SUBMODULES if answer.problem else OPERATORS
-            self._known = Known(
-                Program(operators=operators, way=way, problem=answer.problem, parents=answer.parents),
-                answer.returned,
-                answer.sets,
-                answer.exporter_set,
-                answer.results,
-            )
-        return self._known
+            program = Program(operators=operators, way=answer.way, problem=answer.problem, parents=answer.parents)
+            known = Known(program, answer.returned, answer.sets, answer.exporter_set, answer.results, answer.static)
+            self._known |= {way: known, answer.way: known}
+        return self._known[way]
 
     def tried(self, part: Part) -> Tried:
         """Run a part in the cell's format, runtime, device, dtype and precision. Raises OutOfTime."""
@@ -144,10 +155,11 @@ class Machine:
         return Budget(min(left, self.machinery.settings.timeout), self.machinery.pool)
 
     def _run(self, part: Part, budget: Budget) -> Tried:
-        known = self.known
-        outputs = self._outputs(part)
+        known = self.known_by(part.way)
+        outputs = self._outputs(part, known)
+        given = {"static": True} if known.static and part.way != SUBMODULES else {}
         file = self._folder / f"part_{len(self._tried):03}.py"
-        file.write_text(text_of(self.ref, part, outputs, [s for s in self._sets if s in known.sets], {}))
+        file.write_text(text_of(self.ref, part, outputs, [s for s in self._sets if s in known.sets], given))
         ref = replace(self.ref, file=file, relative=file.name, name=NAME)
         cell = replace(self.cell, file=file.name, case=NAME)
         attempt = Attempt.of(self.machinery.pipeline.tools, ref, cell, _expected)
@@ -155,24 +167,23 @@ class Machine:
         if outcome.verdict is Verdict.TIMEOUT and self.left() <= 0:
             raise OutOfTime
         fit = outcome.stage not in _NOT_FIT and outcome.verdict is not Verdict.UNAVAILABLE
-        return Tried(outcome=outcome, red=self._red(outcome, outputs), fit=fit, file=file)
+        return Tried(outcome=outcome, red=self._red(outcome, outputs, known), fit=fit, file=file)
 
-    def _outputs(self, part: Part) -> Sequence[str]:
+    def _outputs(self, part: Part, known: Known) -> Sequence[str]:
         """The operators whose results a part returns, in order."""
-        if part.outputs or not part.operators:
-            return part.outputs
+        if not part.operators or part.way == SUBMODULES:
+            return part.operators
         inside = set(part.operators)
-        needed = set(self.known.returned)
-        for operator in self.known.program.operators:
+        needed = set(known.returned)
+        for operator in known.program.operators:
             needed.update(operator.takes if operator.name not in inside else ())
-        return [operator for operator in part.operators if operator in needed]
+        found = part.outputs or [name for name in part.operators if name in needed]
+        return [name for name in found if known.results.get(name, 1)]
 
-    def _red(self, outcome: Outcome, outputs: Sequence[str]) -> dict[str, bool]:
+    def _red(self, outcome: Outcome, outputs: Sequence[str], known: Known) -> dict[str, bool]:
         """Whether the result of each operator that is an output is wrong, in some input set."""
-        names = list(outputs) or list(self.known.returned)
-        counts = {name: self.known.results.get(name, 1) for name in names}
         # Of the whole model, each output is there by itself.
-        leaves = [name for name in names for _ in range(counts[name] if outputs else 1)]
+        leaves = [name for name in outputs for _ in range(known.results.get(name, 1))] or list(known.returned)
         found: dict[str, bool] = {}
         for entry in outcome.inputs.values():
             compared = list((entry.get("outputs") or {}).values())
@@ -182,7 +193,7 @@ class Machine:
                 wrong = about.get("wrong")
                 is_red = wrong == "mismatch" or (wrong == "imprecise" and self._close)
                 found[name] = found.get(name, False) or is_red
-        return {name: red for name, red in found.items() if name}
+        return found
 
 
 def _expected(outcome: Outcome) -> bool:

@@ -104,8 +104,11 @@ class _Made(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Exports:
     """Prepares cases and exports them. Keeps the case that it prepared last, and what failed in this session.
 
-    given: options for exporters, by column.
+    given: options for exporters, by column. again: whether references that a used case host fails at are made in a
+    fresh one.
     """
+
+    again = True
 
     def __init__(
         self,
@@ -198,9 +201,12 @@ class Exports:
         fields |= {"host": self._case_host(ref), **self._request(ref)}
         return self._ask_host(Budget(seconds, self.pool), Stage.COMPARE, "diagnose", Variants, **fields)
 
-    def program(self, ref: CaseRef, budget: Budget) -> ProgramAnswer:
-        """The operators of a case's model. Raises StageFailure."""
-        fields = {"host": self._case_host(ref), **self._request(ref)}
+    def program(self, ref: CaseRef, budget: Budget, way: str, static_too: bool) -> ProgramAnswer:
+        """The operators of a case's model, or its submodules, see terms/program.py. Raises StageFailure.
+
+        static_too: whether a program of fixed sizes will do where there is no other.
+        """
+        fields = {"host": self._case_host(ref), "way": way, "static_too": static_too, **self._request(ref)}
         return self._ask_host(budget, Stage.BUILD, "program", ProgramAnswer, **fields)
 
     def resume(self, ref: CaseRef, prepared: Prepared, checkpoint: Path, target: Path, budget: Budget) -> Resumed:
@@ -218,7 +224,7 @@ class Exports:
         try:
             return self._ask_host(budget, Stage.REFERENCE, "reference", kind, host=host, **fields)
         except StageFailure:
-            if not used:
+            if not used or not self.again:
                 raise
             self._fresh_host(host)
             more = Budget(self.timeout, self.pool)

@@ -257,14 +257,16 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True):
 class ProgramAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `program`.
 
-    operators: fields of each `Operator` in terms/program.py. problem: why there is no program, or "". parents: as in
-    `Program`. returned: the operators that the model's outputs come from, one an output, "" where it is none. sets: the
-    input sets that parts can be run on. exporter_set: the one that exporters see. results: how many tensors the result
-    of an operator is, by name.
+    operators: fields of each `Operator` in terms/program.py. way, problem, parents: as in `Program`. static: whether
+    its sizes are fixed, though the case's are not; `problem` then says why. returned: the operators (or inputs) that the
+    model's outputs come from, one an output. sets: the input sets that parts can be run on. exporter_set: the one that
+    exporters see. results: how many tensors the result of an operator is, by name, if not one.
     """
 
     operators: list[dict[str, Any]]
+    way: str
     problem: str
+    static: bool = False
     parents: Mapping[str, str] = {}
     returned: list[str] = []
     sets: list[str] = []

@@ -25,7 +25,7 @@ from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_
 from .clones import clone
 from .forward import signature
 from .generate import Call, Generated, dimensions, generate, is_dynamic, name_of
-from .parts.marked import PartCase
+from .part_case import PartCase
 from .state import seed_all
 
 files.watch(torch.jit, "load")

@@ -159,7 +159,9 @@ class Host:
             # Here, since a run without failures does without it.
             from .parts import programs
 
-            return programs.answer(*(request[name] for name in ("file", "relative", "case", "dtype")))
+            return programs.answer(
+                *(request[name] for name in ("file", "relative", "case", "dtype", "way", "static_too"))
+            )
         finally:
             self.globals.restore()
 

@@ -26,6 +26,7 @@ FORMULAS: dict[str, Formula] = {
 }
 # Spreads of products are kept from the first run for the others, since they cost as much as the products.
 _KEPT = frozenset(products.FORMULAS)
+_RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 _MOST_KEPT = 1 << 30  # bytes
 
 
@@ -188,6 +189,14 @@ def _written(schema: Any, args: Any, kwargs: Any) -> Iterator[Any]:
             yield from leaves(given)
 
 
+def _calls_recurrent(module: torch.nn.Module) -> bool:
+    """Whether an exported program calls a recurrent layer."""
+    if not isinstance(module, torch.fx.GraphModule):
+        return False
+    packets = (getattr(node.target, "overloadpacket", None) for node in module.graph.nodes)
+    return any(getattr(packet, "__name__", "") in _RECURRENT for packet in packets)
+
+
 @contextlib.contextmanager
 def in_sight(model: torch.nn.Module) -> Iterator[None]:
     """See to it that attention and recurrent layers are made of operators that can be moved, not one fused one."""
@@ -197,7 +206,7 @@ def in_sight(model: torch.nn.Module) -> Iterator[None]:
     # warns without an Intel GPU.
     backends: Any = torch.backends
     enabled = backends.mkldnn.enabled
-    recurrent = any(isinstance(module, torch.nn.RNNBase) for module in model.modules())
+    recurrent = any(isinstance(module, torch.nn.RNNBase) or _calls_recurrent(module) for module in model.modules())
     try:
         backends.mkldnn.enabled = enabled and not recurrent
         with sdpa_kernel(SDPBackend.MATH):

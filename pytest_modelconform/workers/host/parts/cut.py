@@ -165,11 +165,13 @@ def _size(
     node: Node,
     inputs: Sequence[Node],
     new: Graph,
-    made: Mapping[Node, Any],
+    made: dict[Node, Any],
     values: Mapping[Node, Any],
     constants: dict[str, Any],
 ) -> Any:
-    """A size as that of an input that has it, else as a number."""
+    """A size as that of an input that has it, else as it is computed of other sizes, else as a number."""
+    if node in made:
+        return made[node]
     symbol = getattr(getattr(node.meta.get("val"), "node", None), "expr", None)
     for source in inputs if symbol is not None and not getattr(symbol, "is_number", True) else ():
         for axis, length in enumerate(source.meta["val"].shape):
@@ -177,6 +179,13 @@ def _size(
                 size = new.call_function(torch.ops.aten.sym_size.int, (made[source], axis))
                 size.meta = dict(node.meta)
                 return size
+    operands = node.all_input_nodes
+    if operands and not any(isinstance(each.meta.get("val"), torch.Tensor) for each in operands):
+        for each in operands:
+            made[each] = _size(each, inputs, new, made, values, constants)
+        size = new.node_copy(node, lambda each: made[each])
+        size.meta = dict(node.meta)
+        return size
     value = values.get(node)
     if not isinstance(value, (bool, int, float)):
         raise NotAPart(f"it needs {node.name}, which is no tensor")

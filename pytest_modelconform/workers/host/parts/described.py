@@ -64,7 +64,7 @@ def _one(node: Node, values: Mapping[Node, Any], depends: set[Node]) -> dict[str
         "line": line,
         "source": source,
         "comparable": bool(results) and len(floating) == len(tensors) > 0 and node in depends,
-        "results": len(results),
+        "results": len(results) if node in depends else 0,
     }
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch.fx import GraphModule, Node
 from torch.utils._pytree import tree_flatten_with_path, tree_leaves
 
+from pytest_modelconform.terms.program import OPERATORS, SUBMODULES
+
 from ..build import Built, build
 from ..forward import signature
 from ..state import seed_all
-from . import graph
+from . import graph, submodules
 from .described import described
 
 Wanted = tuple[str, str, str, str]
+# The same, and whether sizes are fixed.
+_Program = tuple[str, str, str, str, bool]
 
 
 @dataclass
@@ -54,7 +58,7 @@ class Taken:
         found = []
         args, kwargs = built.inputs[built.exporter_set]
         for path, leaf in tree_flatten_with_path((args, kwargs))[0]:
-            kind, first, *rest = [getattr(key, "key", getattr(key, "idx", None)) for key in path]
+            kind, first, *rest = [_key(step) for step in path]
             spec = built.dynamic_shapes
             name = parameters[first] if kind == 0 and first < len(parameters) else first
             if isinstance(spec, dict):
@@ -80,18 +84,35 @@ class Taken:
         return graph.call(self.module, self.built.clone_inputs(key))
 
 
-_last: dict[Wanted, Taken | graph.NoProgram] = {}
+def _key(step: Any) -> Any:
+    """An index or a name, on the way to a leaf."""
+    return step.idx if hasattr(step, "idx") else step.key
 
 
-def taken(file: str, relative: str, case: str, dtype: str) -> Taken:
-    """A case's program, made anew unless it is the last one. Raises NoProgram, and WorkerError where it can't be built.
+_built: dict[Wanted, Built] = {}
+_last: dict[_Program, Taken | graph.NoProgram] = {}
 
-    The case is built here once more: its parameters are nobody else's.
-    """
+
+def whole_case(file: str, relative: str, case: str, dtype: str) -> Built:
+    """A case, built once more, so that its parameters are nobody else's. The last one is kept."""
     wanted = (file, relative, case, dtype)
-    if wanted not in _last:
+    if wanted not in _built:
+        _built.clear()
         _last.clear()
-        built = build(file, relative, case, dtype)
+        _built[wanted] = build(file, relative, case, dtype)
+    return _built[wanted]
+
+
+def taken(file: str, relative: str, case: str, dtype: str, static: bool = False) -> Taken:
+    """A case's program. Raises NoProgram, and WorkerError where the case can't be built.
+
+    static: all sizes are those of the exporters' input set, whatever the case says.
+    """
+    wanted = (file, relative, case, dtype, static)
+    built = whole_case(file, relative, case, dtype)
+    if static:
+        built = replace(built, dynamic_shapes=None)
+    if wanted not in _last:
         try:
             whole = graph.exported(built)
             _last[wanted] = Taken(built, whole, graph.functional(whole, built))
@@ -103,24 +124,49 @@ def taken(file: str, relative: str, case: str, dtype: str) -> Taken:
     return found
 
 
-def answer(file: str, relative: str, case: str, dtype: str) -> dict[str, Any]:
-    """The answer to `program`: fields of a `Program`, `returned` (names of the operators that the model's outputs come
-    from, one an output, "" for none), `sets` (the input sets that parts can be run on) and `exporter_set`.
+def answer(file: str, relative: str, case: str, dtype: str, way: str = "", static_too: bool = False) -> dict[str, Any]:
+    """The answer to `program`: fields of a `Program`, and those that references/content.py says of it.
+
+    way: as in `Program`; "": by operators, or by submodules where there is no program. static_too: whether one of fixed
+    sizes will do where there is none that leaves open what the case does.
     """
-    try:
-        found = taken(file, relative, case, dtype)
-    except graph.NoProgram as none:
-        return {"operators": [], "problem": str(none)}
+    problem = ""
+    if way != SUBMODULES:
+        for static in (False, True) if static_too else (False,):
+            try:
+                found = taken(file, relative, case, dtype, static)
+            except graph.NoProgram as none:
+                problem = problem or str(none)
+                if whole_case(file, relative, case, dtype).dynamic_shapes is None:
+                    break
+            else:
+                return {**_by_operators(found), "way": OPERATORS, "problem": problem, "static": static}
+    return {**_by_submodules(whole_case(file, relative, case, dtype)), "way": SUBMODULES, "problem": problem}
+
+
+def _by_operators(found: Taken) -> dict[str, Any]:
     operators = described(found.module, found.values(found.built.exporter_set))
     counts = {operator["name"]: operator.pop("results") for operator in operators}
     output = next(node for node in reversed(found.module.graph.nodes) if node.op == "output")
     leaves = tree_leaves(output.args[0])
-    returned = [graph.operator_of(leaf).name if isinstance(leaf, Node) else "" for leaf in leaves]
+    returned = [graph.operator_of(leaf).name for leaf in leaves if isinstance(leaf, Node) and graph.is_tensor(leaf)]
     return {
         "operators": operators,
         "results": {name: count for name, count in counts.items() if count != 1},
-        "problem": "",
         "returned": returned,
         "sets": found.sets(),
         "exporter_set": found.built.exporter_set,
+    }
+
+
+def _by_submodules(built: Built) -> dict[str, Any]:
+    operators = submodules.described(built)
+    parents = {operator["name"]: operator.pop("parent") for operator in operators}
+    counts = {operator["name"]: operator.pop("results") for operator in operators}
+    return {
+        "operators": operators,
+        "results": {name: count for name, count in counts.items() if count != 1},
+        "parents": {name: parent for name, parent in parents.items() if parent},
+        "sets": list(built.inputs),
+        "exporter_set": built.exporter_set,
     }

@@ -24,7 +24,7 @@ from ..build import Built, encode_inputs
 from ..cast import failing_operator
 from ..frameworks import NoisyModule
 from ..generate import contiguous
-from ..parts.marked import PartCase
+from ..part_case import PartCase
 from ..state import seed_of
 from . import blind_spots, noisy
 from .eager import run, where
