@@ -59,8 +59,9 @@ class Known:
     """A program, with what the case host says besides.
 
     returned: the operators that the model's outputs come from, one an output. sets: the input sets that parts can be
-    run on. exporter_set: the one that exporters see. results: how many tensors an operator's result is,
-    if not one. static: whether all sizes are fixed, though the case's are not.
+    run on. exporter_set: the one that exporters see. results: how many tensors an operator's result is, if not one.
+    static: whether all sizes are fixed, though the case's are not. constants: operators that depend on weights alone:
+    these are inputs of a part that has nothing else.
     """
 
     program: Program
@@ -69,6 +70,7 @@ class Known:
     exporter_set: str
     results: Mapping[str, int]
     static: bool
+    constants: frozenset[str]
 
 
 class Machine:
@@ -134,7 +136,15 @@ class Machine:
             answer = self.machinery.pipeline.exports.program(self.ref, self._budget(), way, self._static_too)
             operators = tuple(Operator(**_tuples(fields)) for fields in answer.operators)
             program = Program(operators=operators, way=answer.way, problem=answer.problem, parents=answer.parents)
-            known = Known(program, answer.returned, answer.sets, answer.exporter_set, answer.results, answer.static)
+            known = Known(
+                program=program,
+                returned=answer.returned,
+                sets=answer.sets,
+                exporter_set=answer.exporter_set,
+                results=answer.results,
+                static=answer.static,
+                constants=frozenset(answer.constants),
+            )
             self._known |= {way: known, answer.way: known}
         return self._known[way]
 
@@ -178,7 +188,9 @@ class Machine:
         for operator in known.program.operators:
             needed.update(operator.takes if operator.name not in inside else ())
         found = part.outputs or [name for name in part.operators if name in needed]
-        return [name for name in found if known.results.get(name, 1)]
+        if inside <= known.constants:
+            return found
+        return [name for name in found if name not in known.constants]
 
     def _red(self, outcome: Outcome, outputs: Sequence[str], known: Known) -> dict[str, bool]:
         """Whether the result of each operator that is an output is wrong, in some input set."""

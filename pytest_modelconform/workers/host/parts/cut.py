@@ -37,8 +37,8 @@ class NotAPart(Exception):
 def cut(program: GraphModule, values: Mapping[Node, Any], kept: Collection[str], outputs: Sequence[str]) -> Cut:
     """The operators named `kept` (all where empty), as far as the outputs need them. Raises NotAPart.
 
-    values: what each node is for the exporters' input set. What is not kept and needed becomes an input; what depends
-    on no input stays inside, and so do the program's own inputs where nothing else is taken.
+    values: what each node is for the exporters' input set. What is not kept and needed becomes an input. What depends
+    on no input stays inside, unless it is all that is kept: weights are inputs then.
     """
     by_name = {node.name: node for node in program.graph.nodes}
     if unknown := [name for name in (*kept, *outputs) if name not in by_name]:
@@ -49,10 +49,14 @@ def cut(program: GraphModule, values: Mapping[Node, Any], kept: Collection[str],
     returned = [result for name in outputs for result in graph.results(by_name[name])]
     if not outputs:
         returned = _needed_outside(program, inside)
-    returned = [node for node in dict.fromkeys(returned) if node in depends]
+    constant = bool(kept) and not any(by_name[name] in depends for name in kept)
+    if constant:
+        # What is made of weights alone: they are its inputs, or it would be folded before anything runs.
+        inside = {by_name[name] for name in kept}
+    returned = [node for node in dict.fromkeys(returned) if constant or node in depends]
     if not returned:
         raise NotAPart("it returns nothing that depends on its inputs")
-    taken, copied, sizes = _needed(returned, inside)
+    taken, copied, sizes = _needed(returned, inside, constant)
     order = list(program.graph.nodes)
     inputs = [node for node in order if node in taken]
     if not inputs:
@@ -104,7 +108,7 @@ def _needed_outside(program: GraphModule, inside: set[Node]) -> list[Node]:
     return found
 
 
-def _needed(returned: Sequence[Node], inside: set[Node]) -> tuple[set[Node], set[Node], set[Node]]:
+def _needed(returned: Sequence[Node], inside: set[Node], constant: bool) -> tuple[set[Node], set[Node], set[Node]]:
     """What has to be an input, what is copied, and sizes that can't be computed from what is inside."""
     taken: set[Node] = set()
     copied: set[Node] = set()
@@ -119,7 +123,7 @@ def _needed(returned: Sequence[Node], inside: set[Node]) -> tuple[set[Node], set
             node = waiting.pop()
             if node in copied or node in taken or node in sizes:
                 continue
-            if node.op == "placeholder":
+            if node.op == "placeholder" or (constant and node.op == "get_attr"):
                 taken.add(node)
             elif node.op == "get_attr" or is_inside(node):
                 copied.add(node)
