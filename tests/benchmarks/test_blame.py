@@ -139,7 +139,7 @@ def test_a_fused_fault_needs_both_operators_and_nobody_between(built: Built, tol
         assert (plant.planted(piece) is not piece) == has
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.trace` is deprecated")
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace.*` is deprecated")
 def test_a_trace_keeps_the_batch_open(built: Built, told_by: Path) -> None:
     (x,), _ = built.clone_inputs()
     sites.write(every(built)["leaky ReLU for ReLU", "relu"], told_by)
