@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,12 @@ from . import errors
 from .failures import Progress
 from .machine import Machine
 from .mismatches import Mismatches
-from .trial import OutOfTime, Trials
+from .shown import with_example
+from .trial import OutOfTime
+from .whom import asked
+
+# Seconds that the search leaves for the case file that shows what it found.
+_FOR_THE_CASE = 15.0
 
 
 def find(
@@ -35,22 +41,29 @@ def find(
     """
     begin = time.monotonic()
     with Machine(machinery, ref, cell, outcome, seconds) as machine:
+        machine.reserved = min(_FOR_THE_CASE, seconds / 4)
         try:
-            blame = _searched(machine, outcome, progress)
+            blame = _searched(machine, case, outcome, progress)
         except OutOfTime:
             blame = Blame(note="Time ended before the model was taken apart.")
         except (StageFailure, WorkerProblem) as problem:
             first = next(iter(str(problem).splitlines()), "")
             blame = Blame(note=f"The model could not be taken apart: {first}")
+        machine.reserved = 0.0
+        with contextlib.suppress(OutOfTime, StageFailure, WorkerProblem):
+            blame = with_example(machine, case, blame, progress)
         return replace(blame, tries=machine.tries, seconds=time.monotonic() - begin)
 
 
-def _searched(trials: Trials, outcome: Outcome, progress: Progress) -> Blame:
+def _searched(machine: Machine, case: Declared, outcome: Outcome, progress: Progress) -> Blame:
+    whom = asked(machine, case, progress)
     if errors.is_searched(outcome):
-        return errors.searched(trials, outcome, progress)
-    search = Mismatches(trials, progress)
+        return errors.searched(machine, outcome, progress, whom)
+    search = Mismatches(machine, progress)
     try:
         search.run()
     except OutOfTime:
         search.end()
+    for found in search.found:
+        found.whom = whom(found.tried)
     return search.blame()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from ..cache.store import Cache
 from ..cells.attempt import Attempt
-from ..cells.machinery import Machinery, Place
+from ..cells.machinery import Machinery
 from ..cells.pool import Pool
 from ..cells.stages import Budget
 from ..terms.cell import CaseRef, Cell
@@ -33,7 +34,7 @@ class _Beside(Machinery):
         settings = replace(
             other.settings, threads=(), threads_asked=False, strict=False, json=None, html=None, log=None
         )
-        place = Place(folder, other.place.path, _quiet, other.place.share, other.place.process)
+        place = replace(other.place, root=folder, progress=_quiet, session=uuid.uuid4().hex)
         super().__init__(other.registry, settings, place, Cache(folder / "cache"))
         self._other = other
         # What is no part is none in a fresh process, either, which would cost seconds.
@@ -81,6 +82,8 @@ class Machine:
 
     def __init__(self, machinery: Machinery, ref: CaseRef, cell: Cell, outcome: Outcome, seconds: float) -> None:
         self._ends = time.monotonic() + seconds
+        # Seconds that are for something else.
+        self.reserved = 0.0
         self._folder = Path(tempfile.mkdtemp(prefix="modelconform-blame-"))
         self.machinery = _Beside(machinery, self._folder)
         self.ref = ref
@@ -108,7 +111,7 @@ class Machine:
 
     def left(self) -> float:
         """The seconds that the search may still take."""
-        return self._ends - time.monotonic()
+        return self._ends - self.reserved - time.monotonic()
 
     @property
     def tries(self) -> int:
@@ -150,7 +153,7 @@ class Machine:
 
     def tried(self, part: Part) -> Tried:
         """Run a part in the cell's format, runtime, device, dtype and precision. Raises OutOfTime."""
-        key = (part.operators, part.outputs, part.way)
+        key = (part.operators, part.outputs, part.fixed, part.way)
         if key not in self._tried:
             budget = self._budget()
             begin = time.monotonic()

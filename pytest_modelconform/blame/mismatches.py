@@ -8,7 +8,8 @@ PyTorch. Only what is wrong alone is named; where one operator isn't, what stand
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from ..terms.blame import Blame
 from ..terms.program import OPERATORS, Part
@@ -17,7 +18,7 @@ from .failures import MOST, Found, Progress, first_line, said
 from .reducing import fewest, shortest
 from .tapped import chosen
 from .trial import Trials
-from .wrong import is_wrong, wrong_of
+from .wrong import is_wrong
 
 # How many suspects are tried alone, of one look at the program.
 _MOST_SUSPECTS = 8
@@ -44,12 +45,19 @@ class Mismatches:
     def run(self) -> None:
         """Search. Raises OutOfTime."""
         rest = [operator.name for operator in self.trials.program.operators]
-        if not self._is_shown(rest):
+        if not self._is_shown():
             return
         while rest and len(self.found) < MOST:
             before = len(self.found)
             looked = _Look(self, Dataflow([o for o in self.trials.program.operators if o.name in rest]))
-            looked.run()
+            if not looked.run():
+                self.notes.append(
+                    "The model is right once none of its operators writes to its operands (`relu_`, `x += y`): one "
+                    "that does is at fault."
+                    if not self.found
+                    else "The rest is right where what is named is."
+                )
+                return
             if len(self.found) == before:
                 self._not_found(looked)
                 return
@@ -58,10 +66,10 @@ class Mismatches:
             if not rest or looked.explained(named):
                 return
             self.progress(f"{len(self.found)} found; is there more?")
-            if not is_wrong(self.trials.tried(Part(operators=tuple(rest)))):
+            if is_wrong(self.trials.tried(self.part(rest))) is not True:
                 return
         if len(self.found) >= MOST:
-            self.notes.append(f"The search ended with {MOST}: there are more.")
+            self.notes.append(f"The search ended with {MOST}; there may be more.")
 
     def end(self) -> None:
         """Time has ended."""
@@ -71,9 +79,20 @@ class Mismatches:
         """What was found, in the order of the model."""
         index = self.trials.program.index
         found = sorted(self.found, key=lambda one: index(one.operators[-1].name))
-        return Blame(guilty=tuple(wrong_of(one) for one in found), note=" ".join(self.notes), way=OPERATORS)
+        return Blame(guilty=tuple(one.guilty() for one in found), note=" ".join(self.notes), way=OPERATORS)
 
-    def _is_shown(self, names: Sequence[str]) -> bool:
+    def part(self, names: Sequence[str], outputs: Sequence[str] = ()) -> Part:
+        """Operators as a part, with what was found as it should be."""
+        named = {operator.name for found in self.found for operator in found.operators}
+        fixed = tuple(name for name in self.flow.in_order(named & self.flow.constant) if name not in names)
+        return Part(operators=tuple(names), outputs=tuple(outputs), fixed=fixed)
+
+    @cached_property
+    def flow(self) -> Dataflow:
+        """The whole program."""
+        return Dataflow(self.trials.program.operators)
+
+    def _is_shown(self) -> bool:
         """Whether the program as a whole is wrong; a note, if not."""
         self.progress("is the model wrong when it is exported from its program?")
         whole = self.trials.tried(Part())
@@ -91,13 +110,6 @@ class Mismatches:
             self.notes.append("The model is right when exported from its program, and wrong from the module.")
             return False
         self.ends = [name for name, red in whole.red.items() if red]
-        functional = self.trials.tried(Part(operators=tuple(names)))
-        if is_wrong(functional) is False:
-            self.notes.append(
-                "The model is right once none of its operators writes to its operands (`relu_`, `x += y`): one that "
-                "does is at fault."
-            )
-            return False
         return True
 
     def _not_found(self, looked: _Look) -> None:
@@ -124,12 +136,17 @@ class _Look:
         # The fewest operators that are wrong together, where these are too many to be named.
         self.too_many: Sequence[str] = ()
 
-    def run(self) -> None:
-        """Find the suspects, and try them. Raises OutOfTime."""
-        suspects = self._by_taps(self.names, self._ends()) or self._by_prefixes()
+    def run(self) -> bool:
+        """Find the suspects, and try them; False where nothing is wrong. Raises OutOfTime."""
+        suspects = self._by_taps(self.names, self._ends())
+        if not suspects:
+            if is_wrong(self.trials.tried(self.search.part(self.names))) is False:
+                return False
+            suspects = self._by_prefixes()
         alone = [name for name in suspects[:_MOST_SUSPECTS] if self._try_alone(name)]
         if not alone:
             any(self._grow(name) for name in suspects[:_MOST_GROWN])
+        return True
 
     def explained(self, named: set[str]) -> bool:
         """Whether all that was seen to be wrong is named."""
@@ -150,7 +167,7 @@ class _Look:
         if not taps:
             return []
         self.search.progress(f"looking at {len(taps)} results of {len(names)} operators")
-        tried = self.trials.tried(Part(operators=tuple(names), outputs=tuple(taps)))
+        tried = self.trials.tried(self.search.part(names, taps))
         red = {name: wrong for name, wrong in tried.red.items() if name in taps}
         self.red.update(red)
         if not tried.fit or not any(red.values()):
@@ -193,10 +210,10 @@ class _Look:
         self.search.progress(f"looking at prefixes of {len(self.names)} operators")
 
         def wrong(names: Sequence[str]) -> bool | None:
-            return is_wrong(self.trials.tried(Part(operators=tuple(names))))
+            return is_wrong(self.trials.tried(self.search.part(names)))
 
         length = shortest(self.names, wrong)
-        tried = self.trials.tried(Part(operators=tuple(self.names[:length])))
+        tried = self.trials.tried(self.search.part(self.names[:length]))
         if not is_wrong(tried):
             return []
         last = self.names[length - 1]
@@ -209,7 +226,7 @@ class _Look:
         return is_wrong(self.trials.tried(self._part(names)))
 
     def _part(self, names: Sequence[str]) -> Part:
-        return Part(operators=tuple(names), outputs=(names[-1],))
+        return self.search.part(names, names[-1:])
 
     def _try_alone(self, name: str) -> bool:
         if len(self.search.found) == MOST:
@@ -246,5 +263,28 @@ class _Look:
         return True
 
     def _take(self, names: Sequence[str]) -> None:
+        tried = self.trials.tried(self._part(names))
+        folded = self._folded(names)
+        for name in folded if len(names) == 1 else ():
+            # With its weights as inputs: wrong so, it is wrong itself.
+            if self._wrong([name]):
+                names, folded, tried = [name], [], self.trials.tried(self._part([name]))
+        names = self.flow.in_order({*names, *folded})
         operators = tuple(self.flow.by_name[name] for name in names)
-        self.search.found.append(Found(operators, self.trials.tried(self._part(names))))
+        self.search.found.append(Found(operators, tried))
+
+    def _folded(self, names: Sequence[str]) -> list[str]:
+        """Operators on weights alone, which are inside of a part, that are needed for it to be wrong."""
+        inside = self.flow.in_order(self.flow.before(names) & self.flow.constant)
+        if not inside:
+            return []
+        self.search.progress(f"{names[-1]} rests on {len(inside)} operators on weights alone; are they needed?")
+
+        def wrong(kept: Sequence[str]) -> bool | None:
+            part = self._part(names)
+            fixed = (*part.fixed, *(name for name in inside if name not in (*part.fixed, *kept)))
+            return is_wrong(self.trials.tried(replace(part, fixed=fixed)))
+
+        if wrong([]):
+            return []
+        return fewest(inside, wrong) if len(inside) <= _MOST_TOGETHER else inside
