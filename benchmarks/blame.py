@@ -12,6 +12,7 @@ a row to be wrong: right is a window that holds both.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fnmatch
 import json
 import os
@@ -26,10 +27,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
-from pytest_modelconform.blame import find
 
+from pytest_modelconform.blame import find
 from pytest_modelconform.cells.machinery import Machinery, Place
 from pytest_modelconform.cells.registry import Registry
 from pytest_modelconform.cells.settings import Settings
@@ -252,10 +254,10 @@ def main() -> None:
         records = [Record(**json.loads(line)) for line in options.json.read_text().splitlines()]
     done = {(r.case, r.format, r.kind, r.operator) for r in records}
     torch.set_num_threads(1)
-    if not options.examples:
-        # Half of the time, and no part of what is scored.
-        find.with_example = _without_example
-    with tempfile.TemporaryDirectory(prefix="blame-") as folder:
+    with tempfile.TemporaryDirectory(prefix="blame-") as folder, contextlib.ExitStack() as stack:
+        if not options.examples:
+            # Half of the time, and no part of what is scored.
+            stack.enter_context(mock.patch.object(find, "with_example", _without_example))
         bench = Bench(Path(folder), options.seconds)
         try:
             waiting = {}
