@@ -50,6 +50,8 @@ class BlamePlugin:
         stops = run.settings.inline or option.collectonly or run.config.getoption("usepdb", False) or ends_early
         self.is_off = not run.settings.blame or bool(stops)
         self._teller: _Teller | None = None
+        # By id, the files of this process's red cells.
+        self._left: dict[str, Path] = {}
 
     @property
     def _is_controller(self) -> bool:
@@ -65,12 +67,17 @@ class BlamePlugin:
         """Leave a cell that is not as expected for whoever has nothing to run."""
         report = yield
         if not self.is_off and isinstance(item, CellItem) and call.when == "call" and item.outcome is not None:
-            ref = item.ref
-            if is_sought(self.run.machinery.registry, ref, item.cell, item.outcome):
-                # What a disk does is no reason to lose a verdict.
-                with contextlib.suppress(OSError):
-                    self.waiting.leave(Red(item.cell, ref, item.outcome))
+            # What a disk does is no reason to lose a verdict.
+            with contextlib.suppress(OSError):
+                self._leave(Red(item.cell, item.ref, item.outcome))
         return report
+
+    def _leave(self, red: Red) -> None:
+        # Other plugins run what fails once more.
+        if (file := self._left.pop(red.cell.id, None)) is not None:
+            file.unlink(missing_ok=True)
+        if is_sought(self.run.machinery.registry, red.ref, red.cell, red.outcome):
+            self._left[red.cell.id] = self.waiting.leave(red)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
