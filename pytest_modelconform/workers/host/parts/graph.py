@@ -11,6 +11,8 @@ import torch
 from torch.fx import GraphModule, Node
 from torch.utils._pytree import tree_flatten, tree_leaves
 
+from pytest_modelconform.terms.case import TORCH
+
 from ..build import Built
 from ..clones import clone
 from ..state import seed_all
@@ -31,6 +33,8 @@ def exported(built: Built) -> GraphModule:
 
     Parameters and buffers are copies.
     """
+    if built.case.framework != TORCH:
+        raise NoProgram(f"the model is written in {built.case.framework}: only one in PyTorch can be taken apart")
     args, kwargs = built.clone_inputs()
     given = built.options.get("torch.export.export", {})
     seed_all(built.case.seed, built.name, "export")
