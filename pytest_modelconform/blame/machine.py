@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..cache import sessions, spare
 from ..cache.store import Cache
 from ..cells.attempt import Attempt
 from ..cells.machinery import Machinery
@@ -47,8 +48,9 @@ class _Beside(Machinery):
 
     def close(self) -> None:
         """Remove the working folder; the workers stay."""
-        if "pipeline" in self.__dict__:
-            self.pipeline.close()
+        self.pipeline.close()
+        spare.remove(self.cache.folder)
+        sessions.leave(self.cache.folder)
 
 
 def _quiet(line: str) -> None:
@@ -138,7 +140,13 @@ class Machine:
         if way not in self._known:
             answer = self.machinery.pipeline.exports.program(self.ref, self._budget(), way, self._static_too)
             operators = tuple(Operator(**_tuples(fields)) for fields in answer.operators)
-            program = Program(operators=operators, way=answer.way, problem=answer.problem, parents=answer.parents)
+            program = Program(
+                operators=operators,
+                way=answer.way,
+                problem=answer.problem,
+                parents=answer.parents,
+                stopped=Operator(**_tuples(answer.stopped)) if answer.stopped else None,
+            )
             known = Known(
                 program=program,
                 returned=answer.returned,

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,9 +177,23 @@ def _found(run: Run, red: Red, seconds: float, say: Callable[[str], None]) -> Bl
     try:
         cases = machinery.declare(red.ref.file).cases
         case = next(declared for declared in cases if declared.name == red.cell.case)
-        return find.find(machinery, case, red.ref, red.cell, red.outcome, seconds, say)
+        found = find.find(machinery, case, red.ref, red.cell, red.outcome, seconds, say)
+        return _below(found, run.config.rootpath)
     except Exception as error:
         return Blame(note=f"the search failed: {fault_of_ours(error)}", seconds=time.monotonic() - begin)
+
+
+def _below(blame: Blame, root: Path) -> Blame:
+    """With files named as cells name theirs: reports go to other machines."""
+
+    def relative(file: str) -> str:
+        return Path(file).relative_to(root).as_posix() if file and root in Path(file).parents else file
+
+    guilty = [
+        replace(one, operators=tuple(replace(each, file=relative(each.file)) for each in one.operators))
+        for one in blame.guilty
+    ]
+    return replace(blame, guilty=tuple(guilty))
 
 
 class _Teller(threading.Thread):
