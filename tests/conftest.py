@@ -11,6 +11,7 @@ import numpy as np  # noqa: F401
 import pytest
 
 from pytest_modelconform.cache import fingerprint
+from pytest_modelconform.plugin import blame_option
 from tests.support import fakes, runs, shared
 
 # A shell that starts us in the background has Ctrl-C ignored, and so would all that we start: tests of it would hang.
@@ -75,7 +76,9 @@ def cache(session_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # What pytest says of the run that we are in is none of the business of those that we start.
     for name in [name for name in os.environ if name.startswith(("PYTEST_", "FAKE"))]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(runs.OTHERS_PLUGINS))
+    # Nor is anything looked for that a test doesn't ask for: in runs of its own, and in those that `pytester` starts.
+    monkeypatch.setattr(blame_option, "UNASKED", 0.0)
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join([*runs.OTHERS_PLUGINS, runs.NO_BLAME]))
     fingerprint.fingerprint.cache_clear()
     return folder
 

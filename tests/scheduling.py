@@ -51,6 +51,8 @@ SECONDS = {
     "test_large.py": 30.0,
     "test_aoti.py": 30.0,
     "test_imprecise.py": 35.0,
+    "test_blaming.py": 35.0,
+    "test_blame.py": 20.0,
     "test_fixture.py": 25.0,
     "test_exports.py": 20.0,
     "test_own_exports.py": 15.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from ..cache import sessions, spare
 from ..cache.store import Cache
 from ..cells.attempt import Attempt
-from ..cells.machinery import Machinery, Place
+from ..cells.machinery import Machinery
 from ..cells.pool import Pool
 from ..cells.stages import Budget
 from ..terms.cell import CaseRef, Cell
@@ -34,7 +35,7 @@ class _Beside(Machinery):
         settings = replace(
             other.settings, threads=(), threads_asked=False, strict=False, json=None, html=None, log=None
         )
-        place = Place(folder, other.place.path, _quiet, other.place.share, other.place.process)
+        place = replace(other.place, root=folder, progress=_quiet, session=uuid.uuid4().hex)
         super().__init__(other.registry, settings, place, Cache(folder / "cache"))
         self._other = other
         # What is no part is none in a fresh process, either, which would cost seconds.
@@ -83,6 +84,8 @@ class Machine:
 
     def __init__(self, machinery: Machinery, ref: CaseRef, cell: Cell, outcome: Outcome, seconds: float) -> None:
         self._ends = time.monotonic() + seconds
+        # Seconds that are for something else.
+        self.reserved = 0.0
         self._folder = Path(tempfile.mkdtemp(prefix="modelconform-blame-"))
         self.machinery = _Beside(machinery, self._folder)
         self.ref = ref
@@ -110,7 +113,7 @@ class Machine:
 
     def left(self) -> float:
         """The seconds that the search may still take."""
-        return self._ends - time.monotonic()
+        return self._ends - self.reserved - time.monotonic()
 
     @property
     def tries(self) -> int:
@@ -137,7 +140,13 @@ class Machine:
         if way not in self._known:
             answer = self.machinery.pipeline.exports.program(self.ref, self._budget(), way, self._static_too)
             operators = tuple(Operator(**_tuples(fields)) for fields in answer.operators)
-            program = Program(operators=operators, way=answer.way, problem=answer.problem, parents=answer.parents)
+            program = Program(
+                operators=operators,
+                way=answer.way,
+                problem=answer.problem,
+                parents=answer.parents,
+                stopped=Operator(**_tuples(answer.stopped)) if answer.stopped else None,
+            )
             known = Known(
                 program=program,
                 returned=answer.returned,
@@ -152,7 +161,7 @@ class Machine:
 
     def tried(self, part: Part) -> Tried:
         """Run a part in the cell's format, runtime, device, dtype and precision. Raises OutOfTime."""
-        key = (part.operators, part.outputs, part.way)
+        key = (part.operators, part.outputs, part.fixed, part.way)
         if key not in self._tried:
             budget = self._budget()
             begin = time.monotonic()

@@ -16,7 +16,8 @@ class Settings:
     threads: numbers of threads to run artifacts from at once; empty: none. threads_asked: whether the command line says
     so, and none of them is left out to save time. shard: index, from 1, and count. timeout: seconds for one cell.
     strict: whether what is imprecise fails. typed: which of these stand on this run's own command line, rather than in
-    an ini file or in `addopts`. exports: options for exporters, by column.
+    an ini file or in `addopts`. exports: options for exporters, by column. blame: seconds for which a red cell's guilty
+    operator is looked for, 0 for not at all. blame_asked: whether somebody asked for that, and all of them are taken.
     """
 
     formats: Sequence[str]
@@ -37,3 +38,5 @@ class Settings:
     update_expected: bool
     typed: Collection[str] = ()
     exports: Mapping[str, Given] = field(default_factory=dict)
+    blame: float = 0.0
+    blame_asked: bool = False

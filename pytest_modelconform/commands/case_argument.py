@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cells import case_files
 from ..environments.packages import missing_of_case
-from ..terms.cell import CaseRef
+from ..terms.cell import CaseRef, Cell
 from ..terms.wording import Refused
 from . import pytest_session
 
@@ -73,6 +74,29 @@ def reference_to(run: Run, file: Path, case: case_files.Declared, dtype: str) ->
     relative = run.machinery.relative(file)
     own = case.own_operators
     return CaseRef(file, relative, case.name, dtype, framework=case.framework, operators=own)
+
+
+def name_of(argument: str) -> tuple[str, str]:
+    """File and name of a cell that was named as a report does. Raises Refused where that is no cell's."""
+    file, _, name = argument.partition("::")
+    if "[" not in name or not name.endswith("]"):
+        raise Refused(
+            f"{argument!r} names no cell. Name one as the report does, FILE::CASE[FORMAT-RUNTIME-DEVICE]: "
+            "cases/net.py::net[onnx-ort-cpu]"
+        )
+    return located(file), name
+
+
+def cell(run: Run, file: Path, name: str) -> tuple[case_files.Declared, CaseRef, Cell]:
+    """A cell of a file by its name, its case, and where that is. Raises Refused."""
+    case = declared(run, file, name.partition("[")[0])
+    ref = reference_to(run, file, case, "float32")
+    cells = {cell.name: cell for cell in run.machinery.all_cells(ref.relative, case)}
+    if name not in cells:
+        near = difflib.get_close_matches(name, cells, 3)
+        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise Refused(f"{file.name} has no cell {name!r}.{hint}")
+    return case, replace(ref, dtype=cells[name].dtype), cells[name]
 
 
 def _spelled(file: Path, names: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from ..terms.wording import fault_of_ours
 # Name -> (module, what it does).
 COMMANDS = {
     "badge": ("pytest_modelconform.commands.badge", "how much of a log passes, as SVG or for shields.io"),
+    "blame": ("pytest_modelconform.commands.blame", "which operator a cell fails at, and a case file that shows it"),
     "cache": ("pytest_modelconform.commands.cache", "how large the cache is, and removing what was unused longest"),
     "cmake-dir": ("pytest_modelconform.commands.cmake_dir", "print where the CMake package of the C++ library is"),
     "completion": (
@@ -50,7 +51,8 @@ COMMANDS = {
 # The order of the help. What is in no group is shown last.
 GROUPS = {
     "begin": ("new", "doctor", "env", "cache", "completion"),
-    "take a model elsewhere": ("export", "run", "repro", "cmake-dir"),
+    "take a model elsewhere": ("export", "run", "cmake-dir"),
+    "after a failure": ("blame", "repro"),
     "read the logs of runs": ("report", "diff", "merge", "history", "badge"),
 }
 

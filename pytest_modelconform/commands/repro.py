@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -44,15 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the folder. 1 where the export failed (the script is the exporter's then), 2 for no such cell."""
-    file, _, name = arguments.cell.partition("::")
-    file = case_argument.located(file)
-    work = _Work(file, name, arguments.output, arguments.log)
     try:
-        if "[" not in name or not name.endswith("]"):
-            raise Refused(
-                f"{arguments.cell!r} names no cell. Name one as the report does, FILE::CASE[FORMAT-RUNTIME-DEVICE]: "
-                "cases/net.py::net[onnx-ort-cpu]"
-            )
+        file, name = case_argument.name_of(arguments.cell)
+        work = _Work(file, name, arguments.output, arguments.log)
         check(arguments.output)
         if arguments.log is not None:
             work.read_log()
@@ -82,14 +75,7 @@ class _Work:
 
     def __call__(self, run: Run) -> int:
         """Find the cell and write its folder; the exit status. Raises Refused."""
-        case = case_argument.declared(run, self.file, self.name.partition("[")[0])
-        ref = case_argument.reference_to(run, self.file, case, "float32")
-        cells = {cell.name: cell for cell in run.machinery.all_cells(ref.relative, case)}
-        cell = cells.get(self.name)
-        if cell is None:
-            near = difflib.get_close_matches(self.name, cells, 3)
-            hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-            raise Refused(f"{self.file.name} has no cell {self.name!r}.{hint}")
+        case, ref, cell = case_argument.cell(run, self.file, self.name)
         if cell.is_check:
             raise Refused(f"{self.name} checks the case itself. There is no upstream project to report it to")
         if cell.task == SEQUENCE:
@@ -97,9 +83,7 @@ class _Work:
             raise Refused(f"{self.name} runs several steps. Reports are written for single calls: name {single}")
         if cell.task != INFERENCE:
             raise Refused(f"{self.name} trains the model. Reports are written only for cells that compare outputs")
-        maker = Maker(
-            Work(run.machinery, case, replace(ref, dtype=cell.dtype), cell), self.logged(run, cell), _progress
-        )
+        maker = Maker(Work(run.machinery, case, ref, cell), self.logged(run, cell), _progress)
         try:
             maker.make(self.output)
         except OSError as error:

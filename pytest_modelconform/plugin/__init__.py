@@ -60,13 +60,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """Where the run is ours, register the plugin that does the work."""
     if options.enabled(config):
         from .ahead import AheadPlugin
+        from .blaming import BlamePlugin
         from .divided import DividedPlugin
         from .named import NamedPlugin
         from .run import RUN, Run
         from .session import SessionPlugin
 
         run = config.stash[RUN] = Run(config)
-        config.pluginmanager.register(SessionPlugin(run), "modelconform-session")
+        session = SessionPlugin(run)
+        config.pluginmanager.register(session, "modelconform-session")
+        config.pluginmanager.register(BlamePlugin(run, session.log), "modelconform-blame")
         config.pluginmanager.register(run.accounting, "modelconform-accounting")
         config.pluginmanager.register(NamedPlugin(run), "modelconform-named")
         config.pluginmanager.register(AheadPlugin(run), "modelconform-ahead")

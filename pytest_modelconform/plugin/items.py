@@ -148,8 +148,10 @@ class CellItem(pytest.Item):
         if not outcome.passed:
             raise pytest.skip.Exception(outcome.message, _use_item_location=True)
 
-    def _run(self, machinery: Machinery, expects: Callable[[Outcome], bool]) -> Outcome:
-        ref = CaseRef(
+    @property
+    def ref(self) -> CaseRef:
+        """Where its case is."""
+        return CaseRef(
             self.path,
             self.cell.file,
             self.cell.case,
@@ -158,6 +160,9 @@ class CellItem(pytest.Item):
             framework=self.framework,
             operators=self.operators,
         )
+
+    def _run(self, machinery: Machinery, expects: Callable[[Outcome], bool]) -> Outcome:
+        ref = self.ref
         # A case host that can't be had is told of by the pipeline.
         with contextlib.suppress(BuildError):
             if fault := machinery.fault_of(self.path, self.cell.case):

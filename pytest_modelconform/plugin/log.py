@@ -11,6 +11,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 
 from ..report import entries, json_report, log, matrix, places, terminal
 from ..report.packed import Kept
+from ..terms.blame import Blame
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome, Verdict
 from ..terms.records import to_record
@@ -34,7 +36,8 @@ class RunLog:
     """Takes what cells came to, in the one process that gets all reports; every collected cell ends with a record.
 
     Raises pytest.UsageError where a file that the options name can't be written. faults: what went wrong with the log
-    or a report, a line each. full: what there was to say of a cache that became full, by each process.
+    or a report, a line each. full: what there was to say of a cache that became full, by each process. remarks: what
+    else there is to say after the matrix.
     """
 
     def __init__(self, run: Run) -> None:
@@ -43,11 +46,13 @@ class RunLog:
         self.collected: dict[str, Cell] = {}
         self.faults: list[str] = []
         self.full: list[str] = []
+        self.remarks: list[str] = []
         self._recorded: set[str] = set()
         # By what they have in common, the first of the failures with one cause.
         self._causes: dict[tuple[object, ...], str] = {}
         self._follow_on: set[str] = set()
         self._cells: set[Cell] | None = None
+        self._blamed: dict[Cell, dict[str, Any]] = {}
         self._writer: log.LogWriter | None = None
         # The log as it is in memory, for when the disk fails; and whether it did.
         self._kept = Kept()
@@ -63,6 +68,13 @@ class RunLog:
         if matrix.is_surprising(outcome) and self._follows(cell, outcome):
             self._follow_on.add(cell.id)
         self._write(cell, outcome)
+
+    def blame(self, cell: Cell, blame: Blame) -> None:
+        """Write which operator a cell that was recorded fails at."""
+        if cell.id in self._recorded:
+            stored = blame.to_json()
+            self._blamed[cell] = stored
+            self._save(lambda writer: writer.blame(cell, stored))
 
     def is_follow_on(self, node_id: str) -> bool:
         """Whether an item fails for a reason that another one has already, or will, show."""
@@ -123,7 +135,7 @@ class RunLog:
                     terminalreporter.write_line(f"{cell.id}: {outcome.verdict.value}")
         if self._writer is not None:
             terminalreporter.write_line(f"log: {self._writer.path}{' (incomplete)' if self._lost else ''}")
-        for said in dict.fromkeys(self.full):
+        for said in dict.fromkeys((*self.full, *self.remarks)):
             terminalreporter.write_line(said, yellow=True)
         for fault in self.faults:
             terminalreporter.write_line(f"modelconform: {fault}", red=True)
@@ -155,7 +167,8 @@ class RunLog:
             with self._surviving(f"the log {self._writer.path}", "read"):
                 found = log.read(self._writer.path)
         if found is None and self._kept:
-            found = log.Log(self._environment, self._kept.cells(), complete=self._finished)
+            cells = [(cell, replace(o, blame=self._blamed.get(cell, o.blame))) for cell, o in self._kept.cells()]
+            found = log.Log(self._environment, cells, complete=self._finished)
         if self._finished:
             self._found = found
         return found

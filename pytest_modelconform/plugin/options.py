@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 from ..cells.settings import Settings
-from . import export_options
+from . import blame_option, export_options
 
 # (name, default, help). A name is `--modelconform-<name>` on the command line and `modelconform_<name>` in an ini file.
 _OPTIONS = [
@@ -80,6 +80,7 @@ def add_options(parser: pytest.Parser) -> None:
     text += "'onnx@opset18: opset_version=18'; may be given several times"
     group.addoption("--modelconform-export", action="append", metavar="EXPORT", help=text)
     parser.addini("modelconform_export", f"as --modelconform-export, one a line: {text}", type="linelist", default=[])
+    blame_option.add(group, parser)
     group.addoption(
         "--modelconform-inline",
         action="store_true",
@@ -183,6 +184,7 @@ def settings(config: pytest.Config) -> Settings:
         exports = export_options.parsed(config.getoption("--modelconform-export") or _of_ini(config))
     except export_options.BadExport as error:
         raise pytest.UsageError(str(error)) from None
+    blame, blame_asked = blame_option.seconds(config)
     json, html, log = value("json"), value("html"), value("log")
     start = config.invocation_params.dir
     return Settings(
@@ -204,6 +206,8 @@ def settings(config: pytest.Config) -> Settings:
         update_expected=update_expected,
         typed=typed(config),
         exports=exports,
+        blame=blame,
+        blame_asked=blame_asked,
     )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from ..terms.outcome import Outcome
 from .diff import Change, Diff
+from .guilty import blame_of
+from .guilty import headline as guilty_line
 from .markdown import code, escaped
 from .pages import page
 from .plural import counted
@@ -56,6 +58,17 @@ def _message(outcome: Outcome | None) -> str:
     return line if len(line) <= _MOST else f"{line[:_MOST]}…"
 
 
+def _guilty(outcome: Outcome | None) -> str:
+    """Which operator a cell fails at; "" where nobody knows."""
+    blame = blame_of(outcome) if outcome else None
+    return guilty_line(blame) if blame is not None and blame.guilty else ""
+
+
+def _reasons(section: Section, change: Change) -> list[str]:
+    """Why a cell is worse, in a line or two."""
+    return [text for text in (_message(change.new), _guilty(change.new)) if text] if section.is_bad else []
+
+
 def text(diff: Diff) -> str:
     """For the terminal."""
     lines = [headline(diff), *(f"Note: {what}." for what in diff.incomplete)]
@@ -64,8 +77,7 @@ def text(diff: Diff) -> str:
         lines += ["", f"{section.title} ({len(section.changes)})"]
         for change in section.changes:
             lines.append(f"  {section.mark} {change.cell.id}: {change.what}")
-            if section.is_bad and (message := _message(change.new)):
-                lines.append(f"      {message}")
+            lines += [f"      {reason}" for reason in _reasons(section, change)]
     return "\n".join(lines) + "\n"
 
 
@@ -105,8 +117,8 @@ def _fitting(lines: Sequence[str], room: int) -> str:
 
 def _lines(section: Section) -> Iterator[str]:
     for change in section.changes:
-        message = _message(change.new) if section.is_bad else ""
-        yield f"- {code(change.cell.id)}: {escaped(change.what)}" + (f"  \n  {escaped(message)}" if message else "")
+        reasons = [f"  \n  {escaped(reason)}" for reason in _reasons(section, change)]
+        yield f"- {code(change.cell.id)}: {escaped(change.what)}{''.join(reasons)}"
 
 
 def _folded(title: str, text: str) -> str:
@@ -115,4 +127,4 @@ def _folded(title: str, text: str) -> str:
 
 def html(diff: Diff, title: str = "Changes") -> str:
     """A page of its own, without script."""
-    return page("diff.html", title=title, diff=diff, headline=headline(diff), sections=sections(diff), message=_message)
+    return page("diff.html", title=title, diff=diff, headline=headline(diff), sections=sections(diff), reasons=_reasons)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome
+from .guilty import blame_of, place
 from .log import Log
 
 # What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
@@ -19,7 +20,7 @@ _NUMBERS = ("bits", "reference_bits", "loss", "worst", "max_abs", "artifact_byte
 
 COLUMNS = [
     "id", *(field.name for field in fields(Cell)), "verdict", "stage", "expected", *_NUMBERS,
-    *(f"{stage}_seconds" for stage in _STAGES), "cached", "message", "notes", "hints",
+    *(f"{stage}_seconds" for stage in _STAGES), "cached", "message", "notes", "hints", "guilty",
 ]  # fmt: skip
 
 
@@ -39,6 +40,8 @@ def _row(cell: Cell, outcome: Outcome) -> Mapping[str, Any]:
     row |= {name: getattr(outcome, name) for name in ("expected", *_NUMBERS, "cached", "message")}
     row |= {f"{stage}_seconds": outcome.seconds.get(stage) for stage in _STAGES}
     row |= {"notes": "\n".join(outcome.notes), "hints": "\n".join(outcome.hints)}
+    blame = blame_of(outcome)
+    row |= {"guilty": "\n".join(map(place, blame.guilty)) if blame is not None else None}
     return row
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome, Verdict
+from .guilty import keys
 from .log import Log
 
 BITS = 1.0
@@ -91,6 +92,8 @@ def _changes(cell: Cell, old: Outcome | None, new: Outcome | None, same_machine:
         yield "fixes", Change(cell, old, new, words)
     elif (old.verdict, old.stage) != (new.verdict, new.stage):
         yield "other", Change(cell, old, new, words)
+    elif (guilty := _guilty(old, new)) is not None:
+        yield "other", Change(cell, old, new, f"{said(new)}, {guilty}")
     elif new.verdict in _RIGHT and (numbers := [*_numbers(old, new, same_machine)]):
         for what, worse in numbers:
             yield "numbers", Change(cell, old, new, what, worse)
@@ -100,6 +103,14 @@ def _changes(cell: Cell, old: Outcome | None, new: Outcome | None, same_machine:
 
 def _rank(outcome: Outcome) -> int:
     return {Verdict.PASS: 3, Verdict.IMPRECISE: 2, Verdict.UNSUPPORTED: 1}.get(outcome.verdict, 0)
+
+
+def _guilty(old: Outcome, new: Outcome) -> str | None:
+    """Which operator a cell failed at and which it fails at, where both are known and none of them is the same."""
+    before, after = keys(old), keys(new)
+    if not before or not after or set(before) & set(after):
+        return None
+    return f"guilty: {before[0]} → {after[0]}"
 
 
 def said(outcome: Outcome | None) -> str:
@@ -157,14 +168,15 @@ def _machine(log: Log) -> Sequence[str]:
 
 
 def _versions(old: Log, new: Log) -> Iterator[tuple[str, str, str]]:
-    before, after = _said_versions(old), _said_versions(new)
+    before, after = said_versions(old), said_versions(new)
     for name in sorted({**before, **after}):
         # What only one of the logs names, the other had no use for.
         if name in before and name in after and before[name] != after[name]:
             yield name, before[name], after[name]
 
 
-def _said_versions(log: Log) -> Mapping[str, str]:
+def said_versions(log: Log) -> Mapping[str, str]:
+    """What a log says of versions and of the machine, by name."""
     found = log.environment
     said = {key: found[key] for key in ("pytest-modelconform", "python", "platform", "processor") if key in found}
     said |= found.get("packages", {})

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..terms.blame import Blame
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome, Stage
+from .guilty import blame_of
 from .matrix import Matrix, check_of, is_blocked
 
 # What these fail at is the same for all cells of a case file, or of a whole run.
@@ -26,6 +28,11 @@ class Entry:
     outcome: Outcome
     also: Sequence[Cell] = ()
     following: int = 0
+
+    @property
+    def blame(self) -> Blame | None:
+        """Which operator it is that they fail at; None where nobody looked."""
+        return blame_of(self.outcome)
 
 
 def title(outcome: Outcome) -> str:

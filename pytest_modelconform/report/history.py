@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..terms.outcome import Verdict
 from .badge import counted
@@ -12,11 +12,12 @@ from .log import Log, LogError, missing
 from .markdown import column_name
 from .matrix import Column, fold
 from .pages import page
+from .since import Seen, seen, since
 
 
 @dataclass(frozen=True)
 class Run:
-    """One log. columns: of each, how many cells pass, and how many could run (as for badges)."""
+    """One log. columns: of each, how many cells pass, and how many could run (as for badges). seen: see there."""
 
     name: str
     date: datetime.datetime
@@ -26,6 +27,7 @@ class Run:
     columns: dict[Column, tuple[int, int]]
     versions: str
     incomplete: str
+    seen: Seen = field(default_factory=Seen)
 
 
 def run_of(name: str, log: Log) -> Run:
@@ -40,7 +42,7 @@ def run_of(name: str, log: Log) -> Run:
     incomplete = f"lacks {', '.join(missing(log))}" if missing(log) else "cut off" if is_cut_off else ""
     torch = log.environment.get("packages", {}).get("torch")
     versions = f"torch {torch}" if torch else ""
-    return Run(name, _date(name, log), passed, total, len(folded.failures), columns, versions, incomplete)
+    return Run(name, _date(name, log), passed, total, len(folded.failures), columns, versions, incomplete, seen(log))
 
 
 def _date(name: str, log: Log) -> datetime.datetime:
@@ -134,5 +136,13 @@ def render(runs: Sequence[Run], unread: Sequence[str] = (), title: str = "Histor
         before = known[-2] if len(known) > 1 else None
         rows.append((name, runtime, spark(counts), known[-1], before))
     return page(
-        "history.html", title=title, chart=chart(in_order), runs=in_order[::-1], rows=rows, unread=unread, day=_day
+        "history.html",
+        title=title,
+        chart=chart(in_order),
+        runs=in_order[::-1],
+        rows=rows,
+        blamed=since([run.seen for run in in_order]),
+        in_order=in_order,
+        unread=unread,
+        day=_day,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..terms.cell import Cell
 from ..terms.outcome import REQUIRED, Outcome
 from .entries import title
+from .guilty import blame_of, lines, place
 from .log import Log, missing
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ def _properties(cell: Cell, outcome: Outcome) -> Iterator[tuple[str, str]]:
         yield "bits", f"{outcome.bits:.2f}"
     if outcome.expected is not None:
         yield "expected", "true" if outcome.expected else "false"
+    if (blame := blame_of(outcome)) is not None:
+        for guilty in blame.guilty:
+            yield "guilty", xml(place(guilty))
 
 
 def xml(text: str) -> str:
@@ -87,7 +91,9 @@ def _case(cell: Cell, outcome: Outcome) -> TestCase:
         listed.add_property(Property(name, value))
     case.append(listed)
     if (result := _result(outcome)) is not None:
-        result.text = xml("\n".join([outcome.message, *outcome.notes]))
+        blame = blame_of(outcome)
+        said = lines(blame) if blame is not None else []
+        result.text = xml("\n".join([outcome.message, *outcome.notes, *said]))
         case.result = result
     return case
 

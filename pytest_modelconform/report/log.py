@@ -17,9 +17,11 @@ from typing import Any, TextIO
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome, Verdict
 from ..terms.records import from_record, plain, to_record
+from . import guilty
 from .packed import Packed
 
 SCHEMA = 1
+_NO_BLAME = "blame is not what a search for a guilty operator came to"
 _LINE_ENDS = re.compile(r"[\n\t\u2028\u2029]")
 
 
@@ -85,6 +87,10 @@ class LogWriter:
     def note(self, cell: Cell, note: str) -> None:
         """Append what only came out after a cell's record was written."""
         self._write({"kind": "note", "cell": asdict(cell), "note": note})
+
+    def blame(self, cell: Cell, blame: Mapping[str, Any]) -> None:
+        """Append which operator a cell fails at, which is looked for once all cells have ended."""
+        self._write({"kind": "blame", "cell": asdict(cell), "blame": blame})
 
     def close(self, sharded: Mapping[Cell, int] | None = None, time: Mapping[str, Any] | None = None) -> None:
         """Append the footer.
@@ -180,6 +186,9 @@ class _Reader:
             self.cells.append(_checked(*from_record(entry)))
         elif kind == "note":
             self._note(_one_line(Cell(**entry["cell"])), entry["note"])
+        elif kind == "blame":
+            _need(guilty.is_blame(entry["blame"]), _NO_BLAME)
+            self._change(_one_line(Cell(**entry["cell"])), lambda outcome: replace(outcome, blame=entry["blame"]))
         elif kind == "footer":
             self.complete = True
             if self.shard is not None:
@@ -189,12 +198,15 @@ class _Reader:
     def _note(self, cell: Cell, note: str) -> None:
         """Add a note to the last record of a cell, before what expected.toml says, which is shown as the last one."""
         _need(isinstance(note, str), "note is not a text")
+        self._change(cell, lambda outcome: replace(outcome, notes=(note, *outcome.notes)))
+
+    def _change(self, cell: Cell, change: Callable[[Outcome], Outcome]) -> None:
+        """Add to the last record of a cell what was written after it."""
         for place in range(self._placed, len(self.cells)):
             self._places[self.cells[place][0]] = place
         self._placed = len(self.cells)
         if (found := self._places.get(cell)) is not None:
-            outcome = self.cells[found][1]
-            self.cells[found] = (cell, replace(outcome, notes=(note, *outcome.notes)))
+            self.cells[found] = (cell, change(self.cells[found][1]))
 
 
 def _said(error: Exception) -> str:
@@ -235,6 +247,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "threads": _optional(dict),
     "sees": _optional(dict),
     "compiled": _optional(dict),
+    "blame": lambda value: value is None or guilty.is_blame(value),
     "seconds": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
     "inputs": lambda value: isinstance(value, dict) and all(map(_is_input_set, value.values())),
 }

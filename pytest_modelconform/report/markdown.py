@@ -6,12 +6,13 @@ import argparse
 import html
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..terms.cell import EAGER, FULL, INFERENCE, Cell
 from ..terms.outcome import STYLES, WITH_BITS, Outcome, Verdict
+from .guilty import blame_of, headline
 from .log import Log, LogError, missing, read
 from .matrix import Column, Matrix, Row, fold, is_partly
 from .plural import counted
@@ -124,6 +125,7 @@ def _limits(folded: Matrix) -> Iterator[str]:
 def _reasons(folded: Matrix) -> Iterator[str]:
     """What failed, was unsupported or unavailable, each reason once with the cells that have it."""
     by_reason: dict[tuple[str, str], list[str]] = {}
+    guilty: dict[tuple[str, str], dict[str, None]] = {}
     for row in folded.rows:
         for cell, outcome in row.cells.values():
             if outcome.verdict is Verdict.PASS:
@@ -131,9 +133,11 @@ def _reasons(folded: Matrix) -> Iterator[str]:
             stage = f" at {outcome.stage.value}" if outcome.stage else ""
             key = (f"{outcome.verdict.value}{stage}", reason_of(outcome))
             by_reason.setdefault(key, []).append(_cell_name(row, cell))
+            if blame := blame_of(outcome):
+                guilty.setdefault(key, {}).update(dict.fromkeys(headline(blame) for _ in blame.guilty[:1]))
     if by_reason:
         yield "## Why"
-        yield "\n".join(_lines(by_reason))
+        yield "\n".join(_lines(by_reason, guilty))
 
 
 def reason_of(outcome: Outcome) -> str:
@@ -147,10 +151,14 @@ def _cell_name(row: Row, cell: Cell) -> str:
     return f"{row_name(row)} {code(cell.format)} in {code(cell.runtime)}"
 
 
-def _lines(by_reason: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[str]:
-    for (verdict, reason), cells in sorted(by_reason.items()):
+def _lines(
+    by_reason: Mapping[tuple[str, str], Sequence[str]], guilty: Mapping[tuple[str, str], Iterable[str]]
+) -> Iterator[str]:
+    for key, cells in sorted(by_reason.items()):
+        verdict, reason = key
         shown = reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}…"
-        yield f"- **{verdict}**: {escaped(shown)}  \n  {'; '.join(cells)}"
+        found = [f"  \n  {escaped(text)}" for text in guilty.get(key, ())]
+        yield f"- **{verdict}**: {escaped(shown)}  \n  {'; '.join(cells)}{''.join(found)}"
 
 
 _LONGEST, _MOST_COLUMNS = 400, 3

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..terms.outcome import STYLES, Outcome, Verdict
 from .entries import Entry, entries, title
+from .guilty import lines as guilty_lines
 from .log import Log, missing
 from .markdown import code, column_name, escaped, in_html, legend, reason_of, row_name, symbol, table
 from .matrix import Column, Matrix, Row, fold
@@ -106,6 +107,8 @@ def _failure(entry: Entry) -> str:
     where = f" at stage {stage}" if stage else ""
     text = f"{STYLES[outcome.verdict].symbol} **{verdict}**{where}: {code(entry.cell.id)}"
     parts = [text, *([fenced(said)] if said else [])]
+    if entry.blame is not None:
+        parts.append("\n".join(f"- {escaped(line)[:_MESSAGE_LENGTH]}" for line in guilty_lines(entry.blame)))
     if entry.also:
         more = f" and {len(entry.also) - _MOST_OTHERS} more" if len(entry.also) > _MOST_OTHERS else ""
         parts.append(f"Also in {', '.join(code(cell.name) for cell in entry.also[:_MOST_OTHERS])}{more}.")

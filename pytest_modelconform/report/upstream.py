@@ -23,3 +23,8 @@ def repro(cell: str, log: str = "") -> str:
     """
     named = ["--log", log] if log else []
     return shlex.join(["modelconform", "repro", cell, "-o", "repro", *named])
+
+
+def blame(cell: str) -> str:
+    """The command that writes the operator that a cell fails at as a case of its own, and the folder for that."""
+    return shlex.join(["modelconform", "blame", cell, "-o", "blame"])

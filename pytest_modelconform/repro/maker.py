@@ -97,7 +97,7 @@ class Maker:
         runtime = self.work.runtime
         concerned = self._projects(found)
         issue = Issue(
-            title=titled(self.work.cell, own, found, concerned, known(runtime)),
+            title=titled(self.work.cell, own, found, concerned, known(runtime), self.work.named),
             cell=self.work.cell,
             concern=found,
             projects=concerned,
@@ -169,7 +169,7 @@ class Maker:
         has_script = bool(module.REPRO) and not (source is None and self.work.is_own)
         project = projects.exporter(module)
         docstring = docstring_of(
-            f"The export of {self.work.cell.case} to {module.NAME} fails", "The exception is the failure."
+            f"The export of {self.work.named} to {module.NAME} fails", "The exception is the failure."
         )
         copied = ""
         if source is not None:
@@ -195,7 +195,7 @@ class Maker:
         logged = self.logged.outcome
         of_log = logged is not None and logged.stage is Stage.EXPORT
         issue = Issue(
-            title=f"{project}: the export of {self.work.cell.case} to {module.NAME} fails",
+            title=f"{project}: the export of {self.work.named} to {module.NAME} fails",
             cell=self.work.cell,
             concern=found,
             projects=[project],

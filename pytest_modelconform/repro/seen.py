@@ -61,8 +61,10 @@ def known(runtime: Runtime) -> str:
     return f"{name} {installed[name]}" if name in installed else name
 
 
-def titled(cell: Cell, outcome: Outcome, found: Concern, projects: Sequence[Project], runtime: str) -> str:
-    """The title of an issue. runtime: as `known` has it."""
+def titled(
+    cell: Cell, outcome: Outcome, found: Concern, projects: Sequence[Project], runtime: str, subject: str
+) -> str:
+    """The title of an issue. runtime: as `known` has it. subject: what is wrong."""
     wrong = any(entry["verdict"] == Verdict.MISMATCH.value for entry in outcome.inputs.values())
     what = {
         Verdict.MISMATCH: "wrong numbers",
@@ -73,8 +75,8 @@ def titled(cell: Cell, outcome: Outcome, found: Concern, projects: Sequence[Proj
         Verdict.ERROR: "wrong numbers" if wrong else f"error at {outcome.stage.value}" if outcome.stage else "error",
     }.get(outcome.verdict, "")
     if found.party in (Party.EXPORTER, Party.CONVERTER, Party.CAPTURE):
-        return f"{projects[0]}: {what} from the export of {cell.case}"
-    return f"{runtime}: {cell.case} in {cell.format}{f', {what}' if what else ''}"
+        return f"{projects[0]}: {what} from the export of {subject}"
+    return f"{runtime}: {subject} in {cell.format}{f', {what}' if what else ''}"
 
 
 def shortened(text: str, most: int = 8) -> str:

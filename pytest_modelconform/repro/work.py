@@ -21,13 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Work:
-    """A cell, and its case. problems: sentences for the user."""
+    """A cell, and its case. problems: sentences for the user. subject: what titles call it, "" for the case's name."""
 
     machinery: Machinery
     case: Declared
     ref: CaseRef
     cell: Cell
     problems: list[str] = field(default_factory=list)
+    subject: str = ""
+
+    @property
+    def named(self) -> str:
+        """What titles call what fails."""
+        return self.subject or self.cell.case
 
     @property
     def columns(self) -> list[str]:

@@ -35,14 +35,16 @@ class Blame:
     guilty: what was found, in the order of the model; empty where nothing was found with confidence: `note` then says
     what is known. note: a sentence beside it: that the model is right when exported from its program and wrong from
     the module, that time ended, that it was taken apart at submodules only and why. way: one of `program.WAYS`. case:
-    the case file (Python source) that shows the first guilty one in a case named `part`, "" for none. tries, seconds:
-    how many parts were run, and how long that took.
+    the case file (Python source) that shows the first guilty one in a case named `part`, "" for none. tensors: the file
+    `part.pt` that it reads where only the model's own tensors show it, as base64; "" for none. tries, seconds: how many
+    parts were run, and how long that took.
     """
 
     guilty: tuple[Guilty, ...] = ()
     note: str = ""
     way: str = OPERATORS
     case: str = ""
+    tensors: str = ""
     tries: int = 0
     seconds: float = 0.0
 

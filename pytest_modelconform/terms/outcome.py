@@ -103,6 +103,7 @@ class Outcome:
     sees: of a model check, how many of the model's `outputs` some input set shows something of (`seen`); else None.
     compiled: None unless its runtime compiled it while it ran; else how many `graphs`, `breaks`, `recompilations` and
     functions left to `eager` there were, and the `seconds` that it took. `inputs` has each with place and reason.
+    blame: which operator it fails at, as `Blame.to_json` has it; None where nobody looked.
     expected: True if the verdict is the one recorded in expected.toml, False if another is recorded, None without
     entry.
     """
@@ -128,6 +129,7 @@ class Outcome:
     strict: bool = False
     sees: dict[str, int] | None = None
     compiled: dict[str, Any] | None = None
+    blame: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Take out of the texts what would act on a terminal: they come from libraries, and these love colours."""

@@ -41,13 +41,16 @@ class Program:
     """The operators of a model in the order in which they run. way: one of `WAYS`.
 
     problem: why the model's program can't be had, where `way` is SUBMODULES because of that. parents: with SUBMODULES,
-    the call that a call is inside of, by name.
+    the call that a call is inside of, by name. stopped: where the capture ended, if `problem` is an exception that was
+    raised while the model ran: an operator of no name, whose `module` and `kind` are the innermost submodule, and whose
+    `target`, `file`, `line` and `source` the innermost function that is not PyTorch's own.
     """
 
     operators: tuple[Operator, ...]
     way: str = OPERATORS
     problem: str = ""
     parents: Mapping[str, str] = field(default_factory=dict)
+    stopped: Operator | None = None
 
     def index(self, name: str) -> int:
         """Where an operator is."""
@@ -62,9 +65,11 @@ class Part:
     takes. One that lacks operators which those that are kept need takes these operators' results as inputs: the very
     tensors that they return in eager PyTorch, input set by input set. outputs: names of operators of it; empty: what
     is needed by operators that are left out, and the model's own outputs. With SUBMODULES: the one call, alone, with
-    the inputs that reach it.
+    the inputs that reach it. Operators that rest on weights alone are inside of whatever needs them; fixed: those of
+    them whose results are constants instead.
     """
 
     operators: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
     way: str = OPERATORS

@@ -43,7 +43,7 @@ def completed(script: Path, folder: Path, *words: str) -> list[str]:
     ("words", "offered"),
     [
         (["exp"], ["export"]),
-        (["b"], ["badge"]),
+        (["b"], ["badge", "blame"]),
         (["export", "--dty"], ["--dtype"]),
         (["new", "--fr"], ["--from"]),
         (["export", "--dtype", "bfl"], ["bfloat16"]),
@@ -60,6 +60,7 @@ def completed(script: Path, folder: Path, *words: str) -> list[str]:
         # Case files, and folders on the way to them.
         (["export", ""], ["folder/", "net.py"]),
         (["repro", "ne"], ["net.py"]),
+        (["blame", "ne"], ["net.py"]),
         (["--ver"], ["--version"]),
     ],
 )

@@ -39,8 +39,9 @@ def test_an_empty_folder_without_the_option(tmp_path: Path) -> None:
     )
     words = python(text, tmp_path).splitlines()[-1]
     # The option's parser, the hooks, and what `Case` is, each with its folder's sentence; nothing that does work.
-    mine = ["cells", "cells.settings", "plugin", "plugin.export_options", "plugin.hookspecs", "plugin.options"]
-    mine += ["terms", "terms.case", "terms.exports", "terms.operators", "terms.sequence", "terms.version"]
+    mine = ["cells", "cells.settings", "plugin", "plugin.blame_option", "plugin.export_options", "plugin.hookspecs"]
+    mine += ["plugin.options", *(f"terms{name}" for name in ("", ".case", ".exports", ".operators", ".sequence"))]
+    mine.append("terms.version")
     assert words == f"[] {['pytest_modelconform', *(f'pytest_modelconform.{name}' for name in mine)]}"
 
 

@@ -49,6 +49,8 @@ OTHERS_PLUGINS = [
     for plugin in importlib.metadata.entry_points(group="pytest11")
     if plugin.dist is not None and plugin.dist.name not in OURS
 ]
+# Cells of our own tests are red on purpose.
+NO_BLAME = "--modelconform-blame=off"
 
 
 @dataclass(frozen=True)

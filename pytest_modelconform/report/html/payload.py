@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from ...terms.blame import UNKNOWN, Guilty
 from ...terms.cell import EAGER, FULL, INFERENCE, Cell
 from ...terms.outcome import STYLES, WITH_BITS, Outcome, Stage, Verdict
 from ...terms.wording import input_name
+from ..guilty import blame_of, name_of, right, title
 from ..log import Log
 from ..matrix import Column, Row, fold, is_blocked, is_partly
-from ..upstream import is_upstream, repro
+from ..upstream import blame, is_upstream, repro
 
 _VERDICTS = list(STYLES)
 # JavaScript's numbers are exact up to here.
@@ -158,10 +160,55 @@ def _details(cell: Cell, outcome: Outcome, log: str) -> dict[str, Any]:
         "advises": True if outcome.hints and outcome.hints_advise else None,
         "threads": outcome.threads,
         "artifact": outcome.artifact,
-        "repro": repro(cell.id, log) if is_upstream(cell, outcome) else None,
+        "repro": _report_command(cell, outcome, log) if is_upstream(cell, outcome) else None,
+        "blame": _blame(outcome),
     }
     # Not by truth: no bits at all are 0 bits.
     return {name: _shown(value) for name, value in found.items() if value is not None and value not in ("", [], {})}
+
+
+def _report_command(cell: Cell, outcome: Outcome, log: str) -> str:
+    known = blame_of(outcome)
+    return blame(cell.id) if known is not None and known.case else repro(cell.id, log)
+
+
+def _blame(outcome: Outcome) -> dict[str, Any] | None:
+    """Which operators the cell fails at, each as it is shown."""
+    found = blame_of(outcome)
+    if found is None:
+        return None
+    return {
+        "guilty": [_guilty(one) for one in found.guilty],
+        "note": found.note,
+        "case": found.case,
+        "reads": bool(found.tensors) or None,
+        "tries": found.tries,
+        "seconds": found.seconds,
+        "way": found.way,
+    }
+
+
+def _guilty(found: Guilty) -> dict[str, Any]:
+    shown = {
+        "title": title(found),
+        "party": found.party if found.party != UNKNOWN else "",
+        "why": found.why,
+        "right": right(found),
+        "message": found.message if found.bits is None else "",
+        "operators": [
+            {
+                "call": one.call or name_of(one),
+                "module": one.module,
+                "kind": one.kind,
+                "at": f"{one.file}:{one.line}" if one.file else "",
+                "source": one.source,
+                "inputs": list(one.inputs),
+                "returns": list(one.returns),
+            }
+            for one in found.operators
+        ],
+    }
+    return {name: value for name, value in shown.items() if value}
 
 
 def _input_set(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 from ...terms.cell import Cell
 from ...terms.outcome import PREFIX, REMEDY, STYLES, Outcome
+from .. import guilty
 from ..entries import Entry, entries, title
 from ..matrix import Matrix
 from ..plural import counted
 from ..said import first_line
-from ..upstream import is_upstream, repro
+from ..upstream import blame, is_upstream, repro
 from .text import Writer, say
 
 _MOST_LINES = 6
@@ -36,6 +37,8 @@ def _entry(entry: Entry, writer: Writer, command: Callable[[Cell], str], log: st
         writer.line(f"{_INDENT}… {counted(len(lines) - _MOST_LINES, 'more line')} above and in the log")
     for hint in outcome.hint_lines:
         say(writer, hint, _INDENT)
+    for line in guilty.lines(entry.blame) if entry.blame is not None else ():
+        say(writer, line, _INDENT, bold=line.startswith(guilty.FOUND))
     if entry.also:
         say(writer, f"also in: {', '.join(_others(entry))}", _INDENT)
     if entry.following:
@@ -45,7 +48,9 @@ def _entry(entry: Entry, writer: Writer, command: Callable[[Cell], str], log: st
     rerun = command(entry.cell)
     writer.line(f"{_INDENT}rerun: {rerun}")
     if is_upstream(entry.cell, outcome):
-        writer.line(f"{_INDENT}to report it: {repro(shlex.split(rerun)[-1], log)}")
+        cell = shlex.split(rerun)[-1]
+        report = blame(cell) if entry.blame is not None and entry.blame.case else repro(cell, log)
+        writer.line(f"{_INDENT}to report it: {report}")
 
 
 def message(outcome: Outcome) -> list[str]:

@@ -151,6 +151,26 @@ class Host:
             self.globals.restore()
             self.keep_if_untouched(built)
 
+    def sketch(self, request: dict[str, Any]) -> Answer:
+        """What a small case file of a case is written from: `set` ("" for the exporters'); tensors go to `folder`."""
+        self.globals.restore()
+        built = self.build(request)
+        from .parts import sketch, source
+
+        try:
+            return sketch.make(built, request["set"] or built.exporter_set, Path(request["folder"]))
+        except source.Unwritable as problem:
+            return {"problem": str(problem)}
+        finally:
+            self.globals.restore()
+            self.keep_if_untouched(built)
+
+    def keep(self, request: dict[str, Any]) -> Answer:
+        """Write some tensors of the sketch in `folder` to `target`: `shapes`, and `below` by name."""
+        from .parts import sketch
+
+        return sketch.keep(Path(request["folder"]), Path(request["target"]), request["shapes"], request["below"])
+
     def program(self, request: dict[str, Any]) -> Answer:
         """The operators of a case's model, see parts/programs.py."""
         self.globals.restore()
@@ -201,6 +221,8 @@ def handlers(device: str, threads: int) -> Handlers:
         "reference": host.reference,
         "export": host.export,
         "diagnose": host.diagnose,
+        "sketch": host.sketch,
+        "keep": host.keep,
         "program": host.program,
         "resume": host.resume,
         "packages": lambda request: {"packages": lookups.record()},

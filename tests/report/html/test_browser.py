@@ -16,7 +16,8 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from pytest_modelconform.report import html
 from pytest_modelconform.report.log import Log
-from tests.support import html_logs
+from pytest_modelconform.terms.blame import Blame
+from tests.support import blames, html_logs
 
 NET_ORT = f"{html_logs.NET}::net[onnx-ort-cpu]"
 BERT_ORT = f"{html_logs.BERT}::bert[onnx-ort-cpu]"
@@ -267,6 +268,64 @@ def test_a_click_shows_all_of_a_cell(visit: Open) -> None:
     expect(dialog).to_contain_text("onnxruntime 1.32.0")
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()
+
+
+def blamed() -> Log:
+    """A log in which the mismatch has a guilty operator, and another one whose texts would like to be more."""
+    evil = html_logs.EVIL
+    operator = replace(
+        blames.POOL.operators[0], call=evil, module=evil, kind=evil, file=evil, source=evil, inputs=(evil,)
+    )
+    second = replace(blames.POOL, operators=(operator,), bits=None, message=f"no kernel {evil}", why=evil, party=evil)
+    found = replace(blames.FOUND, guilty=(blames.POOL, second))
+    log = html_logs.small()
+    cells = [(c, replace(o, blame=found.to_json()) if c.id == BERT_ORT else o) for c, o in log.cells]
+    return replace(log, cells=cells)
+
+
+def test_a_cell_names_its_guilty_operators_and_has_the_case_file(visit: Open) -> None:
+    page = visit(blamed(), f"cell={BERT_ORT}", permissions=["clipboard-read", "clipboard-write"])
+    part = page.get_by_role("dialog").locator(".blame")
+    expect(part).to_contain_text("Guilty operators")
+    expect(part).to_contain_text("9 parts tried in 14.2 s")
+    first, second = part.locator("ol > li").all()
+    for text in (
+        "aten.avg_pool2d, in the runtime; 3.1 of 22.0 bits right there",
+        "ort-cpp runs the same file.",
+        "aten.avg_pool2d(relu_4, [3, 3], [2, 2], ceil_mode=True)",
+        "in features.pool (AvgPool2d), models/net.py:12",
+        "self.pool(x)",
+        "takes float32[1, 64, 56, 56]; returns float32[1, 64, 28, 28]",
+    ):
+        expect(first).to_contain_text(text)
+    # What models and libraries say stays text.
+    expect(second).to_contain_text(f"no kernel {html_logs.EVIL}")
+    assert page.locator(".blame script").count() == 0
+    expect(part).to_contain_text("It was exported anew.")
+    expect(part.locator("details pre")).to_be_hidden()
+    part.get_by_text("A case file that shows it").click()
+    expect(part.locator("details pre")).to_have_text(blames.CASE)
+    part.get_by_role("button", name="Copy the case file").click()
+    assert page.evaluate("navigator.clipboard.readText()") == blames.CASE
+    commands = page.get_by_role("dialog").locator(".command")
+    expect(commands.nth(1)).to_have_text(f"modelconform blame '{BERT_ORT}' -o blame")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_guilty_operators(visit: Open, scheme: str) -> None:
+    page = visit(blamed(), f"cell={BERT_ORT}", color_scheme=scheme)
+    page.get_by_text("A case file that shows it").click()
+    results = Axe().run(page)
+    assert [(v["id"], [node["html"] for node in v["nodes"]][:3]) for v in results.response["violations"]] == []
+
+
+def test_where_no_operator_was_found_it_says_why(visit: Open) -> None:
+    log = html_logs.small()
+    blame = Blame(note="time ended after 3 parts").to_json()
+    cells = [(c, replace(o, blame=blame) if c.id == BERT_ORT else o) for c, o in log.cells]
+    part = visit(replace(log, cells=cells), f"cell={BERT_ORT}").get_by_role("dialog").locator(".blame")
+    expect(part).to_contain_text("Guilty operator not found")
+    expect(part).to_contain_text("time ended after 3 parts")
 
 
 def test_a_cell_has_its_artifact_and_its_other_input_sets(visit: Open) -> None:

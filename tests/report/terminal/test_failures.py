@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from pytest_modelconform.report import matrix, terminal
+from pytest_modelconform.terms.blame import Blame
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import NOT_FIT, Outcome, Stage, Verdict
+from tests.support import blames
 from tests.support.printing import printed, writer
 
 RUNTIMES = ("ort", "ort-cpp", "openvino")
@@ -27,6 +30,27 @@ def test_a_failure_names_the_next_commands() -> None:
     assert failures([(cell("vit", "onnx", "ort"), wrong)]) == [
         "vit.py::vit[onnx-ort-cpu]: mismatch at stage compare",
         "  input set 'a': output loses 9 bits",
+        "  rerun: pytest --modelconform 'vit.py::vit[onnx-ort-cpu]'",
+        "  to report it: modelconform repro 'vit.py::vit[onnx-ort-cpu]' -o repro",
+    ]
+
+
+def test_a_failure_names_the_guilty_operator_and_the_command_that_writes_it() -> None:
+    wrong = Outcome(Verdict.MISMATCH, Stage.COMPARE, "output loses 9 bits", bits=11.7, blame=blames.FOUND.to_json())
+    assert failures([(cell("vit", "onnx", "ort"), wrong)]) == [
+        "vit.py::vit[onnx-ort-cpu]: mismatch at stage compare",
+        "  output loses 9 bits",
+        "  guilty: aten.avg_pool2d in features.pool (net.py:12: self.pool(x)), in the",
+        "    runtime; 3.1 of 22.0 bits right there",
+        "  ort-cpp runs the same file.",
+        "  It was exported anew.",
+        "  rerun: pytest --modelconform 'vit.py::vit[onnx-ort-cpu]'",
+        "  to report it: modelconform blame 'vit.py::vit[onnx-ort-cpu]' -o blame",
+    ]
+    # Where nothing was found, there is the cell itself to report.
+    nothing = replace(wrong, blame=Blame(note="time ended after 3 parts").to_json())
+    assert failures([(cell("vit", "onnx", "ort"), nothing)])[2:] == [
+        "  guilty operator not found: time ended after 3 parts",
         "  rerun: pytest --modelconform 'vit.py::vit[onnx-ort-cpu]'",
         "  to report it: modelconform repro 'vit.py::vit[onnx-ort-cpu]' -o repro",
     ]

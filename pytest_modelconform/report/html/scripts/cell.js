@@ -48,6 +48,7 @@ function cellParts(cell) {
     parts.push(h("section", {}, h("div", { class: "line" }, h("h3", {}, cell.verdict.failed ? "What happened" : "Why"), copyable(d.message, "the message")), h("pre", { class: "message", tabindex: "0", role: "region", "aria-label": "Message" }, d.message)));
   }
   if (d.hints) parts.push(h("section", {}, h("h3", {}, hintsTitle(d)), h("ul", { class: "hints" }, d.hints.map((hint) => h("li", {}, hint)))));
+  if (d.blame) parts.push(blamePart(d.blame));
   const figures = figuresOf(d);
   if (figures.length) parts.push(h("dl", { class: "figures" }, figures.map(([name, value, title]) => h("div", { title }, h("dt", {}, name), h("dd", {}, value)))));
   if (d.seconds && Object.keys(d.seconds).length) parts.push(timeline(cell, d));
@@ -65,6 +66,30 @@ function cellParts(cell) {
 function hintsTitle(d) {
   if (d.advises) return "What to change";
   return d.hints.length > 1 ? "Likely causes" : "Likely cause";
+}
+
+// Which operator it is, where it stands in the user's code, and the case that shows it.
+function blamePart({ guilty = [], note, case: text, reads, tries, seconds }) {
+  const head = h("div", { class: "line" }, h("h3", {}, guilty.length > 1 ? "Guilty operators" : guilty.length ? "Guilty operator" : "Guilty operator not found"),
+    tries > 0 && h("small", { class: "end" }, `${plural(tries, "part")} tried in ${secondsText(seconds)}`));
+  return h("section", { class: "blame" }, head,
+    guilty.length > 0 && h("ol", {}, guilty.map((one, i) => h("li", {}, guiltyPart(one, i + 1)))),
+    note && h("p", { class: "note" }, note),
+    text && h("details", {}, h("summary", {}, "A case file that shows it"), h("div", { class: "line" }, copyable(text, "the case file")), reads && h("p", { class: "note" }, "It reads tensors of the model, from a file beside it. The command below writes both."), h("pre", { class: "message", tabindex: "0", role: "region", "aria-label": "A case file that shows it" }, text)));
+}
+
+function guiltyPart({ title, party, why, right, message, operators = [] }, number) {
+  const said = [party && `in the ${party}`, right].filter(Boolean).join("; ");
+  return [
+    h("p", { class: "what" }, h("b", {}, title), said && `, ${said}`),
+    why && h("p", {}, why),
+    operators.map((one) => h("div", { class: "operator" },
+      h("p", {}, h("code", {}, one.call)),
+      (one.module || one.at) && h("p", { class: "note" }, one.module && ["in ", h("code", {}, one.module), one.kind && ` (${one.kind})`], one.module && one.at && ", ", one.at && h("code", {}, one.at)),
+      one.source && h("p", { class: "source" }, h("code", {}, one.source)),
+      one.inputs && h("p", { class: "note" }, `takes ${one.inputs.join(", ")}`, one.returns && `; returns ${one.returns.join(", ")}`))),
+    message && h("pre", { class: "message", tabindex: "0", role: "region", "aria-label": `What operator ${number} says alone` }, message),
+  ];
 }
 
 function meaningOf(cell, d) {

@@ -1,1 +1,1 @@
-"""A case's model as a list of operators, and parts of it as cases of their own: what blame tries."""
+"""A case's model as a list of operators, parts of it as cases of their own, and these as source: what blame tries."""

@@ -1,0 +1,155 @@
+"""Red cells of a session that wait for a search, in a folder that all its processes share; and what came of them.
+
+Each process leaves the red cells that it sees. Whoever has nothing left to run claims one after another, and leaves
+what the search came to; the process that gets all results reads that at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..cache.fingerprint import hash_of
+from ..report.entries import cause
+from ..terms.blame import Blame
+from ..terms.cell import CaseRef, Cell
+from ..terms.outcome import Outcome
+from ..terms.records import from_record, to_record
+
+_RED, _CLAIM, _BLAME = ".red.json", ".claim", ".blame.json"
+
+
+@dataclass(frozen=True)
+class Red:
+    """A cell that fails. ref: where its case is."""
+
+    cell: Cell
+    ref: CaseRef
+    outcome: Outcome
+
+    @property
+    def key(self) -> str:
+        """The same for all cells that fail for the same reason."""
+        return hash_of(repr(cause(self.cell, self.outcome)), self.cell.dtype)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain; `from_json` reads it."""
+        record = to_record(self.cell, self.outcome)
+        return {"record": record, "ref": {**asdict(self.ref), "file": str(self.ref.file)}}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Red:
+        """Of what `to_json` wrote."""
+        cell, outcome = from_record(stored["record"])
+        ref = stored["ref"]
+        operators = tuple((kind, tuple(names)) for kind, names in ref["operators"])
+        return cls(cell, CaseRef(**{**ref, "file": Path(ref["file"]), "operators": operators}), outcome)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The folder, which need not be there."""
+
+    folder: Path
+
+    def leave(self, red: Red) -> Path:
+        """Leave a red cell. Those that fail for the same reason are searched once.
+
+        Returns what to remove where it turns out to be none.
+        """
+        file = self.folder / red.key / f"{hash_of(red.cell.id)}{_RED}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write(file, red.to_json())
+        return file
+
+    def claim(self) -> Red | None:
+        """A cell for this process to search in; None where nothing is left.
+
+        First one of a case, format and runtime that has come least so far: many cells may fail at one operator.
+        """
+        claimed: Counter[str] = Counter()
+        found = []
+        for place in self._places():
+            red = _first(place)
+            if (place / _CLAIM).exists():
+                claimed.update(_kinds(red))
+            else:
+                found.append((place, red))
+        in_order = sorted(found, key=lambda one: (sum(map(claimed.__getitem__, _kinds(one[1]))), one[1].cell.id))
+        for place, red in in_order:
+            try:
+                # At once, and only once: whoever comes second sees the one that is searched in.
+                os.link(place / f"{hash_of(red.cell.id)}{_RED}", place / _CLAIM)
+            except FileExistsError:
+                continue
+            return red
+        return None
+
+    def end(self, red: Red, blame: Blame) -> None:
+        """Leave what a search came to."""
+        _write(self.folder / red.key / _BLAME, blame.to_json())
+
+    @property
+    def left(self) -> list[Cell]:
+        """Cells that nobody has searched in, one a reason."""
+        found = (_first(place).cell for place in self._places() if not (place / _CLAIM).exists())
+        return sorted(found, key=lambda cell: cell.id)
+
+    def begun(self) -> dict[Cell, Blame | None]:
+        """The cells that somebody searches or has searched in, with what that came to as soon as it is known."""
+        claims = sorted(self.folder.glob(f"*/{_CLAIM}"))
+        return {_read(claim).cell: _blame(claim.parent) for claim in claims}
+
+    def found(self) -> Iterator[tuple[Cell, Blame]]:
+        """What searches came to, of all cells that fail for the same reason as the one that was searched in."""
+        for place in self._places():
+            if (blame := _blame(place)) is not None:
+                first = _first(place).cell
+                for red in _reds(place):
+                    said = f"{blame.note} As in {first.name}.".lstrip()
+                    # The tensors of a case may be large: once in a log.
+                    yield red.cell, blame if red.cell == first else replace(blame, note=said, tensors="")
+
+    def remove(self) -> None:
+        """Remove all of it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _places(self) -> list[Path]:
+        return sorted(place for place in self.folder.glob("*") if any(place.glob(f"*{_RED}")))
+
+
+def _reds(place: Path) -> list[Red]:
+    return [_read(path) for path in sorted(place.glob(f"*{_RED}"))]
+
+
+def _first(place: Path) -> Red:
+    """The one that is searched in."""
+    claimed = place / _CLAIM
+    return _read(claimed) if claimed.exists() else min(_reds(place), key=lambda red: red.cell.id)
+
+
+def _read(path: Path) -> Red:
+    return Red.from_json(json.loads(path.read_bytes()))
+
+
+def _blame(place: Path) -> Blame | None:
+    path = place / _BLAME
+    return Blame.from_json(json.loads(path.read_bytes())) if path.exists() else None
+
+
+def _kinds(red: Red) -> list[str]:
+    cell = red.cell
+    return [f"case {cell.file}::{cell.case}", f"column {cell.format} {cell.runtime}"]
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file that others see whole or not at all."""
+    partial = path.with_suffix(f".partial{os.getpid()}")
+    partial.write_text(json.dumps(content), encoding="utf-8")
+    partial.replace(path)
