@@ -14,13 +14,15 @@ from ..cells.worker import WorkerProblem
 from ..terms.blame import Blame
 from ..terms.cell import CaseRef, Cell
 from ..terms.outcome import Outcome
+from ..terms.program import SUBMODULES
 from . import errors
-from .failures import Progress
+from .failures import Progress, Whom
 from .machine import Machine
 from .mismatches import Mismatches
 from .shown import with_example
-from .trial import OutOfTime
+from .trial import OutOfTime, Tried
 from .whom import asked
+from .wrong_modules import WrongModules
 
 # Seconds that the search leaves for the case file that shows what it found.
 _FOR_THE_CASE = 15.0
@@ -59,7 +61,18 @@ def _searched(machine: Machine, case: Declared, outcome: Outcome, progress: Prog
     whom = asked(machine, case, progress)
     if errors.is_searched(outcome):
         return errors.searched(machine, outcome, progress, whom)
-    search = Mismatches(machine, progress)
+    if machine.program.way == SUBMODULES:
+        return _run(WrongModules(machine, outcome, progress, machine.program), whom)
+    search = Mismatches(machine, outcome, progress)
+    blame = _run(search, whom)
+    if not search.of_module_only:
+        return blame
+    progress("right from its program; which submodule is wrong?")
+    modules = _run(WrongModules(machine, outcome, progress, machine.submodules), whom)
+    return replace(modules, note=f"{blame.note} {modules.note}".strip())
+
+
+def _run(search: Mismatches | WrongModules, whom: Callable[[Tried], Whom]) -> Blame:
     try:
         search.run()
     except OutOfTime:
