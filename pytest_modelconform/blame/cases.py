@@ -21,6 +21,7 @@ def text_of(ref: CaseRef, part: Part, outputs: Sequence[str], sets: Sequence[str
         "dtype": ref.dtype,
         "operators": tuple(part.operators),
         "outputs": tuple(outputs),
+        "fixed": tuple(part.fixed),
         "sets": tuple(sets),
         "way": part.way,
         **given,

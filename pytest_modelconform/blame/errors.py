@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from ..terms.blame import Blame
@@ -9,8 +10,8 @@ from ..terms.outcome import Outcome
 from ..terms.program import SUBMODULES
 from .failing_modules import FailingModules, submodules_of
 from .failing_operators import FailingOperators
-from .failures import Progress, is_searched
-from .trial import OutOfTime, Trials
+from .failures import Progress, Whom, is_searched, party
+from .trial import OutOfTime, Trials, Tried
 
 __all__ = ["is_searched", "searched"]
 
@@ -19,26 +20,37 @@ def quiet(line: str) -> None:
     """For those who need no lines."""
 
 
-def searched(trials: Trials, outcome: Outcome, progress: Progress = quiet) -> Blame:
+def by_stage(tried: Tried) -> Whom:
+    """Whom a part concerns as far as its stage tells."""
+    return party(tried.outcome)
+
+
+def searched(
+    trials: Trials, outcome: Outcome, progress: Progress = quiet, whom: Callable[[Tried], Whom] = by_stage
+) -> Blame:
     """What a cell fails at, for an outcome that `is_searched`. When time ends, what is known by then.
 
-    outcome: the cell's own. progress: shows a line.
+    outcome: the cell's own. progress: shows a line. whom: whom a part concerns that fails alone.
     """
     program = trials.program
     if program.way == SUBMODULES:
-        return _run(FailingModules(trials, outcome, progress, program))
+        return _run(FailingModules(trials, outcome, progress, program), whom)
     search = FailingOperators(trials, outcome, progress)
-    blame = _run(search)
+    blame = _run(search, whom)
     if not search.of_module_only:
         return blame
     progress("right from its program; which submodule fails?")
-    modules = _run(FailingModules(trials, outcome, progress, submodules_of(program)))
+    modules = _run(FailingModules(trials, outcome, progress, submodules_of(program)), whom)
     return replace(modules, note=f"{blame.note} {modules.note}".strip())
 
 
-def _run(search: FailingModules | FailingOperators) -> Blame:
+def _run(search: FailingModules | FailingOperators, whom: Callable[[Tried], Whom]) -> Blame:
     try:
         search.run()
     except OutOfTime:
         search.end()
+    found = search.found if isinstance(search.found, list) else [search.found]
+    for one in found:
+        if one is not None:
+            one.whom = whom(one.tried)
     return search.blame()

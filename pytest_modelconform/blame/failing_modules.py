@@ -61,7 +61,7 @@ class FailingModules:
             notes.append(f"None of the submodules that {operator.name} calls fails alike: it is its own code.")
         if self.own and (place := raised_at(self.found.tried.outcome)):
             operator = replace(operator, file=place.file, line=place.line, source=place.source)
-            self.found = Found((operator,), self.found.tried)
+            self.found = replace(self.found, operators=(operator,))
         notes.append(self._untried())
         return Blame(guilty=(self.found.guilty(),), note=_joined(notes), way=SUBMODULES)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..terms.blame import EXPORTER, RUNTIME, UNKNOWN, Guilty
-from ..terms.outcome import Outcome, Stage, Verdict
+from ..terms.outcome import WITH_BITS, Outcome, Stage, Verdict
 from ..terms.program import Operator
 from .trial import Tried
 
@@ -15,6 +15,8 @@ MOST = 5
 _FAILURES = (Verdict.ERROR, Verdict.CRASH, Verdict.TIMEOUT)
 _STAGES = (Stage.EXPORT, Stage.LOAD, Stage.RUN)
 
+# One of `terms.blame.PARTIES`, and why: a sentence.
+Whom = tuple[str, str]
 # Shows a line of what is being done.
 Progress = Callable[[str], None]
 
@@ -25,13 +27,24 @@ class Found:
 
     operators: Sequence[Operator]
     tried: Tried
+    # Whom it concerns, and why, where that was found out.
+    whom: Whom | None = None
 
     def guilty(self) -> Guilty:
         """As the log has it."""
         outcome = self.tried.outcome
-        whom, why = party(outcome)
+        whom, why = self.whom or party(outcome)
         stage = outcome.stage.value if outcome.stage else ""
-        return Guilty(operators=tuple(self.operators), stage=stage, message=outcome.message, party=whom, why=why)
+        numbers = (outcome.bits, outcome.reference_bits) if outcome.verdict in WITH_BITS else (None, None)
+        return Guilty(
+            operators=tuple(self.operators),
+            stage=stage,
+            message=outcome.message,
+            bits=numbers[0],
+            of=numbers[1],
+            party=whom,
+            why=why,
+        )
 
 
 def is_searched(outcome: Outcome) -> bool:
@@ -39,7 +52,7 @@ def is_searched(outcome: Outcome) -> bool:
     return outcome.verdict in _FAILURES and outcome.stage in _STAGES
 
 
-def party(outcome: Outcome) -> tuple[str, str]:
+def party(outcome: Outcome) -> Whom:
     """Whom a failure concerns as far as its stage tells, and why: a sentence."""
     if outcome.stage is Stage.EXPORT:
         return EXPORTER, "It fails at export, before any runtime has seen a file."

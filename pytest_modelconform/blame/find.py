@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,11 +14,18 @@ from ..cells.worker import WorkerProblem
 from ..terms.blame import Blame
 from ..terms.cell import CaseRef, Cell
 from ..terms.outcome import Outcome
+from ..terms.program import SUBMODULES
 from . import errors
-from .failures import Progress
+from .failures import Progress, Whom
 from .machine import Machine
 from .mismatches import Mismatches
-from .trial import OutOfTime, Trials
+from .shown import with_example
+from .trial import OutOfTime, Tried
+from .whom import asked
+from .wrong_modules import WrongModules
+
+# Seconds that the search leaves for the case file that shows what it found.
+_FOR_THE_CASE = 15.0
 
 
 def find(
@@ -35,22 +43,40 @@ def find(
     """
     begin = time.monotonic()
     with Machine(machinery, ref, cell, outcome, seconds) as machine:
+        machine.reserved = min(_FOR_THE_CASE, seconds / 4)
         try:
-            blame = _searched(machine, outcome, progress)
+            blame = _searched(machine, case, outcome, progress)
         except OutOfTime:
             blame = Blame(note="Time ended before the model was taken apart.")
         except (StageFailure, WorkerProblem) as problem:
             first = next(iter(str(problem).splitlines()), "")
             blame = Blame(note=f"The model could not be taken apart: {first}")
+        machine.reserved = 0.0
+        with contextlib.suppress(OutOfTime, StageFailure, WorkerProblem):
+            blame = with_example(machine, case, blame, progress)
         return replace(blame, tries=machine.tries, seconds=time.monotonic() - begin)
 
 
-def _searched(trials: Trials, outcome: Outcome, progress: Progress) -> Blame:
+def _searched(machine: Machine, case: Declared, outcome: Outcome, progress: Progress) -> Blame:
+    whom = asked(machine, case, progress)
     if errors.is_searched(outcome):
-        return errors.searched(trials, outcome, progress)
-    search = Mismatches(trials, progress)
+        return errors.searched(machine, outcome, progress, whom)
+    if machine.program.way == SUBMODULES:
+        return _run(WrongModules(machine, outcome, progress, machine.program), whom)
+    search = Mismatches(machine, outcome, progress)
+    blame = _run(search, whom)
+    if not search.of_module_only:
+        return blame
+    progress("right from its program; which submodule is wrong?")
+    modules = _run(WrongModules(machine, outcome, progress, machine.submodules), whom)
+    return replace(modules, note=f"{blame.note} {modules.note}".strip())
+
+
+def _run(search: Mismatches | WrongModules, whom: Callable[[Tried], Whom]) -> Blame:
     try:
         search.run()
     except OutOfTime:
         search.end()
+    for found in search.found:
+        found.whom = whom(found.tried)
     return search.blame()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from ..cache.store import Cache
 from ..cells.attempt import Attempt
-from ..cells.machinery import Machinery, Place
+from ..cells.machinery import Machinery
 from ..cells.pool import Pool
 from ..cells.stages import Budget
 from ..terms.cell import CaseRef, Cell
@@ -33,7 +34,7 @@ class _Beside(Machinery):
         settings = replace(
             other.settings, threads=(), threads_asked=False, strict=False, json=None, html=None, log=None
         )
-        place = Place(folder, other.place.path, _quiet, other.place.share, other.place.process)
+        place = replace(other.place, root=folder, progress=_quiet, session=uuid.uuid4().hex)
         super().__init__(other.registry, settings, place, Cache(folder / "cache"))
         self._other = other
         # What is no part is none in a fresh process, either, which would cost seconds.
@@ -59,8 +60,9 @@ class Known:
     """A program, with what the case host says besides.
 
     returned: the operators that the model's outputs come from, one an output. sets: the input sets that parts can be
-    run on. exporter_set: the one that exporters see. results: how many tensors an operator's result is,
-    if not one. static: whether all sizes are fixed, though the case's are not.
+    run on. exporter_set: the one that exporters see. results: how many tensors an operator's result is, if not one.
+    static: whether all sizes are fixed, though the case's are not. constants: operators that depend on weights alone:
+    these are inputs of a part that has nothing else.
     """
 
     program: Program
@@ -69,6 +71,7 @@ class Known:
     exporter_set: str
     results: Mapping[str, int]
     static: bool
+    constants: frozenset[str]
 
 
 class Machine:
@@ -79,6 +82,8 @@ class Machine:
 
     def __init__(self, machinery: Machinery, ref: CaseRef, cell: Cell, outcome: Outcome, seconds: float) -> None:
         self._ends = time.monotonic() + seconds
+        # Seconds that are for something else.
+        self.reserved = 0.0
         self._folder = Path(tempfile.mkdtemp(prefix="modelconform-blame-"))
         self.machinery = _Beside(machinery, self._folder)
         self.ref = ref
@@ -106,7 +111,7 @@ class Machine:
 
     def left(self) -> float:
         """The seconds that the search may still take."""
-        return self._ends - time.monotonic()
+        return self._ends - self.reserved - time.monotonic()
 
     @property
     def tries(self) -> int:
@@ -134,13 +139,21 @@ class Machine:
             answer = self.machinery.pipeline.exports.program(self.ref, self._budget(), way, self._static_too)
             operators = tuple(Operator(**_tuples(fields)) for fields in answer.operators)
             program = Program(operators=operators, way=answer.way, problem=answer.problem, parents=answer.parents)
-            known = Known(program, answer.returned, answer.sets, answer.exporter_set, answer.results, answer.static)
+            known = Known(
+                program=program,
+                returned=answer.returned,
+                sets=answer.sets,
+                exporter_set=answer.exporter_set,
+                results=answer.results,
+                static=answer.static,
+                constants=frozenset(answer.constants),
+            )
             self._known |= {way: known, answer.way: known}
         return self._known[way]
 
     def tried(self, part: Part) -> Tried:
         """Run a part in the cell's format, runtime, device, dtype and precision. Raises OutOfTime."""
-        key = (part.operators, part.outputs, part.way)
+        key = (part.operators, part.outputs, part.fixed, part.way)
         if key not in self._tried:
             budget = self._budget()
             begin = time.monotonic()
@@ -178,7 +191,9 @@ class Machine:
         for operator in known.program.operators:
             needed.update(operator.takes if operator.name not in inside else ())
         found = part.outputs or [name for name in part.operators if name in needed]
-        return [name for name in found if known.results.get(name, 1)]
+        if inside <= known.constants:
+            return found
+        return [name for name in found if name not in known.constants]
 
     def _red(self, outcome: Outcome, outputs: Sequence[str], known: Known) -> dict[str, bool]:
         """Whether the result of each operator that is an output is wrong, in some input set."""

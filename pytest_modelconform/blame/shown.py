@@ -12,31 +12,41 @@ from ..terms.blame import Blame
 from ..terms.outcome import Outcome, Verdict
 from ..terms.program import Part
 from .bench import Bench
+from .errors import is_searched
 from .example import Example, Wanted, example
 from .folder import packed
 from .machine import Machine
-from .told import told, tolerance_text
+from .sameness import is_same
+from .told import title, told, tolerance_text
 from .trial import OutOfTime
 
-# Whether the second outcome is the first one's failure.
-Same = Callable[[Outcome, Outcome], bool]
+# What is wrong with an output, as the comparison words it.
+_KINDS = ("wrong values", "inexact values", "NaN or infinity", "has shape", "has dtype")
 
 
 def alike(whole: Outcome, part: Outcome) -> bool:
-    """Whether two outcomes have verdict and stage in common: for numbers, which are wrong in many ways."""
-    return (whole.verdict, whole.stage) == (part.verdict, part.stage)
+    """Whether verdict, stage and what is wrong with the output are the same."""
+    if is_searched(whole):
+        return is_same(whole, part)
+    return (whole.verdict, whole.stage, _kind(whole)) == (part.verdict, part.stage, _kind(part))
 
 
-def with_example(trials: Machine, case: Declared, blame: Blame, same: Same = alike) -> Blame:
+def _kind(outcome: Outcome) -> str:
+    first = outcome.message.partition("\n")[0]
+    return next((kind for kind in _KINDS if kind in first), "")
+
+
+def with_example(trials: Machine, case: Declared, blame: Blame, progress: Callable[[str], None]) -> Blame:
     """What a search has found, with the case that shows the first guilty one, or with a note why there is none.
 
-    case: the one that was searched in.
+    case: the one that was searched in. progress: shows a line.
     """
-    if not blame.guilty or not blame.guilty[0].operators:
+    if not blame.guilty or not all(operator.name for operator in blame.guilty[0].operators):
         return blame
+    progress(f"writing a small case of {title(blame.guilty[0].operators)}")
     with tempfile.TemporaryDirectory(prefix="modelconform-example-") as folder:
         try:
-            found = _found(trials, case, blame, same, Path(folder))
+            found = _found(trials, case, blame, Path(folder))
         except OutOfTime:
             found = Example(problem="the time ended before it was written")
         tensors = packed(found.tensors)
@@ -47,7 +57,7 @@ def with_example(trials: Machine, case: Declared, blame: Blame, same: Same = ali
     return replace(blame, note=f"{blame.note} {note}".strip())
 
 
-def _found(trials: Machine, case: Declared, blame: Blame, same: Same, folder: Path) -> Example:
+def _found(trials: Machine, case: Declared, blame: Blame, folder: Path) -> Example:
     guilty = blame.guilty[0]
     tried = trials.tried(Part(operators=tuple(operator.name for operator in guilty.operators), way=blame.way))
     if tried.file is None or not _fails(tried.outcome):
@@ -60,7 +70,7 @@ def _found(trials: Machine, case: Declared, blame: Blame, same: Same, folder: Pa
     wanted = Wanted(
         tried.file,
         _key(tried.outcome),
-        lambda outcome: same(tried.outcome, outcome),
+        lambda outcome: alike(tried.outcome, outcome),
         said,
         tolerance=tolerance_text(case.tolerance, case.tolerances, trials.cell),
     )

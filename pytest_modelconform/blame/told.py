@@ -56,9 +56,9 @@ def _what(cell: Cell, guilty: Guilty, outcome: Outcome) -> str:
 
 def _where(cell: Cell, guilty: Guilty) -> str:
     operator = guilty.operators[-1]
-    module = f"{operator.module} of " if operator.module else ""
+    module = f"`{operator.module}` of " if operator.module else ""
     line = f", {operator.file.rpartition('/')[2]}:{operator.line}" if operator.file else ""
-    source = f": `{operator.source.strip()}`" if operator.source else ""
+    source = f": `{textwrap.shorten(operator.source, 80, placeholder=' …')}`" if operator.source else ""
     concerns = f" At fault: the {guilty.party}." if guilty.party in PARTIES and guilty.party != UNKNOWN else ""
     return f"Found in {module}{cell.id}{line}{source}.{concerns}"
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from ..terms.blame import Guilty
 from ..terms.outcome import Verdict
-from .failures import Found
 from .trial import Tried
 
 _RIGHT = (Verdict.PASS, Verdict.IMPRECISE)
@@ -19,11 +17,3 @@ def is_wrong(tried: Tried) -> bool | None:
     if tried.outcome.verdict is Verdict.MISMATCH:
         return True
     return False if tried.outcome.verdict in _RIGHT else None
-
-
-def wrong_of(found: Found) -> Guilty:
-    """As the log has it."""
-    outcome = found.tried.outcome
-    of = outcome.reference_bits
-    stage = outcome.stage.value if outcome.stage else ""
-    return Guilty(operators=tuple(found.operators), stage=stage, message=outcome.message, bits=outcome.bits, of=of)

@@ -258,9 +258,10 @@ class ProgramAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `program`.
 
     operators: fields of each `Operator` in terms/program.py. way, problem, parents: as in `Program`. static: whether
-    its sizes are fixed, though the case's are not; `problem` then says why. returned: the operators (or inputs) that the
-    model's outputs come from, one an output. sets: the input sets that parts can be run on. exporter_set: the one that
-    exporters see. results: how many tensors the result of an operator is, by name, if not one.
+    its sizes are fixed, though the case's are not; `problem` then says why. returned: the operators (or inputs) that
+    the model's outputs come from, one an output. sets: the input sets that parts can be run on. exporter_set: the one
+    that exporters see. results: how many tensors the result of an operator is, by name, if not one. constants:
+    operators that depend on weights alone.
     """
 
     operators: list[dict[str, Any]]
@@ -272,6 +273,7 @@ class ProgramAnswer(msgspec.Struct, frozen=True, kw_only=True):
     sets: list[str] = []
     exporter_set: str = ""
     results: Mapping[str, int] = {}
+    constants: list[str] = []
 
 
 class VariantEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,13 +25,14 @@ _MOST_SAME, _MOST_OTHERS = 3, 2
 
 @dataclass(frozen=True)
 class Asker:
-    """Runs a cell, and others beside it. progress: shows a line."""
+    """Runs a cell, and others beside it. progress: shows a line. left: seconds that asking may still take."""
 
     machinery: Machinery
     case: Declared
     ref: CaseRef
     cell: Cell
     progress: Callable[[str], None]
+    left: Callable[[], float] = lambda: float("inf")
 
     @property
     def way(self) -> Way:
@@ -74,7 +75,7 @@ class Asker:
     def _asked(self, about: About, cells: Iterator[Cell], most: int, own: Outcome) -> list[Opinion]:
         found: list[Opinion] = []
         for cell in cells:
-            if len(found) == most:
+            if len(found) == most or self.left() <= 0:
                 break
             what = "the same file" if about is About.SAME else f"a file in {cell.format}"
             self.progress(f"running {what} in {cell.runtime} …")

@@ -62,9 +62,11 @@ class Part:
     takes. One that lacks operators which those that are kept need takes these operators' results as inputs: the very
     tensors that they return in eager PyTorch, input set by input set. outputs: names of operators of it; empty: what
     is needed by operators that are left out, and the model's own outputs. With SUBMODULES: the one call, alone, with
-    the inputs that reach it.
+    the inputs that reach it. Operators that rest on weights alone are inside of whatever needs them; fixed: those of
+    them whose results are constants instead.
     """
 
     operators: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
     way: str = OPERATORS

@@ -145,7 +145,8 @@ def test_a_window_that_takes_too_many_lines_is_no_example() -> None:
 
 
 def test_a_call_that_is_long_is_broken() -> None:
-    call = line("y", "torch.nn.functional.batch_norm", "x", **{f"argument_{n}": "self.some_weight" for n in range(6)})
+    named: dict[str, Any] = {f"argument_{n}": "self.some_weight" for n in range(6)}
+    call = line("y", "torch.nn.functional.batch_norm", "x", **named)
     sketch = Sketch(values=[value("x", INPUT, 2, 3)], lines=[call], returns=["y"])
     text = written(sketch, Choice.first(sketch, PLAIN), Facts(said=SAID), {})
     assert max(map(len, text.splitlines())) <= 120

@@ -34,11 +34,18 @@ class NotAPart(Exception):
     """These operators are no model of their own. The message says why."""
 
 
-def cut(program: GraphModule, values: Mapping[Node, Any], kept: Collection[str], outputs: Sequence[str]) -> Cut:
+def cut(
+    program: GraphModule,
+    values: Mapping[Node, Any],
+    kept: Collection[str],
+    outputs: Sequence[str],
+    fixed: Collection[str] = (),
+) -> Cut:
     """The operators named `kept` (all where empty), as far as the outputs need them. Raises NotAPart.
 
-    values: what each node is for the exporters' input set. What is not kept and needed becomes an input; what depends
-    on no input stays inside, and so do the program's own inputs where nothing else is taken.
+    values: what each node is for the exporters' input set. What is not kept and needed becomes an input. What depends
+    on no input stays inside, unless it is all that is kept: weights are inputs then. fixed: operators that depend on no
+    input whose results become constants.
     """
     by_name = {node.name: node for node in program.graph.nodes}
     if unknown := [name for name in (*kept, *outputs) if name not in by_name]:
@@ -46,15 +53,21 @@ def cut(program: GraphModule, values: Mapping[Node, Any], kept: Collection[str],
     depends = dependent(program)
     inside = {by_name[name] for name in kept} or {node for node in program.graph.nodes if graph.is_operator(node)}
     inside |= {node for node in program.graph.nodes if graph.is_operator(node) and node not in depends}
+    inside -= {by_name[name] for name in fixed}
     returned = [result for name in outputs for result in graph.results(by_name[name])]
     if not outputs:
         returned = _needed_outside(program, inside)
-    returned = [node for node in dict.fromkeys(returned) if node in depends]
+    constant = bool(kept) and not any(by_name[name] in depends for name in kept)
+    if constant:
+        # What is made of weights alone: they are its inputs, or it would be folded before anything runs.
+        inside = {by_name[name] for name in kept}
+    returned = [node for node in dict.fromkeys(returned) if constant or node in depends]
     if not returned:
         raise NotAPart("it returns nothing that depends on its inputs")
-    taken, copied, sizes = _needed(returned, inside)
+    taken, copied, sizes = _needed(returned, inside, constant)
     order = list(program.graph.nodes)
-    inputs = [node for node in order if node in taken]
+    buffers = {node for node in taken if graph.operator_of(node).name in fixed}
+    inputs = [node for node in order if node in taken and node not in buffers]
     if not inputs:
         raise NotAPart("it takes no tensor")
     new = Graph()
@@ -62,6 +75,10 @@ def cut(program: GraphModule, values: Mapping[Node, Any], kept: Collection[str],
     for node in inputs:
         made[node] = new.placeholder(node.name)
         made[node].meta = dict(node.meta)
+    for node in [node for node in order if node in buffers]:
+        # Where the part's module looks for what it refers to; the program itself doesn't.
+        program.register_buffer(f"fixed_{node.name}", values[node])
+        made[node] = new.get_attr(f"fixed_{node.name}")
     constants: dict[str, Any] = {}
     # Sizes that are not computed inside, of what is an input.
     for size in [node for node in order if node in sizes]:
@@ -104,7 +121,7 @@ def _needed_outside(program: GraphModule, inside: set[Node]) -> list[Node]:
     return found
 
 
-def _needed(returned: Sequence[Node], inside: set[Node]) -> tuple[set[Node], set[Node], set[Node]]:
+def _needed(returned: Sequence[Node], inside: set[Node], constant: bool) -> tuple[set[Node], set[Node], set[Node]]:
     """What has to be an input, what is copied, and sizes that can't be computed from what is inside."""
     taken: set[Node] = set()
     copied: set[Node] = set()
@@ -119,7 +136,7 @@ def _needed(returned: Sequence[Node], inside: set[Node]) -> tuple[set[Node], set
             node = waiting.pop()
             if node in copied or node in taken or node in sizes:
                 continue
-            if node.op == "placeholder":
+            if node.op == "placeholder" or (constant and node.op == "get_attr"):
                 taken.add(node)
             elif node.op == "get_attr" or is_inside(node):
                 copied.add(node)

@@ -19,9 +19,10 @@ _OWN = os.path.dirname(os.path.realpath(torch.__file__)) + os.sep
 
 
 def described(module: GraphModule, values: Mapping[Node, Any]) -> list[dict[str, Any]]:
-    """The fields of each `Operator` of a program, and `results`: how many tensors it gives as an output.
+    """The fields of each `Operator` of a program, `results` and `constant`.
 
-    values: what each node is for the exporters' input set.
+    results: how many tensors it gives as an output. constant: whether it depends on weights alone. values: what each
+    node is for the exporters' input set.
     """
     depends = dependent(module)
     return [_one(node, values, depends) for node in module.graph.nodes if graph.is_operator(node)]
@@ -64,7 +65,8 @@ def _one(node: Node, values: Mapping[Node, Any], depends: set[Node]) -> dict[str
         "line": line,
         "source": source,
         "comparable": bool(results) and len(floating) == len(tensors) > 0 and node in depends,
-        "results": len(results) if node in depends else 0,
+        "results": len(results),
+        "constant": node not in depends,
     }
 
 

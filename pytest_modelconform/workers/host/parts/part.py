@@ -36,6 +36,7 @@ def part_case(
     dtype: str = "float32",
     operators: Sequence[str] = (),
     outputs: Sequence[str] = (),
+    fixed: Sequence[str] = (),
     sets: Sequence[str] = (),
     way: str = OPERATORS,
     static: bool = False,
@@ -55,7 +56,7 @@ def part_case(
     names = [exporter_set, *(name for name in found.sets() if name in sets and name != exporter_set)]
     try:
         if operators or outputs:
-            part = cut(found.module, found.values(exporter_set), operators, outputs)
+            part = cut(found.module, found.values(exporter_set), operators, outputs, fixed)
         else:
             part = flat(found.whole)
     except NotAPart as fault:

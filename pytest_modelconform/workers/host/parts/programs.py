@@ -147,12 +147,14 @@ def answer(file: str, relative: str, case: str, dtype: str, way: str = "", stati
 def _by_operators(found: Taken) -> dict[str, Any]:
     operators = described(found.module, found.values(found.built.exporter_set))
     counts = {operator["name"]: operator.pop("results") for operator in operators}
+    constants = [operator["name"] for operator in operators if operator.pop("constant")]
     output = next(node for node in reversed(found.module.graph.nodes) if node.op == "output")
     leaves = tree_leaves(output.args[0])
     returned = [graph.operator_of(leaf).name for leaf in leaves if isinstance(leaf, Node) and graph.is_tensor(leaf)]
     return {
         "operators": operators,
         "results": {name: count for name, count in counts.items() if count != 1},
+        "constants": constants,
         "returned": returned,
         "sets": found.sets(),
         "exporter_set": found.built.exporter_set,

@@ -52,6 +52,7 @@ class Finder:
         self.now = {Slot(name, axis): n for name in names for axis, n in enumerate(trace.tensors[name].shape)}
         self.literals = {Slot("", place): n for place, n in enumerate(trace.literals)}
         self.now |= self.literals
+        self.axes = [_axes(output) for output in trace.run(trace.tensors, trace.literals)]
         self.deadline = time.monotonic() + _SECONDS
         self._known: dict[tuple[tuple[Slot, int], ...], bool] = {}
 
@@ -147,7 +148,7 @@ class Finder:
             outputs = self.trace.run(tensors, literals)
         except Exception:
             return False
-        return all(_has_elements(output) for output in outputs)
+        return len(outputs) == len(self.axes) and all(map(_is_like, outputs, self.axes))
 
 
 def below(tensor: str, changed: Mapping[Slot, int]) -> int | None:
@@ -173,8 +174,14 @@ def _quiet() -> Iterator[None]:
         logger.disabled = was
 
 
-def _has_elements(output: Any) -> bool:
-    return not isinstance(output, torch.Tensor) or output.numel() > 0
+def _axes(output: torch.Tensor) -> int:
+    """How many axes are longer than one: what is left of a pooled image of one pixel shows nothing."""
+    return sum(length > 1 for length in output.shape)
+
+
+def _is_like(output: Any, axes: int) -> bool:
+    # But for the batch.
+    return not isinstance(output, torch.Tensor) or (output.numel() > 0 and _axes(output) >= axes - 1)
 
 
 def _changed(factors: Mapping[Slot, int], size: int) -> dict[Slot, int]:

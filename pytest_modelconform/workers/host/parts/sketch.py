@@ -101,8 +101,9 @@ def _text(tensor: torch.Tensor) -> str:
 
     if tensor.is_complex() or not bool(torch.isfinite(tensor).all()):
         return ""
-    texts = np.vectorize(lambda n: str(n), otypes=[object])(_numbers(tensor))
-    return written(texts.tolist())
+    numbers = _numbers(tensor)
+    texts = np.array([str(number) for number in numbers.reshape(-1)], dtype=object)
+    return written(texts.reshape(numbers.shape).tolist())
 
 
 def _numbers(tensor: torch.Tensor) -> Any:

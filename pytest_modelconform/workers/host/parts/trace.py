@@ -77,7 +77,7 @@ def traced(built: Built, key: str) -> Trace:
         elif _is_check(node) or (all(map(_is_check, node.users)) and not _writes(node)):
             continue
         elif node.op == "placeholder":
-            add(node, _role(node, "x") if found.tensors else "x", INPUT, value)
+            add(node, _role(node, "x"), INPUT, value)
         elif node.op == "get_attr":
             held = _attribute(program, str(node.target))
             kind = PARAMETER if isinstance(held, torch.nn.Parameter) else BUFFER

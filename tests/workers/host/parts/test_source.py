@@ -134,7 +134,7 @@ SIZES: dict[str, tuple[nn.Module | Function, tuple[torch.Tensor, ...], set[tuple
     "alike, and not the same": (
         functional.scaled_dot_product_attention,
         (torch.randn(1, 4, 4), torch.randn(1, 5, 4), torch.randn(1, 5, 3)),
-        {(4, 2, "x1"), (4, 2, "key2 x2"), (5, 2, "key1 value1"), (3, 2, "value2")},
+        {(4, 2, "query1"), (4, 2, "key2 query2"), (5, 2, "key1 value1"), (3, 2, "value2")},
     ),
     # On such weights the operator reads what isn't there.
     "a recurrent layer": (
