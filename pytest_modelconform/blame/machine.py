@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..cache import sessions, spare
 from ..cache.store import Cache
 from ..cells.attempt import Attempt
 from ..cells.machinery import Machinery
@@ -47,8 +48,9 @@ class _Beside(Machinery):
 
     def close(self) -> None:
         """Remove the working folder; the workers stay."""
-        if "pipeline" in self.__dict__:
-            self.pipeline.close()
+        self.pipeline.close()
+        spare.remove(self.cache.folder)
+        sessions.leave(self.cache.folder)
 
 
 def _quiet(line: str) -> None:

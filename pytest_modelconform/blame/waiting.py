@@ -58,11 +58,15 @@ class Waiting:
 
     folder: Path
 
-    def leave(self, red: Red) -> None:
-        """Leave a red cell. Those that fail for the same reason are searched once."""
-        place = self.folder / red.key
-        place.mkdir(parents=True, exist_ok=True)
-        _write(place / _name(red), red.to_json())
+    def leave(self, red: Red) -> Path:
+        """Leave a red cell. Those that fail for the same reason are searched once.
+
+        Returns what to remove where it turns out to be none.
+        """
+        file = self.folder / red.key / f"{hash_of(red.cell.id)}{_RED}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write(file, red.to_json())
+        return file
 
     def claim(self) -> Red | None:
         """A cell for this process to search in; None where nothing is left.
@@ -81,7 +85,7 @@ class Waiting:
         for place, red in in_order:
             try:
                 # At once, and only once: whoever comes second sees the one that is searched in.
-                os.link(place / _name(red), place / _CLAIM)
+                os.link(place / f"{hash_of(red.cell.id)}{_RED}", place / _CLAIM)
             except FileExistsError:
                 continue
             return red
@@ -132,10 +136,6 @@ def _first(place: Path) -> Red:
 
 def _read(path: Path) -> Red:
     return Red.from_json(json.loads(path.read_bytes()))
-
-
-def _name(red: Red) -> str:
-    return f"{hash_of(red.cell.id)}{_RED}"
 
 
 def _blame(place: Path) -> Blame | None:

@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 FOLDER = "sessions"
 
@@ -33,6 +34,13 @@ def enter(folder: Path) -> None:
             lock = FileLock(name)
             lock.acquire()
             _held[folder] = lock
+
+
+def leave(folder: Path) -> None:
+    """Count this process no more among those that use a cache folder: one that it is about to remove."""
+    lock: Any = _held.pop(folder, None)
+    if lock is not None:
+        lock.release()
 
 
 @contextlib.contextmanager

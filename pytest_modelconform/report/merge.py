@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -80,6 +81,8 @@ def _cells(logs: Sequence[tuple[str, Log]]) -> dict[Cell, Outcome]:
                     f"{cell.id} is {_said(known)} in {source[cell]} and {_said(outcome)} in {name}: "
                     "run it once, or leave out one of the logs"
                 )
+            elif known.blame is None and outcome.blame is not None and _said(outcome) == _said(known):
+                cells[cell] = replace(known, blame=outcome.blame)
     return cells
 
 

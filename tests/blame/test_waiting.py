@@ -83,6 +83,17 @@ def test_each_is_claimed_by_one_of_many(tmp_path: Path) -> None:
     assert not tmp_path.exists()
 
 
+def test_what_passes_when_it_is_run_again_is_taken_back(tmp_path: Path) -> None:
+    waiting = Waiting(tmp_path)
+    files = [waiting.leave(each) for each in (red(), red(runtime="ort-cpp"), red("other"))]
+    for file in (files[0], files[2]):
+        file.unlink()
+    assert [cell.runtime for cell in waiting.left] == ["ort-cpp"]
+    claimed = waiting.claim()
+    assert claimed == red(runtime="ort-cpp")
+    assert waiting.claim() is None
+
+
 def test_nothing_found_is_said_of_all_too(tmp_path: Path) -> None:
     waiting = Waiting(tmp_path)
     waiting.leave(red())

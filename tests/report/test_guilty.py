@@ -86,6 +86,9 @@ def test_the_log_keeps_it_and_so_does_a_merged_one(tmp_path: Path) -> None:
     assert Blame.from_json(outcome.blame) == FOUND
     log.write(merge([("log", log.read(path))]), tmp_path / "merged.jsonl")
     assert log.read(tmp_path / "merged.jsonl").cells == [(cell, outcome)]
+    # Whichever of the logs knows it.
+    without = log.Log({"date": "2026-11-29"}, [(cell, WRONG)], True)
+    assert merge([("one", without), ("two", log.read(path))]).cells == [(cell, outcome)]
 
 
 @pytest.mark.parametrize(

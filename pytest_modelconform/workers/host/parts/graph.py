@@ -11,9 +11,12 @@ import torch
 from torch.fx import GraphModule, Node
 from torch.utils._pytree import tree_flatten, tree_leaves
 
+from pytest_modelconform.terms.case import TORCH
+
 from ..build import Built
 from ..clones import clone
 from ..state import seed_all
+from .writes import NotWritten, without_writes, writes
 
 
 class NoProgram(Exception):
@@ -25,6 +28,8 @@ def exported(built: Built) -> GraphModule:
 
     Parameters and buffers are copies.
     """
+    if built.case.framework != TORCH:
+        raise NoProgram(f"the model is written in {built.case.framework}: only one in PyTorch can be taken apart")
     args, kwargs = built.clone_inputs()
     given = built.options.get("torch.export.export", {})
     seed_all(built.case.seed, built.name, "export")
@@ -43,9 +48,8 @@ def exported(built: Built) -> GraphModule:
 def functional(module: GraphModule, built: Built) -> GraphModule:
     """The same program without operators that write to their operands. Raises NoProgram where there is none.
 
-    A value has then one name, so that the program can be cut anywhere. Only what is written in place and not used by
-    another name afterwards (`relu_`, `x += y`) is written otherwise; whatever else is left to PyTorch, which splits
-    some operators.
+    A value has then one name, so that the program can be cut anywhere. What can't be rewritten here is left to PyTorch,
+    which splits some operators.
     """
     if not any(map(writes, module.graph.nodes)):
         return module
@@ -79,12 +83,6 @@ def call(module: GraphModule, inputs: tuple[Any, Any]) -> dict[Node, Any]:
     with torch.no_grad():
         Recording(module, garbage_collect_values=False).run(*tree_leaves(inputs), enable_io_processing=False)
     return found
-
-
-def writes(node: Node) -> bool:
-    """Whether an operator writes to an operand."""
-    schema = getattr(node.target, "_schema", None)
-    return node.op == "call_function" and schema is not None and schema.is_mutable
 
 
 def is_tensor(node: Node) -> bool:
@@ -156,30 +154,11 @@ def _prune(module: GraphModule) -> None:
 
 
 def _rewritten(module: GraphModule, built: Built) -> bool:
-    """Put what returns its result in the place of what writes it, as far as that is the same; whether all was."""
-    memory = _memory(module, built)
-    places = {node: i for i, node in enumerate(module.graph.nodes)}
-    for node in list(module.graph.nodes):
-        if not writes(node):
-            continue
-        written = [
-            node.args[i] for i, a in enumerate(node.target._schema.arguments) if a.alias_info and a.alias_info.is_write
-        ]
-        other = _returning(node.target)
-        if other is None or len(written) != 1 or not isinstance(written[0], Node) or node.kwargs.get("out"):
-            return False
-        shared = memory.get(written[0], None)
-        again = [
-            n
-            for n in places
-            if n is not node
-            and memory.get(n, ()) == shared
-            and places[n] < places[node]
-            and any(places[user] > places[node] for user in n.users)
-        ]
-        if again:
-            return False
-        node.target = other
+    """Put what returns its result in the place of what writes it; whether all could be."""
+    try:
+        without_writes(module, _memory(module, built))
+    except NotWritten:
+        return False
     _prune(module)
     module.recompile()
     return True
@@ -194,7 +173,7 @@ def _memory(module: GraphModule, built: Built) -> dict[Node, int]:
         def run_node(self, n: Node) -> Any:
             result = super().run_node(n)
             kept.append(result)
-            if isinstance(result, torch.Tensor):
+            if isinstance(result, torch.Tensor) and result.numel():
                 found[n] = result.untyped_storage().data_ptr()
             return result
 
@@ -203,17 +182,6 @@ def _memory(module: GraphModule, built: Built) -> dict[Node, int]:
         Looking(copy.deepcopy(module), garbage_collect_values=False).run(*leaves, enable_io_processing=False)
     by_name = {node.name: memory for node, memory in found.items()}
     return {node: by_name[node.name] for node in module.graph.nodes if node.name in by_name}
-
-
-def _returning(target: Any) -> Any:
-    """The operator that returns what this one writes: `aten.relu` for `aten.relu_`; None where there is none."""
-    name = target._schema.name.partition("::")[2]
-    packet = getattr(getattr(torch.ops, target.namespace), name.removesuffix("_"), None) if name[-1] == "_" else None
-    overload = getattr(packet, target._overloadname, None)
-    if overload is None or overload._schema.is_mutable:
-        return None
-    same = [a.name for a in overload._schema.arguments] == [a.name for a in target._schema.arguments]
-    return overload if same else None
 
 
 def _same(one: GraphModule, two: GraphModule, built: Built) -> bool:

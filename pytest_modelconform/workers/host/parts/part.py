@@ -153,8 +153,6 @@ def _varying(built: Built, model: torch.nn.Module, inputs: dict[str, tuple[torch
     found = submodules.varying(tensors, own)
     if not any(found):
         return None
-    if isinstance(model, submodules.Alone):
-        return {"tensors": tuple(entry or None for entry in found)}
     parameters = list(signature(model).parameters)
     return {parameter: entry or None for parameter, entry in zip(parameters, found, strict=False)}
 

@@ -10,6 +10,7 @@ import torch
 from torch.fx import GraphModule, Node
 from torch.utils._pytree import tree_flatten_with_path, tree_leaves
 
+from pytest_modelconform.terms.case import TORCH
 from pytest_modelconform.terms.program import OPERATORS, SUBMODULES
 
 from ..build import Built, build
@@ -162,7 +163,7 @@ def _by_operators(found: Taken) -> dict[str, Any]:
 
 
 def _by_submodules(built: Built) -> dict[str, Any]:
-    operators = submodules.described(built)
+    operators = submodules.described(built) if built.case.framework == TORCH else []
     parents = {operator["name"]: operator.pop("parent") for operator in operators}
     counts = {operator["name"]: operator.pop("results") for operator in operators}
     return {

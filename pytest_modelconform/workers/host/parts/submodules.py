@@ -41,7 +41,20 @@ class Alone(torch.nn.Module):
         self.leaves = [None if isinstance(leaf, torch.Tensor) else leaf for leaf in self.leaves]
         self.places = [i for i, leaf in enumerate(tree_flatten(call)[0]) if isinstance(leaf, torch.Tensor)]
 
-    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    @classmethod
+    def of(cls, module: torch.nn.Module, call: tuple[Any, Any]) -> Alone:
+        """One whose forward has a parameter a tensor: sizes that vary are given by parameter."""
+        made = cls(module, call)
+        names = ", ".join(made.parameter_names())
+        scope: dict[str, Any] = {}
+        exec(f"def forward(self, {names}):\n    return self.called({names})\n", scope)
+        return type(cls.__name__, (cls,), {"forward": scope["forward"]})(module, call)
+
+    def parameter_names(self) -> list[str]:
+        """Of forward."""
+        return [f"x_{i}" for i in range(len(self.places))]
+
+    def called(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Call the submodule."""
         leaves = list(self.leaves)
         for place, tensor in zip(self.places, tensors, strict=True):
@@ -75,7 +88,8 @@ def recorded(model: torch.nn.Module, wanted: str = "") -> Iterator[list[Called]]
         def after(module: torch.nn.Module, args: Any, kwargs: Any, returned: Any) -> None:
             call = open_calls.pop()
             if not wanted or call.name == wanted:
-                call.returned = returned
+                # A copy: what is called next may write to it.
+                call.returned = clone(returned)
 
         return before, after
 
@@ -170,7 +184,7 @@ def alone(call: Called) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]:
     if plain:
         return module, call.args
     tensors = tuple(leaf for leaf in tree_leaves((call.args, call.kwargs)) if isinstance(leaf, torch.Tensor))
-    return Alone(module, (call.args, call.kwargs)), tensors
+    return Alone.of(module, (call.args, call.kwargs)), tensors
 
 
 def varying(shapes: Sequence[Sequence[tuple[int, ...]]], own: dict[tuple[int, ...], str]) -> list[dict[int, Any]]:

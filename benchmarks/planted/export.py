@@ -1,0 +1,28 @@
+"""Format `export`, whose exporter gets something wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_modelconform.formats import export as right
+from pytest_modelconform.formats.base import Signature
+from pytest_modelconform.formats.export import EXPORT_OPTIONS as EXPORT_OPTIONS
+from pytest_modelconform.formats.export import MAIN as MAIN
+from pytest_modelconform.formats.export import REQUIRES as REQUIRES
+
+from . import told
+
+if TYPE_CHECKING:
+    from pytest_modelconform.workers.host.build import Built
+
+NAME = "export"
+REPRO = right.REPRO
+tools = told.digest
+
+
+def export(built: Built, folder: Path) -> Signature:
+    """The real exporter's artifact of the case with the fault."""
+    from .plant import planted
+
+    return right.export(planted(built), folder)

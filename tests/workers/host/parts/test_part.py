@@ -1,0 +1,97 @@
+"""Parts as cases: as a case file declares them, built by the case host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pytest_modelconform.workers.host.build import Built, build
+from pytest_modelconform.workers.host.part_case import PartCase
+from pytest_modelconform.workers.loop import WorkerError
+from tests.support import runs
+from tests.workers.host.parts.models import part_file
+
+NET = """\
+class Inner(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x, scale):
+        if FLAG and float(x.sum()) > 1e9:
+            x = x * 2
+        return self.linear(x).tanh() * scale, x.shape[0]
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = Inner()
+
+    def forward(self, x):
+        y = self.inner(x, 2.0)[0]
+        return y.reshape(y.shape[0] * 2, 4).float().softmax(1)
+
+
+net = Case(
+    model=lambda: generic_weights(Net()),
+    inputs={"four": lambda: (torch.randn(4, 8),), "three": lambda: (torch.randn(3, 8),)},
+    dynamic_shapes={"x": {0: torch.export.Dim("batch", max=9)}},
+    dtypes=("float32", "bfloat16"),
+)
+"""
+
+
+def part(tmp_path: Path, flag: bool = False, dtype: str = "float32", **fields: Any) -> Built:
+    net = part_file(tmp_path, NET.replace("FLAG", str(flag)))
+    given = {"file": str(net), "relative": net.name, "case": "net", "dtype": dtype, **fields}
+    lines = "".join(f"    {name}={value!r},\n" for name, value in given.items())
+    text = "from pytest_modelconform.workers.host.parts.part import part_case\n\npart = part_case(\n" + lines + ")\n"
+    path = runs.case_file(tmp_path, "part", text)
+    return build(str(path), path.name, "part", dtype)
+
+
+def test_a_prefix_has_the_cases_own_inputs_and_sizes(tmp_path: Path) -> None:
+    found = part(tmp_path, operators=("linear", "tanh"), sets=("three",))
+    assert isinstance(found.case, PartCase)
+    assert {key: call[0][0].shape[0] for key, call in found.inputs.items()} == {"four": 4, "three": 3}
+    assert found.dynamic_shapes["x"][0].max == 9
+    [leaf] = found.input_leaves
+    assert leaf["shape"] == ["batch", 8]
+    assert not found.generated
+
+
+def test_other_inputs_vary_where_the_program_does(tmp_path: Path) -> None:
+    found = part(tmp_path, operators=("tanh",))
+    assert found.dynamic_shapes == {"linear": {0: torch.export.Dim.AUTO}}
+    assert list(found.inputs) == ["four"]
+    x = found.clone_inputs()[0][0]
+    assert found.model(x)[0].equal(x.tanh())
+
+
+def test_what_was_cast_is_not_cast_again(tmp_path: Path) -> None:
+    found = part(tmp_path, dtype="bfloat16", operators=("softmax",))
+    assert found.clone_inputs()[0][0].dtype == torch.float32
+    assert part(tmp_path, dtype="bfloat16", operators=("tanh",)).clone_inputs()[0][0].dtype == torch.bfloat16
+
+
+def test_a_call_of_a_submodule(tmp_path: Path) -> None:
+    found = part(tmp_path, flag=True, way="submodules", operators=("inner",), sets=("three",))
+    assert {key: call[0][0].shape[0] for key, call in found.inputs.items()} == {"four": 4, "three": 3}
+    assert [leaf["shape"] for leaf in found.input_leaves] == [["batch", 8]]
+    assert found.model(*found.clone_inputs()[0])[0].shape == (4, 8)
+    plain = part(tmp_path, flag=True, way="submodules", operators=("inner.linear",))
+    assert isinstance(plain.model, torch.nn.Linear)
+    whole = part(tmp_path, flag=True, way="submodules")
+    assert type(whole.model).__name__ == "Net"
+    assert whole.dynamic_shapes["x"][0].__name__ == "batch"
+
+
+def test_what_is_no_part_is_a_fault_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(WorkerError, match="no part of their own: the program has no operator 'sin'"):
+        part(tmp_path, operators=("sin",))
+    with pytest.raises(WorkerError, match=r"torch\.export can't capture the model"):
+        part(tmp_path, flag=True, operators=("tanh",))
