@@ -10,7 +10,7 @@ from pathlib import Path
 from ..cells.case_files import Declared
 from ..terms.blame import Blame
 from ..terms.outcome import Outcome, Verdict
-from ..terms.program import OPERATORS, Part
+from ..terms.program import OPERATORS, SUBMODULES, Part
 from .bench import Bench
 from .errors import is_searched
 from .example import Example, Wanted, example
@@ -73,6 +73,7 @@ def _found(trials: Machine, case: Declared, blame: Blame, folder: Path) -> Examp
         lambda outcome: alike(tried.outcome, outcome),
         said,
         tolerance=tolerance_text(case.tolerance, case.tolerances, trials.cell),
+        is_submodule=blame.way == SUBMODULES,
     )
     return example(bench, wanted)
 
