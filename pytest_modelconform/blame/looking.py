@@ -46,17 +46,23 @@ class Look:
     def run(self) -> bool:
         """Find the suspects, and try them; False where nothing is wrong. Raises OutOfTime."""
         suspects, others = self._by_taps(self.names, self._last())
-        if not suspects:
-            if is_wrong(self.trials.tried(self.part(self.names, ()))) is False:
-                return False
-            suspects = self._by_prefixes()
         # Something may be wrong, nearly right behind it (a softmax), and wrong again: then the others are.
-        for some in (suspects, others):
+        if suspects and self._named(suspects, others):
+            return True
+        # Nothing is wrong while it is looked at, or only what is an output then (a runtime's own trouble with it).
+        if not suspects and is_wrong(self.trials.tried(self.part(self.names, ()))) is False:
+            return False
+        if more := [name for name in self._by_prefixes() if name not in suspects]:
+            self._named(more)
+        return True
+
+    def _named(self, *groups: Sequence[str]) -> bool:
+        """Try suspects alone, group by group, then what stands before the first ones; whether one was named."""
+        for some in groups:
             # All of them: several may be wrong beside each other.
             if [name for name in some[:_MOST_SUSPECTS] if self._try_alone(name)]:
                 return True
-        any(self._grow(name) for name in suspects[:_MOST_GROWN])
-        return True
+        return any(self._grow(name) for name in groups[0][:_MOST_GROWN])
 
     def _last(self) -> list[str]:
         """What the model's wrong outputs come from, as far as that is left; else all that nothing rests on."""

@@ -146,6 +146,14 @@ FOUND = {
         Engine(CHAIN, {"op9": lambda kept, outputs: 10.0 if "op9" in outputs else 0.0, "op17": with_("op16")}),
         [["op16", "op17"]],
     ),
+    "another is wrong where it is an output beside others": (
+        Engine(CHAIN, {"op0": lambda kept, outputs: 10.0 if outputs > {"op0"} else 0.0, "op17": always}),
+        [["op17"]],
+    ),
+    "another is wrong where it is an output beside others, and two are wrong together": (
+        Engine(CHAIN, {"op0": lambda kept, outputs: 10.0 if outputs > {"op0"} else 0.0, "op17": with_("op16")}),
+        [["op16", "op17"]],
+    ),
     "at most five": (Engine(CHAIN, {f"op{i}": always for i in range(9)}), [[f"op{i}"] for i in range(5)]),
     "vanishes where all results are looked at": (
         Engine(CHAIN, {"op17": with_("op16")}),
