@@ -11,6 +11,7 @@ from ..terms.program import SUBMODULES
 from .failing_modules import FailingModules, submodules_of
 from .failing_operators import FailingOperators
 from .failures import Progress, Whom, is_searched, party
+from .stopped_capture import StoppedCapture, is_of_capture
 from .trial import OutOfTime, Trials, Tried
 
 __all__ = ["is_searched", "searched"]
@@ -33,6 +34,8 @@ def searched(
     outcome: the cell's own. progress: shows a line. whom: whom a part concerns that fails alone.
     """
     program = trials.program
+    if program.stopped is not None and is_of_capture(program, outcome):
+        return _run(StoppedCapture(trials, outcome, progress, program, program.stopped), whom)
     if program.way == SUBMODULES:
         return _run(FailingModules(trials, outcome, progress, program), whom)
     search = FailingOperators(trials, outcome, progress)
@@ -44,7 +47,7 @@ def searched(
     return replace(modules, note=f"{blame.note} {modules.note}".strip())
 
 
-def _run(search: FailingModules | FailingOperators, whom: Callable[[Tried], Whom]) -> Blame:
+def _run(search: FailingModules | FailingOperators | StoppedCapture, whom: Callable[[Tried], Whom]) -> Blame:
     try:
         search.run()
     except OutOfTime:

@@ -44,12 +44,12 @@ class FailingModules:
         """What was found."""
         notes = [self.program.problem] if self.program.problem else []
         if self.found is None:
-            if not self.own:
-                notes.append("Time ended before a submodule had failed alike.")
-                return Blame(note=_joined(notes), way=SUBMODULES)
             guilty = self._where_raised()
-            none = "No submodule that can be tried fails alike when it is alone"
-            if not self.skipped:
+            if not self.own:
+                none = "Time ended before a submodule had failed alike"
+            else:
+                none = "No submodule that can be tried fails alike when it is alone"
+            if self.own and not self.skipped:
                 notes.append(f"{none}: it is the model's own code.")
             else:
                 notes += [f"{none}; the line is the exporter's word." if guilty else f"{none}.", self._untried()]
@@ -104,6 +104,8 @@ class FailingModules:
 
     def _likeliest_first(self, calls: Sequence[Operator]) -> list[Operator]:
         """What the message names, then one of each kind, the largest first, then the others."""
+        # A call of the same module with the same shapes is exported alike.
+        calls = list({(call.name.partition("@")[0], call.inputs): call for call in reversed(calls)}.values())[::-1]
         hints = likely(calls, self.outcome)
         sizes = {call.name: self._size(call.name) for call in calls}
         rest = sorted((call for call in calls if call not in hints), key=lambda call: -sizes[call.name])

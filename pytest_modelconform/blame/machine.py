@@ -140,7 +140,13 @@ class Machine:
         if way not in self._known:
             answer = self.machinery.pipeline.exports.program(self.ref, self._budget(), way, self._static_too)
             operators = tuple(Operator(**_tuples(fields)) for fields in answer.operators)
-            program = Program(operators=operators, way=answer.way, problem=answer.problem, parents=answer.parents)
+            program = Program(
+                operators=operators,
+                way=answer.way,
+                problem=answer.problem,
+                parents=answer.parents,
+                stopped=Operator(**_tuples(answer.stopped)) if answer.stopped else None,
+            )
             known = Known(
                 program=program,
                 returned=answer.returned,

@@ -96,6 +96,12 @@ def is_same(whole: Outcome, part: Outcome) -> bool:
     return any(_alike(line, second.lines[0]) for line in first.lines)
 
 
+def tells(outcome: Outcome, sentence: str) -> bool:
+    """Whether a failure's message says what a sentence says, an exception and its first line, among other things."""
+    words = _words(sentence)
+    return any(_alike(line, words) for line in told(outcome).lines)
+
+
 def _messages(outcome: Outcome) -> list[str]:
     """What was said of the input sets that ended so, or of the cell as a whole."""
     entries = [

@@ -257,11 +257,11 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True):
 class ProgramAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `program`.
 
-    operators: fields of each `Operator` in terms/program.py. way, problem, parents: as in `Program`. static: whether
-    its sizes are fixed, though the case's are not; `problem` then says why. returned: the operators (or inputs) that
-    the model's outputs come from, one an output. sets: the input sets that parts can be run on. exporter_set: the one
-    that exporters see. results: how many tensors the result of an operator is, by name, if not one. constants:
-    operators that depend on weights alone.
+    operators: fields of each `Operator` in terms/program.py; stopped: those of one. way, problem, parents, stopped:
+    as in `Program`. static: whether its sizes are fixed, though the case's are not; `problem` then says why.
+    returned: the operators (or inputs) that the model's outputs come from, one an output. sets: the input sets that
+    parts can be run on. exporter_set: the one that exporters see. results: how many tensors the result of an
+    operator is, by name, if not one. constants: operators that depend on weights alone.
     """
 
     operators: list[dict[str, Any]]
@@ -269,6 +269,7 @@ class ProgramAnswer(msgspec.Struct, frozen=True, kw_only=True):
     problem: str
     static: bool = False
     parents: Mapping[str, str] = {}
+    stopped: dict[str, Any] | None = None
     returned: list[str] = []
     sets: list[str] = []
     exporter_set: str = ""

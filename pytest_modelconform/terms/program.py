@@ -41,13 +41,16 @@ class Program:
     """The operators of a model in the order in which they run. way: one of `WAYS`.
 
     problem: why the model's program can't be had, where `way` is SUBMODULES because of that. parents: with SUBMODULES,
-    the call that a call is inside of, by name.
+    the call that a call is inside of, by name. stopped: where the capture ended, if `problem` is an exception that was
+    raised while the model ran: an operator of no name, whose `module` and `kind` are the innermost submodule, and whose
+    `target`, `file`, `line` and `source` the innermost function that is not PyTorch's own.
     """
 
     operators: tuple[Operator, ...]
     way: str = OPERATORS
     problem: str = ""
     parents: Mapping[str, str] = field(default_factory=dict)
+    stopped: Operator | None = None
 
     def index(self, name: str) -> int:
         """Where an operator is."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -322,6 +322,45 @@ def test_when_time_ends_among_submodules(seconds: int) -> None:
     assert named(blame) in ([], [["head"]], [["boxes"]])
     if named(blame) != [["boxes"]]:
         assert "Time ended" in blame.note
+
+
+# -- where torch.export gives up ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("module", "fails", "names", "note"),
+    [
+        ("head.boxes", ["head", "head.boxes"], "head.boxes", "torch.export gives up in head.boxes."),
+        ("head.boxes", ["head"], "head", "Alone, head.boxes can be exported."),
+        ("head.boxes", [], "", "Alone, head.boxes and head can be exported."),
+        ("", ["head", "head.boxes"], "", "torch.export gives up in the code of the model itself."),
+    ],
+)
+def test_the_submodule_in_which_torch_export_gives_up(module: str, fails: list[str], names: str, note: str) -> None:
+    """Only what ran when it gave up is tried; if that is right alone, its line is told all the same."""
+    message = GUARD.format("u0", "torchvision/ops/boxes.py:86 in batched_nms")
+    stopped = Operator(
+        name="", target="batched_nms", call="if n > 4000:", module=module, file="/lib/boxes.py", line=86,
+        source="if n > 4000:",
+    )  # fmt: skip
+    program = replace(
+        tree({"": ["backbone", "head"], "head": ["head.boxes", "head.classes"]}),
+        problem=f"torch.export can't capture the model: {GUARD.format('u3', '').splitlines()[0]}",
+        stopped=stopped,
+    )
+    fake = Fake(program, lambda some: failed(message) if some[0] in fails else None)
+    blame = searched(fake, failed(message))
+    [[operator]] = [guilty.operators for guilty in blame.guilty]
+    assert operator.name == names
+    if operator.name in ("", module):
+        assert (operator.file, operator.line, operator.source) == ("/lib/boxes.py", 86, "if n > 4000:")
+    assert note in blame.note
+    assert {part.operators[0] for part in fake.tried_parts} <= {"head", "head.boxes"}
+    # Another failure of the same model: its submodules are searched.
+    other = searched(Fake(program, lambda some: BROKEN if some[0] == "backbone" else None), BROKEN)
+    assert named(other) == [["backbone"]]
+    # Time that ends takes nothing from what is known.
+    assert searched(Fake(program, lambda some: None, seconds=0), failed(message)).guilty[0].operators == (stopped,)
 
 
 def test_which_outcomes_are_searched_here() -> None:

@@ -16,11 +16,16 @@ from pytest_modelconform.terms.case import TORCH
 from ..build import Built
 from ..clones import clone
 from ..state import seed_all
+from .stopped import where
 from .writes import NotWritten, without_writes, writes
 
 
 class NoProgram(Exception):
-    """The model's program can't be had. The message says why, in a line."""
+    """The model's program can't be had. The message says why, in a line. stopped: as in terms/program.py."""
+
+    def __init__(self, message: str, stopped: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.stopped = stopped
 
 
 def exported(built: Built) -> GraphModule:
@@ -39,7 +44,8 @@ def exported(built: Built) -> GraphModule:
             module = program.module(check_guards=False)
     except Exception as error:
         first = str(error).strip().partition("\n")[0]
-        raise NoProgram(f"torch.export can't capture the model: {type(error).__name__}: {first}") from error
+        said = f"torch.export can't capture the model: {type(error).__name__}: {first}"
+        raise NoProgram(said, where(error, built.model)) from error
     module = copy.deepcopy(module)
     _without_checks(module)
     return module

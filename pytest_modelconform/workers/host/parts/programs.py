@@ -118,6 +118,7 @@ def taken(file: str, relative: str, case: str, dtype: str, static: bool = False)
             whole = graph.exported(built)
             _last[wanted] = Taken(built, whole, graph.functional(whole, built))
         except graph.NoProgram as none:
+            none.__cause__ = none.__context__ = None  # its frames hold the model's tensors
             _last[wanted] = none
     found = _last[wanted]
     if isinstance(found, graph.NoProgram):
@@ -131,18 +132,19 @@ def answer(file: str, relative: str, case: str, dtype: str, way: str = "", stati
     way: as in `Program`; "": by operators, or by submodules where there is no program. static_too: whether one of fixed
     sizes will do where there is none that leaves open what the case does.
     """
-    problem = ""
+    problem, stopped = "", None
     if way != SUBMODULES:
         for static in (False, True) if static_too else (False,):
             try:
                 found = taken(file, relative, case, dtype, static)
             except graph.NoProgram as none:
-                problem = problem or str(none)
+                problem, stopped = (problem, stopped) if problem else (str(none), none.stopped)
                 if whole_case(file, relative, case, dtype).dynamic_shapes is None:
                     break
             else:
                 return {**_by_operators(found), "way": OPERATORS, "problem": problem, "static": static}
-    return {**_by_submodules(whole_case(file, relative, case, dtype)), "way": SUBMODULES, "problem": problem}
+    found_in = _by_submodules(whole_case(file, relative, case, dtype))
+    return {**found_in, "way": SUBMODULES, "problem": problem, "stopped": stopped}
 
 
 def _by_operators(found: Taken) -> dict[str, Any]:
