@@ -51,7 +51,9 @@ def _opinion(machine: Machine, case: Declared, tried: Tried, progress: Progress)
     def said(line: str) -> None:
         progress(line.replace(cell.name, "it once more"))
 
-    asker = Asker(machine.machinery, replace(case, name=NAME, has=()), ref, cell, said, machine.left)
+    asker = Asker(
+        machine.machinery, replace(case, name=NAME, has=()), ref, cell, said, machine.left, evaluators_first=True
+    )
     try:
         if tried.outcome.stage is Stage.COMPARE:
             # So that others find its numbers.

@@ -146,6 +146,8 @@ class _Judgement:
             return Concern(Party.RUNTIME, self._only_it())
         if self.alike and not self.right and self._enough():
             return self._exported()
+        if self.right and evaluator and self._agrees(evaluator):
+            return self._exported()
         if self.right and self.alike:
             why = f"{_and(self.right)} {_runs(self.right)} this file without the failure, {_and(self.alike)} with it."
             return Concern(Party.EITHER, why)
@@ -170,6 +172,10 @@ class _Judgement:
         return bool(self.failing) and all(
             inputs.get(name, {}).get("verdict") == Verdict.ERROR.value for name in self.failing
         )
+
+    def _agrees(self, runtime: str) -> bool:
+        """Whether a runtime returns the same wrong numbers for the same artifact."""
+        return any(o.agrees for o in self.opinions if o.about is About.SAME and o.cell.runtime == runtime)
 
     def _enough(self) -> bool:
         """Whether those that fail alike can't be chance: the same numbers can't; two may well lack one operator."""
@@ -198,7 +204,8 @@ class _Judgement:
         if any(opinion.agrees for opinion in self.opinions):
             who = _and(sorted({self.cell.runtime, *self.alike}))
             said = f"{who} have no code in common and return the same wrong numbers for this file"
-            said += ", the yardstick of the format among them." if any(n in EVALUATORS for n in self.alike) else "."
+            said += ", the yardstick of the format among them" if any(n in EVALUATORS for n in self.alike) else ""
+            said += f", though {_and(self.right)} {_returns(self.right)} the model's." if self.right else "."
         else:
             same = " for the same inputs" if self.failing else ", too"
             said = f"{_and(self.alike)} {_fails(self.alike)} on this file{same}."
@@ -259,6 +266,10 @@ def _and(names: Sequence[str]) -> str:
 
 def _runs(names: Sequence[str]) -> str:
     return "run" if len(names) > 1 else "runs"
+
+
+def _returns(names: Sequence[str]) -> str:
+    return "return" if len(names) > 1 else "returns"
 
 
 def _fails(names: Sequence[str]) -> str:

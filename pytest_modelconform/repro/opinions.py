@@ -11,7 +11,7 @@ from ..cells.concurrency import failed_at_once
 from ..formats.origins import origin
 from ..terms.cell import CaseRef, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
-from .concern import About, Opinion, Way, is_right
+from .concern import EVALUATORS, About, Opinion, Way, is_right
 
 if TYPE_CHECKING:
     from ..cells.case_files import Declared
@@ -25,7 +25,10 @@ _MOST_SAME, _MOST_OTHERS = 3, 2
 
 @dataclass(frozen=True)
 class Asker:
-    """Runs a cell, and others beside it. progress: shows a line. left: seconds that asking may still take."""
+    """Runs a cell, and others beside it. progress: shows a line. left: seconds that asking may still take.
+
+    evaluators_first: whether what defines a format is asked before others: it is slow, so only of what is small.
+    """
 
     machinery: Machinery
     case: Declared
@@ -33,6 +36,7 @@ class Asker:
     cell: Cell
     progress: Callable[[str], None]
     left: Callable[[], float] = lambda: float("inf")
+    evaluators_first: bool = False
 
     @property
     def way(self) -> Way:
@@ -142,7 +146,12 @@ class Asker:
             and (cell.dtype, cell.task) == (self.cell.dtype, self.cell.task)
             and (cell.device, cell.precision) == ("cpu", "full")
         ]
-        for cell in sorted(cells, key=lambda cell: not registry.runtime(cell.runtime).MAIN):
+
+        def rank(cell: Cell) -> tuple[bool, bool]:
+            later = self.evaluators_first and cell.runtime not in EVALUATORS
+            return later, not registry.runtime(cell.runtime).MAIN
+
+        for cell in sorted(cells, key=rank):
             runtime = registry.runtime(cell.runtime)
             if runtime.ENGINE or runtime.ENVIRONMENT or self._needs_environment(cell.format):
                 continue

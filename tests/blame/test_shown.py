@@ -21,13 +21,13 @@ from pytest_modelconform.terms.blame import EXPORTER, Blame, Guilty
 from pytest_modelconform.terms.cell import CaseRef, Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from pytest_modelconform.terms.wording import Refused
+from tests.support import shared
 
-# torch.onnx takes the norm of a vector for one over all of it; tract has no RoiAlign.
+# torch.onnx takes the norm of a vector for one over all of it, and has no Bessel functions.
 MODELS = """
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
-from torchvision.ops import roi_align
 from pytest_modelconform import Case
 
 class Gain(nn.Module):
@@ -38,58 +38,60 @@ class Gain(nn.Module):
     def forward(self, x):
         return x * self.scale
 
-class Boxes(nn.Module):
+class Bessel(nn.Module):
     def __init__(self):
         super().__init__()
-        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.linear = nn.Linear(6, 4)
 
-    def forward(self, x, boxes):
-        return roi_align(self.conv(x), boxes, (3, 2), 0.5, -1, True).flatten(1)
-
-def boxes():
-    corners = torch.rand(5, 2) * 18
-    return torch.cat([torch.randint(0, 2, (5, 1)), corners, corners + 20 + torch.rand(5, 2)], 1)
+    def forward(self, x):
+        return torch.special.bessel_j0(self.linear(x))
 
 def build():
     return nn.Sequential(nn.Linear(6, 16), nn.Tanh(), weight_norm(Gain(), "scale", dim=0))
 
 fixed = "what they are is all the same"
 gain = Case(model=build, inputs={"four": lambda: (torch.randn(4, 6),)}, fixed_inputs=fixed)
-roi = Case(model=Boxes, inputs={"five": lambda: (torch.randn(2, 3, 24, 30), boxes())}, fixed_inputs=fixed)
+bessel = Case(model=Bessel, inputs={"four": lambda: (torch.randn(4, 6),)}, fixed_inputs=fixed)
 """
 
 
-@pytest.fixture
-def machinery(tmp_path: Path, cache: Path) -> Generator[Machinery]:
+@pytest.fixture(scope="module")
+def machinery(tmp_path_factory: pytest.TempPathFactory, session_folder: Path) -> Generator[Machinery]:
+    root = tmp_path_factory.mktemp("shown")
     registry = Registry()
     register_built_in(registry)
     nothing: dict[str, Any] = dict.fromkeys((field.name for field in fields(Settings)), ())
-    settings = Settings(**{**nothing, "cache": cache, "timeout": 120.0, "inline": False})
-    made = Machinery(registry, settings, Place(tmp_path, [str(tmp_path)], print, session="shown"))
+    settings = Settings(**{**nothing, "cache": shared.cache_in(session_folder), "timeout": 120.0, "inline": False})
+    (root / "models.py").write_text(MODELS)
+    made = Machinery(registry, settings, Place(root, [str(root)], print, session="shown"))
     try:
         yield made
     finally:
         made.close()
 
 
-def shown(machinery: Machinery, name: str, operator: str, party: str = EXPORTER) -> tuple[Cell, Outcome, Blame]:
-    """What is written of an operator that a search has named in a cell."""
+def shown(machinery: Machinery, name: str, *operators: str) -> tuple[Cell, Outcome, list[Blame]]:
+    """What is written of operators if a search has named them in a cell, one after another."""
     file = machinery.place.root / "models.py"
-    file.write_text(MODELS)
     cell = machinery.cell_of(f"{file.name}::{name}")
     assert cell is not None
     case = next(case for case in machinery.declare(file).cases if case.name == cell.case)
     ref = CaseRef(file, file.name, cell.case)
     outcome = machinery.pipeline.run(ref, cell, lambda outcome: True)
-    with Machine(machinery, ref, cell, outcome, 100.0) as machine:
+    found = []
+    with Machine(machinery, ref, cell, outcome, 300.0) as machine:
         program = machine.program
-        guilty = Guilty(operators=(program.operators[program.index(operator)],), stage="", message="", party=party)
-        return cell, outcome, with_example(machine, case, Blame(guilty=(guilty,)), print)
+        for operator in operators:
+            guilty = Guilty(
+                operators=(program.operators[program.index(operator)],), stage="", message="", party=EXPORTER
+            )
+            found.append(with_example(machine, case, Blame(guilty=(guilty,)), print))
+    return cell, outcome, found
 
 
 def run(machinery: Machinery, cell: Cell, text: str) -> Outcome:
     """What a file comes to, where nobody knows of a search."""
-    file = machinery.place.root / "copy.py"
+    file = machinery.place.root / f"copy_of_{cell.case}.py"
     file.write_text(text)
     [declared] = machinery.declare(file).cases
     assert declared.name == "part"
@@ -98,19 +100,18 @@ def run(machinery: Machinery, cell: Cell, text: str) -> Outcome:
 
 
 def test_wrong_numbers(machinery: Machinery, tmp_path: Path) -> None:
-    cell, outcome, blame = shown(machinery, "scatter[onnx-ort-cpu]", "scatter_reduce")
+    cell, outcome, [blame, right] = shown(machinery, "gain[onnx-ort-cpu]", "_weight_norm", "linear")
     assert (blame.note, blame.tensors) == ("", "")
     text = blame.case
     assert text.count("\n") <= MOST_LINES
-    assert 'return torch.scatter_reduce(zeros, 0, index, src, "mean"' in text
-    assert "torch.randint(0, 2, (2, " in text
-    assert "torch.nn.Parameter" not in text
     first, *_ = text.splitlines()
-    assert first.startswith('"""aten.scatter_reduce: ')
+    assert first.startswith('"""aten._weight_norm: ')
     assert first.endswith(" significant bits are right in onnx run by ort on cpu.")
-    assert "Found in models.py::scatter[onnx-ort-cpu], models.py:14: `return torch.zeros(4, 6)" in text
+    assert "Found in `2.parametrizations.scale.0` of models.py::gain[onnx-ort-cpu]" in text
     assert "At fault: the exporter." in text
     assert "onnxscript 0." in text
+    assert "        return torch._weight_norm(v, g)\n" in text
+    assert 'inputs={"one": lambda: (torch.rand(2) + 0.5, torch.randn(2))}' in text
     alone = run(machinery, cell, text)
     assert (alone.verdict, alone.stage) == (outcome.verdict, outcome.stage) == (Verdict.MISMATCH, Stage.COMPARE)
 
@@ -120,29 +121,23 @@ def test_wrong_numbers(machinery: Machinery, tmp_path: Path) -> None:
     assert "report/repro.py" in written
     readme = (tmp_path / "out" / "report" / "README.md").read_text()
     assert readme.startswith("# torch.onnx.export of PyTorch ")
-    assert "wrong numbers from the export of aten.scatter_reduce\n" in readme
+    assert "wrong numbers from the export of aten._weight_norm\n" in readme
     assert text in readme
-    # Once more into the same folder, as after an upgrade.
-    assert folder.write(tmp_path / "out", machinery, cell, blame, print) == written
 
-
-def test_an_error_at_load(machinery: Machinery) -> None:
-    cell, outcome, blame = shown(machinery, "roi[onnx-tract-cpu]", "roi_align")
-    assert 'requires=("torchvision",)' in blame.case
-    assert blame.case.startswith(
-        '"""torchvision.roi_align: error at stage load in onnx run by tract on cpu: TractError: '
-    )
-    alone = run(machinery, cell, blame.case)
-    assert (alone.verdict, alone.stage) == (outcome.verdict, outcome.stage) == (Verdict.ERROR, Stage.LOAD)
-
-
-def test_what_is_right_alone_has_no_case(machinery: Machinery) -> None:
-    _, _, blame = shown(machinery, "scatter[onnx-ort-cpu]", "linear")
-    assert blame.case == ""
-    assert blame.note == "There is no case file of its own: alone, it doesn't fail."
+    # What is right alone has no case.
+    assert right.case == ""
+    assert right.note == "There is no case file of its own: alone, it doesn't fail."
     with pytest.raises(Refused, match="there is no small case of"):
-        folder.write(machinery.place.root / "none", machinery, Cell("a.py", "a", "onnx", "ort"), blame, print)
-    assert not (machinery.place.root / "none").exists()
+        folder.write(tmp_path / "none", machinery, cell, right, print)
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_error_at_export(machinery: Machinery) -> None:
+    cell, outcome, [blame] = shown(machinery, "bessel[onnx-ort-cpu]", "special_bessel_j0")
+    assert blame.case.startswith('"""aten.special_bessel_j0: error at stage export in onnx run by ort on cpu: ')
+    assert "        return torch.special.bessel_j0(x)\n" in blame.case
+    alone = run(machinery, cell, blame.case)
+    assert (alone.verdict, alone.stage) == (outcome.verdict, outcome.stage) == (Verdict.ERROR, Stage.EXPORT)
 
 
 def test_tensors_travel_in_a_log(tmp_path: Path) -> None:

@@ -60,6 +60,14 @@ def said(runtime: str, outcome: Outcome, about: About = About.SAME, **more: Any)
             "onnx-reference runs the same file and returns the model's numbers, so the file is right. tract fails as",
         ),
         (HALF, ONNX, [said("tract", HALF, agrees=True), said("openvino", RIGHT)], Party.EITHER, "tract with it"),
+        (
+            HALF,
+            ONNX,
+            [said("onnx-reference", HALF, agrees=True), said("openvino", RIGHT)],
+            Party.EXPORTER,
+            "the yardstick of the format among them, though openvino returns the model's.",
+        ),
+        (HALF, ONNX, [said("onnx-reference", HALF), said("openvino", RIGHT)], Party.RUNTIME, "openvino runs the same"),
         # Wrong in another way is no evidence.
         (HALF, ONNX, [said("openvino", HALF)], Party.EITHER, "in other ways: openvino (mismatch at compare)"),
         (HALF, ONNX, [], Party.EITHER, "No other runtime here runs a file in onnx"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -71,6 +72,18 @@ def test_what_it_was_converted_from_is_asked(registry: Registry, tmp_path: Path)
     one, ran = asker(registry, tmp_path, "mnn", "mnn", ("ort",))
     assert [opinion.about for opinion in one.opinions(WRONG)] == [About.SOURCE]
     assert ran.asked == [("onnx", "ort")]
+
+
+def test_of_what_is_small_the_evaluator_is_asked_first_and_no_longer_than_there_is_time(
+    registry: Registry, tmp_path: Path
+) -> None:
+    one, ran = asker(registry, tmp_path, "onnx", "ort", ("openvino",))
+    left = [1.0, 1.0, 0.0, 0.0, 0.0]
+    one = replace(one, evaluators_first=True, left=lambda: left.pop(0))
+    one.opinions(WRONG)
+    assert ran.asked == [("onnx", "onnx-reference"), ("onnx", "openvino")]
+    left[:] = [0.0] * 5
+    assert one.opinions(WRONG) == []
 
 
 def test_what_passes_needs_no_opinion(registry: Registry, tmp_path: Path) -> None:

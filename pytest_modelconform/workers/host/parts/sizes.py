@@ -11,16 +11,35 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from .trace import INPUT, Trace
+from .trace import INPUT
 
 _SECONDS = 4.0
 # So many pairs are tried of a size that can't change by itself.
 _PAIRS = 12
+
+
+class Program(Protocol):
+    """What runs on tensors by name, with numbers in its calls; as `Trace` has it."""
+
+    @property
+    def tensors(self) -> Mapping[str, torch.Tensor]:
+        """What it is called with, and its weights."""
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """Of each whether it is an input."""
+
+    @property
+    def literals(self) -> Sequence[int]:
+        """The numbers."""
+
+    def run(self, tensors: Mapping[str, torch.Tensor], literals: Sequence[int]) -> list[Any]:
+        """What it returns for others. Raises what its operators do."""
 
 
 class Slot(NamedTuple):
@@ -46,7 +65,7 @@ class _Ended(Exception):
 class Finder:
     """Tries sizes of one program."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Program) -> None:
         self.trace = trace
         names = sorted(trace.tensors, key=lambda name: trace.kinds[name] != INPUT)
         self.now = {Slot(name, axis): n for name in names for axis, n in enumerate(trace.tensors[name].shape)}

@@ -137,9 +137,9 @@ SIZES: dict[str, tuple[nn.Module | Function, tuple[torch.Tensor, ...], set[tuple
         {(4, 2, "query1"), (4, 2, "key2 query2"), (5, 2, "key1 value1"), (3, 2, "value2")},
     ),
     "what may be shorter, and what has to follow": (
-        lambda x, index: torch.gather(x, 0, index),
-        (torch.randn(9, 4), torch.randint(0, 9, (9, 4))),
-        {(9, 2, "index0 x0"), (4, 2, "index1 x1")},
+        lambda index, src: torch.zeros(7, 4).scatter_add(0, index, src),
+        (torch.randint(0, 7, (9, 4)), torch.randn(9, 4)),
+        {(9, 1, "index0 src0"), (4, 2, "index1 src1")},
     ),
     # On such weights the operator reads what isn't there.
     "a recurrent layer": (
