@@ -10,7 +10,7 @@ from pathlib import Path
 from ..cells.worker import WorkerProblem
 from ..terms.outcome import Outcome
 from .bench import Bench
-from .sketch import Choice, Sketch
+from .sketch import LAYER, PROGRAM, VARYING, Choice, Sketch
 from .smallest import smallest
 from .trial import OutOfTime
 from .written import FILE, TENSORS, Facts, TooLong
@@ -60,11 +60,13 @@ def example(bench: Bench, wanted: Wanted) -> Example:
     """The smallest file that shows a failure."""
     found = Example(problem="")
     # By its program, a submodule may be right.
-    for layer in (True, False) if wanted.is_submodule else (False,):
+    for way in (LAYER, PROGRAM) if wanted.is_submodule else (PROGRAM, VARYING):
         try:
-            sketch = bench.sketched(wanted.file, wanted.key, layer)
+            sketch = bench.sketched(wanted.file, wanted.key, way)
         except WorkerProblem as problem:
             return Example(problem=f"its source can't be had: {problem}".partition("\n")[0])
+        if sketch.problem and way == VARYING:
+            return found
         if sketch.problem:
             found = Example(problem=f"it has {sketch.problem}, which can't be written out")
             continue

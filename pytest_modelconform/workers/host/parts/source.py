@@ -147,6 +147,13 @@ class Writer:
         self.names[node] = prefix + free
         return free
 
+    def inline(self, node: Node) -> None:
+        """Have a size written where it is used, `x.shape[0]`. Raises Unwritable."""
+        text = self._expression(node.target, node.args)
+        if text is None:
+            raise Unwritable(f"a call of {getattr(node.target, '__name__', node.target)}")
+        self.names[node] = "".join(text)
+
     def text(self, value: Any) -> Text:
         """A value as Python. Raises Unwritable."""
         if isinstance(value, Node):
@@ -169,6 +176,15 @@ class Writer:
             return [str(value)]
         raise Unwritable(f"an argument of type {type(value).__name__}")
 
+    def _with_sizes(self, arguments: Any) -> Any:
+        """Arguments with the numbers that sizes are here."""
+
+        def sized(leaf: Any) -> Any:
+            value = self.values.get(leaf) if isinstance(leaf, Node) else None
+            return value if isinstance(value, int) else leaf
+
+        return map_aggregate(self.literals.put(arguments), sized)
+
     def _expression(self, target: Any, args: tuple[Any, ...]) -> Text | None:
         """A node that isn't a call in the source."""
         if target is operator.getitem:
@@ -184,10 +200,10 @@ class Writer:
         if form.call is target:
             return True
         operands: dict[Node, int] = {}
-        wanted = _with_operands(self.literals.put(dict(given)), operands, add=True)
+        wanted = _with_operands(self._with_sizes(dict(given)), operands, add=True)
         if not all(isinstance(self.values.get(operand), torch.Tensor) for operand in operands):
             return False
-        form_args, form_kwargs = self.literals.put((form.args, dict(form.kwargs)))
+        form_args, form_kwargs = self._with_sizes((form.args, dict(form.kwargs)))
 
         def call(*tensors: torch.Tensor) -> Any:
             def placed(leaf: Any) -> Any:
