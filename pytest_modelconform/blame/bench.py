@@ -34,7 +34,10 @@ class Bench:
     tries: int = 0
 
     def sketched(self, file: Path, key: str, way: str) -> Sketch:
-        """What the case `part` of a file is written from. key: an input set, "" for the exporters'. way: one of `WAYS`."""
+        """What the case `part` of a file is written from.
+
+        key: the input set, "" for the exporters'. way: one of `WAYS`.
+        """
         fields = {"file": str(file), "relative": file.name, "case": NAME, "dtype": self.cell.dtype}
         sketch: Sketch = self._asked("sketch", Sketch, **fields, set=key, folder=str(self.folder), way=way)
         return sketch
