@@ -111,7 +111,7 @@ class BlamePlugin:
         is_ended = exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or bool(session.shouldstop)
         if not self._is_controller and not is_ended:
             if self.run.is_xdist_worker:
-                os.nice(_NICE)
+                self._give_way()
             try:
                 self._search()
             except KeyboardInterrupt:
@@ -119,6 +119,12 @@ class BlamePlugin:
                     self._say(_ENDED)
         if not self.run.is_xdist_worker:
             self._write_down(is_ended)
+
+    def _give_way(self) -> None:
+        """To processes that run cells still."""
+        niceness = os.nice(_NICE)
+        if "pool" in self.run.machinery.__dict__:
+            self.run.machinery.pool.give_way(niceness)
 
     def _search(self) -> None:
         settings = self.run.settings
