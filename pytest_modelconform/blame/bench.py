@@ -39,7 +39,8 @@ class Bench:
         key: the input set, "" for the exporters'. way: one of `WAYS`.
         """
         fields = {"file": str(file), "relative": file.name, "case": NAME, "dtype": self.cell.dtype}
-        sketch: Sketch = self._asked("sketch", Sketch, **fields, set=key, folder=str(self.folder), way=way)
+        fields |= {"set": key, "folder": str(self.folder), "way": way, "column": self.cell.format}
+        sketch: Sketch = self._asked("sketch", Sketch, **fields)
         return sketch
 
     def write(self, sketch: Sketch, choice: Choice, facts: Facts, folder: Path) -> str:

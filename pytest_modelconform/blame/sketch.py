@@ -81,7 +81,8 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
     """The case host's answer to `sketch`. problem: why there is none, or "".
 
     others: the inputs of a second set. varies: by input the axes that may vary, with how each is declared, as Python.
-    layer: the constructor's call of a layer of `torch.nn`, in place of lines; mode: the one that the case has.
+    export: the options that the case gives its exporter, as Python, or "". layer: the constructor's call of a layer of
+    `torch.nn`, in place of lines; mode: the one that the case has.
     """
 
     values: list[Value] = []
@@ -91,6 +92,7 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
     sizes: list[Size] = []
     others: list[Value] = []
     varies: Mapping[str, list[tuple[int, str]]] = {}
+    export: str = ""
     layer: str = ""
     mode: str = "eval"
     problem: str = ""

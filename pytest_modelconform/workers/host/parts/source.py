@@ -7,6 +7,7 @@ is called by its own name, `torch.ops.aten.…`.
 from __future__ import annotations
 
 import builtins
+import importlib.util
 import keyword
 import operator
 import warnings
@@ -33,6 +34,8 @@ _SYMBOLS: Mapping[Any, str] = {
     operator.pow: "**",
 }
 _LARGEST = 1 << 24
+# Whose operators are there without a package that is called like them.
+_PYTORCHS = ("aten", "prims", "quantized")
 # How names of operators begin, and where functions for them are.
 _PLACES = (
     ("", "torch.nn.functional"),
@@ -129,6 +132,8 @@ class Writer:
             return Line(self.name(node, node.name), "", [Argument("", expression)])
         if not isinstance(target, torch._ops.OpOverload):
             raise Unwritable(f"a call of {getattr(target, '__name__', target)}")
+        if target.namespace not in _PYTORCHS and importlib.util.find_spec(target.namespace) is None:
+            raise Unwritable(f"an operator of the case's own, {target}")
         given = _given(target, args, kwargs)
         optional = {argument.name for argument in target._schema.arguments if argument.has_default_value()}
         form = next(form for form in _forms(target, given, optional) if self._is_same(target, given, form))
@@ -276,7 +281,7 @@ def _forms(target: torch._ops.OpOverload, given: Mapping[str, Any], optional: se
         yield _Form(name, method, *_split(given, optional), method=True)
         yield _Form(name, method, tuple(given.values()), method=True)
     own_name = f"torch.ops.{namespace}.{name}.{target._overloadname}"
-    registers = namespace if namespace not in ("aten", "prims", "quantized") else ""
+    registers = namespace if namespace not in _PYTORCHS else ""
     yield _Form(own_name, target, *_split(_complete(target, given), optional), imports=registers)
 
 

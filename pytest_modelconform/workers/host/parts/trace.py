@@ -197,7 +197,7 @@ def _role(node: Node, otherwise: str) -> str:
     arguments = user.target._schema.arguments
     named = [*zip((a.name for a in arguments), user.args, strict=False), *user.kwargs.items()]
     name = next((name for name, value in named if value is node), otherwise)
-    return otherwise if name in _NAMELESS else name
+    return otherwise if name in _NAMELESS or (name == "other" and node.op == "get_attr") else name
 
 
 def _attribute(module: torch.nn.Module, path: str) -> Any:

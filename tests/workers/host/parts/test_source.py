@@ -211,3 +211,11 @@ def test_nothing_varies() -> None:
     built = types.SimpleNamespace(model=Heads(), clone_inputs=lambda key: ((X,), {}), dynamic_shapes=None)
     with pytest.raises(Unwritable, match="no sizes that vary"):
         traced(cast(Built, built), "one", varying=True)
+
+
+def test_an_operator_of_the_cases_own() -> None:
+    with torch.library._scoped_library("ours_of_a_test", "DEF") as library:
+        library.define("twice(Tensor x) -> Tensor")
+        library.impl("twice", lambda x: 2 * x, "CompositeExplicitAutograd")
+        with pytest.raises(Unwritable, match=r"an operator of the case's own, ours_of_a_test\.twice"):
+            trace(lambda x: torch.ops.ours_of_a_test.twice(x), X)
