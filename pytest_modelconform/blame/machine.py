@@ -187,7 +187,7 @@ class Machine:
         outcome = replace(attempt, budget=budget).tried().outcome
         if outcome.verdict is Verdict.TIMEOUT and self.left() <= 0:
             raise OutOfTime
-        fit = outcome.stage not in _NOT_FIT and outcome.verdict is not Verdict.UNAVAILABLE
+        fit = outcome.stage not in _NOT_FIT and outcome.verdict not in (Verdict.UNAVAILABLE, Verdict.UNSUPPORTED)
         return Tried(outcome=outcome, red=self._red(outcome, outputs, known), fit=fit, file=file)
 
     def _outputs(self, part: Part, known: Known) -> Sequence[str]:
