@@ -17,7 +17,7 @@ from typing import Any
 
 from ..cache.fingerprint import hash_of
 from ..report.entries import cause
-from ..terms.blame import Blame
+from ..terms.blame import UNKNOWN, Blame
 from ..terms.cell import CaseRef, Cell
 from ..terms.outcome import Outcome
 from ..terms.records import from_record, to_record
@@ -112,9 +112,7 @@ class Waiting:
             if (blame := _blame(place)) is not None:
                 first = _first(place).cell
                 for red in _reds(place):
-                    said = f"{blame.note} As in {first.name}.".lstrip()
-                    # The tensors of a case may be large: once in a log.
-                    yield red.cell, blame if red.cell == first else replace(blame, note=said, tensors="")
+                    yield red.cell, blame if red.cell == first else _of_other(blame, first, red.cell)
 
     def remove(self) -> None:
         """Remove all of it."""
@@ -141,6 +139,15 @@ def _read(path: Path) -> Red:
 def _blame(place: Path) -> Blame | None:
     path = place / _BLAME
     return Blame.from_json(json.loads(path.read_bytes())) if path.exists() else None
+
+
+def _of_other(blame: Blame, searched: Cell, cell: Cell) -> Blame:
+    """What is known of a cell by a search in another one: of another format not, whose fault it is."""
+    guilty = blame.guilty
+    if cell.format != searched.format:
+        guilty = tuple(replace(one, party=UNKNOWN, why="") for one in guilty)
+    # The tensors of a case may be large: once in a log.
+    return replace(blame, guilty=guilty, note=f"{blame.note} As in {searched.name}.".lstrip(), tensors="")
 
 
 def _kinds(red: Red) -> list[str]:

@@ -51,6 +51,19 @@ def test_what_fails_for_one_reason_is_searched_once_and_said_of_all(tmp_path: Pa
     assert waiting.begun() == {float32.cell: large, red(dtype="bfloat16").cell: None}
 
 
+def test_of_another_format_it_is_not_said_whose_fault_it_is(tmp_path: Path) -> None:
+    waiting = Waiting(tmp_path)
+    first, other = red(), red()
+    other = replace(other, cell=replace(other.cell, format="openvino"))
+    waiting.leave(first)
+    waiting.leave(other)
+    assert waiting.claim() == first
+    waiting.end(first, FOUND)
+    [guilty] = dict(waiting.found())[other.cell].guilty
+    assert (guilty.party, guilty.why) == ("unknown", "")
+    assert guilty == replace(FOUND.guilty[0], party="unknown", why="")
+
+
 def test_other_cases_and_columns_come_first(tmp_path: Path) -> None:
     waiting = Waiting(tmp_path)
     for case, runtime in [("a", "ort"), ("a", "tvm"), ("b", "mnn"), ("a", "mnn"), ("c", "ort")]:

@@ -17,12 +17,14 @@ _CHECKS = ("_assert_scalar", "_assert_tensor_metadata", "sym_constrain_range", "
 _NAMES = {"split_with_sizes": "split", "_unsafe_view": "view"}
 
 
-def followed(module: GraphModule) -> GraphModule:
-    """The module, whose sizes stay sizes where it is traced.
+def followed(module: torch.nn.Module) -> torch.nn.Module:
+    """The module, whose sizes stay sizes where it is traced, if it is a graph. Not its copies: copy before.
 
     An operator that is called as `torch.ops.aten.view.default` takes a traced size for a number. Python's own methods
     record it.
     """
+    if not isinstance(module, GraphModule):
+        return module
     kind: Any = type(module)  # each GraphModule has a class of its own
     forward = kind.forward
     signature = inspect.signature(forward)
