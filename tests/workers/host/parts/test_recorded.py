@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.export import Dim
 
 from pytest_modelconform.workers.host.parts.cut import flat
+from pytest_modelconform.workers.host.parts.part import part_case
 from pytest_modelconform.workers.host.parts.recorded import followed
 
 MODELS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -50,3 +52,26 @@ def test_sizes_are_recorded(name: str) -> None:
         torch.testing.assert_close(module(value)[0], MODELS[name](value))
     traced = torch.jit.trace(module, (x,), check_trace=False)
     torch.testing.assert_close(traced(other)[0], MODELS[name](other))
+
+
+CASE = """
+import torch
+from pytest_modelconform import Case
+
+
+class Rows(torch.nn.Module):
+    def forward(self, x):
+        return torch.relu(x).view(x.shape[0] * 2, -1).exp()
+
+
+rows = Case(model=Rows, inputs={"a": lambda: (torch.randn(3, 8),)}, dynamic_shapes={"x": {0: "batch"}})
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_so_is_a_part_of_a_case(tmp_path: Path) -> None:
+    file = tmp_path / "rows.py"
+    file.write_text(CASE)
+    part = part_case(file=str(file), relative="rows.py", case="rows", operators=("view",), outputs=("view",))
+    traced = torch.jit.trace(part.model(), part.inputs["a"](), check_trace=False)
+    assert traced(torch.randn(5, 8))[0].shape == (10, 4)
