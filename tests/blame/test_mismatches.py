@@ -188,6 +188,16 @@ FOUND = {
         [["scale", "mul"]],
     ),
     "what weights are folded into": (Engine(FOLDED, {"mul": always}), [["mul"]]),
+    "a look that overwrites results": (
+        Engine(CHAIN, {"op17": always, "op16": lambda kept, outputs: 10.0 * (len(outputs) > 2)}),
+        [["op17"]],
+    ),
+    "a look that overwrites many results": (
+        Engine(
+            CHAIN, {"op17": always, **{f"op{i}": lambda kept, outputs: 10.0 * (len(outputs) > 2) for i in range(9)}}
+        ),
+        [["op17"]],
+    ),
     "results can't be looked at": (
         Engine(CHAIN, {"op17": always}, cant=lambda kept, outputs: len(outputs) > 1),
         [["op17"]],

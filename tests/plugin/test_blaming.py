@@ -136,6 +136,28 @@ def test_where_nothing_is_looked_for(settings: dict[str, Any], option: dict[str,
     assert blaming.BlamePlugin(run, log).is_off is is_off
 
 
+@pytest.mark.parametrize(
+    ("asked", "others", "finished", "left"),
+    [
+        (True, False, 0.0, float("inf")),
+        (False, True, 0.0, float("inf")),
+        # The one that waits is the last that had cells to run.
+        (False, False, 0.0, 200.0),
+        (False, False, 970.0, 270.0),
+        (False, False, 600.0, 200.0),
+    ],
+)
+def test_the_time_in_all_begins_when_somebody_waits(
+    monkeypatch: pytest.MonkeyPatch, asked: bool, others: bool, finished: float, left: float
+) -> None:
+    monkeypatch.setattr("pytest_modelconform.plugin.blaming.time.time", lambda: 1000.0)
+    stands: Any = types.SimpleNamespace(
+        run=types.SimpleNamespace(settings=types.SimpleNamespace(blame_asked=asked)),
+        waiting=types.SimpleNamespace(others_run=lambda: others, finished=finished),
+    )
+    assert blaming.BlamePlugin._left(stands, 900.0) == left
+
+
 def fails() -> Blame:
     raise ValueError("odd")
 
