@@ -65,6 +65,7 @@ SECONDS = {
     "test_full_disk.py": 15.0,
     "test_quantise.py": 60.0,
     "test_quantised.py": 40.0,
+    "test_machine.py": 30.0,
 }
 OTHERS = 5.0
 

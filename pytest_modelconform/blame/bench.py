@@ -33,10 +33,13 @@ class Bench:
     left: Callable[[], float]
     tries: int = 0
 
-    def sketched(self, file: Path, key: str) -> Sketch:
-        """What the case `part` of a file is written from, on an input set ("" for the exporters')."""
+    def sketched(self, file: Path, key: str, layer: bool) -> Sketch:
+        """What the case `part` of a file is written from, on an input set ("" for the exporters').
+
+        layer: as a layer of `torch.nn`, not by its program.
+        """
         fields = {"file": str(file), "relative": file.name, "case": NAME, "dtype": self.cell.dtype}
-        sketch: Sketch = self._asked("sketch", Sketch, **fields, set=key, folder=str(self.folder))
+        sketch: Sketch = self._asked("sketch", Sketch, **fields, set=key, folder=str(self.folder), layer=layer)
         return sketch
 
     def write(self, sketch: Sketch, choice: Choice, facts: Facts, folder: Path) -> str:

@@ -43,7 +43,8 @@ class Wanted:
     """What an example is to show.
 
     file: a case file with the case `part` that fails. key: the input set that it fails on, "" for the exporters'. same:
-    whether an outcome is that failure. said: what the file says. export, tolerance: as in `Facts`.
+    whether an outcome is that failure. said: what the file says. export, tolerance: as in `Facts`. is_submodule:
+    whether it is a submodule of a model, which an exporter may read otherwise than its program.
     """
 
     file: Path
@@ -52,17 +53,25 @@ class Wanted:
     said: Said
     export: tuple[str, str] = ("", "")
     tolerance: str = ""
+    is_submodule: bool = False
 
 
 def example(bench: Bench, wanted: Wanted) -> Example:
     """The smallest file that shows a failure."""
-    try:
-        sketch = bench.sketched(wanted.file, wanted.key)
-    except WorkerProblem as problem:
-        return Example(problem=f"its source can't be had: {problem}".partition("\n")[0])
-    if sketch.problem:
-        return Example(problem=f"it has {sketch.problem}, which can't be written out")
-    return _Maker(bench, wanted, sketch).made()
+    found = Example(problem="")
+    # By its program, a submodule may be right.
+    for layer in (True, False) if wanted.is_submodule else (False,):
+        try:
+            sketch = bench.sketched(wanted.file, wanted.key, layer)
+        except WorkerProblem as problem:
+            return Example(problem=f"its source can't be had: {problem}".partition("\n")[0])
+        if sketch.problem:
+            found = Example(problem=f"it has {sketch.problem}, which can't be written out")
+            continue
+        found = _Maker(bench, wanted, sketch).made()
+        if not found.problem:
+            return found
+    return found
 
 
 class _Maker:

@@ -74,13 +74,18 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sketch(msgspec.Struct, frozen=True, kw_only=True):
-    """The case host's answer to `sketch`. problem: why there is none, or ""."""
+    """The case host's answer to `sketch`. problem: why there is none, or "".
+
+    layer: the constructor's call of a layer of `torch.nn`, in place of lines; mode: the one that the case has.
+    """
 
     values: list[Value] = []
     lines: list[Line] = []
     returns: list[str] = []
     literals: list[int] = []
     sizes: list[Size] = []
+    layer: str = ""
+    mode: str = "eval"
     problem: str = ""
 
     def value(self, name: str) -> Value:

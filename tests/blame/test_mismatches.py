@@ -146,6 +146,14 @@ FOUND = {
         Engine(CHAIN, {"op9": lambda kept, outputs: 10.0 if "op9" in outputs else 0.0, "op17": with_("op16")}),
         [["op16", "op17"]],
     ),
+    "another is wrong where it is an output beside others": (
+        Engine(CHAIN, {"op0": lambda kept, outputs: 10.0 if outputs > {"op0"} else 0.0, "op17": always}),
+        [["op17"]],
+    ),
+    "another is wrong where it is an output beside others, and two are wrong together": (
+        Engine(CHAIN, {"op0": lambda kept, outputs: 10.0 if outputs > {"op0"} else 0.0, "op17": with_("op16")}),
+        [["op16", "op17"]],
+    ),
     "at most five": (Engine(CHAIN, {f"op{i}": always for i in range(9)}), [[f"op{i}"] for i in range(5)]),
     "vanishes where all results are looked at": (
         Engine(CHAIN, {"op17": with_("op16")}),
@@ -176,6 +184,16 @@ FOUND = {
         [["scale", "mul"]],
     ),
     "what weights are folded into": (Engine(FOLDED, {"mul": always}), [["mul"]]),
+    "a look that overwrites results": (
+        Engine(CHAIN, {"op17": always, "op16": lambda kept, outputs: 10.0 * (len(outputs) > 2)}),
+        [["op17"]],
+    ),
+    "a look that overwrites many results": (
+        Engine(
+            CHAIN, {"op17": always, **{f"op{i}": lambda kept, outputs: 10.0 * (len(outputs) > 2) for i in range(9)}}
+        ),
+        [["op17"]],
+    ),
     "results can't be looked at": (
         Engine(CHAIN, {"op17": always}, cant=lambda kept, outputs: len(outputs) > 1),
         [["op17"]],

@@ -94,6 +94,22 @@ def test_what_else_a_file_says() -> None:
     assert "torch.tensor([[1.0, 2.0]])" in written(sketch, choice, facts, {"boxes": "[[1.0, 2.0]]"})
 
 
+def test_a_layer() -> None:
+    sketch = Sketch(values=[value("x", INPUT, 8, 4)], layer="torch.nn.BatchNorm1d(4)", mode="train")
+    text = written(sketch, Choice.first(sketch, PLAIN), Facts(said=SAID[:1]), {})
+    assert (
+        text.partition("import Case\n")[2]
+        == """
+part = Case(
+    model=lambda: torch.nn.BatchNorm1d(4),
+    inputs={"one": lambda: (torch.randn(8, 4),)},
+    mode="train",
+    fixed_inputs="this input set shows it",
+)
+"""
+    )
+
+
 # Of a tensor, its expression by the plainest recipe, and by one that is like it.
 TENSORS: dict[str, tuple[dict[str, Any], str, str]] = {
     "normal": ({"deviation": 31.0}, "torch.randn(2, 3)", "30 * torch.randn(2, 3)"),

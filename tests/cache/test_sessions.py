@@ -64,3 +64,8 @@ def test_this_process_enters_once_and_does_not_count(tmp_path: Path) -> None:
     with sessions.closed(tmp_path) as began:
         assert began is None
     assert len(list((tmp_path / "sessions").iterdir())) == 1
+    # Once it has left, it may enter again.
+    sessions.leave(tmp_path)
+    sessions.leave(tmp_path)
+    sessions.enter(tmp_path)
+    assert len(list((tmp_path / "sessions").iterdir())) == 2

@@ -170,12 +170,16 @@ def test_an_output_has_what_a_report_shows_of_it() -> None:
     wrong[7] = 9.0
     found = compare_runs([({"tensor": "a"}, {"a": wrong})], entry, Tolerance(), {}).to_json()["outputs"]["output"]
     assert (found["identical"], found["worst_index"], found["actual"]) == (False, (7,), 9.0)
+    assert found["wrong"] == "mismatch"
     assert found["expected"] == float(X[7])
     assert sum(found["histogram"]) == X.size
     same = compare_runs([({"tensor": "a"}, {"a": X.copy()})], entry, Tolerance(), {}).to_json()["outputs"]["output"]
     assert same["identical"] is True
     assert sum(same["histogram"]) == X.size
-    assert not {"worst_index", "actual", "expected"} & set(same)
+    assert not {"worst_index", "actual", "expected", "wrong"} & set(same)
+    close = X * np.float32(1 + 2**-18)
+    near = compare_runs([({"tensor": "a"}, {"a": close})], entry, Tolerance(), {}).to_json()["outputs"]["output"]
+    assert near["wrong"] == "imprecise"
 
 
 def test_a_narrowed_dtype_is_a_mismatch_unless_the_runtime_is_known_to_narrow() -> None:

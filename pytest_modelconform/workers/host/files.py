@@ -40,7 +40,13 @@ def _audit(event: str, args: tuple[object, ...]) -> None:
         mode = args[1]
         if isinstance(mode, str) and any(letter in mode for letter in "wax+"):
             return
-        _recording[-1].add(os.fsdecode(args[0]))
+        _note(args[0])
+
+
+def _note(file: Any) -> None:
+    """A case that is built while another one's file is imported is a part of that."""
+    for opened in _recording:
+        opened.add(os.fsdecode(file))
 
 
 sys.addaudithook(_audit)
@@ -52,8 +58,8 @@ def watch(owner: Any, name: str) -> None:
 
     @functools.wraps(function)
     def watched(file: Any, *args: Any, **kwargs: Any) -> Any:
-        if _recording and isinstance(file, (str, bytes, os.PathLike)):
-            _recording[-1].add(os.fsdecode(file))
+        if isinstance(file, (str, bytes, os.PathLike)):
+            _note(file)
         return function(file, *args, **kwargs)
 
     setattr(owner, name, watched)

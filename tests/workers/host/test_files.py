@@ -28,6 +28,18 @@ def test_files_that_are_read_are_recorded(tmp_path: Path) -> None:
     assert opened == {str(data)}
 
 
+def test_what_is_opened_inside_counts_outside_as_well(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.txt", tmp_path / "two.txt"
+    for path in (one, two):
+        path.write_text("x")
+    with files.recorded() as outer:
+        with files.recorded() as inner:
+            one.read_text()
+        # Neither had anything when the inner one began.
+        two.read_text()
+    assert (inner, outer) == ({str(one)}, {str(one), str(two)})
+
+
 def test_a_function_that_opens_files_in_cpp_is_watched(tmp_path: Path) -> None:
     path, other = tmp_path / "net.pt", tmp_path / "other.pt"
     for file in (path, other):

@@ -11,16 +11,35 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from .trace import INPUT, Trace
+from .trace import INPUT
 
 _SECONDS = 4.0
 # So many pairs are tried of a size that can't change by itself.
 _PAIRS = 12
+
+
+class Program(Protocol):
+    """What runs on tensors by name, with numbers in its calls; as `Trace` has it."""
+
+    @property
+    def tensors(self) -> Mapping[str, torch.Tensor]:
+        """What it is called with, and its weights."""
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """Of each whether it is an input."""
+
+    @property
+    def literals(self) -> Sequence[int]:
+        """The numbers."""
+
+    def run(self, tensors: Mapping[str, torch.Tensor], literals: Sequence[int]) -> list[Any]:
+        """What it returns for others. Raises what its operators do."""
 
 
 class Slot(NamedTuple):
@@ -46,7 +65,7 @@ class _Ended(Exception):
 class Finder:
     """Tries sizes of one program."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Program) -> None:
         self.trace = trace
         names = sorted(trace.tensors, key=lambda name: trace.kinds[name] != INPUT)
         self.now = {Slot(name, axis): n for name in names for axis, n in enumerate(trace.tensors[name].shape)}
@@ -65,21 +84,31 @@ class Finder:
             return []
 
     def _each(self) -> Iterator[Size]:
-        settled: set[Slot] = set()
-        seeds = [slot for slot in self.now if slot.tensor and self.now[slot] >= 2]
-        for seed in seeds:
-            if seed in settled:
-                continue
-            slots = next((slots for slots in self._groups(seed, settled) if self._shrinks(seed, slots)), None)
-            if slots is None:
-                continue
-            settled |= {slot for slot in slots if slot.tensor}
+        for seed, slots in self._tied():
             of = self.now[seed]
             factors = {slot: self.now[slot] // of for slot in slots}
             is_batch = all(self.trace.kinds[slot.tensor] == INPUT and slot.axis == 0 for slot in slots if slot.tensor)
             least = next((n for n in _upwards(of, 1 if is_batch else 2) if self._runs(_changed(factors, n))), of)
             if least < of:
                 yield Size(of, least, factors)
+
+    def _tied(self) -> list[tuple[Slot, set[Slot]]]:
+        """Which places change together, each with the one that its size is counted in."""
+        found: list[tuple[Slot, set[Slot]]] = []
+        for seed in [slot for slot in self.now if slot.tensor and self.now[slot] >= 2]:
+            settled = {slot for _, slots in found for slot in slots if slot.tensor}
+            if seed in settled:
+                continue
+            slots = next((slots for slots in self._groups(seed, settled) if self._shrinks(seed, slots)), None)
+            if slots is not None:
+                found.append((seed, slots))
+                continue
+            # An index may be shorter than what it is an index of, which then can only follow.
+            for place, (other, known) in enumerate(found):
+                if self.now[other] == self.now[seed] and self._shrinks(seed, {seed, *known}):
+                    found[place] = (other, {seed, *known})
+                    break
+        return found
 
     def _groups(self, seed: Slot, settled: set[Slot]) -> Iterator[set[Slot]]:
         """What may have to change with a place, the likeliest first."""

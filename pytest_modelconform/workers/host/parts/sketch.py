@@ -14,9 +14,10 @@ import torch
 
 from ...loop import Answer
 from ..build import Built
+from .layer import Layer, layer
 from .sizes import Finder, cut
 from .source import Line
-from .trace import traced
+from .trace import Trace, traced
 
 # All tensors of a sketch.
 ALL = "all.pt"
@@ -24,14 +25,22 @@ ALL = "all.pt"
 _WRITTEN = 24
 
 
-def make(built: Built, key: str, folder: Path) -> Answer:
-    """The sketch of a case on an input set; its tensors go to `ALL` in the folder. Raises Unwritable."""
+def make(built: Built, key: str, folder: Path, as_layer: bool) -> Answer:
+    """The sketch of a case on an input set; its tensors go to `ALL` in the folder. Raises Unwritable.
+
+    as_layer: as a layer of `torch.nn`, instead of by its program.
+    """
+    if as_layer:
+        made = layer(built, key)
+        return {**_common(made, folder), "layer": made.text, "mode": built.case.mode}
     trace = traced(built, key)
+    return {**_common(trace, folder), "lines": [_line(line) for line in trace.lines], "returns": trace.returns}
+
+
+def _common(trace: Trace | Layer, folder: Path) -> dict[str, Any]:
     torch.save(trace.tensors, folder / ALL)
     return {
         "values": [_described(name, trace.kinds[name], tensor) for name, tensor in trace.tensors.items()],
-        "lines": [_line(line) for line in trace.lines],
-        "returns": trace.returns,
         "literals": list(trace.literals),
         "sizes": [
             {"of": size.of, "least": size.least, "slots": [[*slot, factor] for slot, factor in size.slots.items()]}

@@ -33,6 +33,14 @@ _SYMBOLS: Mapping[Any, str] = {
     operator.pow: "**",
 }
 _LARGEST = 1 << 24
+# How names of operators begin, and where functions for them are.
+_PLACES = (
+    ("", "torch.nn.functional"),
+    ("special_", "torch.special"),
+    ("linalg_", "torch.linalg"),
+    ("fft_", "torch.fft"),
+    ("", "torch"),
+)
 # Names that a case file has for other things.
 _TAKEN = ("torch", "self", "training", "tensors", "part")
 
@@ -239,12 +247,14 @@ def _forms(target: torch._ops.OpOverload, given: Mapping[str, Any], optional: se
     """Ways to call an operator, those that people write first; the last one is right in any case."""
     namespace, _, name = target._schema.name.partition("::")
     first = next(iter(given), "")
-    for place, module in (("torch.nn.functional", torch.nn.functional), ("torch", torch)):
-        call = getattr(module, name, None) if namespace == "aten" else None
+    for prefix, place in _PLACES:
+        module = operator.attrgetter(place.partition(".")[2])(torch) if "." in place else torch
+        short = name.removeprefix(prefix)
+        call = getattr(module, short, None) if namespace == "aten" and name.startswith(prefix) else None
         if call is not None:
-            yield _Form(f"{place}.{name}", call, *_split(given, optional))
-            yield _Form(f"{place}.{name}", call, *_split(given, {*given} - {first}))
-            yield _Form(f"{place}.{name}", call, tuple(given.values()))
+            yield _Form(f"{place}.{short}", call, *_split(given, optional))
+            yield _Form(f"{place}.{short}", call, *_split(given, {*given} - {first}))
+            yield _Form(f"{place}.{short}", call, tuple(given.values()))
     method = getattr(torch.Tensor, name, None) if namespace == "aten" and not name.startswith("__") else None
     if method is not None and isinstance(given.get(first), Node):
         yield _Form(name, method, *_split(given, optional), method=True)

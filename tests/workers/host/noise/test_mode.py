@@ -295,15 +295,16 @@ def test_gradients_move_by_formulas_too() -> None:
 
 
 def test_a_scripted_model_and_a_recurrent_one() -> None:
-    lstm = nn.LSTM(6, 5, batch_first=True)
-    with warnings.catch_warnings():
+    lstm, sequence = nn.LSTM(6, 5, batch_first=True), X[:, :, 0, :6]
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         scripted = torch.jit.script(nn.Sequential(nn.Linear(6, 5), nn.Tanh()))
-    for model in (lstm, scripted):
+        exported = torch.export.export(lstm, (sequence,)).module()
+    for model, given in ((lstm, sequence), (exported, sequence), (scripted, ROW)):
         with torch.no_grad(), in_sight(model):
-            plain = model(X[:, :, 0, :6] if model is lstm else ROW)
+            plain = model(given)
             with OperatorNoise(Draws(generator())) as mode:
-                found = model(X[:, :, 0, :6] if model is lstm else ROW)
+                found = model(given)
         one, two = (value[0] if isinstance(value, tuple) else value for value in (plain, found))
         assert not mode.general
         assert 0 < float((one - two).abs().max()) < 1e-5

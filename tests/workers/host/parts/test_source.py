@@ -136,6 +136,11 @@ SIZES: dict[str, tuple[nn.Module | Function, tuple[torch.Tensor, ...], set[tuple
         (torch.randn(1, 4, 4), torch.randn(1, 5, 4), torch.randn(1, 5, 3)),
         {(4, 2, "query1"), (4, 2, "key2 query2"), (5, 2, "key1 value1"), (3, 2, "value2")},
     ),
+    "what may be shorter, and what has to follow": (
+        lambda index, src: torch.zeros(7, 4).scatter_add(0, index, src),
+        (torch.randint(0, 7, (9, 4)), torch.randn(9, 4)),
+        {(9, 1, "index0 src0"), (4, 2, "index1 src1")},
+    ),
     # On such weights the operator reads what isn't there.
     "a recurrent layer": (
         nn.LSTM(5, 3, batch_first=True),
