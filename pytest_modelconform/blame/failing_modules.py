@@ -127,19 +127,5 @@ class FailingModules:
         return f"Not tried alone, since no case could be made of it: {names}."
 
 
-def submodules_of(program: Program) -> Program:
-    """The submodules that call a program's operators, as the program of a model that has none but these."""
-    calls: dict[str, Operator] = {}
-    for operator in program.operators:
-        path = operator.module
-        while path:
-            kind = operator.kind if path == operator.module else ""
-            if kind or path not in calls:
-                calls[path] = Operator(name=path, target=kind or path, call="")
-            path = path.rpartition(".")[0]
-    parents = {path: path.rpartition(".")[0] for path in calls if "." in path}
-    return Program(operators=tuple(calls[path] for path in sorted(calls)), way=SUBMODULES, parents=parents)
-
-
 def _joined(notes: Sequence[str]) -> str:
     return " ".join(note for note in notes if note)

@@ -23,13 +23,15 @@ _ROLES = ("x", "y", "z")
 
 @dataclass
 class Layer:
-    """A layer on one input set. text: its constructor's call. tensors, kinds, literals: as in `Trace`."""
+    """A layer on one input set. text: its constructor's call. The others: as in `Trace`."""
 
     text: str
     module: torch.nn.Module
     tensors: dict[str, torch.Tensor]
     kinds: dict[str, str] = field(init=False)
     literals: Literals = field(default_factory=Literals)
+    varies: dict[str, dict[int, str]] = field(default_factory=dict)
+    others: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """All of its tensors are inputs: it makes its weights itself."""
