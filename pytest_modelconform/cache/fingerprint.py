@@ -36,7 +36,7 @@ _PREFIXES = (
 # Folders of this package that make nothing of what is cached. Named are these and not the others, so that a new or a
 # moved module is part of every key until somebody says here that it need not be; a test holds that neither the case
 # host nor what makes references imports one of these.
-NOT_IN_KEYS = ("commands", "diagnosis", "expected", "plugin", "report", "repro", "runtimes", "_cpp")
+NOT_IN_KEYS = ("blame", "commands", "diagnosis", "expected", "plugin", "report", "repro", "runtimes", "_cpp")
 
 
 def hash_of(*values: Any) -> str:
