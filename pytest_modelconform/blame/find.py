@@ -13,6 +13,7 @@ from ..cells.stages import StageFailure
 from ..cells.worker import WorkerProblem
 from ..terms.blame import Blame
 from ..terms.cell import CaseRef, Cell
+from ..terms.exports import FILE
 from ..terms.outcome import Outcome
 from ..terms.program import SUBMODULES
 from . import errors
@@ -42,6 +43,8 @@ def find(
     seconds: how long the search may take. progress: shows a line. Whatever ends it, nothing is left behind.
     """
     begin = time.monotonic()
+    if _is_own_file(machinery, case, ref, cell):
+        return Blame(note="The artifact is a file of the case's own: there is no exporter that could be given a part.")
     with Machine(machinery, ref, cell, outcome, seconds) as machine:
         machine.reserved = min(_FOR_THE_CASE, seconds / 4)
         try:
@@ -55,6 +58,15 @@ def find(
         with contextlib.suppress(OutOfTime, StageFailure, WorkerProblem):
             blame = with_example(machine, case, blame, progress)
         return replace(blame, tries=machine.tries, seconds=time.monotonic() - begin)
+
+
+def _is_own_file(machinery: Machinery, case: Declared, ref: CaseRef, cell: Cell) -> bool:
+    """Whether what the cell runs, or is made from, was there already."""
+    given = machinery.settings.exports
+    columns = machinery.registry.made_through(cell.format, ref.framework)
+    return any(
+        case.exports.get(column) == FILE or (column in given and given[column].export is not None) for column in columns
+    )
 
 
 def _searched(machine: Machine, case: Declared, outcome: Outcome, progress: Progress) -> Blame:

@@ -194,7 +194,7 @@ class Machine:
         if self._hangs is not None:
             attempt = self._until_it_hangs(attempt, self._hangs)
         outcome = attempt.tried().outcome
-        fit = outcome.stage not in _NOT_FIT and outcome.verdict is not Verdict.UNAVAILABLE
+        fit = outcome.stage not in _NOT_FIT and outcome.verdict not in (Verdict.UNAVAILABLE, Verdict.UNSUPPORTED)
         if self.left() <= 0 and (outcome.verdict is Verdict.TIMEOUT or not fit):
             raise OutOfTime
         return Tried(outcome=outcome, red=self._red(outcome, outputs, known), fit=fit, file=file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_modelconform.blame.sameness import is_same
+from pytest_modelconform.blame.sameness import gist, is_same
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 
 
@@ -167,3 +167,23 @@ def test_what_input_sets_say_counts_for_the_cell() -> None:
     whole = cell(one=(Verdict.PASS, ""), two=(Verdict.ERROR, fault), three=(Verdict.UNSUPPORTED, "refused"))
     assert is_same(whole, cell(two=(Verdict.ERROR, reshape("Reshape", "{4}", "{2}"))))
     assert not is_same(whole, cell(three=(Verdict.ERROR, "RuntimeError: refused")))
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        (onnxscript("scaled_dot_product_attention", TOO_FEW), TOO_FEW),
+        (no_kernel("Gemm(13)", "n"), no_kernel("Gemm(13)", "n")),
+        (
+            openvino(CONV),
+            "While validating ONNX node '<Node(Conv): getitem>': Check 'element::Type::merge(result_et)' failed at "
+            "src/core/src/op/conv.cpp:45:",
+        ),
+        ("Right for x (3, 9) ('three').\ninput set 'two': Fail: it can't be reshaped", "Fail: it can't be reshaped"),
+        ("input set 'two': " + crash("SIGABRT (abort)", "loading", "  what():  no axis"), "what():  no axis"),
+        ("ort gave no answer within 60 s", "ort gave no answer within 60 s"),
+        ("", ""),
+    ],
+)
+def test_the_line_that_tells_most(message: str, line: str) -> None:
+    assert gist(message) == line

@@ -28,10 +28,10 @@ class NoProgram(Exception):
         self.stopped = stopped
 
 
-def exported(built: Built) -> GraphModule:
-    """The case's model as `torch.export` captures it, weights and all, called as the model is. Raises NoProgram.
+def exported(built: Built) -> tuple[GraphModule, Any]:
+    """The case's model as `torch.export` captures it, weights and all, called as the model is; and as it gives it.
 
-    Parameters and buffers are copies.
+    Parameters and buffers are copies. Raises NoProgram.
     """
     if built.case.framework != TORCH:
         raise NoProgram(f"the model is written in {built.case.framework}: only one in PyTorch can be taken apart")
@@ -40,19 +40,20 @@ def exported(built: Built) -> GraphModule:
     seed_all(built.case.seed, built.name, "export")
     try:
         with torch.no_grad():
-            program = torch.export.export(built.model, args, kwargs, dynamic_shapes=built.dynamic_shapes, **given)
+            # A copy: tracing may leave what it traced with in the model's attributes.
+            model = copy.deepcopy(built.model)
+            program = torch.export.export(model, args, kwargs, dynamic_shapes=built.dynamic_shapes, **given)
             module = program.module(check_guards=False)
     except Exception as error:
         first = str(error).strip().partition("\n")[0]
         said = f"torch.export can't capture the model: {type(error).__name__}: {first}"
-        raise NoProgram(said, where(error, built.model)) from error
-    module = copy.deepcopy(module)
+        raise NoProgram(said, where(error, model)) from error
     _without_checks(module)
-    return module
+    return module, program
 
 
-def functional(module: GraphModule, built: Built) -> GraphModule:
-    """The same program without operators that write to their operands. Raises NoProgram where there is none.
+def functional(module: GraphModule, program: Any, built: Built) -> GraphModule:
+    """The program without operators that write to their operands. Raises NoProgram where there is none.
 
     A value has then one name, so that the program can be cut anywhere. What can't be rewritten here is left to PyTorch,
     which splits some operators.
@@ -62,14 +63,12 @@ def functional(module: GraphModule, built: Built) -> GraphModule:
     made = copy.deepcopy(module)
     if _rewritten(made, built) and _same(module, made, built):
         return made
-    with torch.no_grad():
-        args, kwargs = built.clone_inputs()
-        try:
-            program = torch.export.export(built.model, args, kwargs, dynamic_shapes=built.dynamic_shapes)
+    try:
+        with torch.no_grad():
             made = copy.deepcopy(program.run_decompositions({}).module(check_guards=False))
-        except Exception as error:
-            first = str(error).strip().partition("\n")[0]
-            raise NoProgram(f"the model writes to tensors in place, and can't be written otherwise: {first}") from error
+    except Exception as error:
+        first = str(error).strip().partition("\n")[0]
+        raise NoProgram(f"the model writes to tensors in place, and can't be written otherwise: {first}") from error
     _without_checks(made)
     if not _same(module, made, built):
         raise NoProgram("the model writes to tensors in place, and gives other numbers where it is written otherwise")
@@ -78,17 +77,24 @@ def functional(module: GraphModule, built: Built) -> GraphModule:
 
 def call(module: GraphModule, inputs: tuple[Any, Any]) -> dict[Node, Any]:
     """What each node of a program has for a call's inputs, as it was when it was made. Tensors are copies."""
-    found: dict[Node, Any] = {}
+    found: dict[str, Any] = {}
 
     class Recording(torch.fx.Interpreter):
         def run_node(self, n: Node) -> Any:
             result = super().run_node(n)
-            found[n] = clone(result) if n.op != "get_attr" else result
+            if n.op != "get_attr":
+                found[n.name] = clone(result) if isinstance(result, (torch.Tensor, list, tuple)) else result
             return result
 
     with torch.no_grad():
-        Recording(module, garbage_collect_values=False).run(*tree_leaves(inputs), enable_io_processing=False)
-    return found
+        # A copy: in training mode, operators write to buffers.
+        made = Recording(copy.deepcopy(module), garbage_collect_values=False)
+        made.run(*tree_leaves(inputs), enable_io_processing=False)
+    weights = torch.fx.Interpreter(module)
+    return {
+        node: weights.fetch_attr(str(node.target)) if node.op == "get_attr" else found[node.name]
+        for node in module.graph.nodes
+    }
 
 
 def is_tensor(node: Node) -> bool:

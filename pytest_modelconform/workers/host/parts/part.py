@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from pytest_modelconform.terms.case import Case, Tolerance
 from pytest_modelconform.terms.program import OPERATORS, SUBMODULES
 
 from ...loop import WorkerError
+from .. import large
 from ..build import Built, leaf_shapes
 from ..clones import clone
 from ..forward import signature
@@ -24,8 +26,39 @@ from . import submodules
 from .cut import Cut, NotAPart, cut, flat
 from .graph import NoProgram, placeholders
 from .programs import Taken, taken, whole_case
+from .recorded import followed
 
 _WHY = "a part of a model"
+
+
+@dataclass
+class _Model:
+    """What a part is made of. built: the case. inputs: what it is called with, by input set."""
+
+    built: Built
+    module: torch.nn.Module
+    inputs: Mapping[str, Any]
+    dynamic_shapes: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """What `part_case` is asked for."""
+
+    file: str
+    relative: str
+    case: str
+    dtype: str
+    operators: tuple[str, ...]
+    outputs: tuple[str, ...]
+    fixed: tuple[str, ...]
+    sets: tuple[str, ...]
+    way: str
+    static: bool
+
+
+# The last one. Case files stay imported, and hundreds of parts with their weights would fill the memory.
+_last: dict[_Wanted, _Model] = {}
 
 
 def part_case(
@@ -46,28 +79,78 @@ def part_case(
     file, relative, case, dtype: the case, as a worker is asked for it. sets: the input sets that it has besides the
     exporters' one, as far as the program takes them. static: see `programs.taken`.
     """
-    if way == SUBMODULES:
-        return _submodule(whole_case(file, relative, case, dtype), file, operators, sets)
+    wanted = _Wanted(
+        file=file,
+        relative=relative,
+        case=case,
+        dtype=dtype,
+        operators=tuple(operators),
+        outputs=tuple(outputs),
+        fixed=tuple(fixed),
+        sets=tuple(sets),
+        way=way,
+        static=static,
+    )
+    made = _model(wanted)
+    source = made.built.case
+
+    def given(name: str) -> Callable[[], Any]:
+        return lambda: clone(_model(wanted).inputs[name])
+
+    known = {f.name: getattr(source, f.name) for f in fields(Case)}
+    known |= {
+        "model": lambda: followed(copy.deepcopy(_model(wanted).module)),
+        "inputs": {name: given(name) for name in made.inputs},
+        "dynamic_shapes": made.dynamic_shapes,
+        "dtypes": (made.built.dtype,),
+        "tolerance": _tolerance(source.tolerance),
+        "tolerances": {name: _tolerance(tolerance) for name, tolerance in source.tolerances.items()},
+        "blind_ok": _WHY,
+        "fixed_inputs": _WHY,
+        "cpp": None,
+        "twins": {},
+        "train": None,
+        "sequence": None,
+        "files": (),
+        "operators": _operators(source.operators, file),
+    }
+    return PartCase(**known)
+
+
+def _model(wanted: _Wanted) -> _Model:
+    if wanted not in _last:
+        was_large = any(large.is_large(made.built.model) for made in _last.values())
+        _last.clear()
+        if was_large:
+            gc.collect()  # graphs are in cycles: one more would be here until they are looked for
+        made = _submodule(wanted) if wanted.way == SUBMODULES else _cut(wanted)
+        _last[wanted] = made
+    return _last[wanted]
+
+
+def _cut(wanted: _Wanted) -> _Model:
     try:
-        found = taken(file, relative, case, dtype, static)
+        found = taken(wanted.file, wanted.relative, wanted.case, wanted.dtype, wanted.static)
     except NoProgram as none:
         raise WorkerError(str(none), "build") from none
     exporter_set = found.built.exporter_set
-    names = [exporter_set, *(name for name in found.sets() if name in sets and name != exporter_set)]
+    names = [exporter_set, *(name for name in found.sets() if name in wanted.sets and name != exporter_set)]
+    is_whole = not wanted.operators and not wanted.outputs
     try:
-        if operators or outputs:
-            part = cut(found.module, found.values(exporter_set), operators, outputs, fixed)
-        else:
+        if is_whole:
             part = flat(found.whole)
+        else:
+            part = cut(found.module, found.values(exporter_set), wanted.operators, wanted.outputs, wanted.fixed)
     except NotAPart as fault:
         raise WorkerError(f"these operators are no part of their own: {fault}", "build") from fault
-    own_inputs = set(placeholders(found.module if operators or outputs else found.whole))
+    own_inputs = set(placeholders(found.whole if is_whole else found.module))
     inputs = {}
     for name in names:
         given = _inputs(found, part, own_inputs, name)
         if given is not None:
             inputs[name] = given
-    return _case(found, file, part, inputs, own_inputs)
+    shapes = _dynamic_shapes(found, part, own_inputs, inputs[exporter_set])
+    return _Model(found.built, part.module, inputs, shapes)
 
 
 def _inputs(found: Taken, part: Cut, own_inputs: set[Node], name: str) -> tuple[torch.Tensor, ...] | None:
@@ -101,31 +184,29 @@ def _dynamic_shapes(found: Taken, part: Cut, own_inputs: set[Node], inputs: Sequ
     return shapes if any(shapes.values()) else None
 
 
-def _case(found: Taken, file: str, part: Cut, inputs: dict[str, Any], own_inputs: set[Node]) -> PartCase:
-    shapes = _dynamic_shapes(found, part, own_inputs, inputs[found.built.exporter_set])
-    return _made(found.built, file, part.module, inputs, shapes)
-
-
-def _submodule(built: Built, file: str, operators: Sequence[str], sets: Sequence[str]) -> PartCase:
+def _submodule(wanted: _Wanted) -> _Model:
     """One call of a submodule with what reaches it; the model itself where none is named."""
-    names = [built.exporter_set, *(name for name in built.inputs if name in sets and name != built.exporter_set)]
-    if not operators:
+    built = whole_case(wanted.file, wanted.relative, wanted.case, wanted.dtype)
+    others = (name for name in built.inputs if name in wanted.sets and name != built.exporter_set)
+    names = [built.exporter_set, *others]
+    if not wanted.operators:
         whole = {name: _whole_call(built, name) for name in names}
-        return _made(built, file, built.model, whole, built.case.dynamic_shapes)
-    if len(operators) > 1:
+        return _Model(built, built.model, whole, built.case.dynamic_shapes)
+    if len(wanted.operators) > 1:
         raise WorkerError("a part of a model without a program is the call of one submodule", "build")
+    [called] = wanted.operators
     # How sizes vary shows in all sets.
     needed = built.inputs if built.case.dynamic_shapes else names
-    calls = {name: found[0] for name in needed if (found := submodules.calls(built, name, operators[0]))}
+    calls = {name: found[0] for name in needed if (found := submodules.calls(built, name, called))}
     if built.exporter_set not in calls:
-        raise WorkerError(f"the model calls no submodule {operators[0]!r}", "build")
+        raise WorkerError(f"the model calls no submodule {called!r}", "build")
     made = {name: submodules.alone(call) for name, call in calls.items()}
     model, first = made[built.exporter_set]
     if not first:
-        raise WorkerError(f"{operators[0]} takes no tensor", "build")
+        raise WorkerError(f"{called} takes no tensor", "build")
     alike = {name: tensors for name, (_, tensors) in made.items() if len(tensors) == len(first)}
     inputs = {name: alike[name] for name in names if name in alike}
-    return _made(built, file, model, inputs, _varying(built, model, alike))
+    return _Model(built, model, inputs, _varying(built, model, alike))
 
 
 def _whole_call(built: Built, name: str) -> Any:
@@ -155,32 +236,6 @@ def _varying(built: Built, model: torch.nn.Module, inputs: dict[str, tuple[torch
         return None
     parameters = list(signature(model).parameters)
     return {parameter: entry or None for parameter, entry in zip(parameters, found, strict=False)}
-
-
-def _made(built: Built, file: str, model: torch.nn.Module, inputs: dict[str, Any], dynamic_shapes: Any) -> PartCase:
-    source = built.case
-
-    def given(name: str) -> Callable[[], Any]:
-        return lambda: clone(inputs[name])
-
-    known = {f.name: getattr(source, f.name) for f in fields(Case)}
-    known |= {
-        "model": lambda: copy.deepcopy(model),
-        "inputs": {name: given(name) for name in inputs},
-        "dynamic_shapes": dynamic_shapes,
-        "dtypes": (built.dtype,),
-        "tolerance": _tolerance(source.tolerance),
-        "tolerances": {name: _tolerance(tolerance) for name, tolerance in source.tolerances.items()},
-        "blind_ok": _WHY,
-        "fixed_inputs": _WHY,
-        "cpp": None,
-        "twins": {},
-        "train": None,
-        "sequence": None,
-        "files": (),
-        "operators": _operators(source.operators, file),
-    }
-    return PartCase(**known)
 
 
 def _tolerance(tolerance: Tolerance) -> Tolerance:

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_flatten_with_path, tree_leaves
 from pytest_modelconform.terms.case import TORCH
 from pytest_modelconform.terms.program import OPERATORS, SUBMODULES
 
+from .. import large
 from ..build import Built, build
 from ..forward import signature
 from ..state import seed_all
@@ -38,9 +39,10 @@ class Taken:
     _values: dict[str, dict[Node, Any]] = field(default_factory=dict)
 
     def values(self, key: str) -> dict[Node, Any]:
-        """What each node of `module` is for an input set, as eager computes it. Those of one set are kept."""
+        """What each node of `module` is for an input set, as eager computes it. Those of two sets are kept."""
         if key not in self._values:
-            self._values = {key: self._ran(key)}
+            others = list(self._values.items())[-1:]
+            self._values = {**dict(others), key: self._ran(key)}
         return self._values[key]
 
     def sets(self) -> list[str]:
@@ -100,7 +102,10 @@ def whole_case(file: str, relative: str, case: str, dtype: str) -> Built:
     if wanted not in _built:
         _built.clear()
         _last.clear()
-        _built[wanted] = build(file, relative, case, dtype)
+        built = build(file, relative, case, dtype)
+        # The case, its program, that without writes, a part, and a copy of that.
+        large.require(built, "a search for the operator at fault", lambda size: 5 * size)
+        _built[wanted] = built
     return _built[wanted]
 
 
@@ -115,8 +120,8 @@ def taken(file: str, relative: str, case: str, dtype: str, static: bool = False)
         built = replace(built, dynamic_shapes=None)
     if wanted not in _last:
         try:
-            whole = graph.exported(built)
-            _last[wanted] = Taken(built, whole, graph.functional(whole, built))
+            whole, program = graph.exported(built)
+            _last[wanted] = Taken(built, whole, graph.functional(whole, program, built))
         except graph.NoProgram as none:
             none.__cause__ = none.__context__ = None  # its frames hold the model's tensors
             _last[wanted] = none

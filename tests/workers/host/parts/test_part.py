@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from pytest_modelconform.workers.host.build import Built, build
+from pytest_modelconform.workers.host.build import Built, build, digest
 from pytest_modelconform.workers.host.part_case import PartCase
+from pytest_modelconform.workers.host.parts import part as part_module
 from pytest_modelconform.workers.loop import WorkerError
 from tests.support import runs
 from tests.workers.host.parts.models import part_file
@@ -95,3 +98,14 @@ def test_what_is_no_part_is_a_fault_of_the_file(tmp_path: Path) -> None:
         part(tmp_path, operators=("sin",))
     with pytest.raises(WorkerError, match=r"torch\.export can't capture the model"):
         part(tmp_path, flag=True, operators=("tanh",))
+
+
+def test_of_parts_that_were_built_one_is_in_memory(tmp_path: Path) -> None:
+    first = part(tmp_path, operators=("linear", "tanh"))
+    weights = weakref.ref(part_module._last[next(iter(part_module._last))].module)
+    part(tmp_path, operators=("tanh",))
+    gc.collect()
+    assert weights() is None
+    # Its file is still imported, and makes it again.
+    again = first.case.model()
+    assert digest(again, first.inputs) == digest(first.model, first.inputs) == first.digest
