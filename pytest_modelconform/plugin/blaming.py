@@ -122,12 +122,17 @@ class BlamePlugin:
                 self.waiting.finish()
         if not self._is_controller and not is_ended:
             try:
-                self._search()
+                # The folder may be gone: the controller removes it where Ctrl-C reached it alone.
+                with contextlib.suppress(OSError):
+                    self._search()
             except KeyboardInterrupt:
                 if not self.run.is_xdist_worker:
                     self._say(_ENDED)
         if not self.run.is_xdist_worker:
-            self._write_down(is_ended)
+            try:
+                self._write_down(is_ended)
+            except Exception as error:
+                self.log.faults.append(f"the guilty operators could not be read: {fault_of_ours(error)}")
 
     def _left(self, begin: float) -> float:
         """Seconds that may be spent in all. As long as other processes run cells, nobody waits for this one."""

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from pytest_modelconform.blame.waiting import Waiting
 from pytest_modelconform.plugin import blame_option, blaming
 from pytest_modelconform.report import log
 from pytest_modelconform.terms.blame import Blame, Guilty
@@ -172,6 +173,19 @@ def test_a_search_that_fails_is_a_note(project: Path, pytester: pytest.Pytester,
     said = found.failure(f"plain.py::{RED}")
     assert "guilty operator not found: the search failed: ValueError: odd (" in said
     assert "INTERNALERROR" not in found.stdout
+
+
+def test_what_can_not_be_read_is_a_line_and_the_results_are_there(
+    project: Path, pytester: pytest.Pytester, search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(self: object) -> object:
+        raise ValueError("no JSON")
+
+    monkeypatch.setattr(Waiting, "found", found)
+    done = runs.run_here(pytester, project, "plain.py", "--modelconform-blame=9", runtimes=WRONG)
+    assert (done.status, len(done.cells)) == (1, 3)
+    assert "modelconform: the guilty operators could not be read: ValueError: no JSON (" in done.stdout
+    assert "INTERNALERROR" not in done.stdout
 
 
 def test_ctrl_c_ends_the_search_and_not_the_run(project: Path, pytester: pytest.Pytester, search: Search) -> None:

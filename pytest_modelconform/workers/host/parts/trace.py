@@ -112,7 +112,23 @@ def traced(built: Built, key: str, varying: bool = False) -> Trace:
         else:
             raise Unwritable(f"a call of the module {node.target}")
     found.returns = [writer.names[node] for node in found.results]
+    found.tensors = {name: found.tensors[name] for name in _by_use(found.calls)}
     return found
+
+
+def _by_use(calls: Sequence[tuple[Node, str, Any]]) -> list[str]:
+    """The names of tensors in the order in which calls take them, as somebody would write forward's arguments."""
+    names = {node: name for node, name, _ in calls if name}
+    found: dict[str, None] = {}
+
+    def use(leaf: Any) -> Any:
+        if leaf in names:
+            found.setdefault(names[leaf])
+        return leaf
+
+    for _, _, arguments in calls:
+        map_aggregate(arguments, lambda leaf: use(leaf) if isinstance(leaf, Node) else leaf)
+    return [*found, *(name for name in names.values() if name not in found)]
 
 
 def _program(built: Built, key: str, dynamic_shapes: Any) -> GraphModule:
