@@ -48,6 +48,10 @@ class Engine:
     seconds: float = 1000
     parts: dict[Part, Tried] = field(default_factory=dict)
 
+    @property
+    def submodules(self) -> Program:
+        return self.program
+
     def tried(self, part: Part) -> Tried:
         if part not in self.parts:
             if self.left() <= 0:
