@@ -50,8 +50,11 @@ def layer(built: Built, key: str) -> Layer:
     module = built.model
     if isinstance(module, Alone):
         leaves = list(module.leaves)
-        for place, tensor in zip(module.places, tree_leaves((args, kwargs)), strict=True):
-            leaves[place] = tensor
+        tensors = tree_leaves((args, kwargs))
+        if len(module.places) > len(tensors):
+            raise Unwritable("a tensor that is given twice")
+        for place, which in module.places:
+            leaves[place] = tensors[which]
         args, kwargs = tree_unflatten(leaves, module.spec)
         module = module.module
     if kwargs or not all(isinstance(value, torch.Tensor) for value in args):
