@@ -9,14 +9,14 @@ from .sketch import LIKE, PLAIN, Choice, Sketch, Value
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
-def expression(sketch: Sketch, choice: Choice, value: Value, dtype: str, texts: Mapping[str, str]) -> str:
-    """A tensor as an expression."""
-    recipe, shape = choice.recipes[value.name], choice.shape(sketch, value.name)
+def expression(sketch: Sketch, choice: Choice, value: Value, dtype: str, texts: Mapping[str, str], key: str) -> str:
+    """A tensor as an expression. key: its name among tensors that are the model's own."""
+    recipe, shape = choice.recipes[value.name], choice.shape(sketch, value)
     # Floating-point tensors in the cell's dtype are written in float32, and cast with the case.
     kind = "" if value.dtype in (dtype, "float32") else f", dtype=torch.{value.dtype}"
     if recipe not in (PLAIN, LIKE):
-        text = "" if value.order else texts.get(value.name, "")
-        return f"torch.tensor({text}{kind})" if text else f'tensors["{value.name}"]'
+        text = "" if value.order else texts.get(key, "")
+        return f"torch.tensor({text}{kind})" if text else f'tensors["{key}"]'
     if recipe == LIKE and value.order:
         outermost = [shape[axis] for axis in value.order]
         back = [value.order.index(axis) for axis in range(len(shape))]

@@ -62,23 +62,27 @@ _MAY_DIFFER = 0.2
 class Told:
     """What a failure tells. kind: the exception that was raised, "" for none. lines: words, those that tell most first.
 
-    A process that died tells how; its last words only where it ended itself.
+    wraps: words of the line in which an exception was said that wraps another one; none where it wraps nothing. A
+    process that died tells how; its last words only where it ended itself.
     """
 
     verdict: Verdict
     stage: Stage | None
     kind: str
     lines: tuple[tuple[str, ...], ...]
+    wraps: tuple[str, ...] = ()
 
 
 def told(outcome: Outcome) -> Told:
     """What a cell's failure tells."""
     kind, lines = "", list[tuple[str, ...]]()
+    wraps: tuple[str, ...] = ()
     for message in _messages(outcome):
         said_kind, said = _said(message, outcome.verdict)
         kind = kind or said_kind
+        wraps = wraps or _wrapping(message)
         lines += [words for words in said if words not in lines]
-    return Told(outcome.verdict, outcome.stage, kind, tuple(lines))
+    return Told(outcome.verdict, outcome.stage, kind, tuple(lines), wraps)
 
 
 def is_same(whole: Outcome, part: Outcome) -> bool:
@@ -91,7 +95,7 @@ def is_same(whole: Outcome, part: Outcome) -> bool:
         return False
     if first.verdict is Verdict.TIMEOUT:
         return True
-    if first.kind != second.kind:
+    if first.kind != second.kind or not _alike(first.wraps, second.wraps):
         return False
     if not second.lines:
         return not first.lines
@@ -143,6 +147,12 @@ def _telling(message: str, verdict: Verdict) -> tuple[str, list[str]]:
     # What was raised first tells the fault; what wraps it tells which node an exporter was at.
     telling = causes[-1:] or _before_stack(lines)
     return kind, [line for line in telling if not _is_generic(line)] or [first]
+
+
+def _wrapping(message: str) -> tuple[str, ...]:
+    """The words of the first line, if what it says was raised for another exception."""
+    first, _, rest = message.strip().partition("\n")
+    return _words(_BEFORE.sub("", first)) if f"\n{_CAUSED}" in f"\n{rest}" else ()
 
 
 def _before_stack(lines: list[str]) -> list[str]:

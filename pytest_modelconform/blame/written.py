@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .numbers import expression
-from .sketch import INPUT, PARAMETER, Choice, Line, Sketch, Value
+from .sketch import INPUT, OTHER, PARAMETER, Choice, Line, Sketch, Value
 
 # The case's name, and that of its file and of the tensors beside it.
 NAME, FILE, TENSORS = "part", "part.py", "part.pt"
@@ -33,10 +33,13 @@ class Facts:
 
 def written(sketch: Sketch, choice: Choice, facts: Facts, texts: Mapping[str, str]) -> str:
     """The text of the file. texts: what the model's small tensors are in Python, by name. Raises TooLong."""
-    tensors = {value.name: expression(sketch, choice, value, facts.dtype, texts) for value in sketch.values}
+    values = {value.name: value for value in sketch.values} | {OTHER + value.name: value for value in sketch.others}
+    tensors = {key: expression(sketch, choice, value, facts.dtype, texts, key) for key, value in values.items()}
     reads = any("tensors[" in text for text in tensors.values())
     packages = sorted({line.imports for line in sketch.lines if line.imports})
-    lines = [*_docstring(facts.said), ""]
+    # Logs and pages show the text alone.
+    beside = f"It reads {TENSORS}, which `modelconform blame -o DIR` writes beside it."
+    lines = [*_docstring([*facts.said, *[beside] * reads]), ""]
     if reads:
         lines += ["from pathlib import Path", ""]
     lines += ["import torch", *(f"import {name}" for name in packages), ""]
@@ -54,7 +57,15 @@ def written(sketch: Sketch, choice: Choice, facts: Facts, texts: Mapping[str, st
 
 def _case(sketch: Sketch, facts: Facts, tensors: Mapping[str, str], packages: Sequence[str], reads: bool) -> list[str]:
     lines = [f"{NAME} = Case(", f"    model={f'lambda: {sketch.layer}' if sketch.layer else 'Model'},"]
-    lines += _inputs([tensors[value.name] for value in sketch.values if value.kind == INPUT])
+    names = [value.name for value in sketch.values if value.kind == INPUT]
+    given = {"one": [tensors[name] for name in names]}
+    if sketch.others:
+        given["two"] = [tensors[OTHER + name] for name in names]
+    lines += _inputs(given)
+    if sketch.varies:
+        axes = {name: ", ".join(f"{axis}: {dim}" for axis, dim in found) for name, found in sketch.varies.items()}
+        said = ", ".join(f'"{name}": {{{found}}}' for name, found in axes.items())
+        lines.append(f"    dynamic_shapes={{{said}}},")
     if sketch.layer and sketch.mode != "eval":
         lines.append(f'    mode="{sketch.mode}",')
     if facts.dtype != "float32":
@@ -67,21 +78,21 @@ def _case(sketch: Sketch, facts: Facts, tensors: Mapping[str, str], packages: Se
         lines.append(f'    files=("{TENSORS}",),')
     if packages:
         lines.append(f"    requires=({', '.join(map(_quoted, packages))},),")
-    return [*lines, '    fixed_inputs="this input set shows it",', ")"]
+    which = "these input sets show it" if sketch.others else "this input set shows it"
+    return [*lines, f'    fixed_inputs="{which}",', ")"]
 
 
-def _inputs(given: Sequence[str]) -> list[str]:
-    """The input set, in one line where there is room."""
-    whole = f'    inputs={{"one": lambda: ({", ".join(given)}{"," * (len(given) == 1)})}},'
-    if len(whole) <= _WIDTH:
-        return [whole]
-    return [
-        "    inputs={",
-        '        "one": lambda: (',
-        *(f"            {text}," for text in given),
-        "        ),",
-        "    },",
-    ]
+def _inputs(given: Mapping[str, Sequence[str]]) -> list[str]:
+    """The input sets, each in one line where there is room."""
+    sets = {name: f'"{name}": lambda: ({", ".join(texts)}{"," * (len(texts) == 1)})' for name, texts in given.items()}
+    if len(sets) == 1 and len(sets["one"]) <= _WIDTH:
+        return [f"    inputs={{{sets['one']}}},"]
+    lines = ["    inputs={"]
+    for name, texts in given.items():
+        whole = f"        {sets[name]},"
+        broken = [f'        "{name}": lambda: (', *(f"            {text}," for text in texts), "        ),"]
+        lines += [whole] if len(whole) <= _WIDTH else broken
+    return [*lines, "    },"]
 
 
 def _model(sketch: Sketch, choice: Choice, tensors: Mapping[str, str]) -> list[str]:

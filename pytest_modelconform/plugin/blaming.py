@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 # Seconds between looks at what other processes have come to.
 _LOOK = 0.5
+# The same, for one that has nothing to do: the end of a run waits for it.
+_WAIT = 0.05
 # Below what runs cells still.
 _NICE = 5
 
@@ -52,7 +54,7 @@ class BlamePlugin:
         self.is_off = not run.settings.blame or bool(stops)
         self._teller: _Teller | None = None
         # By id, the files of this process's red cells.
-        self._left: dict[str, Path] = {}
+        self._files: dict[str, Path] = {}
 
     @property
     def _is_controller(self) -> bool:
@@ -60,6 +62,12 @@ class BlamePlugin:
         return bool(self.run.config.pluginmanager.has_plugin("dsession"))
 
     # -- while cells run -------------------------------------------------------------------------------------------
+
+    def pytest_collection_finish(self) -> None:
+        """Tell the other processes of xdist that this one runs cells."""
+        if not self.is_off and self.run.is_xdist_worker:
+            with contextlib.suppress(OSError):
+                self.waiting.enter()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -75,10 +83,10 @@ class BlamePlugin:
 
     def _leave(self, red: Red) -> None:
         # Other plugins run what fails once more.
-        if (file := self._left.pop(red.cell.id, None)) is not None:
+        if (file := self._files.pop(red.cell.id, None)) is not None:
             file.unlink(missing_ok=True)
         if is_sought(self.run.machinery.registry, red.ref, red.cell, red.outcome):
-            self._left[red.cell.id] = self.waiting.leave(red)
+            self._files[red.cell.id] = self.waiting.leave(red)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -109,16 +117,37 @@ class BlamePlugin:
         if self.is_off:
             return
         is_ended = exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or bool(session.shouldstop)
+        if self.run.is_xdist_worker:
+            with contextlib.suppress(OSError):
+                self.waiting.finish()
         if not self._is_controller and not is_ended:
-            if self.run.is_xdist_worker:
-                self._give_way()
             try:
-                self._search()
+                # The folder may be gone: the controller removes it where Ctrl-C reached it alone.
+                with contextlib.suppress(OSError):
+                    self._search()
             except KeyboardInterrupt:
                 if not self.run.is_xdist_worker:
                     self._say(_ENDED)
         if not self.run.is_xdist_worker:
-            self._write_down(is_ended)
+            try:
+                self._write_down(is_ended)
+            except Exception as error:
+                self.log.faults.append(f"the guilty operators could not be read: {fault_of_ours(error)}")
+
+    def _left(self, begin: float) -> float:
+        """Seconds that may be spent in all. As long as other processes run cells, nobody waits for this one."""
+        if self.run.settings.blame_asked or self.waiting.others_run():
+            return float("inf")
+        return IN_ALL - (time.time() - max(begin, self.waiting.finished))
+
+    def _next(self) -> Red | None:
+        """A cell to search in. Where other processes run cells, one may come."""
+        while (red := self.waiting.claim()) is None and self.waiting.others_run():
+            if "pool" in self.run.machinery.__dict__:
+                # Memory that others may need.
+                self.run.machinery.pool.close()
+            time.sleep(_WAIT)
+        return red or self.waiting.claim()
 
     def _give_way(self) -> None:
         """To processes that run cells still."""
@@ -128,12 +157,14 @@ class BlamePlugin:
 
     def _search(self) -> None:
         settings = self.run.settings
-        end = float("inf") if settings.blame_asked else time.monotonic() + IN_ALL
         is_alone = not self.run.is_xdist_worker
         if is_alone and (count := len(self.waiting.left)):
             self._say(self._looks(count))
-        while (left := end - time.monotonic()) > 1 and (red := self.waiting.claim()) is not None:
-            blame = _found(self.run, red, min(settings.blame, left))
+        if self.run.is_xdist_worker:
+            self._give_way()
+        begin = time.time()
+        while self._left(begin) > 1 and (red := self._next()) is not None:
+            blame = _found(self.run, red, min(settings.blame, self._left(begin)))
             self.waiting.end(red, blame)
             if is_alone:
                 self._say(_said(red.cell.id, blame))

@@ -85,6 +85,7 @@ LEGALIZE = (
     "ValueError: Failed to run converter passes: /venv/torch/nn/modules/linear.py:134:0: error: failed to legalize "
     "operation '{}' that was explicitly marked illegal: %4 = \"{}\"(%arg0) : (tensor<{}xf64>) -> tensor<3x4xf64>"
 )
+NO_SOURCE = "caused by OSError: could not get source code"
 CONV = ("Conv", "getitem", "Element types for data batch and filters do not match (bf16, f32).")
 GEMM = ("Gemm", "linear", "Arguments do not have the same element type (f32, bf16).")
 
@@ -113,6 +114,8 @@ OTHER = [
     ("cause", onnxscript("stft", TOO_FEW), onnxscript("stft", "AssertionError: only 3D is supported"), Stage.EXPORT),
     ("missing function", onnxscript("shrink", MISSING.format("shrink")),
      onnxscript("stretch", MISSING.format("stretch")), Stage.EXPORT),
+    ("what wraps it", f"OSError: no source of <function T5Config.__init__ at 0x7f>\n{NO_SOURCE}",
+     f"OSError: no source of <bound method forward of Alone(\n{NO_SOURCE}\n  (module): T5Attention(", Stage.EXPORT),
     ("illegal operation", LEGALIZE.format("tfl.batch_matmul", "tfl.batch_matmul", "3x8"),
      LEGALIZE.format("tfl.sort", "tfl.sort", "3x8"), Stage.EXPORT),
     ("neither of two", openvino(CONV, GEMM), openvino(("Resize", "up", "Mode is not known.")), Stage.LOAD),

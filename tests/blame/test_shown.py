@@ -111,7 +111,7 @@ def test_wrong_numbers(machinery: Machinery, tmp_path: Path) -> None:
     assert "At fault: the exporter." in text
     assert "onnxscript 0." in text
     assert "        return torch._weight_norm(v, g)\n" in text
-    assert 'inputs={"one": lambda: (torch.rand(2) + 0.5, torch.randn(2))}' in text
+    assert 'inputs={"one": lambda: (torch.randn(2), torch.rand(2) + 0.5)}' in text
     alone = run(machinery, cell, text)
     assert (alone.verdict, alone.stage) == (outcome.verdict, outcome.stage) == (Verdict.MISMATCH, Stage.COMPARE)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,6 +107,24 @@ def test_what_passes_when_it_is_run_again_is_taken_back(tmp_path: Path) -> None:
     claimed = waiting.claim()
     assert claimed == red(runtime="ort-cpp")
     assert waiting.claim() is None
+
+
+def test_who_runs_cells_still(tmp_path: Path) -> None:
+    waiting = Waiting(tmp_path / "shared")
+    assert not waiting.others_run()
+    waiting.enter()
+    assert waiting.others_run()
+    assert waiting.claim() is None
+    assert waiting.left == []
+    assert waiting.finished == 0.0
+    waiting.finish()
+    assert not waiting.others_run()
+    assert abs(time.time() - waiting.finished) < 60
+    # One that died, as a process that has been waited for.
+    process = subprocess.Popen(["sleep", "0"])
+    process.wait()
+    (tmp_path / "shared" / f"runs.{process.pid}").touch()
+    assert not waiting.others_run()
 
 
 def test_nothing_found_is_said_of_all_too(tmp_path: Path) -> None:

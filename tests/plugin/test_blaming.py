@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from pytest_modelconform.blame.waiting import Waiting
 from pytest_modelconform.plugin import blame_option, blaming
 from pytest_modelconform.report import log
 from pytest_modelconform.terms.blame import Blame, Guilty
@@ -136,6 +137,28 @@ def test_where_nothing_is_looked_for(settings: dict[str, Any], option: dict[str,
     assert blaming.BlamePlugin(run, log).is_off is is_off
 
 
+@pytest.mark.parametrize(
+    ("asked", "others", "finished", "left"),
+    [
+        (True, False, 0.0, float("inf")),
+        (False, True, 0.0, float("inf")),
+        # The one that waits is the last that had cells to run.
+        (False, False, 0.0, 200.0),
+        (False, False, 970.0, 270.0),
+        (False, False, 600.0, 200.0),
+    ],
+)
+def test_the_time_in_all_begins_when_somebody_waits(
+    monkeypatch: pytest.MonkeyPatch, asked: bool, others: bool, finished: float, left: float
+) -> None:
+    monkeypatch.setattr("pytest_modelconform.plugin.blaming.time.time", lambda: 1000.0)
+    stands: Any = types.SimpleNamespace(
+        run=types.SimpleNamespace(settings=types.SimpleNamespace(blame_asked=asked)),
+        waiting=types.SimpleNamespace(others_run=lambda: others, finished=finished),
+    )
+    assert blaming.BlamePlugin._left(stands, 900.0) == left
+
+
 def fails() -> Blame:
     raise ValueError("odd")
 
@@ -150,6 +173,19 @@ def test_a_search_that_fails_is_a_note(project: Path, pytester: pytest.Pytester,
     said = found.failure(f"plain.py::{RED}")
     assert "guilty operator not found: the search failed: ValueError: odd (" in said
     assert "INTERNALERROR" not in found.stdout
+
+
+def test_what_can_not_be_read_is_a_line_and_the_results_are_there(
+    project: Path, pytester: pytest.Pytester, search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(self: object) -> object:
+        raise ValueError("no JSON")
+
+    monkeypatch.setattr(Waiting, "found", found)
+    done = runs.run_here(pytester, project, "plain.py", "--modelconform-blame=9", runtimes=WRONG)
+    assert (done.status, len(done.cells)) == (1, 3)
+    assert "modelconform: the guilty operators could not be read: ValueError: no JSON (" in done.stdout
+    assert "INTERNALERROR" not in done.stdout
 
 
 def test_ctrl_c_ends_the_search_and_not_the_run(project: Path, pytester: pytest.Pytester, search: Search) -> None:

@@ -154,7 +154,7 @@ class Host:
     def sketch(self, request: dict[str, Any]) -> Answer:
         """What a small case file of a case is written from: `set` ("" for the exporters'); tensors go to `folder`.
 
-        layer: whether as a layer of `torch.nn`, see parts/layer.py.
+        way, column: see parts/sketch.py.
         """
         self.globals.restore()
         built = self.build(request)
@@ -162,7 +162,7 @@ class Host:
 
         try:
             key = request["set"] or built.exporter_set
-            return sketch.make(built, key, Path(request["folder"]), request["layer"])
+            return sketch.make(built, key, Path(request["folder"]), request["way"], request["column"])
         except source.Unwritable as problem:
             return {"problem": str(problem)}
         finally:

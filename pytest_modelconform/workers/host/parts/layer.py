@@ -23,13 +23,15 @@ _ROLES = ("x", "y", "z")
 
 @dataclass
 class Layer:
-    """A layer on one input set. text: its constructor's call. tensors, kinds, literals: as in `Trace`."""
+    """A layer on one input set. text: its constructor's call. The others: as in `Trace`."""
 
     text: str
     module: torch.nn.Module
     tensors: dict[str, torch.Tensor]
     kinds: dict[str, str] = field(init=False)
     literals: Literals = field(default_factory=Literals)
+    varies: dict[str, dict[int, str]] = field(default_factory=dict)
+    others: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """All of its tensors are inputs: it makes its weights itself."""
@@ -48,8 +50,11 @@ def layer(built: Built, key: str) -> Layer:
     module = built.model
     if isinstance(module, Alone):
         leaves = list(module.leaves)
-        for place, tensor in zip(module.places, tree_leaves((args, kwargs)), strict=True):
-            leaves[place] = tensor
+        tensors = tree_leaves((args, kwargs))
+        if len(module.places) > len(tensors):
+            raise Unwritable("a tensor that is given twice")
+        for place, which in module.places:
+            leaves[place] = tensors[which]
         args, kwargs = tree_unflatten(leaves, module.spec)
         module = module.module
     if kwargs or not all(isinstance(value, torch.Tensor) for value in args):

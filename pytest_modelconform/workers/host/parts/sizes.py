@@ -35,6 +35,10 @@ class Program(Protocol):
         """Of each whether it is an input."""
 
     @property
+    def varies(self) -> Mapping[str, Mapping[int, str]]:
+        """By input the axes that may vary."""
+
+    @property
     def literals(self) -> Sequence[int]:
         """The numbers."""
 
@@ -68,7 +72,10 @@ class Finder:
     def __init__(self, trace: Program) -> None:
         self.trace = trace
         names = sorted(trace.tensors, key=lambda name: trace.kinds[name] != INPUT)
-        self.now = {Slot(name, axis): n for name in names for axis, n in enumerate(trace.tensors[name].shape)}
+        slots = (Slot(name, axis) for name in names for axis in range(trace.tensors[name].dim()))
+        # What varies is another size in another input set.
+        fixed = (slot for slot in slots if slot.axis not in trace.varies.get(slot.tensor, {}))
+        self.now = {slot: trace.tensors[slot.tensor].shape[slot.axis] for slot in fixed}
         self.literals = {Slot("", place): n for place, n in enumerate(trace.literals)}
         self.now |= self.literals
         self.axes = [_axes(output) for output in trace.run(trace.tensors, trace.literals)]
