@@ -78,10 +78,12 @@ def _takes_sizes(target: Any, args: Any, kwargs: Any) -> bool:
 def _called(name: str, args: Any, kwargs: Any) -> Any:
     if name == "slice":
         value: torch.Tensor = args[0]
-        axis, start, end, step = [*args[1:], *(0, None, None, 1)[len(args) - 1 :]]
+        defaults: tuple[Any, ...] = (0, None, None, 1)
+        given = tuple(args[1:])
+        axis, start, end, step = given + defaults[len(given) :]
         # To the end, as programs say it.
         last = None if isinstance(end, int) and end >= 2**62 else end
-        return value[(*[slice(None)] * (axis % value.dim()), slice(start, last, step))]
+        return value[(*([slice(None)] * (axis % value.dim())), slice(start, last, step))]
     name = _NAMES.get(name, name)
     if args and isinstance(args[0], torch.Tensor) and hasattr(torch.Tensor, name):
         return getattr(args[0], name)(*args[1:], **kwargs)
