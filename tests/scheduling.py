@@ -36,6 +36,7 @@ SECONDS = {
     "test_witnesses.py": 50.0,
     "test_case_files.py": 60.0,
     "test_docs.py": 60.0,
+    "test_recorded.py": 15.0,
     "test_models.py": 30.0,
     "test_command_lines.py": 30.0,
     "test_outside_faults.py": 30.0,

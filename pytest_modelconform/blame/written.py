@@ -37,7 +37,9 @@ def written(sketch: Sketch, choice: Choice, facts: Facts, texts: Mapping[str, st
     tensors = {key: expression(sketch, choice, value, facts.dtype, texts, key) for key, value in values.items()}
     reads = any("tensors[" in text for text in tensors.values())
     packages = sorted({line.imports for line in sketch.lines if line.imports})
-    lines = [*_docstring(facts.said), ""]
+    # Logs and pages show the text alone.
+    beside = f"It reads {TENSORS}, which `modelconform blame -o DIR` writes beside it."
+    lines = [*_docstring([*facts.said, *[beside] * reads]), ""]
     if reads:
         lines += ["from pathlib import Path", ""]
     lines += ["import torch", *(f"import {name}" for name in packages), ""]

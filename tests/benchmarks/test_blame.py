@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -82,7 +83,7 @@ def test_the_planted_operator_alone_is_computed_otherwise(built: Built, told_by:
     (x,), _ = built.clone_inputs()
     assert plant.planted(built) is built
     assert told.digest() == ""
-    model: nn.Module = built.model
+    model: Any = built.model
     sites.write(every(built)["result × 1.001", "conv2d_1"], told_by)
     assert told.digest()
     faulty = plant.planted(built).model
@@ -102,7 +103,7 @@ def part(built: Built, model: nn.Module, x: Tensor) -> Built:
 
 def test_a_part_has_the_fault_only_with_the_operator_and_what_reaches_it(built: Built, told_by: Path) -> None:
     (x,), _ = built.clone_inputs()
-    model = built.model
+    model: Any = built.model
     with torch.no_grad():
         reaching = torch.relu(model.norm(model.first(x)))
     sites.write(every(built)["result × 1.001", "conv2d_1"], told_by)
@@ -119,14 +120,15 @@ def test_a_fused_fault_needs_both_operators_and_nobody_between(built: Built, tol
     class Tapped(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.second = built.model.second
+            second: Any = built.model.second
+            self.second = second
 
         def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
             y = self.second(x)
             return torch.relu(y), y
 
     (x,), _ = built.clone_inputs()
-    model = built.model
+    model: Any = built.model
     with torch.no_grad():
         reaching = torch.relu(model.norm(model.first(x)))
         between = model.second(reaching)

@@ -275,3 +275,30 @@ def test_whatever_the_graph_one_that_is_always_wrong_is_found_alone() -> None:
         if not engine.tried(Part()).red or not any(engine.tried(Part()).red.values()):
             continue
         assert named(searched(engine)) == [[guilty]], (seed, takes, guilty, gains)
+
+
+def test_of_a_model_that_is_slow_one_call_of_each_kind_is_tried_alone() -> None:
+    kinds = ("conv2d", "relu", "gelu", "linear")
+    operators = tuple(
+        Operator(
+            name=f"{kind}_{i}",
+            target=f"aten.{kind}.default",
+            call=f"aten.{kind}(op_{i}, [{i // 50}, 1], ceil_mode=True)",
+            takes=(f"{kinds[(i - 1) % 4]}_{i - 1}" if i else "x",),
+        )
+        for i, kind in enumerate(kinds * 20)
+    )
+    engine = Engine(Program(operators=operators), {f"gelu_{i}": always for i in range(2, 80, 4)}, seconds=100)
+    slow = Outcome(Verdict.MISMATCH, Stage.COMPARE, seconds={"export": 30.0})
+    search = Mismatches(engine, slow, lambda line: None)
+    search.run()
+    blame = search.blame()
+    assert named(blame) == [["gelu_2"]]
+    assert "19 more of aten.gelu.default" in blame.note
+    assert {len(part.operators) for part in engine.parts} == {1}
+    assert len(engine.parts) <= 8
+    # Where no kind is wrong alone, what is left of the time is for the whole.
+    engine = Engine(Program(operators=operators), {"gelu_6": with_("relu_5")}, seconds=100)
+    search = Mismatches(engine, slow, lambda line: None)
+    search.run()
+    assert named(search.blame()) == [["relu_5", "gelu_6"]]

@@ -80,6 +80,7 @@ def test_what_else_a_file_says() -> None:
     )
     text = written(sketch, choice, facts, {})
     for part in (
+        "\n\nIt reads part.pt, which `modelconform blame -o DIR` writes beside it.\n",
         "from pathlib import Path\n\nimport torch\nimport torchvision\n\n",
         "from pytest_modelconform import Case, Export, Tolerance\n",
         'tensors = torch.load(Path(__file__).with_name("part.pt"), weights_only=True)\n',

@@ -31,7 +31,7 @@ def followed(module: torch.nn.Module) -> torch.nn.Module:
 
     @functools.wraps(forward)
     def recorded(self: GraphModule, *args: Any, **kwargs: Any) -> Any:
-        if not torch.jit.is_tracing():
+        if not torch.jit.is_tracing():  # type: ignore[attr-defined]
             return forward(self, *args, **kwargs)
         return _ByMethods(self).run(*signature.bind(self, *args, **kwargs).args[1:])
 
@@ -77,9 +77,13 @@ def _takes_sizes(target: Any, args: Any, kwargs: Any) -> bool:
 
 def _called(name: str, args: Any, kwargs: Any) -> Any:
     if name == "slice":
-        value, axis, *rest = [*args, *[0, None, None, 1][len(args) - 1 :]]
-        end = None if isinstance(rest[1], int) and rest[1] >= 2**62 else rest[1]
-        return value[(*[slice(None)] * (axis % value.dim()), slice(rest[0], end, rest[2]))]
+        value: torch.Tensor = args[0]
+        defaults: tuple[Any, ...] = (0, None, None, 1)
+        given = tuple(args[1:])
+        axis, start, end, step = given + defaults[len(given) :]
+        # To the end, as programs say it.
+        last = None if isinstance(end, int) and end >= 2**62 else end
+        return value[(*([slice(None)] * (axis % value.dim())), slice(start, last, step))]
     name = _NAMES.get(name, name)
     if args and isinstance(args[0], torch.Tensor) and hasattr(torch.Tensor, name):
         return getattr(args[0], name)(*args[1:], **kwargs)
