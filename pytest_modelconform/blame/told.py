@@ -50,7 +50,7 @@ def _what(cell: Cell, guilty: Guilty, outcome: Outcome) -> str:
         right = f"{max(outcome.bits, 0.0):.1f} of {outcome.reference_bits:.1f} significant bits are right"
         return f"{title(guilty.operators)}: {right} {where}."
     stage = f" at stage {outcome.stage.value}" if outcome.stage else ""
-    message = textwrap.shorten(gist(outcome.message), 200, placeholder=' …')
+    message = textwrap.shorten(gist(outcome.message), 200, placeholder=" …")
     return f"{title(guilty.operators)}: {outcome.verdict.value}{stage} {where}: {message}"
 
 
