@@ -38,6 +38,7 @@ SECONDS = {
     "test_docs.py": 60.0,
     "test_recorded.py": 15.0,
     "test_models.py": 30.0,
+    "test_failing_for_real.py": 25.0,
     "test_command_lines.py": 30.0,
     "test_outside_faults.py": 30.0,
     "test_strangers.py": 90.0,

@@ -29,6 +29,8 @@ class FailingModules:
     own: bool = False
     # Calls that could not be tried alone.
     skipped: list[str] = field(default_factory=list)
+    # Calls that fail alone, but by another error: theirs may be hidden behind it.
+    otherwise: list[str] = field(default_factory=list)
 
     def run(self) -> None:
         """Search: at each level the first call that fails, and inside of it. Raises OutOfTime."""
@@ -49,7 +51,7 @@ class FailingModules:
                 none = "Time ended before a submodule had failed alike"
             else:
                 none = "No submodule that can be tried fails alike when it is alone"
-            if self.own and not self.skipped:
+            if self.own and self._all_are_right:
                 notes.append(f"{none}: it is the model's own code.")
             else:
                 notes += [f"{none}; the line is the exporter's word." if guilty else f"{none}.", self._untried()]
@@ -58,7 +60,8 @@ class FailingModules:
         if not self.own:
             notes.append(f"Time ended before what {operator.name} calls had been tried.")
         elif self._inside(operator.name):
-            notes.append(f"None of the submodules that {operator.name} calls fails alike: it is its own code.")
+            none = f"None of the submodules that {operator.name} calls fails alike"
+            notes.append(f"{none}: it is its own code." if self._all_are_right else f"{none}.")
         if self.own and (place := raised_at(self.found.tried.outcome)):
             operator = replace(operator, file=place.file, line=place.line, source=place.source)
             self.found = replace(self.found, operators=(operator,))
@@ -82,8 +85,10 @@ class FailingModules:
                     return True
             elif is_same(self.outcome, tried.outcome) and self._is_there(tried.outcome):
                 self.found = Found((call,), tried)
-                self.skipped = []
+                self.skipped, self.otherwise = [], []
                 return True
+            elif tried.outcome.failed:
+                self.otherwise.append(call.name)
         return False
 
     def _is_there(self, outcome: Outcome) -> bool:
@@ -120,11 +125,22 @@ class FailingModules:
     def _size(self, name: str) -> int:
         return 1 + sum(self._size(call.name) for call in self._inside(name))
 
+    @property
+    def _all_are_right(self) -> bool:
+        """Whether all calls inside of what was found could be tried, and none of them fails in any way."""
+        return not (self.skipped or self.otherwise)
+
     def _untried(self) -> str:
-        if not self.skipped:
-            return ""
-        names = ", ".join(self.skipped[:3]) + (" …" if len(self.skipped) > 3 else "")
-        return f"Not tried alone, since no case could be made of it: {names}."
+        said = []
+        if self.skipped:
+            said.append(f"Not tried alone, since no case could be made of it: {_first(self.skipped)}.")
+        if self.otherwise:
+            said.append(f"Alone, by another error: {_first(self.otherwise)}.")
+        return " ".join(said)
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
 
 
 def _joined(notes: Sequence[str]) -> str:

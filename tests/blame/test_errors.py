@@ -274,6 +274,17 @@ def test_a_submodules_own_code() -> None:
     assert "None of the submodules that head calls fails alike: it is its own code." in blame.note
 
 
+def test_a_submodule_whose_parts_fail_otherwise() -> None:
+    """What fails by another error may hide the one that is looked for."""
+    other = failed("OSError: no source")
+    blame = searched(
+        Fake(tree(MODEL), lambda some: {"head": BROKEN, "boxes": other}.get(some[0])),
+        BROKEN,
+    )
+    assert named(blame) == [["head"]]
+    assert blame.note.endswith("None of the submodules that head calls fails alike. Alone, by another error: boxes.")
+
+
 def test_the_models_own_code() -> None:
     def says(some: Sequence[str]) -> Outcome | None:
         return NOT_FIT if some[0] == "anchors" else failed("ValueError: another") if some[0] == "head" else None
@@ -303,7 +314,9 @@ def test_the_line_of_the_models_own_code() -> None:
     [guilty] = blame.guilty
     [operator] = guilty.operators
     assert (operator.target, operator.file, operator.line) == ("batched_nms", "torchvision/ops/boxes.py", 86)
-    assert "No submodule that can be tried fails alike when it is alone: it is the model's own code." in blame.note
+    assert "No submodule that can be tried fails alike when it is alone; the line is the exporter's word." in blame.note
+    right = searched(Fake(tree(MODEL), lambda some: None), whole)
+    assert "No submodule that can be tried fails alike when it is alone: it is the model's own code." in right.note
     # What can't be tried may be what has it: then that is the exporter's word only.
     blame = searched(Fake(tree(MODEL), lambda some: NOT_FIT if some[0] == "head" else None), whole)
     assert blame.guilty == (guilty,)

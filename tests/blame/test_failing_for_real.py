@@ -9,13 +9,12 @@ import pytest
 
 from pytest_modelconform.blame.errors import searched
 from pytest_modelconform.blame.machine import Machine
-from pytest_modelconform.cells.machinery import Machinery, Place
-from pytest_modelconform.cells.registry import Registry, register_built_in
-from pytest_modelconform.cells.settings import Settings
+from pytest_modelconform.cells.machinery import Machinery
 from pytest_modelconform.terms.blame import EXPORTER, RUNTIME, Blame
 from pytest_modelconform.terms.cell import CaseRef
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from pytest_modelconform.terms.program import SUBMODULES
+from tests.support import machines
 
 # An operator that works where models are built and exported, and ends any other process.
 FRAGILE = """\
@@ -78,14 +77,7 @@ def machinery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machinery]:
     folder = tmp_path_factory.mktemp("fragile")
     (folder / "fragile.py").write_text(FRAGILE)
     (folder / "cases.py").write_text(CASES)
-    registry = Registry()
-    register_built_in(registry)
-    settings = Settings(
-        formats=(), runtimes=(), devices=(), precisions=(), require=(), threads=(), threads_asked=False, shard=None,
-        json=None, html=None, log=None, timeout=300, cache=folder / "cache", inline=False, strict=False,
-        update_expected=False,
-    )  # fmt: skip
-    made = Machinery(registry, settings, Place(folder, [str(folder)], lambda line: None))
+    made = machines.machinery(folder)
     yield made
     made.close()
 
@@ -97,7 +89,7 @@ def blamed(machinery: Machinery, name: str) -> tuple[Outcome, Blame]:
     cell = machinery.cell_of(f"cases.py::{name}")
     assert cell is not None
     ref = CaseRef(Path(file), "cases.py", cell.case, operators=cases[cell.case].own_operators)
-    outcome = machinery.pipeline.run(ref, cell)
+    outcome = machinery.pipeline.run(ref, cell, lambda outcome: True)
     with Machine(machinery, ref, cell, outcome, 200) as machine:
         return outcome, searched(machine, outcome)
 
