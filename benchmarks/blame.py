@@ -32,12 +32,13 @@ from unittest import mock
 import torch
 
 from pytest_modelconform.blame import find
+from pytest_modelconform.blame.trial import Tried
 from pytest_modelconform.cells.machinery import Machinery, Place
 from pytest_modelconform.cells.registry import Registry
 from pytest_modelconform.cells.settings import Settings
 from pytest_modelconform.formats.built_in import BUILT_IN as FORMATS
 from pytest_modelconform.runtimes.built_in import BUILT_IN as RUNTIMES
-from pytest_modelconform.terms.blame import Blame
+from pytest_modelconform.terms.blame import UNKNOWN, Blame
 from pytest_modelconform.terms.cell import CaseRef, Cell
 from pytest_modelconform.terms.outcome import Outcome, Verdict
 from pytest_modelconform.workers.host.build import build
@@ -152,6 +153,8 @@ class Bench:
         )
         self.place = Place(REPOSITORY, [str(REPOSITORY)], lambda line: None)
         self.first: Machinery | None = None
+        # Cases and formats that pass as they are.
+        self.sound: set[tuple[str, str]] = set()
 
     def machinery(self) -> Machinery:
         """A new one, which knows of no failed exports; its workers are those of the first one."""
@@ -207,8 +210,9 @@ class Bench:
         )
 
 
-def _without_example(trials: Any, case: Any, blame: Blame, *more: Any) -> Blame:
-    return blame
+def _nobody(tried: Tried) -> tuple[str, str]:
+    """Whom a part concerns, where no other runtime is asked."""
+    return UNKNOWN, ""
 
 
 def _undiagnosed(outcome: Outcome) -> bool:
@@ -239,7 +243,7 @@ def main() -> None:
     parser.add_argument("--kinds", metavar="GLOB", default="*")
     parser.add_argument("--mutants", type=int, default=120, help="in all, spread over cases and formats")
     parser.add_argument("--seconds", type=float, default=90, help="for each search")
-    parser.add_argument("--examples", action="store_true", help="write each one's case file, too, as users have it")
+    parser.add_argument("--whole", action="store_true", help="the party and the case file, too, as users have it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="records; those that are there already stay")
     options = parser.parse_args()
@@ -255,18 +259,13 @@ def main() -> None:
     done = {(r.case, r.format, r.kind, r.operator) for r in records}
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="blame-") as folder, contextlib.ExitStack() as stack:
-        if not options.examples:
-            # Half of the time, and no part of what is scored.
-            stack.enter_context(mock.patch.object(find, "with_example", _without_example))
+        if not options.whole:
+            # Most of the time, and no part of what is scored.
+            stack.enter_context(mock.patch.object(find, "with_example", lambda machine, case, blame, progress: blame))
+            stack.enter_context(mock.patch.object(find, "asked", return_value=_nobody))
         bench = Bench(Path(folder), options.seconds)
         try:
-            waiting = {}
-            for case, name in pairs:
-                outcome = bench.cell(bench.machinery(), case, name, None)[-1]
-                if outcome.verdict is Verdict.PASS:
-                    waiting[case, name] = mutants(case, options.seed)
-                else:
-                    print(f"{case} in {name} is left out: {first_line(outcome)}", file=sys.stderr)
+            waiting = {(case, name): mutants(case, options.seed) for case, name in pairs}
             made = 0
             while waiting and made < options.mutants:
                 for pair in list(waiting):
@@ -291,7 +290,14 @@ def _next(
     kinds: str,
     done: set[tuple[str, str, str, str]],
 ) -> Record | None:
-    """The record of a pair's next mutant that is one."""
+    """The record of a pair's next mutant that is one. None where there is none left, or the case fails as it is."""
+    if pair not in bench.sound:
+        outcome = bench.cell(bench.machinery(), *pair, None)[-1]
+        bench.sound.add(pair)
+        if outcome.verdict is not Verdict.PASS:
+            print(f"{pair[0]} in {pair[1]} is left out: {first_line(outcome)}", file=sys.stderr)
+            del waiting[pair]
+            return None
     for site in waiting[pair]:
         if fnmatch.fnmatch(site.kind, kinds) and (*pair, site.kind, site.operator) not in done:
             record = bench.tried(*pair, site)

@@ -55,6 +55,7 @@ SECONDS = {
     "test_blame.py": 20.0,
     "test_fixture.py": 25.0,
     "test_exports.py": 20.0,
+    "test_source.py": 12.0,
     "test_own_exports.py": 15.0,
     "test_harness_training.py": 25.0,
     "test_accounting.py": 20.0,
@@ -66,6 +67,7 @@ SECONDS = {
     "test_quantise.py": 60.0,
     "test_quantised.py": 40.0,
     "test_machine.py": 30.0,
+    "test_find.py": 25.0,
 }
 OTHERS = 5.0
 

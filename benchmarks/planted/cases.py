@@ -59,8 +59,8 @@ class Residual(nn.Module):
         x = x * torch.sigmoid(self.gate(x.mean((2, 3))))[:, :, None, None]
         small = nn.functional.silu(nn.functional.max_pool2d(x, 2))
         wide = nn.functional.interpolate(small, scale_factor=2.0, mode="bilinear", align_corners=False)
-        y: Tensor = self.last(torch.cat([x, wide], 1))
-        return y.mean((2, 3))
+        found: Tensor = self.last(torch.cat([x, wide], 1))
+        return found.mean((2, 3))
 
 
 attention = Case(

@@ -14,7 +14,7 @@ from ..cells.stages import Budget
 from ..cells.worker import WorkerProblem
 from ..terms.cell import CaseRef, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
-from .sketch import Choice, Kept, Sketch
+from .sketch import OTHER, Choice, Kept, Sketch
 from .trial import OutOfTime
 from .written import FILE, NAME, TENSORS, Facts, written
 
@@ -33,18 +33,26 @@ class Bench:
     left: Callable[[], float]
     tries: int = 0
 
-    def sketched(self, file: Path, key: str) -> Sketch:
-        """What the case `part` of a file is written from, on an input set ("" for the exporters')."""
+    def sketched(self, file: Path, key: str, way: str) -> Sketch:
+        """What the case `part` of a file is written from.
+
+        key: the input set, "" for the exporters'. way: one of `WAYS`.
+        """
         fields = {"file": str(file), "relative": file.name, "case": NAME, "dtype": self.cell.dtype}
-        sketch: Sketch = self._asked("sketch", Sketch, **fields, set=key, folder=str(self.folder))
+        fields |= {"set": key, "folder": str(self.folder), "way": way, "column": self.cell.format}
+        sketch: Sketch = self._asked("sketch", Sketch, **fields)
         return sketch
 
     def write(self, sketch: Sketch, choice: Choice, facts: Facts, folder: Path) -> str:
         """Write a choice's file, and the tensors that it reads, to a folder. Raises TooLong, WorkerProblem."""
         texts = {}
         if names := choice.real():
-            shapes = {name: choice.shape(sketch, name) for name in names}
-            below = {name: bound for name in names if (bound := choice.below(sketch, name)) is not None}
+            values = {value.name: value for value in sketch.values}
+            values |= {f"{OTHER}{value.name}": value for value in sketch.others}
+            wanted = {key: value for key, value in values.items() if value.name in names}
+            shapes = {key: choice.shape(sketch, value) for key, value in wanted.items()}
+            bounds = {key: choice.below(sketch, value.name) for key, value in wanted.items()}
+            below = {key: bound for key, bound in bounds.items() if bound is not None}
             target = folder / TENSORS
             kept = self._asked("keep", Kept, folder=str(self.folder), target=str(target), shapes=shapes, below=below)
             texts = dict(kept.texts)

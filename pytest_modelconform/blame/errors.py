@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..terms.blame import Blame
 from ..terms.outcome import Outcome
 from ..terms.program import SUBMODULES
-from .failing_modules import FailingModules, submodules_of
+from .failing_modules import FailingModules
 from .failing_operators import FailingOperators
 from .failures import Progress, Whom, is_searched, party
 from .stopped_capture import StoppedCapture, is_of_capture
@@ -40,10 +40,14 @@ def searched(
         return _run(FailingModules(trials, outcome, progress, program), whom)
     search = FailingOperators(trials, outcome, progress)
     blame = _run(search, whom)
-    if not search.of_module_only:
+    if not search.of_module:
         return blame
-    progress("right from its program; which submodule fails?")
-    modules = _run(FailingModules(trials, outcome, progress, submodules_of(program)), whom)
+    progress("its program does not fail alike; which submodule does?")
+    try:
+        submodules = trials.submodules
+    except OutOfTime:
+        return blame
+    modules = _run(FailingModules(trials, outcome, progress, submodules), whom)
     return replace(modules, note=f"{blame.note} {modules.note}".strip())
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..cells.worker import WorkerProblem
 from ..terms.outcome import Outcome
 from .bench import Bench
-from .sketch import Choice, Sketch
+from .sketch import LAYER, PROGRAM, VARYING, Choice, Sketch
 from .smallest import smallest
 from .trial import OutOfTime
 from .written import FILE, TENSORS, Facts, TooLong
@@ -43,26 +43,36 @@ class Wanted:
     """What an example is to show.
 
     file: a case file with the case `part` that fails. key: the input set that it fails on, "" for the exporters'. same:
-    whether an outcome is that failure. said: what the file says. export, tolerance: as in `Facts`.
+    whether an outcome is that failure. said: what the file says. tolerance: as in `Facts`. is_submodule:
+    whether it is a submodule of a model, which an exporter may read otherwise than its program.
     """
 
     file: Path
     key: str
     same: Callable[[Outcome], bool]
     said: Said
-    export: tuple[str, str] = ("", "")
     tolerance: str = ""
+    is_submodule: bool = False
 
 
 def example(bench: Bench, wanted: Wanted) -> Example:
     """The smallest file that shows a failure."""
-    try:
-        sketch = bench.sketched(wanted.file, wanted.key)
-    except WorkerProblem as problem:
-        return Example(problem=f"its source can't be had: {problem}".partition("\n")[0])
-    if sketch.problem:
-        return Example(problem=f"it has {sketch.problem}, which can't be written out")
-    return _Maker(bench, wanted, sketch).made()
+    found = Example(problem="")
+    # By its program, a submodule may be right.
+    for way in (LAYER, PROGRAM) if wanted.is_submodule else (PROGRAM, VARYING):
+        try:
+            sketch = bench.sketched(wanted.file, wanted.key, way)
+        except WorkerProblem as problem:
+            return Example(problem=f"its source can't be had: {problem}".partition("\n")[0])
+        if sketch.problem and way == VARYING:
+            return found
+        if sketch.problem:
+            found = Example(problem=f"it has {sketch.problem}, which can't be written out")
+            continue
+        found = _Maker(bench, wanted, sketch).made()
+        if not found.problem:
+            return found
+    return found
 
 
 class _Maker:
@@ -108,8 +118,9 @@ class _Maker:
         return self._found[text]
 
     def _facts(self, said: Sequence[str]) -> Facts:
-        wanted = self.wanted
-        return Facts(said=said, dtype=self.bench.cell.dtype, export=wanted.export, tolerance=wanted.tolerance)
+        cell, wanted = self.bench.cell, self.wanted
+        export = (cell.format, self.sketch.export) if self.sketch.export else ("", "")
+        return Facts(said=said, dtype=cell.dtype, export=export, tolerance=wanted.tolerance)
 
     def _folder(self) -> Path:
         return Path(tempfile.mkdtemp(prefix="part-", dir=self.bench.folder))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from ..terms.blame import Blame, Guilty
 from ..terms.outcome import Outcome
 from ..terms.program import SUBMODULES, Operator, Part, Program
-from .failures import Found, Progress, party
+from .failures import Found, Progress, lacks_failing_set, party
 from .hints import likely, raised_at
 from .sameness import is_same
 from .trial import Trials
@@ -75,7 +75,7 @@ class FailingModules:
         for call in self._likeliest_first(calls):
             self.progress(f"{call.name} ({call.target}) alone …")
             tried = self.trials.tried(Part(operators=(call.name,), way=SUBMODULES))
-            if not tried.fit:
+            if not tried.fit or lacks_failing_set(self.outcome, tried.outcome):
                 # Such as a list of modules, or one that is called with an object: what it calls may be a case.
                 self.skipped.append(call.name)
                 if (inside := self._inside(call.name)) and self._one_of(inside):
@@ -125,20 +125,6 @@ class FailingModules:
             return ""
         names = ", ".join(self.skipped[:3]) + (" …" if len(self.skipped) > 3 else "")
         return f"Not tried alone, since no case could be made of it: {names}."
-
-
-def submodules_of(program: Program) -> Program:
-    """The submodules that call a program's operators, as the program of a model that has none but these."""
-    calls: dict[str, Operator] = {}
-    for operator in program.operators:
-        path = operator.module
-        while path:
-            kind = operator.kind if path == operator.module else ""
-            if kind or path not in calls:
-                calls[path] = Operator(name=path, target=kind or path, call="")
-            path = path.rpartition(".")[0]
-    parents = {path: path.rpartition(".")[0] for path in calls if "." in path}
-    return Program(operators=tuple(calls[path] for path in sorted(calls)), way=SUBMODULES, parents=parents)
 
 
 def _joined(notes: Sequence[str]) -> str:

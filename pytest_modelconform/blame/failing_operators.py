@@ -28,23 +28,23 @@ _Fails = Callable[[Sequence[Operator]], "bool | None"]
 
 @dataclass
 class FailingOperators:
-    """A search. outcome: what the cell came to. of_module_only: whether the model is right from its program."""
+    """A search. outcome: what the cell came to. of_module: whether its program does not fail alike."""
 
     trials: Trials
     outcome: Outcome
     progress: Progress
     found: list[Found] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    of_module_only: bool = False
+    of_module: bool = False
     # The fewest so far of the place that is searched for.
     best: Found | None = None
 
     def run(self) -> None:
         """Search. Raises OutOfTime."""
         whole = self.trials.tried(Part())
-        self.of_module_only = whole.fit and not whole.outcome.failed
         if note := self._unlike(whole):
             self.notes.append(note)
+            self.of_module = True
             return
         operators: Sequence[Operator] = self.trials.program.operators
         while True:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..terms.blame import EXPORTER, RUNTIME, UNKNOWN, Guilty
 from ..terms.outcome import WITH_BITS, Outcome, Stage, Verdict
 from ..terms.program import Operator
+from .sameness import gist
 from .trial import Tried
 
 # How many guilty places are looked for.
@@ -77,8 +78,8 @@ def said(outcome: Outcome) -> str:
 
 
 def first_line(outcome: Outcome) -> str:
-    """The first line of a message, cut where it is long."""
-    line = next((line.strip() for line in outcome.message.splitlines() if line.strip()), "")
+    """The line of a message that tells most, cut where it is long."""
+    line = gist(outcome.message)
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
 
 

@@ -15,6 +15,8 @@ from .wrong import is_wrong
 
 # How many suspects are tried alone, of one look at the program.
 _MOST_SUSPECTS = 8
+# How often what was right alone is taken for right, and what follows it is suspected.
+_ROUNDS = 2
 # Of how many suspects that are right alone what stands before them is tried, too.
 _MOST_GROWN = 2
 # More operators than these, that are wrong only together, tell nobody where to look.
@@ -45,17 +47,22 @@ class Look:
 
     def run(self) -> bool:
         """Find the suspects, and try them; False where nothing is wrong. Raises OutOfTime."""
-        suspects, others = self._by_taps(self.names, self._last())
-        if not suspects:
-            if is_wrong(self.trials.tried(self.part(self.names, ()))) is False:
-                return False
-            suspects = self._by_prefixes()
-        # Something may be wrong, nearly right behind it (a softmax), and wrong again: then the others are.
-        for some in (suspects, others):
-            # All of them: several may be wrong beside each other.
-            if [name for name in some[:_MOST_SUSPECTS] if self._try_alone(name)]:
-                return True
-        any(self._grow(name) for name in suspects[:_MOST_GROWN])
+        red = self._seen(self.names, self._last())
+        if not any(red.values()) and is_wrong(self.trials.tried(self.part(self.names, ()))) is False:
+            return False
+        suspects: list[str] = []
+        for _ in range(_ROUNDS):
+            roots = self._roots(red, self._last())
+            for some in (roots, [name for name in self._other_roots(red) if name not in roots]):
+                # All of them: several may be wrong beside each other.
+                if [name for name in some[:_MOST_SUSPECTS] if self._try_alone(name)]:
+                    return True
+                suspects += some
+            # Right alone, so that it may be the look that they are wrong in: some runtimes reuse a result's memory.
+            red |= dict.fromkeys(suspects, False)
+        last = self._by_prefixes()
+        if not [name for name in last[:_MOST_SUSPECTS] if name not in suspects and self._try_alone(name)]:
+            any(self._grow(name) for name in list(dict.fromkeys([*last, *suspects]))[:_MOST_GROWN])
         return True
 
     def _last(self) -> list[str]:
@@ -67,54 +74,45 @@ class Look:
 
     # -- suspects --------------------------------------------------------------------------------------------------
 
-    def _by_taps(self, names: Sequence[str], ends: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Those that are wrong though what they rest on is right: those that make the ends wrong, and others.
-
-        None where nothing is wrong any more.
-        """
+    def _seen(self, names: Sequence[str], ends: Sequence[str]) -> dict[str, bool]:
+        """Whether results are wrong, in one run; nothing where that can't be. ends: of the last of these operators."""
         taps = chosen([self.flow.by_name[name] for name in names])
         if not taps:
-            return [], []
+            return {}
         self.progress(f"looking at {len(taps)} results of {len(names)} operators")
         tried = self.trials.tried(self.part(names, taps))
         red = {name: wrong for name, wrong in tried.red.items() if name in taps}
         if not tried.fit or not any(red.values()):
-            return [], []
-        near = self._roots(red, ends)
-        reach = self.flow.before(ends) | set(ends)
-        others = [n for n in self.flow.in_order(red) if self._is_root(n, red) and n in reach and n not in near]
-        return self._finer(near, red, names), self._finer(others, red, names)
-
-    def _finer(self, roots: Sequence[str], red: Mapping[str, bool], names: Sequence[str]) -> list[str]:
-        """The same, where not all results could be looked at: each with what is between it and those that were."""
-        found = []
-        for name in roots:
+            return {}
+        # Where not all results could be looked at: what is between one and those that were.
+        for name in self._roots(red, ends) or self._other_roots(red):
             inside = self.flow.in_order((self.flow.before([name], stop=red) - set(red)) & set(names))
             if any(self.flow.by_name[each].comparable for each in inside):
-                near, _ = self._by_taps([*inside, name], [name])
-                found += near or [name]
-            else:
-                found.append(name)
-        return found
-
-    def _is_root(self, name: str, red: Mapping[str, bool]) -> bool:
-        return red[name] and not any(red[source] for source in self.flow.sources(name, red))
+                red |= {**self._seen([*inside, name], [name]), name: True}
+        return red
 
     def _roots(self, red: Mapping[str, bool], ends: Sequence[str]) -> list[str]:
-        """Those that the ends are wrong by: from each back along what is wrong."""
-        waiting, seen, found = list(ends), set(), set()
+        """Those that the ends are wrong by, though what they rest on is right: from each back along what is wrong."""
+        waiting, seen, found = [end for end in ends if red.get(end, True)], set[str](), set[str]()
         while waiting:
             name = waiting.pop()
             if name in seen:
                 continue
             seen.add(name)
-            if name in red and not red[name]:
-                continue
             wrong = [source for source in self.flow.sources(name, red) if red[source]]
             waiting += wrong
             if not wrong:
                 found.add(name)
-        return self.flow.in_order(found)
+        return self.flow.in_order(found) if any(red.values()) else []
+
+    def _other_roots(self, red: Mapping[str, bool]) -> list[str]:
+        """All of that kind: something may be wrong, nearly right behind it (a softmax), and wrong again."""
+        reach = self.flow.before(self._last()) | set(self._last())
+        return [
+            name
+            for name in self.flow.in_order(red)
+            if red[name] and name in reach and not any(red[source] for source in self.flow.sources(name, red))
+        ]
 
     def _by_prefixes(self) -> list[str]:
         """The last operator of the shortest prefix that is wrong."""
@@ -151,6 +149,8 @@ class Look:
     def _grow(self, name: str) -> bool:
         """Add what stands before an operator until it is wrong, then leave out what isn't needed for that."""
         before = [*reversed(self.flow.in_order(self.flow.before([name])))]
+        if not before:
+            return False
         self.progress(f"{name} is right alone; trying it with what stands before it")
 
         def window(count: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import time
@@ -17,7 +18,7 @@ from ..cache.store import Cache
 from ..cells.attempt import Attempt
 from ..cells.machinery import Machinery
 from ..cells.pool import Pool
-from ..cells.stages import Budget
+from ..cells.stages import Budget, StageFailure
 from ..terms.cell import CaseRef, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.program import SUBMODULES, Operator, Part, Program
@@ -26,6 +27,10 @@ from .trial import OutOfTime, Tried
 
 # Failures at these stages say nothing of the format or the runtime: the part is no case.
 _NOT_FIT = (Stage.COLLECT, Stage.BUILD, Stage.REFERENCE, Stage.ENVIRONMENT)
+# Seconds after which a part hangs, where the cell does: it has taken longer than its whole limit.
+_A_HANG = 10.0
+# Of input sets, as reports have them.
+_RED = ("mismatch", "imprecise", "error", "crash", "timeout")
 
 
 class _Beside(Machinery):
@@ -95,6 +100,7 @@ class Machine:
         self._close = outcome.verdict is Verdict.IMPRECISE or not _has_mismatch(outcome)
         # A failure to export may well be that of a size that varies.
         self._static_too = outcome.stage is not Stage.EXPORT
+        self._hangs = outcome.stage if outcome.verdict is Verdict.TIMEOUT else None
         self._known: dict[str, Known] = {}
         self._tried: dict[tuple[Any, ...], Tried] = {}
 
@@ -184,11 +190,28 @@ class Machine:
         ref = replace(self.ref, file=file, relative=file.name, name=NAME)
         cell = replace(self.cell, file=file.name, case=NAME)
         attempt = Attempt.of(self.machinery.pipeline.tools, ref, cell, _expected)
-        outcome = replace(attempt, budget=budget).tried().outcome
-        if outcome.verdict is Verdict.TIMEOUT and self.left() <= 0:
-            raise OutOfTime
+        attempt = replace(attempt, budget=budget, trusted=True)
+        if self._hangs is not None:
+            attempt = self._until_it_hangs(attempt, self._hangs)
+        outcome = attempt.tried().outcome
         fit = outcome.stage not in _NOT_FIT and outcome.verdict not in (Verdict.UNAVAILABLE, Verdict.UNSUPPORTED)
+        if self.left() <= 0 and (outcome.verdict is Verdict.TIMEOUT or not fit):
+            raise OutOfTime
         return Tried(outcome=outcome, red=self._red(outcome, outputs, known), fit=fit, file=file)
+
+    def _until_it_hangs(self, attempt: Attempt, stage: Stage) -> Attempt:
+        """An attempt that has come to the stage at which the cell hangs, with less time from there on than a cell has.
+
+        Raises OutOfTime where too little is left to tell what hangs from what is slow.
+        """
+        with contextlib.suppress(StageFailure):
+            prepared = attempt.prepare()
+            if stage is not Stage.EXPORT:
+                attempt.export(prepared)
+        limit = min(_A_HANG, self.machinery.settings.timeout)
+        if self.left() < limit:
+            raise OutOfTime
+        return replace(attempt, budget=Budget(limit, self.machinery.pool))
 
     def _outputs(self, part: Part, known: Known) -> Sequence[str]:
         """The operators whose results a part returns, in order."""
@@ -226,7 +249,7 @@ def _expected(outcome: Outcome) -> bool:
 
 def _red_sets(outcome: Outcome) -> list[str]:
     """The input sets that fail, those that are the cheapest to tell: one."""
-    red = [name for name, entry in outcome.inputs.items() if entry.get("verdict") in ("mismatch", "imprecise", "error")]
+    red = [name for name, entry in outcome.inputs.items() if entry.get("verdict") in _RED]
     return red[:1]
 
 

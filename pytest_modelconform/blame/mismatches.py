@@ -16,6 +16,7 @@ from ..terms.outcome import Outcome
 from ..terms.program import OPERATORS, Part
 from .dataflow import Dataflow
 from .failures import MOST, Found, Progress, first_line, lacks_failing_set, said
+from .kinds import by_kind, is_slow
 from .looking import Look
 from .trial import Trials
 from .wrong import is_wrong
@@ -36,6 +37,11 @@ class Mismatches:
 
     def run(self) -> None:
         """Search. Raises OutOfTime."""
+        if is_slow(self.outcome, self.trials.program.operators, self.trials.left()):
+            note = by_kind(self.trials, self.part, self.progress, self.found)
+            if self.found:
+                self.notes.append(note)
+                return
         if self._is_shown() and self._search() and len(self.found) > 1:
             self._leave_out_harmless()
 

@@ -23,6 +23,8 @@ _STACK = re.compile(
     r"|To (find out|fix|see) |For more (information|debugging)|consider using data-dependent)",
     re.IGNORECASE,
 )
+# How a process ended, see terms/wording.py and cells/worker.py.
+_END = re.compile(r"^\S+ (was killed by|ended with status|gave no answer within|closed its output)")
 # What a cell puts before the words of its library.
 _BEFORE = re.compile(
     r"^(input set '[^']*'( \([^)]*\))?: |step \d+ of \d+: |case '[^']*'(, exports\['[^']*'\], \w+)?: (line \d+: )?)+"
@@ -60,23 +62,27 @@ _MAY_DIFFER = 0.2
 class Told:
     """What a failure tells. kind: the exception that was raised, "" for none. lines: words, those that tell most first.
 
-    A process that died tells how; its last words only where it ended itself.
+    wraps: words of the line in which an exception was said that wraps another one; none where it wraps nothing. A
+    process that died tells how; its last words only where it ended itself.
     """
 
     verdict: Verdict
     stage: Stage | None
     kind: str
     lines: tuple[tuple[str, ...], ...]
+    wraps: tuple[str, ...] = ()
 
 
 def told(outcome: Outcome) -> Told:
     """What a cell's failure tells."""
     kind, lines = "", list[tuple[str, ...]]()
+    wraps: tuple[str, ...] = ()
     for message in _messages(outcome):
         said_kind, said = _said(message, outcome.verdict)
         kind = kind or said_kind
+        wraps = wraps or _wrapping(message)
         lines += [words for words in said if words not in lines]
-    return Told(outcome.verdict, outcome.stage, kind, tuple(lines))
+    return Told(outcome.verdict, outcome.stage, kind, tuple(lines), wraps)
 
 
 def is_same(whole: Outcome, part: Outcome) -> bool:
@@ -89,7 +95,7 @@ def is_same(whole: Outcome, part: Outcome) -> bool:
         return False
     if first.verdict is Verdict.TIMEOUT:
         return True
-    if first.kind != second.kind:
+    if first.kind != second.kind or not _alike(first.wraps, second.wraps):
         return False
     if not second.lines:
         return not first.lines
@@ -112,18 +118,41 @@ def _messages(outcome: Outcome) -> list[str]:
     return entries or [outcome.message]
 
 
+def gist(message: str) -> str:
+    """The line of a failure's message that tells most: what was raised first, rather than what an exporter made of it.
+
+    A message on several input sets may begin with a sentence on all of them.
+    """
+    lines = message.strip().splitlines()
+    begin = next((number for number, line in enumerate(lines) if line.startswith("input set '")), 0)
+    died = any(_END.match(_BEFORE.sub("", line)) for line in lines[begin : begin + 1])
+    _, telling = _telling("\n".join(lines[begin:]), Verdict.CRASH if died else Verdict.ERROR)
+    return next((line.strip() for line in telling), "")
+
+
 def _said(message: str, verdict: Verdict) -> tuple[str, list[tuple[str, ...]]]:
+    """The exception that a message begins with, and the words of the lines that tell, those that tell most first."""
+    kind, telling = _telling(message, verdict)
+    return kind, [words for line in telling if (words := _words(line))]
+
+
+def _telling(message: str, verdict: Verdict) -> tuple[str, list[str]]:
     lines = [_BEFORE.sub("", line.rstrip()) for line in message.strip().splitlines()]
     first = lines[0] if lines else ""
     if verdict in _DIED:
         last = [line.removeprefix("  | ") for line in lines[1:] if re.search(r"what\(\):|[Aa]ssert|CHECK", line)]
-        return "", [words for line in ([*last, first] if "SIGABRT" in first else [first]) if (words := _words(line))]
+        return "", [*last, first] if "SIGABRT" in first else [first]
     kind = raised["kind"] if (raised := _EXCEPTION.match(first)) else ""
     causes = [line.removeprefix(_CAUSED) for line in lines if line.startswith(_CAUSED)]
     # What was raised first tells the fault; what wraps it tells which node an exporter was at.
     telling = causes[-1:] or _before_stack(lines)
-    told_by = [_words(line) for line in telling if not _is_generic(line)] or [_words(first)]
-    return kind, [words for words in told_by if words]
+    return kind, [line for line in telling if not _is_generic(line)] or [first]
+
+
+def _wrapping(message: str) -> tuple[str, ...]:
+    """The words of the first line, if what it says was raised for another exception."""
+    first, _, rest = message.strip().partition("\n")
+    return _words(_BEFORE.sub("", first)) if f"\n{_CAUSED}" in f"\n{rest}" else ()
 
 
 def _before_stack(lines: list[str]) -> list[str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from ..cells.case_files import Declared
 from ..terms.blame import Blame
 from ..terms.outcome import Outcome, Verdict
-from ..terms.program import Part
+from ..terms.program import OPERATORS, SUBMODULES, Part
 from .bench import Bench
 from .errors import is_searched
 from .example import Example, Wanted, example
@@ -18,7 +18,7 @@ from .folder import packed
 from .machine import Machine
 from .sameness import is_same
 from .told import title, told, tolerance_text
-from .trial import OutOfTime
+from .trial import OutOfTime, Tried
 
 # What is wrong with an output, as the comparison words it.
 _KINDS = ("wrong values", "inexact values", "NaN or infinity", "has shape", "has dtype")
@@ -59,8 +59,8 @@ def with_example(trials: Machine, case: Declared, blame: Blame, progress: Callab
 
 def _found(trials: Machine, case: Declared, blame: Blame, folder: Path) -> Example:
     guilty = blame.guilty[0]
-    tried = trials.tried(Part(operators=tuple(operator.name for operator in guilty.operators), way=blame.way))
-    if tried.file is None or not _fails(tried.outcome):
+    tried = next(filter(_fails, map(trials.tried, _parts(trials, blame))), None)
+    if tried is None or tried.file is None:
         return Example(problem="alone, it doesn't fail")
     bench = Bench(trials.machinery, trials.cell, folder, trials.left)
 
@@ -73,12 +73,22 @@ def _found(trials: Machine, case: Declared, blame: Blame, folder: Path) -> Examp
         lambda outcome: alike(tried.outcome, outcome),
         said,
         tolerance=tolerance_text(case.tolerance, case.tolerances, trials.cell),
+        is_submodule=blame.way == SUBMODULES,
     )
     return example(bench, wanted)
 
 
-def _fails(outcome: Outcome) -> bool:
-    return outcome.failed or outcome.verdict is Verdict.IMPRECISE
+def _parts(trials: Machine, blame: Blame) -> Iterator[Part]:
+    """The guilty one as a part: with what rests on weights alone inside of it, and with that as constants."""
+    names = tuple(operator.name for operator in blame.guilty[0].operators)
+    yield Part(operators=names, way=blame.way)
+    fixed = tuple(name for name in trials.known.constants if name not in names)
+    if blame.way == OPERATORS and fixed:
+        yield Part(operators=names, fixed=fixed)
+
+
+def _fails(tried: Tried) -> bool:
+    return tried.fit and (tried.outcome.failed or tried.outcome.verdict is Verdict.IMPRECISE)
 
 
 def _key(outcome: Outcome) -> str:

@@ -9,6 +9,10 @@ from types import MappingProxyType
 import msgspec
 
 INPUT, PARAMETER, BUFFER = ("input", "parameter", "buffer")
+# What the case host reads a part as: its program, the same with sizes that vary, or a layer of torch.nn.
+PROGRAM, VARYING, LAYER = WAYS = ("program", "varying", "layer")
+# How the names of a second set's tensors begin in a file of them.
+OTHER = "two:"
 # Where a tensor's numbers come from: from a plain random function; from one with their size and range; from the model.
 PLAIN, LIKE, REAL = RECIPES = ("plain", "like", "real")
 
@@ -74,18 +78,24 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sketch(msgspec.Struct, frozen=True, kw_only=True):
-    """The case host's answer to `sketch`. problem: why there is none, or ""."""
+    """The case host's answer to `sketch`. problem: why there is none, or "".
+
+    others: the inputs of a second set. varies: by input the axes that may vary, with how each is declared, as Python.
+    export: the options that the case gives its exporter, as Python, or "". layer: the constructor's call of a layer of
+    `torch.nn`, in place of lines; mode: the one that the case has.
+    """
 
     values: list[Value] = []
     lines: list[Line] = []
     returns: list[str] = []
     literals: list[int] = []
     sizes: list[Size] = []
+    others: list[Value] = []
+    varies: Mapping[str, list[tuple[int, str]]] = {}
+    export: str = ""
+    layer: str = ""
+    mode: str = "eval"
     problem: str = ""
-
-    def value(self, name: str) -> Value:
-        """A tensor by its name."""
-        return next(value for value in self.values if value.name == name)
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,11 +137,11 @@ class Choice:
         """An argument left out."""
         return replace(self, dropped=self.dropped | {(line, argument)})
 
-    def shape(self, sketch: Sketch, name: str) -> list[int]:
+    def shape(self, sketch: Sketch, value: Value) -> list[int]:
         """A tensor's."""
-        found = list(sketch.value(name).shape)
+        found = list(value.shape)
         for slot, length in self._changed(sketch):
-            if slot.tensor == name:
+            if slot.tensor == value.name:
                 found[slot.axis] = length
         return found
 

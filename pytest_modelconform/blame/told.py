@@ -17,6 +17,7 @@ from ..terms.cell import Cell
 from ..terms.outcome import WITH_BITS, Outcome
 from ..terms.program import Operator
 from ..terms.tolerances import choose
+from .sameness import gist
 
 _WIDTH = 110
 
@@ -45,12 +46,11 @@ def tolerance_text(tolerance: Tolerance, others: Mapping[str, Tolerance], cell: 
 
 def _what(cell: Cell, guilty: Guilty, outcome: Outcome) -> str:
     where = f"in {cell.format} run by {cell.runtime} on {cell.device}"
-    first = outcome.message.partition("\n")[0].partition(": ")
     if outcome.verdict in WITH_BITS and outcome.bits is not None and outcome.reference_bits is not None:
         right = f"{max(outcome.bits, 0.0):.1f} of {outcome.reference_bits:.1f} significant bits are right"
         return f"{title(guilty.operators)}: {right} {where}."
     stage = f" at stage {outcome.stage.value}" if outcome.stage else ""
-    message = textwrap.shorten(first[2] if outcome.inputs and first[2] else outcome.message.partition("\n")[0], 200)
+    message = textwrap.shorten(gist(outcome.message), 200, placeholder=" …")
     return f"{title(guilty.operators)}: {outcome.verdict.value}{stage} {where}: {message}"
 
 

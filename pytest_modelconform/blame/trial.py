@@ -34,6 +34,10 @@ class Trials(Protocol):
     def program(self) -> Program:
         """The model's operators, or its submodules where it can't be exported by `torch.export`."""
 
+    @property
+    def submodules(self) -> Program:
+        """The model's submodules, also where it has a program."""
+
     def tried(self, part: Part) -> Tried:
         """Run a part in the cell's format, runtime, device, dtype and precision. Raises OutOfTime."""
 

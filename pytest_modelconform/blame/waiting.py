@@ -6,6 +6,7 @@ what the search came to; the process that gets all results reads that at the end
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,12 +18,13 @@ from typing import Any
 
 from ..cache.fingerprint import hash_of
 from ..report.entries import cause
-from ..terms.blame import Blame
+from ..terms.blame import UNKNOWN, Blame
 from ..terms.cell import CaseRef, Cell
 from ..terms.outcome import Outcome
 from ..terms.records import from_record, to_record
 
 _RED, _CLAIM, _BLAME = ".red.json", ".claim", ".blame.json"
+_RUNS, _FINISHED = "runs", "finished"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,34 @@ class Waiting:
     """The folder, which need not be there."""
 
     folder: Path
+
+    # -- who runs cells, and may leave some ------------------------------------------------------------------------
+
+    def enter(self) -> None:
+        """This process runs cells."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._runs(os.getpid()).touch()
+
+    def finish(self) -> None:
+        """This process has run all of its cells."""
+        (self.folder / _FINISHED).touch()
+        self._runs(os.getpid()).unlink(missing_ok=True)
+
+    @property
+    def finished(self) -> float:
+        """When the last process so far had run all of its cells, by time.time(); 0 where none says so."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.folder / _FINISHED).stat().st_mtime
+        return 0.0
+
+    def others_run(self) -> bool:
+        """Whether a process runs cells still. One that died has not said that it finished."""
+        return any(_is_alive(int(file.suffix[1:])) for file in self.folder.glob(f"{_RUNS}.*"))
+
+    def _runs(self, pid: int) -> Path:
+        return self.folder / f"{_RUNS}.{pid}"
+
+    # -- red cells -------------------------------------------------------------------------------------------------
 
     def leave(self, red: Red) -> Path:
         """Leave a red cell. Those that fail for the same reason are searched once.
@@ -112,9 +142,7 @@ class Waiting:
             if (blame := _blame(place)) is not None:
                 first = _first(place).cell
                 for red in _reds(place):
-                    said = f"{blame.note} As in {first.name}.".lstrip()
-                    # The tensors of a case may be large: once in a log.
-                    yield red.cell, blame if red.cell == first else replace(blame, note=said, tensors="")
+                    yield red.cell, blame if red.cell == first else _of_other(blame, first, red.cell)
 
     def remove(self) -> None:
         """Remove all of it."""
@@ -141,6 +169,25 @@ def _read(path: Path) -> Red:
 def _blame(place: Path) -> Blame | None:
     path = place / _BLAME
     return Blame.from_json(json.loads(path.read_bytes())) if path.exists() else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _of_other(blame: Blame, searched: Cell, cell: Cell) -> Blame:
+    """What is known of a cell by a search in another one: of another format not, whose fault it is."""
+    guilty = blame.guilty
+    if cell.format != searched.format:
+        guilty = tuple(replace(one, party=UNKNOWN, why="") for one in guilty)
+    # The tensors of a case may be large: once in a log.
+    return replace(blame, guilty=guilty, note=f"{blame.note} As in {searched.name}.".lstrip(), tensors="")
 
 
 def _kinds(red: Red) -> list[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .sketch import INPUT, LIKE, PARAMETER, PLAIN, Choice, Line, Sketch, Value
+from .numbers import expression
+from .sketch import INPUT, OTHER, PARAMETER, Choice, Line, Sketch, Value
 
 # The case's name, and that of its file and of the tensors beside it.
 NAME, FILE, TENSORS = "part", "part.py", "part.pt"
 MOST_LINES, _WIDTH = 40, 110
-_FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 class TooLong(Exception):
@@ -33,28 +33,41 @@ class Facts:
 
 def written(sketch: Sketch, choice: Choice, facts: Facts, texts: Mapping[str, str]) -> str:
     """The text of the file. texts: what the model's small tensors are in Python, by name. Raises TooLong."""
-    weights = [value for value in sketch.values if value.kind != INPUT]
-    inputs = [value for value in sketch.values if value.kind == INPUT]
-    tensors = {value.name: _tensor(sketch, choice, value, facts.dtype, texts) for value in sketch.values}
-    lines = [*_docstring(facts.said), ""]
+    values = {value.name: value for value in sketch.values} | {OTHER + value.name: value for value in sketch.others}
+    tensors = {key: expression(sketch, choice, value, facts.dtype, texts, key) for key, value in values.items()}
     reads = any("tensors[" in text for text in tensors.values())
+    packages = sorted({line.imports for line in sketch.lines if line.imports})
+    # Logs and pages show the text alone.
+    beside = f"It reads {TENSORS}, which `modelconform blame -o DIR` writes beside it."
+    lines = [*_docstring([*facts.said, *[beside] * reads]), ""]
     if reads:
         lines += ["from pathlib import Path", ""]
-    packages = sorted({line.imports for line in sketch.lines if line.imports})
     lines += ["import torch", *(f"import {name}" for name in packages), ""]
     ours = ["Case", *["Export"] * bool(facts.export[0]), *["Tolerance"] * bool(facts.tolerance)]
     lines += [f"from pytest_modelconform import {', '.join(ours)}", ""]
     if reads:
         lines += [f'tensors = torch.load(Path(__file__).with_name("{TENSORS}"), weights_only=True)', ""]
-    lines += ["", "class Model(torch.nn.Module):"]
-    if weights:
-        lines += ["    def __init__(self):", "        super().__init__()"]
-        lines += [f"        {_weight(value, tensors[value.name])}" for value in weights]
-        lines.append("")
-    lines.append(f"    def forward(self{''.join(f', {value.name}' for value in inputs)}):")
-    lines += [f"        {line}" for line in _body(sketch, choice)]
-    given = ", ".join(tensors[value.name] for value in inputs) + ("," if len(inputs) == 1 else "")
-    lines += ["", "", "part = Case(", "    model=Model,", f'    inputs={{"one": lambda: ({given})}},']
+    if not sketch.layer:
+        lines += ["", *_model(sketch, choice, tensors), "", ""]
+    lines += _case(sketch, facts, tensors, packages, reads)
+    if len(lines) > MOST_LINES:
+        raise TooLong
+    return "\n".join(lines) + "\n"
+
+
+def _case(sketch: Sketch, facts: Facts, tensors: Mapping[str, str], packages: Sequence[str], reads: bool) -> list[str]:
+    lines = [f"{NAME} = Case(", f"    model={f'lambda: {sketch.layer}' if sketch.layer else 'Model'},"]
+    names = [value.name for value in sketch.values if value.kind == INPUT]
+    given = {"one": [tensors[name] for name in names]}
+    if sketch.others:
+        given["two"] = [tensors[OTHER + name] for name in names]
+    lines += _inputs(given)
+    if sketch.varies:
+        axes = {name: ", ".join(f"{axis}: {dim}" for axis, dim in found) for name, found in sketch.varies.items()}
+        said = ", ".join(f'"{name}": {{{found}}}' for name, found in axes.items())
+        lines.append(f"    dynamic_shapes={{{said}}},")
+    if sketch.layer and sketch.mode != "eval":
+        lines.append(f'    mode="{sketch.mode}",')
     if facts.dtype != "float32":
         lines.append(f'    dtypes=("{facts.dtype}",),')
     if facts.tolerance:
@@ -65,11 +78,32 @@ def written(sketch: Sketch, choice: Choice, facts: Facts, texts: Mapping[str, st
         lines.append(f'    files=("{TENSORS}",),')
     if packages:
         lines.append(f"    requires=({', '.join(map(_quoted, packages))},),")
-    lines += ['    fixed_inputs="this input set shows it",', ")"]
-    text = "\n".join(lines) + "\n"
-    if text.count("\n") > MOST_LINES:
-        raise TooLong
-    return text
+    which = "these input sets show it" if sketch.others else "this input set shows it"
+    return [*lines, f'    fixed_inputs="{which}",', ")"]
+
+
+def _inputs(given: Mapping[str, Sequence[str]]) -> list[str]:
+    """The input sets, each in one line where there is room."""
+    sets = {name: f'"{name}": lambda: ({", ".join(texts)}{"," * (len(texts) == 1)})' for name, texts in given.items()}
+    if len(sets) == 1 and len(sets["one"]) <= _WIDTH:
+        return [f"    inputs={{{sets['one']}}},"]
+    lines = ["    inputs={"]
+    for name, texts in given.items():
+        whole = f"        {sets[name]},"
+        broken = [f'        "{name}": lambda: (', *(f"            {text}," for text in texts), "        ),"]
+        lines += [whole] if len(whole) <= _WIDTH else broken
+    return [*lines, "    },"]
+
+
+def _model(sketch: Sketch, choice: Choice, tensors: Mapping[str, str]) -> list[str]:
+    lines = ["class Model(torch.nn.Module):"]
+    if weights := [value for value in sketch.values if value.kind != INPUT]:
+        lines += ["    def __init__(self):", "        super().__init__()"]
+        lines += [f"        {_weight(value, tensors[value.name])}" for value in weights]
+        lines.append("")
+    names = "".join(f", {value.name}" for value in sketch.values if value.kind == INPUT)
+    lines.append(f"    def forward(self{names}):")
+    return [*lines, *(f"        {line}" for line in _body(sketch, choice))]
 
 
 def _docstring(said: Sequence[str]) -> list[str]:
@@ -120,89 +154,6 @@ def _weight(value: Value, text: str) -> str:
     if value.kind == PARAMETER:
         return f"self.{name} = torch.nn.Parameter({text})"
     return f'self.register_buffer("{name}", {text})'
-
-
-def _tensor(sketch: Sketch, choice: Choice, value: Value, dtype: str, texts: Mapping[str, str]) -> str:
-    """A tensor as an expression."""
-    recipe, shape = choice.recipes[value.name], choice.shape(sketch, value.name)
-    # Floating-point tensors in the cell's dtype are written in float32, and cast with the case.
-    kind = "" if value.dtype in (dtype, "float32") else f", dtype=torch.{value.dtype}"
-    if recipe not in (PLAIN, LIKE):
-        text = "" if value.order else texts.get(value.name, "")
-        return f"torch.tensor({text}{kind})" if text else f'tensors["{value.name}"]'
-    if recipe == LIKE and value.order:
-        outermost = [shape[axis] for axis in value.order]
-        back = [value.order.index(axis) for axis in range(len(shape))]
-        return f"{_random(value, recipe, outermost, kind, None)}.permute({_said(back)})"
-    return _random(value, recipe, shape, kind, choice.below(sketch, value.name))
-
-
-def _random(value: Value, recipe: str, shape: Sequence[int], kind: str, below: int | None) -> str:
-    """Numbers without the model's: random, or as regular as the model's are."""
-    sized = _said(shape) if shape else "()"
-    is_float, is_bool = value.dtype.startswith(("float", "bfloat")), value.dtype == "bool"
-    if value.pattern == "full":
-        return _full(value, sized, kind, _whole(value.low, below))
-    if value.pattern == "arange":
-        return f"torch.arange({sized}{kind.replace(', dtype=torch.int64', '')})"
-    if value.pattern:
-        return f"torch.ones({sized}, dtype=torch.bool).{value.pattern}()"
-    if value.dtype.startswith("complex"):
-        return f"torch.randn({sized}{kind})"
-    if is_bool:
-        return f"torch.rand({sized}) < {min(max(round(value.mean, 1), 0.1), 0.9)}"
-    if not is_float:
-        low, high = _whole(value.low, below), _whole(value.high, below)
-        tail = kind.replace(", dtype=torch.int64", "")
-        return f"torch.randint({low}, {high + 1}, ({sized}{',' if len(shape) == 1 else ''}){tail})"
-    if kind and value.dtype not in _FLOATS:
-        return f"{_bracketed(_floats(value, recipe, sized, ''))}.to(torch.{value.dtype})"
-    return _floats(value, recipe, sized, kind)
-
-
-def _floats(value: Value, recipe: str, sized: str, kind: str) -> str:
-    function = "rand" if value.low >= 0 else "randn"
-    drawn = f"torch.{function}({sized}{kind})"
-    if recipe == PLAIN:
-        # What is never zero may be divided by, or have its logarithm taken.
-        return f"{drawn} + 0.5" if value.low > 0 else drawn
-    scale = _rounded(value.high - value.low if value.low >= 0 else value.deviation)
-    begin = value.low if value.low >= 0 else value.mean
-    text = drawn if scale == 1 else f"{_number(scale)} * {drawn}"
-    matters = abs(begin) > scale / 4
-    return f"{text} {'+' if begin > 0 else '-'} {_number(abs(_rounded(begin)))}" if matters else text
-
-
-def _full(value: Value, sized: str, kind: str, whole: int) -> str:
-    if value.dtype == "bool":
-        return f"torch.{'ones' if value.low else 'zeros'}({sized}, dtype=torch.bool)"
-    is_float = value.dtype.startswith(("float", "bfloat"))
-    if value.finite and is_float and value.low in (0, 1):
-        return f"torch.{'ones' if value.low else 'zeros'}({sized}{kind})"
-    shape = sized if sized == "()" else f"({sized}{',' if ',' not in sized else ''})"
-    number = str(whole) if not is_float else repr(value.low) if value.finite else 'float("-inf")'
-    return f"torch.full({shape}, {number}{kind.replace(', dtype=torch.int64', '')})"
-
-
-def _whole(number: float, below: int | None) -> int:
-    return int(number) if below is None else min(int(number), below - 1)
-
-
-def _said(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
-
-
-def _rounded(number: float) -> float:
-    """To one digit."""
-    return float(f"{number:.0e}")
-
-
-def _number(number: float) -> str:
-    return str(int(number)) if number == int(number) and abs(number) < 1e6 else repr(number)
-
-
-def _bracketed(text: str) -> str:
-    return f"({text})" if " + " in text or " - " in text or " * " in text else text
 
 
 def _quoted(name: str) -> str:

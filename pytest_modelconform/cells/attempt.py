@@ -52,6 +52,7 @@ class Attempt:
 
     ref: the case as it is exported. expects: whether a failure is the recorded one: nothing is then done over. anew:
     what a used process made is made again by a fresh one, see Exports.artifact. budget: what it may still take.
+    trusted: whether the runtime is known to work here, so that a failure is no reason to try it with the smoke model.
     """
 
     tools: Tools
@@ -60,6 +61,7 @@ class Attempt:
     expects: Expects
     anew: bool
     budget: Budget
+    trusted: bool = False
 
     @classmethod
     def of(cls, tools: Tools, ref: CaseRef, cell: Cell, expects: Expects, anew: bool = False) -> Attempt:
@@ -84,7 +86,7 @@ class Attempt:
         was_used, worker.used = worker.used, True
         executed = self._executed(judge, artifact, worker)
         outcome = self._with(artifact, executed.outcome)
-        if outcome.failed and not was_used and base_of(self.cell.format) not in worker.smoked:
+        if outcome.failed and not self.trusted and not was_used and base_of(self.cell.format) not in worker.smoked:
             # Nothing has passed in this worker: is it the model, or the runtime?
             try:
                 check_runtime(self.tools, self.cell)

@@ -118,6 +118,14 @@ class Pool:
             with contextlib.suppress(WorkerProblem, BuildError, DiskFull):
                 self._start((name, device))
 
+    def give_way(self, niceness: int) -> None:
+        """Lower the priority of the workers that run. Those that start later have that of this process."""
+        for worker in self._workers.values():
+            if isinstance(worker, Worker):
+                # A worker leads a process group: all of its threads and children. It may be gone.
+                with contextlib.suppress(OSError):
+                    os.setpriority(os.PRIO_PGRP, worker.pid, niceness)
+
     def discard(self, worker: AnyWorker) -> None:
         """End a worker, so that the next one asked for is fresh."""
         worker.close(kill=True)

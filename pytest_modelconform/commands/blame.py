@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..blame.sameness import gist
 from ..blame.sought import why_never, why_not
 from ..report import entries, guilty
 from ..report.terminal.text import wrapped
@@ -146,7 +147,7 @@ def _place(one: Guilty) -> Iterator[str]:
     if one.why:
         yield f"  {one.why}"
     if one.bits is None and one.message:
-        yield f"  alone: {one.message.splitlines()[0]}"
+        yield f"  alone: {gist(one.message)}"
     for operator in one.operators:
         yield f"  {operator.call or operator.target}"
         if operator.inputs or operator.returns:

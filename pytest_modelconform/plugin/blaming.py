@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 # Seconds between looks at what other processes have come to.
 _LOOK = 0.5
+# The same, for one that has nothing to do: the end of a run waits for it.
+_WAIT = 0.05
 # Below what runs cells still.
 _NICE = 5
 
@@ -52,7 +54,7 @@ class BlamePlugin:
         self.is_off = not run.settings.blame or bool(stops)
         self._teller: _Teller | None = None
         # By id, the files of this process's red cells.
-        self._left: dict[str, Path] = {}
+        self._files: dict[str, Path] = {}
 
     @property
     def _is_controller(self) -> bool:
@@ -60,6 +62,12 @@ class BlamePlugin:
         return bool(self.run.config.pluginmanager.has_plugin("dsession"))
 
     # -- while cells run -------------------------------------------------------------------------------------------
+
+    def pytest_collection_finish(self) -> None:
+        """Tell the other processes of xdist that this one runs cells."""
+        if not self.is_off and self.run.is_xdist_worker:
+            with contextlib.suppress(OSError):
+                self.waiting.enter()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -75,17 +83,17 @@ class BlamePlugin:
 
     def _leave(self, red: Red) -> None:
         # Other plugins run what fails once more.
-        if (file := self._left.pop(red.cell.id, None)) is not None:
+        if (file := self._files.pop(red.cell.id, None)) is not None:
             file.unlink(missing_ok=True)
         if is_sought(self.run.machinery.registry, red.ref, red.cell, red.outcome):
-            self._left[red.cell.id] = self.waiting.leave(red)
+            self._files[red.cell.id] = self.waiting.leave(red)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """On an xdist controller: say what its processes look for. Ctrl-C then ends that, and not the run."""
         if self.is_off or not self._is_controller:
             return (yield)
-        self._teller = _Teller(self.waiting, self._is_over, self._write)
+        self._teller = _Teller(self.waiting, lambda count: self._looks(count) if self._is_over() else "", self._write)
         self._teller.start()
         try:
             return (yield)
@@ -109,26 +117,54 @@ class BlamePlugin:
         if self.is_off:
             return
         is_ended = exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or bool(session.shouldstop)
+        if self.run.is_xdist_worker:
+            with contextlib.suppress(OSError):
+                self.waiting.finish()
         if not self._is_controller and not is_ended:
-            if self.run.is_xdist_worker:
-                os.nice(_NICE)
             try:
-                self._search()
+                # The folder may be gone: the controller removes it where Ctrl-C reached it alone.
+                with contextlib.suppress(OSError):
+                    self._search()
             except KeyboardInterrupt:
                 if not self.run.is_xdist_worker:
                     self._say(_ENDED)
         if not self.run.is_xdist_worker:
-            self._write_down(is_ended)
+            try:
+                self._write_down(is_ended)
+            except Exception as error:
+                self.log.faults.append(f"the guilty operators could not be read: {fault_of_ours(error)}")
+
+    def _left(self, begin: float) -> float:
+        """Seconds that may be spent in all. As long as other processes run cells, nobody waits for this one."""
+        if self.run.settings.blame_asked or self.waiting.others_run():
+            return float("inf")
+        return IN_ALL - (time.time() - max(begin, self.waiting.finished))
+
+    def _next(self) -> Red | None:
+        """A cell to search in. Where other processes run cells, one may come."""
+        while (red := self.waiting.claim()) is None and self.waiting.others_run():
+            if "pool" in self.run.machinery.__dict__:
+                # Memory that others may need.
+                self.run.machinery.pool.close()
+            time.sleep(_WAIT)
+        return red or self.waiting.claim()
+
+    def _give_way(self) -> None:
+        """To processes that run cells still."""
+        niceness = os.nice(_NICE)
+        if "pool" in self.run.machinery.__dict__:
+            self.run.machinery.pool.give_way(niceness)
 
     def _search(self) -> None:
         settings = self.run.settings
-        end = float("inf") if settings.blame_asked else time.monotonic() + IN_ALL
         is_alone = not self.run.is_xdist_worker
-        while (left := end - time.monotonic()) > 1 and (red := self.waiting.claim()) is not None:
-            seconds = min(settings.blame, left)
-            if is_alone:
-                self._say(_looks(red.cell.id, seconds))
-            blame = _found(self.run, red, seconds, self._say if is_alone else _silent)
+        if is_alone and (count := len(self.waiting.left)):
+            self._say(self._looks(count))
+        if self.run.is_xdist_worker:
+            self._give_way()
+        begin = time.time()
+        while self._left(begin) > 1 and (red := self._next()) is not None:
+            blame = _found(self.run, red, min(settings.blame, self._left(begin)))
             self.waiting.end(red, blame)
             if is_alone:
                 self._say(_said(red.cell.id, blame))
@@ -143,6 +179,12 @@ class BlamePlugin:
             )
         self.waiting.remove()
 
+    def _looks(self, count: int) -> str:
+        settings = self.run.settings
+        operators = "operator that 1 failure begins" if count == 1 else f"operators that {count} failures begin"
+        in_all = "" if settings.blame_asked else f" and {IN_ALL:.0f} s in all"
+        return f"looking for the {operators} at, for {settings.blame:.0f} s each{in_all} (Ctrl-C ends that)"
+
     def _say(self, text: str) -> None:
         progress.show(self.run.config, progress.said(text))
 
@@ -155,19 +197,15 @@ class BlamePlugin:
 _ENDED = "the search for guilty operators was ended; what was found until then is below"
 
 
-def _looks(cell: str, seconds: float) -> str:
-    return f"looking for the operator that {cell} fails at, for {seconds:.0f} s at most (Ctrl-C ends it)"
-
-
 def _said(cell: str, blame: Blame) -> str:
     return f"{cell}: {headline(blame)} ({blame.seconds:.0f} s)"
 
 
 def _silent(text: str) -> None:
-    """For processes without a terminal."""
+    """Of a search in a run only its end is told."""
 
 
-def _found(run: Run, red: Red, seconds: float, say: Callable[[str], None]) -> Blame:
+def _found(run: Run, red: Red, seconds: float) -> Blame:
     """What a search comes to. What goes wrong with it is no reason to lose the results."""
     machinery = run.machinery
     # Here, since few runs have a red cell.
@@ -177,7 +215,7 @@ def _found(run: Run, red: Red, seconds: float, say: Callable[[str], None]) -> Bl
     try:
         cases = machinery.declare(red.ref.file).cases
         case = next(declared for declared in cases if declared.name == red.cell.case)
-        found = find.find(machinery, case, red.ref, red.cell, red.outcome, seconds, say)
+        found = find.find(machinery, case, red.ref, red.cell, red.outcome, seconds, _silent)
         return _below(found, run.config.rootpath)
     except Exception as error:
         return Blame(note=f"the search failed: {fault_of_ours(error)}", seconds=time.monotonic() - begin)
@@ -197,11 +235,14 @@ def _below(blame: Blame, root: Path) -> Blame:
 
 
 class _Teller(threading.Thread):
-    """Says on an xdist controller what its processes look for, and what they find."""
+    """Says on an xdist controller what its processes look for, and what they find.
 
-    def __init__(self, waiting: Waiting, is_over: Callable[[], bool], say: Callable[[str], None]) -> None:
+    looks: what to say of so many searches that have not ended, once all cells have run; "" before.
+    """
+
+    def __init__(self, waiting: Waiting, looks: Callable[[int], str], say: Callable[[str], None]) -> None:
         super().__init__(name="modelconform-blame", daemon=True)
-        self._waiting, self._is_over, self._say = waiting, is_over, say
+        self._waiting, self._looks, self._say = waiting, looks, say
         self._stopped = threading.Event()
         self._told: set[tuple[str, bool]] = set()
         self._told_of_end = False
@@ -215,9 +256,10 @@ class _Teller(threading.Thread):
 
     def _look(self) -> None:
         begun = self._waiting.begun()
-        if begun and not self._told_of_end and self._is_over():
+        count = len(self._waiting.left) + sum(blame is None for blame in begun.values())
+        if begun and count and not self._told_of_end and (text := self._looks(count)):
             self._told_of_end = True
-            self._say("all cells have run; looking for the operators that red ones fail at (Ctrl-C ends that)")
+            self._say(text)
         for cell, blame in begun.items():
             if blame is not None and (cell.id, True) not in self._told:
                 self._told.add((cell.id, True))

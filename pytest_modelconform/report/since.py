@@ -13,6 +13,8 @@ from .log import Log
 
 # Of what changed between two runs; of more, it is said how many.
 _MOST_VERSIONS = 4
+# What a cell does by now at an operator that it has failed at.
+FAILS, PASSES, ANOTHER = ("fails", "passes", "fails at another one")
 # What is no version of anything that exports or runs.
 _MACHINE = ("processor", "platform")
 
@@ -31,10 +33,11 @@ class Seen:
 
 @dataclass(frozen=True)
 class Since:
-    """An operator that a cell fails at, or failed at. first, last: places of runs. before: the last run that was right.
+    """An operator that a cell fails at, or failed at.
 
-    is_open: whether no later run passes. changed: which versions differ between `before` and `first`, in words; ""
-    where no run before passed.
+    first, last: places of runs. before: the last run before them that tells more: the cell passes, or fails at another
+    operator. now: `FAILS`, `PASSES` where a later run does, `ANOTHER` where a later run names other operators only.
+    changed: which versions differ between `before` and `first`, in words; "" where no run before tells.
     """
 
     cell: str
@@ -42,7 +45,7 @@ class Since:
     first: int
     last: int
     before: int | None
-    is_open: bool
+    now: str
     changed: str
 
 
@@ -65,7 +68,7 @@ def since(runs: Sequence[Seen]) -> list[Since]:
     """
     ids = sorted({cell for run in runs for cell in run.guilty})
     found = [entry for cell in ids for entry in _of_cell(cell, runs)]
-    return sorted(found, key=lambda entry: not entry.is_open)
+    return sorted(found, key=lambda entry: entry.now != FAILS)
 
 
 def _of_cell(cell: str, runs: Sequence[Seen]) -> Iterator[Since]:
@@ -74,18 +77,23 @@ def _of_cell(cell: str, runs: Sequence[Seen]) -> Iterator[Since]:
     before: int | None = None
     for place, run in enumerate(runs):
         if cell in run.right:
-            yield from (_ended(cell, what, span, runs, False) for what, span in spans.items())
-            spans, before = {}, place
-        for what in run.guilty.get(cell, ()):
+            yield from (_ended(cell, what, span, runs, PASSES) for what, span in spans.items())
+            spans = {}
+        named = run.guilty.get(cell, ())
+        for what in [what for what in spans if named and what not in named]:
+            yield _ended(cell, what, spans.pop(what), runs, ANOTHER)
+        for what in named:
             first, _, known = spans.get(what, (place, place, before))
             spans[what] = (first, place, known)
-    yield from (_ended(cell, what, span, runs, True) for what, span in spans.items())
+        if named or cell in run.right:
+            before = place
+    yield from (_ended(cell, what, span, runs, FAILS) for what, span in spans.items())
 
 
-def _ended(cell: str, what: str, span: tuple[int, int, int | None], runs: Sequence[Seen], is_open: bool) -> Since:
+def _ended(cell: str, what: str, span: tuple[int, int, int | None], runs: Sequence[Seen], now: str) -> Since:
     first, last, before = span
     changed = "" if before is None else _changed(runs[before].versions, runs[first].versions)
-    return Since(cell, what, first, last, before, is_open, changed)
+    return Since(cell, what, first, last, before, now, changed)
 
 
 def _changed(old: Mapping[str, str], new: Mapping[str, str]) -> str:

@@ -48,6 +48,10 @@ class Engine:
     seconds: float = 1000
     parts: dict[Part, Tried] = field(default_factory=dict)
 
+    @property
+    def submodules(self) -> Program:
+        return self.program
+
     def tried(self, part: Part) -> Tried:
         if part not in self.parts:
             if self.left() <= 0:
@@ -146,6 +150,14 @@ FOUND = {
         Engine(CHAIN, {"op9": lambda kept, outputs: 10.0 if "op9" in outputs else 0.0, "op17": with_("op16")}),
         [["op16", "op17"]],
     ),
+    "another is wrong where it is an output beside others": (
+        Engine(CHAIN, {"op0": lambda kept, outputs: 10.0 if outputs > {"op0"} else 0.0, "op17": always}),
+        [["op17"]],
+    ),
+    "another is wrong where it is an output beside others, and two are wrong together": (
+        Engine(CHAIN, {"op0": lambda kept, outputs: 10.0 if outputs > {"op0"} else 0.0, "op17": with_("op16")}),
+        [["op16", "op17"]],
+    ),
     "at most five": (Engine(CHAIN, {f"op{i}": always for i in range(9)}), [[f"op{i}"] for i in range(5)]),
     "vanishes where all results are looked at": (
         Engine(CHAIN, {"op17": with_("op16")}),
@@ -176,6 +188,16 @@ FOUND = {
         [["scale", "mul"]],
     ),
     "what weights are folded into": (Engine(FOLDED, {"mul": always}), [["mul"]]),
+    "a look that overwrites results": (
+        Engine(CHAIN, {"op17": always, "op16": lambda kept, outputs: 10.0 * (len(outputs) > 2)}),
+        [["op17"]],
+    ),
+    "a look that overwrites many results": (
+        Engine(
+            CHAIN, {"op17": always, **{f"op{i}": lambda kept, outputs: 10.0 * (len(outputs) > 2) for i in range(9)}}
+        ),
+        [["op17"]],
+    ),
     "results can't be looked at": (
         Engine(CHAIN, {"op17": always}, cant=lambda kept, outputs: len(outputs) > 1),
         [["op17"]],
@@ -253,3 +275,30 @@ def test_whatever_the_graph_one_that_is_always_wrong_is_found_alone() -> None:
         if not engine.tried(Part()).red or not any(engine.tried(Part()).red.values()):
             continue
         assert named(searched(engine)) == [[guilty]], (seed, takes, guilty, gains)
+
+
+def test_of_a_model_that_is_slow_one_call_of_each_kind_is_tried_alone() -> None:
+    kinds = ("conv2d", "relu", "gelu", "linear")
+    operators = tuple(
+        Operator(
+            name=f"{kind}_{i}",
+            target=f"aten.{kind}.default",
+            call=f"aten.{kind}(op_{i}, [{i // 50}, 1], ceil_mode=True)",
+            takes=(f"{kinds[(i - 1) % 4]}_{i - 1}" if i else "x",),
+        )
+        for i, kind in enumerate(kinds * 20)
+    )
+    engine = Engine(Program(operators=operators), {f"gelu_{i}": always for i in range(2, 80, 4)}, seconds=100)
+    slow = Outcome(Verdict.MISMATCH, Stage.COMPARE, seconds={"export": 30.0})
+    search = Mismatches(engine, slow, lambda line: None)
+    search.run()
+    blame = search.blame()
+    assert named(blame) == [["gelu_2"]]
+    assert "19 more of aten.gelu.default" in blame.note
+    assert {len(part.operators) for part in engine.parts} == {1}
+    assert len(engine.parts) <= 8
+    # Where no kind is wrong alone, what is left of the time is for the whole.
+    engine = Engine(Program(operators=operators), {"gelu_6": with_("relu_5")}, seconds=100)
+    search = Mismatches(engine, slow, lambda line: None)
+    search.run()
+    assert named(search.blame()) == [["relu_5", "gelu_6"]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_modelconform.blame.sameness import is_same
+from pytest_modelconform.blame.sameness import gist, is_same
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 
 
@@ -85,6 +85,7 @@ LEGALIZE = (
     "ValueError: Failed to run converter passes: /venv/torch/nn/modules/linear.py:134:0: error: failed to legalize "
     "operation '{}' that was explicitly marked illegal: %4 = \"{}\"(%arg0) : (tensor<{}xf64>) -> tensor<3x4xf64>"
 )
+NO_SOURCE = "caused by OSError: could not get source code"
 CONV = ("Conv", "getitem", "Element types for data batch and filters do not match (bf16, f32).")
 GEMM = ("Gemm", "linear", "Arguments do not have the same element type (f32, bf16).")
 
@@ -113,6 +114,8 @@ OTHER = [
     ("cause", onnxscript("stft", TOO_FEW), onnxscript("stft", "AssertionError: only 3D is supported"), Stage.EXPORT),
     ("missing function", onnxscript("shrink", MISSING.format("shrink")),
      onnxscript("stretch", MISSING.format("stretch")), Stage.EXPORT),
+    ("what wraps it", f"OSError: no source of <function T5Config.__init__ at 0x7f>\n{NO_SOURCE}",
+     f"OSError: no source of <bound method forward of Alone(\n{NO_SOURCE}\n  (module): T5Attention(", Stage.EXPORT),
     ("illegal operation", LEGALIZE.format("tfl.batch_matmul", "tfl.batch_matmul", "3x8"),
      LEGALIZE.format("tfl.sort", "tfl.sort", "3x8"), Stage.EXPORT),
     ("neither of two", openvino(CONV, GEMM), openvino(("Resize", "up", "Mode is not known.")), Stage.LOAD),
@@ -167,3 +170,23 @@ def test_what_input_sets_say_counts_for_the_cell() -> None:
     whole = cell(one=(Verdict.PASS, ""), two=(Verdict.ERROR, fault), three=(Verdict.UNSUPPORTED, "refused"))
     assert is_same(whole, cell(two=(Verdict.ERROR, reshape("Reshape", "{4}", "{2}"))))
     assert not is_same(whole, cell(three=(Verdict.ERROR, "RuntimeError: refused")))
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        (onnxscript("scaled_dot_product_attention", TOO_FEW), TOO_FEW),
+        (no_kernel("Gemm(13)", "n"), no_kernel("Gemm(13)", "n")),
+        (
+            openvino(CONV),
+            "While validating ONNX node '<Node(Conv): getitem>': Check 'element::Type::merge(result_et)' failed at "
+            "src/core/src/op/conv.cpp:45:",
+        ),
+        ("Right for x (3, 9) ('three').\ninput set 'two': Fail: it can't be reshaped", "Fail: it can't be reshaped"),
+        ("input set 'two': " + crash("SIGABRT (abort)", "loading", "  what():  no axis"), "what():  no axis"),
+        ("ort gave no answer within 60 s", "ort gave no answer within 60 s"),
+        ("", ""),
+    ],
+)
+def test_the_line_that_tells_most(message: str, line: str) -> None:
+    assert gist(message) == line

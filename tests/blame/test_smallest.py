@@ -101,7 +101,7 @@ def test_a_choice_says_sizes_of_tensors_and_numbers() -> None:
         sizes=[size(8, 1, x=0), size(16, 2, x=1, literals={0: 8})],
     )
     choice = Choice.first(sketch, PLAIN, small=True)
-    assert choice.shape(sketch, "x") == [1, 2]
+    assert choice.shape(sketch, sketch.values[0]) == [1, 2]
     assert choice.literals(sketch) == [16, 3]
     assert choice.below(sketch, "indices") == 2
     assert Choice.first(sketch, PLAIN).below(sketch, "indices") is None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +53,19 @@ def test_what_fails_for_one_reason_is_searched_once_and_said_of_all(tmp_path: Pa
     assert waiting.begun() == {float32.cell: large, red(dtype="bfloat16").cell: None}
 
 
+def test_of_another_format_it_is_not_said_whose_fault_it_is(tmp_path: Path) -> None:
+    waiting = Waiting(tmp_path)
+    first, other = red(), red()
+    other = replace(other, cell=replace(other.cell, format="openvino"))
+    waiting.leave(first)
+    waiting.leave(other)
+    assert waiting.claim() == first
+    waiting.end(first, FOUND)
+    [guilty] = dict(waiting.found())[other.cell].guilty
+    assert (guilty.party, guilty.why) == ("unknown", "")
+    assert guilty == replace(FOUND.guilty[0], party="unknown", why="")
+
+
 def test_other_cases_and_columns_come_first(tmp_path: Path) -> None:
     waiting = Waiting(tmp_path)
     for case, runtime in [("a", "ort"), ("a", "tvm"), ("b", "mnn"), ("a", "mnn"), ("c", "ort")]:
@@ -92,6 +107,24 @@ def test_what_passes_when_it_is_run_again_is_taken_back(tmp_path: Path) -> None:
     claimed = waiting.claim()
     assert claimed == red(runtime="ort-cpp")
     assert waiting.claim() is None
+
+
+def test_who_runs_cells_still(tmp_path: Path) -> None:
+    waiting = Waiting(tmp_path / "shared")
+    assert not waiting.others_run()
+    waiting.enter()
+    assert waiting.others_run()
+    assert waiting.claim() is None
+    assert waiting.left == []
+    assert waiting.finished == 0.0
+    waiting.finish()
+    assert not waiting.others_run()
+    assert abs(time.time() - waiting.finished) < 60
+    # One that died, as a process that has been waited for.
+    process = subprocess.Popen(["sleep", "0"])
+    process.wait()
+    (tmp_path / "shared" / f"runs.{process.pid}").touch()
+    assert not waiting.others_run()
 
 
 def test_nothing_found_is_said_of_all_too(tmp_path: Path) -> None:

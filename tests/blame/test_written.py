@@ -80,6 +80,7 @@ def test_what_else_a_file_says() -> None:
     )
     text = written(sketch, choice, facts, {})
     for part in (
+        "\n\nIt reads part.pt, which `modelconform blame -o DIR` writes beside it.\n",
         "from pathlib import Path\n\nimport torch\nimport torchvision\n\n",
         "from pytest_modelconform import Case, Export, Tolerance\n",
         'tensors = torch.load(Path(__file__).with_name("part.pt"), weights_only=True)\n',
@@ -92,6 +93,49 @@ def test_what_else_a_file_says() -> None:
         assert part in text
     # Few numbers are in the file itself.
     assert "torch.tensor([[1.0, 2.0]])" in written(sketch, choice, facts, {"boxes": "[[1.0, 2.0]]"})
+
+
+def test_sizes_that_vary() -> None:
+    sketch = Sketch(
+        values=[value("x", INPUT, 3, 6)],
+        others=[value("x", INPUT, 2, 6)],
+        varies={"x": [(0, '"batch"')]},
+        lines=[line("y", "torch.relu", "x")],
+        returns=["y"],
+        sizes=[size(6, 2, x=1)],
+    )
+    text = written(sketch, Choice.first(sketch, PLAIN, small=True), Facts(said=SAID[:1]), {})
+    assert (
+        text.partition("model=Model,\n")[2]
+        == """\
+    inputs={
+        "one": lambda: (torch.randn(3, 2),),
+        "two": lambda: (torch.randn(2, 2),),
+    },
+    dynamic_shapes={"x": {0: "batch"}},
+    fixed_inputs="these input sets show it",
+)
+"""
+    )
+    real = written(sketch, Choice.first(sketch, REAL), Facts(said=SAID[:1]), {"two:x": "[[1.0]]"})
+    assert '"one": lambda: (tensors["x"],)' in real
+    assert '"two": lambda: (torch.tensor([[1.0]]),)' in real
+
+
+def test_a_layer() -> None:
+    sketch = Sketch(values=[value("x", INPUT, 8, 4)], layer="torch.nn.BatchNorm1d(4)", mode="train")
+    text = written(sketch, Choice.first(sketch, PLAIN), Facts(said=SAID[:1]), {})
+    assert (
+        text.partition("import Case\n")[2]
+        == """
+part = Case(
+    model=lambda: torch.nn.BatchNorm1d(4),
+    inputs={"one": lambda: (torch.randn(8, 4),)},
+    mode="train",
+    fixed_inputs="this input set shows it",
+)
+"""
+    )
 
 
 # Of a tensor, its expression by the plainest recipe, and by one that is like it.

@@ -46,6 +46,17 @@ def test_a_worker_is_kept(pool: Pool) -> None:
     assert process(pool, GOOD) is not worker
 
 
+def test_workers_give_way(pool: Pool) -> None:
+    worker = process(pool, GOOD)
+    niceness = os.getpriority(os.PRIO_PROCESS, worker.pid) + 1
+    pool.give_way(niceness)
+    assert os.getpriority(os.PRIO_PROCESS, worker.pid) == niceness
+    # One that is gone is none of its business.
+    os.kill(worker.pid, signal.SIGKILL)
+    runs.wait_until(lambda: not worker.alive, 10, "it lives")
+    pool.give_way(niceness + 1)
+
+
 def test_one_that_died_between_two_requests_is_replaced(pool: Pool) -> None:
     worker = process(pool, GOOD)
     os.kill(worker.pid, signal.SIGKILL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from pytest_modelconform.blame.waiting import Waiting
 from pytest_modelconform.plugin import blame_option, blaming
 from pytest_modelconform.report import log
 from pytest_modelconform.terms.blame import Blame, Guilty
@@ -105,7 +107,7 @@ def test_a_red_cell_is_searched_in_once_all_have_run(
     assert f"  {LINE}" in found.failure(f"plain.py::{RED}").splitlines()
     # It is said while it goes on, after the last cell and before the matrix.
     said = " ".join(found.stdout.partition("compatibility matrix")[0].split())
-    assert f"modelconform: looking for the operator that plain.py::{RED} fails at, for 60 s at most" in said
+    assert "modelconform: looking for the operators that 2 failures begin at, for 60 s each (Ctrl-C ends that)" in said
     assert f"modelconform: plain.py::{RED}: {LINE} (0 s)" in said
     assert [line[:16] for line in path.read_text().splitlines()][-3:] == ['{"kind": "blame"'] * 2 + ['{"kind": "footer']
     assert sum(outcome.blame is not None for _, outcome in log.read(path).cells) == 2
@@ -135,6 +137,28 @@ def test_where_nothing_is_looked_for(settings: dict[str, Any], option: dict[str,
     assert blaming.BlamePlugin(run, log).is_off is is_off
 
 
+@pytest.mark.parametrize(
+    ("asked", "others", "finished", "left"),
+    [
+        (True, False, 0.0, float("inf")),
+        (False, True, 0.0, float("inf")),
+        # The one that waits is the last that had cells to run.
+        (False, False, 0.0, 200.0),
+        (False, False, 970.0, 270.0),
+        (False, False, 600.0, 200.0),
+    ],
+)
+def test_the_time_in_all_begins_when_somebody_waits(
+    monkeypatch: pytest.MonkeyPatch, asked: bool, others: bool, finished: float, left: float
+) -> None:
+    monkeypatch.setattr("pytest_modelconform.plugin.blaming.time.time", lambda: 1000.0)
+    stands: Any = types.SimpleNamespace(
+        run=types.SimpleNamespace(settings=types.SimpleNamespace(blame_asked=asked)),
+        waiting=types.SimpleNamespace(others_run=lambda: others, finished=finished),
+    )
+    assert blaming.BlamePlugin._left(stands, 900.0) == left
+
+
 def fails() -> Blame:
     raise ValueError("odd")
 
@@ -149,6 +173,19 @@ def test_a_search_that_fails_is_a_note(project: Path, pytester: pytest.Pytester,
     said = found.failure(f"plain.py::{RED}")
     assert "guilty operator not found: the search failed: ValueError: odd (" in said
     assert "INTERNALERROR" not in found.stdout
+
+
+def test_what_can_not_be_read_is_a_line_and_the_results_are_there(
+    project: Path, pytester: pytest.Pytester, search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(self: object) -> object:
+        raise ValueError("no JSON")
+
+    monkeypatch.setattr(Waiting, "found", found)
+    done = runs.run_here(pytester, project, "plain.py", "--modelconform-blame=9", runtimes=WRONG)
+    assert (done.status, len(done.cells)) == (1, 3)
+    assert "modelconform: the guilty operators could not be read: ValueError: no JSON (" in done.stdout
+    assert "INTERNALERROR" not in done.stdout
 
 
 def test_ctrl_c_ends_the_search_and_not_the_run(project: Path, pytester: pytest.Pytester, search: Search) -> None:
@@ -167,6 +204,9 @@ def test_the_time_in_all_is_bounded_and_that_is_said(
     monkeypatch.setattr(blame_option, "UNASKED", 60.0)
     monkeypatch.setattr(blaming, "IN_ALL", 0.5)
     found = runs.run_here(pytester, project, runtimes=WRONG)
+    assert "looking for the operators that 2 failures begin at, for 60 s each and 0 s in all" in " ".join(
+        found.stdout.split()
+    )
     assert search.asked == []
     [said] = [line for line in found.stdout.splitlines() if "not looked for" in line]
     assert said == (
@@ -226,7 +266,10 @@ def test_two_processes_share_them(project: Path, tmp_path: Path, sessions: list[
     assert set(session.pids) == {"plain", "second"}, printed
     assert session.process.pid not in session.pids.values()
     assert printed.count(f"  {LINE}") == 2, printed
-    assert "all cells have run; looking for the operators that red ones fail at" in " ".join(printed.split())
+    # How many there still are once all cells have run depends on who was faster.
+    assert re.search(
+        r"looking for the operators? that \d failures? begins? at, for 7 s each", " ".join(printed.split())
+    )
     assert left_behind() == before
 
 

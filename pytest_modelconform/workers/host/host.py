@@ -152,13 +152,17 @@ class Host:
             self.keep_if_untouched(built)
 
     def sketch(self, request: dict[str, Any]) -> Answer:
-        """What a small case file of a case is written from: `set` ("" for the exporters'); tensors go to `folder`."""
+        """What a small case file of a case is written from: `set` ("" for the exporters'); tensors go to `folder`.
+
+        way, column: see parts/sketch.py.
+        """
         self.globals.restore()
         built = self.build(request)
         from .parts import sketch, source
 
         try:
-            return sketch.make(built, request["set"] or built.exporter_set, Path(request["folder"]))
+            key = request["set"] or built.exporter_set
+            return sketch.make(built, key, Path(request["folder"]), request["way"], request["column"])
         except source.Unwritable as problem:
             return {"problem": str(problem)}
         finally:

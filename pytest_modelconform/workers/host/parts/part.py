@@ -26,6 +26,7 @@ from . import submodules
 from .cut import Cut, NotAPart, cut, flat
 from .graph import NoProgram, placeholders
 from .programs import Taken, taken, whole_case
+from .recorded import followed
 
 _WHY = "a part of a model"
 
@@ -98,7 +99,7 @@ def part_case(
 
     known = {f.name: getattr(source, f.name) for f in fields(Case)}
     known |= {
-        "model": lambda: copy.deepcopy(_model(wanted).module),
+        "model": lambda: followed(copy.deepcopy(_model(wanted).module)),
         "inputs": {name: given(name) for name in made.inputs},
         "dynamic_shapes": made.dynamic_shapes,
         "dtypes": (made.built.dtype,),

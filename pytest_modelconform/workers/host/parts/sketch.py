@@ -5,6 +5,7 @@ The case is any that `torch.export` can read, and small: a part of a model.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,26 +13,64 @@ from typing import Any
 import numpy as np
 import torch
 
+from pytest_modelconform.terms.exports import OPTIONS
+
 from ...loop import Answer
 from ..build import Built
+from .layer import Layer, layer
 from .sizes import Finder, cut
-from .source import Line
-from .trace import traced
+from .source import Line, Unwritable
+from .trace import INPUT, Trace, traced
 
 # All tensors of a sketch.
 ALL = "all.pt"
+# How the names of those of a second input set begin there.
+OTHER = "two:"
 # So many numbers can be written out.
 _WRITTEN = 24
 
 
-def make(built: Built, key: str, folder: Path) -> Answer:
-    """The sketch of a case on an input set; its tensors go to `ALL` in the folder. Raises Unwritable."""
-    trace = traced(built, key)
-    torch.save(trace.tensors, folder / ALL)
+def make(built: Built, key: str, folder: Path, way: str, column: str) -> Answer:
+    """The sketch of a case on an input set; its tensors go to `ALL` in the folder. Raises Unwritable.
+
+    way: "program", "varying" (with sizes that vary), or "layer" (as a layer of `torch.nn`). column: what it is exported
+    as, perhaps with options.
+    """
+    options = {"export": _options(built, column)}
+    if way == "layer":
+        made = layer(built, key)
+        return {**_common(made, folder), **options, "layer": made.text, "mode": built.case.mode}
+    trace = traced(built, key, varying=way == "varying")
     return {
-        "values": [_described(name, trace.kinds[name], tensor) for name, tensor in trace.tensors.items()],
+        **_common(trace, folder),
+        **options,
         "lines": [_line(line) for line in trace.lines],
         "returns": trace.returns,
+    }
+
+
+def _options(built: Built, column: str) -> str:
+    """What the case gives the exporter of a column, as Python; "" for nothing. Raises Unwritable."""
+    export = built.case.exports.get(column)
+    if export is None:
+        return ""
+    options = export.options() if callable(export.options) else export.options
+    text = repr(dict(options))
+    try:
+        if export.kind == OPTIONS and ast.literal_eval(text) == options:
+            return text
+    except (ValueError, SyntaxError):
+        pass
+    raise Unwritable("an export of its own")
+
+
+def _common(trace: Trace | Layer, folder: Path) -> dict[str, Any]:
+    others = {f"{OTHER}{name}": tensor for name, tensor in trace.others.items()}
+    torch.save({**trace.tensors, **others}, folder / ALL)
+    return {
+        "others": [_described(name, INPUT, tensor) for name, tensor in trace.others.items()],
+        "varies": {name: list(map(list, axes.items())) for name, axes in trace.varies.items() if axes},
+        "values": [_described(name, trace.kinds[name], tensor) for name, tensor in trace.tensors.items()],
         "literals": list(trace.literals),
         "sizes": [
             {"of": size.of, "least": size.least, "slots": [[*slot, factor] for slot, factor in size.slots.items()]}

@@ -7,6 +7,7 @@ is called by its own name, `torch.ops.aten.…`.
 from __future__ import annotations
 
 import builtins
+import importlib.util
 import keyword
 import operator
 import warnings
@@ -33,6 +34,16 @@ _SYMBOLS: Mapping[Any, str] = {
     operator.pow: "**",
 }
 _LARGEST = 1 << 24
+# Whose operators are there without a package that is called like them.
+_PYTORCHS = ("aten", "prims", "quantized")
+# How names of operators begin, and where functions for them are.
+_PLACES = (
+    ("", "torch.nn.functional"),
+    ("special_", "torch.special"),
+    ("linalg_", "torch.linalg"),
+    ("fft_", "torch.fft"),
+    ("", "torch"),
+)
 # Names that a case file has for other things.
 _TAKEN = ("torch", "self", "training", "tensors", "part")
 
@@ -121,6 +132,8 @@ class Writer:
             return Line(self.name(node, node.name), "", [Argument("", expression)])
         if not isinstance(target, torch._ops.OpOverload):
             raise Unwritable(f"a call of {getattr(target, '__name__', target)}")
+        if target.namespace not in _PYTORCHS and importlib.util.find_spec(target.namespace) is None:
+            raise Unwritable(f"an operator of the case's own, {target}")
         given = _given(target, args, kwargs)
         optional = {argument.name for argument in target._schema.arguments if argument.has_default_value()}
         form = next(form for form in _forms(target, given, optional) if self._is_same(target, given, form))
@@ -138,6 +151,13 @@ class Writer:
             free, count = f"{stem}_{count}", count + 1
         self.names[node] = prefix + free
         return free
+
+    def inline(self, node: Node) -> None:
+        """Have a size written where it is used, `x.shape[0]`. Raises Unwritable."""
+        text = self._expression(node.target, node.args)
+        if text is None:
+            raise Unwritable(f"a call of {getattr(node.target, '__name__', node.target)}")
+        self.names[node] = "".join(text)
 
     def text(self, value: Any) -> Text:
         """A value as Python. Raises Unwritable."""
@@ -161,6 +181,15 @@ class Writer:
             return [str(value)]
         raise Unwritable(f"an argument of type {type(value).__name__}")
 
+    def _with_sizes(self, arguments: Any) -> Any:
+        """Arguments with the numbers that sizes are here."""
+
+        def sized(leaf: Any) -> Any:
+            value = self.values.get(leaf) if isinstance(leaf, Node) else None
+            return value if isinstance(value, int) else leaf
+
+        return map_aggregate(self.literals.put(arguments), sized)
+
     def _expression(self, target: Any, args: tuple[Any, ...]) -> Text | None:
         """A node that isn't a call in the source."""
         if target is operator.getitem:
@@ -176,10 +205,10 @@ class Writer:
         if form.call is target:
             return True
         operands: dict[Node, int] = {}
-        wanted = _with_operands(self.literals.put(dict(given)), operands, add=True)
+        wanted = _with_operands(self._with_sizes(dict(given)), operands, add=True)
         if not all(isinstance(self.values.get(operand), torch.Tensor) for operand in operands):
             return False
-        form_args, form_kwargs = self.literals.put((form.args, dict(form.kwargs)))
+        form_args, form_kwargs = self._with_sizes((form.args, dict(form.kwargs)))
 
         def call(*tensors: torch.Tensor) -> Any:
             def placed(leaf: Any) -> Any:
@@ -239,18 +268,20 @@ def _forms(target: torch._ops.OpOverload, given: Mapping[str, Any], optional: se
     """Ways to call an operator, those that people write first; the last one is right in any case."""
     namespace, _, name = target._schema.name.partition("::")
     first = next(iter(given), "")
-    for place, module in (("torch.nn.functional", torch.nn.functional), ("torch", torch)):
-        call = getattr(module, name, None) if namespace == "aten" else None
+    for prefix, place in _PLACES:
+        module = operator.attrgetter(place.partition(".")[2])(torch) if "." in place else torch
+        short = name.removeprefix(prefix)
+        call = getattr(module, short, None) if namespace == "aten" and name.startswith(prefix) else None
         if call is not None:
-            yield _Form(f"{place}.{name}", call, *_split(given, optional))
-            yield _Form(f"{place}.{name}", call, *_split(given, {*given} - {first}))
-            yield _Form(f"{place}.{name}", call, tuple(given.values()))
+            yield _Form(f"{place}.{short}", call, *_split(given, optional))
+            yield _Form(f"{place}.{short}", call, *_split(given, {*given} - {first}))
+            yield _Form(f"{place}.{short}", call, tuple(given.values()))
     method = getattr(torch.Tensor, name, None) if namespace == "aten" and not name.startswith("__") else None
     if method is not None and isinstance(given.get(first), Node):
         yield _Form(name, method, *_split(given, optional), method=True)
         yield _Form(name, method, tuple(given.values()), method=True)
     own_name = f"torch.ops.{namespace}.{name}.{target._overloadname}"
-    registers = namespace if namespace not in ("aten", "prims", "quantized") else ""
+    registers = namespace if namespace not in _PYTORCHS else ""
     yield _Form(own_name, target, *_split(_complete(target, given), optional), imports=registers)
 
 

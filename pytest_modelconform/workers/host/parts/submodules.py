@@ -32,14 +32,20 @@ class Called:
 
 
 class Alone(torch.nn.Module):
-    """A submodule as it was called, of the call's tensors alone; returns the tensors of what it returns."""
+    """A submodule as it was called, of the call's tensors alone; returns the tensors of what it returns.
+
+    A tensor that is given twice is one: attention is another one for a query that is its key.
+    """
 
     def __init__(self, module: torch.nn.Module, call: tuple[Any, Any]) -> None:
         super().__init__()
         self.module = module
         self.leaves, self.spec = tree_flatten(call)
         self.leaves = [None if isinstance(leaf, torch.Tensor) else leaf for leaf in self.leaves]
-        self.places = [i for i, leaf in enumerate(tree_flatten(call)[0]) if isinstance(leaf, torch.Tensor)]
+        given = [(i, leaf) for i, leaf in enumerate(tree_flatten(call)[0]) if isinstance(leaf, torch.Tensor)]
+        which = {id(leaf): number for number, leaf in enumerate(_distinct(call))}
+        # Where each tensor goes, and which of those it is that forward takes.
+        self.places = [(i, which[id(leaf)]) for i, leaf in given]
 
     @classmethod
     def of(cls, module: torch.nn.Module, call: tuple[Any, Any]) -> Alone:
@@ -52,13 +58,13 @@ class Alone(torch.nn.Module):
 
     def parameter_names(self) -> list[str]:
         """Of forward."""
-        return [f"x_{i}" for i in range(len(self.places))]
+        return [f"x_{i}" for i in range(len({which for _, which in self.places}))]
 
     def called(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Call the submodule."""
         leaves = list(self.leaves)
-        for place, tensor in zip(self.places, tensors, strict=True):
-            leaves[place] = tensor
+        for place, which in self.places:
+            leaves[place] = tensors[which]
         args, kwargs = tree_unflatten(leaves, self.spec)
         returned = tree_leaves(self.module(*args, **kwargs))
         return tuple(leaf for leaf in returned if isinstance(leaf, torch.Tensor))
@@ -81,7 +87,8 @@ def recorded(model: torch.nn.Module, wanted: str = "") -> Iterator[list[Called]]
             counts[path] += 1
             parent = open_calls[-1].name if open_calls else ""
             keeps = not wanted or name == wanted
-            call = Called(name, module, clone(args) if keeps else (), clone(kwargs) if keeps else {}, parent)
+            given, named = _cloned((args, kwargs)) if keeps else ((), {})
+            call = Called(name, module, given, named, parent)
             open_calls.append(call)
             calls.append(call)
 
@@ -180,11 +187,24 @@ def alone(call: Called) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]:
     """A submodule with what it is called with: by itself where it takes and returns tensors only, else in `Alone`."""
     module = copy.deepcopy(call.module)
     returned = call.returned if isinstance(call.returned, tuple) else (call.returned,)
+    tensors = _distinct((call.args, call.kwargs))
     plain = not call.kwargs and all(isinstance(value, torch.Tensor) for value in (*call.args, *returned))
-    if plain:
+    if plain and len(tensors) == len(call.args):
         return module, call.args
-    tensors = tuple(leaf for leaf in tree_leaves((call.args, call.kwargs)) if isinstance(leaf, torch.Tensor))
     return Alone.of(module, (call.args, call.kwargs)), tensors
+
+
+def _distinct(call: tuple[Any, Any]) -> tuple[torch.Tensor, ...]:
+    """The tensors of a call, each once."""
+    return tuple({id(leaf): leaf for leaf in tree_leaves(call) if isinstance(leaf, torch.Tensor)}.values())
+
+
+def _cloned(call: tuple[Any, Any]) -> tuple[Any, Any]:
+    """A copy of a call, in which a tensor that is given twice is one, too."""
+    leaves, spec = tree_flatten(call)
+    made = {id(leaf): clone(leaf) for leaf in leaves}
+    copied: tuple[Any, Any] = tree_unflatten([made[id(leaf)] for leaf in leaves], spec)
+    return copied
 
 
 def varying(shapes: Sequence[Sequence[tuple[int, ...]]], own: dict[tuple[int, ...], str]) -> list[dict[int, Any]]:

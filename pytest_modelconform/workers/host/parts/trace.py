@@ -14,6 +14,7 @@ from torch.fx.node import map_aggregate
 from torch.utils._pytree import tree_leaves
 
 from ..build import Built
+from ..generate import is_dynamic
 from .source import Line, Literals, Unwritable, Writer
 
 INPUT, PARAMETER, BUFFER = KINDS = ("input", "parameter", "buffer")
@@ -31,7 +32,8 @@ class Trace:
 
     tensors: what it is called with, and its weights, by their names in the source: "x", "self.weight". kinds: of each,
     one of `KINDS`. literals: whole numbers in its calls. lines, returns: its source, and the names that it returns.
-    calls: node, name in `tensors` or "", and arguments with `Literal`s. results: nodes of what it returns.
+    calls: node, name in `tensors` or "", and arguments with `Literal`s. results: nodes of what it returns. varies: by
+    input the axes that may vary, as one declares them; others: the inputs of another set.
     """
 
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -41,6 +43,8 @@ class Trace:
     returns: list[str] = field(default_factory=list)
     calls: list[tuple[Node, str, Any]] = field(default_factory=list)
     results: list[Node] = field(default_factory=list)
+    varies: dict[str, dict[int, str]] = field(default_factory=dict)
+    others: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def run(self, tensors: Mapping[str, torch.Tensor], literals: Sequence[int]) -> list[Any]:
         """What it returns for other tensors and numbers. Raises what its operators do."""
@@ -51,9 +55,16 @@ class Trace:
         return [values[node] for node in self.results]
 
 
-def traced(built: Built, key: str) -> Trace:
-    """A case's model on an input set. Raises Unwritable, and what its operators raise."""
-    program = _program(built, key)
+def traced(built: Built, key: str, varying: bool = False) -> Trace:
+    """A case's model on an input set. Raises Unwritable, and what its operators raise.
+
+    varying: with the sizes that vary, on the exporters' set; the other one is then that of `others`.
+    """
+    if varying and not built.dynamic_shapes:
+        raise Unwritable("no sizes that vary")
+    other = iter(tree_leaves(built.clone_inputs(key))) if varying and key != built.exporter_set else None
+    key = built.exporter_set if varying else key
+    program = _program(built, key, built.dynamic_shapes if varying else None)
     given = iter(tree_leaves(built.clone_inputs(key)))
     values: dict[Node, Any] = {}
     found = Trace()
@@ -71,6 +82,7 @@ def traced(built: Built, key: str) -> Trace:
 
     for node in program.graph.nodes:
         value = next(given, None) if node.op == "placeholder" else None
+        second = next(other) if node.op == "placeholder" and other is not None else None
         if node.op == "output":
             results = [n for n in tree_leaves(node.args) if isinstance(n, Node)]
             found.results = [n for n in results if isinstance(values[n], torch.Tensor)]
@@ -78,36 +90,81 @@ def traced(built: Built, key: str) -> Trace:
             continue
         elif node.op == "placeholder":
             add(node, _role(node, "x"), INPUT, value)
+            if varying:
+                found.varies[writer.names[node]] = _declared(built.dynamic_shapes, str(node.target))
+            if isinstance(second, torch.Tensor):
+                found.others[writer.names[node]] = second
         elif node.op == "get_attr":
             held = _attribute(program, str(node.target))
             kind = PARAMETER if isinstance(held, torch.nn.Parameter) else BUFFER
             add(node, _role(node, str(node.target).rpartition(".")[2]), kind, held)
         elif node.op == "call_function":
             arguments = (node.args, dict(node.kwargs))
-            # Which of several results it is, is no size.
-            taken = arguments if node.target is operator.getitem else found.literals.take(arguments)
-            found.lines.append(writer.line(node, *taken))
-            found.calls.append((node, "", taken))
             values[node] = _called(node, arguments, values)
+            is_size = isinstance(values[node], int)
+            # Which of several results it is, is no size; sizes of what varies are counted as they are.
+            taken = arguments if node.target is operator.getitem or is_size else found.literals.take(arguments)
+            found.calls.append((node, "", taken))
+            if is_size:
+                writer.inline(node)
+            else:
+                found.lines.append(writer.line(node, *taken))
         else:
             raise Unwritable(f"a call of the module {node.target}")
     found.returns = [writer.names[node] for node in found.results]
+    found.tensors = {name: found.tensors[name] for name in _by_use(found.calls)}
     return found
 
 
-def _program(built: Built, key: str) -> GraphModule:
-    """A model's program for the sizes of an input set: each is a number in it. Raises Unwritable."""
+def _by_use(calls: Sequence[tuple[Node, str, Any]]) -> list[str]:
+    """The names of tensors in the order in which calls take them, as somebody would write forward's arguments."""
+    names = {node: name for node, name, _ in calls if name}
+    found: dict[str, None] = {}
+
+    def use(leaf: Any) -> Any:
+        if leaf in names:
+            found.setdefault(names[leaf])
+        return leaf
+
+    for _, _, arguments in calls:
+        map_aggregate(arguments, lambda leaf: use(leaf) if isinstance(leaf, Node) else leaf)
+    return [*found, *(name for name in names.values() if name not in found)]
+
+
+def _program(built: Built, key: str, dynamic_shapes: Any) -> GraphModule:
+    """A model's program on an input set. Sizes are numbers in it unless they vary. Raises Unwritable."""
     args, kwargs = built.clone_inputs(key)
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            program = torch.export.export(built.model, args, kwargs, strict=False).module()
+            program = torch.export.export(
+                built.model, args, kwargs, dynamic_shapes=dynamic_shapes, strict=False
+            ).module()
     except Exception as error:
         if isinstance(built.model, GraphModule):
             return built.model
         raise Unwritable(f"a model that torch.export can't read ({type(error).__name__})") from error
     assert isinstance(program, GraphModule)
     return program
+
+
+def _declared(spec: Any, argument: str) -> dict[int, str]:
+    """The axes of an argument that vary, as `dynamic_shapes` has them, each as Python. Raises Unwritable."""
+    entry = spec.get(argument) if isinstance(spec, Mapping) else None
+    if not isinstance(entry, Mapping):
+        if entry or not isinstance(spec, Mapping):
+            raise Unwritable("sizes that vary in tensors within tuples or dicts")
+        return {}
+    return {int(axis): _dimension(dim) for axis, dim in entry.items() if is_dynamic(dim)}
+
+
+def _dimension(dim: Any) -> str:
+    name = getattr(dim, "__name__", "")
+    if not isinstance(dim, type) and not name.isidentifier():
+        return "torch.export.Dim.AUTO"
+    bounds = [f", {bound}={getattr(dim, bound)}" for bound in ("min", "max") if type(getattr(dim, bound, None)) is int]
+    bounds = [bound for bound in bounds if bound != ", min=0"]
+    return f'torch.export.Dim("{name}"{"".join(bounds)})' if bounds else f'"{name}"'
 
 
 def _called(node: Node, arguments: Any, values: Mapping[Node, Any]) -> Any:
@@ -156,7 +213,7 @@ def _role(node: Node, otherwise: str) -> str:
     arguments = user.target._schema.arguments
     named = [*zip((a.name for a in arguments), user.args, strict=False), *user.kwargs.items()]
     name = next((name for name, value in named if value is node), otherwise)
-    return otherwise if name in _NAMELESS else name
+    return otherwise if name in _NAMELESS or (name == "other" and node.op == "get_attr") else name
 
 
 def _attribute(module: torch.nn.Module, path: str) -> Any:

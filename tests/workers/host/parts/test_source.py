@@ -136,6 +136,11 @@ SIZES: dict[str, tuple[nn.Module | Function, tuple[torch.Tensor, ...], set[tuple
         (torch.randn(1, 4, 4), torch.randn(1, 5, 4), torch.randn(1, 5, 3)),
         {(4, 2, "query1"), (4, 2, "key2 query2"), (5, 2, "key1 value1"), (3, 2, "value2")},
     ),
+    "what may be shorter, and what has to follow": (
+        lambda index, src: torch.zeros(7, 4).scatter_add(0, index, src),
+        (torch.randint(0, 7, (9, 4)), torch.randn(9, 4)),
+        {(9, 1, "index0 src0"), (4, 2, "index1 src1")},
+    ),
     # On such weights the operator reads what isn't there.
     "a recurrent layer": (
         nn.LSTM(5, 3, batch_first=True),
@@ -165,3 +170,52 @@ def test_sizes(name: str) -> None:
 def test_indices_stay_within_what_is_left() -> None:
     found = Finder(trace(nn.Embedding(100, 6), torch.tensor([[99, 7], [5, 1]]))).found()
     assert {(size.of, size.least) for size in found} >= {(100, 2), (6, 2)}
+
+
+class Heads(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(6, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        heads = self.linear(x).view(x.shape[0], x.shape[1], 2, 4).transpose(1, 2)
+        return heads.reshape(2 * x.shape[0], x.shape[1], 4)
+
+
+def test_sizes_that_vary_are_read_off_the_input() -> None:
+    inputs = {"one": (torch.randn(3, 5, 6),), "two": (torch.randn(2, 4, 6),)}
+    built = types.SimpleNamespace(
+        model=Heads(),
+        clone_inputs=lambda key: (inputs[key], {}),
+        exporter_set="one",
+        dynamic_shapes={"x": {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=9)}},
+    )
+    found = traced(cast(Built, built), "two", varying=True)
+    assert source(found)[1:] == [
+        "linear.view([x.shape[0], x.shape[1], 2, 4])",
+        "torch.transpose(view, 1, 2)",
+        "torch.reshape(transpose, [(2 * x.shape[0]), x.shape[1], 4])",
+    ]
+    assert found.varies == {"x": {0: '"batch"', 1: 'torch.export.Dim("length", max=9)'}}
+    assert found.others["x"].shape == (2, 4, 6)
+    # They are another size in each set, so that none of them is made smaller.
+    assert {(size.of, size.least) for size in Finder(found).found()} == {(6, 2)}
+    for inputs_of_set in inputs.values():
+        [output] = found.run({**found.tensors, "x": inputs_of_set[0]}, found.literals)
+        assert torch.equal(output, built.model(*inputs_of_set))
+    # On one set, as numbers.
+    assert source(traced(cast(Built, built), "two"))[1] == "linear.view([2, 4, 2, 4])"
+
+
+def test_nothing_varies() -> None:
+    built = types.SimpleNamespace(model=Heads(), clone_inputs=lambda key: ((X,), {}), dynamic_shapes=None)
+    with pytest.raises(Unwritable, match="no sizes that vary"):
+        traced(cast(Built, built), "one", varying=True)
+
+
+def test_an_operator_of_the_cases_own() -> None:
+    with torch.library._scoped_library("ours_of_a_test", "DEF") as library:
+        library.define("twice(Tensor x) -> Tensor")
+        library.impl("twice", lambda x: 2 * x, "CompositeExplicitAutograd")
+        with pytest.raises(Unwritable, match=r"an operator of the case's own, ours_of_a_test\.twice"):
+            trace(lambda x: torch.ops.ours_of_a_test.twice(x), X)
