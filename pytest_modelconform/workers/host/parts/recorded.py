@@ -77,7 +77,8 @@ def _takes_sizes(target: Any, args: Any, kwargs: Any) -> bool:
 
 def _called(name: str, args: Any, kwargs: Any) -> Any:
     if name == "slice":
-        value, axis, *rest = [*args, *[0, None, None, 1][len(args) - 1 :]]
+        given: list[Any] = [*args, *[0, None, None, 1][len(args) - 1 :]]
+        value, axis, *rest = given
         end = None if isinstance(rest[1], int) and rest[1] >= 2**62 else rest[1]
         return value[(*[slice(None)] * (axis % value.dim()), slice(rest[0], end, rest[2]))]
     name = _NAMES.get(name, name)
