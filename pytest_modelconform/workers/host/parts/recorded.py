@@ -31,7 +31,7 @@ def followed(module: torch.nn.Module) -> torch.nn.Module:
 
     @functools.wraps(forward)
     def recorded(self: GraphModule, *args: Any, **kwargs: Any) -> Any:
-        if not torch.jit.is_tracing():
+        if not torch.jit.is_tracing():  # type: ignore[attr-defined]
             return forward(self, *args, **kwargs)
         return _ByMethods(self).run(*signature.bind(self, *args, **kwargs).args[1:])
 
