@@ -28,4 +28,4 @@ def text_of(ref: CaseRef, part: Part, outputs: Sequence[str], sets: Sequence[str
     }
     lines = [f"    {name}={value!r}," for name, value in fields.items() if value not in ((), "")]
     call = "\n".join([f"{NAME} = part_case(", *lines, ")"])
-    return f"from pytest_modelconform.workers.host.parts.part import part_case\n\n{call}\n"
+    return f"from pytest_modelconform.terms.part_case import part_case\n\n{call}\n"

@@ -12,6 +12,8 @@ from pytest_modelconform.blame.trial import OutOfTime
 from pytest_modelconform.cells.machinery import Machinery, Place
 from pytest_modelconform.cells.registry import Registry, register_built_in
 from pytest_modelconform.cells.settings import Settings
+from pytest_modelconform.cells.stages import Budget
+from pytest_modelconform.references.content import Inference
 from pytest_modelconform.terms.cell import CaseRef, Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from pytest_modelconform.terms.program import SUBMODULES, Part
@@ -171,3 +173,19 @@ def test_what_is_close_is_red_only_where_the_cell_is_no_more(machinery: Machiner
         with machine(machinery, outcome=outcome) as trials:
             program = trials.known
             assert trials._red(replace(outcome, inputs=close), ("tanh",), program) == {"tanh": red}
+
+
+def test_the_case_host_knows_a_part_for_one(machinery: Machinery) -> None:
+    """It has two names for its own modules: what is kept under the one must be what is asked for under the other."""
+    with machine(machinery) as trials:
+        tried = trials.tried(Part(operators=("linear",)))
+        assert tried.file is not None
+        ref = replace(trials.ref, file=tried.file, relative=tried.file.name, name="part")
+        exports = trials.machinery.pipeline.exports
+        content = exports.prepare(ref, Budget(100, machinery.pool)).content
+        assert isinstance(content, Inference)
+        # A part's blind spots are not looked for.
+        assert content.unseen.tensors == 0
+        said = trials.tried(Part(operators=("no such",))).outcome.message
+        assert said.endswith("these operators are no part of their own: the program has no operator 'no such'")
+        assert "WorkerError" not in said

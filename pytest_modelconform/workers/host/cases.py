@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from pytest_modelconform.building.includes import SUFFIXES, UnknownInclude, local_files
-from pytest_modelconform.terms import operators
+from pytest_modelconform.terms import operators, part_case
 from pytest_modelconform.terms.case import (
     ACCEPTED,
     DEFAULTS,
@@ -43,6 +43,7 @@ from .state import seed_all
 from .train_check import fault as fault_of_training
 
 PACKAGE = "modelconform_cases"
+part_case.host = __name__.rpartition(".")[0]
 _LIKE = {"tags": '("vision",)', "requires": '("transformers>=5",)', "files": '("weights.npz",)'}
 
 
@@ -74,6 +75,8 @@ def import_file(path: str, relative: str) -> ModuleType:
         spec.loader.exec_module(module)
     except BaseException as error:
         del sys.modules[name]
+        if isinstance(error, WorkerError):
+            raise  # a part of a model that is none has said why
         raise WorkerError(explain(error, path), "collect", "", short_trace(error, path)) from error
     return module
 

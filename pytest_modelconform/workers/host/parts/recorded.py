@@ -31,7 +31,7 @@ def followed(module: torch.nn.Module) -> torch.nn.Module:
 
     @functools.wraps(forward)
     def recorded(self: GraphModule, *args: Any, **kwargs: Any) -> Any:
-        if not torch.jit.is_tracing():
+        if not torch.jit.is_tracing():  # type: ignore[attr-defined]
             return forward(self, *args, **kwargs)
         return _ByMethods(self).run(*signature.bind(self, *args, **kwargs).args[1:])
 
@@ -77,7 +77,8 @@ def _takes_sizes(target: Any, args: Any, kwargs: Any) -> bool:
 
 def _called(name: str, args: Any, kwargs: Any) -> Any:
     if name == "slice":
-        value, axis, *rest = [*args, *[0, None, None, 1][len(args) - 1 :]]
+        given: list[Any] = [*args, *[0, None, None, 1][len(args) - 1 :]]
+        value, axis, *rest = given
         end = None if isinstance(rest[1], int) and rest[1] >= 2**62 else rest[1]
         return value[(*[slice(None)] * (axis % value.dim()), slice(rest[0], end, rest[2]))]
     name = _NAMES.get(name, name)

@@ -18,6 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from .trace import INPUT
 
+# Of processor time, so that it comes to the same on a machine that has much to do.
 _SECONDS = 4.0
 # So many pairs are tried of a size that can't change by itself.
 _PAIRS = 12
@@ -79,19 +80,26 @@ class Finder:
         self.literals = {Slot("", place): n for place, n in enumerate(trace.literals)}
         self.now |= self.literals
         self.axes = [_axes(output) for output in trace.run(trace.tensors, trace.literals)]
-        self.deadline = time.monotonic() + _SECONDS
+        self.deadline = time.process_time() + _SECONDS
         self._known: dict[tuple[tuple[Slot, int], ...], bool] = {}
 
     def found(self) -> list[Size]:
         """All sizes that can be smaller, each by itself and all at once."""
-        try:
-            sizes = list(self._each())
-            return self._joint(sizes)
-        except _Ended:
-            return []
+        tied: list[tuple[Slot, set[Slot]]] = []
+        with contextlib.suppress(_Ended):
+            self._tie(tied)
+        self.deadline += _SECONDS / 2
+        sizes: list[Size] = []
+        with contextlib.suppress(_Ended):
+            sizes += self._each(tied)
+        self.deadline += _SECONDS / 2
+        kept: list[Size] = []
+        with contextlib.suppress(_Ended):
+            self._join(sizes, kept)
+        return kept
 
-    def _each(self) -> Iterator[Size]:
-        for seed, slots in self._tied():
+    def _each(self, tied: Iterable[tuple[Slot, set[Slot]]]) -> Iterator[Size]:
+        for seed, slots in tied:
             of = self.now[seed]
             factors = {slot: self.now[slot] // of for slot in slots}
             is_batch = all(self.trace.kinds[slot.tensor] == INPUT and slot.axis == 0 for slot in slots if slot.tensor)
@@ -99,9 +107,8 @@ class Finder:
             if least < of:
                 yield Size(of, least, factors)
 
-    def _tied(self) -> list[tuple[Slot, set[Slot]]]:
-        """Which places change together, each with the one that its size is counted in."""
-        found: list[tuple[Slot, set[Slot]]] = []
+    def _tie(self, found: list[tuple[Slot, set[Slot]]]) -> None:
+        """Find which places change together, each with the one that its size is counted in."""
         for seed in [slot for slot in self.now if slot.tensor and self.now[slot] >= 2]:
             settled = {slot for _, slots in found for slot in slots if slot.tensor}
             if seed in settled:
@@ -115,7 +122,6 @@ class Finder:
                 if self.now[other] == self.now[seed] and self._shrinks(seed, {seed, *known}):
                     found[place] = (other, {seed, *known})
                     break
-        return found
 
     def _groups(self, seed: Slot, settled: set[Slot]) -> Iterator[set[Slot]]:
         """What may have to change with a place, the likeliest first."""
@@ -143,9 +149,8 @@ class Finder:
         tries = [n for n in dict.fromkeys((of // 2, of - 1, 2, 4)) if 2 <= n < of] or [1]
         return any(self._runs(_changed(factors, n)) for n in tries)
 
-    def _joint(self, sizes: Sequence[Size]) -> list[Size]:
-        """Sizes whose least values run together: what stands in the way stays as it is."""
-        kept: list[Size] = []
+    def _join(self, sizes: Sequence[Size], kept: list[Size]) -> None:
+        """Keep sizes whose least values run together: what stands in the way stays as it is."""
         together: dict[Slot, int] = {}
         for size in sizes:
             for least in _upwards(size.of, size.least):
@@ -154,11 +159,10 @@ class Finder:
                     together = wanted
                     kept.append(Size(size.of, least, size.slots))
                     break
-        return kept
 
     def _runs(self, changed: Mapping[Slot, int]) -> bool:
         """Whether the program runs on tensors of other sizes."""
-        if time.monotonic() > self.deadline:
+        if time.process_time() > self.deadline:
             raise _Ended
         key = tuple(sorted(changed.items()))
         if key not in self._known:

@@ -52,7 +52,7 @@ def part(tmp_path: Path, flag: bool = False, dtype: str = "float32", **fields: A
     net = part_file(tmp_path, NET.replace("FLAG", str(flag)))
     given = {"file": str(net), "relative": net.name, "case": "net", "dtype": dtype, **fields}
     lines = "".join(f"    {name}={value!r},\n" for name, value in given.items())
-    text = "from pytest_modelconform.workers.host.parts.part import part_case\n\npart = part_case(\n" + lines + ")\n"
+    text = "from pytest_modelconform.terms.part_case import part_case\n\npart = part_case(\n" + lines + ")\n"
     path = runs.case_file(tmp_path, "part", text)
     return build(str(path), path.name, "part", dtype)
 
