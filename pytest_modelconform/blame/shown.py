@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..cells.case_files import Declared
 from ..terms.blame import Blame
-from ..terms.outcome import Outcome, Verdict
+from ..terms.outcome import Outcome, Stage, Verdict
 from ..terms.program import OPERATORS, SUBMODULES, Part
 from .bench import Bench
 from .errors import is_searched
@@ -81,6 +81,9 @@ def _found(trials: Machine, case: Declared, blame: Blame, folder: Path) -> Examp
 def _parts(trials: Machine, blame: Blame) -> Iterator[Part]:
     """The guilty one as a part: with what rests on weights alone inside of it, and with that as constants."""
     names = tuple(operator.name for operator in blame.guilty[0].operators)
+    if blame.way == OPERATORS and blame.guilty[0].stage == Stage.COMPARE.value:
+        # As it was tried: further results might keep a window from being fused.
+        yield Part(operators=names, outputs=names[-1:])
     yield Part(operators=names, way=blame.way)
     fixed = tuple(name for name in trials.known.constants if name not in names)
     if blame.way == OPERATORS and fixed:
