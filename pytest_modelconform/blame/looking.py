@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ..report.plural import counted
 from ..terms.program import Part
 from .dataflow import Dataflow
 from .failures import Found, Progress
@@ -189,7 +190,7 @@ class Look:
         inside = self.flow.in_order(self.flow.before(names) & self.flow.constant)
         if not inside:
             return []
-        self.progress(f"{names[-1]} rests on {len(inside)} operators on weights alone; are they needed?")
+        self.progress(f"{names[-1]} rests on {counted(len(inside), 'operator')} on weights alone: trying without")
 
         def wrong(kept: Sequence[str]) -> bool | None:
             part = self._part(names)

@@ -151,7 +151,9 @@ def _place(one: Guilty) -> Iterator[str]:
     for operator in one.operators:
         yield f"  {operator.call or operator.target}"
         if operator.inputs or operator.returns:
-            yield f"    {_joined('takes', operator.inputs)}{_joined('; returns', operator.returns)}"
+            yield "    " + "; ".join(
+                filter(None, (_joined("takes", operator.inputs), _joined("returns", operator.returns)))
+            )
         if operator.file:
             yield f"    {operator.file}:{operator.line}: {operator.source.strip()}"
 

@@ -38,6 +38,9 @@ def test_what_is_found_is_said_in_full() -> None:
         "  aten.mul.Tensor",
         "2 submodules were tried in 0 s",
     ]
+    # An operator on weights alone takes no tensor.
+    weights = replace(POOL, operators=(replace(operator("aten.mul.Tensor"), returns=("float32[16]",)),))
+    assert "    returns float32[16]" in said(Blame(guilty=(weights,)))
     assert said(Blame(note="time ended"))[0] == "guilty operator not found: time ended"
 
 
