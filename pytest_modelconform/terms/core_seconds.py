@@ -26,6 +26,10 @@ KINDS: Mapping[str, str] = {
     "train": "run",
     "resume": "run",
     "diagnose": "diagnose",
+    # What takes a model apart.
+    "program": "blame",
+    "sketch": "blame",
+    "keep": "blame",
 }
 FIELD = "core_seconds"
 # No worker lives that long; a worker that says more counts with a clock of its own.
