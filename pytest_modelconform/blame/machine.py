@@ -248,9 +248,9 @@ def _expected(outcome: Outcome) -> bool:
 
 
 def _red_sets(outcome: Outcome) -> list[str]:
-    """The input sets that fail, those that are the cheapest to tell: one."""
-    red = [name for name, entry in outcome.inputs.items() if entry.get("verdict") in _RED]
-    return red[:1]
+    """The input set that parts are run on beside the exporters' one: one that fails as the cell does, else another."""
+    red = {name: entry["verdict"] for name, entry in outcome.inputs.items() if entry.get("verdict") in _RED}
+    return sorted(red, key=lambda name: red[name] != outcome.verdict.value)[:1]
 
 
 def _has_mismatch(outcome: Outcome) -> bool:

@@ -152,7 +152,8 @@ def test_what_is_no_part_is_not_fit_and_costs_no_process(machinery: Machinery) -
 
 
 def test_the_set_that_fails_is_tried_beside_the_exporters(machinery: Machinery) -> None:
-    failed = Outcome(Verdict.MISMATCH, inputs={"one": {"verdict": "pass"}, "two": {"verdict": "mismatch"}})
+    verdicts = {"one": "pass", "close": "imprecise", "two": "mismatch"}
+    failed = Outcome(Verdict.MISMATCH, inputs={name: {"verdict": verdict} for name, verdict in verdicts.items()})
     with machine(machinery, outcome=failed) as trials:
         assert set(trials.tried(Part(operators=("linear",))).outcome.inputs) == {"one", "two"}
 
