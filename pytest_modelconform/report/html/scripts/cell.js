@@ -87,7 +87,7 @@ function guiltyPart({ title, party, why, right, message, operators = [] }, numbe
       h("p", {}, h("code", {}, one.call)),
       (one.module || one.at) && h("p", { class: "note" }, one.module && ["in ", h("code", {}, one.module), one.kind && ` (${one.kind})`], one.module && one.at && ", ", one.at && h("code", {}, one.at)),
       one.source && h("p", { class: "source" }, h("code", {}, one.source)),
-      one.inputs && h("p", { class: "note" }, `takes ${one.inputs.join(", ")}`, one.returns && `; returns ${one.returns.join(", ")}`))),
+      tensorsOf(one) && h("p", { class: "note" }, tensorsOf(one)))),
     message && h("pre", { class: "message", tabindex: "0", role: "region", "aria-label": `What operator ${number} says alone` }, message),
   ];
 }
@@ -180,6 +180,10 @@ function threadsPart(threads) {
   if (threads.identical !== undefined) said.push(threads.identical ? "always the same bits" : "other bits than serial runs");
   if (before.length) said.push(`in an earlier run of the same artifact: ${before.join(", ")}`);
   return h("section", {}, h("h3", {}, "Several threads"), h("p", {}, said.join("; ")));
+}
+// An operator on weights alone takes no tensor.
+function tensorsOf({ inputs, returns }) {
+  return [["takes", inputs], ["returns", returns]].filter(([, of]) => of?.length).map(([word, of]) => `${word} ${of.join(", ")}`).join("; ");
 }
 function triedFrom(threads) {
   const said = [];
