@@ -62,8 +62,9 @@ sys.modules[module.__name__] = pytest_modelconform.blame.find = module
 """
 
 
-def left_behind() -> set[str]:
-    return {path.name for path in Path(tempfile.gettempdir()).glob("modelconform-*-blame")}
+def left_behind(temporary: Path) -> list[str]:
+    """What searches left in a folder for temporary files of their own: other sessions run beside these."""
+    return [path.name for path in temporary.glob("modelconform-*-blame")]
 
 
 class Search:
@@ -94,9 +95,10 @@ def search(project: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
 
 
 def test_a_red_cell_is_searched_in_once_all_have_run(
-    project: Path, tmp_path: Path, pytester: pytest.Pytester, search: Search
+    project: Path, tmp_path: Path, pytester: pytest.Pytester, search: Search, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = left_behind()
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     path = tmp_path / "log.jsonl"
     found = runs.run_here(pytester, project, "--modelconform-blame", f"--modelconform-log={path}", runtimes=WRONG)
     assert found.status == 1
@@ -111,7 +113,7 @@ def test_a_red_cell_is_searched_in_once_all_have_run(
     assert f"modelconform: plain.py::{RED}: {LINE} (0 s)" in said
     assert [line[:16] for line in path.read_text().splitlines()][-3:] == ['{"kind": "blame"'] * 2 + ['{"kind": "footer']
     assert sum(outcome.blame is not None for _, outcome in log.read(path).cells) == 2
-    assert left_behind() == before
+    assert left_behind(temporary) == []
 
 
 @pytest.mark.parametrize(
@@ -225,10 +227,13 @@ class Session:
         (folder / "simulated.py").write_text(PLUGIN)
         self.searched = folder / "searched"
         self.searched.mkdir()
+        self.temporary = folder / "temporary"
+        self.temporary.mkdir()
         self.report = folder / "report.json"
         options = ["-n", "2", "-p", "simulated", "--modelconform-blame=7", f"--modelconform-json={self.report}"]
         path = os.pathsep.join([str(folder), str(Path(__file__).parents[2])])
         env = {"SEARCHED": str(self.searched), "SLEEP": str(sleep), "PYTHONPATH": path, "COLUMNS": "200"}
+        env["TMPDIR"] = str(self.temporary)
         self.process = subprocess.Popen(
             runs.command(*options, f"--modelconform-runtimes={WRONG}", "--modelconform-formats=torchscript-trace"),
             cwd=project,
@@ -259,7 +264,6 @@ def sessions() -> Iterator[list[Session]]:
 
 
 def test_two_processes_share_them(project: Path, tmp_path: Path, sessions: list[Session]) -> None:
-    before = left_behind()
     sessions.append(session := Session(project, tmp_path, 2.0))
     printed = session.process.communicate(timeout=120)[0]
     assert session.process.returncode == 1, printed
@@ -270,11 +274,10 @@ def test_two_processes_share_them(project: Path, tmp_path: Path, sessions: list[
     assert re.search(
         r"looking for the operators? that \d failures? begins? at, for 7 s each", " ".join(printed.split())
     )
-    assert left_behind() == before
+    assert left_behind(session.temporary) == []
 
 
 def test_ctrl_c_ends_the_search_of_several_processes(project: Path, tmp_path: Path, sessions: list[Session]) -> None:
-    before = left_behind()
     sessions.append(session := Session(project, tmp_path, 90.0))
     process = session.process
     runs.wait_until(lambda: len(session.pids) == 2 or process.poll() is not None, 120, "nobody searches")
@@ -286,7 +289,7 @@ def test_ctrl_c_ends_the_search_of_several_processes(project: Path, tmp_path: Pa
     assert "compatibility matrix" in printed
     assert LINE not in printed
     runs.wait_until(lambda: not any(map(runs.is_alive, pids)), 20, f"processes are left: {pids}")
-    assert left_behind() == before
+    assert left_behind(session.temporary) == []
 
 
 # -- the option --------------------------------------------------------------------------------------------------------
