@@ -18,7 +18,7 @@ Caused by: (_export/non_strict_utils.py:1377 in __torch_function__)
 For more information, run with TORCH_LOGS="dynamic"
 
 The following call raised this error:
-  File "/work/cases/plain/seq2seq.py", line 26, in forward
+  File "/home/me/cases/plain/seq2seq.py", line 26, in forward
     {LOOP}
 """
 SSD = "GuardOnDataDependentSymNode: Could not guard\nCaused by: (torchvision/ops/boxes.py:86 in batched_nms)\n"
@@ -31,7 +31,7 @@ def failed(message: str) -> Outcome:
 @pytest.mark.parametrize(
     ("message", "file", "line", "function", "source"),
     [
-        (SEQ2SEQ, "/work/cases/plain/seq2seq.py", 26, "forward", LOOP),
+        (SEQ2SEQ, "/home/me/cases/plain/seq2seq.py", 26, "forward", LOOP),
         (SSD, "torchvision/ops/boxes.py", 86, "batched_nms", ""),
         ("ValueError: no\n  at net.py:7, in forward: return x[0]", "net.py", 7, "forward", "return x[0]"),
     ],
@@ -49,7 +49,7 @@ def test_no_line() -> None:
 
 def test_the_likeliest_first() -> None:
     def operator(name: str, target: str, line: int = 0) -> Operator:
-        return Operator(name=name, target=f"aten.{target}.default", call="", file="/work/net.py", line=line)
+        return Operator(name=name, target=f"aten.{target}.default", call="", file="/home/me/net.py", line=line)
 
     operators = [
         operator("add", "add"),

@@ -9,14 +9,13 @@ import pytest
 
 from pytest_modelconform.blame.machine import Machine
 from pytest_modelconform.blame.trial import OutOfTime
-from pytest_modelconform.cells.machinery import Machinery, Place
-from pytest_modelconform.cells.registry import Registry, register_built_in
-from pytest_modelconform.cells.settings import Settings
+from pytest_modelconform.cells.machinery import Machinery
 from pytest_modelconform.cells.stages import Budget
 from pytest_modelconform.references.content import Inference
 from pytest_modelconform.terms.cell import CaseRef, Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from pytest_modelconform.terms.program import SUBMODULES, Part
+from tests.support import machines
 
 # Its export calls sin where the model calls tanh, in whatever it is given; where it finds a cosh, the process dies.
 NET = """\
@@ -67,30 +66,7 @@ net = case()
 
 @pytest.fixture(scope="module")
 def machinery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machinery]:
-    registry = Registry()
-    register_built_in(registry)
-    folder = tmp_path_factory.mktemp("cases")
-    nothing: tuple[str, ...] = ()
-    settings = Settings(
-        formats=nothing,
-        runtimes=nothing,
-        devices=nothing,
-        precisions=nothing,
-        require=nothing,
-        threads=(),
-        threads_asked=False,
-        shard=None,
-        json=None,
-        html=None,
-        log=None,
-        timeout=100,
-        cache=folder / "cache",
-        inline=False,
-        strict=False,
-        update_expected=False,
-    )
-    settings.cache.mkdir(mode=0o700)
-    found = Machinery(registry, settings, Place(folder, [str(folder)], print))
+    found = machines.machinery(tmp_path_factory.mktemp("cases"))
     yield found
     found.close()
 
