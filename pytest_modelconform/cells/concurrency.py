@@ -142,12 +142,14 @@ class AtOnce:
         most = within if self.asked else min(MOST_SECONDS, within)
         key, before = "", None
         if self.cache is not None:
-            key = from_threads.key_of(cell, artifact, worker, self.counts, [entry.name for entry in sets])
+            key = from_threads.key_of(cell, artifact, worker, [entry.name for entry in sets])
             before = None if self.asked else from_threads.read(self.cache, key)
-        if before is None:
-            wanted = plan(self.counts, run, load, artifact.size, repeats, most)
-            notes = [f"{FROM_THREADS}: {wanted.left_out}"] if wanted.left_out else []
-        else:
+        wanted = plan(self.counts, run, load, artifact.size, repeats, most)
+        # What a busy machine left no time for is tried as soon as there is.
+        if before is not None and not before.covers(wanted.threads, wanted.clones):
+            before = None
+        notes = [f"{FROM_THREADS}: {wanted.left_out}"] if wanted.left_out else []
+        if before is not None:
             wanted, notes = again(before.counts or self.counts, run, most), list(before.notes)
         record: dict[str, Any] = {"counts": list(wanted.threads), "clones": list(wanted.clones), "identical": False}
         if before is not None:
@@ -176,12 +178,13 @@ class AtOnce:
         outcome = replace(outcome, threads=record, notes=(*outcome.notes, *notes))
         if self.cache is not None:
             passed = verdict is Verdict.PASS and record["identical"]
-            if before is not None and not passed:
+            is_new = before is None and not self.asked
+            if is_new or not passed:
                 from_threads.forget(self.cache, key)
-            elif before is None and passed:
-                kept = from_threads.Before(
-                    counts=tuple(record["counts"]), clones=tuple(record["clones"]), notes=tuple(notes)
-                )
+            if is_new and passed:
+                counts, clones = tuple(record["counts"]), tuple(record["clones"])
+                clonable = clones == wanted.clones
+                kept = from_threads.Before(counts=counts, clones=clones, clonable=clonable, notes=tuple(notes))
                 from_threads.keep(self.cache, key, kept)
         if verdict is Verdict.PASS:
             return outcome

@@ -29,21 +29,29 @@ KIND, _FILE = "threads", "passed.json"
 
 
 class Before(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Trials that passed: numbers of threads on one instance, and on clones. notes: what there was to say of them."""
+    """Trials that passed: numbers of threads on one instance, and on clones. notes: what there was to say of them.
+
+    clonable: whether there were the clones that were asked for.
+    """
 
     counts: tuple[int, ...] = ()
     clones: tuple[int, ...] = ()
+    clonable: bool = True
     notes: tuple[str, ...] = ()
 
+    def covers(self, counts: Sequence[int], clones: Sequence[int]) -> bool:
+        """Whether these numbers of threads are among those that passed."""
+        return set(counts) <= set(self.counts) and (not self.clonable or set(clones) <= set(self.clones))
 
-def key_of(cell: Cell, artifact: Artifact, worker: AnyWorker, wanted: Sequence[int], sets: Sequence[str]) -> str:
+
+def key_of(cell: Cell, artifact: Artifact, worker: AnyWorker, sets: Sequence[str]) -> str:
     """What names the trials of a cell: all that decides how they go, but for luck.
 
-    The artifact's own key has the case, its inputs and the machine. wanted: numbers of threads; sets: of inputs.
+    The artifact's own key has the case, its inputs and the machine. sets: of inputs, by name.
     """
     program = [[part, _digest(part)] for part in getattr(worker, "command", ())]
     how = [cell.runtime, cell.device, cell.dtype, cell.precision, cell.task]
-    return hash_of(KIND, fingerprint(), artifact.folder.name, how, worker.info, program, sorted(wanted), list(sets))
+    return hash_of(KIND, fingerprint(), artifact.folder.name, how, worker.info, program, list(sets))
 
 
 def _digest(part: str) -> str:

@@ -63,7 +63,7 @@ class AheadPlugin:
     def pytest_sessionstart(self) -> None:
         """On an xdist controller: begin what all files together need, as far as their syntax tells.
 
-        The other processes import them first, which takes a core only where their library waits for a disk or a lock.
+        Meanwhile the other processes import them, which leaves cores idle at times.
         """
         if self._is_off or not self._is_controller:
             return

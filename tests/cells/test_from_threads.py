@@ -36,6 +36,7 @@ class Runtime:
         self.info: dict[str, Any] = {"concurrent": True, "version": "1"}
         self.command: tuple[str, ...] = ("engine", "--threads", "1")
         self.refuses = False
+        self.clonable = True
 
     def ask(self, op: str, timeout: float, **fields: Any) -> dict[str, Any]:
         """What a worker answers where no result differs."""
@@ -46,7 +47,7 @@ class Runtime:
         trials = [
             {"instance": "one", "threads": n, "results": n, "different": 0, "failed": 0} for n in fields["threads"]
         ]
-        return {"clonable": True, "trials": trials}
+        return {"clonable": self.clonable, "trials": trials}
 
 
 def checked(
@@ -115,6 +116,16 @@ def test_what_fails_is_tried_in_full_again(tmp_path: Path) -> None:
     assert runtime.asked == [FULL, LESS, FULL]
 
 
+def test_what_fails_for_who_asked_is_tried_in_full_by_all(tmp_path: Path) -> None:
+    runtime = Runtime(tmp_path)
+    checked(runtime)
+    runtime.refuses = True
+    checked(runtime, asked=True)
+    runtime.refuses = False
+    checked(runtime)
+    assert runtime.asked == [FULL, FULL, FULL]
+
+
 def test_a_failure_is_not_kept(tmp_path: Path) -> None:
     runtime = Runtime(tmp_path)
     runtime.refuses = True
@@ -129,6 +140,21 @@ def test_notes_of_what_was_left_out_stay(tmp_path: Path) -> None:
     assert runtime.asked == [([1, 2], [1]), LESS]
     assert "not tried with 2 on clones" in first.notes[0]
     assert second.notes == first.notes
+
+
+def test_what_a_busy_machine_left_out_is_tried_once_there_is_time(tmp_path: Path) -> None:
+    runtime = Runtime(tmp_path)
+    for seconds in (0.05, 0.001, 0.001, 0.05):
+        checked(runtime, seconds=seconds)
+    assert runtime.asked == [([1, 2], [1]), FULL, LESS, LESS]
+
+
+def test_what_makes_no_clones_is_not_asked_for_them_each_time(tmp_path: Path) -> None:
+    runtime = Runtime(tmp_path)
+    runtime.clonable = False
+    found = [checked(runtime) for _ in range(2)]
+    assert runtime.asked == [FULL, LESS]
+    assert before(found[1]) == {"counts": [1, 2, 8], "clones": []}
 
 
 @pytest.mark.parametrize(
