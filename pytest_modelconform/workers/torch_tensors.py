@@ -43,7 +43,7 @@ def view_of(value: torch.Tensor) -> Tensor:
             + ", ".join(tensors.DTYPES)
         )
     value = value.detach().resolve_conj().resolve_neg().cpu()
-    flat: Any = value.contiguous().reshape(-1).view(torch.uint8).numpy() if value.numel() else b""
+    flat: Any = _bytes_of(value).numpy() if value.numel() else b""
     data = memoryview(flat)
     return Tensor(name, tuple(value.shape), data, order_of(value))
 
@@ -136,5 +136,11 @@ def same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
         return False
     if a.numel() == 0:
         return True
-    first, second = (x.detach().cpu().contiguous().reshape(-1).view(torch.uint8) for x in (a, b))
+    first, second = (_bytes_of(x.detach().cpu()) for x in (a, b))
     return torch.equal(first, second)
+
+
+def _bytes_of(value: torch.Tensor) -> torch.Tensor:
+    """The bytes of a tensor in row-major order, without a copy where its memory has that order."""
+    # A single element counts as contiguous whatever its strides, keeps them when flattened, and has no bytes with them.
+    return value.contiguous().as_strided((value.numel(),), (1,)).view(torch.uint8)

@@ -42,6 +42,7 @@ def test_every_dtype_and_shape(dtype: str, shape: tuple[int, ...]) -> None:
         torch.tensor([[1 + 2j, 3 - 1j]]).t().conj(),
         torch.arange(3.0).expand(4, 3),
         torch.arange(10.0)[::2],
+        torch.arange(2.0)[1:].as_strided((1,), (2,)),  # one element counts as contiguous, whatever its stride
         torch.tensor(1.5),
         torch.tensor([-0.0, float("nan"), float("inf")]),
     ],
@@ -123,6 +124,7 @@ def bits() -> Iterator[tuple[torch.Tensor, torch.Tensor, bool]]:
     yield torch.ones(2), torch.ones(2, 1), False
     yield torch.ones(2), torch.ones(2, dtype=torch.float64), False
     yield torch.empty(0, 3), torch.empty(0, 3), True
+    yield torch.ones(1).as_strided((1, 1), (2, 2)), torch.ones(1, 1), True
     yield torch.arange(6).reshape(2, 3).t(), torch.arange(6).reshape(2, 3).t().contiguous(), True
 
 
