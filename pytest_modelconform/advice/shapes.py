@@ -59,9 +59,9 @@ def constraints(failure: Failure) -> str | None:
     if found := failure.search(_CONSTANT):
         name, length = found["name"], found["length"]
         return (
-            f"as torch.export reads it, forward takes {name} = {length} only, but `dynamic_shapes` promises any. Look for "
-            "what has that length: a parameter or buffer, `int(x.shape[i])`, a Python loop. Use `x.shape[i]` as it is, or leave "
-            f"{name} out of `dynamic_shapes`"
+            f"as torch.export reads it, forward takes {name} = {length} only, but `dynamic_shapes` promises any. "
+            "Look for what has that length: a parameter or buffer, `int(x.shape[i])`, a Python loop. Use `x.shape[i]` "
+            f"as it is, or leave {name} out of `dynamic_shapes`"
         )
     if found := failure.search(_EQUAL):
         places = [(found[name], found[f"{name}_axis"]) for name in ("one", "other")]
@@ -86,8 +86,8 @@ def constraints(failure: Failure) -> str | None:
             f'`torch.export.Dim("{name}", {bounds})` in place of "{name}"'
         )
     return (
-        "`dynamic_shapes` promises sizes that forward, as torch.export reads it, doesn't take. Write there what torch.export "
-        "suggests (the whole message is in the log), or leave the dimension out"
+        "`dynamic_shapes` promises sizes that forward, as torch.export reads it, doesn't take. Write there what "
+        "torch.export suggests (the whole message is in the log), or leave the dimension out"
     )
 
 
