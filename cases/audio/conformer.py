@@ -31,7 +31,7 @@ class RelativeAttention(nn.Module):
         self.bias_v = nn.Parameter(torch.zeros(HEADS, WIDTH // HEADS))
 
     def forward(self, x: Tensor, positions: Tensor, hidden: Tensor) -> Tensor:
-        """Takes x (batch, frames, WIDTH), positions (2 * frames - 1, WIDTH), hidden (batch, frames): what is padding."""
+        """Takes x (batch, frames, WIDTH), positions (2 * frames - 1, WIDTH), hidden (batch, frames): padding."""
         x = self.norm(x)
         batch, frames, _ = x.shape
         query = self.query(x).view(batch, frames, HEADS, -1)
@@ -85,9 +85,7 @@ class Block(nn.Module):
 class Conformer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.subsample = nn.Sequential(
-            nn.Conv2d(1, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 8, 3, stride=2), nn.ReLU()
-        )
+        self.subsample = nn.Sequential(nn.Conv2d(1, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 8, 3, stride=2), nn.ReLU())
         self.project = nn.Linear(8 * (((BANDS - 1) // 2 - 1) // 2), WIDTH)
         self.blocks = nn.ModuleList(Block() for _ in range(2))
         self.head = nn.Linear(WIDTH, TOKENS)

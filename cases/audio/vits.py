@@ -1,5 +1,4 @@
-"""VITS: Kim et al., Conditional Variational Autoencoder with Adversarial Learning for Text-to-Speech, 2021,
-arXiv:2106.06103.
+"""VITS: Kim et al., Conditional VAE with Adversarial Learning for End-to-End Text-to-Speech, 2021, arXiv:2106.06103.
 
 How long the sound is depends on the text's values: durations are predicted, rounded up and laid out as a path. Behind
 it stand a flow, run backwards, and a generator of transposed convolutions with weight norm. The noise is off. The

@@ -1,4 +1,4 @@
-"""wav2vec 2.0: Baevski et al., A Framework for Self-Supervised Learning of Speech Representations, 2020, arXiv:2006.11477.
+"""wav2vec 2.0: Baevski et al., Self-Supervised Learning of Speech Representations, 2020, arXiv:2006.11477.
 
 Convolutions on the sound itself, and positions by a convolution with weight norm. The large model, unlike the base one,
 masks what is padding: sizes after strides, computed from the data, and a cumulative sum.

@@ -81,6 +81,14 @@ def queues(batch: int, scale: float) -> tuple[Tensor, ...]:
     return tuple(scale * torch.randn(batch, WIDTH, dilation) for dilation in DILATIONS)
 
 
+def call(samples: tuple[int, ...], speakers: tuple[int, ...]) -> dict[str, object]:
+    return {
+        "sample": torch.tensor(samples),
+        "speaker": torch.tensor(speakers),
+        "queues": queues(len(samples), 0.5),
+    }
+
+
 def step(number: int) -> dict[str, object]:
     """Two speakers say what they said before; the first sample has silence before it."""
     found = {"sample": companded(speech(2, 400))[:, 150 + number], "speaker": torch.tensor([0, 3])}
@@ -101,8 +109,8 @@ wavenet = Case(
 fast_wavenet = Case(
     model=lambda: generic_weights(Step()),
     inputs={
-        "random": lambda: {"sample": torch.tensor([3, 60]), "speaker": torch.tensor([1, 3]), "queues": queues(2, 0.5)},
-        "three": lambda: {"sample": torch.tensor([0, 31, 9]), "speaker": torch.tensor([0, 2, 1]), "queues": queues(3, 1)},
+        "random": lambda: call((3, 60), (1, 3)),
+        "three": lambda: call((0, 31, 9), (0, 2, 1)),
     },
     dynamic_shapes={"sample": {0: "batch"}, "speaker": {0: "batch"}, "queues": tuple({0: "batch"} for _ in DILATIONS)},
     sequence=Sequence(carry={"queues": 1}, steps=12, inputs=step),

@@ -1,5 +1,4 @@
-"""Basic Pitch: Bittner et al., A Lightweight Instrument-Agnostic Model for Polyphonic Note Transcription, 2022,
-arXiv:2203.09893.
+"""Basic Pitch: Bittner et al., A Lightweight Model for Polyphonic Note Transcription, 2022, arXiv:2203.09893.
 
 Trained weights, from two seconds of sound to its notes: a constant-Q transform by convolution at halved rates, shifts
 by harmonics, and convolutions. One model of TensorFlow in several files, of which the package carries ONNX and TFLite.

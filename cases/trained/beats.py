@@ -1,5 +1,4 @@
-"""BeatNet: Heydari et al., CRNN and Particle Filtering for Online Joint Beat Downbeat and Meter Tracking, 2021,
-arXiv:2108.03576.
+"""BeatNet: Heydari et al., CRNN and Particle Filtering for Online Beat and Meter Tracking, 2021, arXiv:2108.03576.
 
 Trained weights. The package's module keeps the LSTM's state to itself from call to call; here it is passed, as a server
 does that hears several songs.
@@ -37,8 +36,8 @@ def drums(batch: int, length: int, start: int = 0) -> Tensor:
 
 
 def call(frames: Tensor, scale: float) -> dict[str, Tensor]:
-    batch = frames.shape[0]
-    return {"frames": frames, "hidden": scale * torch.randn(2, batch, HIDDEN), "cell": scale * torch.randn(2, batch, HIDDEN)}
+    hidden, cell = scale * torch.randn(2, 2, frames.shape[0], HIDDEN)
+    return {"frames": frames, "hidden": hidden, "cell": cell}
 
 
 def step(number: int) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """FCPE: Luo et al., A Fast Context-based Pitch Estimation Model, 2025, arXiv:2509.15140.
 
-Trained weights, from the sound to its pitch: a mel spectrum by Fourier transform, depthwise convolutions with gates, 360
-sigmoids near 0, and a decoder that gathers around the largest and assigns by masks.
+Trained weights, from the sound to its pitch: a mel spectrum by Fourier transform, depthwise convolutions with gates,
+360 sigmoids near 0, and a decoder that gathers around the largest and assigns by masks.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""PESTO: Riou et al., Pitch Estimation with Self-supervised Transposition-equivariant Objective, 2023, arXiv:2309.02265.
+"""PESTO: Riou et al., Pitch Estimation with a Self-supervised Equivariant Objective, 2023, arXiv:2309.02265.
 
 Trained weights, from the sound to its pitch: a constant-Q transform by convolution, read as complex numbers and changed
 in place, a network whose last layer is a Toeplitz matrix, and a mean around the largest activation.

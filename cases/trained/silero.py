@@ -26,11 +26,11 @@ class BothRates(nn.Module):
         self.wide = network("_model")
         self.narrow = network("_model_8k")
 
-    def forward(self, input: Tensor, state: Tensor, sr: Tensor) -> tuple[Tensor, Tensor]:
-        """Input (batch, samples), state (2, batch, 128), sr: 8000 or 16000; how sure (batch, 1), and the next state."""
+    def forward(self, sound: Tensor, state: Tensor, sr: Tensor) -> tuple[Tensor, Tensor]:
+        """Sound (batch, samples), state (2, batch, 128), sr: 8000 or 16000; how sure (batch, 1), the next state."""
         if int(sr) == 16000:
-            return self.wide(input, state)
-        return self.narrow(input, state)
+            return self.wide(sound, state)
+        return self.narrow(sound, state)
 
 
 def chunk(batch: int, rate: int, step: int = 0) -> Tensor:
@@ -56,13 +56,15 @@ about = {
 silero_vad = Case(
     model=lambda: torch.jit.script(BothRates()),
     inputs={
-        "wide": lambda: {"input": chunk(2, 16000), "state": state(2), "sr": torch.tensor(16000)},
-        "narrow": lambda: {"input": glide(3), "state": state(3), "sr": torch.tensor(8000)},
+        "wide": lambda: {"sound": chunk(2, 16000), "state": state(2), "sr": torch.tensor(16000)},
+        "narrow": lambda: {"sound": glide(3), "state": state(3), "sr": torch.tensor(8000)},
     },
-    dynamic_shapes={"input": {0: "batch", 1: "samples"}, "state": {1: "batch"}, "sr": {}},
+    dynamic_shapes={"sound": {0: "batch", 1: "samples"}, "state": {1: "batch"}, "sr": {}},
     exports={
-        "onnx@shipped": Export(file=file_of("silero_vad", "data/silero_vad.onnx")),
-        "onnx@ifless": Export(file=file_of("silero_vad", "data/silero_vad_op18_ifless.onnx")),
+        "onnx@shipped": Export(file=file_of("silero_vad", "data/silero_vad.onnx"), inputs={"input": "sound"}),
+        "onnx@ifless": Export(
+            file=file_of("silero_vad", "data/silero_vad_op18_ifless.onnx"), inputs={"input": "sound"}
+        ),
     },
     fixed_inputs="the network takes chunks of two lengths only, one for each rate",
     **{**about, "tags": (*about["tags"], "control_flow")},
@@ -74,7 +76,9 @@ silero_vad_16k = Case(
         "chirp": lambda: {"x": chirp(3, 576, 16000), "state": state(3)},
     },
     dynamic_shapes={"x": {0: "batch"}, "state": {1: "batch"}},
-    exports={"onnx@static": Export(file=file_of("silero_vad", "data/silero_vad_openvino_16k.onnx"))},
+    exports={
+        "onnx@static": Export(file=file_of("silero_vad", "data/silero_vad_openvino_16k.onnx"), inputs={"input": "x"})
+    },
     sequence=Sequence(
         carry={"state": 1},
         steps=8,

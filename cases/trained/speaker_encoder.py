@@ -5,7 +5,7 @@ Trained weights (Resemblyzer): three LSTM layers over a mel spectrum, the last s
 
 import torch
 from torch import Tensor, nn
-from wheels import absent, file_of
+from wheels import absent
 
 from pytest_modelconform import Case
 

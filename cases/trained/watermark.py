@@ -31,8 +31,8 @@ def speech_like(batch: int, frames: int) -> Tensor:
     """Harmonics that glide, with a pause in which nothing is heard: magnitudes (batch, 1025, frames)."""
     time = torch.arange(frames)
     pitch = 9 + batch + torch.arange(batch)[:, None, None] + 2 * (time / 4).sin()
-    bin = torch.arange(BINS)[:, None]
-    voice = (6.28 * bin / pitch).cos().clamp(min=0) ** 6 * (-bin / 120).exp() * 40
+    band = torch.arange(BINS)[:, None]
+    voice = (6.28 * band / pitch).cos().clamp(min=0) ** 6 * (-band / 120).exp() * 40
     return voice * (time % 9 < 6) + 0.01 * torch.rand(batch, BINS, frames)
 
 
