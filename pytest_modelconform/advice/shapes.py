@@ -59,9 +59,9 @@ def constraints(failure: Failure) -> str | None:
     if found := failure.search(_CONSTANT):
         name, length = found["name"], found["length"]
         return (
-            f"forward takes {name} = {length} only, but `dynamic_shapes` promises any. Look for what has that length: "
-            "a parameter or buffer, `int(x.shape[i])`, a Python loop. Use `x.shape[i]` as it is, or leave "
-            f"{name} out of `dynamic_shapes`"
+            f"as torch.export reads it, forward takes {name} = {length} only, but `dynamic_shapes` promises any. "
+            "Look for what has that length: a parameter or buffer, `int(x.shape[i])`, a Python loop. Use `x.shape[i]` "
+            f"as it is, or leave {name} out of `dynamic_shapes`"
         )
     if found := failure.search(_EQUAL):
         places = [(found[name], found[f"{name}_axis"]) for name in ("one", "other")]
@@ -75,18 +75,19 @@ def constraints(failure: Failure) -> str | None:
     if found := re.search(_MULTIPLE, suggested, re.MULTILINE):
         name, factor = found["name"], found["factor"]
         return (
-            f"forward takes multiples of {factor} only as {name}. Say so in `dynamic_shapes`: "
-            f'`{factor} * torch.export.Dim("part")` in place of "{name}"'
+            f"as torch.export reads it, forward takes multiples of {factor} only as {name}. If that is so, say so in "
+            f'`dynamic_shapes`: `{factor} * torch.export.Dim("part")` in place of "{name}". If forward takes others, '
+            f"too, a `view` or a `//` of {name} is beyond torch.export"
         )
     if found := re.search(_BOUND, suggested, re.MULTILINE):
         name, bounds = found["name"], found["bounds"]
         return (
-            f"forward doesn't take every {name}. Say which in `dynamic_shapes`: "
+            f"as torch.export reads it, forward doesn't take every {name}. If so, say which in `dynamic_shapes`: "
             f'`torch.export.Dim("{name}", {bounds})` in place of "{name}"'
         )
     return (
-        "`dynamic_shapes` promises sizes that forward doesn't take. Write there what torch.export suggests (the whole "
-        "message is in the log), or leave the dimension out"
+        "`dynamic_shapes` promises sizes that forward, as torch.export reads it, doesn't take. Write there what "
+        "torch.export suggests (the whole message is in the log), or leave the dimension out"
     )
 
 

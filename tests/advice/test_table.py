@@ -85,6 +85,17 @@ def test_real_errors_of_exporters(case: str, format_name: str, words: str, fixed
         export(name, format_name, tmp_path / name)
 
 
+def test_what_torch_export_cannot_follow_is_not_said_of_forward() -> None:
+    """It suggests multiples of 4 for a Conformer, whose reshaped positions take every length."""
+    said = (
+        'UserError: Constraints violated (steps)! For more information, run with TORCH_LOGS="+dynamic".\n'
+        "Suggested fixes:\n    _steps = Dim('_steps', min=4, max=250)\n    steps = 4*_steps"
+    )
+    found = str(advice(Failure(Stage.EXPORT, said)))
+    assert found.startswith("as torch.export reads it, forward takes multiples of 4 only as steps. If that is so, ")
+    assert found.endswith("If forward takes others, too, a `view` or a `//` of steps is beyond torch.export")
+
+
 # -- what was written elsewhere --------------------------------------------------------------------------------------
 
 
