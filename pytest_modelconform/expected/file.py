@@ -39,7 +39,9 @@ TODO = "TODO"
 _FIELDS = {"cell", "verdict", "stage", "or", "reason", "link", "when"}
 # Verdicts that say nothing about the cell itself: they neither satisfy nor break an entry.
 SILENT = {Verdict.UNAVAILABLE, Verdict.NOT_RUN}
-_SETTLED = f"expected: --modelconform-update-expected records it in {NAME}; fill in the reason there"
+# How the note begins that says why a failure is known.
+_EXPECTED = "expected: "
+_SETTLED = f"{_EXPECTED}--modelconform-update-expected records it in {NAME}; fill in the reason there"
 
 
 class ExpectedError(ValueError):
@@ -288,11 +290,23 @@ def judge(outcome: Outcome, entry: Entry | None, path: Path | None, update: str 
         return outcome
     if entry.meets(outcome.verdict, outcome.stage):
         link = f" ({entry.link})" if entry.link else ""
-        return replace(outcome, expected=True, notes=(*outcome.notes, f"expected: {entry.reason}{link}"))
+        return replace(outcome, expected=True, notes=(*outcome.notes, f"{_EXPECTED}{entry.reason}{link}"))
     is_now = outcome.verdict.value + (f" at stage {outcome.stage.value}" if outcome.stage else "")
     said = f"{path}, entry {entry.number} expects {entry.says} ({entry.reason}), but the result is {is_now}."
     remedy = " Correct or remove the entry" + (f", or run: {update}" if update else ".")
     return replace(outcome, expected=False, message=f"{said}{remedy}\n{outcome.message}".rstrip())
+
+
+def unjudged(outcome: Outcome) -> Outcome:
+    """The outcome as it was before `judge` saw it, for who judges it anew."""
+    if outcome.expected is None:
+        return outcome
+    notes, message = outcome.notes, outcome.message
+    if outcome.expected and notes and notes[-1].startswith(_EXPECTED):
+        notes = notes[:-1]
+    elif not outcome.expected:
+        message = message.partition("\n")[2]
+    return replace(outcome, expected=None, notes=notes, message=message)
 
 
 def settle(outcome: Outcome, entry: Entry | None, path: Path | None) -> Outcome:
