@@ -9,7 +9,21 @@
     link = "https://…"                   # optional
     when = { torch = ">=2.11", platform = "linux" }   # optional: versions of packages (PEP 440), sys.platform
 
-Strict in both directions: an unexpected pass, another verdict or stage, and an entry that matches no cell fail.
+Where one fault makes several cells fail, it is told once, and entries name it, with a `reason` of their own or without:
+
+    [[cause]]
+    id = "exporter-no-loops"
+    reason = "the exporter can't …"
+    operator = "aten.while_loop"         # optional: what `modelconform blame` names
+    link = "https://…"                   # optional
+
+    [[expect]]
+    cause = "exporter-no-loops"
+    cell = "text/beam.py::beam[onnx-*]"
+    …
+
+Strict in both directions: an unexpected pass, another verdict or stage, and an entry that matches no cell fail; so does
+a cause that no entry names.
 """
 
 from __future__ import annotations
@@ -36,7 +50,9 @@ else:
 NAME = "expected.toml"
 # The reason of an entry that is written without anybody having looked; a fault of the file until it is replaced.
 TODO = "TODO"
-_FIELDS = {"cell", "verdict", "stage", "or", "reason", "link", "when"}
+_FIELDS = {"cause", "cell", "verdict", "stage", "or", "reason", "link", "when"}
+_CAUSE_FIELDS = {"id", "reason", "operator", "link"}
+_ID = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 # Verdicts that say nothing about the cell itself: they neither satisfy nor break an entry.
 SILENT = {Verdict.UNAVAILABLE, Verdict.NOT_RUN}
 # How the note begins that says why a failure is known.
@@ -49,8 +65,28 @@ class ExpectedError(ValueError):
 
 
 @dataclass(frozen=True)
+class Cause:
+    """One `[[cause]]`: a fault that makes cells fail, as it is told to whoever can mend it.
+
+    operator: which one fails, as blame names it, or "". link: upstream, or "".
+    """
+
+    id: str
+    reason: str
+    operator: str = ""
+    link: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """`Outcome.cause`."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
 class Entry:
-    """One `[[expect]]`. fails: as verdict and stage; a second one is what the same fault comes to elsewhere."""
+    """One `[[expect]]`. fails: as verdict and stage; a second one is what the same fault comes to elsewhere.
+
+    reason, link: its own or, where it has none, its cause's.
+    """
 
     cell: str
     fails: tuple[tuple[Verdict, Stage | None], ...]
@@ -58,6 +94,7 @@ class Entry:
     link: str
     when: tuple[tuple[str, str], ...]
     number: int
+    cause: Cause | None = None
 
     def matches(self, relative_id: str) -> bool:
         """Whether the pattern matches a cell's id, its path relative to the file's folder."""
@@ -99,6 +136,7 @@ class Expectations:
 
     path: Path
     entries: Sequence[Entry]
+    causes: Sequence[Cause] = ()
 
     def relative(self, file: Path, item_name: str) -> str:
         """The id that patterns are matched with, for a cell in a case file."""
@@ -141,7 +179,18 @@ class Expectations:
             "Correct its pattern or remove the entry."
             for entry in self.stale(ids, vague)
         ]
-        return [*unexplained, *stale, *self.overlaps(ids)]
+        named = {entry.cause.id for entry in self.entries if entry.cause}
+        idle = [
+            f"cause {cause.id!r} is named by no entry: remove it, or name it in the entries of its cells"
+            for cause in self.causes
+            if cause.id not in named
+        ]
+        unsaid = [
+            f"cause {cause.id!r} still has the reason {cause.reason.strip()}: say why the cells fail"
+            for cause in self.causes
+            if cause.reason.strip().upper() == TODO
+        ]
+        return [*unexplained, *stale, *unsaid, *idle, *self.overlaps(ids)]
 
     def stale(self, ids: Sequence[str], vague: Sequence[str] = ()) -> list[Entry]:
         """The entries that hold here and match no cell; arguments as for `check`."""
@@ -218,24 +267,61 @@ def parse(text: str, path: Path) -> Expectations:
         content = tomllib.loads(text)
     except ValueError as error:
         raise ExpectedError(f"{path}: {error}") from error
-    unknown = set(content) - {"expect"}
+    unknown = set(content) - {"expect", "cause"}
     if unknown:
-        raise ExpectedError(f"{path}: unknown table {sorted(unknown)[0]!r}: write every entry as [[expect]]")
-    entries = content.get("expect", [])
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ExpectedError(f"{path}: 'expect' must be a list of tables: write every entry below a line [[expect]]")
-    return Expectations(path, [_entry(path, n, raw) for n, raw in enumerate(entries, 1)])
+        raise ExpectedError(
+            f"{path}: unknown table {sorted(unknown)[0]!r}: write every entry as [[expect]], every cause as [[cause]]"
+        )
+    causes = {}
+    for n, raw in enumerate(_tables(path, content, "cause"), 1):
+        cause = _cause(path, n, raw)
+        if cause.id in causes:
+            raise ExpectedError(f"{path}: cause {n} ({cause.id!r}): its id is that of an earlier cause: rename one")
+        causes[cause.id] = cause
+    entries = [_entry(path, n, raw, causes) for n, raw in enumerate(_tables(path, content, "expect"), 1)]
+    return Expectations(path, entries, list(causes.values()))
 
 
-def _entry(path: Path, number: int, raw: dict[str, Any]) -> Entry:
+def _tables(path: Path, content: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    tables = content.get(name, [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ExpectedError(f"{path}: {name!r} must be a list of tables: write every entry below a line [[{name}]]")
+    return tables
+
+
+def _cause(path: Path, number: int, raw: dict[str, Any]) -> Cause:
+    def wrong(fault: str) -> ExpectedError:
+        return ExpectedError(f"{path}: cause {number} ({raw.get('id', 'no id')!r}): {fault}")
+
+    if unknown := set(raw) - _CAUSE_FIELDS:
+        raise wrong(f"unknown field {sorted(unknown)[0]!r}; the fields are {', '.join(sorted(_CAUSE_FIELDS))}")
+    for field in sorted({"id", "reason"} | set(raw)):
+        if not _is_text(raw.get(field)):
+            raise wrong(f"field {field!r} is missing, empty or no text: give it a text in quotes")
+    if not _ID.fullmatch(raw["id"]):
+        raise wrong("field 'id' must be small letters and digits, with - or . between them: onnxscript-sdpa-3d")
+    return Cause(**raw)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _entry(path: Path, number: int, raw: dict[str, Any], causes: Mapping[str, Cause]) -> Entry:
     def wrong(fault: str) -> ExpectedError:
         return ExpectedError(f"{path}: entry {number} ({raw.get('cell', 'no cell')!r}): {fault}")
 
     if unknown := set(raw) - _FIELDS:
         raise wrong(f"unknown field {sorted(unknown)[0]!r}; the fields are {', '.join(sorted(_FIELDS))}")
-    for field in ("cell", "verdict", "reason"):
-        if not isinstance(raw.get(field), str) or not raw[field].strip():
+    needed = {"cell", "verdict", *(["reason"] if "cause" not in raw else [])}
+    for field in sorted(needed | set(raw) & {"cause", "reason"}):
+        if not _is_text(raw.get(field)):
             raise wrong(f"field {field!r} is missing, empty or no text: give it a text in quotes")
+    cause = causes.get(raw.get("cause", ""))
+    if "cause" in raw and cause is None:
+        near = difflib.get_close_matches(raw["cause"], causes, 1)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        raise wrong(f"field 'cause': no [[cause]] has the id {raw['cause']!r}.{meant}")
     other = raw.get("or")
     if other is not None and (not isinstance(other, dict) or not {"verdict"} <= set(other) <= {"verdict", "stage"}):
         raise wrong('field \'or\' must be a table such as { verdict = "mismatch", stage = "compare" }')
@@ -252,7 +338,9 @@ def _entry(path: Path, number: int, raw: dict[str, Any]) -> Entry:
                 raise TypeError("platform must be a text")
     except (InvalidSpecifier, AttributeError, TypeError) as error:
         raise wrong(f'field \'when\': {error}; write it like {{ torch = ">=2.11", platform = "linux" }}') from error
-    return Entry(raw["cell"], fails, raw["reason"], str(raw.get("link", "")), tuple(when.items()), number)
+    reason = raw.get("reason") or (cause.reason if cause else "")
+    link = str(raw.get("link") or (cause.link if cause else ""))
+    return Entry(raw["cell"], fails, reason, link, tuple(when.items()), number, cause)
 
 
 def _failure(raw: Mapping[str, Any]) -> tuple[Verdict, Stage | None]:
@@ -290,7 +378,9 @@ def judge(outcome: Outcome, entry: Entry | None, path: Path | None, update: str 
         return outcome
     if entry.meets(outcome.verdict, outcome.stage):
         link = f" ({entry.link})" if entry.link else ""
-        return replace(outcome, expected=True, notes=(*outcome.notes, f"{_EXPECTED}{entry.reason}{link}"))
+        cause = entry.cause.to_json() if entry.cause else None
+        notes = (*outcome.notes, f"{_EXPECTED}{entry.reason}{link}")
+        return replace(outcome, expected=True, notes=notes, cause=cause)
     is_now = outcome.verdict.value + (f" at stage {outcome.stage.value}" if outcome.stage else "")
     said = f"{path}, entry {entry.number} expects {entry.says} ({entry.reason}), but the result is {is_now}."
     remedy = " Correct or remove the entry" + (f", or run: {update}" if update else ".")
@@ -306,7 +396,7 @@ def unjudged(outcome: Outcome) -> Outcome:
         notes = notes[:-1]
     elif not outcome.expected:
         message = message.partition("\n")[2]
-    return replace(outcome, expected=None, notes=notes, message=message)
+    return replace(outcome, expected=None, notes=notes, message=message, cause=None)
 
 
 def settle(outcome: Outcome, entry: Entry | None, path: Path | None) -> Outcome:

@@ -1,13 +1,13 @@
 """The text of an `expected.toml` in pieces: what is not touched stays as it is, byte for byte.
 
-A file is a row of entries, each with the blank lines and comments before it, and a tail. The comment lines directly
-above an entry (no blank line between) are the entry's own and go with it; all others stay where they are.
+A file is a row of entries, each with the blank lines, comments and causes before it, and a tail. The comment lines
+directly above an entry (no blank line between) are the entry's own and go with it; all others stay where they are.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import tomlkit
@@ -18,12 +18,12 @@ from .file import ExpectedError
 # In a comment, a message is cut here.
 MOST_CHARACTERS = 160
 SEEN, BEFORE = "# seen: ", "# before: "
-_HEADER = re.compile(r"""^[ \t]*\[\[[ \t]*(?:expect|"expect"|'expect')[ \t]*\]\]""", re.MULTILINE)
+_HEADER = re.compile(r"""^[ \t]*\[\[[ \t]*["']?(expect|cause)["']?[ \t]*\]\]""", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One entry. gap: blank lines and comments before it. body: from `[[expect]]` to its last field."""
+    """One entry. gap: blank lines, comments and causes before it. body: from `[[expect]]` to its last field."""
 
     gap: str
     body: str
@@ -31,13 +31,49 @@ class Piece:
 
 def split(text: str) -> tuple[list[Piece], str]:
     """The entries of a file, and what comes after the last; all pieces together are `text`. Raises ExpectedError."""
-    starts = [match.start() for match in _HEADER.finditer(text)]
-    gap = text[: starts[0]] if starts else text
-    if _parsed(gap):
+    gap = ""
+    pieces = []
+    for name, section in _sections(text):
+        if name != "expect":
+            gap += section
+            continue
+        body = _without_trivia(section)
+        pieces.append(Piece(gap, body))
+        gap = section[len(body) :]
+    return pieces, gap
+
+
+def without_causes(text: str, ids: Collection[str]) -> str:
+    """A file without the causes of these ids, each with the comments directly above it. Raises ExpectedError."""
+    kept = ""
+    gap = ""
+    for name, section in _sections(text):
+        if name not in ("expect", "cause"):
+            gap += section
+            continue
+        body = _without_trivia(section)
+        if name == "cause" and (_parsed(section) or {})["cause"][0].get("id") in ids:  # type: ignore[index]
+            loose, _ = attached(gap, first=not kept)
+            gap = merged(loose, section[len(body) :], not kept)
+        else:
+            kept += gap + body
+            gap = section[len(body) :]
+    return kept + gap
+
+
+def _sections(text: str) -> Iterator[tuple[str, str]]:
+    """The file in parts, each with what it is: `expect`, `cause`, or nothing for what stands before the first.
+
+    Each entry and cause has with it what stands after it. Raises ExpectedError.
+    """
+    headers = list(_HEADER.finditer(text))
+    starts = [header.start() for header in headers]
+    first = text[: starts[0]] if starts else text
+    if _parsed(first):
         raise ExpectedError(
             "only entries that are written as [[expect]] can be updated: rewrite the array as such tables"
         )
-    pieces = []
+    yield "", first
     begin = 0
     while begin < len(starts):
         for end in range(begin + 1, len(starts) + 1):
@@ -49,11 +85,8 @@ def split(text: str) -> tuple[list[Piece], str]:
             raise ExpectedError(
                 f"the entry at {text[starts[begin] :].splitlines()[0]!r} can't be read by itself: edit it by hand"
             )
-        body = _without_trivia(section)
-        pieces.append(Piece(gap, body))
-        gap = section[len(body) :]
+        yield headers[begin][1], section
         begin = end
-    return pieces, gap
 
 
 def join(pieces: Sequence[Piece], tail: str) -> str:
@@ -103,7 +136,7 @@ def attached(gap: str, first: bool) -> tuple[str, str]:
     """
     lines = gap.splitlines(keepends=True)
     start = len(lines)
-    while start and lines[start - 1].strip():
+    while start and lines[start - 1].lstrip().startswith("#"):
         start -= 1
     if first and start == 0:
         start = next((i for i, line in enumerate(lines) if line.startswith(SEEN)), len(lines))

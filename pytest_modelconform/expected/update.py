@@ -104,6 +104,11 @@ def update(
         place = max((i for i, entry in enumerate(entries) if file_of(entry.cell) == file), default=len(entries))
         beside.setdefault(place, []).append(piece)
     joined = _joined(text, pieces, slots, beside, tail)
+    # A cause goes with the last entry that names it; one that none has named is a fault that only its author can mend.
+    named = {entry.cause.id for entry in entries if entry.cause}
+    left = {entry.cause.id for entry in parse(joined, path).entries if entry.cause}
+    if named - left:
+        joined = toml_text.without_causes(joined, named - left)
     added = sum(max(len(slot) - 1, 0) for slot in slots) + sum(map(len, beside.values()))
     changed = sum(bool(slot) and slot[0] != piece for slot, piece in zip(slots, pieces, strict=True))
     todo = sum(entry.is_todo for entry in parse(joined, path).entries)
@@ -132,7 +137,7 @@ def _rewritten(
     old = [] if entry.is_todo else [toml_text.comment(BEFORE, f"{entry.says}: {entry.reason}{link}", None)]
     for (verdict, stage), group in _groups(cells, told).items():
         fields = {"verdict": verdict.value, "stage": stage.value if stage else None, "or": None}
-        fields |= {"reason": TODO, "link": None}
+        fields |= {"cause": None, "reason": TODO, "link": None}
         for pattern in fold(group, existing, [entry.cell]):
             gap = "\n"
             if in_place and not pieces:

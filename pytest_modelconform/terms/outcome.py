@@ -105,7 +105,7 @@ class Outcome:
     functions left to `eager` there were, and the `seconds` that it took. `inputs` has each with place and reason.
     blame: which operator it fails at, as `Blame.to_json` has it; None where nobody looked.
     expected: True if the verdict is the one recorded in expected.toml, False if another is recorded, None without
-    entry.
+    entry. cause: the `[[cause]]` that the entry names, where it is as expected: `id`, `reason`, `operator`, `link`.
     """
 
     verdict: Verdict
@@ -130,6 +130,7 @@ class Outcome:
     sees: dict[str, int] | None = None
     compiled: dict[str, Any] | None = None
     blame: dict[str, Any] | None = None
+    cause: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
         """Take out of the texts what would act on a terminal: they come from libraries, and these love colours."""

@@ -22,13 +22,17 @@ def toml(tmp_path: Path, *entries: str) -> Path:
     return path
 
 
+CAUSE = '[[cause]]\nid = "no-loops"\nreason = "can\'t do loops"\noperator = "aten.loop"\nlink = "https://x"\n'
+OF_CAUSE = ENTRY.replace('reason = "known"', 'cause = "no-loops"')
+
+
 # -- the file ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (ENTRY + "colour = 1", "unknown field 'colour'; the fields are cell, link, or, reason, stage, verdict, when"),
+        (ENTRY + "colour = 1", "unknown field 'colour'; the fields are cause, cell, link, or, reason, stage, .*"),
         (ENTRY.replace("known", " "), "field 'reason' is missing, empty or no text: give it a text in quotes"),
         ('verdict = "error"\nstage = "run"\nreason = "x"', r"\('no cell'\): field 'cell' is missing, empty"),
         (ENTRY.replace('"error"', '"broken"'), "'broken' is not a valid Verdict; the verdicts are pass, imprecise, "),
@@ -62,6 +66,53 @@ def test_faulty_files(tmp_path: Path, text: str) -> None:
     path.write_text(text, encoding="latin-1")
     with pytest.raises(ExpectedError, match=r"expected\.toml: "):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('id = "no-loops"\n', "", r"cause 1 \('no id'\): field 'id' is missing, empty or no text: give it a text"),
+        ('id = "no-loops"', 'id = "No loops"', "field 'id' must be small letters and digits, with - or . between them"),
+        ('operator = "aten.loop"', "operator = 1", "field 'operator' is missing, empty or no text"),
+        ('link = "https://x"', 'since = "2.0"', "unknown field 'since'; the fields are id, link, operator, reason"),
+        ('cause = "no-loops"', 'cause = "no-loop"', "no .* has the id 'no-loop'. Did you mean 'no-loops'?"),
+        ('cause = "no-loops"', "cause = 1", r"entry 1 .*: field 'cause' is missing, empty or no text"),
+        ("[[expect]]", CAUSE + "[[expect]]", "cause 2 .*: its id is that of an earlier cause: rename one"),
+        ("[[cause]]", "[cause]", "'cause' must be a list of tables"),
+    ],
+)
+def test_faulty_causes(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = toml(tmp_path, OF_CAUSE)
+    path.write_text((CAUSE + path.read_text()).replace(old, new, 1))
+    with pytest.raises(ExpectedError, match=message) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_cause_tells_why_for_all_entries_that_name_it(tmp_path: Path) -> None:
+    own = OF_CAUSE.replace("a[*]", "b[*]") + 'reason = "and this one twice"\nlink = "https://y"\n'
+    path = toml(tmp_path, OF_CAUSE, own)
+    path.write_text(path.read_text() + CAUSE)
+    expectations = load(path)
+    [first, second] = expectations.entries
+    assert expectations.check(["a.py::a[x]", "a.py::b[x]"]) == []
+    seen = judge(Outcome(Verdict.ERROR, Stage.RUN, "boom"), first, path)
+    cause = {"id": "no-loops", "reason": "can't do loops", "operator": "aten.loop", "link": "https://x"}
+    assert (seen.expected, seen.cause, seen.notes) == (True, cause, ("expected: can't do loops (https://x)",))
+    seen = judge(Outcome(Verdict.ERROR, Stage.RUN, "boom"), second, path)
+    assert (seen.cause, seen.notes) == (cause, ("expected: and this one twice (https://y)",))
+    # What is not as expected is of no known cause.
+    assert judge(Outcome(Verdict.ERROR, Stage.LOAD, "boom"), first, path).cause is None
+
+
+def test_a_cause_is_a_fault_where_no_entry_names_it_or_nobody_has_told_it(tmp_path: Path) -> None:
+    path = toml(tmp_path, OF_CAUSE)
+    path.write_text(path.read_text() + CAUSE.replace("can't do loops", "todo") + CAUSE.replace("no-loops", "idle"))
+    assert [fault.partition(": ")[0] for fault in load(path).check(["a.py::a[x]"])] == [
+        "entry 1 ('a.py::a[*]') still has the reason todo",
+        "cause 'no-loops' still has the reason todo",
+        "cause 'idle' is named by no entry",
+    ]
 
 
 @pytest.mark.parametrize(

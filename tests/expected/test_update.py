@@ -90,6 +90,40 @@ def test_what_says_nothing_neither_adds_nor_removes(verdict: Verdict) -> None:
     assert made.text == entry("net.py::net[onnx-ort-cuda]")
 
 
+# -- causes ------------------------------------------------------------------------------------------------------------
+
+CAUSE = '# of the cause\n[[cause]]\nid = "no-loops"\nreason = "no loops"  # seen twice\n'
+OTHER = CAUSE.replace("no-loops", "other")
+
+
+def of_cause(cell: str, name: str = "no-loops") -> str:
+    return entry(cell).replace('reason = "known"', f'cause = "{name}"')
+
+
+def test_a_cause_stays_as_long_as_an_entry_names_it() -> None:
+    text = "# header\n\n" + CAUSE + "\n" + of_cause("net.py::net[onnx-*]") + "\n" + of_cause("text/t5.py::*")
+    made = updated(text, dict.fromkeys(ONNX, PASS))
+    assert made.text == "# header\n\n" + CAUSE + "\n" + of_cause("text/t5.py::*")
+    made = updated(text, {**dict.fromkeys(ONNX, PASS), ONNX[1]: EXPORT})
+    assert made.text == text.replace("net.py::net[onnx-*]", ONNX[1])
+
+
+def test_a_cause_goes_with_the_last_entry_that_names_it() -> None:
+    kept = "# header\n\n" + OTHER + "\n" + of_cause("text/t5.py::*", "other")
+    text = kept.replace(OTHER, CAUSE + "\n" + OTHER) + "\n" + of_cause("net.py::net[onnx-*]")
+    assert updated(text, dict.fromkeys(ONNX, PASS)).text == kept
+    # One that none named before is a fault of the file, for its author to mend.
+    assert updated(kept + "\n" + CAUSE, dict.fromkeys(ONNX, PASS)).text == kept + "\n" + CAUSE
+
+
+def test_what_fails_otherwise_is_of_no_known_cause() -> None:
+    text = CAUSE + "\n" + of_cause("net.py::net[onnx-*]") + "\n" + of_cause("text/t5.py::*")
+    made = updated(text, dict.fromkeys(ONNX, RUN))
+    before = "# before: error at stage export: no loops\n"
+    changed = todo("net.py::net[onnx-*]", "RuntimeError: bad shape", stage="run", more=before)
+    assert made.text == CAUSE + "\n" + changed + "\n" + of_cause("text/t5.py::*")
+
+
 # -- cells that pass ---------------------------------------------------------------------------------------------------
 
 
