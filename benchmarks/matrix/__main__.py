@@ -30,8 +30,6 @@ from .joined import joined
 from .kept import Kept
 
 _GIB = 1 << 30
-# Names that have no cell on this machine end a run: these have theirs on a GPU only.
-_NEEDS_GPU = "-cudagraphs"
 _QUIET = ("-p", "no:cacheprovider", "-p", "no:anyio", "-o", "addopts=", "-o", "filterwarnings=", "--tb=no", "-q")
 
 
@@ -57,7 +55,8 @@ def main(words: Sequence[str] | None = None) -> int:
     if not given.plan:
         whole = joined(kept, cells, root)
         log.write(whole, given.logs / "all.jsonl")
-        print(f"{given.logs / 'all.jsonl'}: {len(whole.cells)} cells, {len(whole.environment.get('missing', ()))} gaps")
+        lacking = ", ".join(whole.environment.get("missing", ())) or "nothing"
+        print(f"{given.logs / 'all.jsonl'}: {len(whole.cells)} cells; not run yet: {lacking}")
     done = kept.cells()
     return int(any(cell not in done for _, of in groups for cell in of))
 
@@ -97,14 +96,20 @@ class _Collector:
 
 def collected(cases: Sequence[str], mark: str) -> list[Cell]:
     """All cells of case files and folders in all formats and runtimes that this machine may have."""
-    from pytest_modelconform.runtimes.built_in import BUILT_IN
-
     found = _Collector()
-    runtimes = ",".join(name for name in BUILT_IN if not name.endswith(_NEEDS_GPU))
-    words = [*_QUIET, "-qqq", "--assert=plain", "--disable-warnings", "--collect-only", "-n0", "--modelconform", "--modelconform-formats=all"]
+    words = [
+        *_QUIET,
+        "-qqq",
+        "--assert=plain",
+        "--disable-warnings",
+        "--collect-only",
+        "-n0",
+        "--modelconform",
+        "--modelconform-formats=all",
+    ]
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        status = pytest.main([*words, f"--modelconform-runtimes={runtimes}", "-m", mark, *cases], plugins=[found])
+        status = pytest.main([*words, *cases], plugins=[found])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         print(said.getvalue(), file=sys.stderr)
         raise SystemExit(2)
@@ -145,8 +150,10 @@ def _run(group: Group, cells: Sequence[Cell], kept: Kept, given: argparse.Namesp
     ids = path.with_suffix(".txt")
     ids.write_text("".join(f"{cell.id}\n" for cell in left))
     words = [sys.executable, "-m", "pytest", *_QUIET, "--modelconform", "--modelconform-blame=off"]
-    words += [f"--modelconform-formats={','.join(group.formats)}"]
-    words += [f"--modelconform-runtimes={','.join(group.runtimes)}"]
+    # A name that has no cell ends a run: those of these cells only. (A model check has none, and runs with any.)
+    formats = dict.fromkeys(cell.format for cell in left if not cell.is_check) or group.formats
+    runtimes = dict.fromkeys(cell.runtime for cell in left if not cell.is_check) or group.runtimes
+    words += [f"--modelconform-formats={','.join(formats)}", f"--modelconform-runtimes={','.join(runtimes)}"]
     words += [f"--modelconform-log={path}", f"--modelconform-timeout={given.timeout}", "--modelconform-threads=0"]
     words += ["-n", given.processes] if given.processes else []
     begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""The columns of the whole matrix in groups, in the order in which they run: what is cheap and tells most comes first."""
+"""The columns of the whole matrix in groups, in the order in which they run: cheap ones that tell much come first."""
 
 from __future__ import annotations
 

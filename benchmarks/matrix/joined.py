@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_modelconform.expected import file as expected_file
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.report.merge import merge
+from pytest_modelconform.report.plural import counted
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Verdict
 
@@ -28,7 +27,7 @@ def joined(kept: Kept, cells: Sequence[Cell], root: Path) -> Log:
     whole = merge(logs) if logs else Log({})
     lacking = [cell for cell in cells if cell not in found]
     not_run = Outcome(Verdict.NOT_RUN, None, "not run: .ci/matrix has not come to it yet")
-    missing = [f"{len(of)} of the columns {group.name}" for group, of in grouped(lacking)]
+    missing = [f"{counted(len(of), 'cell')} of the columns {group.name}" for group, of in grouped(lacking)]
     environment = {**whole.environment, **({"missing": missing} if missing else {})}
     return Log(environment, [*whole.cells, *((cell, not_run) for cell in lacking)], not missing)
 
