@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..report import csv_report, json_report, junit, matrix, rerun, summary, terminal
+from ..report import causes, csv_report, json_report, junit, matrix, pairs, rerun, summary, terminal
 from ..report.log import Log, missing
 from ..terms.cell import Cell
 from .logs import Refused, emit, load, refuse
@@ -21,6 +21,8 @@ _LEAST_LIMIT = 2000
 EXAMPLES = """\
   modelconform report run.jsonl                   the matrix, on the terminal
   modelconform report run.jsonl -o report.html    also .md, .json, .csv and .xml (JUnit)
+  modelconform report run.jsonl --format pairs    a row a format and runtime: how many papers pass, how exactly
+  modelconform report run.jsonl --format causes   the failures by root cause
 
 exit status: 0, also where cells failed; 2 for a file that can't be read as a log."""
 
@@ -123,6 +125,14 @@ def _junit(log: Log, arguments: argparse.Namespace) -> str:
     return junit.render(log)
 
 
+def _pairs(log: Log, arguments: argparse.Namespace) -> str:
+    return pairs.render(log)
+
+
+def _causes(log: Log, arguments: argparse.Namespace) -> str:
+    return causes.render(log)
+
+
 def _html(log: Log, arguments: argparse.Namespace) -> str:
     # By name, when it is asked for: no other format needs it.
     text: str = importlib.import_module("pytest_modelconform.report.html").render(log, title=arguments.title)
@@ -136,6 +146,8 @@ FORMATS: Mapping[str, Callable[[Log, argparse.Namespace], str]] = {
     "csv": _csv,
     "junit": _junit,
     "html": _html,
+    "pairs": _pairs,
+    "causes": _causes,
 }
 _ENDINGS = {
     ".md": "markdown",

@@ -55,7 +55,9 @@ _CAUSE_FIELDS = {"id", "reason", "operator", "link"}
 _ID = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 # Verdicts that say nothing about the cell itself: they neither satisfy nor break an entry.
 SILENT = {Verdict.UNAVAILABLE, Verdict.NOT_RUN}
-_SETTLED = f"expected: --modelconform-update-expected records it in {NAME}; fill in the reason there"
+# How the note begins that says why a failure is known.
+_EXPECTED = "expected: "
+_SETTLED = f"{_EXPECTED}--modelconform-update-expected records it in {NAME}; fill in the reason there"
 
 
 class ExpectedError(ValueError):
@@ -377,12 +379,24 @@ def judge(outcome: Outcome, entry: Entry | None, path: Path | None, update: str 
     if entry.meets(outcome.verdict, outcome.stage):
         link = f" ({entry.link})" if entry.link else ""
         cause = entry.cause.to_json() if entry.cause else None
-        notes = (*outcome.notes, f"expected: {entry.reason}{link}")
+        notes = (*outcome.notes, f"{_EXPECTED}{entry.reason}{link}")
         return replace(outcome, expected=True, notes=notes, cause=cause)
     is_now = outcome.verdict.value + (f" at stage {outcome.stage.value}" if outcome.stage else "")
     said = f"{path}, entry {entry.number} expects {entry.says} ({entry.reason}), but the result is {is_now}."
     remedy = " Correct or remove the entry" + (f", or run: {update}" if update else ".")
     return replace(outcome, expected=False, message=f"{said}{remedy}\n{outcome.message}".rstrip())
+
+
+def unjudged(outcome: Outcome) -> Outcome:
+    """The outcome as it was before `judge` saw it, for who judges it anew."""
+    if outcome.expected is None:
+        return outcome
+    notes, message = outcome.notes, outcome.message
+    if outcome.expected and notes and notes[-1].startswith(_EXPECTED):
+        notes = notes[:-1]
+    elif not outcome.expected:
+        message = message.partition("\n")[2]
+    return replace(outcome, expected=None, notes=notes, message=message, cause=None)
 
 
 def settle(outcome: Outcome, entry: Entry | None, path: Path | None) -> Outcome:

@@ -248,6 +248,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "sees": _optional(dict),
     "compiled": _optional(dict),
     "blame": lambda value: value is None or guilty.is_blame(value),
+    "cause": lambda value: value is None or (isinstance(value, dict) and _texts(list(value.values()))),
     "seconds": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
     "inputs": lambda value: isinstance(value, dict) and all(map(_is_input_set, value.values())),
 }

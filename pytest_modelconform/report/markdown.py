@@ -7,6 +7,7 @@ import html
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..terms.cell import EAGER, FULL, INFERENCE, Cell
 from ..terms.outcome import STYLES, WITH_BITS, Outcome, Verdict
 from .guilty import blame_of, headline
 from .log import Log, LogError, missing, read
-from .matrix import Column, Matrix, Row, fold, is_partly
+from .matrix import Column, Matrix, Row, field_of, fold, is_partly
 from .plural import counted
 from .said import refused
 
@@ -25,7 +26,7 @@ def render(log: Log, title: str = "Compatibility matrix") -> str:
     parts = [
         f"# {escaped(title)}",
         "\n".join(_about(log, folded)),
-        "\n".join(table(folded)),
+        *_tables(folded),
         legend(folded),
         *_reasons(folded),
     ]
@@ -57,6 +58,20 @@ def _about(log: Log, folded: Matrix) -> Iterator[str]:
 def _pins(environment: str, requirements: Sequence[str]) -> str:
     """An environment's name, and what is in it."""
     return f"{code(environment)} with {', '.join(escaped(text.replace('==', ' ')) for text in requirements)}"
+
+
+def _tables(folded: Matrix) -> Iterator[str]:
+    """One table; or, where that would be too wide, one for each field, and further ones for other dtypes."""
+    if len(folded.rows) <= _MOST_ROWS:
+        yield "\n".join(table(folded))
+        return
+    fields: dict[tuple[str, bool], list[Row]] = {}
+    for row in folded.rows:
+        fields.setdefault((field_of(row.file), row.dtype != "float32"), []).append(row)
+    for (name, is_other), rows in fields.items():
+        used = [column for column in folded.columns if any(column in row.cells for row in rows)]
+        yield f"## {escaped(name) or 'Cases'}{', other dtypes' if is_other else ''}"
+        yield "\n".join(table(replace(folded, rows=rows, columns=used)))
 
 
 def table(folded: Matrix) -> Iterator[str]:
@@ -162,6 +177,8 @@ def _lines(
 
 
 _LONGEST, _MOST_COLUMNS = 400, 3
+# Cases side by side in one table, dtypes counted.
+_MOST_ROWS = 20
 
 
 def escaped(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from ..terms.case import DEFAULTS
 from ..terms.cell import EAGER, FULL, INFERENCE, PRECISIONS, TASKS, Cell
@@ -118,6 +119,14 @@ def _left_out(latest: Mapping[Cell, Outcome]) -> Mapping[str, Sequence[str]]:
 def is_surprising(outcome: Outcome) -> bool:
     """Whether a cell is not as expected: a failure that no file records, or something else than what one records."""
     return (outcome.failed and not outcome.expected) or outcome.expected is False
+
+
+def field_of(file: str) -> str:
+    """The field of a case: the folder below `cases/` that its file is in; the first folder where none is so called."""
+    folders = PurePosixPath(file.replace("\\", "/")).parts[:-1]
+    if "cases" in folders:
+        folders = folders[len(folders) - folders[::-1].index("cases") :]
+    return next((folder for folder in folders if folder not in ("/", "..", ".")), "")
 
 
 def check_of(cell: Cell) -> Cell:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_modelconform.expected import file as expected_file
-from pytest_modelconform.expected.file import ExpectedError, find_file, hint, judge, load, settle
+from pytest_modelconform.expected.file import ExpectedError, find_file, hint, judge, load, settle, unjudged
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from tests.support import fakes, runs
 from tests.support.runs import Run
@@ -241,6 +241,17 @@ def test_the_nearest_file_speaks(tmp_path: Path) -> None:
     (tmp_path / "cases" / "expected.toml").touch()
     assert find_file(case, tmp_path) == tmp_path / "cases" / "expected.toml"
     assert find_file(case, tmp_path / "cases" / "text") is None
+
+
+@pytest.mark.parametrize("message", ["boom", "boom\nat a frame", ""])
+@pytest.mark.parametrize("verdict", [Verdict.ERROR, Verdict.MISMATCH, Verdict.PASS, Verdict.UNAVAILABLE])
+@pytest.mark.parametrize("text", [ENTRY, OF_CAUSE])
+def test_what_was_judged_can_be_judged_anew(tmp_path: Path, text: str, verdict: Verdict, message: str) -> None:
+    path = toml(tmp_path, text)
+    path.write_text(CAUSE + path.read_text() if text == OF_CAUSE else path.read_text())
+    outcome = Outcome(verdict, Stage.RUN, message, notes=("expected: nothing", "a"))
+    assert unjudged(judge(outcome, load(path).entries[0], path)) == outcome
+    assert unjudged(judge(outcome, None, None)) == outcome
 
 
 def test_judge(tmp_path: Path) -> None:

@@ -121,6 +121,8 @@ RECORD = to_record(*CELLS[0])
         {"notes": [1]},
         {"notes": 1},
         {"threads": 8},
+        {"cause": "id"},
+        {"cause": {"id": 1}},
     ],
 )
 def test_records_that_reports_could_not_use(tmp_path: Path, changed: dict[str, object]) -> None:

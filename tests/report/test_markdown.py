@@ -55,6 +55,21 @@ def test_the_table() -> None:
     ]
 
 
+def test_many_cases_have_a_table_for_each_field() -> None:
+    cells = [(Cell(f"cases/vision/{n}.py", f"net_{n}", "onnx", "ort"), PASS) for n in range(20)]
+    assert "## vision" not in markdown.render(Log(ABOUT, cells, True))
+    cells += [(Cell("cases/text/a.py", "a", "mnn", "mnn", dtype=dtype), PASS) for dtype in ("float32", "float16")]
+    lines = markdown.render(Log(ABOUT, cells, True)).splitlines()
+    heads = [line for line in lines if line.startswith(("## ", "| format"))]
+    assert [line.split(" | net")[0][:30].strip() for line in heads] == [
+        *("## text", "| format | runtime | a |"),
+        *("## text, other dtypes", "| format | runtime | a float16"),
+        *("## vision", "| format | runtime"),
+    ]
+    # A column that none of the field's cases has is none of the table's.
+    assert sum(line.startswith("| `mnn`") for line in lines) == 2
+
+
 def test_what_a_column_cannot_do_is_said_once() -> None:
     refused = {"verdict": "unsupported", "message": "format aoti can't take <some>", "limit": "transposed-inputs"}
     outcome = Outcome(Verdict.PASS, bits=20, inputs={"a": {"verdict": "pass"}, "auto-transposed": refused})

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from pytest_modelconform.report.entries import entries
-from pytest_modelconform.report.matrix import fold, is_blocked
+from pytest_modelconform.report.matrix import field_of, fold, is_blocked
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import NOT_FIT, Outcome, Stage, Verdict
 
@@ -91,3 +93,20 @@ def test_a_dtype_is_a_row_and_a_precision_a_column() -> None:
         ("a", "bfloat16", True, 1),
         ("other", "float32", False, 1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("file", "field"),
+    [
+        ("cases/vision/resnet.py", "vision"),
+        ("deep/cases/text/bert/bert.py", "text"),
+        ("cases/mlp.py", ""),
+        ("models/audio/whisper.py", "models"),
+        ("../../cases/graph/gcn.py", "graph"),
+        ("../x.py", ""),
+        ("alone.py", ""),
+        ("cases\\vision\\resnet.py", "vision"),
+    ],
+)
+def test_the_field_is_the_folder_below_cases(file: str, field: str) -> None:
+    assert field_of(file) == field

@@ -6,7 +6,6 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 from ...terms.blame import UNKNOWN, Guilty
@@ -15,7 +14,7 @@ from ...terms.outcome import STYLES, WITH_BITS, Outcome, Stage, Verdict
 from ...terms.wording import input_name
 from ..guilty import blame_of, name_of, right, title
 from ..log import Log
-from ..matrix import Column, Row, fold, is_blocked, is_partly
+from ..matrix import Column, Row, field_of, fold, is_blocked, is_partly
 from ..upstream import blame, is_upstream, repro
 
 _VERDICTS = list(STYLES)
@@ -91,14 +90,6 @@ def make(log: Log) -> Payload:
         "cells": cells,
     }
     return Payload(index, shown, log_path)
-
-
-def field_of(file: str) -> str:
-    """The field of a case: the folder below `cases/` that its file is in; the first folder where none is so called."""
-    folders = PurePosixPath(file.replace("\\", "/")).parts[:-1]
-    if "cases" in folders:
-        folders = folders[len(folders) - folders[::-1].index("cases") :]
-    return next((folder for folder in folders if folder not in ("/", "..", ".")), "")
 
 
 def rerun(column: Column) -> str:

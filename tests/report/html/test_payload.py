@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_modelconform.report.html.payload import embedded, field_of, make, rerun
+from pytest_modelconform.report.html.payload import embedded, make, rerun
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
@@ -32,23 +32,6 @@ def square(log: Log, cell: str) -> dict[str, Any]:
 
 def one(outcome: Outcome) -> Log:
     return Log({}, [(Cell("a.py", "a", "onnx", "ort"), outcome)], True)
-
-
-@pytest.mark.parametrize(
-    ("file", "field"),
-    [
-        ("cases/vision/resnet.py", "vision"),
-        ("deep/cases/text/bert/bert.py", "text"),
-        ("cases/mlp.py", ""),
-        ("models/audio/whisper.py", "models"),
-        ("../../cases/graph/gcn.py", "graph"),
-        ("../x.py", ""),
-        ("alone.py", ""),
-        ("cases\\vision\\resnet.py", "vision"),
-    ],
-)
-def test_the_field_is_the_folder_below_cases(file: str, field: str) -> None:
-    assert field_of(file) == field
 
 
 def test_columns_stand_as_they_were_asked_for_behind_the_model() -> None:

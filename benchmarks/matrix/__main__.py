@@ -1,0 +1,193 @@
+"""Run all formats and runtimes over all cases, go on where the last run ended, and write what it came to."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from pytest_modelconform.cache.store import default_folder
+from pytest_modelconform.plugin.durations import Durations
+from pytest_modelconform.plugin.plan import scope_of
+from pytest_modelconform.report import log
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Verdict
+
+from .columns import Group, grouped
+from .joined import joined
+from .kept import Kept
+
+_GIB = 1 << 30
+_QUIET = ("-p", "no:cacheprovider", "-p", "no:anyio", "-o", "addopts=", "-o", "filterwarnings=", "--tb=no", "-q")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Exit status: 0 if all cells have run, 1 if some are left, 2 for a wrong command line."""
+    given = _arguments(words)
+    root = Path.cwd()
+    kept = Kept(given.logs, root)
+    if given.again:
+        verdicts = [Verdict(given.again_if)] if given.again_if else []
+        print(f"{kept.forget(given.again, verdicts)} records are forgotten: {given.again}")
+    cells = _shard(collected(given.cases, given.mark), given.shard)
+    groups = [(g, of) for g, of in grouped(cells) if not given.groups or g.name in given.groups.split(",")]
+    if not groups:
+        print(f"no such group; there are: {', '.join(group.name for group, _ in grouped(cells))}", file=sys.stderr)
+        return 2
+    _plan(groups, kept, root)
+    if not (given.plan or given.join):
+        until = time.monotonic() + given.minutes * 60
+        for group, of in groups:
+            if not _run(group, of, kept, given, until):
+                break
+    if not given.plan:
+        whole = joined(kept, cells, root)
+        log.write(whole, given.logs / "all.jsonl")
+        lacking = ", ".join(whole.environment.get("missing", ())) or "nothing"
+        print(f"{given.logs / 'all.jsonl'}: {len(whole.cells)} cells; not run yet: {lacking}")
+    done = kept.cells()
+    return int(any(cell not in done for _, of in groups for cell in of))
+
+
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog=".ci/matrix", description=__doc__)
+    parser.add_argument("cases", nargs="*", default=["cases"], help="case files and folders (default: cases)")
+    parser.add_argument(
+        "--logs",
+        type=Path,
+        default=Path(os.environ.get("LOGS", ".matrix")),
+        help="folder for the logs; what they hold isn't run again (default: $LOGS, else .matrix)",
+    )
+    parser.add_argument("--groups", help="groups of columns, separated by commas (default: all, in the plan's order)")
+    parser.add_argument("--shard", default="1/1", metavar="I/N", help="the I-th of N parts of the case files")
+    parser.add_argument("--mark", default=os.environ.get("MARK", "task_inference or task_sequence"), help="pytest's -m")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long; the next run goes on")
+    parser.add_argument("--free", type=float, default=6, metavar="GIB", help="stop if the disk has less free (6)")
+    parser.add_argument("--timeout", default="900", help="seconds for a cell (900)")
+    parser.add_argument("-n", dest="processes", default="", help="processes (default: as pytest --modelconform)")
+    parser.add_argument("--plan", action="store_true", help="only say what is left, and about how long it takes")
+    parser.add_argument("--join", action="store_true", help="only join the logs that are there")
+    parser.add_argument("--again", metavar="GLOB", help="run cells again whose id this matches")
+    parser.add_argument("--again-if", metavar="VERDICT", help="of these only those with this verdict")
+    return parser.parse_args(words)
+
+
+class _Collector:
+    """pytest's plugin that keeps the cells of a collection."""
+
+    def __init__(self) -> None:
+        self.cells: list[Cell] = []
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.cells = [item.cell for item in session.items if hasattr(item, "cell")]
+
+
+def collected(cases: Sequence[str], mark: str) -> list[Cell]:
+    """All cells of case files and folders in all formats and runtimes that this machine may have."""
+    found = _Collector()
+    words = [
+        *_QUIET,
+        "-qqq",
+        "--assert=plain",
+        "--disable-warnings",
+        "--collect-only",
+        "-n0",
+        "--modelconform",
+        "--modelconform-formats=all",
+    ]
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        status = pytest.main([*words, *cases], plugins=[found])
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        print(said.getvalue(), file=sys.stderr)
+        raise SystemExit(2)
+    return found.cells
+
+
+def _shard(cells: Sequence[Cell], shard: str) -> list[Cell]:
+    index, _, count = shard.partition("/")
+    files = sorted({cell.file for cell in cells})
+    mine = set(files[int(index) - 1 :: int(count)])
+    return [cell for cell in cells if cell.file in mine]
+
+
+def _plan(groups: Sequence[tuple[Group, Sequence[Cell]]], kept: Kept, root: Path) -> None:
+    """Say how much of each group is left, by how long such cells took before."""
+    durations = Durations(default_folder(), root)
+    done = kept.cells()
+    total = 0.0
+    print(f"{'columns':18}{'cells':>7}{'left':>7}{'about':>9}")
+    for group, cells in groups:
+        left = [cell for cell in cells if cell not in done]
+        units: defaultdict[str, list[str]] = defaultdict(list)
+        for cell in left:
+            units[scope_of(cell.id)].append(cell.id)
+        seconds = sum(durations.of_unit(scope, ids) for scope, ids in units.items())
+        total += seconds
+        print(f"{group.name:18}{len(cells):7}{len(left):7}{seconds / 60:7.0f} m")
+    print(f"about {total / 60:.0f} minutes of one process", flush=True)
+
+
+def _run(group: Group, cells: Sequence[Cell], kept: Kept, given: argparse.Namespace, until: float) -> bool:
+    """Run what is left of a group. Whether to go on with the next one."""
+    done = kept.cells()
+    left = [cell for cell in cells if cell not in done]
+    if not left:
+        return True
+    path = kept.begin(group.name, (cell.file for cell in left))
+    ids = path.with_suffix(".txt")
+    ids.write_text("".join(f"{cell.id}\n" for cell in left))
+    words = [sys.executable, "-m", "pytest", *_QUIET, "--modelconform", "--modelconform-blame=off"]
+    # A name that has no cell ends a run: those of these cells only. (A model check has none, and runs with any.)
+    formats = dict.fromkeys(cell.format for cell in left if not cell.is_check) or group.formats
+    runtimes = dict.fromkeys(cell.runtime for cell in left if not cell.is_check) or group.runtimes
+    words += [f"--modelconform-formats={','.join(formats)}", f"--modelconform-runtimes={','.join(runtimes)}"]
+    words += [f"--modelconform-log={path}", f"--modelconform-timeout={given.timeout}", "--modelconform-threads=0"]
+    words += ["-n", given.processes] if given.processes else []
+    begun = time.monotonic()
+    with path.with_suffix(".out").open("wb") as out:
+        process = subprocess.Popen([*words, f"@{ids}"], stdout=out, stderr=subprocess.STDOUT)
+        why = _waited(process, until, given.logs, given.free)
+    ids.unlink()
+    counts = Counter(o.verdict.value for o, part in kept.cells().values() if part.path == path)
+    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()) or "nothing"
+    print(f"{group.name}: {said}; {(time.monotonic() - begun) / 60:.0f} min, status {process.returncode}", flush=True)
+    if why:
+        print(why, flush=True)
+    return not why
+
+
+def _waited(process: subprocess.Popen[bytes], until: float, folder: Path, least: float) -> str:
+    """Wait for a session, and end it where time or the disk is used up: why, or nothing."""
+    why = ""
+    try:
+        while process.poll() is None:
+            time.sleep(1)
+            if not why and time.monotonic() > until:
+                why = "The time is used up: the same command goes on from here."
+            elif not why and (free := shutil.disk_usage(folder).free / _GIB) < least:
+                why = f"Only {free:.1f} GiB are free: `modelconform cache prune`, then the same command goes on."
+            else:
+                continue
+            process.send_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        # pytest had the same signal, and writes its log.
+        process.wait()
+        why = "Interrupted: the same command goes on from here."
+    return why
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""The failures of a log by root cause, the exporters' first, then the runtimes': what `docs/findings.md` lists.
+
+A cause is what an entry of `expected.toml` names; cells that name none are put together by their reason.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..terms.cell import Cell
+from ..terms.outcome import Outcome, Stage, Verdict
+from .log import Log
+from .markdown import code, column_name, escaped, reason_of
+from .matrix import is_blocked
+from .plural import counted
+
+EXPORTERS, RUNTIMES = "Exporters", "Runtimes"
+# Runtimes that are the same library in another language: that two of them agree tells nothing.
+_SAME = {"libtorch": "torch", "cpp": "torch"}
+_MOST_CASES = 12
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Cells that fail for one reason. id: of the cause that they name, or "". party: `EXPORTERS` or `RUNTIMES`.
+
+    project: whose fault it is: what a cause's id begins with; else a format or a runtime.
+    """
+
+    id: str
+    reason: str
+    operator: str
+    link: str
+    party: str
+    project: str
+    cells: Sequence[tuple[Cell, Outcome]]
+
+    @property
+    def papers(self) -> int:
+        """How many case files it concerns."""
+        return len({cell.file for cell, _ in self.cells})
+
+    @property
+    def smallest(self) -> Cell:
+        """The cell with the smallest artifact; where none was made, the one with the shortest id."""
+        return min(self.cells, key=lambda item: (item[1].artifact_bytes or 0, len(item[0].id), item[0].id))[0]
+
+
+def faults(log: Log) -> list[Fault]:
+    """All faults, those of exporters first; by project, those of the most cells first."""
+    latest = dict(log.cells)
+    failing = {cell: o for cell, o in latest.items() if (o.failed or o.expected) and not is_blocked(cell, o)}
+    groups: dict[tuple[str, str], list[tuple[Cell, Outcome]]] = {}
+    for cell, outcome in failing.items():
+        cause = str((outcome.cause or {}).get("id", ""))
+        groups.setdefault((cause, "" if cause else reason_of(outcome)), []).append((cell, outcome))
+    right = _right(latest)
+    found = [_fault(cause, reason, cells, right) for (cause, reason), cells in groups.items()]
+    sizes = Counter[tuple[str, str]]()
+    for fault in found:
+        sizes[fault.party, fault.project] += len(fault.cells)
+    order = (EXPORTERS, RUNTIMES)
+    return sorted(
+        found,
+        key=lambda f: (order.index(f.party), -sizes[f.party, f.project], f.project, -len(f.cells), f.id, f.reason),
+    )
+
+
+def _right(latest: Mapping[Cell, Outcome]) -> Mapping[tuple[str, str, str, str], set[str]]:
+    """By artifact, the libraries that run it rightly."""
+    found: dict[tuple[str, str, str, str], set[str]] = {}
+    for cell, outcome in latest.items():
+        if outcome.verdict in (Verdict.PASS, Verdict.IMPRECISE):
+            found.setdefault(_artifact(cell), set()).add(library(cell.runtime))
+    return found
+
+
+def _artifact(cell: Cell) -> tuple[str, str, str, str]:
+    return cell.file, cell.case, cell.format, cell.dtype
+
+
+def library(runtime: str) -> str:
+    """What a runtime is a way into: `ort` of `ort-cpp` and `ort-web`."""
+    first = runtime.partition("-")[0]
+    return _SAME.get(first, first)
+
+
+def _fault(
+    cause: str, reason: str, cells: Sequence[tuple[Cell, Outcome]], right: Mapping[tuple[str, str, str, str], set[str]]
+) -> Fault:
+    said = next((outcome.cause for _, outcome in cells if outcome.cause), None) or {}
+    votes = Counter(_party(cell, outcome, right) for cell, outcome in cells)
+    party = EXPORTERS if votes[EXPORTERS] >= votes[RUNTIMES] else RUNTIMES
+    where = Counter(cell.format if party == EXPORTERS else library(cell.runtime) for cell, _ in cells)
+    project = cause.partition("-")[0] if cause else where.most_common(1)[0][0]
+    text = str(said.get("reason") or reason)
+    return Fault(cause, text, str(said.get("operator", "")), str(said.get("link", "")), party, project, cells)
+
+
+def _party(cell: Cell, outcome: Outcome, right: Mapping[tuple[str, str, str, str], set[str]]) -> str:
+    """Whose fault a cell's failure looks like: the runtime's, if another library runs the same file rightly."""
+    if outcome.stage in (Stage.COLLECT, Stage.ENVIRONMENT, Stage.BUILD, Stage.REFERENCE, Stage.EXPORT):
+        return EXPORTERS
+    if right.get(_artifact(cell), set()) - {library(cell.runtime)}:
+        return RUNTIMES
+    return EXPORTERS if outcome.stage is Stage.COMPARE else RUNTIMES
+
+
+def render(log: Log) -> str:
+    """The list, as Markdown."""
+    found = faults(log)
+    count = sum(len(fault.cells) for fault in found)
+    named = sum(bool(fault.id) for fault in found)
+    lines = [f"{counted(count, 'cell')} of {len(dict(log.cells))} fail, for {counted(len(found), 'reason')}"]
+    lines[0] += f", {named} of which have an id." if found else "."
+    party = project = ""
+    for fault in found:
+        if fault.party != party:
+            party, project = fault.party, ""
+            lines += ["", f"## {party}"]
+        if fault.project != project:
+            project = fault.project
+            lines += ["", f"### {escaped(project)}", ""]
+        lines += _lines(fault)
+    return "\n".join(lines) + "\n"
+
+
+def _lines(fault: Fault) -> Iterator[str]:
+    name = f"{code(fault.id)}: " if fault.id else ""
+    link = f" ({fault.link})" if fault.link.startswith("https://") and " " not in fault.link else ""
+    operator = f" {code(fault.operator)}." if fault.operator else ""
+    yield f"- {name}{escaped(fault.reason)}{link}.{operator}  "
+    kinds = Counter(o.verdict.value + (f" at {o.stage.value}" if o.stage else "") for _, o in fault.cells)
+    said = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    yield f"  {said}; {counted(fault.papers, 'paper')}: {where(fault.cells)}.  "
+    yield f"  Smallest: {code(fault.smallest.id)}"
+
+
+def where(cells: Sequence[tuple[Cell, Outcome]], most: int = _MOST_CASES) -> str:
+    """Formats and runtimes with the cases that fail there; equal lists of runtimes are told once."""
+    runtimes: dict[tuple[str, str], dict[str, None]] = {}
+    for cell, _ in cells:
+        case = cell.case if cell.dtype == "float32" else f"{cell.case} {cell.dtype}"
+        runtime = column_name((cell.format, cell.runtime, cell.device, cell.precision, cell.task))[1]
+        runtimes.setdefault((cell.format, case), {})[runtime] = None
+    cases: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (name, case), of in runtimes.items():
+        cases.setdefault((name, tuple(of)), []).append(case)
+    formats: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    for (name, of_format), found in cases.items():
+        formats.setdefault((of_format, tuple(found)), []).append(name)
+    parts = []
+    for (of_runtimes, found_cases), names in formats.items():
+        shown = ", ".join(map(escaped, found_cases[:most]))
+        more = f" and {len(found_cases) - most} more" if len(found_cases) > most else ""
+        parts.append(f"{', '.join(map(code, names))} in {', '.join(map(code, of_runtimes))}: {shown}{more}")
+    return "; ".join(parts)

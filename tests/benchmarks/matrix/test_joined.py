@@ -1,0 +1,54 @@
+"""The logs of a long run as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.matrix.joined import joined
+from benchmarks.matrix.kept import Kept
+from pytest_modelconform.report.log import LogWriter
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
+
+ORT, TRACT = (Cell("cases/a.py", "a", "onnx", runtime) for runtime in ("ort", "tract"))
+WRONG = Outcome(Verdict.MISMATCH, Stage.COMPARE, "wrong")
+OLD = "x, entry 3 expects error at stage load (no), but the result is mismatch.\nwrong"
+EXPECTED = """
+[[cause]]
+id = "ort-a"
+reason = "takes b"
+
+[[expect]]
+cause = "ort-a"
+cell = "a.py::a[onnx-ort-cpu]"
+verdict = "mismatch"
+stage = "compare"
+"""
+
+
+def test_cells_are_judged_by_what_is_expected_today(tmp_path: Path) -> None:
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases/a.py").write_text("")
+    (tmp_path / "cases/expected.toml").write_text(EXPECTED)
+    kept = Kept(tmp_path / "logs", tmp_path)
+    for number, outcome in enumerate((WRONG, Outcome(Verdict.MISMATCH, Stage.COMPARE, OLD, expected=False))):
+        with LogWriter(kept.begin("onnx", [ORT.file]), {"python": "3"}) as writer:
+            writer.cell((ORT, TRACT)[number], outcome)
+    whole = joined(kept, [ORT, TRACT], tmp_path)
+    assert whole.complete
+    found = dict(whole.cells)
+    assert (found[ORT].expected, found[ORT].cause and found[ORT].cause["id"]) == (True, "ort-a")
+    assert found[TRACT] == WRONG
+
+
+def test_what_did_not_run_is_there_and_said(tmp_path: Path) -> None:
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases/a.py").write_text("")
+    kept = Kept(tmp_path / "logs", tmp_path)
+    with LogWriter(kept.begin("onnx", [ORT.file]), {"python": "3"}) as writer:
+        writer.cell(ORT, WRONG)
+    whole = joined(kept, [ORT, TRACT], tmp_path)
+    assert not whole.complete
+    assert whole.environment["missing"] == ["1 cell of the columns onnx-readers"]
+    assert dict(whole.cells)[TRACT].verdict is Verdict.NOT_RUN
+    assert not joined(Kept(tmp_path / "none", tmp_path), [ORT], tmp_path).complete

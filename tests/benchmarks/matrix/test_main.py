@@ -1,0 +1,70 @@
+"""`.ci/matrix`, on one case in one column."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks.matrix.__main__ import _waited
+from pytest_modelconform.report import log
+from pytest_modelconform.terms.outcome import Verdict
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+CASE = """\
+import torch
+from pytest_modelconform import Case, generic_weights
+
+case = Case(model=lambda: generic_weights(torch.nn.Linear(3, 4)), inputs={"two": lambda: (torch.rand(2, 3),)})
+"""
+
+
+def matrix(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks.matrix", "--logs", "logs", "-n", "0", "--groups", "export", *words]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.run([*command, "cases"], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.compiles
+def test_what_ran_does_not_run_again_until_its_case_changes(tmp_path: Path) -> None:
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    case = tmp_path / "cases" / "net.py"
+    case.write_text(CASE)
+    first = matrix(tmp_path)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "export: 1 pass" in first.stdout
+    found = log.read(tmp_path / "logs/all.jsonl")
+    verdicts = {cell.id: outcome.verdict for cell, outcome in found.cells}
+    assert verdicts["cases/net.py::net[export-torch-cpu]"] is Verdict.PASS
+    assert verdicts["cases/net.py::net[onnx-ort-cpu]"] is Verdict.NOT_RUN
+    assert "1 cell of the columns aoti" not in found.environment["missing"]
+    assert "2 cells of the columns aoti" in found.environment["missing"]
+    again = matrix(tmp_path)
+    assert again.returncode == 0
+    assert "export:" not in again.stdout
+    assert len([*(tmp_path / "logs").glob("0*.jsonl")]) == 1
+    case.write_text(CASE.replace("3, 4", "3, 5"))
+    plan = matrix(tmp_path, "--plan")
+    assert plan.returncode == 1
+    assert plan.stdout.splitlines()[1].split()[:3] == ["export", "1", "1"]
+
+
+@pytest.mark.parametrize(("until", "free", "said"), [(0.0, 0.0, "time is used up"), (math.inf, 1e9, "GiB are free")])
+def test_a_session_is_ended_where_time_or_the_disk_is_used_up(
+    tmp_path: Path, until: float, free: float, said: str
+) -> None:
+    code = "import time\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    raise SystemExit(7)"
+    process = subprocess.Popen([sys.executable, "-c", code])
+    time.sleep(1)
+    assert said in _waited(process, until, tmp_path, free)
+    assert process.returncode == 7
+
+
+def test_a_session_that_ends_by_itself_says_nothing(tmp_path: Path) -> None:
+    assert _waited(subprocess.Popen([sys.executable, "-c", ""]), math.inf, tmp_path, 0.0) == ""
