@@ -72,6 +72,6 @@ vits = Case(
 )
 vits_stochastic = Case(
     model=lambda: model(stochastic=True),
-    tags=("audio", "generative", "dynamic_output", "scatter", "control_flow"),
+    tags=("audio", "generative", "dynamic_output", "scatter", "control_flow", "slow"),
     **about,
 )

@@ -11,7 +11,7 @@ from wheels import absent, file_of
 
 from pytest_modelconform import Case
 
-with absent("librosa", "resampy", "torchaudio", "torchaudio.transforms"):
+with absent("librosa", "resampy", "torchaudio"):
     from torchcrepe.model import Crepe
 
 # (filters, width, stride) of the convolutions.

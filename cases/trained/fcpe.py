@@ -11,7 +11,7 @@ from wheels import absent
 
 from pytest_modelconform import Case
 
-with absent("local_attention", "torchaudio", "torchaudio.transforms"):
+with absent("local_attention", "torchaudio"):
     from torchfcpe import spawn_bundled_infer_model
 
 

@@ -11,7 +11,7 @@ from wheels import absent
 
 from pytest_modelconform import Case
 
-with absent("torchaudio", "tqdm", "matplotlib", "matplotlib.pyplot"):
+with absent("torchaudio", "tqdm", "matplotlib"):
     from pesto.loader import load_model
 
 

@@ -9,7 +9,7 @@ from wheels import absent
 
 from pytest_modelconform import Case
 
-with absent("librosa", "webrtcvad", "scipy.ndimage.morphology"):
+with absent("librosa", "webrtcvad"):
     from resemblyzer.voice_encoder import VoiceEncoder
 
 

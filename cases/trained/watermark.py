@@ -10,7 +10,7 @@ from wheels import absent, file_of
 
 from pytest_modelconform import Case
 
-with absent("librosa", "pkg_resources", "torchaudio", "torchaudio.transforms"):
+with absent("librosa", "pkg_resources", "torchaudio"):
     from perth.perth_net.perth_net_implicit.config import default_hp
     from perth.perth_net.perth_net_implicit.model.perth_net import PerthNet
 
