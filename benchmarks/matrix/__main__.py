@@ -26,7 +26,7 @@ from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Verdict
 
 from .columns import Group, grouped
-from .joined import joined
+from .joined import joined, write
 from .kept import Kept
 
 _GIB = 1 << 30
@@ -55,6 +55,9 @@ def main(words: Sequence[str] | None = None) -> int:
     if not given.plan:
         whole = joined(kept, cells, root)
         log.write(whole, given.logs / "all.jsonl")
+        write(whole, given.logs)
+        if given.docs:
+            write(whole, root / "docs", ("matrix.md", "matrix.html"))
         lacking = ", ".join(whole.environment.get("missing", ())) or "nothing"
         print(f"{given.logs / 'all.jsonl'}: {len(whole.cells)} cells; not run yet: {lacking}")
     done = kept.cells()
@@ -79,6 +82,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("-n", dest="processes", default="", help="processes (default: as pytest --modelconform)")
     parser.add_argument("--plan", action="store_true", help="only say what is left, and about how long it takes")
     parser.add_argument("--join", action="store_true", help="only join the logs that are there")
+    parser.add_argument("--docs", action="store_true", help="write docs/matrix.md and docs/matrix.html, too")
     parser.add_argument("--again", metavar="GLOB", help="run cells again whose id this matches")
     parser.add_argument("--again-if", metavar="VERDICT", help="of these only those with this verdict")
     return parser.parse_args(words)
