@@ -24,6 +24,7 @@ _MARKDOWN: Mapping[str, Callable[[Log], str]] = {
     "pairs.md": pairs.render,
     "causes.md": causes.render,
 }
+REPORTS = (*_MARKDOWN, "matrix.html")
 # Of which input sets the page has all.
 _TOLD = ("mismatch", "imprecise")
 _MOST_LINES, _MOST_LETTERS = 12, 400
