@@ -26,16 +26,27 @@ from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Verdict
 
 from .columns import Group, grouped
-from .joined import joined
+from .joined import joined, write
 from .kept import Kept
 
 _GIB = 1 << 30
 _QUIET = ("-p", "no:cacheprovider", "-p", "no:anyio", "-o", "addopts=", "-o", "filterwarnings=", "--tb=no", "-q")
 
 
+class _EndedError(Exception):
+    """Somebody ends this process."""
+
+
+def _end(number: int, frame: object) -> None:
+    raise _EndedError
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Exit status: 0 if all cells have run, 1 if some are left, 2 for a wrong command line."""
     given = _arguments(words)
+    # A shell has what it starts in the background ignore this, and sessions would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _end)
     root = Path.cwd()
     kept = Kept(given.logs, root)
     if given.again:
@@ -55,6 +66,9 @@ def main(words: Sequence[str] | None = None) -> int:
     if not given.plan:
         whole = joined(kept, cells, root)
         log.write(whole, given.logs / "all.jsonl")
+        write(whole, given.logs)
+        if given.docs:
+            write(whole, root / "docs", ("matrix.md", "matrix.html"))
         lacking = ", ".join(whole.environment.get("missing", ())) or "nothing"
         print(f"{given.logs / 'all.jsonl'}: {len(whole.cells)} cells; not run yet: {lacking}")
     done = kept.cells()
@@ -79,6 +93,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("-n", dest="processes", default="", help="processes (default: as pytest --modelconform)")
     parser.add_argument("--plan", action="store_true", help="only say what is left, and about how long it takes")
     parser.add_argument("--join", action="store_true", help="only join the logs that are there")
+    parser.add_argument("--docs", action="store_true", help="write docs/matrix.md and docs/matrix.html, too")
     parser.add_argument("--again", metavar="GLOB", help="run cells again whose id this matches")
     parser.add_argument("--again-if", metavar="VERDICT", help="of these only those with this verdict")
     return parser.parse_args(words)
@@ -149,7 +164,15 @@ def _run(group: Group, cells: Sequence[Cell], kept: Kept, given: argparse.Namesp
     path = kept.begin(group.name, (cell.file for cell in left))
     ids = path.with_suffix(".txt")
     ids.write_text("".join(f"{cell.id}\n" for cell in left))
-    words = [sys.executable, "-m", "pytest", *_QUIET, "--modelconform", "--modelconform-blame=off"]
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        *_QUIET,
+        "--modelconform",
+        "--modelconform-slow",
+        "--modelconform-blame=off",
+    ]
     # A name that has no cell ends a run: those of these cells only. (A model check has none, and runs with any.)
     formats = dict.fromkeys(cell.format for cell in left if not cell.is_check) or group.formats
     runtimes = dict.fromkeys(cell.runtime for cell in left if not cell.is_check) or group.runtimes
@@ -182,8 +205,10 @@ def _waited(process: subprocess.Popen[bytes], until: float, folder: Path, least:
             else:
                 continue
             process.send_signal(signal.SIGINT)
-    except KeyboardInterrupt:
-        # pytest had the same signal, and writes its log.
+    except (KeyboardInterrupt, _EndedError) as interrupt:
+        # At a terminal, pytest had the same Ctrl-C. Either way it ends its cells and closes its log.
+        if isinstance(interrupt, _EndedError):
+            process.send_signal(signal.SIGINT)
         process.wait()
         why = "Interrupted: the same command goes on from here."
     return why

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pytest_modelconform.expected import file as expected_file
+from pytest_modelconform.report import causes, html, markdown, pairs
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.report.merge import merge
 from pytest_modelconform.report.plural import counted
@@ -14,6 +17,17 @@ from pytest_modelconform.terms.outcome import Outcome, Verdict
 
 from .columns import grouped
 from .kept import Kept, Part
+
+_TITLE = "All formats and runtimes"
+_MARKDOWN: Mapping[str, Callable[[Log], str]] = {
+    "matrix.md": lambda whole: markdown.render(whole, _TITLE),
+    "pairs.md": pairs.render,
+    "causes.md": causes.render,
+}
+REPORTS = (*_MARKDOWN, "matrix.html")
+# Of which input sets the page has all.
+_TOLD = ("mismatch", "imprecise")
+_MOST_LINES, _MOST_LETTERS = 12, 400
 
 
 def joined(kept: Kept, cells: Sequence[Cell], root: Path) -> Log:
@@ -30,6 +44,35 @@ def joined(kept: Kept, cells: Sequence[Cell], root: Path) -> Log:
     missing = [f"{counted(len(of), 'cell')} of the columns {group.name}" for group, of in grouped(lacking)]
     environment = {**whole.environment, **({"missing": missing} if missing else {})}
     return Log(environment, [*whole.cells, *((cell, not_run) for cell in lacking)], not missing)
+
+
+def write(
+    whole: Log, folder: Path, names: Sequence[str] = ("matrix.md", "matrix.html", "pairs.md", "causes.md")
+) -> None:
+    """Reports of a joined log; the page without what nobody looks up of ten thousand cells."""
+    for name in names:
+        if name == "matrix.html":
+            html.write(brief(whole), folder / name, title=_TITLE)
+        else:
+            (folder / name).write_text(_MARKDOWN[name](whole), encoding="utf-8")
+
+
+def brief(whole: Log) -> Log:
+    """The log with less of each cell: no paths of one machine; of input sets that pass their numbers, no outputs."""
+    return Log(whole.environment, [(cell, _brief(outcome)) for cell, outcome in whole.cells], whole.complete)
+
+
+def _brief(outcome: Outcome) -> Outcome:
+    inputs = {
+        name: entry if entry.get("verdict") in _TOLD else _numbers(entry) for name, entry in outcome.inputs.items()
+    }
+    lines = outcome.message.splitlines()[:_MOST_LINES]
+    message = "\n".join(line[:_MOST_LETTERS] for line in lines)
+    return replace(outcome, inputs=inputs, message=message, artifact=None)
+
+
+def _numbers(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name not in ("outputs", "shapes", "compiled")}
 
 
 class Judge:

@@ -46,6 +46,7 @@ COMMANDS = {
         "pytest_modelconform.commands.run",
         "execute an artifact in a runtime, on inputs of yours or its references",
     ),
+    "update-expected": ("pytest_modelconform.commands.update_expected", "rewrite expected.toml to what a log says"),
 }
 
 # The order of the help. What is in no group is shown last.
@@ -53,7 +54,7 @@ GROUPS = {
     "begin": ("new", "doctor", "env", "cache", "completion"),
     "take a model elsewhere": ("export", "run", "cmake-dir"),
     "after a failure": ("blame", "repro"),
-    "read the logs of runs": ("report", "diff", "merge", "history", "badge"),
+    "read the logs of runs": ("report", "diff", "merge", "update-expected", "history", "badge"),
 }
 
 

@@ -21,7 +21,7 @@ _LEAST_LIMIT = 2000
 EXAMPLES = """\
   modelconform report run.jsonl                   the matrix, on the terminal
   modelconform report run.jsonl -o report.html    also .md, .json, .csv and .xml (JUnit)
-  modelconform report run.jsonl --format pairs    a row a format and runtime: how many papers pass, how exactly
+  modelconform report run.jsonl --format pairs    a row a format and runtime, over all papers
   modelconform report run.jsonl --format causes   the failures by root cause
 
 exit status: 0, also where cells failed; 2 for a file that can't be read as a log."""

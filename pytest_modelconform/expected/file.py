@@ -51,8 +51,10 @@ NAME = "expected.toml"
 # The reason of an entry that is written without anybody having looked; a fault of the file until it is replaced.
 TODO = "TODO"
 _FIELDS = {"cause", "cell", "verdict", "stage", "or", "reason", "link", "when"}
-_CAUSE_FIELDS = {"id", "reason", "operator", "link"}
+_CAUSE_FIELDS = {"id", "reason", "operator", "link", "message"}
 _ID = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
+# Of a message, what causes are recognised by. What follows are stacks and logs.
+_MOST_READ = 2000
 # Verdicts that say nothing about the cell itself: they neither satisfy nor break an entry.
 SILENT = {Verdict.UNAVAILABLE, Verdict.NOT_RUN}
 # How the note begins that says why a failure is known.
@@ -68,17 +70,23 @@ class ExpectedError(ValueError):
 class Cause:
     """One `[[cause]]`: a fault that makes cells fail, as it is told to whoever can mend it.
 
-    operator: which one fails, as blame names it, or "". link: upstream, or "".
+    operator: which one fails, as blame names it, or "". link: upstream, or "". message: an expression that is found in
+    the message of any cell that fails for it, so that an update of the file knows further ones; or "".
     """
 
     id: str
     reason: str
     operator: str = ""
     link: str = ""
+    message: str = ""
 
     def to_json(self) -> dict[str, str]:
         """`Outcome.cause`."""
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items() if name != "message"}
+
+    def explains(self, message: str) -> bool:
+        """Whether a failure with this message is known to be of the cause."""
+        return bool(self.message) and re.search(self.message, message[:_MOST_READ]) is not None
 
 
 @dataclass(frozen=True)
@@ -300,6 +308,10 @@ def _cause(path: Path, number: int, raw: dict[str, Any]) -> Cause:
             raise wrong(f"field {field!r} is missing, empty or no text: give it a text in quotes")
     if not _ID.fullmatch(raw["id"]):
         raise wrong("field 'id' must be small letters and digits, with - or . between them: onnxscript-sdpa-3d")
+    try:
+        re.compile(raw.get("message", ""))
+    except re.error as error:
+        raise wrong(f"field 'message' is no regular expression: {error}") from error
     return Cause(**raw)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..terms.outcome import Outcome, Stage, Verdict
 from . import text as toml_text
-from .file import SILENT, TODO, Entry, ExpectedError, parse, pattern_of
+from .file import SILENT, TODO, Cause, Entry, ExpectedError, parse, pattern_of
 from .fold import Ids, file_of, fold
 from .text import BEFORE, SEEN, Piece
 
@@ -67,7 +67,8 @@ def update(
     this machine can't say anything (devices that were not asked for): patterns may cover them, unless another entry
     does, and no entry is kept or narrowed for their sake alone.
     """
-    entries = parse(text, path).entries
+    content = parse(text, path)
+    entries = content.entries
     try:
         pieces, tail = toml_text.split(text)
     except ExpectedError as error:
@@ -95,12 +96,13 @@ def update(
         mine = set(cells)
         near = Ids(c for c in existing.order if c not in aside or owners[c] > (c in mine))
         slot = _narrowed(piece, entry, [c for c in kept if c not in aside], near)
-        slots.append([*slot, *_rewritten(piece, entry, failing, told, near, in_place=not slot)])
+        slots.append([*slot, *_rewritten(piece, entry, failing, told, near, content.causes, in_place=not slot)])
     known = {cell for cells in matching.values() for cell in cells}
     homeless = [c for c in existing.order if c in told and told[c].failed and c not in known]
     # Beside what is already known of the case file; after all the rest where nothing is.
     beside: dict[int, list[Piece]] = {}
-    for file, piece in _added(homeless, told, Ids(c for c in existing.order if c not in aside or owners[c])):
+    near = Ids(c for c in existing.order if c not in aside or owners[c])
+    for file, piece in _added(homeless, told, near, content.causes):
         place = max((i for i, entry in enumerate(entries) if file_of(entry.cell) == file), default=len(entries))
         beside.setdefault(place, []).append(piece)
     joined = _joined(text, pieces, slots, beside, tail)
@@ -126,7 +128,13 @@ def _narrowed(piece: Piece, entry: Entry, cells: Sequence[str], existing: Ids) -
 
 
 def _rewritten(
-    piece: Piece, entry: Entry, cells: Sequence[str], told: Mapping[str, Seen], existing: Ids, in_place: bool
+    piece: Piece,
+    entry: Entry,
+    cells: Sequence[str],
+    told: Mapping[str, Seen],
+    existing: Ids,
+    causes: Sequence[Cause],
+    in_place: bool,
 ) -> list[Piece]:
     """Entries for the cells that fail otherwise than the entry says; `when` stays, since only there this was seen.
 
@@ -135,34 +143,48 @@ def _rewritten(
     pieces: list[Piece] = []
     link = f" ({entry.link})" if entry.link else ""
     old = [] if entry.is_todo else [toml_text.comment(BEFORE, f"{entry.says}: {entry.reason}{link}", None)]
-    for (verdict, stage), group in _groups(cells, told).items():
+    for (verdict, stage, cause), group in _groups(cells, told, causes).items():
         fields = {"verdict": verdict.value, "stage": stage.value if stage else None, "or": None}
-        fields |= {"cause": None, "reason": TODO, "link": None}
+        fields |= {"cause": cause, "reason": None if cause else TODO, "link": None}
         for pattern in fold(group, existing, [entry.cell]):
             gap = "\n"
             if in_place and not pieces:
                 lines = piece.gap.splitlines(keepends=True)
                 gap = "".join(line for line in lines if not line.startswith(SEEN))
-            seen = _comment(pattern, group, told)
+            seen = "" if cause else _comment(pattern, group, told)
             pieces.append(Piece(gap + seen + "".join(old), toml_text.edited(piece.body, {"cell": pattern, **fields})))
     return pieces
 
 
-def _added(cells: Sequence[str], told: Mapping[str, Seen], existing: Ids) -> Iterator[tuple[str, Piece]]:
+def _added(
+    cells: Sequence[str], told: Mapping[str, Seen], existing: Ids, causes: Sequence[Cause]
+) -> Iterator[tuple[str, Piece]]:
     """Entries for cells that have none, each with its case file."""
     for file in dict.fromkeys(map(file_of, cells)):
-        for (verdict, stage), group in _groups([cell for cell in cells if file_of(cell) == file], told).items():
+        of_file = [cell for cell in cells if file_of(cell) == file]
+        for (verdict, stage, cause), group in _groups(of_file, told, causes).items():
             for pattern in fold(group, existing):
-                fields = {"cell": pattern, "verdict": verdict.value, "stage": stage.value if stage else None}
-                body = toml_text.new_body({**fields, "reason": TODO})
-                yield file, Piece("\n" + _comment(pattern, group, told), body)
+                fields = {"cause": cause, "cell": pattern, "verdict": verdict.value}
+                fields |= {"stage": stage.value if stage else None, "reason": None if cause else TODO}
+                gap = "\n" if cause else "\n" + _comment(pattern, group, told)
+                yield file, Piece(gap, toml_text.new_body(fields))
 
 
-def _groups(cells: Iterable[str], told: Mapping[str, Seen]) -> dict[tuple[Verdict, Stage | None], list[str]]:
-    groups: dict[tuple[Verdict, Stage | None], list[str]] = {}
+def _groups(
+    cells: Iterable[str], told: Mapping[str, Seen], causes: Sequence[Cause]
+) -> dict[tuple[Verdict, Stage | None, str | None], list[str]]:
+    """Cells by what they came to, and by the id of the cause that their message is known by."""
+    groups: dict[tuple[Verdict, Stage | None, str | None], list[str]] = {}
     for cell in cells:
-        groups.setdefault((told[cell].verdict, told[cell].stage), []).append(cell)
+        seen = told[cell]
+        groups.setdefault((seen.verdict, seen.stage, _cause(seen.message, causes)), []).append(cell)
     return groups
+
+
+def _cause(message: str, causes: Sequence[Cause]) -> str | None:
+    """The only cause that explains a message: where several do, somebody has to look."""
+    found = [cause.id for cause in causes if cause.explains(message)]
+    return found[0] if len(found) == 1 else None
 
 
 def _comment(pattern: str, group: Collection[str], told: Mapping[str, Seen]) -> str:

@@ -14,7 +14,8 @@ import pytest
 from ..expected import file as expected_file
 from ..expected import text as toml_text
 from ..expected.update import HEADER, Seen, Update, update
-from ..terms.outcome import Verdict
+from ..terms.cell import Cell
+from ..terms.outcome import Outcome, Verdict
 from ..terms.records import from_record
 from .existing import existing
 from .items import CellItem, ExpectedItem
@@ -78,9 +79,15 @@ class UpdatePlugin:
             self._judged.add(Path(path))
             return
         cell, outcome = from_record(record)
+        self.note(Path(path), cell, outcome)
+
+    def note(self, path: Path, cell: Cell, outcome: Outcome) -> None:
+        """Note what a cell of a case file came to."""
         if not outcome.is_silent:
-            seen = self._seen.setdefault(Path(path), {})
-            seen[cell.name] = Seen(outcome.verdict, outcome.stage, outcome.message, outcome.strict)
+            seen = self._seen.setdefault(path, {})
+            # What an old entry says of it is no part of its message.
+            message = expected_file.unjudged(outcome).message
+            seen[cell.name] = Seen(outcome.verdict, outcome.stage, message, outcome.strict)
 
     def pytest_keyboard_interrupt(self) -> None:
         """Ctrl-C, and all that ends a session early by its exception."""
@@ -96,14 +103,21 @@ class UpdatePlugin:
         if not ended or self._interrupted or session.shouldfail or session.shouldstop:
             self._said.append(f"{expected_file.NAME} was not changed: the session ended before all cells had run")
             return
+        self._said, is_done = self.rewrite()
+        if not is_done:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def rewrite(self) -> tuple[list[str], bool]:
+        """Bring the files up to date with what was noted. What there is to say, and whether all could be written."""
+        said: list[str] = []
+        is_done = True
         for path, seen in self._by_file().items():
             try:
-                self._said += self._rewrite(path, seen)
+                said += self._rewrite(path, seen)
             except (OSError, ValueError) as error:
-                self._said.append(f"not updated: {_named(path, error)}")
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        if not self._said:
-            self._said.append("no file needs an update")
+                said.append(f"not updated: {_named(path, error)}")
+                is_done = False
+        return said or ["no file needs an update"], is_done
 
     def _by_file(self) -> dict[Path, dict[Path, dict[str, Seen]]]:
         """What was seen, by the expected.toml that speaks for it: one that is, or that is to be made."""

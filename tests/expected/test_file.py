@@ -74,10 +74,15 @@ def test_faulty_files(tmp_path: Path, text: str) -> None:
         ('id = "no-loops"\n', "", r"cause 1 \('no id'\): field 'id' is missing, empty or no text: give it a text"),
         ('id = "no-loops"', 'id = "No loops"', "field 'id' must be small letters and digits, with - or . between them"),
         ('operator = "aten.loop"', "operator = 1", "field 'operator' is missing, empty or no text"),
-        ('link = "https://x"', 'since = "2.0"', "unknown field 'since'; the fields are id, link, operator, reason"),
+        (
+            'link = "https://x"',
+            'since = "2.0"',
+            "unknown field 'since'; the fields are id, link, message, op",
+        ),
         ('cause = "no-loops"', 'cause = "no-loop"', "no .* has the id 'no-loop'. Did you mean 'no-loops'?"),
         ('cause = "no-loops"', "cause = 1", r"entry 1 .*: field 'cause' is missing, empty or no text"),
         ("[[expect]]", CAUSE + "[[expect]]", "cause 2 .*: its id is that of an earlier cause: rename one"),
+        ('link = "https://x"', 'message = "("', "field 'message' is no regular expression: missing "),
         ("[[cause]]", "[cause]", "'cause' must be a list of tables"),
     ],
 )

@@ -444,3 +444,37 @@ def test_an_entry_that_says_imprecise_stays_while_it_is_so_and_goes_when_it_pass
     text = entry(ONNX[0], "imprecise", "compare")
     assert updated(text, {ONNX[0]: Seen(Verdict.IMPRECISE, Stage.COMPARE)}).text == text
     assert updated(text, {ONNX[0]: PASS}).removed == 1
+
+
+# -- causes that know messages -----------------------------------------------------------------------------------------
+
+NO_SOURCE = '[[cause]]\nid = "no-source"\nreason = "reads source"\nmessage = "no source"\n\n'
+KNOWN = NO_SOURCE + entry("text/t5.py::t5[collect]").replace('reason = "known"', 'cause = "no-source"')
+OF_NO_SOURCE = '[[expect]]\ncause = "no-source"\ncell = "{}"\nverdict = "error"\nstage = "export"\n'
+
+
+def test_a_new_failure_that_a_cause_explains_names_it() -> None:
+    made = updated(KNOWN, {**dict.fromkeys(ONNX, EXPORT), "net.py::net[export-torch-cpu]": RUN})
+    assert counts(made) == (2, 0, 0, 1)
+    assert "\n" + OF_NO_SOURCE.format("net.py::net[onnx-*]") in made.text
+    assert todo("net.py::net[export-torch-cpu]", "RuntimeError: bad shape", stage="run") in made.text
+    assert made.text.count("# seen") == 1
+
+
+def test_where_several_causes_explain_a_failure_somebody_has_to_look() -> None:
+    other = NO_SOURCE.replace("no-source", "os-error").replace('"no source"', '"OSError"')
+    also = entry("text/t5.py::t5[eager]").replace('reason = "known"', 'cause = "os-error"')
+    made = updated(f"{other}{also}\n{KNOWN}", dict.fromkeys(ONNX, EXPORT))
+    assert todo("net.py::net[onnx-*]", "OSError: no source") in made.text
+
+
+def test_a_cell_that_fails_otherwise_for_a_known_cause_names_it() -> None:
+    old = entry("net.py::net[onnx-*]", "mismatch", "compare")
+    made = updated(f"{KNOWN}\n{old}", dict.fromkeys(ONNX, EXPORT))
+    assert counts(made) == (0, 1, 0, 0)
+    assert 'cell = "net.py::net[onnx-*]"\nverdict = "error"\nstage = "export"\ncause = "no-source"\n' in made.text
+
+
+def test_a_cause_without_a_message_explains_nothing() -> None:
+    made = updated(KNOWN.replace('message = "no source"\n', ""), dict.fromkeys(ONNX, EXPORT))
+    assert made.todo == 1

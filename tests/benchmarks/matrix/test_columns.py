@@ -11,7 +11,6 @@ def test_every_format_in_every_runtime_is_in_a_group() -> None:
     registry = Registry()
     register_built_in(registry)
     runtimes = [name for name in registry.runtimes if not name.endswith("-cudagraphs")]
-    has = (*OPTIONAL, "twin-keras", "twin-jax")
     cells = [
         cell
         for framework in ("torch", "onnx", "jax", "keras", "tensorflow")

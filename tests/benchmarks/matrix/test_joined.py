@@ -37,7 +37,7 @@ def test_cells_are_judged_by_what_is_expected_today(tmp_path: Path) -> None:
     whole = joined(kept, [ORT, TRACT], tmp_path)
     assert whole.complete
     found = dict(whole.cells)
-    assert (found[ORT].expected, found[ORT].cause and found[ORT].cause["id"]) == (True, "ort-a")
+    assert (found[ORT].expected, (found[ORT].cause or {}).get("id")) == (True, "ort-a")
     assert found[TRACT] == WRONG
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -27,7 +28,16 @@ case = Case(model=lambda: generic_weights(torch.nn.Linear(3, 4)), inputs={"two":
 def matrix(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks.matrix", "--logs", "logs", "-n", "0", "--groups", "export", *words]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    return subprocess.run([*command, "cases"], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    # As a shell starts what it is to run in the background.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = subprocess.Popen(
+            [*command, "cases"], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    out, err = process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 @pytest.mark.compiles
@@ -36,6 +46,10 @@ def test_what_ran_does_not_run_again_until_its_case_changes(tmp_path: Path) -> N
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     case = tmp_path / "cases" / "net.py"
     case.write_text(CASE)
+    none = matrix(tmp_path, "--minutes", "0")
+    assert "export: nothing" in none.stdout
+    assert "The time is used up" in none.stdout
+    assert none.returncode == 1
     first = matrix(tmp_path)
     assert first.returncode == 0, first.stdout + first.stderr
     assert "export: 1 pass" in first.stdout
@@ -48,7 +62,7 @@ def test_what_ran_does_not_run_again_until_its_case_changes(tmp_path: Path) -> N
     again = matrix(tmp_path)
     assert again.returncode == 0
     assert "export:" not in again.stdout
-    assert len([*(tmp_path / "logs").glob("0*.jsonl")]) == 1
+    assert len([*(tmp_path / "logs").glob("0*.json")]) == 2
     case.write_text(CASE.replace("3, 4", "3, 5"))
     plan = matrix(tmp_path, "--plan")
     assert plan.returncode == 1
