@@ -9,7 +9,7 @@ from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
 
 class NarrowResNet(ResNet):
-    """A ResNet with an eighth of the paper's channels after its stem: 8, 16, 32, 64, or four times that (bottlenecks)."""
+    """A ResNet with an eighth of the paper's channels after its stem: 8, 16, 32, 64, or four times that."""
 
     def _make_layer(
         self, block: type[BasicBlock | Bottleneck], planes: int, blocks: int, stride: int = 1, dilate: bool = False
