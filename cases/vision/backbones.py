@@ -1,6 +1,6 @@
 """Small backbones that detectors and segmentation share, built of torchvision's own classes."""
 
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
@@ -9,7 +9,7 @@ from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
 
 class NarrowResNet(ResNet):
-    """A ResNet with an eighth of the paper's channels after its stem: 8, 16, 32, 64 (four times that of bottlenecks)."""
+    """A ResNet with an eighth of the paper's channels after its stem: 8, 16, 32, 64, or four times that."""
 
     def _make_layer(
         self, block: type[BasicBlock | Bottleneck], planes: int, blocks: int, stride: int = 1, dilate: bool = False
@@ -34,24 +34,13 @@ def pyramid(extra: ExtraFPNBlock | None = None) -> nn.Module:
     return pyramid
 
 
-class Detections(nn.Module):
-    """images → what the detector finds in each; a list of dicts, whose tensors have as many rows as are found."""
-
-    def __init__(self, detector: nn.Module) -> None:
-        super().__init__()
-        self.detector = detector
-
-    def forward(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
-        return self.detector(images)
-
-
 def anchors(levels: int) -> AnchorGenerator:
     """Anchors of three shapes: a side of 16 on the first map, and twice that on each further one."""
     return AnchorGenerator(tuple((16 * 2**level,) for level in range(levels)), ((0.5, 1.0, 2.0),) * levels)
 
 
 def moderate(detector: nn.Module) -> nn.Module:
-    """Make the maps of a detector's pyramid smaller, in place: with generic weights all scores would saturate and tie."""
+    """Make the maps of a detector's pyramid smaller, in place: with generic weights, scores would saturate and tie."""
     for block in detector.backbone.fpn.layer_blocks:
         block[0].weight.data *= 0.15
     return detector

@@ -27,7 +27,7 @@ class Flow(nn.Module):
 
 
 def encoder(width: int, norm: type[nn.Module]) -> parts.FeatureEncoder:
-    return parts.FeatureEncoder(block=parts.ResidualBlock, layers=(16, 16, 24, 32, width), norm_layer=norm)
+    return parts.FeatureEncoder(block=parts.ResidualBlock, layers=(8, 8, 12, 16, width), norm_layer=norm)
 
 
 def model() -> Flow:
@@ -60,8 +60,8 @@ EIGHTHS = {2: 8 * Dim("rows", min=4), 3: 8 * Dim("columns", min=4)}
 case = Case(
     model=model,
     inputs={
-        "pair": lambda: (torch.rand(2, 3, 40, 48) * 2 - 1, torch.rand(2, 3, 40, 48) * 2 - 1),
-        "one_moved": lambda: moved(1, 48, 64),
+        "pair": lambda: (torch.rand(2, 3, 32, 40) * 2 - 1, torch.rand(2, 3, 32, 40) * 2 - 1),
+        "one_moved": lambda: moved(1, 40, 48),
     },
     dynamic_shapes={"first": {0: "batch", **EIGHTHS}, "second": {0: "batch", **EIGHTHS}},
     tags=("vision", "convolution", "interpolation", "gather", "recurrent"),

@@ -6,6 +6,7 @@ A box's sides are means over distances (distribution focal loss); torchvision's 
 import torch
 from pictures import photo
 from torch import Tensor, nn
+from torch.export import Dim
 from torchvision.ops import nms
 
 from pytest_modelconform import Case, generic_weights
@@ -117,12 +118,16 @@ class Detector(nn.Module):
         return boxes[kept], best[kept], classes[kept]
 
 
+# Maps of both strides are joined, so that 8 divides the sides.
+ROWS, COLUMNS = 8 * Dim("rows", min=2), 8 * Dim("columns", min=2)
+
 yolo = Case(
     model=lambda: generic_weights(Yolo()),
     inputs={
         "pair": lambda: (torch.rand(2, 3, 32, 48),),
         "one_picture": lambda: (photo(1, 48, 40),),
     },
+    dynamic_shapes={"images": {0: "batch", 2: ROWS, 3: COLUMNS}},
     tags=("vision", "detection", "convolution"),
     paper="arXiv:1506.02640",
     requires=("torchvision",),
@@ -133,6 +138,7 @@ yolo_with_nms = Case(
         "noise": lambda: (torch.rand(3, 32, 48),),
         "picture": lambda: (photo(1, 48, 40)[0],),
     },
+    dynamic_shapes={"image": {1: ROWS, 2: COLUMNS}},
     tags=("vision", "detection", "dynamic_output"),
     paper="arXiv:1506.02640",
     requires=("torchvision",),

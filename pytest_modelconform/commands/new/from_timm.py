@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from .sources import image_case, sizes, unknown
+from .sources import image_cases, sizes, unknown
 
 PACKAGE = "timm"
 
 
 def drafts(model: str) -> list[str]:
-    """Case files: a small size, unless the model takes only its own, then that. Nothing is downloaded for that."""
+    """Case files: a small size, unless the model takes only its own, then that. Nothing is downloaded."""
     import timm
 
     known = timm.list_models()
@@ -19,14 +19,12 @@ def drafts(model: str) -> list[str]:
     channels, meant, _ = config.input_size if config else (3, 224, 224)
     least = config.min_input_size[1] if config and config.min_input_size else 1
     fixed = bool(config and config.fixed_input_size)
-    return [
-        image_case(
-            f"{model} of timm",
-            "import timm\nimport torch",
-            f'timm.create_model("{model}", pretrained=False)',
-            [f"{channels}, {size}, {size}"],
-            '("vision",)',
-            PACKAGE,
-        )
-        for size in ([meant] if fixed else sizes(least, meant))
-    ]
+    return image_cases(
+        f"{model} of timm",
+        ["import timm"],
+        f'timm.create_model("{model}", pretrained=False)',
+        str(channels),
+        [meant] if fixed else sizes(least, meant),
+        '("vision",)',
+        PACKAGE,
+    )

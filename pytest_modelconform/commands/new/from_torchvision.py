@@ -3,19 +3,68 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from string import Template
 from typing import Any
 
-from .sources import CantScaffold, image_case, sizes, unknown
+from .sources import image_cases, sizes, unknown
 
 PACKAGE = "torchvision"
 
 _TAGS = {"video": '("vision", "video")'}
 # Heads for training that eval mode leaves out, and initial values that generic ones replace anyhow.
 _OPTIONS = dict.fromkeys(("googlenet", "inception_v3"), "aux_logits=False, init_weights=False")
+# Detectors' options that leave few boxes, by the name of the class.
+_PROPOSALS = "rpn_pre_nms_top_n_test=40 rpn_post_nms_top_n_test=20 box_detections_per_img=10"
+_CANDIDATES = "topk_candidates=20 detections_per_img=10"
+_FEW = {
+    "FasterRCNN": f"num_classes=5 min_size=64 max_size=128 {_PROPOSALS}",
+    "MaskRCNN": f"num_classes=5 min_size=64 max_size=128 {_PROPOSALS}",
+    "KeypointRCNN": f"num_classes=2 num_keypoints=5 min_size=64 max_size=128 {_PROPOSALS}",
+    "RetinaNet": f"num_classes=5 min_size=64 max_size=128 {_CANDIDATES}",
+    "FCOS": f"num_classes=5 min_size=64 max_size=128 {_CANDIDATES}",
+    "SSD": f"num_classes=5 {_CANDIDATES}",
+}
+
+_DETECTOR_CASE = '''\
+"""$builder of torchvision: say here in which paper it was published."""
+
+import torch
+from torch import nn
+from torchvision.models import detection
+
+from pytest_modelconform import Case, generic_weights
+
+
+def model() -> nn.Module:
+    detector = detection.$builder(
+        weights=None,
+        weights_backbone=None,
+$options
+    )
+    generic_weights(detector)
+    # With generic weights $what so large that scores saturate and tie. Ties have no fixed order.
+    for layer in detector.$layers:
+        layer$convolution.weight.data *= $factor
+    return detector
+
+
+case = Case(
+    model=model,
+    # Exporters see the first; the other shows whether the export generalises.
+    inputs={
+        "squares": lambda: ([torch.rand(3, 64, 64), torch.rand(3, 96, 96)],),
+        "wide_and_high": lambda: ([torch.rand(3, 64, 128), torch.rand(3, 112, 80)],),
+    },
+    dynamic_shapes={"images": [{1: "height", 2: "width"}, {1: "other_height", 2: "other_width"}]},
+    tags=("vision", "detection"),
+    requires=("torchvision",),
+)
+'''
 
 
 def drafts(model: str) -> list[str]:
-    """Case files: a small size, then the size of the weights' transforms. Nothing is downloaded for that."""
+    """Case files: a small size, then the size of the weights' transforms. Nothing is downloaded."""
     from torchvision import models
 
     known = models.list_models()
@@ -29,24 +78,22 @@ def drafts(model: str) -> list[str]:
     meta = weights.meta if weights else {}
     spelled = f"models.{family + '.' if family else ''}{builder.__name__}({_arguments(builder)})"
     if family == "detection":
-        raise CantScaffold(
-            f"torchvision:{model} is a detector. With untrained weights its boxes and scores tie, so that chance "
-            "decides which are kept. Begin with `modelconform new`; cases/vision/ssdlite.py shows how to write such a "
-            "case."
-        )
-    frames = f"{max(4, meta.get('min_temporal_size', 1))}, " if family == "video" else ""
-    inputs = 2 if family == "optical_flow" else 1
-    return [
-        image_case(
-            f"{model} of torchvision",
-            "import torch\nfrom torchvision import models",
-            spelled,
-            [f"3, {frames}{size}, {size}"] * inputs,
-            _TAGS.get(family, '("vision",)'),
-            PACKAGE,
-        )
-        for size in _sizes(max(meta.get("min_size", (1, 1))), _meant(weights))
-    ]
+        return [_detector(builder)]
+    frames = f", {max(4, meta.get('min_temporal_size', 1))}" if family == "video" else ""
+    flow = family == "optical_flow"
+    least = max(meta.get("min_size", (1, 1)))
+    return image_cases(
+        f"{model} of torchvision",
+        ["from torchvision import models"],
+        spelled,
+        f"3{frames}",
+        [least] if flow else _sizes(least, _meant(weights)),
+        _TAGS.get(family, '("vision",)'),
+        PACKAGE,
+        images=2 if flow else 1,
+        # RAFT's maps are an eighth of its images, and it takes no others.
+        multiple=8 if flow else 1,
+    )
 
 
 def _sizes(least: int, meant: int) -> list[int]:
@@ -69,3 +116,36 @@ def _arguments(builder: Any) -> str:
     if options := _OPTIONS.get(builder.__name__):
         words.append(options)
     return ", ".join(words)
+
+
+def _detector(builder: Callable[..., Any]) -> str:
+    """The case file of a detector, whose scores are made moderate: trained ones are, and saturated ones tie."""
+    import torch
+
+    from ...terms.case import generic_weights
+
+    kind = inspect.signature(builder).return_annotation
+    options = _FEW[getattr(kind, "__name__", str(kind))].split()
+    words = dict(option.split("=") for option in options)
+    with torch.random.fork_rng(devices=[]):
+        detector: Any = builder(
+            weights=None, weights_backbone=None, **{name: int(value) for name, value in words.items()}
+        )
+    generic_weights(detector.eval())
+    pyramid = hasattr(detector.backbone, "fpn")
+    layers = "backbone.fpn.layer_blocks" if pyramid else "head.classification_head.module_list"
+    with torch.no_grad():
+        images, _ = detector.transform([torch.rand(3, 96, 96, generator=torch.Generator().manual_seed(0))])
+        maps = list(detector.backbone(images.tensors).values())
+        large = maps if pyramid else [detector.head(maps)["cls_logits"]]
+    spread = max(float(values.std()) for values in large)
+    first = detector.get_submodule(layers)[0]
+    places = [] if isinstance(first, torch.nn.Conv2d) else [i for i, m in enumerate(first) if hasattr(m, "bias")]
+    return Template(_DETECTOR_CASE).substitute(
+        builder=builder.__name__,
+        options="\n".join(f"        {option}," for option in options),
+        what="the maps of the pyramid are" if pyramid else "the logits are",
+        layers=layers,
+        convolution=f"[{places[-1]}]" if places else "",
+        factor=f"{1 / spread:.1g}",
+    )

@@ -11,9 +11,9 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
-from string import Template
+from string import Formatter, Template
 from typing import Any
 
 from .sources import CantScaffold, unknown
@@ -30,14 +30,32 @@ _SMALL = {
     40: "num_mel_bins",
     50: "max_source_positions",
     64: """hidden_size d_model n_embd dim embedding_size word_embed_proj_dim projection_dim decoder_hidden_size
-        image_size max_position_embeddings n_positions max_target_positions moe_intermediate_size""",
+        image_size max_position_embeddings n_positions max_target_positions moe_intermediate_size output_channels
+        flow_size fusion_hidden_size upsample_initial_channel duration_predictor_filter_channels spectrogram_bins""",
     128: """intermediate_size ffn_dim hidden_dim d_ff encoder_ffn_dim decoder_ffn_dim decoder_intermediate_size
         shared_expert_intermediate_size""",
     100: "vocab_size",
 }
 _LEAST = {field: least for least, fields in _SMALL.items() for field in fields.split()}
 # Stages, each with its width: as many as by default.
-_STAGES = {"depths": [2, 2, 2, 2], "hidden_sizes": [16, 32, 64, 128], "conv_dim": [32] * 7}
+_STAGES: dict[str, list[Any]] = {
+    "depths": [2, 2, 2, 2],
+    "hidden_sizes": [16, 32, 64, 128],
+    "conv_dim": [32] * 16,
+    "attention_types": [[["global", "local"], 1]],
+    "backbone_out_indices": [0, 1, 2, 3],
+    "neck_hidden_sizes": [16, 32, 64, 128],
+}
+# SAM: attention in windows, which images need not be several of, and in the whole image in these layers.
+_WINDOWS: dict[str, Any] = {"window_size": 3, "global_attn_indexes": [1], "num_pos_feats": 32}
+# In the place of a backbone of timm, which may be missing here and elsewhere.
+_BACKBONE = {
+    "model_type": "resnet",
+    "embedding_size": 16,
+    "hidden_sizes": [16, 32, 64, 128],
+    "depths": [1, 1, 1, 1],
+    "layer_type": "basic",
+}
 _TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 3}
 # Position embeddings are 64, of which some models reserve a few.
 _LONGEST = 32
@@ -70,7 +88,7 @@ $options
     return generic_weights(Tensors($model(config)))
 
 
-def inputs(batch: int$length) -> dict[str, Tensor]:
+def inputs(batch: int$sizes) -> dict[str, Tensor]:
 $body
 
 case = Case(
@@ -88,19 +106,55 @@ $dynamic
 
 @dataclass(frozen=True)
 class Input:
-    """One input of a model. expression: that makes it, of `batch` and perhaps `length`."""
+    """One input of a model. template: of an expression that makes it, of `batch` and of sizes that may change."""
 
     name: str
-    expression: str
+    template: str
 
     @property
-    def long(self) -> bool:
-        """Whether its second dimension is a length."""
-        return "length" in self.expression
+    def sizes(self) -> list[str]:
+        """Names of the sizes behind the batch, in order."""
+        return [name for _, name, _, _ in Formatter().parse(self.template) if name and name != "mask"]
+
+    @property
+    def masks(self) -> bool:
+        """Whether it is the mask of a text."""
+        return self.template == "{mask}"
+
+    def expression(self, sizes: Mapping[str, object]) -> str:
+        """What makes it. sizes: a number or a variable's name for each size."""
+        return self.template.format(**sizes, mask="mask")
+
+    def free(self) -> dict[int, str]:
+        """Axes that may change, by position, beside the batch."""
+        if self.masks:
+            return {1: "length"}
+        shape = self.template.partition("(batch, ")[2].partition(")")[0].split(", ")
+        return {axis: word[1:-1] for axis, word in enumerate(shape, 1) if word.startswith("{")}
+
+
+@dataclass(frozen=True)
+class Size:
+    """A size that may change: in the first input set, in the second, and how `Dim` bounds it."""
+
+    first: int
+    second: int
+    bound: str
+
+
+def _sizes(config: Any) -> dict[str, Size]:
+    side = _size(config)
+    return {
+        "length": Size(9, 14, f"max={_LONGEST}"),
+        "height": Size(side, side, f"min={side}"),
+        "width": Size(side, side * 3 // 2, f"min={side}"),
+        # A quarter of a second at 16 kHz, and a third.
+        "samples": Size(4000, 5600, "min=4000"),
+    }
 
 
 def drafts(model: str) -> list[str]:
-    """Case files: the length of a text may change, then the batch alone. Nothing is downloaded for that."""
+    """Case files: the sizes of texts, images and sounds may change, then the batch alone. Nothing is downloaded."""
     # Read when huggingface_hub is imported: a configuration may name a backbone that would be downloaded.
     os.environ["HF_HUB_OFFLINE"] = "1"
     with _quiet():
@@ -114,13 +168,18 @@ def drafts(model: str) -> list[str]:
             options = small(cls.config_class)
             if model.endswith("ForSequenceClassification"):
                 options["pad_token_id"] = 0
+            if model.endswith("CTC"):
+                options.setdefault("vocab_size", 32)
             config = cls.config_class(**options)
             instance = cls(config).eval()
         except Exception as error:
             raise _cant(model, f"can't be made from a small {cls.config_class.__name__}", error) from error
         inputs, outputs = _runs(model, instance, config)
-    lengths = [True, False] if any(entry.long for entry in inputs) else [False]
-    return [_case(model, cls.config_class.__name__, options, inputs, outputs, length) for length in lengths]
+    varied = [True, False] if any(entry.free() for entry in inputs) else [False]
+    known = _sizes(config)
+    return [
+        _case(model, cls.config_class.__name__, options, inputs, outputs, known if v else {}, known) for v in varied
+    ]
 
 
 @contextlib.contextmanager
@@ -163,26 +222,51 @@ def small(config_class: Any) -> dict[str, Any]:
     for name, part in config_class.sub_configs.items():
         if (value := getattr(default, name, None)) is None:
             continue
+        if value.model_type == "timm_backbone":
+            options[name] = {**_BACKBONE, "out_features": [f"stage{i}" for i in value.out_indices if i > 0]}
+            continue
         options[name] = small(type(value))
         # A part of any kind has to say which.
         if part is not type(value):
             options[name] = {"model_type": value.model_type, **options[name]}
     for name in default.to_dict():
-        value = getattr(default, name, None)
-        if name not in fields or isinstance(value, bool):
-            continue
-        # Attention in windows needs images of several.
-        if name == "image_size" and "window_size" in fields:
-            continue
-        if isinstance(value, int) and value > _LEAST.get(name, value):
-            options[name] = _LEAST[name]
-        elif isinstance(value, int) and name in _TOKENS and "vocab_size" in options and value >= options["vocab_size"]:
-            options[name] = _TOKENS[name]
-        elif isinstance(value, (list, tuple)) and name in _STAGES:
-            options[name] = _STAGES[name][: len(value)]
+        if name in fields and (value := _smaller(name, getattr(default, name, None), fields, options)) is not None:
+            options[name] = value
     if getattr(default, "use_cache", False) is True and "use_cache" in fields:
         options["use_cache"] = False
+    # Mamba 2: its heads are as many as its width has room for.
+    if {"expand", "num_heads", "head_dim", "hidden_size"} <= fields:
+        options["num_heads"] = default.expand * options["hidden_size"] // options["head_dim"]
     return options
+
+
+def _smaller(name: str, value: Any, fields: Set[str], options: Mapping[str, Any]) -> Any:
+    """What makes a field of a configuration small, or None where its default stays.
+
+    fields: all that the configuration has. options: those that have been chosen for fields before this one.
+    """
+    if isinstance(value, bool):
+        return None
+    if "global_attn_indexes" in fields and name in _WINDOWS:
+        return _WINDOWS[name]
+    # Attention in windows needs images of several, unless it pads them.
+    if name == "image_size" and "window_size" in fields and "global_attn_indexes" not in fields:
+        return None
+    # DeepSeek: another name for a part of the width that stays, and heads that share nothing.
+    if "qk_rope_head_dim" in fields and name in ("head_dim", "num_key_value_heads"):
+        return 4 if name == "num_key_value_heads" else None
+    # DPT: a layer for each of the maps that it joins.
+    if "backbone_out_indices" in fields and name == "num_hidden_layers":
+        return 4
+    if name.startswith("noise_scale"):
+        return 0.0  # a model must not draw random numbers
+    if isinstance(value, int) and value > _LEAST.get(name, value):
+        return _LEAST[name]
+    if isinstance(value, int) and name in _TOKENS and "vocab_size" in options and value >= options["vocab_size"]:
+        return _TOKENS[name]
+    if isinstance(value, (list, tuple)) and name in _STAGES:
+        return _STAGES[name][: len(value)]
+    return None
 
 
 def _runs(model: str, instance: Any, config: Any) -> tuple[list[Input], list[str]]:
@@ -191,11 +275,12 @@ def _runs(model: str, instance: Any, config: Any) -> tuple[list[Input], list[str
 
     first: Exception | None = None
     for inputs in _candidates(instance, config):
-        names = {"torch": torch, "batch": 2, "length": 9, "mask": _mask(2, 9)}
+        names = {"torch": torch, "batch": 2, "mask": _mask(2, 9)}
+        least = {name: size.first for name, size in _sizes(config).items()}
         torch.manual_seed(0)
         try:
             with torch.no_grad():
-                made = {entry.name: eval(entry.expression, names) for entry in inputs}
+                made = {entry.name: eval(entry.expression(least), names) for entry in inputs}
                 returned = instance(**made, return_dict=True)
         except Exception as error:
             first = first or error
@@ -215,27 +300,38 @@ def _runs(model: str, instance: Any, config: Any) -> tuple[list[Input], list[str
 def _candidates(instance: Any, config: Any) -> Iterator[list[Input]]:
     """Inputs to try, by the names of forward's parameters and the configuration's sizes."""
     parameters = inspect.signature(instance.forward).parameters
-    tokens = "torch.randint(5, 100, (batch, {}))"
+    text = getattr(config, "text_config", None) or config
+    tokens = f"torch.randint(5, {min(100, getattr(text, 'vocab_size', None) or 100)}, (batch, {{}}))"
     rest = []
     if "decoder_input_ids" in parameters and getattr(config, "is_encoder_decoder", False):
         rest.append(Input("decoder_input_ids", tokens.format(6)))
-    size = _size(config)
-    image = f"{getattr(_part(config), 'num_channels', 3)}, {size}, {size}"
+    channels = getattr(_part(config), "num_channels", 3)
+    image = f"{channels}, {{height}}, {{width}}"
     main = instance.main_input_name
     if main == "input_ids":
-        ids = [Input("input_ids", tokens.format("length"))]
+        ids = [Input("input_ids", tokens.format("{length}"))]
         if "attention_mask" in parameters:
-            ids.append(Input("attention_mask", "mask"))
+            ids.append(Input("attention_mask", "{mask}"))
         if "pixel_values" in parameters and getattr(config, "vision_config", None) is not None:
-            rest.append(Input("pixel_values", f"torch.randn(batch, {image})"))
+            side = _size(config)
+            rest.append(Input("pixel_values", f"torch.randn(batch, {channels}, {side}, {side})"))
         yield [*ids, *rest]
         return
     shapes = {
         "pixel_values": [image],
         "pixel_values_videos": [f"{getattr(config, 'num_frames', 4)}, {image}"],
-        "input_features": [_mel(config), f"60, {getattr(config, 'num_mel_bins', 80)}"],
-        # A quarter of a second at 16 kHz; or a spectrogram.
-        "input_values": ["4000", f"{getattr(config, 'max_length', 1024)}, {getattr(config, 'num_mel_bins', 128)}"],
+        "input_features": [
+            _mel(config),
+            f"60, {getattr(config, 'num_mel_bins', getattr(config, 'feature_projection_input_dim', 80))}",
+        ],
+        # A sound; or a spectrogram.
+        "input_values": [
+            "{samples}",
+            "1, {samples}",
+            f"{getattr(config, 'max_length', 1024)}, {getattr(config, 'num_mel_bins', 128)}",
+        ],
+        # A series.
+        "past_values": [f"{getattr(config, 'context_length', 32)}, {getattr(config, 'num_input_channels', 1)}"],
     }.get(main, [])
     if main == "pixel_values" and hasattr(config, "num_frames"):
         shapes = [f"{config.num_frames}, {image}"]
@@ -267,40 +363,47 @@ def _mask(batch: int, length: int) -> Any:
 
 
 def _case(
-    model: str, config: str, options: Mapping[str, Any], inputs: list[Input], outputs: list[str], length: bool
+    model: str,
+    config: str,
+    options: Mapping[str, Any],
+    inputs: list[Input],
+    outputs: list[str],
+    varied: Mapping[str, Size],
+    known: Mapping[str, Size],
 ) -> str:
-    """The text of the case file. length: whether the length may change, too."""
+    """The text of the case file. varied: which of the `known` sizes may change, beside the batch."""
     names = [entry.name for entry in inputs]
-    masked = any(entry.expression == "mask" for entry in inputs)
-    # A mask is as long as what it masks.
-    long = any(entry.long for entry in inputs)
+    free = [name for name in varied if any(name in entry.free().values() for entry in inputs)]
+    spelled = {name: name if name in free else size.first for name, size in known.items()}
     body = []
-    if masked:
+    if any(entry.masks for entry in inputs):
         body += [
-            "    mask = torch.ones(batch, length, dtype=torch.long)",
+            f"    mask = torch.ones(batch, {spelled['length']}, dtype=torch.long)",
             "    mask[-1, -2:] = 0  # the last is shorter",
         ]
-    body += ["    return {", *(f'        "{entry.name}": {entry.expression},' for entry in inputs), "    }\n"]
+    made = [f'        "{entry.name}": {entry.expression(spelled)},' for entry in inputs]
+    body += ["    return {", *made, "    }\n"]
     several = len(outputs) > 1
     dynamic = []
     for entry in inputs:
-        second = ", 1: LENGTH" if length and (entry.long or entry.expression == "mask") else ""
-        dynamic.append(f'        "{entry.name}": {{0: "batch"{second}}},')
+        axes = "".join(f", {axis}: {name.upper()}" for axis, name in entry.free().items() if name in free)
+        dynamic.append(f'        "{entry.name}": {{0: "batch"{axes}}},')
+    constants = "".join(f'{name.upper()} = Dim("{name}", {known[name].bound})\n' for name in free)
     values = {
         "model": model,
         "config": config,
         "imports": ", ".join(sorted((config, model))),
-        "dim": "from torch import Tensor, nn\n" + ("from torch.export import Dim\n" if length else ""),
-        "constant": f'\nLENGTH = Dim("length", max={_LONGEST})\n' if length else "",
+        "dim": "from torch import Tensor, nn\n" + ("from torch.export import Dim\n" if free else ""),
+        "constant": f"\n{constants}" if free else "",
         "what": "a tuple of tensors" if several else "a tensor",
         "parameters": ", ".join(f"{name}: Tensor" for name in names),
         "returns": "tuple[Tensor, ...]" if several else "Tensor",
         "passed": ", ".join(f"{name}={name}" for name in names),
         "outputs": ", ".join(f"outputs.{name}" for name in outputs),
         "options": "\n".join(f"        {name}={_spelled(value)}," for name, value in options.items()),
-        "length": ", length: int" if long else "",
-        "first": ", 9" if long else "",
-        "second": (", 14" if length else ", 9") if long else "",
+        "sizes": "".join(f", {name}: int" for name in free),
+        "first": "".join(f", {known[name].first}" for name in free),
+        "second": "".join(f", {known[name].second}" for name in free),
         "body": "\n".join(body),
         "dynamic": "\n".join(dynamic),
     }
@@ -312,4 +415,6 @@ def _spelled(value: Any) -> str:
     if isinstance(value, dict) and value:
         entries = "".join(f"            {json.dumps(key)}: {_spelled(entry)},\n" for key, entry in value.items())
         return f"{{\n{entries}        }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_spelled, value))}]"
     return json.dumps(value) if isinstance(value, str) else repr(value)

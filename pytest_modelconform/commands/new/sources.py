@@ -33,13 +33,13 @@ _IMAGE_CASE = '''\
 $imports
 
 from pytest_modelconform import Case, generic_weights
-
+$constant
 case = Case(
     model=lambda: generic_weights($model),
     # Exporters see the first; the other shows whether the export generalises.
     inputs={
-        "pair": lambda: $pair,
-        "three": lambda: $three,
+        "pair": lambda: $first,
+        "$other": lambda: $second,
     },
     dynamic_shapes=($dynamic),
     tags=$tags,
@@ -98,24 +98,54 @@ def sizes(least: int, meant: int) -> list[int]:
     return [small, meant] if small < meant else [meant]
 
 
-def image_case(title: str, imports: str, model: str, shapes: Sequence[str], tags: str, package: str) -> str:
-    """The case file of a model of tensors that share their first dimension.
+def image_cases(
+    title: str,
+    imports: Sequence[str],
+    model: str,
+    channels: str,
+    sizes: Sequence[int],
+    tags: str,
+    package: str,
+    images: int = 1,
+    multiple: int = 1,
+) -> list[str]:
+    """Case files of a model of images: height and width may change, then the batch alone, in each of some sizes.
 
-    imports: of the model and of torch, sorted. model: an expression. shapes: of each input without the batch, as
-        "3, 64, 64". tags: as in the file.
+    imports: lines that are needed beside torch. model: an expression. channels: what is between batch and height, as
+        "3" or "3, 4". sizes: in pixels. tags: as in the file. images: how many the model takes, which have the same
+        sizes. multiple: of which height and width are.
     """
-    sets = [f"({_comma(f'torch.randn({batch}, {shape})' for shape in shapes)})" for batch in (2, 3)]
-    values = {
-        "title": title,
-        "imports": imports,
-        "model": model,
-        "pair": sets[0],
-        "three": sets[1],
-        "dynamic": _comma('{0: "batch"}' for _ in shapes),
-        "tags": tags,
-        "package": package,
-    }
-    return Template(_IMAGE_CASE).substitute(values)
+
+    def case(size: int, varied: bool) -> str:
+        wider = size + max(32, multiple) if varied else size
+        sets = [
+            f"({_comma([f'torch.randn({batch}, {channels}, {size}, {width})'] * images)})"
+            for batch, width in ((2, size), (3, wider))
+        ]
+        axis, of = channels.count(",") + 2, f"{multiple} * " if multiple > 1 else ""
+        names = ("rows", "columns") if of else ("height", "width")
+        free = ", ".join(f'{axis + i}: {of}Dim("{name}", min={size // multiple})' for i, name in enumerate(names))
+        lines = ["import torch", *(["from torch.export import Dim"] if varied else []), *imports]
+        values = {
+            "title": title,
+            "imports": "\n".join(sorted(lines, key=_import_order)),
+            "model": model,
+            "first": sets[0],
+            "other": "three_wider" if varied else "three",
+            "second": sets[1],
+            "constant": f'\nSIZES = {{0: "batch", {free}}}\n' if varied else "",
+            "dynamic": _comma(["SIZES" if varied else '{0: "batch"}'] * images),
+            "tags": tags,
+            "package": package,
+        }
+        return Template(_IMAGE_CASE).substitute(values)
+
+    return [case(sizes[0], varied=True), *(case(size, varied=False) for size in sizes)]
+
+
+def _import_order(line: str) -> tuple[bool, str]:
+    """As ruff sorts: `import a` before `from a import b`."""
+    return line.startswith("from"), line
 
 
 def _comma(items: Iterable[str]) -> str:
