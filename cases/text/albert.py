@@ -1,16 +1,15 @@
-"""ALBERT: Lan et al., ALBERT: A Lite BERT for Self-supervised Learning of Language Representations, 2019,
-arXiv:1909.11942.
+"""ALBERT: Lan et al., A Lite BERT for Self-supervised Learning of Language Representations, 2019, arXiv:1909.11942.
 
 All layers share one set of weights, and embeddings are narrower than the layers.
 """
 
 import torch
+from sentences import VOCABULARY, masked
 from torch import Tensor
 from torch.export import Dim
 from transformers import AlbertConfig, AlbertModel
 
 from pytest_modelconform import Case, generic_weights
-from sentences import VOCABULARY, masked
 
 LENGTH = Dim("length", max=32)  # as many as there are position embeddings
 
@@ -40,7 +39,7 @@ def pairs(*lengths: int) -> dict[str, Tensor]:
 case = Case(
     model=model,
     inputs={"two": lambda: pairs(12, 7), "three_longer": lambda: pairs(6, 17, 11)},
-    dynamic_shapes=dict.fromkeys(("input_ids", "attention_mask", "token_type_ids"), {0: "batch", 1: LENGTH}),
+    dynamic_shapes={name: {0: "batch", 1: LENGTH} for name in ("input_ids", "attention_mask", "token_type_ids")},
     tags=("text", "transformer", "attention"),
     paper="arXiv:1909.11942",
     requires=("transformers",),

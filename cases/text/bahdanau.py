@@ -1,14 +1,13 @@
-"""Seq2Seq with attention: Bahdanau et al., Neural Machine Translation by Jointly Learning to Align and Translate, 2014,
-arXiv:1409.0473.
+"""Attention: Bahdanau et al., Neural Machine Translation by Jointly Learning to Align, 2014, arXiv:1409.0473.
 
 A loop over the target: each step attends to the source anew. Returns the alignment, too.
 """
 
 import torch
+from sentences import VOCABULARY, noise, sentences
 from torch import Tensor, nn
 
 from pytest_modelconform import Case, generic_weights
-from sentences import VOCABULARY, noise, sentences
 
 
 class Attention(nn.Module):
@@ -56,8 +55,8 @@ class Translator(nn.Module):
 case = Case(
     model=lambda: generic_weights(Translator()),
     inputs={
-        "two": lambda: (sentences(9, 6)[0], noise(2, 5)),
-        "three_longer": lambda: (sentences(5, 14, 11)[0], noise(3, 8)),
+        "two": lambda: (sentences(6, 4)[0], noise(2, 3)),
+        "three_longer": lambda: (sentences(5, 9, 7)[0], noise(3, 6)),
     },
     dynamic_shapes={"source": {0: "batch", 1: "source"}, "target": {0: "batch", 1: "target"}},
     tags=("text", "recurrent", "attention", "control_flow"),

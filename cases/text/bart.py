@@ -1,16 +1,15 @@
-"""BART: Lewis et al., BART: Denoising Sequence-to-Sequence Pre-training for Natural Language Generation, 2019,
-arXiv:1910.13461.
+"""BART: Lewis et al., Denoising Sequence-to-Sequence Pre-training, 2019, arXiv:1910.13461.
 
 A padded source; the decoder is causal, and attends to the source's words.
 """
 
 import torch
+from sentences import VOCABULARY, masked, noise
 from torch import Tensor, nn
 from torch.export import Dim
 from transformers import BartConfig, BartForConditionalGeneration
 
 from pytest_modelconform import Case, generic_weights
-from sentences import VOCABULARY, masked, noise
 
 SOURCE, TARGET = Dim("source", max=32), Dim("target", max=32)  # as many as there are position embeddings
 

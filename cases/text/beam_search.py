@@ -5,17 +5,17 @@ results decide the output's size. With the length penalty of arXiv:1609.08144.
 """
 
 import torch
+from sentences import noise, sentences
 from torch import Tensor, nn
 
 from pytest_modelconform import Case, generic_weights
-from sentences import noise, sentences
 
 WORDS, BEAM, MORE = 20, 3, 3
 START, END = 1, 2
 
 
 class Search(nn.Module):
-    """Source (batch, length) → the best sentences (batch, beam, steps), from START on, and their scores (batch, beam)."""
+    """Source (batch, length) → the best sentences (batch, beam, steps) from START on, and scores (batch, beam)."""
 
     def __init__(self, width: int = 24) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""CRNN: Shi et al., An End-to-End Trainable Neural Network for Image-based Sequence Recognition, 2015, arXiv:1507.05717.
+"""CRNN: Shi et al., An End-to-End Trainable Network for Image-based Sequence Recognition, 2015, arXiv:1507.05717.
 
 Lines of text of several widths: convolutions, then two bidirectional LSTMs over packed sequences.
 """

@@ -3,11 +3,11 @@
 Attention by content and by relative position, which are looked up in logarithmic buckets and gathered.
 """
 
+from sentences import VOCABULARY, masked
 from torch.export import Dim
 from transformers import DebertaV2Config, DebertaV2Model
 
 from pytest_modelconform import Case, generic_weights
-from sentences import VOCABULARY, masked
 
 # At a distance of 31 the logarithm of the bucket is whole, and rounding decides which one that is.
 LENGTH = Dim("length", max=31)

@@ -3,11 +3,11 @@
 Here it answers questions: the answer begins and ends at a word, so that two tensors come out of one projection.
 """
 
+from sentences import VOCABULARY, masked
 from torch.export import Dim
 from transformers import DistilBertConfig, DistilBertForQuestionAnswering
 
 from pytest_modelconform import Case, generic_weights
-from sentences import VOCABULARY, masked
 
 LENGTH = Dim("length", max=32)  # as many as there are position embeddings
 

@@ -3,10 +3,10 @@
 Every other layer sees a window of the last tokens only; attention and logits are capped by tanh.
 """
 
+from sentences import VOCABULARY, Logits, noise, sentences
 from transformers import Gemma2Config, Gemma2ForCausalLM
 
 from pytest_modelconform import Case, generic_weights
-from sentences import VOCABULARY, Logits, noise, sentences
 
 
 def model() -> Logits:

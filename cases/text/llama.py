@@ -4,10 +4,10 @@ With rotary positions and grouped queries (arXiv:2305.13245), as a server runs i
 """
 
 import torch
+from sentences import VOCABULARY, Cached, Past, noise, sentences
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from pytest_modelconform import Case, Sequence, generic_weights
-from sentences import VOCABULARY, Cached, Past, noise, sentences
 
 LAYERS, HEADS, GROUPS, WIDTH = 2, 4, 2, 32
 

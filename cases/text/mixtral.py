@@ -3,10 +3,10 @@
 Each token goes to two of four experts: tokens are sorted by expert and multiplied in groups.
 """
 
+from sentences import VOCABULARY, Logits, noise, sentences
 from transformers import MixtralConfig, MixtralForCausalLM
 
 from pytest_modelconform import Case, generic_weights
-from sentences import VOCABULARY, Logits, noise, sentences
 
 
 def model() -> Logits:

@@ -1,7 +1,6 @@
-"""Mixture of experts: Shazeer et al., Outrageously Large Neural Networks: The Sparsely-Gated Mixture-of-Experts Layer,
-2017, arXiv:1701.06538.
+"""Experts: Shazeer et al., Outrageously Large Neural Networks: The Sparsely-Gated MoE Layer, 2017, arXiv:1701.06538.
 
-Each expert gets the tokens that chose it, as many as these are: sizes come from data, and results are added up by index.
+Each expert gets the tokens that chose it, so that sizes come from data, and results are added up by index.
 """
 
 import torch

@@ -1,5 +1,4 @@
-"""PatchTST: Nie et al., A Time Series is Worth 64 Words: Long-term Forecasting with Transformers, 2022,
-arXiv:2211.14730.
+"""PatchTST: Nie et al., A Time Series is Worth 64 Words, 2022, arXiv:2211.14730.
 
 A series is scaled by its own mean and deviation, cut into overlapping patches, and scaled back at the end.
 """

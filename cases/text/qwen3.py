@@ -3,10 +3,10 @@
 Queries and keys are normed. Prompts are padded on the left, as for generation: the first rows of attention see nothing.
 """
 
+from sentences import VOCABULARY, MaskedLogits, masked
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from pytest_modelconform import Case, generic_weights
-from sentences import VOCABULARY, MaskedLogits, masked
 
 
 def model() -> MaskedLogits:

@@ -5,10 +5,10 @@ so that nothing overflows. (Not transformers' class: with its state, that mixes 
 """
 
 import torch
+from sentences import VOCABULARY, noise, sentence
 from torch import Tensor, nn
 
 from pytest_modelconform import Case, Sequence, generic_weights
-from sentences import VOCABULARY, noise, sentence
 
 LAYERS, WIDTH = 2, 32
 
@@ -65,7 +65,7 @@ class RWKV(nn.Module):
         """Takes token (batch,) and state (batch, layers, 5, width): TimeMix's four rows, and ChannelMix's last x."""
         x = self.first(self.embedding(token))
         states = []
-        for layer, (time, channel) in enumerate(zip(self.time, self.channel)):
+        for layer, (time, channel) in enumerate(zip(self.time, self.channel, strict=True)):
             mixed, rows = time(self.norms[2 * layer](x), state[:, layer, :4])
             x = x + mixed
             normed = self.norms[2 * layer + 1](x)

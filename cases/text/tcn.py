@@ -1,5 +1,4 @@
-"""TCN: Bai et al., An Empirical Evaluation of Generic Convolutional and Recurrent Networks for Sequence Modeling, 2018,
-arXiv:1803.01271.
+"""TCN: Bai et al., An Empirical Evaluation of Convolutional and Recurrent Networks, 2018, arXiv:1803.01271.
 
 Dilated causal convolutions whose weights are normed in each call.
 """

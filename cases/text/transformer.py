@@ -7,11 +7,11 @@ where all padding is on the right, it takes nested tensors.
 import math
 
 import torch
+from sentences import VOCABULARY, sentences
 from torch import Tensor, nn
 from torch.export import Dim
 
 from pytest_modelconform import Case, generic_weights
-from sentences import VOCABULARY, sentences
 
 SOURCE, TARGET = Dim("source", max=32), Dim("target", max=32)
 
