@@ -61,14 +61,20 @@ def two_phases(height: int, width: int) -> tuple[Tensor]:
     return (torch.where(torch.stack((inside, inside.flip(0))), 12.0, 3.0)[:, None],)
 
 
-case = Case(
+inputs = {"three": lambda: (torch.randn(3, 1, 16, 12),), "two_phases": lambda: two_phases(13, 20)}
+
+fno = Case(
     model=lambda: generic_weights(FNO()),
-    inputs={
-        "three": lambda: (torch.randn(3, 1, 16, 12),),
-        "two_phases": lambda: two_phases(13, 20),
-    },
+    inputs=inputs,
     # Twice the modes at least, so that positive and negative ones don't overlap.
     dynamic_shapes={"a": {0: "batch", 2: Dim("height", min=2 * MODES), 3: Dim("width", min=2 * MODES)}},
+    tags=("science", "fft", "complex"),
+    paper="arXiv:2010.08895",
+)
+fno_one_grid = Case(
+    model=lambda: generic_weights(FNO()),
+    inputs={"three": inputs["three"], "two_phases": lambda: two_phases(16, 12)},
+    dynamic_shapes={"a": {0: "batch"}},
     tags=("science", "fft", "complex"),
     paper="arXiv:2010.08895",
 )
