@@ -23,6 +23,7 @@ class FeedForward(nn.Sequential):
 class RelativeAttention(nn.Module):
     def __init__(self) -> None:
         super().__init__()
+        self.heads, self.scale = HEADS, math.sqrt(WIDTH // HEADS)
         self.norm = nn.LayerNorm(WIDTH)
         self.query, self.key, self.value = (nn.Linear(WIDTH, WIDTH) for _ in range(3))
         self.position = nn.Linear(WIDTH, WIDTH, bias=False)
@@ -33,16 +34,16 @@ class RelativeAttention(nn.Module):
     def forward(self, x: Tensor, positions: Tensor, hidden: Tensor) -> Tensor:
         """Takes x (batch, frames, WIDTH), positions (2 * frames - 1, WIDTH), hidden (batch, frames): padding."""
         x = self.norm(x)
-        batch, frames, _ = x.shape
-        query = self.query(x).view(batch, frames, HEADS, -1)
-        key = self.key(x).view(batch, frames, HEADS, -1).permute(0, 2, 3, 1)
-        value = self.value(x).view(batch, frames, HEADS, -1).transpose(1, 2)
-        where = self.position(positions).view(-1, HEADS, WIDTH // HEADS).permute(1, 2, 0)
+        batch, frames, width = x.shape
+        query = self.query(x).view(batch, frames, self.heads, -1)
+        key = self.key(x).view(batch, frames, self.heads, -1).permute(0, 2, 3, 1)
+        value = self.value(x).view(batch, frames, self.heads, -1).transpose(1, 2)
+        where = self.position(positions).view(-1, self.heads, width // self.heads).permute(1, 2, 0)
         content = (query + self.bias_u).transpose(1, 2) @ key
         place = self.shifted((query + self.bias_v).transpose(1, 2) @ where)[..., :frames]
-        scores = (content + place) / math.sqrt(WIDTH // HEADS)
+        scores = (content + place) / self.scale
         scores = scores.masked_fill(hidden[:, None, None, :], -1e4)
-        mixed = (scores.softmax(-1) @ value).transpose(1, 2).reshape(batch, frames, WIDTH)
+        mixed = (scores.softmax(-1) @ value).transpose(1, 2).reshape(batch, frames, width)
         return self.out(mixed)
 
     @staticmethod
@@ -89,13 +90,13 @@ class Conformer(nn.Module):
         self.project = nn.Linear(8 * (((BANDS - 1) // 2 - 1) // 2), WIDTH)
         self.blocks = nn.ModuleList(Block() for _ in range(2))
         self.head = nn.Linear(WIDTH, TOKENS)
+        pace = torch.exp(torch.arange(0, WIDTH, 2) * (-math.log(10000.0) / WIDTH))
+        self.register_buffer("pace", pace, persistent=False)
 
-    @staticmethod
-    def positions(frames: int) -> Tensor:
+    def positions(self, frames: int) -> Tensor:
         """Sines and cosines of the distances frames - 1 to 1 - frames."""
-        distance = torch.arange(frames - 1, -frames, -1).float()
-        pace = torch.exp(torch.arange(0, WIDTH, 2).float() * (-math.log(10000.0) / WIDTH))
-        angle = distance[:, None] * pace
+        distance = torch.arange(frames - 1, -frames, -1).to(self.pace.dtype)
+        angle = distance[:, None] * self.pace
         return torch.stack((angle.sin(), angle.cos()), -1).flatten(1)
 
     def forward(self, mel: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,7 +105,7 @@ class Conformer(nn.Module):
         x = self.project(x.transpose(1, 2).flatten(2))
         lengths = ((lengths - 1) // 2 - 1) // 2
         hidden = torch.arange(x.shape[1]) >= lengths[:, None]
-        positions = self.positions(x.shape[1]).to(x.dtype)
+        positions = self.positions(x.shape[1])
         for block in self.blocks:
             x = block(x, positions, hidden)
         return self.head(x).log_softmax(-1), lengths

@@ -46,19 +46,20 @@ def model(large: bool) -> Logits:
 
 
 samples = torch.export.Dim("samples", min=400, max=16000)
-about = {"tags": ("audio", "transformer", "convolution", "weight_norm"), "requires": ("transformers",)}
 
 wav2vec2_base = Case(
     model=lambda: model(large=False),
     inputs={"noise": lambda: (0.3 * torch.randn(2, 900),), "longer_speech": lambda: (speech(3, 1310),)},
     dynamic_shapes={"sound": {0: "batch", 1: samples}},
+    tags=("audio", "transformer", "convolution", "weight_norm"),
     paper="arXiv:2006.11477",
-    **about,
+    requires=("transformers",),
 )
 wav2vec2_large = Case(
     model=lambda: model(large=True),
     inputs={"speech": lambda: padded(2, 900), "longer_speech": lambda: padded(3, 1310)},
     dynamic_shapes={"sound": {0: "batch", 1: samples}, "mask": {0: "batch", 1: samples}},
+    tags=("audio", "transformer", "convolution", "weight_norm"),
     paper="arXiv:2006.11477",
-    **about,
+    requires=("transformers",),
 )

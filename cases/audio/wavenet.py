@@ -95,8 +95,6 @@ def step(number: int) -> dict[str, object]:
     return found | ({"queues": queues(2, 0.0)} if number == 0 else {})
 
 
-about = {"tags": ("audio", "generative", "convolution"), "paper": "arXiv:1609.03499"}
-
 wavenet = Case(
     model=lambda: generic_weights(WaveNet()),
     inputs={
@@ -104,7 +102,8 @@ wavenet = Case(
         "longer_speech": lambda: (companded(speech(3, 81)), torch.tensor([0, 2, 0])),
     },
     dynamic_shapes={"samples": {0: "batch", 1: "length"}, "speaker": {0: "batch"}},
-    **about,
+    tags=("audio", "generative", "convolution"),
+    paper="arXiv:1609.03499",
 )
 fast_wavenet = Case(
     model=lambda: generic_weights(Step()),
@@ -114,5 +113,6 @@ fast_wavenet = Case(
     },
     dynamic_shapes={"sample": {0: "batch"}, "speaker": {0: "batch"}, "queues": tuple({0: "batch"} for _ in DILATIONS)},
     sequence=Sequence(carry={"queues": 1}, steps=12, inputs=step),
-    **{**about, "tags": (*about["tags"], "cache")},
+    tags=("audio", "generative", "convolution", "cache"),
+    paper="arXiv:1609.03499",
 )
