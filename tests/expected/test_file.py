@@ -43,7 +43,7 @@ OF_CAUSE = ENTRY.replace('reason = "known"', 'cause = "no-loops"')
         (ENTRY + 'or = "crash"', "field 'or' must be a table such as { verdict = \"mismatch\", stage = \"compare\" }"),
         (ENTRY + 'or = { stage = "run" }', "field 'or' must be a table"),
         (ENTRY + 'or = { verdict = "crash", stage = "run", reason = "x" }', "field 'or' must be a table"),
-        (ENTRY + 'or = { verdict = "pass" }', "the verdict 'pass' is no failure and needs no entry: remove the entry"),
+        (ENTRY + 'or = { verdict = "pass", stage = "run" }', "the verdict 'pass' is no failure and needs no entry"),
         (ENTRY + 'or = { verdict = "crash" }', "field 'stage' is missing"),
         (ENTRY + 'when = { torch = "new" }', "field 'when': .*; write it like { torch = \">=2.11\", platform"),
         (ENTRY + "when = { torch = 2 }", "field 'when'"),
@@ -293,6 +293,17 @@ def test_what_a_fault_comes_to_elsewhere(tmp_path: Path) -> None:
             "entry 1 expects error at stage run or mismatch at stage compare (known), but the result is "
             in judged.message
         )
+
+
+def test_what_shows_at_times_may_pass_and_is_told_of(tmp_path: Path) -> None:
+    path = toml(tmp_path, ENTRY + 'or = { verdict = "pass" }')
+    entry = load(path).find("a.py::a[onnx-ort-cpu]")
+    assert judge(Outcome(Verdict.ERROR, Stage.RUN, "boom"), entry, path).expected is True
+    passed = judge(Outcome(Verdict.PASS), entry, path)
+    assert (passed.expected, passed.message, passed.notes) == (None, "", ("passes at times only: known",))
+    other = judge(Outcome(Verdict.CRASH, Stage.RUN, "boom"), entry, path)
+    assert other.expected is False
+    assert "entry 1 expects error at stage run or pass (known), but the result is crash at" in other.message
 
 
 def test_the_name_is_the_one_that_the_docs_say() -> None:

@@ -283,6 +283,11 @@ def test_what_a_fault_also_comes_to_is_met_and_goes_with_it() -> None:
     assert made.text == todo("net.py::net[onnx-*]", "gone", "crash", "run", more=before)
 
 
+def test_what_shows_at_times_only_is_kept_where_it_passes() -> None:
+    text = entry("net.py::net[onnx-*]", more='or = { verdict = "pass" }\n')
+    assert updated(text, dict.fromkeys(ONNX, PASS)).text == text
+
+
 def test_some_pass_some_fail_otherwise_and_some_still_meet_it() -> None:
     text = "# mine\n\n# own\n" + entry("net.py::net[onnx-*]", reason="two\\nlines")
     made = updated(text, {ONNX[0]: PASS, ONNX[2]: RUN, ONNX[3]: Seen(Verdict.UNSUPPORTED, Stage.LOAD, "no")})
