@@ -159,7 +159,9 @@ def reason_of(outcome: Outcome) -> str:
     """Why a cell doesn't pass, in a line: as expected.toml says, or else as it was seen. Not escaped."""
     expected = next((note for note in outcome.notes if note.startswith("expected: ")), "")
     text = expected.removeprefix("expected: ") or outcome.message
-    return text.splitlines()[0] if text else ""
+    first, *others = [line.strip() for line in text.splitlines() if line.strip()] or [""]
+    # Some exceptions say nothing in their first line but that they are one.
+    return f"{first} {others[0]}" if _NO_MORE.fullmatch(first) and others else first
 
 
 def _cell_name(row: Row, cell: Cell) -> str:
@@ -177,6 +179,8 @@ def _lines(
 
 
 _LONGEST, _MOST_COLUMNS = 400, 3
+# An exception's first line without a message.
+_NO_MORE = re.compile(r"(input set '[^']*': )?[\w.]+:")
 # Cases side by side in one table, dtypes counted.
 _MOST_ROWS = 20
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_modelconform.report import causes
-from pytest_modelconform.report.causes import EXPORTERS, RUNTIMES, faults, where
+from pytest_modelconform.report.causes import CASES, EXPORTERS, RUNTIMES, faults, where
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import NOT_FIT, Outcome, Stage, Verdict
@@ -51,6 +51,23 @@ def test_what_cannot_be_loaded_is_the_runtimes() -> None:
     assert (fault.party, fault.project) == (RUNTIMES, "tract")
 
 
+def test_messages_that_differ_in_what_is_particular_are_one_fault() -> None:
+    texts = ("no op at 0x7f12", "no op at 0x8a00")
+    (fault,) = faults(log(*((cell("ort", t[-2:]), replace(REFUSED, message=t)) for t in texts)))
+    assert (fault.reason, fault.papers) == (texts[0], 2)
+    assert len(faults(log((cell("ort", "a"), REFUSED), (cell("ort", "b"), replace(REFUSED, message="no other"))))) == 2
+
+
+def test_a_first_line_that_says_nothing_is_not_all_of_a_reason() -> None:
+    (fault,) = faults(log((cell("ort"), replace(REFUSED, message="RuntimeError:\n\n  no aten::a.\nmore"))))
+    assert fault.reason == "RuntimeError: no aten::a"
+
+
+def test_what_fails_before_it_is_exported_is_the_cases() -> None:
+    found = faults(log((cell("ort"), replace(REFUSED, stage=Stage.BUILD)), (cell("tract", "b"), REFUSED)))
+    assert [(fault.party, fault.project) for fault in found] == [(EXPORTERS, "onnx"), (CASES, "net.py")]
+
+
 def test_passes_and_what_only_follows_from_a_model_check_are_no_faults() -> None:
     blocked = Outcome(Verdict.ERROR, Stage.REFERENCE, f"{NOT_FIT}: see the check")
     check = (Cell("a.py", "a", "eager", "eager"), Outcome(Verdict.ERROR, Stage.REFERENCE, "constant"))
@@ -80,13 +97,13 @@ def test_the_page() -> None:
         "### onnxscript",
         "",
         "- `onnxscript-mean`: takes the last (https://x/1). `aten.mean`.  ",
-        "  2 mismatch at compare; 1 paper: `onnx` in `ort`, `openvino`: net.  ",
+        "  2 mismatch at stage compare; 1 paper: `onnx` in `ort`, `openvino`: net.  ",
         "  Smallest: `net.py::net[onnx-ort-cpu]`",
         "",
         "### tract",
         "",
         "- no operator.  ",
-        "  1 error at load; 1 paper: `onnx` in `tract`: b.  ",
+        "  1 error at stage load; 1 paper: `onnx` in `tract`: b.  ",
         "  Smallest: `b.py::b[onnx-tract-cpu]`",
     ]
 
