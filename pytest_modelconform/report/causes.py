@@ -14,7 +14,7 @@ from ..terms.cell import Cell
 from ..terms.outcome import Outcome, Stage, Verdict
 from .entries import title
 from .log import Log
-from .markdown import code, column_name, escaped, reason_of
+from .markdown import code, escaped, reason_of, where
 from .matrix import is_blocked
 from .plural import counted
 
@@ -149,26 +149,5 @@ def _lines(fault: Fault) -> Iterator[str]:
     yield f"- {name}{escaped(fault.reason)}{link}.{operator}  "
     kinds = Counter(title(outcome) for _, outcome in fault.cells)
     said = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-    yield f"  {said}; {counted(fault.papers, 'paper')}: {where(fault.cells)}.  "
+    yield f"  {said}; {counted(fault.papers, 'paper')}: {where(fault.cells, _MOST_CASES)}.  "
     yield f"  Smallest: {code(fault.smallest.id)}"
-
-
-def where(cells: Sequence[tuple[Cell, Outcome]], most: int = _MOST_CASES) -> str:
-    """Formats and runtimes with the cases that fail there; equal lists of runtimes are told once."""
-    runtimes: dict[tuple[str, str], dict[str, None]] = {}
-    for cell, _ in cells:
-        case = cell.case if cell.dtype == "float32" else f"{cell.case} {cell.dtype}"
-        runtime = column_name((cell.format, cell.runtime, cell.device, cell.precision, cell.task))[1]
-        runtimes.setdefault((cell.format, case), {})[runtime] = None
-    cases: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for (name, case), of in runtimes.items():
-        cases.setdefault((name, tuple(of)), []).append(case)
-    formats: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
-    for (name, of_format), found in cases.items():
-        formats.setdefault((of_format, tuple(found)), []).append(name)
-    parts = []
-    for (of_runtimes, found_cases), names in formats.items():
-        shown = ", ".join(map(escaped, found_cases[:most]))
-        more = f" and {len(found_cases) - most} more" if len(found_cases) > most else ""
-        parts.append(f"{', '.join(map(code, names))} in {', '.join(map(code, of_runtimes))}: {shown}{more}")
-    return "; ".join(parts)

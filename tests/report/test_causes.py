@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_modelconform.report import causes
-from pytest_modelconform.report.causes import CASES, EXPORTERS, RUNTIMES, faults, where
+from pytest_modelconform.report.causes import CASES, EXPORTERS, RUNTIMES, faults
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import NOT_FIT, Outcome, Stage, Verdict
@@ -112,10 +112,3 @@ def test_what_logs_say_is_escaped_and_only_links_are_links() -> None:
     text = causes.render(log((cell("ort"), WRONG), (cell("ort", "b"), replace(WRONG, cause=CAUSE | {"link": "x y"}))))
     assert "known &lt;b&gt;" in text
     assert "x y" not in text
-
-
-def test_where_equal_lists_are_told_once() -> None:
-    cells = [(cell(runtime, case), WRONG) for case in ("a", "b") for runtime in ("ort", "ort-cpp")]
-    cells += [(cell("ort", "c", "onnx-legacy", "bfloat16"), WRONG)]
-    assert where(cells) == "`onnx` in `ort`, `ort-cpp`: a, b; `onnx-legacy` in `ort`: c bfloat16"
-    assert where(cells, most=1).startswith("`onnx` in `ort`, `ort-cpp`: a and 1 more;")
