@@ -22,7 +22,7 @@ PARTIES = EXPORTERS, RUNTIMES, CASES = "Exporters", "Runtimes", "Cases"
 # Stages that come before anything is exported.
 _OF_CASES = (Stage.COLLECT, Stage.ENVIRONMENT, Stage.BUILD, Stage.REFERENCE)
 # What differs from cell to cell in messages that say the same.
-_PARTICULAR = re.compile(r"0x[0-9a-f]+|\b\d+(\.\d+)?(e[+-]?\d+)?\b|input set '[^']*'")
+_PARTICULAR = re.compile(r"0x[0-9a-f]+|-?\b\d+(\.\d+)?(e[+-]?\d+)?\b|input set '[^']*'")
 # Runtimes that are the same library in another language: that two of them agree tells nothing.
 _SAME = {"libtorch": "torch", "cpp": "torch"}
 _MOST_CASES = 12
