@@ -112,16 +112,9 @@ class _Collector:
 def collected(cases: Sequence[str], mark: str) -> list[Cell]:
     """All cells of case files and folders in all formats and runtimes that this machine may have."""
     found = _Collector()
-    words = [
-        *_QUIET,
-        "-qqq",
-        "--assert=plain",
-        "--disable-warnings",
-        "--collect-only",
-        "-n0",
-        "--modelconform",
-        "--modelconform-formats=all",
-    ]
+    words = [*_QUIET, "-qqq", "--assert=plain", "--disable-warnings", "--collect-only", "-n0"]
+    words += ["--modelconform", "--modelconform-slow", "-m", mark]
+    words += ["--modelconform-formats=all", "--modelconform-runtimes=all"]
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         status = pytest.main([*words, *cases], plugins=[found])

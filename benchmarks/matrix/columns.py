@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.exports import base_of
 
 _READERS = ("ort", "ort-cpp", "openvino", "openvino-cpp")
 _ONNX = ("onnx", "onnx-legacy")
@@ -20,8 +21,8 @@ class Group:
     runtimes: Sequence[str]
 
     def has(self, cell: Cell) -> bool:
-        """Whether a cell is of its columns."""
-        return cell.format in self.formats and cell.runtime in self.runtimes
+        """Whether a cell is of its columns; those of a format's variants are."""
+        return base_of(cell.format) in self.formats and cell.runtime in self.runtimes
 
 
 # A column that two groups have is run in the first one. Each group's formats are made once, whatever runs them.

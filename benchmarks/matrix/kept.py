@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import fnmatch
 import hashlib
 import json
@@ -18,6 +19,7 @@ from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Verdict
 
 _NAME = re.compile(r"(\d+)-(.+)\.jsonl")
+_NOTE = re.compile(r"(\d+)-(.+)\.json")
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,14 @@ class Kept:
 
     def begin(self, name: str, files: Iterable[str]) -> Path:
         """Where the next session writes its log; its case files are noted as they are now."""
-        numbers = [int(match[1]) for path in self.folder.iterdir() if (match := _NAME.fullmatch(path.name))]
-        path = self.folder / f"{max(numbers, default=0) + 1:04}-{name}.jsonl"
-        digests = {file: self.digest(file) for file in sorted(set(files))}
-        path.with_suffix(".json").write_text(json.dumps(digests, indent=1) + "\n")
+        digests = json.dumps({file: self.digest(file) for file in sorted(set(files))}, indent=1) + "\n"
+        while True:
+            numbers = [int(match[1]) for path in self.folder.iterdir() if (match := _NOTE.fullmatch(path.name))]
+            path = self.folder / f"{max(numbers, default=0) + 1:04}-{name}.jsonl"
+            # Others may write to the same folder: who has made a number's note has the number.
+            with contextlib.suppress(FileExistsError), path.with_suffix(".json").open("x") as note:
+                note.write(digests)
+                break
         self.__dict__.pop("parts", None)
         return path
 

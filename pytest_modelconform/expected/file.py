@@ -59,6 +59,8 @@ _MOST_READ = 2000
 SILENT = {Verdict.UNAVAILABLE, Verdict.NOT_RUN}
 # How the note begins that says why a failure is known.
 _EXPECTED = "expected: "
+# The same of a cell that passes, though it is known to fail at times.
+_AT_TIMES = "passes at times only: "
 _SETTLED = f"{_EXPECTED}--modelconform-update-expected records it in {NAME}; fill in the reason there"
 
 
@@ -395,7 +397,7 @@ def judge(outcome: Outcome, entry: Entry | None, path: Path | None, update: str 
     if entry.meets(outcome.verdict, outcome.stage):
         link = f" ({entry.link})" if entry.link else ""
         if outcome.verdict is Verdict.PASS:  # of a fault that shows at times, nothing was seen
-            return replace(outcome, notes=(*outcome.notes, f"passes at times only: {entry.reason}{link}"))
+            return replace(outcome, notes=(*outcome.notes, f"{_AT_TIMES}{entry.reason}{link}"))
         cause = entry.cause.to_json() if entry.cause else None
         notes = (*outcome.notes, f"{_EXPECTED}{entry.reason}{link}")
         return replace(outcome, expected=True, notes=notes, cause=cause)
@@ -407,9 +409,9 @@ def judge(outcome: Outcome, entry: Entry | None, path: Path | None, update: str 
 
 def unjudged(outcome: Outcome) -> Outcome:
     """The outcome as it was before `judge` saw it, for who judges it anew."""
-    if outcome.expected is None:
-        return outcome
     notes, message = outcome.notes, outcome.message
+    if outcome.expected is None:
+        return replace(outcome, notes=notes[:-1]) if notes and notes[-1].startswith(_AT_TIMES) else outcome
     if outcome.expected and notes and notes[-1].startswith(_EXPECTED):
         notes = notes[:-1]
     elif not outcome.expected:

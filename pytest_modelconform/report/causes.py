@@ -5,18 +5,24 @@ A cause is what an entry of `expected.toml` names; cells that name none are put 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome, Stage, Verdict
+from .entries import title
 from .log import Log
-from .markdown import code, column_name, escaped, reason_of
+from .markdown import code, escaped, reason_of, where
 from .matrix import is_blocked
 from .plural import counted
 
-EXPORTERS, RUNTIMES = "Exporters", "Runtimes"
+PARTIES = EXPORTERS, RUNTIMES, CASES = "Exporters", "Runtimes", "Cases"
+# Stages that come before anything is exported.
+_OF_CASES = (Stage.COLLECT, Stage.ENVIRONMENT, Stage.BUILD, Stage.REFERENCE)
+# What differs from cell to cell in messages that say the same.
+_PARTICULAR = re.compile(r"0x[0-9a-f]+|-?\b\d+(\.\d+)?(e[+-]?\d+)?\b|input set '[^']*'")
 # Runtimes that are the same library in another language: that two of them agree tells nothing.
 _SAME = {"libtorch": "torch", "cpp": "torch"}
 _MOST_CASES = 12
@@ -24,9 +30,9 @@ _MOST_CASES = 12
 
 @dataclass(frozen=True)
 class Fault:
-    """Cells that fail for one reason. id: of the cause that they name, or "". party: `EXPORTERS` or `RUNTIMES`.
+    """Cells that fail for one reason. id: of the cause that they name, or "". party: one of `PARTIES`.
 
-    project: whose fault it is: what a cause's id begins with; else a format or a runtime.
+    project: whose fault it is: what a cause's id begins with; else a format, a runtime or a case file.
     """
 
     id: str
@@ -52,19 +58,19 @@ def faults(log: Log) -> list[Fault]:
     """All faults, those of exporters first; by project, those of the most cells first."""
     latest = dict(log.cells)
     failing = {cell: o for cell, o in latest.items() if (o.failed or o.expected) and not is_blocked(cell, o)}
-    groups: dict[tuple[str, str], list[tuple[Cell, Outcome]]] = {}
+    groups: dict[tuple[str, str, str], list[tuple[Cell, Outcome]]] = {}
     for cell, outcome in failing.items():
         cause = str((outcome.cause or {}).get("id", ""))
-        groups.setdefault((cause, "" if cause else reason_of(outcome)), []).append((cell, outcome))
+        said = ("", "") if cause else (title(outcome), _PARTICULAR.sub("#", reason_of(outcome)))
+        groups.setdefault((cause, *said), []).append((cell, outcome))
     right = _right(latest)
-    found = [_fault(cause, reason, cells, right) for (cause, reason), cells in groups.items()]
+    found = [_fault(cause, cells, right) for (cause, *_), cells in groups.items()]
     sizes = Counter[tuple[str, str]]()
     for fault in found:
         sizes[fault.party, fault.project] += len(fault.cells)
-    order = (EXPORTERS, RUNTIMES)
     return sorted(
         found,
-        key=lambda f: (order.index(f.party), -sizes[f.party, f.project], f.project, -len(f.cells), f.id, f.reason),
+        key=lambda f: (PARTIES.index(f.party), -sizes[f.party, f.project], f.project, -len(f.cells), f.id, f.reason),
     )
 
 
@@ -88,20 +94,29 @@ def library(runtime: str) -> str:
 
 
 def _fault(
-    cause: str, reason: str, cells: Sequence[tuple[Cell, Outcome]], right: Mapping[tuple[str, str, str, str], set[str]]
+    cause: str, cells: Sequence[tuple[Cell, Outcome]], right: Mapping[tuple[str, str, str, str], set[str]]
 ) -> Fault:
     said = next((outcome.cause for _, outcome in cells if outcome.cause), None) or {}
     votes = Counter(_party(cell, outcome, right) for cell, outcome in cells)
-    party = EXPORTERS if votes[EXPORTERS] >= votes[RUNTIMES] else RUNTIMES
-    where = Counter(cell.format if party == EXPORTERS else library(cell.runtime) for cell, _ in cells)
+    party = max(PARTIES, key=lambda one: votes[one])
+    where = Counter(_place(cell, party) for cell, _ in cells)
     project = cause.partition("-")[0] if cause else where.most_common(1)[0][0]
-    text = str(said.get("reason") or reason)
+    text = str(said.get("reason") or reason_of(cells[0][1])).rstrip(".")
     return Fault(cause, text, str(said.get("operator", "")), str(said.get("link", "")), party, project, cells)
+
+
+def _place(cell: Cell, party: str) -> str:
+    """Where a fault of this party is, if no cause says it."""
+    if party == CASES:
+        return cell.file
+    return cell.format if party == EXPORTERS else library(cell.runtime)
 
 
 def _party(cell: Cell, outcome: Outcome, right: Mapping[tuple[str, str, str, str], set[str]]) -> str:
     """Whose fault a cell's failure looks like: the runtime's, if another library runs the same file rightly."""
-    if outcome.stage in (Stage.COLLECT, Stage.ENVIRONMENT, Stage.BUILD, Stage.REFERENCE, Stage.EXPORT):
+    if cell.is_check or outcome.stage in _OF_CASES:
+        return CASES
+    if outcome.stage is Stage.EXPORT:
         return EXPORTERS
     if right.get(_artifact(cell), set()) - {library(cell.runtime)}:
         return RUNTIMES
@@ -132,28 +147,7 @@ def _lines(fault: Fault) -> Iterator[str]:
     link = f" ({fault.link})" if fault.link.startswith("https://") and " " not in fault.link else ""
     operator = f" {code(fault.operator)}." if fault.operator else ""
     yield f"- {name}{escaped(fault.reason)}{link}.{operator}  "
-    kinds = Counter(o.verdict.value + (f" at {o.stage.value}" if o.stage else "") for _, o in fault.cells)
+    kinds = Counter(title(outcome) for _, outcome in fault.cells)
     said = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-    yield f"  {said}; {counted(fault.papers, 'paper')}: {where(fault.cells)}.  "
+    yield f"  {said}; {counted(fault.papers, 'paper')}: {where(fault.cells, _MOST_CASES)}.  "
     yield f"  Smallest: {code(fault.smallest.id)}"
-
-
-def where(cells: Sequence[tuple[Cell, Outcome]], most: int = _MOST_CASES) -> str:
-    """Formats and runtimes with the cases that fail there; equal lists of runtimes are told once."""
-    runtimes: dict[tuple[str, str], dict[str, None]] = {}
-    for cell, _ in cells:
-        case = cell.case if cell.dtype == "float32" else f"{cell.case} {cell.dtype}"
-        runtime = column_name((cell.format, cell.runtime, cell.device, cell.precision, cell.task))[1]
-        runtimes.setdefault((cell.format, case), {})[runtime] = None
-    cases: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for (name, case), of in runtimes.items():
-        cases.setdefault((name, tuple(of)), []).append(case)
-    formats: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
-    for (name, of_format), found in cases.items():
-        formats.setdefault((of_format, tuple(found)), []).append(name)
-    parts = []
-    for (of_runtimes, found_cases), names in formats.items():
-        shown = ", ".join(map(escaped, found_cases[:most]))
-        more = f" and {len(found_cases) - most} more" if len(found_cases) > most else ""
-        parts.append(f"{', '.join(map(code, names))} in {', '.join(map(code, of_runtimes))}: {shown}{more}")
-    return "; ".join(parts)

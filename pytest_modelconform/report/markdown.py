@@ -6,7 +6,7 @@ import argparse
 import html
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -139,44 +139,60 @@ def _limits(folded: Matrix) -> Iterator[str]:
 
 def _reasons(folded: Matrix) -> Iterator[str]:
     """What failed, was unsupported or unavailable, each reason once with the cells that have it."""
-    by_reason: dict[tuple[str, str], list[str]] = {}
-    guilty: dict[tuple[str, str], dict[str, None]] = {}
+    found: dict[tuple[str, str], list[tuple[Cell, Outcome]]] = {}
     for row in folded.rows:
         for cell, outcome in row.cells.values():
             if outcome.verdict is Verdict.PASS:
                 continue
             stage = f" at {outcome.stage.value}" if outcome.stage else ""
-            key = (f"{outcome.verdict.value}{stage}", reason_of(outcome))
-            by_reason.setdefault(key, []).append(_cell_name(row, cell))
-            if blame := blame_of(outcome):
-                guilty.setdefault(key, {}).update(dict.fromkeys(headline(blame) for _ in blame.guilty[:1]))
-    if by_reason:
+            found.setdefault((f"{outcome.verdict.value}{stage}", reason_of(outcome)), []).append((cell, outcome))
+    if found:
         yield "## Why"
-        yield "\n".join(_lines(by_reason, guilty))
+        yield "\n".join(_lines(*key, cells) for key, cells in sorted(found.items(), key=lambda item: item[0]))
+
+
+def _lines(verdict: str, reason: str, cells: Sequence[tuple[Cell, Outcome]]) -> str:
+    shown = reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}…"
+    cause = next((str(outcome.cause.get("id", "")) for _, outcome in cells if outcome.cause), "")
+    blamed = (blame_of(outcome) for _, outcome in cells)
+    guilty = dict.fromkeys(headline(blame) for blame in blamed if blame and blame.guilty)
+    lines = [f"- **{verdict}**: {code(cause) + ': ' if cause else ''}{escaped(shown)}", where(cells)]
+    return "  \n  ".join([*lines, *map(escaped, guilty)])
+
+
+def where(cells: Sequence[tuple[Cell, Outcome]], most: int = sys.maxsize) -> str:
+    """Formats and runtimes with the cases that fail there; equal lists of runtimes are told once."""
+    runtimes: dict[tuple[str, str], dict[str, None]] = {}
+    for cell, _ in cells:
+        case = cell.case if cell.dtype == "float32" else f"{cell.case} {cell.dtype}"
+        runtime = column_name((cell.format, cell.runtime, cell.device, cell.precision, cell.task))[1]
+        runtimes.setdefault((cell.format, case), {})[runtime] = None
+    cases: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (name, case), of in runtimes.items():
+        cases.setdefault((name, tuple(of)), []).append(case)
+    formats: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    for (name, of_format), found in cases.items():
+        formats.setdefault((of_format, tuple(found)), []).append(name)
+    parts = []
+    for (of_runtimes, found_cases), names in formats.items():
+        shown = ", ".join(map(escaped, found_cases[:most]))
+        more = f" and {len(found_cases) - most} more" if len(found_cases) > most else ""
+        parts.append(f"{', '.join(map(code, names))} in {', '.join(map(code, of_runtimes))}: {shown}{more}")
+    return "; ".join(parts)
 
 
 def reason_of(outcome: Outcome) -> str:
     """Why a cell doesn't pass, in a line: as expected.toml says, or else as it was seen. Not escaped."""
     expected = next((note for note in outcome.notes if note.startswith("expected: ")), "")
     text = expected.removeprefix("expected: ") or outcome.message
-    return text.splitlines()[0] if text else ""
-
-
-def _cell_name(row: Row, cell: Cell) -> str:
-    return f"{row_name(row)} {code(cell.format)} in {code(cell.runtime)}"
-
-
-def _lines(
-    by_reason: Mapping[tuple[str, str], Sequence[str]], guilty: Mapping[tuple[str, str], Iterable[str]]
-) -> Iterator[str]:
-    for key, cells in sorted(by_reason.items()):
-        verdict, reason = key
-        shown = reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}…"
-        found = [f"  \n  {escaped(text)}" for text in guilty.get(key, ())]
-        yield f"- **{verdict}**: {escaped(shown)}  \n  {'; '.join(cells)}{''.join(found)}"
+    first, *others = [line.strip() for line in text.splitlines() if line.strip()] or [""]
+    # Some exceptions say nothing in their first line but that they are one.
+    return f"{first} {others[0]}" if _NO_MORE.fullmatch(first) and others else first
 
 
 _LONGEST, _MOST_COLUMNS = 400, 3
+# An exception's first line without a message.
+_NO_MORE = re.compile(r"(input set '[^']*': )?[\w.]+:")
 # Cases side by side in one table, dtypes counted.
 _MOST_ROWS = 20
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..terms.cell import EAGER, INFERENCE
+from ..terms.exports import is_variant
 from ..terms.outcome import STYLES, Outcome, Verdict
 from .log import Log, missing
 from .markdown import code, column_name
@@ -94,12 +95,12 @@ def _run_seconds(outcome: Outcome) -> float | None:
 
 
 def pairs(log: Log) -> list[Pair]:
-    """Each format in each runtime of a log, in the order of its columns."""
+    """Each format in each runtime of a log, in the order of its columns. Variants of formats are of few cases each."""
     options = dict(log.environment.get("options", {}))
     folded = fold(log.cells, options.get("formats", ()), options.get("runtimes", ()))
     found = []
     for column in folded.columns:
-        if column[0] == EAGER or column[4] != INFERENCE:
+        if column[0] == EAGER or column[4] != INFERENCE or is_variant(column[0]):
             continue
         pair = Pair(column)
         for row in folded.rows:
@@ -150,6 +151,8 @@ def _legend(log: Log, found: Sequence[Pair]) -> Iterator[str]:
     yield "made) and load, time of one run, size of the artifact."
     if any(pair.unexpected for pair in found):
         yield "**!**: papers that are not as `expected.toml` says."
+    if variants := dict.fromkeys(cell.format for cell, _ in log.cells if is_variant(cell.format)):
+        yield f"Not here: {', '.join(map(code, variants))}, which few cases have."
     if missing(log) or not log.complete:
         yield f"**Not all has run{': ' + ', '.join(missing(log)) if missing(log) else ''}.**"
 

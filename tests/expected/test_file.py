@@ -250,7 +250,7 @@ def test_the_nearest_file_speaks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("message", ["boom", "boom\nat a frame", ""])
 @pytest.mark.parametrize("verdict", [Verdict.ERROR, Verdict.MISMATCH, Verdict.PASS, Verdict.UNAVAILABLE])
-@pytest.mark.parametrize("text", [ENTRY, OF_CAUSE])
+@pytest.mark.parametrize("text", [ENTRY, OF_CAUSE, ENTRY + 'or = { verdict = "pass" }\n'])
 def test_what_was_judged_can_be_judged_anew(tmp_path: Path, text: str, verdict: Verdict, message: str) -> None:
     path = toml(tmp_path, text)
     path.write_text(CAUSE + path.read_text() if text == OF_CAUSE else path.read_text())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from pytest_modelconform.report import causes
-from pytest_modelconform.report.causes import EXPORTERS, RUNTIMES, faults, where
+from pytest_modelconform.report.causes import CASES, EXPORTERS, RUNTIMES, faults
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import NOT_FIT, Outcome, Stage, Verdict
@@ -51,6 +53,30 @@ def test_what_cannot_be_loaded_is_the_runtimes() -> None:
     assert (fault.party, fault.project) == (RUNTIMES, "tract")
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "count"),
+    [
+        ("no op at 0x7f12", "no op at 0x8a00", 1),
+        ("input set 'a': is -1.5e-07, not 3", "input set 'b': is 12, not 4.25", 1),
+        ("no 'aten::rfft'", "no 'aten::rfft2'", 2),
+        ("no 'aten::a'", "no 'aten::b'", 2),
+    ],
+)
+def test_messages_that_differ_in_what_is_particular_are_one_fault(one: str, other: str, count: int) -> None:
+    found = faults(log(*((cell("ort", case), replace(REFUSED, message=m)) for case, m in (("a", one), ("b", other)))))
+    assert len(found) == count
+
+
+def test_a_first_line_that_says_nothing_is_not_all_of_a_reason() -> None:
+    (fault,) = faults(log((cell("ort"), replace(REFUSED, message="RuntimeError:\n\n  no aten::a.\nmore"))))
+    assert fault.reason == "RuntimeError: no aten::a"
+
+
+def test_what_fails_before_it_is_exported_is_the_cases() -> None:
+    found = faults(log((cell("ort"), replace(REFUSED, stage=Stage.BUILD)), (cell("tract", "b"), REFUSED)))
+    assert [(fault.party, fault.project) for fault in found] == [(EXPORTERS, "onnx"), (CASES, "net.py")]
+
+
 def test_passes_and_what_only_follows_from_a_model_check_are_no_faults() -> None:
     blocked = Outcome(Verdict.ERROR, Stage.REFERENCE, f"{NOT_FIT}: see the check")
     check = (Cell("a.py", "a", "eager", "eager"), Outcome(Verdict.ERROR, Stage.REFERENCE, "constant"))
@@ -80,13 +106,13 @@ def test_the_page() -> None:
         "### onnxscript",
         "",
         "- `onnxscript-mean`: takes the last (https://x/1). `aten.mean`.  ",
-        "  2 mismatch at compare; 1 paper: `onnx` in `ort`, `openvino`: net.  ",
+        "  2 mismatch at stage compare; 1 paper: `onnx` in `ort`, `openvino`: net.  ",
         "  Smallest: `net.py::net[onnx-ort-cpu]`",
         "",
         "### tract",
         "",
         "- no operator.  ",
-        "  1 error at load; 1 paper: `onnx` in `tract`: b.  ",
+        "  1 error at stage load; 1 paper: `onnx` in `tract`: b.  ",
         "  Smallest: `b.py::b[onnx-tract-cpu]`",
     ]
 
@@ -95,10 +121,3 @@ def test_what_logs_say_is_escaped_and_only_links_are_links() -> None:
     text = causes.render(log((cell("ort"), WRONG), (cell("ort", "b"), replace(WRONG, cause=CAUSE | {"link": "x y"}))))
     assert "known &lt;b&gt;" in text
     assert "x y" not in text
-
-
-def test_where_equal_lists_are_told_once() -> None:
-    cells = [(cell(runtime, case), WRONG) for case in ("a", "b") for runtime in ("ort", "ort-cpp")]
-    cells += [(cell("ort", "c", "onnx-legacy", "bfloat16"), WRONG)]
-    assert where(cells) == "`onnx` in `ort`, `ort-cpp`: a, b; `onnx-legacy` in `ort`: c bfloat16"
-    assert where(cells, most=1).startswith("`onnx` in `ort`, `ort-cpp`: a and 1 more;")

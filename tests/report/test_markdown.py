@@ -100,9 +100,9 @@ def test_what_it_is_of() -> None:
 
 def test_every_reason_with_its_cells_and_escaped() -> None:
     page = markdown.render(Log(ABOUT, CELLS, True))
-    assert "- **mismatch at compare**: output \\| is &lt;b&gt;wrong&lt;/b&gt;  \n  net `caffe2` in `caffe2`" in page
-    assert "- **error at load**: known upstream  \n  net bfloat16 `onnx` in `ort-cpp`" in page
-    assert "- **unsupported at export**: format onnx can't: why  \n  net bfloat16 `onnx` in `ort`" in page
+    assert "- **mismatch at compare**: output \\| is &lt;b&gt;wrong&lt;/b&gt;  \n  `caffe2` in `caffe2`: net" in page
+    assert "- **error at load**: known upstream  \n  `onnx` in `ort-cpp`: net bfloat16" in page
+    assert "- **unsupported at export**: format onnx can't: why  \n  `onnx` in `ort`: net bfloat16" in page
 
 
 def test_from_a_log(tmp_path: Path) -> None:
@@ -116,3 +116,17 @@ def test_from_a_log(tmp_path: Path) -> None:
     gone = subprocess.run([*command, str(tmp_path / "none")], capture_output=True, text=True, check=False)
     assert gone.returncode == 2
     assert gone.stderr.startswith("modelconform: ")
+
+
+def test_where_equal_lists_are_told_once() -> None:
+    cells = [(Cell(f"{case}.py", case, "onnx", runtime), PASS) for case in ("a", "b") for runtime in ("ort", "ort-cpp")]
+    cells += [(Cell("c.py", "c", "onnx-legacy", "ort", dtype="bfloat16"), PASS)]
+    assert markdown.where(cells) == "`onnx` in `ort`, `ort-cpp`: a, b; `onnx-legacy` in `ort`: c bfloat16"
+    assert markdown.where(cells, most=1).startswith("`onnx` in `ort`, `ort-cpp`: a and 1 more;")
+
+
+def test_a_cause_is_named_by_its_id() -> None:
+    cause = {"id": "ort-a", "reason": "takes b", "operator": "", "link": ""}
+    outcome = Outcome(Verdict.ERROR, Stage.LOAD, "no", expected=True, notes=("expected: takes b",), cause=cause)
+    page = markdown.render(Log(ABOUT, [(Cell("a.py", "net", "onnx", "ort"), outcome)], True))
+    assert "- **error at load**: `ort-a`: takes b  \n  `onnx` in `ort`: net" in page

@@ -74,6 +74,13 @@ def test_other_dtypes_and_tasks_have_no_part() -> None:
     assert [(pair.column[:2], pair.counted(Verdict.PASS)) for pair in found] == [(("onnx", "ort"), 1)]
 
 
+def test_variants_of_formats_are_named_and_are_no_rows() -> None:
+    variant = Cell("a.py", "net", "onnx@opset18", "ort")
+    text = pairs.render(Log({}, [(cell("a.py"), PASS), (variant, WRONG)], True))
+    assert len([line for line in text.splitlines() if line.startswith("|")]) == 3
+    assert "Not here: <code>onnx@<!-- -->opset18</code>, which few cases have." in text
+
+
 def test_a_log_that_lacks_something_says_so() -> None:
     text = pairs.render(Log({"missing": ["shard 2 of 3"]}, [(cell("a.py"), PASS)], False))
     assert "**Not all has run: shard 2 of 3.**" in text

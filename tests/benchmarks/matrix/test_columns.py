@@ -34,6 +34,11 @@ def test_a_cell_runs_once_in_the_first_group_that_has_it() -> None:
     ]
 
 
+def test_a_variant_runs_with_its_format() -> None:
+    cells = [Cell("a.py", "a", name, "tract") for name in ("onnx", "onnx@opset18")]
+    assert [(group.name, of) for group, of in grouped(cells)] == [("onnx-readers", cells)]
+
+
 def test_no_cell_is_lost() -> None:
     new = Cell("a.py", "a", "new", "ort")
     check = Cell("a.py", "a", "eager", "eager")

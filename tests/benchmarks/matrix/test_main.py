@@ -57,7 +57,7 @@ def test_what_ran_does_not_run_again_until_its_case_changes(tmp_path: Path) -> N
     verdicts = {cell.id: outcome.verdict for cell, outcome in found.cells}
     assert verdicts["cases/net.py::net[export-torch-cpu]"] is Verdict.PASS
     assert verdicts["cases/net.py::net[onnx-ort-cpu]"] is Verdict.NOT_RUN
-    assert "1 cell of the columns aoti" not in found.environment["missing"]
+    assert "8 cells of the columns onnx-readers" in found.environment["missing"]
     assert "2 cells of the columns aoti" in found.environment["missing"]
     again = matrix(tmp_path)
     assert again.returncode == 0
@@ -67,6 +67,23 @@ def test_what_ran_does_not_run_again_until_its_case_changes(tmp_path: Path) -> N
     plan = matrix(tmp_path, "--plan")
     assert plan.returncode == 1
     assert plan.stdout.splitlines()[1].split()[:3] == ["export", "1", "1"]
+
+
+@pytest.mark.compiles
+def test_cells_are_chosen_by_their_marks_and_shards_by_case_files(tmp_path: Path) -> None:
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    for name in ("a", "b", "c"):
+        (tmp_path / f"cases/{name}.py").write_text(CASE.replace("inputs=", 'dtypes=("float32", "float16"), inputs='))
+
+    def left(*words: str) -> str:
+        return matrix(tmp_path, "--plan", *words).stdout.splitlines()[1].split()[2]
+
+    # Each with its model check.
+    assert left() == "6"
+    assert left("--mark", "dtype_float16") == "3"
+    assert left("--shard", "1/2") == "4"
+    assert left("--shard", "2/2") == "2"
 
 
 @pytest.mark.parametrize(("until", "free", "said"), [(0.0, 0.0, "time is used up"), (math.inf, 1e9, "GiB are free")])

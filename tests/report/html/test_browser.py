@@ -519,6 +519,30 @@ def test_a_log_without_cells_is_shown(visit: Open) -> None:
     expect(page.locator("#status")).to_have_text("0 rows × 0 columns, 0 cells")
 
 
+# -- many cells: their details are deflated ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html, "UNPACKED", 0)
+
+
+def test_an_address_waits_for_what_is_deflated(packed: None, visit: Open) -> None:
+    page = visit(address=f"cell={NET_ORT}")
+    assert page.locator("#details").get_attribute("data-packed") == ""
+    expect(page.get_by_role("dialog")).to_contain_text(NET_ORT)
+    page.keyboard.press("Escape")
+    page.evaluate(f"location.hash = 'case={html_logs.NET}::net'")
+    expect(page.locator("#page")).to_contain_text("Runs on 3 of 3 that could be tried")
+
+
+def test_what_is_asked_for_before_it_is_there_is_shown_when_it_is(packed: None, visit: Open) -> None:
+    page = visit(html_logs.large())
+    page.add_init_script("""addEventListener("DOMContentLoaded", () => { location.hash = "runtime=runtime-0-0"; });""")
+    page.reload()
+    expect(page.locator("#page")).to_contain_text(re.compile("operator . is not there"))
+
+
 # -- 12,000 cells ------------------------------------------------------------------------------------------------------
 
 

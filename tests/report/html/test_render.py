@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
 import sys
+import zlib
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,21 @@ def test_names_and_texts_of_models_stay_text() -> None:
     strange = next(detail for detail in page.data("details") if "strange" in detail["id"])
     assert strange["message"] == f"</script><!-- {html_logs.EVIL} & \"quoted\" '\u2028'"
     assert strange["notes"] == [html_logs.EVIL]
+
+
+def test_the_details_of_many_cells_are_deflated(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = html_logs.large(cases=20, columns=10)
+    plain = Page(html.render(log))
+    monkeypatch.setattr(html, "UNPACKED", 199)
+    packed = html.render(log)
+    attributes, text = Page(packed).scripts[-1]
+    assert "data-packed" in attributes
+    lines = zlib.decompress(base64.b64decode(text, validate=True)).decode().split("\n")
+    assert [json.loads(line) for line in lines] == plain.data("details")
+    assert len(text) < len(plain.scripts[-1][1]) / 5
+    assert packed == html.render(log)
+    monkeypatch.setattr(html, "UNPACKED", 200)
+    assert "data-packed" not in Page(html.render(log)).scripts[-1][0]
 
 
 def test_the_same_log_gives_the_same_page() -> None:

@@ -50,9 +50,23 @@ function cellOf(id) {
 }
 // They come last in the file. The matrix is in use before they are there.
 function whenComplete(action) {
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", action, { once: true });
-  else action();
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => whenUnpacked(action), { once: true });
+  else whenUnpacked(action);
 }
+// Those of many cells are deflated, in base64.
+let unpacking = null;
+function whenUnpacked(action) {
+  const element = document.getElementById("details");
+  if (lines || !("packed" in element.dataset)) action();
+  else (unpacking ??= unpacked(element)).then(action);
+}
+async function unpacked(element) {
+  const bytes = Uint8Array.from(atob(element.textContent), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  lines = (await new Response(stream).text()).split("\n");
+  element.textContent = "";
+}
+const isComplete = () => lines !== null || (document.readyState !== "loading" && !("packed" in document.getElementById("details").dataset));
 
 function distinct(values) {
   return [...new Set(values)].filter((value) => value !== "").sort();

@@ -9,6 +9,8 @@ function show() {
   for (const chip of document.querySelectorAll(".chip")) chip.setAttribute("aria-pressed", String(wanted.includes(chip.dataset.verdict)));
   applyFilters();
   showScale();
+  // What is asked for before its details are there waits for them.
+  if ((state.case || state.runtime || state.cell) && !isComplete()) return whenComplete(show);
   const wrong = [showPage(), showCell()];
   notice(wrong.filter(Boolean).join(". "));
 }
