@@ -98,6 +98,12 @@ def explain(error: BaseException, path: str) -> str:
                 return f"line {line}: {unknown_field(kind, match[1])}"
     if isinstance(error, ModuleNotFoundError) and error.name:
         package = error.name.partition(".")[0]
+        folder = os.path.dirname(os.path.abspath(path))
+        if os.path.exists(os.path.join(folder, f"{package}.py")) or os.path.isdir(os.path.join(folder, package)):
+            return (
+                f"{text} ({package} is beside this file, in a folder that Python doesn't look in: name {folder} in "
+                "`pythonpath`, in pytest's configuration)"
+            )
         text += f" (install it, and give the Case requires=({package!r},), so that it is `unavailable` elsewhere)"
     return text
 
