@@ -118,9 +118,13 @@ def test_another_guard_on_the_same_size_has_to_be_one_on_small_sizes() -> None:
 
 
 def test_what_it_says_to_do_exports_the_model_for_all_sizes() -> None:
-    model, options = Rounded(), {"prefer_deferred_runtime_asserts_over_guards": True}
-    shapes = {"x": {0: torch.export.Dim("batch"), 1: torch.export.Dim("width", min=4)}}
-    program = torch.export.export(model, (torch.randn(2, 5),), dynamic_shapes=shapes, **options).module()
+    model = Rounded()
+    program = torch.export.export(
+        model,
+        (torch.randn(2, 5),),
+        dynamic_shapes={"x": {0: torch.export.Dim("batch"), 1: torch.export.Dim("width", min=4)}},
+        prefer_deferred_runtime_asserts_over_guards=True,
+    ).module()
     for width in (4, 7, 10):
         x = torch.randn(3, width)
         assert torch.equal(program(x), model(x))
