@@ -1,4 +1,4 @@
-"""RXNMapper: Schwaller et al., Extraction of organic chemistry grammar from reactions, 2021, doi:10.1126/sciadv.abe4166.
+"""RXNMapper: Schwaller et al., Extraction of organic chemistry grammar, 2021, doi:10.1126/sciadv.abe4166.
 
 A trained ALBERT over reactions. Its result is the attention of one layer: which atom of the product looks at which atom
 before the reaction.
@@ -38,9 +38,7 @@ class Mapper(nn.Module):
 def reactions(*smiles: str) -> dict[str, Tensor]:
     words = file_of("rxnmapper", f"{WEIGHTS}/vocab.txt").read_text().split("\n")
     number = {word: index for index, word in enumerate(words)}
-    rows = [
-        torch.tensor([number[one] for one in ("[CLS]", *re.findall(TOKEN, text), "[SEP]")]) for text in smiles
-    ]
+    rows = [torch.tensor([number[one] for one in ("[CLS]", *re.findall(TOKEN, text), "[SEP]")]) for text in smiles]
     ids = nn.utils.rnn.pad_sequence(rows, batch_first=True)
     return {"input_ids": ids, "attention_mask": (ids != 0).long()}
 

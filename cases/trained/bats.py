@@ -1,4 +1,4 @@
-"""BatDetect2: Mac Aodha et al., Towards a General Approach for Bat Echolocation Detection, 2022, doi:10.1101/2022.12.14.520490.
+"""BatDetect2: Mac Aodha et al., A General Approach for Bat Echolocation Detection, 2022, bioRxiv 2022.12.14.520490.
 
 A trained network over spectrograms: convolutions that see the frequency they are at, attention over time, and a way
 back up by bilinear interpolation.

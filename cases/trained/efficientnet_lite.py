@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from pytest_modelconform import Case
 
-
 SIDE = 64  # The pads and the pool at the end are made for one size: by default 224 pixels, which are slow.
 
 

@@ -1,4 +1,4 @@
-"""CRNN: Shi et al., An End-to-End Trainable Neural Network for Image-based Sequence Recognition, 2015, arXiv:1507.05717.
+"""CRNN: Shi et al., An End-to-End Trainable Network for Image-based Sequence Recognition, 2015, arXiv:1507.05717.
 
 Trained on lines of Khmer: convolutions, a column of features for each place, a bidirectional LSTM, scores of letters.
 """

@@ -41,7 +41,9 @@ ppocr_direction = Case(
     framework="onnx",
     inputs={
         "text": lambda: (scaled(text_lines(2, 48, 192, "Which way up?")),),
-        "upside_down": lambda: (np.ascontiguousarray(scaled(text_lines(3, 48, 192, "Which way up?"))[:, :, ::-1, ::-1]),),
+        "upside_down": lambda: (
+            np.ascontiguousarray(scaled(text_lines(3, 48, 192, "Which way up?"))[:, :, ::-1, ::-1]),
+        ),
     },
     dynamic_shapes=({0: "batch"},),
     tags=("trained", "vision", "convolution"),

@@ -1,8 +1,7 @@
-"""Espaloma charge: Wang et al., EspalomaCharge: Machine Learning-Enabled Ultrafast Partial Charge Assignment, 2023,
-arXiv:2302.06758. A port to JAX, which carries the trained weights.
+"""Espaloma: Wang et al., EspalomaCharge: Ultrafast Partial Charge Assignment, 2023, arXiv:2302.06758.
 
-Graph convolutions over the bonds of molecules (means at indices that repeat), then charges in closed form, which sum up
-to each molecule's charge.
+A port to JAX, which carries the trained weights. Graph convolutions over the bonds of molecules (means at indices that
+repeat), then charges in closed form, which sum up to each molecule's charge.
 """
 
 from typing import Any

@@ -56,9 +56,7 @@ def syllables(*sentences: str) -> Tensor:
     rows = [
         torch.tensor([known.get(one, known["<UNK>"]) for one in text.split("|") for _ in one]) for text in sentences
     ]
-    return torch.stack(
-        (characters("attacut-sc", *sentences), nn.utils.rnn.pad_sequence(rows, batch_first=True)), dim=1
-    )
+    return torch.stack((characters("attacut-sc", *sentences), nn.utils.rnn.pad_sequence(rows, batch_first=True)), dim=1)
 
 
 attacut_c = Case(

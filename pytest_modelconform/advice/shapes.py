@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+import sys
 
-from .failure import Failure
+from .failure import Failure, option
 
 _SIZE = r"L\[(?P<{0}>.+?)\]\.size\(\)\[(?P<{0}_axis>\d+)\]"
 _EQUAL = rf"The values of \w+ = {_SIZE.format('one')} and \w+ = {_SIZE.format('other')} must always be equal"
 _CONSTANT = r"You marked (?P<name>\S+) as dynamic but your code specialized it to be a constant \((?P<length>\d+)\)"
 _BOUND = r"^ *(?P<name>\w+) = Dim\('\w+', (?P<bounds>[^)]*)\)$"
 _MULTIPLE = r"^ *(?P<name>\w+) = (?P<factor>\d+)\*_\w+$"
+_GUARD = (
+    r"Not all values of (?P<name>\w+) = (?P<size>L\[.+?\]\.size\(\)\[\d+\]) in the specified range"
+    r"(?: (?P<range>.+?))?\s+satisfy the generated guard (?P<guard>.+?)\.?$"
+)
+_TRIED = 256  # sizes, from the smallest on
 
 
 def data_dependent(failure: Failure) -> str | None:
@@ -71,6 +77,13 @@ def constraints(failure: Failure) -> str | None:
             f'one name in `dynamic_shapes`, as in `{{{_key(first)}: {{{axis}: "n"}}, '
             f'{_key(second)}: {{{other}: "n"}}}}`'
         )
+    if always := _unproved(failure.message):
+        name, guard = always
+        return (
+            f"torch.export can't prove that {guard}, which holds for every {name}, and takes it for a condition on "
+            f"{name}. It looks at run time instead with "
+            f"{option('prefer_deferred_runtime_asserts_over_guards', True, 'export')}"
+        )
     suggested = failure.message.partition("Suggested fixes:")[2]
     if found := re.search(_MULTIPLE, suggested, re.MULTILINE):
         name, factor = found["name"], found["factor"]
@@ -104,6 +117,38 @@ def fixed(failure: Failure) -> str | None:
         "`dynamic_shapes` names it. Something in forward has that one length, as `int(x.shape[0])` has: use "
         "`x.shape[0]` as it is. The format `export` says of such a model that constraints are violated"
     )
+
+
+def _unproved(message: str) -> tuple[str, str] | None:
+    """A dimension, and a guard on it that torch.export asks for though every size in its range satisfies it.
+
+    None if another guard on it is a true condition, such as that it is even. It may be one on small sizes.
+    """
+    guards: dict[str, list[tuple[str, list[bool]]]] = {}
+    for found in re.finditer(_GUARD, message, re.MULTILINE):
+        guard = found["guard"].replace(found["size"], found["name"])
+        guards.setdefault(found["name"], []).append((guard, _tried(guard, found["name"], found["range"] or "")))
+    for name, of_name in guards.items():
+        if all(results and all(results[len(results) // 2 :]) for _, results in of_name):
+            for guard, results in of_name:
+                if all(results):
+                    return name, guard
+    return None
+
+
+def _tried(guard: str, name: str, within: str) -> list[bool]:
+    """Whether the sizes of a range satisfy a guard, from the smallest on. Empty if it isn't on that size alone."""
+    expression = re.sub(rf"\b{re.escape(name)}\b", "n", guard)
+    # Numbers, the size and operators: nothing that would have to be looked up, and no powers.
+    if not re.fullmatch(r"(?:[\d\s()+\-*/%<>=!n]|\band\b|\bor\b)+", expression) or "**" in expression:
+        return []
+    least = re.search(rf"(\d+) <= {re.escape(name)}\b", within)
+    most = re.search(rf"\b{re.escape(name)} <= (\d+)", within)
+    sizes = range(int(least[1]) if least else 2, int(most[1]) + 1 if most else sys.maxsize)[:_TRIED]
+    try:
+        return [bool(eval(expression, {"__builtins__": {}}, {"n": n})) for n in sizes]
+    except (SyntaxError, NameError, ArithmeticError, TypeError):
+        return []
 
 
 def _name(quoted: str) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from .. import environments
 
@@ -65,18 +67,29 @@ def _missing(requires: Sequence[str], path: Sequence[tuple[str, int]]) -> str | 
             missing.append(text)
     if not missing:
         return None
-    quoted = " ".join(f"'{name}'" if set("<>=!~ ;[") & set(name) else name for name in missing)
-    return f"needs {', '.join(missing)}: pip install {quoted}"
+    return f"needs {', '.join(missing)}: pip install {_quoted(missing)}"
+
+
+def _quoted(requires: Sequence[str]) -> str:
+    """As a shell takes them."""
+    return " ".join(f"'{name}'" if set("<>=!~ ;[") & set(name) else name for name in requires)
 
 
 def missing_of_case(requires: Sequence[str]) -> str | None:
-    """The same of a case's packages. These pin the torch of their year, which pip would then install."""
+    """The same of a case's packages. Many pin the torch of their year, and pip alone would install that one.
+
+    So the command keeps the torch that is there: then pip refuses, and the other command installs them beside it.
+    """
     missing = missing_packages(requires)
     try:
-        torch = importlib.metadata.version("torch")
-    except importlib.metadata.PackageNotFoundError:
+        torch = Version(importlib.metadata.version("torch")).public
+    except (importlib.metadata.PackageNotFoundError, InvalidVersion):
         return missing
-    return f"{missing} (with --no-deps where that would replace torch {torch})" if missing else None
+    named = {canonicalize_name(requirement.name) for text in requires if (requirement := _read(text))}
+    if not missing or "torch" in named:
+        return missing
+    alone = missing.partition(": pip install ")[2]
+    return f"{missing} torch=={torch}; if pip finds a conflict: pip install --no-deps {alone}"
 
 
 def lacking(requires: Sequence[str], environment: Environment | None) -> str | None:

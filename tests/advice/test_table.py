@@ -39,6 +39,7 @@ TOLD = [
     ("positions", "export", '`torch.export.Dim("batch", max=6)` in place of "batch"', ["positions_bound"]),
     ("pair", "export", '`{"y": {0: "n"}, "x": {0: "n"}}`', ["pair_named"]),
     ("pairs", "export", '`2 * torch.export.Dim("part")` in place of "batch"', ["pairs_even"]),
+    ("rounded", "export", "can't prove that 2*(", []),
     ("one", "export", "torch.export takes a length of 1 for a constant", ["pair_named"]),
     ("cache", "torchscript-trace", "a DynamicCache is an object", ["cache_off", "cache_inside"]),
     ("several", "torchscript-trace", "`return y, *states`", ["several_tuple"]),
@@ -95,6 +96,71 @@ def test_what_torch_export_cannot_follow_is_not_said_of_forward() -> None:
     found = str(advice(Failure(Stage.EXPORT, said)))
     assert found.startswith("as torch.export reads it, forward takes multiples of 4 only as steps. If that is so, ")
     assert found.endswith("If forward takes others, too, a `view` or a `//` of steps is beyond torch.export")
+
+
+class Rounded(torch.nn.Module):
+    """Pools columns by two, and rounds up; in refused.py, too."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.max_pool2d(x[:, None, None], (1, 2), ceil_mode=True)
+
+
+def violated(*guards: str, within: str = " 12 <= w ") -> str | None:
+    """What is said of guards on a size w, whose multiple torch.export suggests besides."""
+    size = "L['x'].size()[2]"
+    lines = [
+        f"  - Not all values of w = {size} in the specified range{within} satisfy the generated guard "
+        f"{guard.replace('w', size)}.\n"
+        for guard in guards
+    ]
+    message = "UserError: Constraints violated (w)!\n" + "".join(lines) + "Suggested fixes:\n  w = 2*_w\n"
+    return advice(Failure(Stage.EXPORT, message))
+
+
+def test_a_guard_that_always_holds_is_no_fault_of_the_sizes() -> None:
+    always = "torch.export can't prove that 2*(((-3) + w) // 2) < (-2) + w, which holds for every w"
+    assert always in str(violated("2*(((-3) + w) // 2) < (-2) + w"))
+    assert "can't prove that (w // 2) < 20, which" in str(violated("(w // 2) < 20", within=" 12 <= w <= 39 "))
+    assert "can't prove that w < 40, which" in str(violated("w < 40", within=" w <= 39 "))
+
+
+def test_another_guard_on_the_same_size_has_to_be_one_on_small_sizes() -> None:
+    assert "can't prove that w > 0" in str(violated("w > 0", "(w // 2) != 6"))
+    assert "can't prove" not in str(violated("w > 0", "w % 2 == 0"))
+
+
+def test_what_it_says_to_do_exports_the_model_for_all_sizes() -> None:
+    model = Rounded()
+    program = torch.export.export(
+        model,
+        (torch.randn(2, 5),),
+        dynamic_shapes={"x": {0: torch.export.Dim("batch"), 1: torch.export.Dim("width", min=4)}},
+        prefer_deferred_runtime_asserts_over_guards=True,
+    ).module()
+    for width in (4, 7, 10):
+        x = torch.randn(3, width)
+        assert torch.equal(program(x), model(x))
+
+
+@pytest.mark.parametrize(
+    ("guard", "within"),
+    [
+        ("w % 2 == 0", " 12 <= w "),
+        ("(w // 2) < 20", " 12 <= w <= 40 "),
+        ("w != 3", " "),
+        # A range in which it holds for the small sizes only.
+        ("w < 100", " 12 <= w "),
+        # What can't be computed from the one size is not tried.
+        ("w < other", " 12 <= w "),
+        ("w**w >= 0", " 12 <= w "),
+        ("w // 0 < 1", " 12 <= w "),
+        ("Max(1, w) > 0", " 12 <= w "),
+    ],
+)
+def test_a_guard_that_some_size_breaks_or_that_is_not_understood_leaves_the_other_advice(
+    guard: str, within: str
+) -> None:
+    assert '`2 * torch.export.Dim("part")` in place of "w"' in str(violated(guard, within=within))
 
 
 # -- what was written elsewhere --------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from torchvision.ops import deform_conv2d
 from pytest_modelconform import Case, generic_weights
 
 THREE = {"three": lambda: (torch.randn(3, 4),), "five": lambda: (torch.randn(5, 4),)}
+ROWS = {"five": lambda: (torch.randn(2, 5),), "six": lambda: (torch.randn(3, 6),)}
 SIX = {"six": lambda: (torch.randn(6, 4),), "four": lambda: (torch.randn(4, 4),)}
 BATCH = {"x": {0: "batch"}}
 
@@ -104,6 +105,13 @@ class Viewed(Net):
 class ViewedAsItIs(Net):
     def forward(self, x: Tensor) -> Tensor:
         return self.a(x).view(x.shape[0], 2, 2)
+
+
+class Rounded(nn.Module):
+    """Pools columns by two, and rounds up: the last one may stand alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.max_pool2d(x[:, None, None], (1, 2), ceil_mode=True)
 
 
 class Pairs(Net):
@@ -258,6 +266,7 @@ viewed = case(Viewed, dynamic_shapes=BATCH)
 viewed_as_it_is = case(ViewedAsItIs, dynamic_shapes=BATCH)
 pairs = case(Pairs, SIX, BATCH)
 pairs_even = case(Pairs, SIX, {"x": {0: 2 * torch.export.Dim("part")}})
+rounded = case(Rounded, ROWS, {"x": {0: "batch", 1: torch.export.Dim("width", min=4)}})
 one = case(Pair, {"one": lambda: (torch.randn(1, 4), torch.randn(1, 4))}, {"x": {0: "n"}, "y": {0: "n"}})
 several = case(Several)
 several_tuple = case(SeveralTuple)
