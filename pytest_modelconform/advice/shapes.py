@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .failure import Failure
+from .failure import Failure, option
 
 _SIZE = r"L\[(?P<{0}>.+?)\]\.size\(\)\[(?P<{0}_axis>\d+)\]"
 _EQUAL = rf"The values of \w+ = {_SIZE.format('one')} and \w+ = {_SIZE.format('other')} must always be equal"
@@ -74,9 +74,12 @@ def constraints(failure: Failure) -> str | None:
     suggested = failure.message.partition("Suggested fixes:")[2]
     if found := re.search(_MULTIPLE, suggested, re.MULTILINE):
         name, factor = found["name"], found["factor"]
+        # A suggestion is what it can prove: a pooling with `ceil_mode` takes every size, and is told to want even ones.
+        deferred = option("prefer_deferred_runtime_asserts_over_guards", True, "export")
         return (
-            f"forward takes multiples of {factor} only as {name}. Say so in `dynamic_shapes`: "
-            f'`{factor} * torch.export.Dim("part")` in place of "{name}"'
+            f"torch.export is sure of forward for multiples of {factor} only as {name}. If forward takes no others, "
+            f'say so in `dynamic_shapes`: `{factor} * torch.export.Dim("part")` in place of "{name}". If it does, as a '
+            f"pooling with `ceil_mode` does, have sizes checked at run time: {deferred}"
         )
     if found := re.search(_BOUND, suggested, re.MULTILINE):
         name, bounds = found["name"], found["bounds"]

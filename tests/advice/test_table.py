@@ -18,6 +18,7 @@ import torch
 
 from pytest_modelconform.advice.failure import Failure
 from pytest_modelconform.advice.table import STAGES, advice, advised
+from pytest_modelconform.formats.program import exported
 from pytest_modelconform.terms.outcome import NOT_FIT, Outcome, Stage, Verdict
 from pytest_modelconform.workers.host.build import build
 from pytest_modelconform.workers.loop import describe
@@ -39,6 +40,7 @@ TOLD = [
     ("positions", "export", '`torch.export.Dim("batch", max=6)` in place of "batch"', ["positions_bound"]),
     ("pair", "export", '`{"y": {0: "n"}, "x": {0: "n"}}`', ["pair_named"]),
     ("pairs", "export", '`2 * torch.export.Dim("part")` in place of "batch"', ["pairs_even"]),
+    ("pooled", "export", "`ceil_mode`", []),
     ("one", "export", "torch.export takes a length of 1 for a constant", ["pair_named"]),
     ("cache", "torchscript-trace", "a DynamicCache is an object", ["cache_off", "cache_inside"]),
     ("several", "torchscript-trace", "`return y, *states`", ["several_tuple"]),
@@ -83,6 +85,19 @@ def test_real_errors_of_exporters(case: str, format_name: str, words: str, fixed
     assert words in str(advice(failure)), failure.message
     for name in fixed:
         export(name, format_name, tmp_path / name)
+
+
+def test_what_a_pooling_is_told_lets_it_take_every_size(tmp_path: Path) -> None:
+    """torch.export suggests even sizes, which the model has no need of."""
+    told = advice(said(lambda: export("pooled", "export", tmp_path / "refused")))
+    name = "prefer_deferred_runtime_asserts_over_guards"
+    assert f'`exports={{"export": Export(options={{"{name}": True}})}}`' in str(told)
+    built = build(str(FILE), "refused.py", "pooled")
+    built.options = {"torch.export.export": {name: True}}
+    program = exported(built)
+    for rows in (4, 5, 7):
+        x = torch.randn(rows, 4)
+        assert torch.equal(program.module()(x), built.model(x))
 
 
 # -- what was written elsewhere --------------------------------------------------------------------------------------

@@ -112,6 +112,13 @@ class Pairs(Net):
         return self.a(x.view(-1, 2, 4))
 
 
+class Pooled(Net):
+    """Takes any number of rows, of which the last window may have one only."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.max_pool2d(self.a(x)[None], (2, 1), ceil_mode=True)
+
+
 class Several(Net):
     def forward(self, x: Tensor) -> dict[str, Any]:
         y = self.a(x)
@@ -248,6 +255,7 @@ viewed = case(Viewed, dynamic_shapes=BATCH)
 viewed_as_it_is = case(ViewedAsItIs, dynamic_shapes=BATCH)
 pairs = case(Pairs, SIX, BATCH)
 pairs_even = case(Pairs, SIX, {"x": {0: 2 * torch.export.Dim("part")}})
+pooled = case(Pooled, SIX, BATCH)
 one = case(Pair, {"one": lambda: (torch.randn(1, 4), torch.randn(1, 4))}, {"x": {0: "n"}, "y": {0: "n"}})
 several = case(Several)
 several_tuple = case(SeveralTuple)
