@@ -122,7 +122,7 @@ class InputSets:
             # What is compiled from the model itself takes what the model takes.
             in_place = self.registry.format(self.cell.format).IN_PLACE
             if not in_place and (conflict or entry.may_refuse):
-                why = self._other_size(entry) or conflict
+                why = self._other_size(entry, conflict) or conflict
                 # What the runtime says of it takes lines; reports show the first one, and the rest on demand.
                 reason = f"{why}\n{problem}" if why else str(problem)
                 return SetResult(Verdict.UNSUPPORTED, Stage.RUN, reason)
@@ -140,8 +140,11 @@ class InputSets:
         seconds = min(run.seconds or 0.0 for run in answer.runs)
         return Ran(runs, frozenset(answer.inputs_changed), seconds, answer.compiled)
 
-    def _other_size(self, entry: InputSet) -> str:
-        """In which input a set has another size than the exported one, and what to do; "" where it hasn't."""
+    def _other_size(self, entry: InputSet, conflict: str | None) -> str:
+        """In which input a set has another size than the exported one, and what to do; "" where it hasn't.
+
+        conflict: what the artifact declares against it, if it does.
+        """
         declared = {leaf.path: leaf.shape for leaf in self.judge.content.input_leaves}
         exported = self.judge.exported_shapes
         for path, shape in entry.shapes.items():
@@ -151,11 +154,13 @@ class InputSets:
             fixed = any(
                 isinstance(kind, int) and size != kind for kind, size in zip(wanted, shape, strict=False)
             ) or len(wanted) != len(shape)
-            remedy = (
-                "give dynamic_shapes to export it for other sizes"
-                if fixed
-                else "the exporter fixed a size that dynamic_shapes leaves open"
-            )
+            if fixed:
+                remedy = "give dynamic_shapes to export it for other sizes"
+            elif conflict or self.artifact.signature.inputs is None:
+                remedy = "the exporter fixed a size that dynamic_shapes leaves open"
+            else:
+                # The artifact leaves it open, too: it is the runtime that takes no such size.
+                remedy = "dynamic_shapes gives no least size for all that vary (`Dim(…, min=…)`)"
             return f"{input_name(path)} was exported as {tuple(exported[path])}, this set has {tuple(shape)}: {remedy}"
         return ""
 

@@ -50,9 +50,20 @@ def sets(declared: Sequence[int | str], **shapes: list[int]) -> Any:
 )
 def test_a_set_of_another_size(declared: list[int | str], other: list[int], says: str) -> None:
     case = sets(declared, first=[3, 16], other=other)
-    said = InputSets._other_size(cast(InputSets, case), case.judge.sets["other"])
+    case.artifact = SimpleNamespace(signature=Signature(file="model", layout="tree"))
+    said = InputSets._other_size(cast(InputSets, case), case.judge.sets["other"], None)
     assert says in said
     assert bool(says) == bool(said)
+
+
+@pytest.mark.parametrize(("conflict", "exporter"), [("the artifact declares image as (3, 16)", True), (None, False)])
+def test_an_exporter_is_blamed_for_what_the_artifact_declares_only(conflict: str | None, exporter: bool) -> None:
+    case = sets(["batch", 16], first=[3, 16], other=[1, 16])
+    signature = Signature(file="model", layout="flat", inputs=(Input("/kwargs/image", (3 if conflict else "n", 16)),))
+    case.artifact = SimpleNamespace(signature=signature)
+    said = InputSets._other_size(cast(InputSets, case), case.judge.sets["other"], conflict)
+    assert "this set has (1, 16)" in said
+    assert ("the exporter fixed a size" in said) == exporter
 
 
 def test_the_report_has_the_shapes_of_a_set() -> None:
@@ -74,7 +85,7 @@ def test_what_was_exported_may_refuse_a_set_and_what_is_compiled_of_the_model_ma
     made.cell, made.worker = SimpleNamespace(format="x", runtime="y"), None
     made.artifact, made.budget = SimpleNamespace(signature=signature), SimpleNamespace(ask=ask)
     made.target = tmp_path / "outputs"
-    made._other_size = lambda entry: ""
+    made._other_size = lambda entry, conflict: ""
     entry = made.judge.sets["other"]
     entry.file, entry.args, entry.kwargs, entry.may_refuse = tmp_path, [], [], True
     found = InputSets.run(cast(InputSets, made), entry)

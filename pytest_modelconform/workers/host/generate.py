@@ -6,7 +6,7 @@ strides that were taken for granted. What a case's own sets don't vary is varied
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,8 +164,10 @@ def _sizes(
     spread = {known[name].root for name in known if _is_spread(name, entries)}
     least = {root: bounds[root].least or (2 if root in spread else 1) for root in roots}
     if is_new(wanted := lengths(least)):
-        declared = all(bounds[root].least is not None for root in roots)
-        yield LEAST, wanted, "the least sizes", not declared
+        # A length that the case's own sets have is asked for as well as one that is a bound.
+        had = {root: _had(root, known, seen.values()) for root in roots}
+        asked = all(bounds[root].least is not None or least[root] in had[root] for root in roots)
+        yield LEAST, wanted, "the least sizes", not asked
     most = {root: bounds[root].most or value for root, value in roots.items()}
     if any(bounds[root].most is not None for root in roots) and is_new(wanted := lengths(most)):
         yield MOST, wanted, "the greatest sizes", False
@@ -182,6 +184,16 @@ def _is_spread(name: str, entries: list[dict[str, Any]]) -> bool:
         for leaf in entries
         for axis, declared in enumerate(leaf["shape"])
     )
+
+
+def _had(root: str, known: Mapping[str, Dimension], seen: Iterable[Mapping[str, int]]) -> set[int | None]:
+    """The values that a root has in the case's own sets."""
+    return {
+        known[name].root_of(sizes[name])
+        for sizes in seen
+        for name in sizes
+        if name in known and known[name].root == root
+    }
 
 
 def _within(bounds: Dimension, value: int) -> int:

@@ -95,6 +95,17 @@ def test_sizes_at_their_bounds() -> None:
     assert "auto-shape" not in made({"a": call(4, 7)}, {"x": {0: Dim("b", max=4), 1: Dim("l", max=7)}})
 
 
+def test_what_the_cases_own_sets_have_is_asked_for() -> None:
+    spec = {"x": {0: "batch", 1: Dim("length", min=3)}}
+    # A batch of one is nowhere asked for, and the set has it.
+    assert made({"a": call(4, 7), "b": call(2, 8)}, spec)["auto-least"].may_refuse
+    found = made({"a": call(4, 7), "b": call(1, 8)}, spec)["auto-least"]
+    assert shape(found) == [1, 3]
+    assert not found.may_refuse
+    # Without a bound the least length is nobody's.
+    assert made({"a": call(4, 7), "b": call(1, 8)}, {"x": {0: "batch", 1: "length"}})["auto-least"].may_refuse
+
+
 def test_a_set_that_is_too_large_is_left_out() -> None:
     assert "auto-most" not in made({"a": call(4, 4096)}, {"x": {0: Dim("batch", max=100_000)}})
 
