@@ -5,10 +5,10 @@ by harmonics, and convolutions. One model of TensorFlow in several files, of whi
 """
 
 import numpy as np
-from sounds import chirp, speech
 from torch import Tensor
 from wheels import file_of
 
+from cases.audio.sounds import chirp, speech
 from pytest_modelconform import Case, Export
 
 FILES = "saved_models/icassp_2022"

@@ -5,10 +5,10 @@ a relative one of 1. The twin is the original in Keras, with the weights as its 
 """
 
 import torch
-from sounds import chirp, speech
 from torch import Tensor, nn
 from wheels import absent, file_of
 
+from cases.audio.sounds import chirp, speech
 from pytest_modelconform import Case
 
 with absent("librosa", "resampy", "torchaudio"):

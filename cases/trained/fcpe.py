@@ -5,10 +5,10 @@ Trained weights, from the sound to its pitch: a mel spectrum by Fourier transfor
 """
 
 import torch
-from sounds import chirp, speech
 from torch import Tensor, nn
 from wheels import absent
 
+from cases.audio.sounds import chirp, speech
 from pytest_modelconform import Case
 
 with absent("local_attention", "torchaudio"):

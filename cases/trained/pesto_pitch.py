@@ -5,10 +5,10 @@ in place, a network whose last layer is a Toeplitz matrix, and a mean around the
 """
 
 import torch
-from sounds import chirp, speech
 from torch import Tensor, nn
 from wheels import absent
 
+from cases.audio.sounds import chirp, speech
 from pytest_modelconform import Case
 
 with absent("torchaudio", "tqdm", "matplotlib"):

@@ -5,10 +5,10 @@ take and return it. The one with both sampling rates has a branch, as the ONNX f
 """
 
 import torch
-from sounds import chirp, speech
 from torch import Tensor, nn
 from wheels import file_of
 
+from cases.audio.sounds import chirp, speech
 from pytest_modelconform import Case, Export, Sequence
 
 # By sampling rate: samples in a chunk, behind those of the chunk before that are seen once more.

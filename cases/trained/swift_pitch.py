@@ -5,10 +5,10 @@ around the largest activation between two pitches, which are inputs without dime
 """
 
 import numpy as np
-from sounds import chirp, speech
 from torch import Tensor
 from wheels import file_of
 
+from cases.audio.sounds import chirp, speech
 from pytest_modelconform import Case
 
 
