@@ -29,7 +29,7 @@ def model() -> MViT:
         MViT(
             spatial_size=(32, 32),
             temporal_size=4,
-            block_setting=[block(1, 16, 16, 1, 2), block(2, 16, 32, 2, 2), block(2, 32, 32, 1, 1)],
+            block_setting=[block(1, 16, 16, 1, 2), block(2, 16, 32, 2, 1)],
             residual_pool=True,
             residual_with_cls_embed=False,
             rel_pos_embed=True,
