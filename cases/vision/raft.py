@@ -12,8 +12,6 @@ from torchvision.models.optical_flow import raft as parts
 
 from pytest_modelconform import Case, generic_weights
 
-UPDATES = 2
-
 
 class Flow(nn.Module):
     """Two images (batch, 3, height, width) → the flow after each update, (batch, 2, height, width), in pixels."""
@@ -23,7 +21,7 @@ class Flow(nn.Module):
         self.raft = raft
 
     def forward(self, first: Tensor, second: Tensor) -> list[Tensor]:
-        return self.raft(first, second, num_flow_updates=UPDATES)
+        return self.raft(first, second, num_flow_updates=2)
 
 
 def encoder(width: int, norm: type[nn.Module]) -> parts.FeatureEncoder:
