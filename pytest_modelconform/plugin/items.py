@@ -19,6 +19,7 @@ from ..terms.case import TORCH
 from ..terms.cell import COLLECT, EAGER, CaseRef, Cell
 from ..terms.exports import AT, base_of
 from ..terms.outcome import REQUIRED, Outcome, Stage, Verdict
+from . import slow
 from .existing import existing
 from .run import Run, run_of
 
@@ -58,6 +59,8 @@ class CaseFile(pytest.File):
         run.collected.cases.append(declared)
         run.collected.cells += cells
         own = declared.own_operators
+        if slow.TAG in declared.tags and not slow.are_wanted(self.config, self.path):
+            cells, settled_all = slow.standing_for(cells), slow.SETTLED
         for cell in cells:
             item = CellItem.from_parent(
                 self,

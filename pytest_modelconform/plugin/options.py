@@ -93,6 +93,9 @@ def add_options(parser: pytest.Parser) -> None:
         help="fail cells that are imprecise (less exact than faithful arithmetic, but close)",
     )
     parser.addini("modelconform_strict", "as --modelconform-strict", type="bool", default=False)
+    text = "run the cases with the tag 'slow', too, which are left out unless their file or the tag is named"
+    group.addoption("--modelconform-slow", action="store_true", help=text)
+    parser.addini("modelconform_slow", f"as --modelconform-slow: {text}", type="bool", default=False)
     # No ini key: a run that rewrites what it is judged by has to be asked for each time.
     group.addoption(
         "--modelconform-update-expected",

@@ -85,7 +85,8 @@ def _known(kind: str, name: str, names: Mapping[str, None]) -> str:
 
 def counted(outcomes: Mapping[Cell, Outcome]) -> tuple[int, int]:
     """How many cells pass, and how many could run."""
-    could = [o for cell, o in outcomes.items() if cell.runtime != EAGER and o.verdict not in _COULD_NOT]
+    ran = [o for cell, o in outcomes.items() if cell.runtime != EAGER and not o.is_left_out]
+    could = [o for o in ran if o.verdict not in _COULD_NOT]
     return sum(o.verdict is Verdict.PASS for o in could), len(could)
 
 
@@ -93,7 +94,7 @@ def _badge(log: Log, label: str, verb: str, belongs: Callable[[Cell], bool]) -> 
     outcomes = {cell: outcome for cell, outcome in dict(log.cells).items() if belongs(cell)}
     passed, total = counted(outcomes)
     # A session that was interrupted has a footer, and cells that were not run.
-    cut_off = not log.complete or any(outcome.verdict is Verdict.NOT_RUN for outcome in outcomes.values())
+    cut_off = not log.complete or any(outcome.is_cut_off for outcome in outcomes.values())
     label = label if len(label) <= _LONGEST else f"{label[:_LONGEST]}…"
     if not total:
         return Badge(label, "nothing ran", "lightgrey", cut_off)

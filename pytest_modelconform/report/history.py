@@ -6,7 +6,6 @@ import datetime
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..terms.outcome import Verdict
 from .badge import counted
 from .log import Log, LogError, missing
 from .markdown import column_name
@@ -38,7 +37,7 @@ def run_of(name: str, log: Log) -> Run:
         column: counted(dict(row.cells[column] for row in folded.rows if column in row.cells))
         for column in folded.columns
     }
-    is_cut_off = not log.complete or folded.totals.get(Verdict.NOT_RUN)
+    is_cut_off = not log.complete or any(outcome.is_cut_off for _, outcome in log.cells)
     incomplete = f"lacks {', '.join(missing(log))}" if missing(log) else "cut off" if is_cut_off else ""
     torch = log.environment.get("packages", {}).get("torch")
     versions = f"torch {torch}" if torch else ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ..terms.case import DEFAULTS
 from ..terms.cell import EAGER, FULL, INFERENCE, PRECISIONS, TASKS, Cell
 from ..terms.exports import base_of, is_variant
-from ..terms.outcome import NOT_FIT, Outcome, Stage, Verdict
+from ..terms.outcome import LEFT_OUT, NOT_FIT, Outcome, Stage, Verdict
 
 # Format, runtime, device, precision, task.
 Column = tuple[str, str, str, str, str]
@@ -35,6 +35,7 @@ class Matrix:
 
     totals: cells by verdict, model checks included. expected: failing cells that expected.toml records.
     blocked: cells that failed only since their model check did. absent: by the reason, how many cells are unavailable.
+    left_out: by the reason, names of cases that were not to run.
     failures: what is not as expected; without those of the blocked cells whose model check is in the log, and failed.
     limits: by the reason, the columns that can't do a kind of input set whatever the case.
     """
@@ -45,6 +46,7 @@ class Matrix:
     expected: int
     blocked: int
     absent: Mapping[str, int]
+    left_out: Mapping[str, Sequence[str]]
     failures: Sequence[tuple[Cell, Outcome]]
     limits: Mapping[str, Sequence[Column]] = field(default_factory=dict)
 
@@ -97,11 +99,20 @@ def fold(cells: Iterable[tuple[Cell, Outcome]], formats: Sequence[str] = (), run
         expected=sum(outcome.expected is True for outcome in latest.values()),
         blocked=sum(cell in blocked for cell in latest),
         absent=Counter(o.message for o in latest.values() if o.verdict is Verdict.UNAVAILABLE),
+        left_out=_left_out(latest),
         failures=[
             (cell, outcome) for cell, outcome in latest.items() if is_surprising(outcome) and cell not in blocked
         ],
         limits={reason: [column for column in columns if column in found] for reason, found in limits.items()},
     )
+
+
+def _left_out(latest: Mapping[Cell, Outcome]) -> Mapping[str, Sequence[str]]:
+    found: dict[str, dict[str, None]] = {}
+    for cell, outcome in latest.items():
+        if outcome.is_left_out:
+            found.setdefault(outcome.message.removeprefix(LEFT_OUT), {})[cell.case] = None
+    return {reason: list(names) for reason, names in found.items()}
 
 
 def is_surprising(outcome: Outcome) -> bool:

@@ -16,6 +16,8 @@ from .wording import printable
 NOT_FIT = "the model itself is not fit to be compared with"
 # How the message of a cell begins of which nothing is known, since nothing could be written: no fault of the cell's.
 NOT_TESTED = "not tested: "
+# What the message of a cell begins with that was not to run.
+LEFT_OUT = "left out: "
 # How the message of a cell ends that is unavailable though it has to be there.
 REQUIRED = "(required by --modelconform-require)"
 # How the lines of a message begin that are hints.
@@ -76,7 +78,7 @@ STYLES: dict[Verdict, VerdictStyle] = {
     ),
     Verdict.UNSUPPORTED: VerdictStyle("–", "-", "skipped", "cyan", 0, "stated limit of the format or runtime"),
     Verdict.UNAVAILABLE: VerdictStyle("□", "_", "skipped", "light", 2, "missing on this machine"),
-    Verdict.NOT_RUN: VerdictStyle("?", "?", "skipped", "yellow", 3, "interrupted, or lost with its process"),
+    Verdict.NOT_RUN: VerdictStyle("?", "?", "skipped", "yellow", 3, "left out, interrupted, or lost with its process"),
     Verdict.MISMATCH: VerdictStyle("≠", "M", "failed", "red", 5, "runs, with other numbers"),
     Verdict.ERROR: VerdictStyle("✗", "E", "failed", "red", 6, "an exception"),
     Verdict.TIMEOUT: VerdictStyle("⧖", "T", "failed", "red", 7, "took longer than the limit"),
@@ -162,6 +164,16 @@ class Outcome:
     def is_silent(self) -> bool:
         """Whether it says nothing of the cell: what is recorded of it neither holds nor fails."""
         return self.verdict in (Verdict.UNAVAILABLE, Verdict.NOT_RUN) or self.message.startswith(NOT_TESTED)
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether it was not to run."""
+        return self.verdict is Verdict.NOT_RUN and self.message.startswith(LEFT_OUT)
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether it should have run, and did not."""
+        return self.verdict is Verdict.NOT_RUN and not self.is_left_out
 
     @property
     def doubtful(self) -> bool:

@@ -9,7 +9,7 @@ from pytest_modelconform.report import badge
 from pytest_modelconform.report.badge import Badge, UnknownName
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.terms.cell import Cell
-from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
+from pytest_modelconform.terms.outcome import LEFT_OUT, Outcome, Stage, Verdict
 from tests.support import nasty
 
 PASS = Outcome(Verdict.PASS)
@@ -90,6 +90,11 @@ def test_a_log_that_is_cut_off_is_never_green(passing: int) -> None:
         assert "green" not in made.colour
         assert made.message.endswith(", cut off")
         assert json.loads(badge.endpoint(made))["isError"] is True
+
+
+def test_what_was_not_to_run_is_not_missing() -> None:
+    made = badge.of_all(log(PASS, Outcome(Verdict.NOT_RUN, None, f"{LEFT_OUT}slow")))
+    assert (made.message, made.cut_off) == (badge.of_all(log(PASS)).message, False)
 
 
 def test_what_is_imprecise_is_named_and_is_no_failure() -> None:

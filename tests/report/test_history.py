@@ -9,7 +9,7 @@ import pytest
 from pytest_modelconform.report import history
 from pytest_modelconform.report.log import Log, LogError
 from pytest_modelconform.terms.cell import Cell
-from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
+from pytest_modelconform.terms.outcome import LEFT_OUT, Outcome, Stage, Verdict
 from tests.support import nasty
 
 PASS, ERROR = Outcome(Verdict.PASS), Outcome(Verdict.ERROR, Stage.RUN)
@@ -31,6 +31,7 @@ def test_a_run() -> None:
     assert run.date.isoformat() == "2026-11-03T06:00:00+00:00"
     assert history.run_of("a", log(3, complete=False)).incomplete == "cut off"
     assert history.run_of("a", log(3, (ORT, Outcome(Verdict.NOT_RUN)))).incomplete == "cut off"
+    assert history.run_of("a", log(3, (ORT, Outcome(Verdict.NOT_RUN, None, f"{LEFT_OUT}slow")))).incomplete == ""
     lacking = Log({"date": "2026-11-03", "missing": ["shard 2 of 3"]}, [], False)
     assert history.run_of("a", lacking).incomplete == "lacks shard 2 of 3"
     assert history.run_of("a", lacking).date.tzinfo is datetime.timezone.utc

@@ -25,6 +25,8 @@ def write(matrix: Matrix, writer: Writer) -> None:
     name_of = RowNames(matrix.rows)
     reasons = [f"{counted(count, 'cell')}: {reason}" for reason, count in matrix.absent.items()]
     _section(writer, "Unavailable on this machine", reasons)
+    left_out = [f"{', '.join(names)}: {reason}" for reason, names in matrix.left_out.items()]
+    _section(writer, "Left out", left_out)
     limits = [f"{columns_text(columns)}: {reason}" for reason, columns in matrix.limits.items()]
     limits += [f"{counted(count, 'cell')}: {reason}" for reason, count in said.unsupported(matrix).items()]
     _section(writer, "Limits of formats and runtimes, known in advance", limits)
