@@ -94,7 +94,7 @@ class DiT(nn.Module):
 class Guided(nn.Module):
     """Classifier-free guidance: each image with its class and with none, in one batch."""
 
-    def __init__(self, strength: float = 4.0) -> None:
+    def __init__(self, strength: float = 1.5) -> None:
         super().__init__()
         self.dit, self.strength = DiT(), strength
 
