@@ -28,7 +28,7 @@ basic_pitch = Case(
     framework="onnx",
     inputs={"speech": lambda: call(speech(2, SAMPLES, 22050)), "chord": lambda: call(chord(1))},
     dynamic_shapes=({0: "batch"},),
-    exports={"litert@shipped": Export(file=file_of("basic_pitch", f"{FILES}/nmp.tflite"))},
+    exports={"litert@shipped": Export(file=str(file_of("basic_pitch", f"{FILES}/nmp.tflite")))},
     tags=("trained", "audio", "convolution"),
     paper="arXiv:2203.09893",
     requires=("basic-pitch", "onnx"),

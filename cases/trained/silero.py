@@ -47,12 +47,6 @@ def glide(batch: int) -> Tensor:
     return chirp(batch, CHUNK[8000] + CONTEXT[8000], 8000)
 
 
-about = {
-    "tags": ("trained", "audio", "recurrent", "convolution", "script"),
-    "paper": "https://github.com/snakers4/silero-vad",
-    "requires": ("silero-vad",),
-}
-
 silero_vad = Case(
     model=lambda: torch.jit.script(BothRates()),
     inputs={
@@ -61,13 +55,15 @@ silero_vad = Case(
     },
     dynamic_shapes={"sound": {0: "batch", 1: "samples"}, "state": {1: "batch"}, "sr": {}},
     exports={
-        "onnx@shipped": Export(file=file_of("silero_vad", "data/silero_vad.onnx"), inputs={"input": "sound"}),
+        "onnx@shipped": Export(file=str(file_of("silero_vad", "data/silero_vad.onnx")), inputs={"input": "sound"}),
         "onnx@ifless": Export(
-            file=file_of("silero_vad", "data/silero_vad_op18_ifless.onnx"), inputs={"input": "sound"}
+            file=str(file_of("silero_vad", "data/silero_vad_op18_ifless.onnx")), inputs={"input": "sound"}
         ),
     },
     fixed_inputs="the network takes chunks of two lengths only, one for each rate",
-    **{**about, "tags": (*about["tags"], "control_flow")},
+    tags=("trained", "audio", "recurrent", "convolution", "control_flow", "script"),
+    paper="https://github.com/snakers4/silero-vad",
+    requires=("silero-vad",),
 )
 silero_vad_16k = Case(
     model=lambda: network("_model"),
@@ -77,12 +73,16 @@ silero_vad_16k = Case(
     },
     dynamic_shapes={"x": {0: "batch"}, "state": {1: "batch"}},
     exports={
-        "onnx@static": Export(file=file_of("silero_vad", "data/silero_vad_openvino_16k.onnx"), inputs={"input": "x"})
+        "onnx@static": Export(
+            file=str(file_of("silero_vad", "data/silero_vad_openvino_16k.onnx")), inputs={"input": "x"}
+        )
     },
     sequence=Sequence(
         carry={"state": 1},
         steps=8,
         inputs=lambda step: {"x": chunk(2, 16000, step), **({"state": state(2, 0.0)} if step == 0 else {})},
     ),
-    **about,
+    tags=("trained", "audio", "recurrent", "convolution", "script"),
+    paper="https://github.com/snakers4/silero-vad",
+    requires=("silero-vad",),
 )

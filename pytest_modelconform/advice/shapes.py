@@ -11,6 +11,7 @@ _SIZE = r"L\[(?P<{0}>.+?)\]\.size\(\)\[(?P<{0}_axis>\d+)\]"
 _EQUAL = rf"The values of \w+ = {_SIZE.format('one')} and \w+ = {_SIZE.format('other')} must always be equal"
 _CONSTANT = r"You marked (?P<name>\S+) as dynamic but your code specialized it to be a constant \((?P<length>\d+)\)"
 _BOUND = r"^ *(?P<name>\w+) = Dim\('\w+', (?P<bounds>[^)]*)\)$"
+_ROUNDED = r"satisfy the generated guard math\.trunc\(.*\) == (?P<length>\d+)\.$"
 _MULTIPLE = r"^ *(?P<name>\w+) = (?P<factor>\d+)\*_\w+$"
 _GUARD = (
     r"Not all values of (?P<name>\w+) = (?P<size>L\[.+?\]\.size\(\)\[\d+\]) in the specified range"
@@ -76,6 +77,12 @@ def constraints(failure: Failure) -> str | None:
             f"dimension {axis} of {_name(first)} is always that of dimension {other} of {_name(second)}: give both "
             f'one name in `dynamic_shapes`, as in `{{{_key(first)}: {{{axis}: "n"}}, '
             f'{_key(second)}: {{{other}: "n"}}}}`'
+        )
+    if found := re.search(_ROUNDED, failure.message, re.MULTILINE):
+        return (
+            f"`int(…)` of a size times a fraction became the constant {found['length']}. Round it by `math.trunc(…)`, "
+            "which torch.export keeps, or in whole numbers: `x.shape[i] * 5 // 4`. The formats that trace, and `onnx`, "
+            "keep the constant without a word"
         )
     if always := _unproved(failure.message):
         name, guard = always

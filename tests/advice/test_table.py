@@ -36,6 +36,7 @@ TOLD = [
     ("mask", "export", "`if kept.shape[0] == 0:` asks for a length that values", ["mask_checked", "mask_kept"]),
     ("cut", "export", "`return self.a(x)[:, : int(n)]` makes a size of a tensor's value", ["cut_kept"]),
     ("added", "export", "forward takes batch = 6 only, but `dynamic_shapes` promises any", ["added_static"]),
+    ("stretched", "export", "of a size times a fraction became the constant 9", ["stretched_trunc", "stretched_whole"]),
     ("positions", "export", '`torch.export.Dim("batch", max=6)` in place of "batch"', ["positions_bound"]),
     ("pair", "export", '`{"y": {0: "n"}, "x": {0: "n"}}`', ["pair_named"]),
     ("pairs", "export", '`2 * torch.export.Dim("part")` in place of "batch"', ["pairs_even"]),
