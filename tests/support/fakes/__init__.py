@@ -79,9 +79,12 @@ ABSENT = "fake-absent"
 CONFTEST = f"""\
 import sys
 
-sys.path.append({str(REPOSITORY)!r})
+# Before the packages that are installed while this is imported: wheels there are that bring tests of their own.
+sys.path.insert(0, {str(REPOSITORY)!r})
 
 from tests.support import fakes
+
+sys.path.append(sys.path.pop(0))
 
 
 def pytest_modelconform_register(registry):
