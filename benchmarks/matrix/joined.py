@@ -32,7 +32,8 @@ _MOST_LINES, _MOST_LETTERS = 12, 400
 
 def joined(kept: Kept, cells: Sequence[Cell], root: Path) -> Log:
     """What cells came to, each once; what did not run is `not-run`, and named in `missing`."""
-    found = {cell: known for cell, known in kept.cells().items() if cell in set(cells)}
+    wanted = set(cells)
+    found = {cell: known for cell, known in kept.cells().items() if cell in wanted}
     judge = Judge(root)
     by_part: dict[Path, tuple[Part, list[tuple[Cell, Outcome]]]] = {}
     for cell, (outcome, part) in found.items():
