@@ -154,7 +154,9 @@ def _run(group: Group, cells: Sequence[Cell], kept: Kept, given: argparse.Namesp
     left = [cell for cell in cells if cell not in done]
     if not left:
         return True
-    path = kept.begin(group.name, (cell.file for cell in left))
+    # The logs of several machines end in one folder.
+    part = "" if given.shard == "1/1" else f"-{given.shard.replace('/', '-of-')}"
+    path = kept.begin(group.name + part, (cell.file for cell in left))
     ids = path.with_suffix(".txt")
     ids.write_text("".join(f"{cell.id}\n" for cell in left))
     words = [
