@@ -186,11 +186,15 @@ def reason_of(outcome: Outcome) -> str:
     expected = next((note for note in outcome.notes if note.startswith("expected: ")), "")
     text = expected.removeprefix("expected: ") or outcome.message
     first, *others = [line.strip() for line in text.splitlines() if line.strip()] or [""]
+    if first.endswith(_NEXT) and (beneath := [line for line in others if line.startswith(_CAUSED)]):
+        return beneath[-1].removeprefix(_CAUSED)
     # Some exceptions say nothing in their first line but that they are one.
     return f"{first} {others[0]}" if _NO_MORE.fullmatch(first) and others else first
 
 
 _LONGEST, _MOST_COLUMNS = 400, 3
+# What PyTorch's exporter to ONNX ends its first line with, whatever has happened; how what has happened is told then.
+_NEXT, _CAUSED = "Next steps:", "caused by "
 # An exception's first line without a message.
 _NO_MORE = re.compile(r"(input set '[^']*': )?[\w.]+:")
 # Cases side by side in one table, dtypes counted.
