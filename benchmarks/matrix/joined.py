@@ -47,9 +47,7 @@ def joined(kept: Kept, cells: Sequence[Cell], root: Path) -> Log:
     return Log(environment, [*whole.cells, *((cell, not_run) for cell in lacking)], not missing)
 
 
-def write(
-    whole: Log, folder: Path, names: Sequence[str] = ("matrix.md", "matrix.html", "pairs.md", "causes.md")
-) -> None:
+def write(whole: Log, folder: Path, names: Sequence[str] = REPORTS) -> None:
     """Reports of a joined log; the page without what nobody looks up of ten thousand cells."""
     for name in names:
         if name == "matrix.html":
