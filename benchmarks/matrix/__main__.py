@@ -22,10 +22,11 @@ from pytest_modelconform.cache.store import default_folder
 from pytest_modelconform.plugin.durations import Durations
 from pytest_modelconform.plugin.plan import scope_of
 from pytest_modelconform.report import log
+from pytest_modelconform.report.merge import MergeError
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Verdict
 
-from .columns import Group, grouped
+from .columns import GROUPS, Group, grouped
 from .joined import joined, write
 from .kept import Kept
 
@@ -53,10 +54,13 @@ def main(words: Sequence[str] | None = None) -> int:
         verdicts = [Verdict(given.again_if)] if given.again_if else []
         print(f"{kept.forget(given.again, verdicts)} records are forgotten: {given.again}")
     cells = _shard(collected(given.cases, given.mark), given.shard)
-    groups = [(g, of) for g, of in grouped(cells) if not given.groups or g.name in given.groups.split(",")]
-    if not groups:
-        print(f"no such group; there are: {', '.join(group.name for group, _ in grouped(cells))}", file=sys.stderr)
+    every = grouped(cells)
+    names = dict.fromkeys(group.name for group in (*GROUPS, *(group for group, _ in every)))
+    wanted = given.groups.split(",") if given.groups else list(names)
+    if unknown := [name for name in wanted if name not in names]:
+        print(f".ci/matrix: no group {unknown[0]!r}; there are: {', '.join(names)}", file=sys.stderr)
         return 2
+    groups = [(group, of) for group, of in every if group.name in wanted]
     _plan(groups, kept, root)
     if not (given.plan or given.join):
         until = time.monotonic() + given.minutes * 60
@@ -64,7 +68,11 @@ def main(words: Sequence[str] | None = None) -> int:
             if not _run(group, of, kept, given, until):
                 break
     if not given.plan:
-        whole = joined(kept, cells, root)
+        try:
+            whole = joined(kept, cells, root)
+        except MergeError as error:
+            print(f".ci/matrix: {error}", file=sys.stderr)
+            return 2
         log.write(whole, given.logs / "all.jsonl")
         write(whole, given.logs)
         if given.docs:
@@ -85,7 +93,9 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         help="folder for the logs; what they hold isn't run again (default: $LOGS, else .matrix)",
     )
     parser.add_argument("--groups", help="groups of columns, separated by commas (default: all, in the plan's order)")
-    parser.add_argument("--shard", default="1/1", metavar="I/N", help="the I-th of N parts of the case files")
+    parser.add_argument(
+        "--shard", type=_part, default=(1, 1), metavar="I/N", help="the I-th of N parts of the case files"
+    )
     parser.add_argument("--mark", default=os.environ.get("MARK", "task_inference or task_sequence"), help="pytest's -m")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long; the next run goes on")
     parser.add_argument("--free", type=float, default=6, metavar="GIB", help="stop if the disk has less free (6)")
@@ -95,7 +105,12 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--join", action="store_true", help="only join the logs that are there")
     parser.add_argument("--docs", action="store_true", help="write docs/matrix.md and docs/matrix.html, too")
     parser.add_argument("--again", metavar="GLOB", help="run cells again whose id this matches")
-    parser.add_argument("--again-if", metavar="VERDICT", help="of these only those with this verdict")
+    parser.add_argument(
+        "--again-if",
+        choices=[v.value for v in Verdict],
+        metavar="VERDICT",
+        help="of these only those with this verdict",
+    )
     return parser.parse_args(words)
 
 
@@ -124,10 +139,21 @@ def collected(cases: Sequence[str], mark: str) -> list[Cell]:
     return found.cells
 
 
-def _shard(cells: Sequence[Cell], shard: str) -> list[Cell]:
-    index, _, count = shard.partition("/")
+def _part(text: str) -> tuple[int, int]:
+    """I/N as two numbers."""
+    index, count = map(int, text.split("/"))
+    if not 1 <= index <= count:
+        raise ValueError
+    return index, count
+
+
+_part.__name__ = "shard"
+
+
+def _shard(cells: Sequence[Cell], shard: tuple[int, int]) -> list[Cell]:
+    index, count = shard
     files = sorted({cell.file for cell in cells})
-    mine = set(files[int(index) - 1 :: int(count)])
+    mine = set(files[index - 1 :: count])
     return [cell for cell in cells if cell.file in mine]
 
 
@@ -154,7 +180,10 @@ def _run(group: Group, cells: Sequence[Cell], kept: Kept, given: argparse.Namesp
     left = [cell for cell in cells if cell not in done]
     if not left:
         return True
-    path = kept.begin(group.name, (cell.file for cell in left))
+    # The logs of several machines end in one folder.
+    index, count = given.shard
+    part = f"-{index}-of-{count}" if count > 1 else ""
+    path = kept.begin(group.name + part, (cell.file for cell in left))
     ids = path.with_suffix(".txt")
     ids.write_text("".join(f"{cell.id}\n" for cell in left))
     words = [

@@ -32,7 +32,8 @@ _MOST_LINES, _MOST_LETTERS = 12, 400
 
 def joined(kept: Kept, cells: Sequence[Cell], root: Path) -> Log:
     """What cells came to, each once; what did not run is `not-run`, and named in `missing`."""
-    found = {cell: known for cell, known in kept.cells().items() if cell in set(cells)}
+    wanted = set(cells)
+    found = {cell: known for cell, known in kept.cells().items() if cell in wanted}
     judge = Judge(root)
     by_part: dict[Path, tuple[Part, list[tuple[Cell, Outcome]]]] = {}
     for cell, (outcome, part) in found.items():
@@ -46,9 +47,7 @@ def joined(kept: Kept, cells: Sequence[Cell], root: Path) -> Log:
     return Log(environment, [*whole.cells, *((cell, not_run) for cell in lacking)], not missing)
 
 
-def write(
-    whole: Log, folder: Path, names: Sequence[str] = ("matrix.md", "matrix.html", "pairs.md", "causes.md")
-) -> None:
+def write(whole: Log, folder: Path, names: Sequence[str] = REPORTS) -> None:
     """Reports of a joined log; the page without what nobody looks up of ten thousand cells."""
     for name in names:
         if name == "matrix.html":

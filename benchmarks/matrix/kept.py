@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from pytest_modelconform.report import log
@@ -38,22 +37,27 @@ class Kept:
         self.folder = folder
         self.root = root
         self._digests: dict[str, str] = {}
+        self._read: dict[Path, tuple[tuple[int, int], Part | None]] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
-    @cached_property
+    @property
     def parts(self) -> list[Part]:
         """The logs that can be read, the oldest first."""
-        found = []
-        for path in sorted(self.folder.glob("*.jsonl")):
-            if _NAME.fullmatch(path.name) is None:
-                continue
-            try:
-                content = log.read(path)
-            except LogError:
-                continue  # It was cut off before its header was written.
+        paths = [path for path in sorted(self.folder.glob("*.jsonl")) if _NAME.fullmatch(path.name)]
+        return [part for path in paths if (part := self._part(path)) is not None]
+
+    def _part(self, path: Path) -> Part | None:
+        """A log, read again only if it has changed; None if it was cut off before its header was written."""
+        found = path.stat()
+        state = (found.st_size, found.st_mtime_ns)
+        if path not in self._read or self._read[path][0] != state:
             note = path.with_suffix(".json")
-            found.append(Part(path, content, json.loads(note.read_text()) if note.exists() else {}))
-        return found
+            digests = json.loads(note.read_text()) if note.exists() else {}
+            try:
+                self._read[path] = state, Part(path, log.read(path), digests)
+            except LogError:
+                self._read[path] = state, None
+        return self._read[path][1]
 
     def cells(self) -> dict[Cell, tuple[Outcome, Part]]:
         """What cells came to, the newest record of each: of cells that ran, with their case as it is now."""
@@ -66,6 +70,7 @@ class Kept:
 
     def begin(self, name: str, files: Iterable[str]) -> Path:
         """Where the next session writes its log; its case files are noted as they are now."""
+        self._digests.clear()
         digests = json.dumps({file: self.digest(file) for file in sorted(set(files))}, indent=1) + "\n"
         while True:
             numbers = [int(match[1]) for path in self.folder.iterdir() if (match := _NOTE.fullmatch(path.name))]
@@ -74,7 +79,6 @@ class Kept:
             with contextlib.suppress(FileExistsError), path.with_suffix(".json").open("x") as note:
                 note.write(digests)
                 break
-        self.__dict__.pop("parts", None)
         return path
 
     def forget(self, pattern: str, verdicts: Collection[Verdict] = ()) -> int:
@@ -89,7 +93,6 @@ class Kept:
             if len(stay) < len(part.log.cells):
                 count += len(part.log.cells) - len(stay)
                 log.write(Log(part.log.environment, stay, part.log.complete), part.path)
-        self.__dict__.pop("parts", None)
         return count
 
     def digest(self, file: str) -> str:

@@ -61,7 +61,7 @@ def _pins(environment: str, requirements: Sequence[str]) -> str:
 
 
 def _tables(folded: Matrix) -> Iterator[str]:
-    """One table; or, where that would be too wide, one for each field, and further ones for other dtypes."""
+    """One table; or, where that would be too wide, several for each field, and further ones for other dtypes."""
     if len(folded.rows) <= _MOST_ROWS:
         yield "\n".join(table(folded))
         return
@@ -69,9 +69,14 @@ def _tables(folded: Matrix) -> Iterator[str]:
     for row in folded.rows:
         fields.setdefault((field_of(row.file), row.dtype != "float32"), []).append(row)
     for (name, is_other), rows in fields.items():
-        used = [column for column in folded.columns if any(column in row.cells for row in rows)]
-        yield f"## {escaped(name) or 'Cases'}{', other dtypes' if is_other else ''}"
-        yield "\n".join(table(replace(folded, rows=rows, columns=used)))
+        parts = -(-len(rows) // _MOST_ROWS)
+        for part in range(parts):
+            # Of equal widths.
+            some = rows[len(rows) * part // parts : len(rows) * (part + 1) // parts]
+            used = [column for column in folded.columns if any(column in row.cells for row in some)]
+            of = f" ({part + 1} of {parts})" if parts > 1 else ""
+            yield f"## {escaped(name) or 'Cases'}{', other dtypes' if is_other else ''}{of}"
+            yield "\n".join(table(replace(folded, rows=some, columns=used)))
 
 
 def table(folded: Matrix) -> Iterator[str]:
@@ -186,11 +191,15 @@ def reason_of(outcome: Outcome) -> str:
     expected = next((note for note in outcome.notes if note.startswith("expected: ")), "")
     text = expected.removeprefix("expected: ") or outcome.message
     first, *others = [line.strip() for line in text.splitlines() if line.strip()] or [""]
+    if first.endswith(_NEXT) and (beneath := [line for line in others if line.startswith(_CAUSED)]):
+        return beneath[-1].removeprefix(_CAUSED)
     # Some exceptions say nothing in their first line but that they are one.
     return f"{first} {others[0]}" if _NO_MORE.fullmatch(first) and others else first
 
 
 _LONGEST, _MOST_COLUMNS = 400, 3
+# What PyTorch's exporter to ONNX ends its first line with, whatever has happened; how what has happened is told then.
+_NEXT, _CAUSED = "Next steps:", "caused by "
 # An exception's first line without a message.
 _NO_MORE = re.compile(r"(input set '[^']*': )?[\w.]+:")
 # Cases side by side in one table, dtypes counted.

@@ -72,6 +72,18 @@ def test_a_first_line_that_says_nothing_is_not_all_of_a_reason() -> None:
     assert fault.reason == "RuntimeError: no aten::a"
 
 
+def test_what_exporters_say_of_any_failure_is_no_reason() -> None:
+    lines = [
+        "ConversionError: Failed. Next steps:",
+        "caused by ConversionError: at %a",
+        "caused by DispatchError: no a",
+    ]
+    (fault,) = faults(log((cell("ort"), replace(REFUSED, message="\n".join([*lines, "- If there is"])))))
+    assert fault.reason == "DispatchError: no a"
+    (fault,) = faults(log((cell("ort"), replace(REFUSED, message=lines[0]))))
+    assert fault.reason == lines[0]
+
+
 def test_what_fails_before_it_is_exported_is_the_cases() -> None:
     found = faults(log((cell("ort"), replace(REFUSED, stage=Stage.BUILD)), (cell("tract", "b"), REFUSED)))
     assert [(fault.party, fault.project) for fault in found] == [(EXPORTERS, "onnx"), (CASES, "net.py")]

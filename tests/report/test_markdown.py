@@ -66,6 +66,10 @@ def test_many_cases_have_a_table_for_each_field() -> None:
         *("## text, other dtypes", "| format | runtime | a float16"),
         *("## vision", "| format | runtime"),
     ]
+    cells += [(Cell(f"cases/vision/{n}.py", f"net_{n}", "onnx", "ort"), PASS) for n in range(20, 50)]
+    lines = markdown.render(Log(ABOUT, cells, True)).splitlines()
+    assert [line for line in lines if line.startswith("## vision")] == [f"## vision ({n} of 3)" for n in (1, 2, 3)]
+    assert [line.count("net") for line in lines if line.startswith("| format | runtime | net")] == [16, 17, 17]
     # A column that none of the field's cases has is none of the table's.
     assert sum(line.startswith("| `mnn`") for line in lines) == 2
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.matrix.joined import joined
+from benchmarks.matrix.joined import REPORTS, brief, joined, write
 from benchmarks.matrix.kept import Kept
-from pytest_modelconform.report.log import LogWriter
+from pytest_modelconform.report.log import Log, LogWriter
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 
@@ -52,3 +52,30 @@ def test_what_did_not_run_is_there_and_said(tmp_path: Path) -> None:
     assert whole.environment["missing"] == ["1 cell of the columns onnx-readers"]
     assert dict(whole.cells)[TRACT].verdict is Verdict.NOT_RUN
     assert not joined(Kept(tmp_path / "none", tmp_path), [ORT], tmp_path).complete
+
+
+def test_the_page_has_what_is_wrong_whole_and_no_paths() -> None:
+    entry = {
+        "verdict": "pass",
+        "bits": 20.0,
+        "seconds": 0.1,
+        "shapes": {"a": [1]},
+        "outputs": {"output": {"bits": 20.0}},
+    }
+    wrong = {**entry, "verdict": "mismatch"}
+    outcome = Outcome(
+        Verdict.MISMATCH, Stage.COMPARE, "a\n" * 50 + "b" * 999, inputs={"a": entry, "b": wrong}, artifact="/x"
+    )
+    ((_, found),) = brief(Log({}, [(ORT, outcome)], True)).cells
+    assert found.inputs == {"a": {"verdict": "pass", "bits": 20.0, "seconds": 0.1}, "b": wrong}
+    assert found.artifact is None
+    assert found.message == "\n".join("a" * 12)
+    ((_, found),) = brief(Log({}, [(ORT, Outcome(Verdict.ERROR, Stage.RUN, "b" * 999))], True)).cells
+    assert found.message == "b" * 400
+
+
+def test_reports_of_a_joined_log_are_written(tmp_path: Path) -> None:
+    write(Log({}, [(ORT, WRONG)], True), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(REPORTS)
+    assert "# All formats and runtimes" in (tmp_path / "matrix.md").read_text()
+    assert "<title>All formats and runtimes</title>" in (tmp_path / "matrix.html").read_text()

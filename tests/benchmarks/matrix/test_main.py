@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.matrix import __main__
 from benchmarks.matrix.__main__ import _waited
 from pytest_modelconform.report import log
 from pytest_modelconform.terms.outcome import Verdict
@@ -84,6 +85,35 @@ def test_cells_are_chosen_by_their_marks_and_shards_by_case_files(tmp_path: Path
     assert left("--mark", "dtype_float16") == "3"
     assert left("--shard", "1/2") == "4"
     assert left("--shard", "2/2") == "2"
+    for shard in ("1/2", "2/2"):
+        matrix(tmp_path, "--minutes", "0", "--shard", shard)
+    assert {path.stem[4:] for path in (tmp_path / "logs").glob("0*.json")} == {"-export-1-of-2", "-export-2-of-2"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--shard", "3/2"], "argument --shard: invalid shard value: '3/2'"),
+        (["--shard", "one"], "argument --shard: invalid shard value: 'one'"),
+        (["--again-if", "bad"], "invalid choice: 'bad'"),
+        (["--groups", "onnx,onnxx"], ".ci/matrix: no group 'onnxx'; there are: torchscript, export, "),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    tmp_path: Path, words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(__main__, "collected", lambda cases, mark: [])
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        status = __main__.main(["--logs", "logs", *words])
+    except SystemExit as refused:
+        status = int(str(refused.code))
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert status == 2
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("until", "free", "said"), [(0.0, 0.0, "time is used up"), (math.inf, 1e9, "GiB are free")])
