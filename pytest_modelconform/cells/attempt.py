@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -148,7 +149,8 @@ class Attempt:
         if cell.task not in (INFERENCE, SEQUENCE):
             trainings = Trainings(tools.exports, self.ref, judge, cell, worker, self.budget)
             return Executed(trainings.outcome(tools.folder))
-        sets = InputSets(tools.registry, tools.pool, cell, judge, artifact, worker, self.budget, tools.outputs)
+        reload = functools.partial(load, tools, cell, artifact, worker, self.budget)
+        sets = InputSets(tools.registry, tools.pool, cell, judge, artifact, worker, self.budget, tools.outputs, reload)
         tolerance, _ = choose(judge.tolerance, judge.tolerances, cell)
         if cell.task == SEQUENCE:
             return Executed(Steps(sets, tools.folder).outcome(), Evidence(judge, tolerance, {}, self.budget))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,6 +52,7 @@ class InputSets:
     """Runs an artifact that a worker has loaded on every input set of a case.
 
     judge: what its outputs are compared with. budget: what the cell may still take. target: the file for outputs.
+    reload: has the worker load the artifact anew, or raises StageFailure; for a runtime with `RELOADS`.
     """
 
     registry: Registry
@@ -62,6 +63,7 @@ class InputSets:
     worker: AnyWorker
     budget: Budget
     target: Path
+    reload: Callable[[], object] | None = None
 
     def outcome(self) -> SetsRun:
         """Run and compare each set; one that kills the worker leaves those behind it not run."""
@@ -118,6 +120,8 @@ class InputSets:
             answer = read(self.budget.ask(self.worker, "run", repeats=repeats, **files, **request), RunAnswer)
             runs = read_runs(answer, self.target, repeats, signature, entry.outputs)
         except WorkerRefused as problem:
+            if self.reload is not None and self.registry.runtime(self.cell.runtime).RELOADS:
+                self.reload()
             conflict = static_conflict(signature, entry)
             # What is compiled from the model itself takes what the model takes.
             in_place = self.registry.format(self.cell.format).IN_PLACE

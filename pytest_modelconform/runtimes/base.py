@@ -68,6 +68,8 @@ class Runtime:
     TASKS: Sequence[str] = (INFERENCE,)
     # Dtypes that it is known to return narrower, e.g. {"int64": "int32"}; any other change is a mismatch.
     NARROWS: Mapping[str, str] = field(default_factory=dict)
+    # Whether an input that it has refused spoils what it has loaded: it is loaded again for those that follow.
+    RELOADS: bool = False
     # What to know where its numbers look like those of a narrower precision; a hint quotes it.
     PRECISION_NOTE: str = ""
     # The package of its environment whose version is its own; NAME, where it doesn't say.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import cpp
 from .openvino import PRECISION_NOTE as PRECISION_NOTE
+from .openvino import RELOADS as RELOADS
 
 NAME = "openvino-cpp"
 FAMILY = "openvino"

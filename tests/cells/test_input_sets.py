@@ -82,6 +82,7 @@ def test_what_was_exported_may_refuse_a_set_and_what_is_compiled_of_the_model_ma
     signature = Signature(file="model", layout="tree", inputs=(Input("/kwargs/image", (3, 16)),))
     made = sets([3, 16], first=[3, 16], other=[5, 16])
     made.registry = SimpleNamespace(format=lambda name: SimpleNamespace(REPEATS=1, IN_PLACE=in_place))
+    made.reload = None
     made.cell, made.worker = SimpleNamespace(format="x", runtime="y"), None
     made.artifact, made.budget = SimpleNamespace(signature=signature), SimpleNamespace(ask=ask)
     made.target = tmp_path / "outputs"
