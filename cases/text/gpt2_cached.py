@@ -1,4 +1,7 @@
-"""GPT-2 with its cache of keys and values passed in and out, as a server runs it: a prompt, then a token at a time."""
+"""GPT-2 with a cache: Radford et al., Language Models are Unsupervised Multitask Learners, 2019.
+
+Keys and values are passed in and out, as a server runs it: a prompt, then a token at a time.
+"""
 
 import torch
 from torch import Tensor, nn

@@ -14,7 +14,7 @@ deeplabv3_mobilenet_v3_large = Case(
     },
     # A side of 32 pixels or less shrinks to 1 in the end, for which torch.export takes another branch.
     dynamic_shapes={"x": {0: "batch", 2: Dim("height", min=33), 3: Dim("width", min=33)}},
-    tags=("vision",),
+    tags=("vision", "segmentation"),
     paper="arXiv:1706.05587",
     requires=("torchvision",),
 )

@@ -14,7 +14,7 @@ densenet121 = Case(
     },
     # A side of 60 pixels or less shrinks to 1 in the end, for which torch.export takes another branch.
     dynamic_shapes={"x": {0: "batch", 2: Dim("height", min=61), 3: Dim("width", min=61)}},
-    tags=("vision",),
+    tags=("vision", "convolution"),
     paper="arXiv:1608.06993",
     requires=("torchvision",),
 )

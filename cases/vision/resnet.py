@@ -24,7 +24,7 @@ resnet18 = Case(
     dtypes=("float32", "float16", "bfloat16"),
     cpp="resnet.cpp",
     train=Train(loss="cross_entropy", optimizer="sgd", lr=0.01, momentum=0.9, steps=3, batch_size=8, data=images),
-    tags=("vision",),
+    tags=("vision", "convolution"),
     paper="arXiv:1512.03385",
     requires=("torchvision",),
 )

@@ -12,6 +12,7 @@ from ..formats.frameworks import FRAMEWORKS
 from ..terms.case import DEFAULTS, OPTIONAL, TORCH, Tolerance, twin
 from ..terms.exports import FILE, MAKE, OPTIONS
 from ..terms.outcome import Outcome
+from . import literals
 
 PACKAGE = "pytest_modelconform"
 # What Python's parser raises for a text that is no Python, or that is nested too deeply for it.
@@ -95,24 +96,26 @@ def _imports_us(node: ast.stmt) -> bool:
 
 
 def static_cases(path: Path) -> list[Declared]:
-    """The cases that a file assigns at top level, with literal `requires` and `dtypes`: known without running it."""
+    """The cases that a file assigns at top level, with `requires` and `dtypes` as its text tells them."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, *UNREADABLE):
         return []
+    names = literals.assigned(tree)
     found = []
     for variable, call in assigned_cases(tree):
-        dtypes = [dtype for dtype in _literal_strings(call, "dtypes") if dtype in DEFAULTS]
-        framework = next((k.value for k in call.keywords if k.arg == "framework"), None)
+        fields = literals.fields(call, names)
+        dtypes = [dtype for dtype in _strings(fields, "dtypes", names) if dtype in DEFAULTS]
+        framework = fields.get("framework")
         found.append(
             Declared(
                 path.stem if variable == "case" else variable,
-                tags=_literal_strings(call, "tags"),
-                paper=next(iter(_literal_strings(call, "paper")), ""),
-                requires=_literal_strings(call, "requires"),
+                tags=_strings(fields, "tags", names),
+                paper=next(iter(_strings(fields, "paper", names)), ""),
+                requires=_strings(fields, "requires", names),
                 dtypes=tuple(dict.fromkeys(dtypes)) or ("float32",),
-                has=[k.arg for k in call.keywords if k.arg in OPTIONAL] + _twins(call),
-                exports=_exports(call),
+                has=[name for name in fields if name in OPTIONAL] + _twins(fields.get("twins")),
+                exports=_exports(fields.get("exports")),
                 framework=str(framework.value) if isinstance(framework, ast.Constant) else TORCH,
             )
         )
@@ -177,16 +180,14 @@ def assigned_cases(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
                 yield target.id, node.value
 
 
-def _twins(call: ast.Call) -> list[str]:
+def _twins(given: ast.expr | None) -> list[str]:
     """What a literal dict in the field `twins` adds to what the case has."""
-    given = next((k.value for k in call.keywords if k.arg == "twins"), None)
     keys = [key.value for key in given.keys if isinstance(key, ast.Constant)] if isinstance(given, ast.Dict) else []
     return [twin(key) for key in keys if isinstance(key, str)]
 
 
-def _exports(call: ast.Call) -> dict[str, str]:
+def _exports(given: ast.expr | None) -> dict[str, str]:
     """The keys of a literal dict in the field `exports`, each with what its call's keywords say of it."""
-    given = next((k.value for k in call.keywords if k.arg == "exports"), None)
     found = {}
     for key, value in zip(given.keys, given.values, strict=True) if isinstance(given, ast.Dict) else ():
         if isinstance(key, ast.Constant) and isinstance(key.value, str):
@@ -195,13 +196,11 @@ def _exports(call: ast.Call) -> dict[str, str]:
     return found
 
 
-def _literal_strings(call: ast.Call, field: str) -> Sequence[str]:
-    for keyword in call.keywords:
-        if keyword.arg == field:
-            try:
-                value = ast.literal_eval(keyword.value)
-            except ValueError:
-                return ()
-            values = value if isinstance(value, (tuple, list)) else (value,) if field == "paper" else ()
-            return tuple(item for item in values if isinstance(item, str))
-    return ()
+def _strings(fields: Mapping[str, ast.expr], field: str, names: literals.Names) -> Sequence[str]:
+    """Of a field that the text tells, its strings; none of another."""
+    try:
+        value = literals.value_of(fields[field], names) if field in fields else ()
+    except (ValueError, TypeError):
+        return ()
+    values = value if isinstance(value, (tuple, list)) else (value,) if field == "paper" else ()
+    return tuple(item for item in values if isinstance(item, str))
