@@ -68,13 +68,14 @@ class DiT(nn.Module):
 
     def __init__(self, width: int = 32, heads: int = 4, depth: int = 2) -> None:
         super().__init__()
+        self.patch, self.channels_out, self.no_class = PATCH, 2 * CHANNELS, CLASSES
         self.patches = nn.Conv2d(CHANNELS, width, PATCH, PATCH)
         self.positions = nn.Parameter(torch.zeros(1, (SIDE // PATCH) ** 2, width), requires_grad=False)
-        self.time, self.label = Timesteps(width), nn.Embedding(CLASSES + 1, width)  # one more: no class
+        self.time, self.label = Timesteps(width), nn.Embedding(CLASSES + 1, width)
         self.blocks = nn.ModuleList([Block(width, heads) for _ in range(depth)])
         self.norm = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
         self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
-        self.last = nn.Linear(width, PATCH * PATCH * 2 * CHANNELS)
+        self.last = nn.Linear(width, PATCH * PATCH * self.channels_out)
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         x = self.patches(x).flatten(2).transpose(1, 2) + self.positions
@@ -85,10 +86,10 @@ class DiT(nn.Module):
         return self.unpatchified(self.last(modulated(self.norm(x), shift, scale)))
 
     def unpatchified(self, x: Tensor) -> Tensor:
-        side = int(x.shape[1] ** 0.5)
-        x = x.reshape(x.shape[0], side, side, PATCH, PATCH, 2 * CHANNELS)
+        side, p, c = int(x.shape[1] ** 0.5), self.patch, self.channels_out
+        x = x.reshape(x.shape[0], side, side, p, p, c)
         x = torch.einsum("nhwpqc->nchpwq", x)
-        return x.reshape(x.shape[0], 2 * CHANNELS, side * PATCH, side * PATCH)
+        return x.reshape(x.shape[0], c, side * p, side * p)
 
 
 class Guided(nn.Module):
@@ -99,9 +100,9 @@ class Guided(nn.Module):
         self.dit, self.strength = DiT(), strength
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
-        none = torch.full_like(y, CLASSES)
+        none = torch.full_like(y, self.dit.no_class)
         both = self.dit(torch.cat([x, x]), torch.cat([t, t]), torch.cat([y, none]))
-        noise, variance = both.split(CHANNELS, 1)
+        noise, variance = both.chunk(2, 1)
         with_class, without = noise.chunk(2)
         return torch.cat([without + self.strength * (with_class - without), variance.chunk(2)[0]], 1)
 
@@ -116,17 +117,27 @@ def noisy(*times: int) -> tuple[Tensor, Tensor, Tensor]:
     return latents, t, torch.arange(len(times)) % CLASSES
 
 
-case = Case(
+inputs = {
+    "two": lambda: (
+        torch.randn(2, CHANNELS, SIDE, SIDE),
+        torch.randint(0, 1000, (2,)),
+        torch.randint(0, CLASSES, (2,)),
+    ),
+    "four_disks": lambda: noisy(20, 300, 700, 999),
+}
+shapes = {"x": {0: "batch"}, "t": {0: "batch"}, "y": {0: "batch"}}
+
+dit = Case(
+    model=lambda: generic_weights(DiT()),
+    inputs=inputs,
+    dynamic_shapes=shapes,
+    tags=("generative", "vision", "transformer", "attention"),
+    paper="arXiv:2212.09748",
+)
+dit_guided = Case(
     model=lambda: generic_weights(Guided()),
-    inputs={
-        "two": lambda: (
-            torch.randn(2, CHANNELS, SIDE, SIDE),
-            torch.randint(0, 1000, (2,)),
-            torch.randint(0, CLASSES, (2,)),
-        ),
-        "four_disks": lambda: noisy(20, 300, 700, 999),
-    },
-    dynamic_shapes={"x": {0: "batch"}, "t": {0: "batch"}, "y": {0: "batch"}},
+    inputs=inputs,
+    dynamic_shapes=shapes,
     tags=("generative", "vision", "transformer", "attention"),
     paper="arXiv:2212.09748",
 )

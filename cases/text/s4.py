@@ -10,6 +10,12 @@ from torch import Tensor, nn
 from pytest_modelconform import Case, generic_weights
 
 
+def cauchy(v: Tensor, z: Tensor, poles: Tensor) -> Tensor:
+    """The sum of v / (z - pole) over states and their conjugates: (channels, states), … → (channels, frequencies)."""
+    v = v[..., None]
+    return (v / (z - poles) + v.conj() / (z - poles.conj())).sum(1)
+
+
 class Kernel(nn.Module):
     """The convolution that a state space of diagonal and low rank comes to: length → (channels, length).
 
@@ -32,13 +38,8 @@ class Kernel(nn.Module):
         p, b, c = (torch.view_as_complex(v) for v in (self.p, self.b, self.c))
         omega = torch.exp(-2j * torch.pi * torch.arange(length // 2 + 1, device=step.device) / length)
         z = 2 * (1 - omega) / (1 + omega)
-
-        def cauchy(v: Tensor) -> Tensor:
-            """The sum over states and their conjugates: (channels, frequencies)."""
-            v = v[..., None]
-            return (v / (z - poles) + v.conj() / (z - poles.conj())).sum(1) * step
-
-        k00, k01, k10, k11 = cauchy(c * b), cauchy(c * p), cauchy(p.conj() * b), cauchy(p.conj() * p)
+        k00, k01 = cauchy(c * b, z, poles) * step, cauchy(c * p, z, poles) * step
+        k10, k11 = cauchy(p.conj() * b, z, poles) * step, cauchy(p.conj() * p, z, poles) * step
         transformed = 2 / (1 + omega) * (k00 - k01 * k10 / (1 + k11))
         return torch.fft.irfft(transformed, n=length)
 
