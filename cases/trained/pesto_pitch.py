@@ -37,5 +37,5 @@ pesto = Case(
     dynamic_shapes={"sound": {0: "batch", 1: torch.export.Dim("samples", min=2049, max=160000)}},
     tags=("trained", "audio", "complex", "convolution", "gather"),
     paper="arXiv:2309.02265",
-    requires=("pesto-pitch",),
+    requires=("pesto-pitch", "scipy"),
 )

@@ -32,5 +32,5 @@ resemblyzer = Case(
     dynamic_shapes={"mels": {0: "batch", 1: "frames"}},
     tags=("trained", "audio", "recurrent", "norm"),
     paper="arXiv:1710.10467",
-    requires=("resemblyzer",),
+    requires=("resemblyzer", "scipy"),
 )

@@ -40,7 +40,7 @@ about = {
     "inputs": {"speech": lambda: (speech_like(2, 12),), "longer": lambda: (speech_like(3, 17),)},
     "dynamic_shapes": {"magspec": {0: "batch", 2: torch.export.Dim("frames", min=4, max=4000)}},
     "paper": "https://github.com/resemble-ai/Perth",
-    "requires": ("resemble-perth",),
+    "requires": ("resemble-perth", "scipy", "pyyaml"),
 }
 
 perth_encoder = Case(model=lambda: part("encoder"), tags=("trained", "audio", "convolution", "inplace"), **about)
