@@ -96,7 +96,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--shard", type=_part, default=(1, 1), metavar="I/N", help="the I-th of N parts of the case files"
     )
-    parser.add_argument("--mark", default=os.environ.get("MARK", "task_inference or task_sequence"), help="pytest's -m")
+    parser.add_argument("--mark", default=os.environ.get("MARK", "task_inference"), help="pytest's -m")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long; the next run goes on")
     parser.add_argument("--free", type=float, default=6, metavar="GIB", help="stop if the disk has less free (6)")
     parser.add_argument("--timeout", default="900", help="seconds for a cell (900)")
