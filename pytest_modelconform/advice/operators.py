@@ -92,7 +92,7 @@ def lacking(failure: Failure) -> str | None:
         )
     if found := failure.search(r"Exporting the operator 'aten::(?P<name>\w+)' to ONNX opset version \d+ is not supp"):
         return (
-            f"the older ONNX exporter has no aten::{found['name']}. Try the format `onnx`, whose exporter has more "
-            "operators (`--modelconform-formats onnx`), or write it with other operators"
+            f"the older ONNX exporter has no aten::{found['name']}. Try the format `onnx`, whose exporter may have "
+            "it (`--modelconform-formats onnx`), or write it with other operators"
         )
     return None

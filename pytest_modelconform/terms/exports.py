@@ -5,6 +5,7 @@ A format's name may be followed by a variant's, `onnx@opset18`: a column of its 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class Export:
 
     options: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = field(default_factory=dict)
     make: Callable[[torch.nn.Module, Any, Path], Any] | None = None
-    file: str | None = None
+    file: str | os.PathLike[str] | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,7 +44,7 @@ def _fault_of(export: Export) -> str:
         return why
     if export.make is not None and (why := _fault_of_function(export.make)):
         return why
-    if export.file is not None and (not isinstance(export.file, str) or not export.file):
+    if export.file is not None and (not isinstance(export.file, (str, os.PathLike)) or not str(export.file)):
         given_file = shown(export.file)
         return f'file= is the path of a file, relative to the case file, like "artifacts/net.onnx", not {given_file}'
     for field in ("inputs", "outputs"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +25,12 @@ def export(**fields: Any) -> Export:
     [
         ({}, ""),
         (
-            {"onnx@a": export(options={"opset_version": 18}), "onnx": export(make=_three), "aoti@b": export(file="a")},
+            {
+                "onnx@a": export(options={"opset_version": 18}),
+                "onnx": export(make=_three),
+                "aoti@b": export(file="a"),
+                "aoti@c": export(file=Path("a")),
+            },
             "",
         ),
         ({"onnx@a": export(options=lambda: {"opset_version": 18})}, ""),

@@ -44,7 +44,7 @@ _SECONDS = 10.0
 
 @dataclass(frozen=True)
 class _Output:
-    """A floating output of the exporters' input set: its reference, and eager's noise as one number."""
+    """A floating output of an input set: its reference, and eager's noise as one number."""
 
     reference: Reference
     noise: float
@@ -60,14 +60,14 @@ def find(
     if built.dtype in ("float16", "bfloat16"):
         return NOT_LOOKED_FOR  # 1 % is not much there, and what the case sees it sees in float32
     total = len(list(_state(built.model)))
-    references = _references(built, runs)
+    references = _references(built, runs[built.exporter_set])
     if not any(isinstance(output, _Output) for output in references.values()):
         return {
             "tensors": total,
             "unseen": [],
             "skipped": "no output of the exporters' input set has a float64 reference",
         }
-    search = _Search(built, references, partial(call, built, built.exporter_set), wide)
+    search = _Search(built, references, call, wide, built.exporter_set)
     estimates, near = search.estimates()
     # No floating-point output depends on these, as on a head whose detections are all sorted out; integers may.
     silent = [name for name, estimate in estimates.items() if estimate == 0]
@@ -78,7 +78,20 @@ def find(
     found = [] if counted else silent
     left = _try(search, tried, estimates, found)
     skipped = f"only {len(tried) - left} of {len(tried)} that may be among them could be tried" if left else ""
+    # Another set may take another branch. A generated one is not the case's to rely on.
+    for key in built.inputs:
+        if found and key in runs and key != built.exporter_set and key not in built.generated:
+            found = _unseen_too(found, _Search(built, _references(built, runs[key]), call, wide, key))
     return {"tensors": total, "unseen": sorted(found), "skipped": skipped, "constant": _constant(built, found)}
+
+
+def _unseen_too(names: Sequence[str], search: _Search) -> list[str]:
+    """Those of the tensors that a further input set doesn't show, either. What there is no time for is not shown."""
+    if not search.references:
+        return list(names)
+    found: list[str] = []
+    left = _try(search, names, dict.fromkeys(names, 0.0), found)
+    return [*found, *names[len(names) - left :]]
 
 
 def _try(search: _Search, tried: Sequence[str], estimates: Mapping[str, float], found: list[str]) -> int:
@@ -126,10 +139,9 @@ def _state(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
             yield name, value
 
 
-def _references(built: Built, runs: Mapping[str, Mapping[str, Tensor]]) -> dict[str, _Output | Reference]:
-    """By path of the output; those without a float64 reference are left out."""
+def _references(built: Built, own: Mapping[str, Tensor]) -> dict[str, _Output | Reference]:
+    """By path of the output, of an input set's runs; those without a float64 reference are left out."""
     found: dict[str, _Output | Reference] = {}
-    own = runs[built.exporter_set]
     for key, eager in own.items():
         kind, _, path = key.partition(":")
         if kind != terms.FIRST:
@@ -146,13 +158,19 @@ def _references(built: Built, runs: Mapping[str, Mapping[str, Tensor]]) -> dict[
 
 
 class _Search:
-    """The model in float64, and what its outputs are compared with."""
+    """The model in float64, an input set, and what the outputs are compared with."""
 
     def __init__(
-        self, built: Built, references: Mapping[str, _Output | Reference], call: Callable[..., Any], wide: Widened
+        self,
+        built: Built,
+        references: Mapping[str, _Output | Reference],
+        call: Callable[..., Any],
+        wide: Widened,
+        key: str,
     ) -> None:
         self.built = built
-        self.call = call
+        self.key = key
+        self.call = partial(call, built, key)
         declared = built.case.tolerances.get(built.dtype, built.case.tolerance)
         bits_lost, worst = limits(declared, built.dtype)
         self.tolerance = replace(declared, bits_lost=bits_lost, worst=worst)
@@ -175,14 +193,14 @@ class _Search:
 
     def run(self, grad: bool = False) -> dict[str, torch.Tensor]:
         """Run the model in float64; outputs by path."""
-        outputs, problem = run_wide(self.model, *self.built.clone_inputs(), partial(self.call, grad=grad))
+        outputs, problem = run_wide(self.model, *self.built.clone_inputs(self.key), partial(self.call, grad=grad))
         if outputs is None:
             raise RuntimeError(problem)
         return dict(leaves(outputs))
 
     def run_narrow(self, model: torch.nn.Module) -> dict[str, torch.Tensor]:
         """Run a model as it is, for gradients; outputs by path."""
-        return dict(leaves(self.call(model, *self.built.clone_inputs(), grad=True)))
+        return dict(leaves(self.call(model, *self.built.clone_inputs(self.key), grad=True)))
 
     def estimates(self) -> tuple[dict[str, float], list[str]]:
         """Estimate, by tensor, how many times the noise its change moves the outputs; 0 where there is no gradient.
