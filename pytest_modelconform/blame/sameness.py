@@ -39,6 +39,10 @@ _GENERIC = re.compile(
 _PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?(?:\.{0,2}/)+[\w.@+-]+(?:/[\w.@+-]*)*(?::\d+)*")
 # What torch.export could not decide: the same question is put otherwise in another model.
 _QUESTION = re.compile(r"(?<=data-dependent expression ).*")
+# What torch.export asks of sizes, and could not prove: for other sizes it is put in other numbers.
+_GUARD = re.compile(r"satisfy the generated guard (?P<guard>.+)")
+_OF_GUARD = re.compile(r"//|%|\*+|[<>!=]=|[<>]|\b[A-Za-z_]\w*\b")
+_SIZE = re.compile(r"L\[.+?\]\.size\(\)\[\d+\]")
 _OVERLOAD = re.compile(r"OpOverload\(op='(\w+)\.(\w+)'")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+\b")
 # Names of a graph's nodes, where a library says that they are ones.
@@ -146,6 +150,8 @@ def _telling(message: str, verdict: Verdict) -> tuple[str, list[str]]:
     causes = [line.removeprefix(_CAUSED) for line in lines if line.startswith(_CAUSED)]
     # What was raised first tells the fault; what wraps it tells which node an exporter was at.
     telling = causes[-1:] or _before_stack(lines)
+    # That constraints are violated is said of all of these.
+    telling = [line for line in telling if _GUARD.search(line)] or telling
     return kind, [line for line in telling if not _is_generic(line)] or [first]
 
 
@@ -172,6 +178,8 @@ def _is_generic(line: str) -> bool:
 
 def _words(line: str) -> tuple[str, ...]:
     """The words of a line that are the same for another model with the same fault."""
+    if guard := _GUARD.search(line):
+        return tuple(f"guard:{word}" for word in sorted(set(_OF_GUARD.findall(_SIZE.sub("", guard["guard"])))))
     line = _QUESTION.sub(" ", line)
     line = _OVERLOAD.sub(r"\1::\2", line)
     for pattern in (_NODE, _ADDRESS, _PATH):

@@ -89,6 +89,16 @@ NO_SOURCE = "caused by OSError: could not get source code"
 CONV = ("Conv", "getitem", "Element types for data batch and filters do not match (bf16, f32).")
 GEMM = ("Gemm", "linear", "Arguments do not have the same element type (f32, bf16).")
 
+
+def constraint(guard: str, name: str = "height") -> str:
+    """What torch.export says of a size."""
+    return (
+        f'UserError: Constraints violated ({name})! For more information, run with TORCH_LOGS="+dynamic".\n'
+        f"  - Not all values of {name} = L['x'].size()[2] in the specified range satisfy the generated guard {guard}.\n"
+        f"Suggested fixes:\n  {name} = 2*_{name}"
+    )
+
+
 # Name; the whole's message, the part's, at which stage.
 SAME = [
     ("names of nodes", onnxscript("scaled_dot_product_attention", TOO_FEW),
@@ -104,6 +114,8 @@ SAME = [
     ("our advice", f"{guard('Eq(u0, 1)')}\nwhat to change: look at it", guard("Eq(u3, 1)"), Stage.EXPORT),
     ("addresses", "OSError: no source for <function f at 0x7fed7bc10680>",
      "OSError: no source for <function f at 0x7f>", Stage.EXPORT),
+    ("a guard in other numbers", constraint("2*(((-3) + L['x'].size()[2]) // 2) < (-2) + L['x'].size()[2]"),
+     constraint("2*(L['input'].size()[3] // 2) < L['input'].size()[3]", "width"), Stage.EXPORT),
     ("a few words", "RuntimeError: the kernel of this node could not be made on the device that was asked for",
      "RuntimeError: the kernel of a node could not be made on the device that was asked for", Stage.LOAD),
 ]  # fmt: skip
@@ -120,6 +132,8 @@ OTHER = [
      LEGALIZE.format("tfl.sort", "tfl.sort", "3x8"), Stage.EXPORT),
     ("neither of two", openvino(CONV, GEMM), openvino(("Resize", "up", "Mode is not known.")), Stage.LOAD),
     ("all of another", openvino(CONV), openvino(GEMM), Stage.LOAD),
+    ("guard", constraint("2*(((-3) + L['x'].size()[2]) // 2) < (-2) + L['x'].size()[2]"),
+     constraint("((-2) + L['input'].size()[2]) != 1"), Stage.EXPORT),
     ("exception", "RuntimeError: the size is wrong", "ValueError: the size is wrong", Stage.EXPORT),
     ("only the frame", "RuntimeError: the size is wrong", "RuntimeError: the cast is wrong", Stage.EXPORT),
 ]  # fmt: skip
