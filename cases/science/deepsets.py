@@ -53,6 +53,6 @@ case = Case(
     model=lambda: generic_weights(DeepSets()),
     inputs={"two": lambda: noise(12, 7), "three_helices": lambda: shapes(9, 20, 15)},
     dynamic_shapes={"points": {0: "sets", 1: "points"}, "mask": {0: "sets", 1: "points"}},
-    tags=("science", "norm"),
+    tags=("science", "masking"),
     paper="arXiv:1703.06114",
 )

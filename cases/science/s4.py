@@ -103,6 +103,6 @@ case = Case(
         "three_chirps": lambda: (chirps(3, 33),),
     },
     dynamic_shapes={"x": {0: "batch", 1: "length"}},
-    tags=("text", "fft", "complex"),
+    tags=("science", "fft", "complex"),
     paper="arXiv:2111.00396",
 )
