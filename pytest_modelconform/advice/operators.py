@@ -13,8 +13,9 @@ _UNKNOWN = (
     (r"Fatal error: (?P<space>[\w.]+):(?P<name>\w+)\(-?\d+\) is not a registered function/op", "onnxruntime"),
     (r"No conversion rule found for operations: (?P<space>[\w.]+)\.(?P<name>\w+)", "openvino"),
 )
+_UNKNOWN_TO_THE_OLDER = r"unrecognized namespace (?P<space>\w+)::(?P<name>\w+)"
 _UNKNOWN_TO_EXPORTERS = (
-    r"unrecognized namespace (?P<space>\w+)::(?P<name>\w+)",
+    _UNKNOWN_TO_THE_OLDER,
     r"No ONNX function found for <OpOverload\(op='(?P<space>\w+)\.(?P<name>\w+)'",
 )
 _NEWER = (
@@ -57,6 +58,11 @@ def own(failure: Failure) -> str | None:
         return None  # who raised it knows the case, and has said so
     for pattern in _UNKNOWN_TO_EXPORTERS:
         if name := _own(failure, pattern):
+            if name.startswith("torchvision::") and pattern == _UNKNOWN_TO_THE_OLDER:
+                return (
+                    f"the older ONNX exporter has no {name}. Try the format `onnx`, whose exporter has torchvision's "
+                    "operators (`--modelconform-formats onnx`)"
+                )
             return (
                 f"ONNX has no operator {name}. Write it with operators of PyTorch, or say what it is in ONNX: "
                 "`operators=Operators(translations=…)`"

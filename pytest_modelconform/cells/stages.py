@@ -79,8 +79,10 @@ class Budget:
     """Seconds that a cell's own work may still take. Waiting for locks, builds and other cells is not counted."""
 
     def __init__(self, seconds: float, pool: Pool) -> None:
-        self.left = seconds
+        self.left = self.limit = seconds
         self.pool = pool
+        # By what was asked, for the message of the one that had too little.
+        self._spent: dict[str, float] = {}
 
     def ask(self, worker: AnyWorker, op: str, **fields: Any) -> dict[str, Any]:
         """Ask a worker, at most for as long as is left. Raises a WorkerProblem."""
@@ -89,12 +91,16 @@ class Budget:
         try:
             return worker.ask(op, max(self.left, 0.001), **fields)
         except WorkerTimeout as error:
-            raise WorkerTimeout(f"{error} (--modelconform-timeout)", error.details) from error
+            before = [f"{what} took {seconds:.0f} s" for what, seconds in self._spent.items() if seconds >= 1]
+            said = f"{worker.name} gave no answer within {self.limit:.4g} s, of which {', '.join(before)}"
+            raise WorkerTimeout(f"{said if before else error} (--modelconform-timeout)", error.details) from error
         except WorkerError as error:
             # Only a worker in this process raises these itself.
             raise WorkerRefused(error.kind, str(error), error.details, error.stage) from error
         finally:
-            self.left -= time.monotonic() - begin
+            seconds = time.monotonic() - begin
+            self.left -= seconds
+            self._spent[op] = self._spent.get(op, 0.0) + seconds
 
 
 def start(start: Callable[[], AnyWorker]) -> AnyWorker:

@@ -35,7 +35,7 @@ def write_case(folder: Folder, ref: CaseRef, files: Sequence[str], root: Path, p
     inside = [Path(path) for path in paths if Path(path) == base or base in Path(path).parents]
     found = [os.path.normpath(f"{CASE}/{path.relative_to(base).as_posix()}") for path in inside]
     names = [*(["case"] if ref.name == ref.file.stem else []), ref.name]
-    return {"file": own, "names": names, "path": found or [CASE]}
+    return {"file": own, "names": names, "path": list(dict.fromkeys([*(found or [CASE]), Path(own).parent.as_posix()]))}
 
 
 def facts_of(

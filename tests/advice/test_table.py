@@ -45,6 +45,7 @@ TOLD = [
     ("nothing", "torchscript-trace", "without None", ["several_tuple"]),
     ("triangle", "onnx-opset9", "aten::tril needs ONNX opset 14, and this export has 9", ["triangle_old"]),
     ("spectrum", "onnx-legacy", "Use the format `onnx`", ["spectrum_real"]),
+    ("deformed", "onnx-legacy", "no torchvision::deform_conv2d. Try the format `onnx`", []),
     ("rotary", "onnx-legacy", "compute with real and imaginary parts", ["rotary_real"]),
     ("rotary", "onnx", "Compute with real and imaginary parts", ["rotary_real"]),
     ("values", "onnx-legacy", "the older ONNX exporter has no aten::linalg_eigvalsh", []),

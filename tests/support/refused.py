@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torchvision.ops import deform_conv2d
 
 from pytest_modelconform import Case, generic_weights
 
@@ -127,6 +128,15 @@ class SeveralTuple(Net):
 class Nothing(Net):
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
         return self.a(x), None
+
+
+class Deformed(nn.Module):
+    """An operator of torchvision's, which the older ONNX exporter has not."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        image = x[:, None, None]
+        weight = torch.ones(1, 1, 1, 1, dtype=x.dtype)
+        return deform_conv2d(image, torch.cat((image, image), 1), weight).flatten(1)
 
 
 class Spectrum(Net):
@@ -252,6 +262,7 @@ one = case(Pair, {"one": lambda: (torch.randn(1, 4), torch.randn(1, 4))}, {"x": 
 several = case(Several)
 several_tuple = case(SeveralTuple)
 nothing = case(Nothing)
+deformed = case(Deformed)
 spectrum = case(Spectrum)
 spectrum_real = case(SpectrumReal)
 rotary = case(Rotary)

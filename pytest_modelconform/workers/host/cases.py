@@ -36,7 +36,7 @@ from pytest_modelconform.terms.exports import Export
 from pytest_modelconform.terms.wording import shown
 
 from ..loop import WorkerError
-from . import files
+from . import files, siblings
 from .export_check import fault as fault_of_exports
 from .sequence_check import fault as fault_of_sequence
 from .state import seed_all
@@ -54,6 +54,7 @@ def module_name(relative: str) -> str:
 
 def import_file(path: str, relative: str) -> ModuleType:
     """Import a case file, once a process. Raises WorkerError with the end of the traceback that is the author's."""
+    siblings.enter(path)
     name = module_name(relative)
     known = sys.modules.get(name)
     if known is not None and os.path.realpath(known.__file__ or "") == os.path.realpath(path):
