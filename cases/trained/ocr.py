@@ -32,7 +32,7 @@ ppocr_detection = Case(
     },
     # The network halves five times, and adds what it scales up again.
     dynamic_shapes=({0: "batch", 2: 32 * Dim("height"), 3: 32 * Dim("width")},),
-    tags=("trained", "vision", "detection", "convolution", "interpolation"),
+    tags=("trained", "vision", "detection", "convolution", "interpolation", "slow"),
     paper="arXiv:2009.09941",
     requires=(RAPIDOCR, "Pillow"),
 )
@@ -46,7 +46,7 @@ ppocr_direction = Case(
         ),
     },
     dynamic_shapes=({0: "batch"},),
-    tags=("trained", "vision", "convolution"),
+    tags=("trained", "vision", "convolution", "slow"),
     paper="arXiv:2009.09941",
     requires=(RAPIDOCR, "Pillow"),
 )
@@ -58,7 +58,7 @@ ppocr_reading = Case(
         "noise": lambda: (noise(1, 3, 48, 40),),
     },
     dynamic_shapes=({0: "batch", 3: 8 * Dim("width", min=4)},),
-    tags=("trained", "vision", "transformer", "attention"),
+    tags=("trained", "vision", "transformer", "attention", "slow"),
     paper="arXiv:2009.09941",
     requires=(RAPIDOCR, "Pillow"),
 )
