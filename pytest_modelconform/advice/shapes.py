@@ -11,6 +11,7 @@ _SIZE = r"L\[(?P<{0}>.+?)\]\.size\(\)\[(?P<{0}_axis>\d+)\]"
 _EQUAL = rf"The values of \w+ = {_SIZE.format('one')} and \w+ = {_SIZE.format('other')} must always be equal"
 _CONSTANT = r"You marked (?P<name>\S+) as dynamic but your code specialized it to be a constant \((?P<length>\d+)\)"
 _BOUND = r"^ *(?P<name>\w+) = Dim\('\w+', (?P<bounds>[^)]*)\)$"
+_ROUNDED = r"satisfy the generated guard math\.trunc\(.*\) == (?P<length>\d+)\.$"
 _MULTIPLE = r"^ *(?P<name>\w+) = (?P<factor>\d+)\*_\w+$"
 _GUARD = (
     r"Not all values of (?P<name>\w+) = (?P<size>L\[.+?\]\.size\(\)\[\d+\]) in the specified range"
@@ -65,9 +66,9 @@ def constraints(failure: Failure) -> str | None:
     if found := failure.search(_CONSTANT):
         name, length = found["name"], found["length"]
         return (
-            f"forward takes {name} = {length} only, but `dynamic_shapes` promises any. Look for what has that length: "
-            "a parameter or buffer, `int(x.shape[i])`, a Python loop. Use `x.shape[i]` as it is, or leave "
-            f"{name} out of `dynamic_shapes`"
+            f"as torch.export reads it, forward takes {name} = {length} only, but `dynamic_shapes` promises any. "
+            "Look for what has that length: a parameter or buffer, `int(x.shape[i])`, a Python loop. Use `x.shape[i]` "
+            f"as it is, or leave {name} out of `dynamic_shapes`"
         )
     if found := failure.search(_EQUAL):
         places = [(found[name], found[f"{name}_axis"]) for name in ("one", "other")]
@@ -76,6 +77,12 @@ def constraints(failure: Failure) -> str | None:
             f"dimension {axis} of {_name(first)} is always that of dimension {other} of {_name(second)}: give both "
             f'one name in `dynamic_shapes`, as in `{{{_key(first)}: {{{axis}: "n"}}, '
             f'{_key(second)}: {{{other}: "n"}}}}`'
+        )
+    if found := re.search(_ROUNDED, failure.message, re.MULTILINE):
+        return (
+            f"`int(…)` of a size times a fraction became the constant {found['length']}. Round it by `math.trunc(…)`, "
+            "which torch.export keeps, or in whole numbers: `x.shape[i] * 5 // 4`. The formats that trace, and `onnx`, "
+            "keep the constant without a word"
         )
     if always := _unproved(failure.message):
         name, guard = always
@@ -88,18 +95,19 @@ def constraints(failure: Failure) -> str | None:
     if found := re.search(_MULTIPLE, suggested, re.MULTILINE):
         name, factor = found["name"], found["factor"]
         return (
-            f"forward takes multiples of {factor} only as {name}. Say so in `dynamic_shapes`: "
-            f'`{factor} * torch.export.Dim("part")` in place of "{name}"'
+            f"as torch.export reads it, forward takes multiples of {factor} only as {name}. If that is so, say so in "
+            f'`dynamic_shapes`: `{factor} * torch.export.Dim("part")` in place of "{name}". If forward takes others, '
+            f"too, a `view` or a `//` of {name} is beyond torch.export"
         )
     if found := re.search(_BOUND, suggested, re.MULTILINE):
         name, bounds = found["name"], found["bounds"]
         return (
-            f"forward doesn't take every {name}. Say which in `dynamic_shapes`: "
+            f"as torch.export reads it, forward doesn't take every {name}. If so, say which in `dynamic_shapes`: "
             f'`torch.export.Dim("{name}", {bounds})` in place of "{name}"'
         )
     return (
-        "`dynamic_shapes` promises sizes that forward doesn't take. Write there what torch.export suggests (the whole "
-        "message is in the log), or leave the dimension out"
+        "`dynamic_shapes` promises sizes that forward, as torch.export reads it, doesn't take. Write there what "
+        "torch.export suggests (the whole message is in the log), or leave the dimension out"
     )
 
 

@@ -36,6 +36,7 @@ TOLD = [
     ("mask", "export", "`if kept.shape[0] == 0:` asks for a length that values", ["mask_checked", "mask_kept"]),
     ("cut", "export", "`return self.a(x)[:, : int(n)]` makes a size of a tensor's value", ["cut_kept"]),
     ("added", "export", "forward takes batch = 6 only, but `dynamic_shapes` promises any", ["added_static"]),
+    ("stretched", "export", "of a size times a fraction became the constant 9", ["stretched_trunc", "stretched_whole"]),
     ("positions", "export", '`torch.export.Dim("batch", max=6)` in place of "batch"', ["positions_bound"]),
     ("pair", "export", '`{"y": {0: "n"}, "x": {0: "n"}}`', ["pair_named"]),
     ("pairs", "export", '`2 * torch.export.Dim("part")` in place of "batch"', ["pairs_even"]),
@@ -84,6 +85,17 @@ def test_real_errors_of_exporters(case: str, format_name: str, words: str, fixed
     assert words in str(advice(failure)), failure.message
     for name in fixed:
         export(name, format_name, tmp_path / name)
+
+
+def test_what_torch_export_cannot_follow_is_not_said_of_forward() -> None:
+    """It suggests multiples of 4 for a Conformer, whose reshaped positions take every length."""
+    said = (
+        'UserError: Constraints violated (steps)! For more information, run with TORCH_LOGS="+dynamic".\n'
+        "Suggested fixes:\n    _steps = Dim('_steps', min=4, max=250)\n    steps = 4*_steps"
+    )
+    found = str(advice(Failure(Stage.EXPORT, said)))
+    assert found.startswith("as torch.export reads it, forward takes multiples of 4 only as steps. If that is so, ")
+    assert found.endswith("If forward takes others, too, a `view` or a `//` of steps is beyond torch.export")
 
 
 class Rounded(torch.nn.Module):

@@ -5,6 +5,7 @@ tests/advice/test_table.py says which exporter refuses what.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -70,6 +71,23 @@ class MaskKept(Net):
 class Cut(Net):
     def forward(self, x: Tensor, n: Tensor) -> Tensor:
         return self.a(x)[:, : int(n)]
+
+
+class Stretched(nn.Module):
+    """A length of which Python's int is taken."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.interpolate(x.T[None], size=int(x.shape[0] * 1.5))
+
+
+class StretchedTrunc(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.interpolate(x.T[None], size=math.trunc(x.shape[0] * 1.5))
+
+
+class StretchedWhole(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.interpolate(x.T[None], size=x.shape[0] * 3 // 2)
 
 
 class CutKept(Net):
@@ -246,6 +264,9 @@ mask_checked = case(MaskChecked, dynamic_shapes=BATCH)
 mask_kept = case(MaskKept, dynamic_shapes=BATCH)
 cut = case(Cut, {"three": lambda: (torch.randn(3, 4), torch.tensor(3))})
 cut_kept = case(CutKept, {"three": lambda: (torch.randn(3, 4), torch.tensor(3))})
+stretched = case(Stretched, SIX, BATCH)
+stretched_trunc = case(StretchedTrunc, SIX, BATCH)
+stretched_whole = case(StretchedWhole, SIX, BATCH)
 added = case(Added, {"six": lambda: (torch.randn(6, 4),)}, BATCH)
 added_static = case(Added, {"six": lambda: (torch.randn(6, 4),)})
 positions = case(Positions, SIX, BATCH)

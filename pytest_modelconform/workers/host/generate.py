@@ -6,6 +6,7 @@ strides that were taken for granted. What a case's own sets don't vary is varied
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,8 @@ Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 # A set that is larger than that (elements of all inputs together) would cost more than it tells.
 LARGEST = 1 << 22
-_LONGEST = 4096
+# What is taken away from a Dim at most.
+_TAKEN = 4096
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,10 @@ class Dimension:
 
     def root_of(self, length: int) -> int | None:
         """Return the root's value for a length, None where there is none."""
-        return next((value for value in range(_LONGEST + 1) if self.length(value) == length), None)
+        # What a Dim is derived by grows with it: a factor, and something added or taken away.
+        values = range(length + _TAKEN)
+        found = bisect.bisect_left(values, length, key=self.length)
+        return found if found < len(values) and self.length(found) == length else None
 
 
 def dimension(entry: Any, name: str) -> Dimension:

@@ -45,6 +45,10 @@ FITTING: list[tuple[Any, Call]] = [
     ({"x": {0: Dim.STATIC, 1: None, 2: 3}}, call(ones(4, 5, 3))),
     (({0: "batch"}, None), call(ones(4), None)),
     ([{0: half}], call(x=ones(4))),
+    # Three seconds of sound.
+    ({"x": {0: "samples"}}, call(ones(48000))),
+    ({"x": {0: 2 * Dim("pairs")}}, call(ones(48000))),
+    ({"x": {0: Dim("samples") - 1}}, call(ones(47999))),
 ]
 
 
