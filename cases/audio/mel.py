@@ -61,7 +61,7 @@ class Denoiser(nn.Module):
         return torch.istft(spectrum, self.length, self.hop, window=self.window, length=sound.shape[-1])
 
 
-samples = torch.export.Dim("samples", min=128, max=16000)
+samples = torch.export.Dim("samples", min=128, max=4000)
 
 mel = Case(
     model=Cepstra,

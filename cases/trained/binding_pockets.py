@@ -43,7 +43,7 @@ def features(ty: Tensor, xyz: Tensor, pts: Tensor) -> dict[str, Tensor]:
 
 
 # The nearest 32 atoms of each point are looked at.
-atoms = Dim("atoms", min=33, max=4096)
+atoms = Dim("atoms", min=33)
 
 pocketnet = Case(
     model=model,

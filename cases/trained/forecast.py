@@ -51,7 +51,7 @@ fracast = Case(
     model=Forecast,
     inputs={"seasons": lambda: seasons(2), "wandering": lambda: wandering(3)},
     dynamic_shapes={"values": {0: "batch"}, "seen": {0: "batch"}},
-    tags=("trained", "convolution", "fft", "gather"),
+    tags=("trained", "convolution", "fft", "gather", "slow"),
     paper="https://pypi.org/project/fracast/",
     requires=("fracast",),
 )

@@ -30,7 +30,7 @@ case = Case(
     inputs={"pair": lambda: (lines(96, "ភាសា", "ខ្មែរ"),), "one_wider": lambda: (lines(128, "សួស្តី"),)},
     # A width of 8 pixels is the least that has a column in the end; 1 column is another branch for torch.export.
     dynamic_shapes={"x": {0: "batch", 3: Dim("width", min=12)}},
-    tags=("trained", "vision", "convolution", "recurrent"),
+    tags=("trained", "vision", "convolution", "recurrent", "slow"),
     paper="arXiv:1507.05717",
     requires=("khmer-ocr-ocm", "Pillow"),
 )

@@ -27,12 +27,12 @@ ppocr_detection = Case(
     model=lambda: file_of("rapidocr_onnxruntime", "models/ch_PP-OCRv4_det_infer.onnx"),
     framework="onnx",
     inputs={
-        "page": lambda: (scaled(text_lines(2, 64, 96, "Where is", "the text?")),),
-        "wider": lambda: (scaled(text_lines(1, 64, 128, "one line only")),),
+        "page": lambda: (scaled(text_lines(2, 64, 64, "Where is", "the text?")),),
+        "wider": lambda: (scaled(text_lines(1, 32, 96, "one line")),),
     },
     # The network halves five times, and adds what it scales up again.
     dynamic_shapes=({0: "batch", 2: 32 * Dim("height"), 3: 32 * Dim("width")},),
-    tags=("trained", "vision", "detection", "convolution", "interpolation"),
+    tags=("trained", "vision", "detection", "convolution", "interpolation", "slow"),
     paper="arXiv:2009.09941",
     requires=(RAPIDOCR, "Pillow"),
 )
@@ -46,7 +46,7 @@ ppocr_direction = Case(
         ),
     },
     dynamic_shapes=({0: "batch"},),
-    tags=("trained", "vision", "convolution"),
+    tags=("trained", "vision", "convolution", "slow"),
     paper="arXiv:2009.09941",
     requires=(RAPIDOCR, "Pillow"),
 )
@@ -54,11 +54,11 @@ ppocr_reading = Case(
     model=lambda: file_of("rapidocr_onnxruntime", "models/ch_PP-OCRv4_rec_infer.onnx"),
     framework="onnx",
     inputs={
-        "text": lambda: (scaled(text_lines(2, 48, 80, "Model 42")),),
-        "noise": lambda: (noise(1, 3, 48, 112),),
+        "text": lambda: (scaled(text_lines(2, 48, 64, "Model")),),
+        "noise": lambda: (noise(1, 3, 48, 40),),
     },
     dynamic_shapes=({0: "batch", 3: 8 * Dim("width", min=4)},),
-    tags=("trained", "vision", "transformer", "attention"),
+    tags=("trained", "vision", "transformer", "attention", "slow"),
     paper="arXiv:2009.09941",
     requires=(RAPIDOCR, "Pillow"),
 )
