@@ -72,10 +72,10 @@ def constraints(failure: Failure) -> str | None:
             f'{_key(second)}: {{{other}: "n"}}}}`'
         )
     suggested = failure.message.partition("Suggested fixes:")[2]
+    deferred = option("prefer_deferred_runtime_asserts_over_guards", True, "export")
     if found := re.search(_MULTIPLE, suggested, re.MULTILINE):
         name, factor = found["name"], found["factor"]
         # A suggestion is what it can prove: a pooling with `ceil_mode` takes every size, and is told to want even ones.
-        deferred = option("prefer_deferred_runtime_asserts_over_guards", True, "export")
         return (
             f"torch.export is sure of forward for multiples of {factor} only as {name}. If forward takes no others, "
             f'say so in `dynamic_shapes`: `{factor} * torch.export.Dim("part")` in place of "{name}". If it does, as a '
@@ -86,6 +86,12 @@ def constraints(failure: Failure) -> str | None:
         return (
             f"forward doesn't take every {name}. Say which in `dynamic_shapes`: "
             f'`torch.export.Dim("{name}", {bounds})` in place of "{name}"'
+        )
+    if not suggested:
+        # Guards that always hold are among these, as of the strides of a permuted tensor: 1 % (16 * (width // 4)) != 0.
+        return (
+            "torch.export isn't sure that forward takes every size that `dynamic_shapes` promises. If it does, have "
+            f"sizes checked at run time: {deferred}; if not, bound the dimension, or leave it out"
         )
     return (
         "`dynamic_shapes` promises sizes that forward doesn't take. Write there what torch.export suggests (the whole "
