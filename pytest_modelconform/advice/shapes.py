@@ -92,6 +92,7 @@ def constraints(failure: Failure) -> str | None:
             f"{option('prefer_deferred_runtime_asserts_over_guards', True, 'export')}"
         )
     suggested = failure.message.partition("Suggested fixes:")[2]
+    deferred = option("prefer_deferred_runtime_asserts_over_guards", True, "export")
     if found := re.search(_MULTIPLE, suggested, re.MULTILINE):
         name, factor = found["name"], found["factor"]
         return (
@@ -104,6 +105,12 @@ def constraints(failure: Failure) -> str | None:
         return (
             f"as torch.export reads it, forward doesn't take every {name}. If so, say which in `dynamic_shapes`: "
             f'`torch.export.Dim("{name}", {bounds})` in place of "{name}"'
+        )
+    if not suggested:
+        # Guards that always hold are among these, as of the strides of a permuted tensor: 1 % (16 * (width // 4)) != 0.
+        return (
+            "torch.export isn't sure that forward takes every size that `dynamic_shapes` promises. If it does, have "
+            f"sizes checked at run time: {deferred}; if not, bound the dimension, or leave it out"
         )
     return (
         "`dynamic_shapes` promises sizes that forward, as torch.export reads it, doesn't take. Write there what "

@@ -164,6 +164,19 @@ def test_a_guard_that_some_size_breaks_or_that_is_not_understood_leaves_the_othe
     assert '`2 * torch.export.Dim("part")` in place of "w"' in str(violated(guard, within=within))
 
 
+def test_a_guard_without_a_suggestion_may_be_one_that_always_holds() -> None:
+    """As torch.export said of ConvNeXt, which takes all of these sizes."""
+    said = (
+        'UserError: Constraints violated (width)! For more information, run with TORCH_LOGS="+dynamic".\n'
+        "  - Not all values of width = L['x'].size()[3] in the specified range 16 <= width satisfy the generated guard "
+        "(1 % (16*(L['x'].size()[3] // 4))) != 0.\n"
+    )
+    told = str(advice(Failure(Stage.EXPORT, said)))
+    assert "prefer_deferred_runtime_asserts_over_guards" in told
+    assert "forward doesn't take" not in told
+    assert "forward doesn't take" in str(advice(Failure(Stage.EXPORT, f"{said}Suggested fixes:\n  width = height\n")))
+
+
 # -- what was written elsewhere --------------------------------------------------------------------------------------
 
 
