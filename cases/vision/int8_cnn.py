@@ -101,6 +101,7 @@ int8_cnn = Case(
     dtypes=("int8",),
     tags=("vision", "convolution", "quantised"),
     paper="arXiv:1712.05877",
+    requires=("onnx",),  # the file imports it
 )
 int8_cnn_qdq = Case(
     model=qdq,
