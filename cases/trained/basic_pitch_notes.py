@@ -1,7 +1,7 @@
 """Basic Pitch: Bittner et al., A Lightweight Model for Polyphonic Note Transcription, 2022, arXiv:2203.09893.
 
 Trained weights, from two seconds of sound to its notes: a constant-Q transform by convolution at halved rates, shifts
-by harmonics, and convolutions. One model of TensorFlow in several files, of which the package carries ONNX and TFLite.
+by harmonics, and convolutions. A model of TensorFlow's, of whose files the package carries this is the one in ONNX.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from torch import Tensor
 from wheels import file_of
 
 from cases.audio.sounds import chirp, speech
-from pytest_modelconform import Case, Export
+from pytest_modelconform import Case
 
 FILES = "saved_models/icassp_2022"
 SAMPLES = 43844  # two seconds at 22050 Hz, and no other length
@@ -28,7 +28,6 @@ basic_pitch = Case(
     framework="onnx",
     inputs={"speech": lambda: call(speech(2, SAMPLES, 22050)), "chord": lambda: call(chord(1))},
     dynamic_shapes=({0: "batch"},),
-    exports={"litert@shipped": Export(file=str(file_of("basic_pitch", f"{FILES}/nmp.tflite")))},
     tags=("trained", "audio", "convolution"),
     paper="arXiv:2203.09893",
     requires=("basic-pitch", "onnx"),
