@@ -28,7 +28,7 @@ basic_pitch = Case(
     framework="onnx",
     inputs={"speech": lambda: call(speech(2, SAMPLES, 22050)), "chord": lambda: call(chord(1))},
     dynamic_shapes=({0: "batch"},),
-    tags=("trained", "audio", "convolution"),
+    tags=("trained", "audio", "convolution", "slow"),
     paper="arXiv:2203.09893",
     requires=("basic-pitch", "onnx"),
 )
