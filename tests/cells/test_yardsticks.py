@@ -17,7 +17,7 @@ import sys
 
 import numpy as np
 
-sys.path.append({str(REPOSITORY)!r})
+sys.path.insert(0, {str(REPOSITORY)!r})
 
 from pytest_modelconform import Case
 from tests.support import onnx_graphs as graphs

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-sys.path.append({str(fakes.REPOSITORY)!r})
+sys.path.insert(0, {str(fakes.REPOSITORY)!r})
 
 from pytest_modelconform.runtimes.base import python_worker
 

@@ -17,7 +17,7 @@ from tests.support import fakes, runs
 GOOD = 'NAME = "{name}"\nFORMATS = ("torchscript-trace",)\nMAIN = True\n'
 WORKS = f"""
 import sys
-sys.path.append({str(fakes.REPOSITORY)!r})
+sys.path.insert(0, {str(fakes.REPOSITORY)!r})
 from tests.support import fakes
 
 def command(device, threads, cache, progress):

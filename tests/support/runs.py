@@ -192,7 +192,7 @@ def is_alive(pid: int) -> bool:
     """Whether a process runs: a zombie that nobody has waited for does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter where it goes between open and read
         if Path("/proc").is_dir():
             return False
     else:
