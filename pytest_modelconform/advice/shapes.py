@@ -153,8 +153,8 @@ def _unproved(message: str) -> tuple[str, str] | None:
 def _tried(guard: str, name: str, within: str) -> list[bool]:
     """Whether the sizes of a range satisfy a guard, from the smallest on. Empty if it isn't on that size alone."""
     expression = re.sub(rf"\b{re.escape(name)}\b", "n", guard)
-    # Numbers, the size and operators: nothing that would have to be looked up, and no powers.
-    if not re.fullmatch(r"(?:[\d\s()+\-*/%<>=!n]|\band\b|\bor\b)+", expression) or "**" in expression:
+    # Numbers, the size and operators: nothing that would have to be looked up, and neither powers nor shifts.
+    if not re.fullmatch(r"(?:[\d\s()+\-*/%<>=!n]|\band\b|\bor\b)+", expression) or re.search(r"\*\*|<<|>>", expression):
         return []
     least = re.search(rf"(\d+) <= {re.escape(name)}\b", within)
     most = re.search(rf"\b{re.escape(name)} <= (\d+)", within)

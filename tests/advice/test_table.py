@@ -154,6 +154,7 @@ def test_what_it_says_to_do_exports_the_model_for_all_sizes() -> None:
         # What can't be computed from the one size is not tried.
         ("w < other", " 12 <= w "),
         ("w**w >= 0", " 12 <= w "),
+        ("1 << w >= 0", " 12 <= w "),
         ("w // 0 < 1", " 12 <= w "),
         ("Max(1, w) > 0", " 12 <= w "),
     ],

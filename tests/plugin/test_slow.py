@@ -34,6 +34,14 @@ def test_a_plain_run_leaves_them_out_and_says_so(tmp_path: Path, processes: int)
     assert [line.split() for line in result.stdout.splitlines() if line.startswith("large ")] == [["large", "?"]]
 
 
+def test_a_file_that_is_named_runs_in_several_processes_too(tmp_path: Path) -> None:
+    result = runs.run(folder(tmp_path), "cases/large.py", "-n2")
+    assert {name: cell["verdict"] for name, cell in result.cells.items()} == {
+        "large[eager]": "unavailable",
+        f"large[{IN_RUNTIME}]": "unavailable",
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "ini", "names"),
     [
