@@ -50,8 +50,12 @@ class Red:
         """Of what `to_json` wrote."""
         cell, outcome = from_record(stored["record"])
         ref = stored["ref"]
-        operators = tuple((kind, tuple(names)) for kind, names in ref["operators"])
-        return cls(cell, CaseRef(**{**ref, "file": Path(ref["file"]), "operators": operators}), outcome)
+        typed = {
+            "file": Path(ref["file"]),
+            "operators": tuple((kind, tuple(names)) for kind, names in ref["operators"]),
+            "own": tuple(ref["own"]),
+        }
+        return cls(cell, CaseRef(**{**ref, **typed}), outcome)
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,18 @@ class Attempt:
             trainings = Trainings(tools.exports, self.ref, judge, cell, worker, self.budget)
             return Executed(trainings.outcome(tools.folder))
         reload = functools.partial(load, tools, cell, artifact, worker, self.budget)
-        sets = InputSets(tools.registry, tools.pool, cell, judge, artifact, worker, self.budget, tools.outputs, reload)
+        sets = InputSets(
+            tools.registry,
+            tools.pool,
+            cell,
+            judge,
+            artifact,
+            worker,
+            self.budget,
+            tools.outputs,
+            reload,
+            self.ref.own,
+        )
         tolerance, _ = choose(judge.tolerance, judge.tolerances, cell)
         if cell.task == SEQUENCE:
             return Executed(Steps(sets, tools.folder).outcome(), Evidence(judge, tolerance, {}, self.budget))
@@ -187,7 +198,7 @@ class Attempt:
     def refuse_to_export(self, prepared: Prepared) -> None:
         """Raises StageFailure where a format on the way states that it can't do this case."""
         registry = self.tools.registry
-        for name in registry.made_through(self.cell.format, self.ref.framework):
+        for name in registry.made_through(self.cell.format, self.ref.framework, self.ref.own):
             stated = limits.of_case(registry.format(name).LIMITS, self.cell, prepared)
             if reason := stated or limits.of_quantised(name, self.cell, registry):
                 raise StageFailure(Stage.EXPORT, Verdict.UNSUPPORTED, f"format {name} can't: {reason}")

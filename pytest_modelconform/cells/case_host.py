@@ -19,7 +19,6 @@ from ..cache import disk, fingerprint, store
 from ..cache.fingerprint import hash_file, hash_of
 from ..cache.store import Cache
 from ..environments import Environment, EnvironmentFault
-from ..formats.base import Format
 from ..formats.frameworks import FRAMEWORKS
 from ..references import from_runs, steps, training
 from ..references.content import (
@@ -308,12 +307,12 @@ class Exports:
         if folder.is_dir() and (made is None or (anew and not made.fresh)):
             outdated = made is None
             self.cache.forget("artifacts", key, lambda folder: not outdated or _Made.read_valid(folder) is None)
-            if ref.framework in module.FRAMEWORKS:  # else its source is made by a fresh one
-                self._fresh_host(self._host_of(ref, module))
+            if self._is_exported(ref, cell.format):  # else its source is made by a fresh one
+                self._fresh_host(self._host_of(ref, cell.format))
         try:
             if made is None and (refused := refusals.read(self.cache, key)) and expects(refused.outcome()):
                 raise refused
-            if ref.framework not in module.FRAMEWORKS:
+            if not self._is_exported(ref, cell.format):
                 source = self.artifact(ref, prepared, replace(cell, format=module.FROM), budget, expects, anew)
                 cached = self._convert(source, prepared, cell, key, budget)
             else:
@@ -344,7 +343,7 @@ class Exports:
         made_with: list[Any] = [module.VERSION, module.tools(), device]
         if module.ENVIRONMENT is not None:
             made_with.append(self._environment(module.ENVIRONMENT))
-        if ref.framework not in module.FRAMEWORKS:
+        if not self._is_exported(ref, column):
             made_with.append(self._key(prepared, module.FROM, device, ref))
         if options := self._options(column, ref):
             made_with.append(options)
@@ -373,9 +372,22 @@ class Exports:
         except EnvironmentFault as fault:
             raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, str(fault)) from fault
 
-    def _host_of(self, ref: CaseRef, module: Format) -> Callable[[], AnyWorker]:
-        """The case host that exports a case: the format's for a model in PyTorch, else the framework's."""
-        return (lambda: self.pool.host_of(module.NAME)) if ref.framework == TORCH else self._case_host(ref)
+    def _is_own_file(self, ref: CaseRef, column: str) -> bool:
+        """Whether what the case's own code made, or a file that is there, stands in a column."""
+        return column in ref.own or self._own(column) is not None
+
+    def _is_exported(self, ref: CaseRef, column: str) -> bool:
+        """Whether a case host makes a column, and no converter from another format."""
+        return self._is_own_file(ref, column) or ref.framework in self.registry.format(column).FRAMEWORKS
+
+    def _host_of(self, ref: CaseRef, column: str) -> Callable[[], AnyWorker]:
+        """The case host that exports a case: the format's for a model in PyTorch, else the framework's.
+
+        The environment of a format that is converted is its converter's, which knows nothing of cases.
+        """
+        module = self.registry.format(column)
+        is_formats = ref.framework == TORCH and not module.FROM
+        return (lambda: self.pool.host_of(module.NAME)) if is_formats else self._case_host(ref)
 
     def _convert(self, source: Artifact, prepared: Prepared, cell: Cell, key: str, budget: Budget) -> bool:
         """Have the format's converter make an artifact from another format's unless it is there already."""
@@ -419,9 +431,10 @@ class Exports:
         module = self.registry.format(cell.format)
         if why := own_operators.unexportable(module.NAME, ref):
             raise StageFailure(Stage.EXPORT, Verdict.UNSUPPORTED, f"format {module.NAME} can't: {why}")
-        host = self._host_of(ref, module)
+        host = self._host_of(ref, cell.format)
+        is_own = self._is_own_file(ref, cell.format)
         request = {
-            "module": module.FRAMEWORKS[ref.framework],
+            "module": module.module if is_own else module.FRAMEWORKS[ref.framework],
             "format": module.NAME,
             "by": _FORMATS,
             "column": cell.format,

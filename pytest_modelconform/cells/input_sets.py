@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,7 +52,8 @@ class InputSets:
     """Runs an artifact that a worker has loaded on every input set of a case.
 
     judge: what its outputs are compared with. budget: what the cell may still take. target: the file for outputs.
-    reload: has the worker load the artifact anew, or raises StageFailure; for a runtime with `RELOADS`.
+    reload: has the worker load the artifact anew, or raises StageFailure; for a runtime with `RELOADS`. own: columns
+    that the case makes itself.
     """
 
     registry: Registry
@@ -64,6 +65,7 @@ class InputSets:
     budget: Budget
     target: Path
     reload: Callable[[], object] | None = None
+    own: Collection[str] = ()
 
     def outcome(self) -> SetsRun:
         """Run and compare each set; one that kills the worker leaves those behind it not run."""
@@ -96,7 +98,8 @@ class InputSets:
 
     def limit(self, entry: InputSet) -> SetResult | None:
         """Unsupported where a format on the way or the runtime states that it can't do a set, else None."""
-        through = self.registry.made_through(self.cell.format, self.judge.content.framework)
+        framework = self.judge.content.framework
+        through = self.registry.made_through(self.cell.format, framework, self.own)
         stated = {f"format {name}": self.registry.format(name).LIMITS for name in through}
         stated[f"runtime {self.cell.runtime}"] = self.registry.runtime(self.cell.runtime).LIMITS
         for what, limited in stated.items():

@@ -216,7 +216,8 @@ class Machinery:
         for dtype in case.dtypes:
             formats = _columns(self.settings, self.formats, case)
             asked = (formats, self.runtimes, self.devices, dtype, self.precisions, case.has, case.framework)
-            found += _with_checks(file, case.name, dtype, self.registry.cells(file, case.name, *asked))
+            cells = self.registry.cells(file, case.name, *asked, own=case.own_columns)
+            found += _with_checks(file, case.name, dtype, cells)
         return found
 
     def any_cells(self) -> bool:
@@ -232,7 +233,7 @@ class Machinery:
         for dtype in case.dtypes:
             formats = _columns(self.settings, registry.formats, case)
             every = (formats, registry.runtimes, registry.devices, dtype, PRECISIONS, case.has, case.framework)
-            found += _with_checks(file, case.name, dtype, registry.cells(file, case.name, *every))
+            found += _with_checks(file, case.name, dtype, registry.cells(file, case.name, *every, own=case.own_columns))
         return found
 
     @functools.cached_property

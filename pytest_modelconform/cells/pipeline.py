@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -126,8 +126,11 @@ class Pipeline:
 
     # -- a cell ----------------------------------------------------------------------------------------------------
 
-    def unavailable(self, cell: Cell, framework: str = TORCH) -> str | None:
-        """None if a cell's format and runtime are there, else what to do. framework: the case's."""
+    def unavailable(self, cell: Cell, framework: str = TORCH, own: Collection[str] = ()) -> str | None:
+        """None if a cell's format and runtime are there, else what to do.
+
+        framework: the case's. own: columns that it makes itself.
+        """
         runs_on = devices.route(cell.device).runs_on
         reason = self.registry.runtime(cell.runtime).unavailable(runs_on) or devices.lacking(cell.device)
         if reason:
@@ -136,10 +139,10 @@ class Pipeline:
                 if reason.startswith("needs ")
                 else f"runtime {cell.runtime}: {reason}"
             )
-        return self._format_unavailable(cell, framework)
+        return self._format_unavailable(cell, framework, own)
 
-    def _format_unavailable(self, cell: Cell, framework: str) -> str | None:
-        for name in self.registry.made_through(cell.format, framework):
+    def _format_unavailable(self, cell: Cell, framework: str, own: Collection[str]) -> str | None:
+        for name in self.registry.made_through(cell.format, framework, own):
             if reason := format_base.unavailable(self.registry.format(name)):
                 return f"format {name} {reason}"
         return None
@@ -149,9 +152,9 @@ class Pipeline:
         return advised(self._run(ref, cell, expects), ref.framework)
 
     def _run(self, ref: CaseRef, cell: Cell, expects: Expects) -> Outcome:
-        if reason := self.unavailable(cell, ref.framework):
+        if reason := self.unavailable(cell, ref.framework, ref.own):
             exports_anyway = self.registry.runtime(cell.runtime).EXPORTS_ANYWAY
-            if exports_anyway and not self._format_unavailable(cell, ref.framework):
+            if exports_anyway and not self._format_unavailable(cell, ref.framework, ref.own):
                 return Attempt.of(self.tools, ref, cell, expects).exported_only(reason)
             return Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, reason)
         tried = self._tried(ref, cell, lambda found: expects(found) or expects(_at_worst(found)))

@@ -72,7 +72,7 @@ class AheadPlugin:
             self._find(self._told())
             self._make(self._lacking.needs)
 
-    def _told(self) -> Iterator[tuple[Cell, str]]:
+    def _told(self) -> Iterator[tuple[Cell, Declared]]:
         """The cells that the files have by their syntax; none where only some of them are run."""
         config, machinery = self.run.config, self.run.machinery
         chosen = any(config.getoption(name, None) for name in _CHOOSING) or machinery.settings.shard is not None
@@ -82,7 +82,7 @@ class AheadPlugin:
             for path in units.collected(config, Path(config.invocation_params.dir, argument)):
                 for case in static_cases(path):
                     if not case.missing():
-                        yield from ((cell, case.framework) for cell in machinery.cells(machinery.relative(path), case))
+                        yield from ((cell, case) for cell in machinery.cells(machinery.relative(path), case))
 
     # -- after collection ------------------------------------------------------------------------------------------
 
@@ -94,7 +94,7 @@ class AheadPlugin:
         if self._is_off or self._is_controller:
             return
         items = session.items
-        self._find((item.cell, item.framework) for item in items if isinstance(item, CellItem) and not item.settled)
+        self._find((item.cell, item.declared) for item in items if isinstance(item, CellItem) and not item.settled)
         by_cell = self._lacking.by_cell
         if by_cell and not any(session.config.getoption(name, None) for name in _ORDERED):
             items.sort(key=lambda item: item.nodeid in by_cell)
@@ -125,7 +125,7 @@ class AheadPlugin:
         self._scheduling = CellScheduling(config, log, plan)
         return self._scheduling
 
-    def _cells(self, ids: Sequence[str]) -> Iterable[tuple[Cell, str]]:
+    def _cells(self, ids: Sequence[str]) -> Iterable[tuple[Cell, Declared]]:
         """The cells of node ids, each with its case's framework, as far as the files tell that without being run."""
         declared: dict[str, Mapping[str, Declared]] = {}  # by file and name
         missing: dict[tuple[str, str], bool] = {}  # the same: asking for packages is slow next to 10,000 cells
@@ -141,9 +141,9 @@ class AheadPlugin:
             if key not in missing:
                 missing[key] = bool(case.missing())
             if not missing[key]:
-                yield cell, case.framework
+                yield cell, case
 
-    def _find(self, cells: Iterable[tuple[Cell, str]]) -> None:
+    def _find(self, cells: Iterable[tuple[Cell, Declared]]) -> None:
         machinery = self.run.machinery
         self._lacking = needs.lacking(machinery.registry, machinery.settings.cache, cells)
 

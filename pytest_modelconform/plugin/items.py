@@ -15,7 +15,6 @@ from ..cells.case_files import Declared
 from ..cells.machinery import Machinery
 from ..expected import file as expected_file
 from ..report.entries import title
-from ..terms.case import TORCH
 from ..terms.cell import COLLECT, EAGER, CaseRef, Cell
 from ..terms.exports import AT, base_of
 from ..terms.outcome import REQUIRED, Outcome, Stage, Verdict
@@ -58,7 +57,6 @@ class CaseFile(pytest.File):
         cells = run.machinery.cells(relative, declared)
         run.collected.cases.append(declared)
         run.collected.cells += cells
-        own = declared.own_operators
         if slow.TAG in declared.tags and not slow.are_wanted(self.config, self.path):
             cells, settled_all = slow.standing_for(cells), slow.SETTLED
         for cell in cells:
@@ -67,9 +65,7 @@ class CaseFile(pytest.File):
                 name=cell.name,
                 cell=cell,
                 settled=settled_all,
-                framework=declared.framework,
-                operators=own,
-                tags=tuple(declared.tags),
+                declared=declared,
             )
             for mark in (*markers(cell), *declared.tags):
                 item.add_marker(run.marker(mark))
@@ -105,18 +101,14 @@ class CellItem(pytest.Item):
         *,
         cell: Cell,
         settled: Outcome | None = None,
-        framework: str = TORCH,
-        operators: tuple[tuple[str, tuple[str, ...]], ...] = (),
-        tags: tuple[str, ...] = (),
+        declared: Declared | None = None,
         **kwargs: Any,
     ) -> None:
         # Said rather than derived: pytest 9.2 tells an id that it parsed (--lf) from one that it put together.
         super().__init__(nodeid=cell.id, **kwargs)
         self.cell = cell
         self.settled = settled
-        self.framework = framework
-        self.operators = operators
-        self.tags = tags
+        self.declared = declared or Declared(cell.case)
         self.outcome: Outcome | None = None
 
     def runtest(self) -> None:
@@ -160,8 +152,9 @@ class CellItem(pytest.Item):
             self.cell.case,
             self.cell.dtype,
             task=self.cell.reference_task,
-            framework=self.framework,
-            operators=self.operators,
+            framework=self.declared.framework,
+            operators=self.declared.own_operators,
+            own=self.declared.own_columns,
         )
 
     def _run(self, machinery: Machinery, expects: Callable[[Outcome], bool]) -> Outcome:

@@ -143,7 +143,7 @@ def test_what_the_files_tell_before_they_are_imported(
     )
     settings = SimpleNamespace(cache=tmp_path, inline=False)
     run: Any = SimpleNamespace(config=config, settings=settings, machinery=machinery, is_xdist_worker=False)
-    found = sorted((cell.case, cell.dtype, framework) for cell, framework in AheadPlugin(run)._told())
+    found = sorted((cell.case, cell.dtype, case.framework) for cell, case in AheadPlugin(run)._told())
     assert found == [(name, dtype, "torch") for name in told for dtype in ("bfloat16", "float32")]
 
 
