@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from ..formats.base import Format
 from ..terms.case import TORCH
-from ..terms.exports import OPTIONS, base_of, fault_of_name, is_variant
+from ..terms.exports import FILE, OPTIONS, base_of, fault_of_name, is_variant
 from .registry import Registry, UnknownName
 
 
@@ -27,10 +27,10 @@ def fault(case: str, framework: str, exports: Mapping[str, str], given: Iterable
     """What is wrong with a case's `exports`, and the remedy; "" if nothing is. exports: kinds by column."""
     where = f"case {case!r}, field 'exports'"
     for name, kind in exports.items():
-        if kind == OPTIONS and framework != TORCH:
+        if kind != FILE and framework != TORCH:
             return (
-                f"{where}, {name!r}: exporters of PyTorch take options, and a model in {framework} meets none of them: "
-                "give a file that is there (file=), or leave it out"
+                f"{where}, {name!r}: {kind}= is for models in PyTorch, and this one is in {framework}: give a file "
+                "that is there (file=), or leave it out"
             )
         if why := fault_of_name(name):
             return f"{where}: {why}"

@@ -27,7 +27,7 @@ def test_inputs_and_outputs() -> None:
 
 
 def test_what_has_no_tensors_of_a_case() -> None:
-    with pytest.raises(ValueError, match="no signature 'serving_default'.*it has train"):
+    with pytest.raises(ValueError, match=r"no signature 'serving_default'.*it has train"):
         saved_model.read(saved_models.content({}, {}, "train"))
     with pytest.raises(ValueError, match="input words is of TensorFlow's DataType 7"):
         saved_model.read(saved_models.content({"words": (7, [1])}, {}))
