@@ -28,7 +28,7 @@ from ..runtimes.base import WORKERS, python_worker
 from ..terms import capacity, devices, gpus
 from .registry import Registry
 from .turns import Turns
-from .worker import InlineWorker, Worker, WorkerCrashed, WorkerProblem, is_unavailable
+from .worker import UNAVAILABLE, InlineWorker, Worker, WorkerCrashed, WorkerProblem, WorkerRefused, is_unavailable
 
 AnyWorker = Worker | InlineWorker
 HOST = "case host"
@@ -183,6 +183,7 @@ class Pool:
             begin = time.monotonic()
             try:
                 worker.hello(START_LIMIT, **hello)
+                _check_device(worker, key)
             except BaseException as error:
                 self.discard(worker)
                 if isinstance(error, WorkerProblem) and is_unavailable(error):
@@ -237,6 +238,16 @@ class Pool:
             # A C++ worker is back in a tenth of a second, one that imports a framework in several.
             key = min(idle, key=lambda k: (round(self._start_seconds.get(k, 0.0)), self._workers[k].last_used))
             self._workers.pop(key).close()
+
+
+def _check_device(worker: AnyWorker, key: tuple[str, str]) -> None:
+    """Raises WorkerRefused where a worker can't compute on the GPU: ONNX Runtime would compute on the CPU instead."""
+    name, device = key[0], devices.route(key[1]).runs_on
+    known = worker.info.get("devices")
+    if device == devices.CUDA and isinstance(known, list) and device not in known:
+        what = f"{worker.info.get('name', name)} {worker.info.get('version', '')}".strip()
+        said = f"{name} can't use {device} here: {what} knows {', '.join(map(str, known)) or 'no device'}. Install a "
+        raise WorkerRefused(UNAVAILABLE, f"{said}build of it for {device} that fits the driver", "", "")
 
 
 def worker_limit(share: int, memory: int | None = None) -> int:

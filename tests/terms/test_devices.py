@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from pytest_modelconform.terms import devices, gpus
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.devices import Route
 from pytest_modelconform.terms.gpus import Gpu, Portion
+
+PART = Portion(Gpu("GPU-a", total=40_000), sharers=3, most=10_000)
 
 
 @pytest.fixture
@@ -88,14 +92,13 @@ def test_what_computes_on_the_cpu_sees_no_gpu() -> None:
 def test_a_process_on_a_gpu_sees_its_own_and_takes_its_portion(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"):
         monkeypatch.delenv(name, raising=False)
-    whole, part = Portion(Gpu("3")), Portion(Gpu("GPU-a", total=40_000), sharers=3, most=10_000)
-    assert devices.environment("cuda", whole) == {"CUDA_VISIBLE_DEVICES": "3"}
-    assert devices.environment("cuda", part) == {
+    assert devices.environment("cuda", Portion(Gpu("3"))) == {"CUDA_VISIBLE_DEVICES": "3"}
+    assert devices.environment("cuda", PART) == {
         "CUDA_VISIBLE_DEVICES": "GPU-a",
         "PYTORCH_ALLOC_CONF": "per_process_memory_fraction:0.25",
         "MODELCONFORM_GPU_BYTES": "10000",
     }
-    assert devices.environment("cuda", part, alone=True) == {"CUDA_VISIBLE_DEVICES": "GPU-a"}
+    assert devices.environment("cuda", PART, alone=True) == {"CUDA_VISIBLE_DEVICES": "GPU-a"}
 
 
 @pytest.mark.parametrize("name", ["PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"])
@@ -107,6 +110,14 @@ def test_what_the_user_tells_pytorchs_allocator_stays(monkeypatch: pytest.Monkey
     assert {key: value for key, value in found.items() if key.startswith("PYTORCH")} == {
         name: "expandable_segments:True,per_process_memory_fraction:0.25"
     }
+
+
+def test_pytorchs_allocator_knows_what_it_is_told() -> None:
+    [told] = (value for name, value in devices.environment("cuda", PART).items() if name.startswith("PYTORCH"))
+    code = "import sys, torch; torch._C._accelerator_setAllocatorSettings(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, told], check=True, timeout=120)
+    refused = subprocess.run([sys.executable, "-c", code, f"{told}s"], capture_output=True, timeout=120)
+    assert refused.returncode != 0
 
 
 @pytest.mark.parametrize(
