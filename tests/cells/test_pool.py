@@ -204,10 +204,9 @@ def test_workers_see_their_gpu_or_none(on_gpu: Pool) -> None:
 def test_idle_workers_leave_the_gpu_to_one_that_wants_it_alone(on_gpu: Pool, tmp_path: Path) -> None:
     mine, other = on_gpu.runtime(GOOD, "cuda"), on_gpu.runtime(GOOD, "cpu")
     on_gpu.begin()
-    assert mine.alive
+    before = mine.alive
     portion = on_gpu.turns.portion
     elsewhere = Turns(portion, lambda: None, lambda line: None, tmp_path / "turns")
     with elsewhere.alone(), elsewhere.held():
         on_gpu.begin()
-    assert not mine.alive
-    assert other.alive
+    assert (before, mine.alive, other.alive) == (True, False, True)
