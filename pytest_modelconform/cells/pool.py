@@ -206,12 +206,14 @@ class Pool:
             handlers = inline_handlers(name, command, runs_on, self.threads)
             worker = InlineWorker(name, handlers, raises=self.inline, on_gpu=runs_on == devices.CUDA)
         else:
-            mine = devices.environment(runs_on, self.turns.portion, self.turns.is_alone)
+            on_gpu = runs_on == devices.CUDA
+            turn = (self.turns.portion, self.turns.is_alone) if on_gpu else ()
+            mine = devices.environment(runs_on, *turn)
             env = {**environment(self.threads, spare.current(self.cache)), **mine}
             if command[0] != sys.executable:
                 # Our packages are none of another environment's.
                 env = environments.surroundings(env)
-            worker = Worker(name, command, env, on_gpu=runs_on == devices.CUDA)
+            worker = Worker(name, command, env, on_gpu)
         self._workers[key] = worker
         return worker
 

@@ -172,6 +172,9 @@ def test_inline(tmp_path: Path) -> None:
 def on_gpu(tmp_path: Path, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Pool:
     """The pool of the second of three processes that share a GPU of 80 GiB."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "nvidia0").touch()
+    monkeypatch.setattr(gpus, "DEV", tmp_path / "dev")
     portion = gpus.portion([Gpu("GPU-a", "NVIDIA X", 80 * 2**30)], 1, 3)
     pool.turns = Turns(portion, pool.leave_gpu, lambda line: None, tmp_path / "turns")
     return pool

@@ -81,12 +81,16 @@ def test_a_machine_without_a_gpu_lacks_it(tmp_path: Path, monkeypatch: pytest.Mo
     assert devices.lacking(device) == "CUDA_VISIBLE_DEVICES hides this machine's GPU: unset it, or name one"
 
 
-def test_what_computes_on_the_cpu_sees_no_gpu() -> None:
-    portion = Portion(Gpu("0"))
-    assert devices.environment("cpu", portion) == {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
-    # Of another package's device we know nothing, and where there is no GPU there is nothing to hide.
-    assert devices.environment("npu", portion) == {}
-    assert devices.environment("cpu", None) == devices.environment("cuda", None) == {}
+def test_what_computes_on_the_cpu_sees_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(gpus, "DEV", tmp_path)
+    # Where there is no GPU there is nothing to hide.
+    assert devices.environment("cpu") == devices.environment("cuda") == {}
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.setattr(gpus, "ask", lambda arguments: pytest.fail("a run on the CPU has asked nvidia-smi"))
+    assert devices.environment("cpu") == {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    # Of another package's device we know nothing.
+    assert devices.environment("npu") == {}
 
 
 def test_a_process_on_a_gpu_sees_its_own_and_takes_its_portion(monkeypatch: pytest.MonkeyPatch) -> None:
