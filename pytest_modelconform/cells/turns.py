@@ -17,8 +17,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ..terms import gpus
 from ..terms.gpus import Portion
 
+# Bytes in use on a GPU that nobody of us uses, from which they are told.
+_WORTH_SAYING = 2**29
 # filelock has no shared locks in the versions that we allow.
 _SHARED, _ALONE = fcntl.LOCK_SH, fcntl.LOCK_EX
 
@@ -46,12 +49,14 @@ class Turns:
 
     @property
     def all_of_it(self) -> str:
-        """The GPU with all of its memory, in words."""
+        """The GPU with all of its memory, in words; and what programs have of it that don't wait for us."""
         if self.portion is None:
             return "the GPU"
         gpu = self.portion.gpu
         size = f" and all of its {gpu.total / 2**30:.1f} GiB" if gpu.total else ""
-        return f"{gpu.kind or 'the GPU'}{size}"
+        used = gpus.in_use(gpu)
+        others = f", of which other processes have {used / 2**30:.1f} GiB" if used >= _WORTH_SAYING else ""
+        return f"{gpu.kind or 'the GPU'}{size}{others}"
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
