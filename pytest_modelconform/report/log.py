@@ -239,7 +239,9 @@ def _optional(kind: type) -> Callable[[Any], bool]:
 _CHECKS: dict[str, Callable[[Any], bool]] = {
     "message": lambda value: isinstance(value, str),
     "expected": _optional(bool),
-    **dict.fromkeys(("bits", "reference_bits", "loss", "worst", "max_abs", "artifact_bytes"), _is_number),
+    **dict.fromkeys(
+        ("bits", "reference_bits", "loss", "worst", "max_abs", "artifact_bytes", "duration", "memory"), _is_number
+    ),
     "cached": _optional(bool),
     "strict": lambda value: isinstance(value, bool),
     "notes": _texts,

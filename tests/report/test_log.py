@@ -109,6 +109,8 @@ RECORD = to_record(*CELLS[0])
         {"bits": True},
         {"bits": 10**400},
         {"artifact_bytes": {}},
+        {"duration": "long"},
+        {"memory": "much"},
         {"inputs": []},
         {"inputs": {"a": 1}},
         {"inputs": {"a": {}}},
