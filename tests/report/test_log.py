@@ -146,6 +146,7 @@ def test_records_that_reports_could_not_use(tmp_path: Path, changed: dict[str, o
         {"environment": {}, "shard": {"index": 4, "count": 3}},
         {"environment": {}, "shard": {"index": "1", "count": 3}},
         {"environment": {}, "shard": []},
+        {"environment": {}, "shard": {"index": 1, "count": 3, "recordings": 5}},
     ],
 )
 def test_headers_that_reports_could_not_use(tmp_path: Path, header: dict[str, object]) -> None:
