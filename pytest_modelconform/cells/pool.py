@@ -25,6 +25,7 @@ from ..environments import Environment
 from ..formats.frameworks import Framework
 from ..runtimes.base import WORKERS, python_worker
 from ..terms import capacity, devices
+from .meter import Meter
 from .registry import Registry
 from .worker import InlineWorker, Worker, WorkerCrashed, WorkerProblem, is_unavailable
 
@@ -70,8 +71,9 @@ class Pool:
         self.progress = progress
         self.process = process
         self.limit = worker_limit(share)
-        # The last operation that any worker was asked for.
+        # The last operation that any worker was asked for. meter: the memory that a cell's workers take.
         self.last_op = ""
+        self.meter = Meter()
         self._workers: dict[tuple[str, str], AnyWorker] = {}
         self._unbuildable: dict[str, BuildError] = {}
         self._not_here: dict[tuple[str, str], WorkerProblem] = {}
@@ -188,7 +190,7 @@ class Pool:
             if command[0] != sys.executable:
                 # Our packages are none of another environment's.
                 env = environments.surroundings(env)
-            worker = Worker(name, command, env)
+            worker = Worker(name, command, env, self.meter)
         self._workers[key] = worker
         return worker
 

@@ -25,12 +25,15 @@ from ..terms.core_seconds import SPENT
 from ..terms.memory import of_killed
 from ..terms.wording import how_it_ended
 from ..workers.loop import UNSUPPORTED
+from .meter import Meter
 
 PROTOCOL = 1
 LONGEST_LINE = 16 * 2**20
 STDERR_LINES = 200
 STDERR_SHOWN = 15
 _CHUNK = 2**16
+# Seconds after which somebody looks at a worker that has not answered.
+_LOOK = 0.5
 # The type of error by which a worker says, in answer to hello, that what it runs is not on this machine.
 UNAVAILABLE = "Unavailable"
 
@@ -87,11 +90,12 @@ class Worker:
 
     used: set by who has run anything on it. smoked: formats in which it has run the smoke model. registered: of
     cases' own operators, what it has loaded. info: its answer to hello; empty before. command: what
-    started it.
+    started it. meter: what measures the memory that it takes, with the others of a cell.
     """
 
-    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], meter: Meter | None = None) -> None:
         self.name = name
+        self._meter = meter or Meter()
         self.used = False
         self.smoked: set[str] = set()
         self.registered: set[str] = set()
@@ -131,6 +135,7 @@ class Worker:
         os.set_blocking(self._process.stdout.fileno(), False)
         self._drain = threading.Thread(target=self._read_stderr, daemon=True)
         self._drain.start()
+        self._meter.joins(self.pid)
 
     @property
     def pid(self) -> int:
@@ -149,6 +154,7 @@ class Worker:
         self._next_id += 1
         if self._buffer:
             raise self.lied(f"an answer that nobody asked for: {bytes(self._buffer[:200])!r}")
+        self._meter.turn(self.pid)
         line = json.dumps({"id": request_id, "op": op, **fields}) + "\n"
         text = self._exchange(line.encode(), timeout)
         try:
@@ -170,6 +176,7 @@ class Worker:
         self.info = self.ask("hello", timeout, protocol=PROTOCOL, **fields)
         if self.info.get("protocol") != PROTOCOL:
             raise self.lied(f"protocol {self.info.get('protocol')!r}; pytest-modelconform speaks protocol {PROTOCOL}")
+        self._meter.acquaint(self.pid)
 
     def _exchange(self, data: bytes, timeout: float) -> bytes:
         assert self._process.stdin is not None
@@ -190,9 +197,11 @@ class Worker:
                 raise self.lied(f"a line of more than {LONGEST_LINE >> 20} MiB: {bytes(self._buffer[:80])!r}…")
             left = deadline - time.monotonic()
             if left <= 0:
+                self._meter.look(is_last=True)
                 self.close(kill=True)
                 raise WorkerTimeout(f"{self.name} gave no answer within {timeout:.4g} s", self.stderr())
-            for descriptor, _ in poll.poll(min(left, 1.0) * 1000):
+            self._meter.look()
+            for descriptor, _ in poll.poll(min(left, _LOOK) * 1000):
                 if descriptor == sink:
                     try:
                         data = data[os.write(sink, data[:_CHUNK]) :]
@@ -216,6 +225,7 @@ class Worker:
         most = _most_of_children()
         self.close(kill=True)
         # Where an earlier process took more, what this one took isn't told.
+        self._meter.took(self.pid, most if most > before else 0)
         killed = of_killed(most if most > before else 0, capacity.memory().total)
         return WorkerCrashed(f"{self.name} {how_it_ended(status, killed)}{self.last_words()}", self.stderr())
 
