@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,8 +85,11 @@ def _smoke(tools: Tools, cell: Cell, worker: AnyWorker) -> str:
     try:
         prepared = tools.exports.find(ref, budget)
         artifact = tools.exports.artifact(ref, prepared, smoke, budget, lambda outcome: False)
-        budget.ask(worker, "load", precision=smoke.precision, **load_request(tools, smoke, artifact))
-        ran = InputSets(tools.registry, tools.pool, smoke, prepared, artifact, worker, budget, tools.outputs).outcome()
+        request = load_request(tools, smoke, artifact)
+        with tools.pool.turns.held() if worker.on_gpu else contextlib.nullcontext():
+            budget.ask(worker, "load", precision=smoke.precision, **request)
+            sets = InputSets(tools.registry, tools.pool, smoke, prepared, artifact, worker, budget, tools.outputs)
+            ran = sets.outcome()
     except StageFailure as failure:
         return str(failure) if failure.is_of_disk else f"at stage {failure.stage.value}: {failure}"
     except WorkerProblem as problem:

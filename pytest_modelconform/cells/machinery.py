@@ -20,7 +20,7 @@ from ..environments.outside import ModuleFault
 from ..environments.packages import unreadable_requirement
 from ..formats.frameworks import FRAMEWORKS
 from ..references.content import Packages
-from ..terms import tolerances
+from ..terms import exhausted, gpus, tolerances
 from ..terms.case import DEFAULTS, EVERYTHING, TORCH
 from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, SEQUENCE, TASKS, TRAINING, Cell
 from ..terms.exports import AT, base_of, is_variant
@@ -206,7 +206,9 @@ class Machinery:
             return Outcome(Verdict.ERROR, Stage.ENVIRONMENT, said)
         stages = {"collect": Stage.COLLECT, "reference": Stage.REFERENCE, "export": Stage.EXPORT, "load": Stage.LOAD}
         stage = stages.get(self.pool.last_op, Stage.RUN)
-        return Outcome(Verdict.ERROR, stage, f"{type(error).__name__}: {error}")
+        said = f"{type(error).__name__}: {error}"
+        is_full = gpus.are_here() and exhausted.on_gpu(said)
+        return Outcome(Verdict.OUT_OF_MEMORY if is_full else Verdict.ERROR, stage, said)
 
     # -- which cells there are -------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
@@ -24,9 +25,10 @@ from ..cache.made_once import BuildError
 from ..environments import Environment
 from ..formats.frameworks import Framework
 from ..runtimes.base import WORKERS, python_worker
-from ..terms import capacity, devices
+from ..terms import capacity, devices, gpus
 from .meter import Meter
 from .registry import Registry
+from .turns import Turns
 from .worker import InlineWorker, Worker, WorkerCrashed, WorkerProblem, is_unavailable
 
 AnyWorker = Worker | InlineWorker
@@ -70,6 +72,7 @@ class Pool:
         self.inline_host = inline_host
         self.progress = progress
         self.process = process
+        self.share = share
         self.limit = worker_limit(share)
         # The last operation that any worker was asked for. meter: the memory that a cell's workers take.
         self.last_op = ""
@@ -80,31 +83,48 @@ class Pool:
         self._start_seconds: dict[tuple[str, str], float] = {}
         self._needed_since = math.inf
 
+    @functools.cached_property
+    def turns(self) -> Turns:
+        """This process's turns on its GPU."""
+        portion = gpus.portion(gpus.visible(), self.process, self.share)
+        return Turns(portion, self.leave_gpu, self.progress)
+
     def begin(self) -> None:
         """A cell begins: the workers that it asks for stay until the next one does.
 
         It holds several at once, and asks for further ones while it does: a runtime's, then a host for the smoke model.
         """
         self._needed_since = time.monotonic()
+        if any(worker.on_gpu for worker in self._workers.values()):
+            self.turns.give_way()
+
+    def leave_gpu(self) -> None:
+        """End the workers that use the GPU: as long as they live, they keep some of its memory."""
+        for worker in list(self._workers.values()):
+            if worker.on_gpu:
+                self.discard(worker)
 
     def host(self, name: str = "") -> AnyWorker:
         """The case host of a name; "" is the common one. Raises a WorkerProblem if it can't be started."""
         return self._ready((f"{HOST} {name}".strip(), "cpu"), path=self.path)
 
-    def host_for(self, framework: Framework) -> AnyWorker:
+    def host_for(self, framework: Framework, device: str = devices.CPU) -> AnyWorker:
         """The case host of a framework. Raises a WorkerProblem or BuildError if it can't start."""
-        return self._host_in(framework.host, framework.environment)
+        return self._host_in(framework.host, framework.environment, device)
 
-    def host_of(self, format_name: str) -> AnyWorker:
-        """The case host that exports to a format. Raises a WorkerProblem or BuildError if it can't start."""
+    def host_of(self, format_name: str, device: str = devices.CPU) -> AnyWorker:
+        """The case host that exports to a format on a device. Raises a WorkerProblem or BuildError if it can't start.
+
+        One that has exported on the GPU keeps some of its memory, so that there is another one for the CPU.
+        """
         module = self.registry.format(format_name)
-        return self._host_in(module.HOST, module.ENVIRONMENT)
+        return self._host_in(module.HOST, module.ENVIRONMENT, device)
 
-    def _host_in(self, name: str, environment: Environment | None) -> AnyWorker:
+    def _host_in(self, name: str, environment: Environment | None, device: str = devices.CPU) -> AnyWorker:
         if environment is None:
-            return self.host(name)
+            return self._ready((f"{HOST} {name}".strip(), device), path=self.path)
         python = spare.attempt(self.cache, lambda cache: environments.python(environment, cache, self.progress))
-        return self._ready((f"{HOST} {name or environment.name}", "cpu"), python=python, path=self.path)
+        return self._ready((f"{HOST} {name or environment.name}", device), python=python, path=self.path)
 
     def converter(self, format_name: str) -> AnyWorker:
         """The converter of a format. Raises a WorkerProblem or BuildError if it can't be started."""
@@ -184,13 +204,15 @@ class Pool:
         else:
             command = self._command(name, runs_on)
         if self.inline or (self.inline_host and name.startswith(HOST)):
-            worker = InlineWorker(name, inline_handlers(name, command, runs_on, self.threads), raises=self.inline)
+            handlers = inline_handlers(name, command, runs_on, self.threads)
+            worker = InlineWorker(name, handlers, raises=self.inline, on_gpu=runs_on == devices.CUDA)
         else:
-            env = {**environment(self.threads, spare.current(self.cache)), **devices.environment(device, self.process)}
+            mine = devices.environment(runs_on, self.turns.portion, self.turns.is_alone)
+            env = {**environment(self.threads, spare.current(self.cache)), **mine}
             if command[0] != sys.executable:
                 # Our packages are none of another environment's.
                 env = environments.surroundings(env)
-            worker = Worker(name, command, env, self.meter)
+            worker = Worker(name, command, env, on_gpu=runs_on == devices.CUDA, meter=self.meter)
         self._workers[key] = worker
         return worker
 

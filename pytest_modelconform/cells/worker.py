@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..terms import capacity
+from ..terms import capacity, exhausted
 from ..terms.core_seconds import SPENT
 from ..terms.memory import of_killed
 from ..terms.wording import how_it_ended
@@ -39,21 +39,27 @@ UNAVAILABLE = "Unavailable"
 
 
 class WorkerProblem(Exception):
-    """Something went wrong with or in a worker. `details` is for the log: stderr or a stack trace."""
+    """Something went wrong with or in a worker. `details` is for the log: stderr or a stack trace.
 
-    def __init__(self, message: str, details: str = "") -> None:
+    exhausted: whether it is known for certain that memory was not enough.
+    """
+
+    def __init__(self, message: str, details: str = "", exhausted: bool = False) -> None:
         super().__init__(message)
         self.details = details
+        self.exhausted = exhausted
 
 
 class WorkerRefused(WorkerProblem):
     """The worker answered with an error: the model's, the exporter's or the runtime's. The worker lives.
 
-    kind: name of the exception's type, or "". stage: the worker's own word on where it failed, or "".
+    kind: name of the exception's type, or "". stage: the worker's own word on where it failed, or "". on_gpu: whether
+    the worker uses one.
     """
 
-    def __init__(self, kind: str, message: str, details: str, stage: str) -> None:
-        super().__init__(f"{kind}: {message}" if kind not in ("", UNAVAILABLE, UNSUPPORTED) else message, details)
+    def __init__(self, kind: str, message: str, details: str, stage: str, on_gpu: bool = False) -> None:
+        said = f"{kind}: {message}" if kind not in ("", UNAVAILABLE, UNSUPPORTED) else message
+        super().__init__(said, details, exhausted=on_gpu and exhausted.on_gpu(said))
         self.kind = kind
         self.stage = stage
 
@@ -90,11 +96,19 @@ class Worker:
 
     used: set by who has run anything on it. smoked: formats in which it has run the smoke model. registered: of
     cases' own operators, what it has loaded. info: its answer to hello; empty before. command: what
-    started it. meter: what measures the memory that it takes, with the others of a cell.
+    started it. on_gpu: whether it uses a GPU. meter: what measures the memory that it takes, with the others of a cell.
     """
 
-    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], meter: Meter | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        on_gpu: bool = False,
+        meter: Meter | None = None,
+    ) -> None:
         self.name = name
+        self.on_gpu = on_gpu
         self._meter = meter or Meter()
         self.used = False
         self.smoked: set[str] = set()
@@ -168,7 +182,7 @@ class Worker:
             error = answer.get("error")
             error = error if isinstance(error, dict) else {}
             kind, message, details, stage = (str(error.get(k) or "") for k in ("type", "message", "details", "stage"))
-            raise WorkerRefused(kind, message or "no message", details, stage)
+            raise WorkerRefused(kind, message or "no message", details, stage, self.on_gpu)
         return answer
 
     def hello(self, timeout: float, **fields: Any) -> None:
@@ -227,7 +241,10 @@ class Worker:
         # Where an earlier process took more, what this one took isn't told.
         self._meter.took(self.pid, most if most > before else 0)
         killed = of_killed(most if most > before else 0, capacity.memory().total)
-        return WorkerCrashed(f"{self.name} {how_it_ended(status, killed)}{self.last_words()}", self.stderr())
+        # What throws in a destructor, or in a thread of its own, ends the process.
+        out_of_memory = self.on_gpu and exhausted.on_gpu(self.last_words())
+        said = f"{self.name} {how_it_ended(status, killed)}{self.last_words()}"
+        return WorkerCrashed(said, self.stderr(), out_of_memory)
 
     def lied(self, what: str) -> WorkerLied:
         """End the process for an answer that is none; what: the answer, as the message goes on after "with"."""
@@ -290,8 +307,9 @@ class InlineWorker:
     answer of a worker that lives, as from a process.
     """
 
-    def __init__(self, name: str, handlers: Mapping[str, Any], raises: bool = True) -> None:
+    def __init__(self, name: str, handlers: Mapping[str, Any], raises: bool = True, on_gpu: bool = False) -> None:
         self.name = name
+        self.on_gpu = on_gpu
         self.raises = raises
         self.used = False
         self.smoked: set[str] = set()
@@ -315,9 +333,8 @@ class InlineWorker:
                 if self.raises or isinstance(error, KeyboardInterrupt):
                     raise
                 answered = describe(error)
-                raise WorkerRefused(
-                    answered["type"], answered["message"], answered["details"], answered["stage"]
-                ) from error
+                words = [str(answered[name]) for name in ("type", "message", "details", "stage")]
+                raise WorkerRefused(words[0], words[1], words[2], words[3], self.on_gpu) from error
         # As it comes from a process: a float of numpy's is then a float.
         answer: dict[str, Any] = json.loads(json.dumps(found))
         return answer

@@ -37,6 +37,7 @@ class Verdict(str, Enum):
     ERROR = "error"
     CRASH = "crash"
     TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out-of-memory"
     UNSUPPORTED = "unsupported"
     UNAVAILABLE = "unavailable"
     NOT_RUN = "not-run"
@@ -79,10 +80,12 @@ STYLES: dict[Verdict, VerdictStyle] = {
     Verdict.UNSUPPORTED: VerdictStyle("–", "-", "skipped", "cyan", 0, "stated limit of the format or runtime"),
     Verdict.UNAVAILABLE: VerdictStyle("□", "_", "skipped", "light", 2, "missing on this machine"),
     Verdict.NOT_RUN: VerdictStyle("?", "?", "skipped", "yellow", 3, "left out, interrupted, or lost with its process"),
-    Verdict.MISMATCH: VerdictStyle("≠", "M", "failed", "red", 5, "runs, with other numbers"),
-    Verdict.ERROR: VerdictStyle("✗", "E", "failed", "red", 6, "an exception"),
-    Verdict.TIMEOUT: VerdictStyle("⧖", "T", "failed", "red", 7, "took longer than the limit"),
-    Verdict.CRASH: VerdictStyle("☠", "C", "failed", "red", 8, "the process died"),
+    # The least of the failures: a machine with more memory may show another one.
+    Verdict.OUT_OF_MEMORY: VerdictStyle("⊞", "B", "failed", "red", 5, "the memory was not enough"),
+    Verdict.MISMATCH: VerdictStyle("≠", "M", "failed", "red", 6, "runs, with other numbers"),
+    Verdict.ERROR: VerdictStyle("✗", "E", "failed", "red", 7, "an exception"),
+    Verdict.TIMEOUT: VerdictStyle("⧖", "T", "failed", "red", 8, "took longer than the limit"),
+    Verdict.CRASH: VerdictStyle("☠", "C", "failed", "red", 9, "the process died"),
 }
 
 
@@ -178,6 +181,12 @@ class Outcome:
     def is_cut_off(self) -> bool:
         """Whether it should have run, and did not."""
         return self.verdict is Verdict.NOT_RUN and not self.is_left_out
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether memory was not enough for some step of it, or for some input set."""
+        sets = (entry.get("verdict") for entry in self.inputs.values())
+        return self.verdict is Verdict.OUT_OF_MEMORY or Verdict.OUT_OF_MEMORY.value in sets
 
     @property
     def doubtful(self) -> bool:
