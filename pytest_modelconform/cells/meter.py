@@ -58,10 +58,12 @@ class Meter:
         """A worker has answered for the first time: has it started others that stay?"""
         self._look_at_kin(pid)
 
-    def took(self, pid: int, size: int) -> None:
-        """What is known otherwise of a worker that is gone."""
-        if pid == self._at:
-            self._seen = max(self._seen, size)
+    def took(self, pid: int, size: int) -> int:
+        """What a worker that is gone had at the most. size: what is known otherwise, or 0."""
+        if pid != self._at:
+            return size
+        self._seen = max(self._seen, size)
+        return self._seen
 
     @property
     def most(self) -> int | None:

@@ -22,6 +22,7 @@ from typing import Any
 
 from ..terms import capacity, exhausted
 from ..terms.core_seconds import SPENT
+from ..terms.kills import Kills
 from ..terms.memory import of_killed
 from ..terms.wording import how_it_ended
 from ..workers.loop import UNSUPPORTED
@@ -91,6 +92,10 @@ def broke_the_protocol(name: str, how: str) -> str:
     return f"{name} broke the protocol{how if how.startswith(':') else f' {how}'}"
 
 
+# What this process has heard of ends by the kernel.
+_KILLS = Kills()
+
+
 class Worker:
     """A worker process.
 
@@ -150,6 +155,8 @@ class Worker:
         self._drain = threading.Thread(target=self._read_stderr, daemon=True)
         self._drain.start()
         self._meter.joins(self.pid)
+        # What has happened before is none of this one's.
+        _KILLS.any_more()
 
     @property
     def pid(self) -> int:
@@ -238,11 +245,12 @@ class Worker:
             return WorkerCrashed(f"{self.name} closed its output without an answer", self.stderr())
         most = _most_of_children()
         self.close(kill=True)
-        # Where an earlier process took more, what this one took isn't told.
-        self._meter.took(self.pid, most if most > before else 0)
-        killed = of_killed(most if most > before else 0, capacity.memory().total)
+        # Where an earlier process took more, what this one took isn't told but by those who have looked at it.
+        took = self._meter.took(self.pid, most if most > before else 0)
+        is_ended_by_kernel = status == -signal.SIGKILL and _KILLS.any_more()
+        killed = of_killed(took, capacity.memory().total, is_ended_by_kernel)
         # What throws in a destructor, or in a thread of its own, ends the process.
-        out_of_memory = self.on_gpu and exhausted.on_gpu(self.last_words())
+        out_of_memory = is_ended_by_kernel or (self.on_gpu and exhausted.on_gpu(self.last_words()))
         said = f"{self.name} {how_it_ended(status, killed)}{self.last_words()}"
         return WorkerCrashed(said, self.stderr(), out_of_memory)
 
