@@ -31,6 +31,8 @@ OFF = "off"
 # Seconds between two looks of somebody who waits, and after which it goes on: somebody may stand in a debugger. Then a
 # step that doesn't fit is told when it is about to begin (`terms/memory.py`).
 _AGAIN, PATIENCE = 0.2, 600.0
+# Seconds after which it says that it waits, and ends its workers: to start them again takes as long.
+_LONG = 5.0
 # Seconds for which a look at the machine's memory counts, where all that is reserved would fit beside it.
 _FRESH = 1.0
 # Seconds that others may hold the door: one of them may have been stopped.
@@ -128,7 +130,7 @@ class Reservations:
     ) -> float:
         """Reserve bytes for what this process runs next, in place of what it had; the seconds that this waited.
 
-        own: bytes that its workers have now, and which are in use or can be freed. say: called once if it has to wait.
+        own: bytes that its workers have now, and which are in use or can be freed. say: called once if it waits long.
         """
         if self.is_off or not self._enter():
             return 0.0
@@ -140,13 +142,13 @@ class Reservations:
                 return 0.0
         is_said = False
         while True:
+            waited = time.monotonic() - begin
             with self._door():
-                waited = time.monotonic() - begin
                 if waited > patience or self._fits(size, own()):
                     self._write(replace(self._mine, size=size, wants=0, since=0.0))
-                    return waited if is_said else 0.0
+                    return waited
                 self._write(replace(self._mine, size=0, wants=size, since=self._mine.since or time.time()))
-            if not is_said:
+            if not is_said and waited >= _LONG:
                 say()
                 is_said = True
             sleep(_AGAIN)

@@ -26,6 +26,7 @@ FREE = 10
 def nobody_has_taken_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resident, "of_kin", lambda pid: 0)
     monkeypatch.setattr(module, "_AGAIN", 0.01)
+    monkeypatch.setattr(module, "_LONG", 0.0)
 
 
 @pytest.fixture
@@ -40,6 +41,10 @@ def make(tmp_path: Path) -> Iterator[Make]:
     yield one
     for each in made:
         each.close()
+
+
+def never(seconds: float) -> None:
+    pytest.fail("it waits")
 
 
 class Waiting:
@@ -65,7 +70,7 @@ class Waiting:
 
 def test_what_fits_beside_others_begins_at_once(make: Make) -> None:
     one, two, three = make(), make(), make()
-    assert one.take(4) == two.take(6) == 0.0
+    assert one.take(4) == two.take(6) == 0.0  # not even a moment
     waiting = Waiting(three, 1)
     assert not waiting.is_there
     two.free()
@@ -113,7 +118,7 @@ def test_what_others_have_taken_already_is_counted_once(make: Make, monkeypatch:
     one, two = make(look=lambda: Memory(16, 6)), make(look=lambda: Memory(16, 6))
     one.take(5)
     monkeypatch.setattr(resident, "of_kin", lambda pid: 4)
-    assert two.take(5) == 0.0
+    two.take(5, sleep=never)
     two.free()
     assert not Waiting(two, 6).is_there
     one.free()
@@ -124,7 +129,7 @@ def test_own_workers_make_room(make: Make) -> None:
     one.take(6)
     assert two.take(4, own=lambda: 3) == 0.0
     assert not two.leans_on_own
-    assert two.take(7, own=lambda: 3) == 0.0
+    two.take(7, own=lambda: 3, sleep=never)
     assert two.leans_on_own
 
 

@@ -24,8 +24,6 @@ from pytest_modelconform.workers.host import host as host_module
 from pytest_modelconform.workers.loop import WorkerError
 from tests.support import runs
 
-# Of no other test: what a cell took when it ran before would be told instead.
-TIGHT = "case_tight"
 # A machine of 8 bytes, of which 1 is free; the model takes 4.
 CONFTEST = """
 from pytest_modelconform.terms import capacity, memory
@@ -36,7 +34,7 @@ capacity.memory = lambda: capacity.Memory(total=8, free=1)
 
 
 def test_a_load_that_does_not_fit(tmp_path: Path) -> None:
-    runs.write(tmp_path, {f"{TIGHT}.py": runs.PLAIN})
+    runs.write(tmp_path, {"case_tight.py": runs.PLAIN})
     with (tmp_path / "conftest.py").open("a") as file:
         file.write(CONFTEST)
     found = runs.run(tmp_path, "--modelconform-formats=torchscript-trace", "--modelconform-runtimes=torch")
@@ -88,13 +86,14 @@ def test_a_load_takes_what_its_runtime_was_measured_with(
 
 def test_references_that_do_not_fit(tmp_path: Path) -> None:
     # In this process, so that the case host sees the same machine.
-    runs.write(tmp_path, {f"{TIGHT}.py": runs.PLAIN})
+    # A file of no other test: what a cell took when it ran before would be told instead.
+    runs.write(tmp_path, {"case_tighter.py": runs.PLAIN})
     with (tmp_path / "conftest.py").open("a") as file:
         file.write(CONFTEST)
     found = runs.run(tmp_path, "--modelconform-formats=torchscript-trace", "--modelconform-inline", runtimes="torch")
     for cell in found.report["cells"]:
         assert (cell["verdict"], cell["stage"]) == ("unavailable", "reference"), found.stdout
-        assert "case 'case_tight': for references of a model of 0.0 GB, about" in cell["message"]
+        assert "case 'case_tighter': for references of a model of 0.0 GB, about" in cell["message"]
     assert len(found.report["cells"]) == 2
     assert found.status == 0
 

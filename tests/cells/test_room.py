@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from pytest_modelconform.terms import memory
 from pytest_modelconform.terms.capacity import Memory
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
+from tests.support import runs
 
 GB = 10**9
 CELL = Cell("a.py", "net", "onnx", "ort")
@@ -146,3 +150,41 @@ def test_references_that_do_not_fit_are_tried_once_for_all_cells_of_a_case() -> 
     made.run(CELL, Need(0), results(was, was))
     assert made.run(replace(CELL, format="export", runtime="torch"), Need(0), results(was)) == was
     made.run(replace(CELL, dtype="float64"), Need(0), results(was, was))
+
+
+# Building it is told of, and takes as long as another process needs to begin.
+SLOW = (
+    runs.CASE
+    + """
+import os, time
+
+def build():
+    begin = time.time()
+    time.sleep(1.0)
+    with open(os.environ["BUILDS"], "a") as file:
+        print(begin, time.time(), file=file)
+    return Net()
+
+{name} = Case(model=build, inputs=inputs)
+"""
+)
+
+
+@pytest.mark.parametrize("limit", ["2GB", "off"])
+def test_cells_of_two_processes_that_would_not_fit_run_one_after_another(limit: str, tmp_path: Path) -> None:
+    names = ("one", "two")
+    runs.write(tmp_path, {f"{name}.py": SLOW.replace("{name}", name) for name in names})
+    ids = [f"{name}.py::{runs.cell(name, 'good@never')}" for name in names]
+    # Each took 1.5 GB elsewhere; and nobody knows of its model check, which is of the same case.
+    (tmp_path / "durations.json").write_text(json.dumps({node_id: ["", 9.0, 9.0, 15 * 10**8, 0] for node_id in ids}))
+    options = ("-n2", "--modelconform-durations=durations.json", f"--modelconform-memory={limit}")
+    found = runs.run(tmp_path, *options, *(f"{name}.py" for name in names), env={"BUILDS": str(tmp_path / "builds")})
+    assert found.status == 0, found.stdout
+    builds = sorted(tuple(map(float, line.split())) for line in (tmp_path / "builds").read_text().splitlines())
+    assert len(builds) >= 2
+    if limit != "off":
+        # One has its references when the other begins.
+        assert all(end <= begin for (_, end), (begin, _) in pairwise(builds)), builds
+    for cell in found.report["cells"]:
+        assert cell["memory"] is None or cell["memory"] > 10**7
+        assert cell["duration"] < sum(end - begin for begin, end in builds) + 60
