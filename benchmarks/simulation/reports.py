@@ -102,11 +102,28 @@ def _merge(found: Log, path: Path) -> None:
 def _diff(found: Log, path: Path) -> None:
     from pytest_modelconform.report import diff
 
-    path.write_text(str(len(diff.compare(found, found).cells)), encoding="utf-8")
+    path.write_text(str(diff.compare(found, found).same), encoding="utf-8")
 
 
 def _history(found: Log, path: Path) -> None:
-    raise NotImplementedError  # by folder, below
+    """Of three runs."""
+    from pytest_modelconform.report import history
+
+    runs = [history.run_of(f"run-{number}", found) for number in range(3)]
+    path.write_text(history.render(runs), encoding="utf-8")
+
+
+def _durations(found: Log, path: Path) -> None:
+    """What a run notes at its end, and what the next one asks of it before it begins."""
+    from pytest_modelconform.plugin.durations import Durations
+    from pytest_modelconform.plugin.plan import Plan
+
+    cache = path.parent
+    noted = Durations(cache, REPOSITORY)
+    for cell, outcome in found.cells:
+        noted.note(cell.id, sum(outcome.seconds.values()), outcome.seconds.get("export", 0.0), False)
+    noted.save()
+    Plan([cell.id for cell, _ in found.cells], Durations(cache, REPOSITORY).of_unit, {})
 
 
 def _write(found: Log, path: Path) -> None:
@@ -126,6 +143,8 @@ REPORTS: Mapping[str, Callable[[Log, Path], None]] = {
     "pairs": _pairs,
     "causes": _causes,
     "diff": _diff,
+    "history": _history,
+    "durations": _durations,
 }
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +11,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from pytest_modelconform.report import html
 from pytest_modelconform.report.log import Log
@@ -26,24 +24,6 @@ NET_ORT = f"{html_logs.NET}::net[onnx-ort-cpu]"
 BERT_ORT = f"{html_logs.BERT}::bert[onnx-ort-cpu]"
 # A first paint on a busy machine takes what it takes: one of so many loads has to be in time.
 LOADS = 6
-
-
-def chromium() -> str | None:
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    return os.environ.get("MODELCONFORM_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = chromium()
-    if path is None:
-        pytest.skip("no Chromium on PATH, and MODELCONFORM_CHROMIUM names none")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, headless=True, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield browser
-        browser.close()
 
 
 Open = Callable[..., Page]
