@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -184,5 +183,4 @@ def table(paths: Mapping[int, Path], names: list[str]) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    os.nice(5)
     print(json.dumps(asdict(_measured(sys.argv[1], Path(sys.argv[2])))))

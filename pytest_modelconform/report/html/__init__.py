@@ -23,6 +23,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from ..log import Log
+from ..plural import counted
 from . import overview
 from .frame import framed
 from .parts import divide
@@ -107,7 +108,7 @@ def write(log: Log, path: Path, title: str = TITLE) -> str:
     # What leads to the parts comes when they are there.
     _save(path, overview.pieces(log, title, parts, quote(folder.name)))
     _clear(folder, [part.file for part in parts])
-    return f"{path} leads to {len(parts)} pages in {folder}: keep them together."
+    return f"{path} leads to {counted(len(parts), 'page')} in {folder}: keep them together."
 
 
 def _save(path: Path, text: Iterable[str]) -> None:
