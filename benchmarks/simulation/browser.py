@@ -65,11 +65,11 @@ def _opened(browser: Any, file: Path, word: str, picture: Path | None) -> Opened
         page.wait_for_selector("html[data-complete]", state="attached")
         page.wait_for_selector("html[data-drawn]", state="attached")
         drawn = page.evaluate("performance.now()")
-        marks = [page.evaluate(_MARK.format(name)) for name in ("interactive", "complete")]
+        interactive, complete = (float(page.evaluate(_MARK.format(name))) for name in ("interactive", "complete"))
         if picture is not None:
             page.screenshot(path=picture)
         filtered = page.evaluate(_FILTER, word)
         heap = page.evaluate("performance.memory?.usedJSHeapSize ?? 0")
-        return Opened(*map(float, marks), float(drawn), float(filtered), int(heap))
+        return Opened(interactive, complete, float(drawn), float(filtered), int(heap))
     finally:
         context.close()
