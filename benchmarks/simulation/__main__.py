@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 from . import pages, reports, schedule
@@ -47,7 +48,7 @@ def main() -> None:
             for cells in given.cells or [2_000, 20_000, 100_000]:
                 path = Path(folder, f"{cells}.jsonl")
                 source.write(path, cells, given.wide)
-                rows += reports.table({cells: path}, given.only)
+                rows += [{"cells": cells, **asdict(one)} for one in reports.table(cells, path, given.only)]
                 path.unlink()
         if given.json:
             given.json.write_text(json.dumps(rows, indent=1) + "\n")

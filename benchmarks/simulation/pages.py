@@ -19,7 +19,8 @@ WORD = "whisper"
 def measure(path: Path, sizes: list[int], wide: int, pictures: Path | None) -> None:
     """A row a page: the only one; or the one in front, and the largest of the parts."""
     source = Source.read(path)
-    print(f"{'cells':>7}  {'page':34} {'MB':>6} {'in use':>8} {'complete':>9} {'drawn':>8} {'filter':>8}   heap")
+    heads = "".join(f"{name:>10}" for name in ("in use", "complete", "drawn", "busy", "filter"))
+    print(f"{'cells':>7}  {'page':34} {'MB':>6}{heads}    heap")
     with browser.chromium() as chromium, tempfile.TemporaryDirectory() as folder:
         for cells in sizes:
             report = Path(folder, str(cells), "report.html")
@@ -33,8 +34,8 @@ def measure(path: Path, sizes: list[int], wide: int, pictures: Path | None) -> N
                 found = browser.measure(chromium, page, WORD, picture=picture)
                 middle = [
                     statistics.median(getattr(one, name) for one in found)
-                    for name in ("interactive", "complete", "drawn", "filtered")
+                    for name in ("interactive", "complete", "drawn", "busy", "filtered")
                 ]
-                words = " ".join(f"{milliseconds:6.0f} ms" for milliseconds in middle)
+                words = "".join(f"{milliseconds:7.0f} ms" for milliseconds in middle)
                 heap = max(one.heap for one in found) / 1e6
-                print(f"{'':7}  {page.name:34} {page.stat().st_size / 1e6:6.2f} {words} {heap:4.0f} MB", flush=True)
+                print(f"{'':7}  {page.name:34} {page.stat().st_size / 1e6:6.2f}{words} {heap:4.0f} MB", flush=True)

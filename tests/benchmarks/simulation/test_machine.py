@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-from benchmarks.simulation import reports
 from benchmarks.simulation.machine import Machine, Run, replayed
-from pytest_modelconform.report import log
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Verdict
-from tests.support import html_logs
 
 
 def run(cases: int) -> Run:
@@ -49,18 +45,3 @@ def test_the_plan_is_asked_the_same_again() -> None:
     machine = Machine(found, found.recorded, 4)
     machine.wall()
     assert replayed(machine, found.recorded) > 0
-
-
-@pytest.mark.parametrize("name", reports.REPORTS)
-def test_each_report_can_be_measured(name: str, tmp_path: Path) -> None:
-    log.write(html_logs.small(), tmp_path / "log.jsonl")
-    reports.REPORTS[name](log.read(tmp_path / "log.jsonl"), tmp_path / "report")
-
-
-def test_a_report_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
-    log.write(html_logs.small(), tmp_path / "log.jsonl")
-    found = reports.measure("json", tmp_path / "log.jsonl")
-    assert found.bytes > 1000
-    assert found.memory > 1_000_000
-    with pytest.raises(SystemExit, match=r"json of .*gone\.jsonl ended with 1"):
-        reports.measure("json", tmp_path / "gone.jsonl")
