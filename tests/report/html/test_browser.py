@@ -541,6 +541,29 @@ def test_each_cell_is_found_by_its_id_and_has_its_own_details(packed: None, visi
     }
 
 
+def test_nothing_is_unpacked_before_it_is_asked_for_and_then_its_pack_alone(packed: None, visit: Open) -> None:
+    """With 20,000 cells all of them are 80 MB of text."""
+    page = visit()
+    page.add_init_script("""
+        window.unpacked = 0;
+        const Real = DecompressionStream;
+        window.DecompressionStream = class extends Real {
+            constructor(...about) { super(...about); window.unpacked += 1; }
+        };""")
+    page.reload()
+    page.wait_for_selector("html[data-complete][data-drawn]", state="attached")
+    page.get_by_label("Search").fill("net")
+    assert page.evaluate("window.unpacked") == 0
+    for _ in range(2):
+        page.evaluate("address => { location.hash = address; }", f"cell={quote(NET_ORT)}")
+        expect(page.locator("#cell .id")).to_have_text(NET_ORT)
+        assert page.evaluate("window.unpacked") == 1
+        page.keyboard.press("Escape")
+    page.evaluate("location.hash = 'runtime=ort'")
+    expect(page.locator("#page h2")).to_have_text("ort")
+    assert 1 < page.evaluate("window.unpacked") < 6
+
+
 def test_what_is_asked_for_before_it_is_there_is_shown_when_it_is(packed: None, visit: Open) -> None:
     page = visit(html_logs.large())
     page.add_init_script("""addEventListener("DOMContentLoaded", () => { location.hash = "runtime=runtime-0-0"; });""")
