@@ -14,12 +14,13 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from .. import environments
 from ..cache import spare
 from ..cache.disk import DiskFull
+from ..cache.keeper import KEEPER
 from ..cache.made_once import BuildError
 from ..environments import Environment
 from ..formats.frameworks import Framework
@@ -46,7 +47,7 @@ class Pool:
 
     path: folders that the case host adds to sys.path. threads: for each worker. share: pytest processes on this
     machine; process: which of them this is, from 0. inline: all workers are in this process; inline_host: only the case
-    hosts are, for models that are in this process already.
+    hosts are, for models that are in this process already. variables: what the environment of workers has besides.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Pool:
         progress: Callable[[str], None],
         process: int = 0,
         inline_host: bool = False,
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.registry = registry
         self.cache = cache
@@ -67,6 +69,7 @@ class Pool:
         self.threads = threads
         self.inline = inline
         self.inline_host = inline_host
+        self.variables = variables
         self.progress = progress
         self.process = process
         self.limit = worker_limit(share)
@@ -184,7 +187,8 @@ class Pool:
         if self.inline or (self.inline_host and name.startswith(HOST)):
             worker = InlineWorker(name, inline_handlers(name, command, runs_on, self.threads), raises=self.inline)
         else:
-            env = {**environment(self.threads, spare.current(self.cache)), **devices.environment(device, self.process)}
+            env = {**environment(self.threads, spare.current(self.cache)), **self.variables}
+            env |= {**devices.environment(device, self.process), **KEEPER.variables()}
             if command[0] != sys.executable:
                 # Our packages are none of another environment's.
                 env = environments.surroundings(env)

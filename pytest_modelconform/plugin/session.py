@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ..cache import spare, temporary
 from ..cells.case_files import is_case_file, misnamed
 from ..expected.file import NAME as EXPECTED
 from ..report import junit
@@ -32,6 +33,11 @@ class SessionPlugin:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.log = RunLog(run)
+
+    def pytest_sessionstart(self) -> None:
+        """Remove what sessions that were killed have left in temporary folders."""
+        if not self.run.is_xdist_worker:
+            temporary.sweep(spare.places())
 
     # -- collection ------------------------------------------------------------------------------------------------
 
@@ -122,22 +128,23 @@ class SessionPlugin:
             item.outcome = None
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """End the workers, whatever ended the session, and finish the log.
 
         A run whose reports could not be written is not green: whoever asked for them would miss them later.
         """
         # What is left of a process is no reason to lose the results.
         with contextlib.suppress(Exception):
-            self.run.machinery.close()
+            self.run.machinery.close(at_once=exitstatus == pytest.ExitCode.INTERRUPTED)
         if self.run.is_xdist_worker:
             session.config.workeroutput[_FULL] = self.run.machinery.full  # type: ignore[attr-defined]
+            self.run.machinery.leave()
             return
         self.log.full += self.run.machinery.full
-        if self.run.config.option.collectonly:
-            return
-        if not self.log.finish() and session.exitstatus == pytest.ExitCode.OK:
+        is_whole = self.run.config.option.collectonly or self.log.finish()
+        if not is_whole and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self.run.machinery.leave()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
