@@ -30,7 +30,7 @@ _NOT_FIT = (Stage.COLLECT, Stage.BUILD, Stage.REFERENCE, Stage.ENVIRONMENT)
 # Seconds after which a part hangs, where the cell does: it has taken longer than its whole limit.
 _A_HANG = 10.0
 # Of input sets, as reports have them.
-_RED = ("mismatch", "imprecise", "error", "crash", "timeout")
+_RED = ("mismatch", "imprecise", "error", "crash", "timeout", "out-of-memory")
 
 
 class _Beside(Machinery):

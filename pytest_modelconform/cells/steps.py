@@ -179,6 +179,7 @@ _SAID = {
     Verdict.ERROR: "an error in",
     Verdict.CRASH: "a crash in",
     Verdict.TIMEOUT: "a timeout in",
+    Verdict.OUT_OF_MEMORY: "out of memory in",
     Verdict.UNSUPPORTED: "refused in",
 }
 _SHORT = 3

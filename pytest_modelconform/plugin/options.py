@@ -44,6 +44,12 @@ _OPTIONS = [
         "",
         "I/N: run part I of N, each on its own machine; modelconform merge joins the logs",
     ),
+    (
+        "durations",
+        "",
+        "what cells took, as modelconform report LOG --format durations writes it: shards are split by this file, and "
+        "cells that this machine never ran are ordered by it",
+    ),
     ("json", "", "write the results to this file as JSON"),
     ("html", "", "write the results to this file as one self-contained HTML page"),
     ("log", "", "write the log of the run to this file (default: a folder that keeps the last runs)"),
@@ -188,7 +194,7 @@ def settings(config: pytest.Config) -> Settings:
     except export_options.BadExport as error:
         raise pytest.UsageError(str(error)) from None
     blame, blame_asked = blame_option.seconds(config)
-    json, html, log = value("json"), value("html"), value("log")
+    durations, json, html, log = value("durations"), value("json"), value("html"), value("log")
     start = config.invocation_params.dir
     return Settings(
         formats=names("formats"),
@@ -199,6 +205,7 @@ def settings(config: pytest.Config) -> Settings:
         threads=_counts(names("threads"), value("threads")),
         threads_asked=config.getoption("--modelconform-threads") is not None,
         shard=shard,
+        durations=start / durations if durations else None,
         json=start / json if json else None,
         html=start / html if html else None,
         log=start / log if log else None,
