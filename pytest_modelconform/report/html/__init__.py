@@ -9,10 +9,10 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import itertools
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -23,6 +23,8 @@ from .payload import embedded, make
 _HERE = Path(__file__).parent
 # Details of more cells than that are deflated: a page is mailed, and kept in repositories.
 UNPACKED = 1000
+# So many of them together: a browser unpacks those that are asked for.
+PACK = 500
 # In the order in which they need each other.
 SCRIPTS = ("data.js", "words.js", "grid.js", "cell.js", "chart.js", "pages.js", "main.js")
 
@@ -35,7 +37,8 @@ def render(log: Log, title: str = "Compatibility matrix") -> str:
 def pieces(log: Log, title: str) -> Iterator[str]:
     """The page piece by piece: the details of all cells at once would take many times the memory."""
     payload = make(log)
-    lines = _lines(payload.details)
+    lines = map(embedded, payload.details)
+    is_packed = len(payload.shown) > UNPACKED
     theme, script = _file("scripts/theme.js"), _script()
     # Only these two run, whatever a text contains that was not escaped.
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {_hash(theme)} {_hash(script)}"
@@ -46,26 +49,23 @@ def pieces(log: Log, title: str) -> Iterator[str]:
         script=Markup(script),
         policy=policy,
         index=Markup(embedded({"title": title, **payload.index})),
-        packed=len(payload.shown) > UNPACKED,
-        details=map(Markup, _packed(lines) if len(payload.shown) > UNPACKED else lines),
+        packed=PACK if is_packed else 0,
+        details=map(Markup, _packed(lines) if is_packed else _joined(lines)),
     )
 
 
-def _lines(details: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    for number, detail in enumerate(details):
-        yield ("\n" if number else "") + embedded(detail)
+def _joined(lines: Iterable[str]) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        yield "\n" * (number > 0) + line
 
 
 def _packed(lines: Iterable[str]) -> Iterator[str]:
-    """Deflated, in base64: lines of thousands of cells are much alike, and become a tenth."""
-    packer = zlib.compressobj(9)
-    left = b""
-    for part in (*map(packer.compress, (line.encode("utf-8", "replace") for line in lines)), packer.flush()):
-        left += part
-        whole = len(left) // 3 * 3  # What base64 needs no padding for.
-        yield base64.b64encode(left[:whole]).decode()
-        left = left[whole:]
-    yield base64.b64encode(left).decode()
+    """Deflated, in base64, a line a pack: details are much alike, and become a tenth."""
+    lines = iter(lines)
+    separator = ""
+    while pack := list(itertools.islice(lines, PACK)):
+        yield separator + base64.b64encode(zlib.compress("\n".join(pack).encode("utf-8", "replace"), 9)).decode()
+        separator = "\n"
 
 
 def write(log: Log, path: Path, title: str = "Compatibility matrix") -> None:

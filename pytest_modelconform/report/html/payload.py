@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...terms.blame import UNKNOWN, Guilty
-from ...terms.cell import EAGER, FULL, INFERENCE, Cell
+from ...terms.cell import COLLECT, EAGER, FULL, INFERENCE, Cell
 from ...terms.outcome import STYLES, WITH_BITS, Outcome, Stage, Verdict
 from ...terms.wording import input_name
 from ..guilty import blame_of, name_of, right, title
@@ -86,7 +86,7 @@ def make(log: Log) -> Payload:
         ],
         "stages": [stage.value for stage in Stage],
         "columns": columns,
-        "rows": [_row(row, tags[row.file, row.case]) for row in folded.rows],
+        "rows": [_row(row, tags[row.file, row.case], checks) for row in folded.rows],
         "cells": cells,
     }
     return Payload(index, shown, log_path)
@@ -114,8 +114,11 @@ def _about(log: Log) -> dict[str, Any]:
     return about
 
 
-def _row(row: Row, tags: Sequence[str]) -> dict[str, Any]:
-    return {"file": row.file, "case": row.case, "dtype": row.dtype, "field": field_of(row.file), "tags": list(tags)}
+def _row(row: Row, tags: Sequence[str], checks: Mapping[tuple[str, str, str], Cell]) -> dict[str, Any]:
+    shown = {"file": row.file, "case": row.case, "dtype": row.dtype, "field": field_of(row.file), "tags": list(tags)}
+    # What stands for a file that could not be collected has an id of its own.
+    check = checks.get((row.file, row.case, row.dtype))
+    return {**shown, "collect": True} if check is not None and check.format == COLLECT else shown
 
 
 def _square(outcome: Outcome) -> list[Any]:

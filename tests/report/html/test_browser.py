@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -17,6 +18,8 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from pytest_modelconform.report import html
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.terms.blame import Blame
+from pytest_modelconform.terms.cell import COLLECT, EAGER, Cell
+from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from tests.support import blames, html_logs
 
 NET_ORT = f"{html_logs.NET}::net[onnx-ort-cpu]"
@@ -525,15 +528,37 @@ def test_a_log_without_cells_is_shown(visit: Open) -> None:
 @pytest.fixture
 def packed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html, "UNPACKED", 0)
+    monkeypatch.setattr(html, "PACK", 2)
 
 
 def test_an_address_waits_for_what_is_deflated(packed: None, visit: Open) -> None:
     page = visit(address=f"cell={NET_ORT}")
-    assert page.locator("#details").get_attribute("data-packed") == ""
+    assert page.locator("#details").get_attribute("data-packed") == "2"
     expect(page.get_by_role("dialog")).to_contain_text(NET_ORT)
     page.keyboard.press("Escape")
     page.evaluate(f"location.hash = 'case={html_logs.NET}::net'")
     expect(page.locator("#page")).to_contain_text("Runs on 3 of 3 that could be tried")
+
+
+def test_each_cell_is_found_by_its_id_and_has_its_own_details(packed: None, visit: Open) -> None:
+    log = html_logs.small()
+    outcome = Outcome(Verdict.ERROR, Stage.COLLECT, "no such module")
+    log.cells.append((Cell("cases/broken.py", "broken", COLLECT, COLLECT), outcome))
+    fast = Cell(html_logs.NET, "net", "onnx", "ort-cpp", dtype="bfloat16", precision="fast", task="sequence")
+    log.cells.append((fast, html_logs.passed(0.5)))
+    log.cells.append((Cell(html_logs.NET, "net", EAGER, EAGER, task="training"), Outcome(Verdict.PASS, bits=3.0)))
+    page = visit(log)
+    for cell, _ in log.cells:
+        page.evaluate("address => { location.hash = address; }", f"cell={quote(cell.id)}")
+        expect(page.locator("#cell .id")).to_have_text(cell.id)
+    # Links are made without the details.
+    page.evaluate("location.hash = 'runtime=ort'")
+    linked = {unquote(str(one.get_attribute("href"))) for one in page.locator(".members a").all()}
+    assert linked == {
+        f"#runtime=ort&cell={cell.id}"
+        for cell, o in log.cells
+        if cell.runtime == "ort" and o.verdict is not Verdict.PASS
+    }
 
 
 def test_what_is_asked_for_before_it_is_there_is_shown_when_it_is(packed: None, visit: Open) -> None:

@@ -69,10 +69,13 @@ def test_the_details_of_many_cells_are_deflated(monkeypatch: pytest.MonkeyPatch)
     log = html_logs.large(cases=20, columns=10)
     plain = Page(html.render(log))
     monkeypatch.setattr(html, "UNPACKED", 199)
+    monkeypatch.setattr(html, "PACK", 150)
     packed = html.render(log)
     attributes, text = Page(packed).scripts[-1]
-    assert "data-packed" in attributes
-    lines = zlib.decompress(base64.b64decode(text, validate=True)).decode().split("\n")
+    assert attributes["data-packed"] == "150"
+    packs = [zlib.decompress(base64.b64decode(pack, validate=True)).decode() for pack in text.split("\n")]
+    lines = "\n".join(packs).split("\n")
+    assert [len(pack.split("\n")) for pack in packs] == [150, 50]
     assert [json.loads(line) for line in lines] == plain.data("details")
     assert len(text) < len(plain.scripts[-1][1]) / 5
     assert packed == html.render(log)

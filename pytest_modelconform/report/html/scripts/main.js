@@ -3,6 +3,7 @@
 const FIELDS = { text: "f-text", field: "f-field", tag: "f-tag", format: "f-format", on: "f-runtime", device: "f-device", group: "f-group", sort: "f-sort", colour: "f-colour" };
 const field = (name) => document.getElementById(FIELDS[name]);
 
+let waiting = 0;
 function show() {
   for (const name of Object.keys(FIELDS)) if (field(name).value !== state[name]) field(name).value = state[name];
   const wanted = state.verdict.split(",");
@@ -10,9 +11,23 @@ function show() {
   applyFilters();
   showScale();
   // What is asked for before its details are there waits for them.
-  if ((state.case || state.runtime || state.cell) && !isComplete()) return whenComplete(show);
+  clearTimeout(waiting);
+  const some = neededFor(state);
+  if ((state.case || state.runtime || state.cell) && !isKnown(some)) {
+    waiting = setTimeout(() => notice("Reading what is known of these cells…"), 300);
+    return whenKnown(some, show);
+  }
   const wrong = [showPage(), showCell()];
   notice(wrong.filter(Boolean).join(". "));
+}
+
+// The cells whose details what is open shows.
+function neededFor({ case: key, runtime, cell }) {
+  const of = [];
+  if (key) of.push(...rows.filter((row) => row.key === key).flatMap((row) => row.cells.filter(Boolean)));
+  if (runtime) of.push(...cells.filter((one) => one.column.runtime === runtime));
+  if (cell && cellOf(cell)) of.push(cellOf(cell));
+  return of;
 }
 
 function notice(text) {
@@ -152,7 +167,7 @@ state = { ...state, case: "", runtime: "", cell: "" };
 show();
 // After the frame that shows the matrix: a task behind it.
 requestAnimationFrame(() => setTimeout(() => performance.mark("modelconform-interactive")));
-whenComplete(() => {
+whenKnown(neededFor(begin), () => {
   if (begin.case || begin.runtime || begin.cell) {
     readAddress();
     show();
