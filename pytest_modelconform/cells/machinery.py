@@ -32,6 +32,7 @@ from ..workers import lookups
 from ..workers.loop import WorkerError
 from . import complete, typed, variants
 from .case_files import Declaration, Declared, misnamed, repeated, static_cases
+from .case_host import Exports
 from .pipeline import Pipeline
 from .pool import Pool, threads
 from .registry import Registry
@@ -168,6 +169,11 @@ class Machinery:
             self.settings.exports,
             self.scratch,
         )
+
+    @property
+    def exports(self) -> Exports:
+        """What prepares and exports cases."""
+        return self.pipeline.exports
 
     @functools.cached_property
     def witnesses(self) -> Witnesses | None:

@@ -29,6 +29,8 @@ def lines(run: Run) -> list[str]:
     if tuple(machinery.precisions) != (FULL,):
         found[0] += f" in {' and '.join(machinery.precisions)} precision"
     found.append(f"modelconform: {processes.line(run.config)}")
+    if run.resumed is not None:
+        found.append(run.resumed.header())
     for name in machinery.runtimes:
         runtime = machinery.registry.runtime(name)
         reasons = {d: runtime.unavailable(d) or devices.lacking(d) for d in runtime.DEVICES}
@@ -70,12 +72,14 @@ def describe(run: Run) -> dict[str, Any]:
             "precisions": list(machinery.precisions),
             "threads": list(run.settings.threads),
             "timeout": run.settings.timeout,
+            "strict": run.settings.strict,
             "exports": run.typed_exports,
             "arguments": [str(argument) for argument in run.config.invocation_params.args],
         },
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "executable": sys.executable,
         "root": str(run.config.rootpath),
+        **({"resumed": str(run.settings.resume)} if run.settings.resume is not None else {}),
     }
 
 

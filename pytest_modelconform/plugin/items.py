@@ -23,6 +23,8 @@ from . import slow
 from .existing import existing
 from .run import Run, run_of
 
+# What a report is told by that its cell is as an earlier log has it.
+STOOD = "modelconform_stood"
 # Faults of an expected.toml that are listed.
 _MOST_FAULTS = 10
 
@@ -118,6 +120,8 @@ class CellItem(pytest.Item):
         self.operators = operators
         self.tags = tags
         self.outcome: Outcome | None = None
+        # Whether that is what an earlier log says of it.
+        self.stood = False
 
     def runtest(self) -> None:
         """Run the cell, judge it by expected.toml, and end as pytest's outcomes have it."""
@@ -125,8 +129,10 @@ class CellItem(pytest.Item):
         entry, source = run.expectation(self.path, self.name)
         error: Exception | None = None
         try:
-            outcome = self.settled or self._run(
-                run.machinery, lambda o: entry is not None and bool(_judged(o, entry, source))
+            outcome = (
+                self.settled
+                or self._before(run)
+                or self._run(run.machinery, lambda o: entry is not None and bool(_judged(o, entry, source)))
             )
         except Exception as raised:
             # A handler's, without worker processes, or a fault of ours: a debugger is to stop where this was raised.
@@ -164,15 +170,24 @@ class CellItem(pytest.Item):
             operators=self.operators,
         )
 
+    def _before(self, run: Run) -> Outcome | None:
+        """What an earlier log says of it, where that holds still."""
+        if run.resumed is None or self.cell not in run.resumed:
+            return None
+        timeout = run.settings.timeout
+        outcome = run.resumed.outcome(self.cell, timeout, lambda: run.machinery.exports.made_of(self.ref))
+        self.stood = outcome is not None
+        return outcome
+
     def _run(self, machinery: Machinery, expects: Callable[[Outcome], bool]) -> Outcome:
         ref = self.ref
         # A case host that can't be had is told of by the pipeline.
         with contextlib.suppress(BuildError):
             if fault := machinery.fault_of(self.path, self.cell.case):
                 return fault
-        if self.cell.is_check:
-            return machinery.pipeline.check(ref)
-        return machinery.pipeline.run(ref, self.cell, expects)
+        pipeline = machinery.pipeline
+        outcome = pipeline.check(ref) if self.cell.is_check else pipeline.run(ref, self.cell, expects)
+        return outcome if outcome.is_silent else replace(outcome, made_of=machinery.exports.made_of(ref))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The outcome's text rather than our own stack, for a failure that is a verdict."""

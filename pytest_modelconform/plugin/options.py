@@ -50,6 +50,12 @@ _OPTIONS = [
         "what cells took, as modelconform report LOG --format durations writes it: shards are split by this file, and "
         "cells that this machine never ran are ordered by it",
     ),
+    (
+        "resume",
+        "",
+        "the log of a run that was ended early: cells that had run stand as they are there, the others run. With the "
+        "file that --modelconform-log names, which need not be there yet, one command begins a run and goes on with it",
+    ),
     ("json", "", "write the results to this file as JSON"),
     ("html", "", "write the results to this file as one self-contained HTML page"),
     ("log", "", "write the log of the run to this file (default: a folder that keeps the last runs)"),
@@ -194,7 +200,7 @@ def settings(config: pytest.Config) -> Settings:
     except export_options.BadExport as error:
         raise pytest.UsageError(str(error)) from None
     blame, blame_asked = blame_option.seconds(config)
-    durations, json, html, log = value("durations"), value("json"), value("html"), value("log")
+    durations, json, html, log, resume = map(value, ("durations", "json", "html", "log", "resume"))
     start = config.invocation_params.dir
     return Settings(
         formats=names("formats"),
@@ -206,6 +212,7 @@ def settings(config: pytest.Config) -> Settings:
         threads_asked=config.getoption("--modelconform-threads") is not None,
         shard=shard,
         durations=start / durations if durations else None,
+        resume=start / resume if resume else None,
         json=start / json if json else None,
         html=start / html if html else None,
         log=start / log if log else None,

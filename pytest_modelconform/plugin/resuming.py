@@ -29,7 +29,7 @@ _OPTIONS = ("threads", "exports", "strict")
 
 
 class Resumed:
-    """The records of a log that need not be made again. path: the log. environment: its header's, {} where it has none."""
+    """The records of a log that need not be made again. path: the log. environment: its header's; {} for none."""
 
     def __init__(self, path: Path, log: Log) -> None:
         self.path = path

@@ -7,6 +7,7 @@ import re
 import shlex
 import uuid
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from . import options, progress
 from .accounting import Accounting
 from .durations import Durations
 from .registering import registry_of
+from .resuming import Resumed
 
 # What an xdist worker is told the session's name by.
 SESSION = "modelconform_session"
@@ -92,6 +94,15 @@ class Run:
     def is_xdist_worker(self) -> bool:
         """Whether this process runs items for another one."""
         return hasattr(self.config, "workerinput")
+
+    @cached_property
+    def resumed(self) -> Resumed | None:
+        """The cells that need not run again, where there is a log of them. Raises pytest.UsageError.
+
+        xdist's processes read it when they need it.
+        """
+        settings = self.settings
+        return Resumed.of(settings.resume, settings.log) if settings.resume is not None else None
 
     def marker(self, name: str) -> pytest.MarkDecorator:
         """The marker of a name, which `--strict-markers` then knows. One object for all cells that have it."""

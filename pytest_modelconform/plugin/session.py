@@ -18,7 +18,7 @@ from ..report import junit
 from ..terms.outcome import STYLES, Outcome, Verdict
 from ..terms.records import from_record, to_record
 from . import header, progress
-from .items import CaseFile, CellItem, ExpectedFile
+from .items import STOOD, CaseFile, CellItem, ExpectedFile
 from .log import FOLLOW_ON, RunLog
 from .run import SESSION, Run
 
@@ -90,6 +90,8 @@ class SessionPlugin:
             # Such a process has no terminal.
             report.modelconform_full = self.run.machinery.full  # type: ignore[attr-defined]
         if isinstance(item, CellItem) and call.when == "call" and item.outcome is not None:
+            if item.stood:
+                setattr(report, STOOD, True)
             tagged = replace(item.outcome, tags=item.tags)
             report.modelconform = to_record(item.cell, tagged)  # type: ignore[attr-defined]
             if self.run.config.getoption("xmlpath", None):
@@ -113,7 +115,7 @@ class SessionPlugin:
                 progress.show(self.run.config, said)
         record = getattr(report, "modelconform", None)
         if record is not None and not self.run.is_xdist_worker:
-            self.log.record(*from_record(record))
+            self.log.record(*from_record(record), stood=getattr(report, STOOD, False))
         yield
         if record is not None:
             report.modelconform = {name: record[name] for name in _SHOWN}  # type: ignore[attr-defined]

@@ -109,6 +109,6 @@ def test_without_a_keeper_things_start_all_the_same(monkeypatch: pytest.MonkeyPa
         raise OSError("no more processes")
 
     made = keeper.Keeper()
-    monkeypatch.setattr(keeper.subprocess, "Popen", refuse)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
     assert list(made.variables()) == [keeper.VARIABLE]
     assert made.variables() == made.variables()
