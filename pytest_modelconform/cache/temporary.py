@@ -24,7 +24,7 @@ _LOCKS, _BEING_MADE, _OTHERS = "held", f".{PREFIX}", "t"
 # A session's name in that of its folder. It is short, as is `_OTHERS`: sockets that libraries put below TMPDIR may have
 # 104 characters in all.
 _LETTERS = 12
-_LONGEST = 60
+_LONGEST = 70
 # Seconds after which nobody is still about to make one.
 _ABANDONED = 3600.0
 

@@ -107,7 +107,7 @@ def test_others_are_told_of_it_where_their_names_fit(folder: Path, tmp_path: Pat
     finally:
         temporary.leave(short)
     assert not short.exists()
-    long = tmp_path / ("x" * 60)
+    long = tmp_path / ("x" * 70)
     temporary.enter(long)
     assert temporary.for_others(long) == {}
     temporary.leave(long)
