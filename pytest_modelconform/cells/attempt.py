@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -87,7 +88,8 @@ class Attempt:
         was_used, worker.used = worker.used, True
         executed = self._executed(judge, artifact, worker)
         outcome = self._with(artifact, executed.outcome)
-        if outcome.failed and not self.trusted and not was_used and base_of(self.cell.format) not in worker.smoked:
+        is_telling = outcome.failed and not outcome.is_exhausted
+        if is_telling and not self.trusted and not was_used and base_of(self.cell.format) not in worker.smoked:
             # Nothing has passed in this worker: is it the model, or the runtime?
             try:
                 check_runtime(self.tools, self.cell)
@@ -162,7 +164,11 @@ class Attempt:
         return Executed(checked, evidence)
 
     def _executed(self, judge: Prepared, artifact: Artifact, worker: AnyWorker) -> Executed:
-        """Load, run, compare and unload."""
+        """Load, run, compare and unload; on a GPU beside others, or alone."""
+        with self.tools.pool.turns.held() if worker.on_gpu else contextlib.nullcontext():
+            return self._executed_now(judge, artifact, worker)
+
+    def _executed_now(self, judge: Prepared, artifact: Artifact, worker: AnyWorker) -> Executed:
         try:
             seconds = load(self.tools, self.cell, artifact, worker, self.budget)
         except StageFailure as failure:

@@ -128,6 +128,11 @@ class Exports:
         self._faults: dict[CaseRef, StageFailure] = {}
         self._failed_exports: dict[tuple[CaseRef, str, str], StageFailure] = {}
 
+    def forget(self) -> None:
+        """Have what failed in this session tried again."""
+        self._faults.clear()
+        self._failed_exports.clear()
+
     def prepare(self, ref: CaseRef, budget: Budget) -> Prepared:
         """The references of a case, from the cache or made. Raises StageFailure; again for a case that failed."""
         last, prepared = self._prepared.get((ref.precision, ref.task), (None, None))
@@ -316,6 +321,7 @@ class Exports:
         """
         module = self.registry.format(cell.format)
         device = devices.route(cell.device, module.DEVICE_BOUND).exported_on
+        where = devices.exported_on(cell.device, module.DEVICE_BOUND, module.IN_PLACE)
         key = self._key(prepared, cell.format, device, ref)
         if failure := self._failed_exports.get((ref, cell.format, device)):
             raise failure
@@ -325,7 +331,7 @@ class Exports:
             outdated = made is None
             self.cache.forget("artifacts", key, lambda folder: not outdated or _Made.read_valid(folder) is None)
             if ref.framework in module.FRAMEWORKS:  # else its source is made by a fresh one
-                self._fresh_host(self._host_of(ref, module))
+                self._fresh_host(self._host_of(ref, module, where))
         try:
             if made is None and (refused := refusals.read(self.cache, key)) and expects(refused.outcome()):
                 raise refused
@@ -333,10 +339,10 @@ class Exports:
                 source = self.artifact(ref, prepared, replace(cell, format=module.FROM), budget, expects, anew)
                 cached = self._convert(source, prepared, cell, key, budget)
             else:
-                cached = self._export(ref, prepared, cell, device, key, budget, expects)
+                cached = self._export(ref, prepared, cell, where, key, budget, expects)
         except StageFailure as failure:
-            # Of a full disk nothing follows for the next cell: somebody may make room.
-            if not failure.is_of_disk:
+            # Of a full disk or a full GPU nothing follows for the next cell: somebody may make room.
+            if not failure.is_of_disk and failure.verdict is not Verdict.OUT_OF_MEMORY:
                 self._failed_exports[ref, cell.format, device] = failure
             raise
         folder = self.cache.place("artifacts", key)
@@ -358,6 +364,9 @@ class Exports:
         """What names an artifact: all that decides what is in it."""
         module = self.registry.format(column)
         made_with: list[Any] = [module.VERSION, module.tools(), device]
+        if device == devices.CUDA and self.pool.turns.portion is not None:
+            # What is compiled for a GPU runs on its kind only.
+            made_with.append(self.pool.turns.portion.gpu.kind)
         if module.ENVIRONMENT is not None:
             made_with.append(self._environment(module.ENVIRONMENT))
         if ref.framework not in module.FRAMEWORKS:
@@ -389,9 +398,11 @@ class Exports:
         except EnvironmentFault as fault:
             raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, str(fault)) from fault
 
-    def _host_of(self, ref: CaseRef, module: Format) -> Callable[[], AnyWorker]:
+    def _host_of(self, ref: CaseRef, module: Format, device: str) -> Callable[[], AnyWorker]:
         """The case host that exports a case: the format's for a model in PyTorch, else the framework's."""
-        return (lambda: self.pool.host_of(module.NAME)) if ref.framework == TORCH else self._case_host(ref)
+        if ref.framework == TORCH:
+            return functools.partial(self.pool.host_of, module.NAME, device)
+        return functools.partial(self.pool.host_for, FRAMEWORKS[ref.framework], device)
 
     def _convert(self, source: Artifact, prepared: Prepared, cell: Cell, key: str, budget: Budget) -> bool:
         """Have the format's converter make an artifact from another format's unless it is there already."""
@@ -435,7 +446,7 @@ class Exports:
         module = self.registry.format(cell.format)
         if why := own_operators.unexportable(module.NAME, ref):
             raise StageFailure(Stage.EXPORT, Verdict.UNSUPPORTED, f"format {module.NAME} can't: {why}")
-        host = self._host_of(ref, module)
+        host = self._host_of(ref, module, device)
         request = {
             "module": module.FRAMEWORKS[ref.framework],
             "format": module.NAME,
@@ -457,10 +468,16 @@ class Exports:
             if ref.file != SMOKE.file and cell.runtime != EAGER:
                 # The runtime's process imports its framework meanwhile.
                 self.pool.prestart(cell.runtime, cell.device)
+            with self.pool.turns.held() if device == devices.CUDA else contextlib.nullcontext():
+                exported(folder)
+
+        def exported(folder: Path) -> None:
             fresh = not start(host).used
             try:
                 answer = self._ask_host(budget, *asked, host=host, folder=str(folder), **request)
             except StageFailure as failure:
+                if failure.verdict is Verdict.OUT_OF_MEMORY:
+                    raise
                 if expects(failure.outcome()):
                     refusals.keep(self.cache, key, failure, lambda: self._packages(host))
                     raise

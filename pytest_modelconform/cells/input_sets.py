@@ -18,7 +18,7 @@ from .answers import Run, SetResult, UnsuitableInputs, compare_runs, read_runs, 
 from .pool import AnyWorker, Pool
 from .protocol import NONSENSE, Compiled, RunAnswer, broken
 from .registry import Registry
-from .stages import VERDICT_OF, Artifact, Budget
+from .stages import Artifact, Budget, verdict_of
 from .typed import read
 from .worker import InlineWorker, WorkerProblem, WorkerRefused
 
@@ -122,6 +122,9 @@ class InputSets:
         except WorkerRefused as problem:
             if self.reload is not None and self.registry.runtime(self.cell.runtime).RELOADS:
                 self.reload()
+            if problem.exhausted:
+                # A set that may be refused has not been.
+                return SetResult(verdict_of(problem), Stage.RUN, str(problem))
             conflict = static_conflict(signature, entry)
             # What is compiled from the model itself takes what the model takes.
             in_place = self.registry.format(self.cell.format).IN_PLACE
@@ -132,7 +135,7 @@ class InputSets:
                 return SetResult(Verdict.UNSUPPORTED, Stage.RUN, reason)
             return SetResult(Verdict.ERROR, Stage.RUN, str(problem))
         except WorkerProblem as problem:
-            return SetResult(VERDICT_OF[type(problem)], Stage.RUN, str(problem))
+            return SetResult(verdict_of(problem), Stage.RUN, str(problem))
         except UnsuitableInputs as error:
             return SetResult(Verdict.UNSUPPORTED, Stage.RUN, str(error))
         except NONSENSE as error:

@@ -17,12 +17,13 @@ from .. import environments
 from ..cache import disk, sessions, spare, temporary
 from ..cache.fingerprint import fingerprint, hash_file, hash_of
 from ..cache.keeper import KEEPER
+from ..cache.reservations import Reservations
 from ..cache.store import Cache
 from ..environments.outside import ModuleFault
 from ..environments.packages import unreadable_requirement
 from ..formats.frameworks import FRAMEWORKS
 from ..references.content import Packages
-from ..terms import tolerances
+from ..terms import exhausted, gpus, tolerances
 from ..terms.case import DEFAULTS, EVERYTHING, TORCH
 from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, SEQUENCE, TASKS, TRAINING, Cell
 from ..terms.exports import AT, base_of, is_variant
@@ -36,6 +37,7 @@ from .case_host import Exports
 from .pipeline import Pipeline
 from .pool import Pool, threads
 from .registry import Registry
+from .room import Room
 from .selection import Selection, select
 from .settings import Settings
 from .witnesses import Witnesses
@@ -152,6 +154,22 @@ class Machinery:
             process=self.place.process,
             inline_host=self._inline_host,
             variables=temporary.for_others(self.scratch),
+            reservations=self.reservations,
+        )
+
+    @functools.cached_property
+    def reservations(self) -> Reservations:
+        """What memory this process has reserved, among all of this machine's."""
+        return Reservations.of_cache(self.settings.cache, self.settings.memory, self.settings.memory_off)
+
+    @functools.cached_property
+    def room(self) -> Room:
+        """Where cells run, one after another."""
+        return Room(
+            self.reservations,
+            lambda: self.__dict__.get("pool"),
+            lambda: self.pipeline.exports.forget(),
+            self.place.progress,
         )
 
     @functools.cached_property
@@ -199,6 +217,8 @@ class Machinery:
             (self.pool.kill if at_once else self.pool.close)()
         if "pipeline" in self.__dict__:
             self.pipeline.close()
+        if "reservations" in self.__dict__:
+            self.reservations.close()
         for folder in {self.cache.folder, self.settings.cache}:
             spare.remove(folder)
 
@@ -232,7 +252,9 @@ class Machinery:
             return Outcome(Verdict.ERROR, Stage.ENVIRONMENT, said)
         stages = {"collect": Stage.COLLECT, "reference": Stage.REFERENCE, "export": Stage.EXPORT, "load": Stage.LOAD}
         stage = stages.get(self.pool.last_op, Stage.RUN)
-        return Outcome(Verdict.ERROR, stage, f"{type(error).__name__}: {error}")
+        said = f"{type(error).__name__}: {error}"
+        is_full = gpus.are_here() and exhausted.on_gpu(said)
+        return Outcome(Verdict.OUT_OF_MEMORY if is_full else Verdict.ERROR, stage, said)
 
     # -- which cells there are -------------------------------------------------------------------------------------
 

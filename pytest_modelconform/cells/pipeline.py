@@ -88,6 +88,10 @@ class Pipeline:
 
     def check(self, ref: CaseRef) -> Outcome:
         """The cell `case[eager]`: is there something to compare with?"""
+        self.pool.meter.begin()
+        return replace(self._checked(ref), memory=self.pool.meter.most)
+
+    def _checked(self, ref: CaseRef) -> Outcome:
         self.pool.begin()
         try:
             if ref.task == SEQUENCE:
@@ -148,7 +152,9 @@ class Pipeline:
 
     def run(self, ref: CaseRef, cell: Cell, expects: Expects = nothing_is_expected) -> Outcome:
         """The outcome of a cell. `expects` says whether a failure is the recorded one: it is then not tried again."""
-        return advised(self._run(ref, cell, expects), ref.framework)
+        self.pool.meter.begin()
+        outcome = advised(self._run(ref, cell, expects), ref.framework)
+        return replace(outcome, memory=self.pool.meter.most)
 
     def _run(self, ref: CaseRef, cell: Cell, expects: Expects) -> Outcome:
         if reason := self.unavailable(cell, ref.framework):
@@ -189,23 +195,46 @@ class Pipeline:
         )
 
     def _tried(self, ref: CaseRef, cell: Cell, expects: Expects) -> Tried:
-        """What up to three attempts come to: state leaks between cells in long-lived processes, so fresh ones count."""
+        """What up to three attempts come to: state leaks between cells in long-lived processes, so fresh ones count.
+
+        One more, alone on the GPU, where its memory was not enough.
+        """
         first = tried = self._attempted(ref, cell, expects)
 
         def is_final() -> bool:
             outcome = tried.outcome
-            return tried.fresh or not outcome.doubtful or expects(outcome) or failed_at_once(outcome)
+            if not outcome.doubtful or outcome.is_exhausted:
+                return True
+            return tried.fresh or expects(outcome) or failed_at_once(outcome)
 
         # First in a fresh worker, which costs less than a new export, unless it takes as long as it may.
         if not is_final() and first.was_used and first.outcome.verdict is not Verdict.TIMEOUT:
             tried = self._attempted(ref, cell, expects)
         if not is_final():
             tried = self._attempted(ref, cell, expects, anew=True)
+        if tried.outcome.is_exhausted and self._needs_gpu(cell):
+            return self._alone(ref, cell, expects, tried.outcome)
         was, outcome = first.outcome, tried.outcome
         if tried is first or outcome.verdict is was.verdict:
             return tried
         said = f"it was {was.verdict.value}: {was.message}"
         note = f"the verdict depends on the order of the cells: in a process that had run others before, {said}"
+        return replace(tried, outcome=replace(outcome, notes=(*outcome.notes, note)))
+
+    def _needs_gpu(self, cell: Cell) -> bool:
+        return devices.needs_gpu(cell.device, self.registry.format(cell.format).DEVICE_BOUND)
+
+    def _alone(self, ref: CaseRef, cell: Cell, expects: Expects, was: Outcome) -> Tried:
+        """One more attempt, by fresh processes that have the GPU alone, with all of its memory."""
+        with self.pool.turns.alone():
+            tried = self._attempted(ref, cell, expects)
+        outcome = tried.outcome
+        if outcome.is_exhausted:
+            what = self.pool.turns.all_of_it
+            said = f"It was tried once more alone on {what}: a GPU with more memory may do, or smaller inputs."
+            return replace(tried, outcome=replace(outcome, message=f"{outcome.message}\n{said}"))
+        first = was.message.partition("\n")[0]
+        note = f"it ran alone on the GPU, since the memory was not enough beside other processes: {first}"
         return replace(tried, outcome=replace(outcome, notes=(*outcome.notes, note)))
 
     def _attempted(self, ref: CaseRef, cell: Cell, expects: Expects, anew: bool = False) -> Tried:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
@@ -22,11 +23,14 @@ from ..cache import spare
 from ..cache.disk import DiskFull
 from ..cache.keeper import KEEPER
 from ..cache.made_once import BuildError
+from ..cache.reservations import Reservations
 from ..environments import Environment
 from ..formats.frameworks import Framework
 from ..runtimes.base import WORKERS, python_worker
-from ..terms import capacity, devices
+from ..terms import capacity, devices, gpus, resident
+from .meter import Meter
 from .registry import Registry
+from .turns import Turns
 from .worker import InlineWorker, Worker, WorkerCrashed, WorkerProblem, is_unavailable
 
 AnyWorker = Worker | InlineWorker
@@ -47,7 +51,8 @@ class Pool:
 
     path: folders that the case host adds to sys.path. threads: for each worker. share: pytest processes on this
     machine; process: which of them this is, from 0. inline: all workers are in this process; inline_host: only the case
-    hosts are, for models that are in this process already. variables: what the environment of workers has besides.
+    hosts are, for models that are in this process already. reservations: this process's, of memory. variables: what the
+    environment of workers has besides.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class Pool:
         process: int = 0,
         inline_host: bool = False,
         variables: Mapping[str, str] = MappingProxyType({}),
+        reservations: Reservations | None = None,
     ) -> None:
         self.registry = registry
         self.cache = cache
@@ -72,14 +78,23 @@ class Pool:
         self.variables = variables
         self.progress = progress
         self.process = process
+        self.reservations = reservations or Reservations(None)
+        self.share = share
         self.limit = worker_limit(share)
-        # The last operation that any worker was asked for.
+        # The last operation that any worker was asked for. meter: the memory that a cell's workers take.
         self.last_op = ""
+        self.meter = Meter()
         self._workers: dict[tuple[str, str], AnyWorker] = {}
         self._unbuildable: dict[str, BuildError] = {}
         self._not_here: dict[tuple[str, str], WorkerProblem] = {}
         self._start_seconds: dict[tuple[str, str], float] = {}
         self._needed_since = math.inf
+
+    @functools.cached_property
+    def turns(self) -> Turns:
+        """This process's turns on its GPU."""
+        portion = gpus.portion(gpus.visible(), self.process, self.share)
+        return Turns(portion, self.leave_gpu, self.progress)
 
     def begin(self) -> None:
         """A cell begins: the workers that it asks for stay until the next one does.
@@ -87,25 +102,36 @@ class Pool:
         It holds several at once, and asks for further ones while it does: a runtime's, then a host for the smoke model.
         """
         self._needed_since = time.monotonic()
+        if any(worker.on_gpu for worker in self._workers.values()):
+            self.turns.give_way()
+
+    def leave_gpu(self) -> None:
+        """End the workers that use the GPU: as long as they live, they keep some of its memory."""
+        for worker in list(self._workers.values()):
+            if worker.on_gpu:
+                self.discard(worker)
 
     def host(self, name: str = "") -> AnyWorker:
         """The case host of a name; "" is the common one. Raises a WorkerProblem if it can't be started."""
         return self._ready((f"{HOST} {name}".strip(), "cpu"), path=self.path)
 
-    def host_for(self, framework: Framework) -> AnyWorker:
+    def host_for(self, framework: Framework, device: str = devices.CPU) -> AnyWorker:
         """The case host of a framework. Raises a WorkerProblem or BuildError if it can't start."""
-        return self._host_in(framework.host, framework.environment)
+        return self._host_in(framework.host, framework.environment, device)
 
-    def host_of(self, format_name: str) -> AnyWorker:
-        """The case host that exports to a format. Raises a WorkerProblem or BuildError if it can't start."""
+    def host_of(self, format_name: str, device: str = devices.CPU) -> AnyWorker:
+        """The case host that exports to a format on a device. Raises a WorkerProblem or BuildError if it can't start.
+
+        One that has exported on the GPU keeps some of its memory, so that there is another one for the CPU.
+        """
         module = self.registry.format(format_name)
-        return self._host_in(module.HOST, module.ENVIRONMENT)
+        return self._host_in(module.HOST, module.ENVIRONMENT, device)
 
-    def _host_in(self, name: str, environment: Environment | None) -> AnyWorker:
+    def _host_in(self, name: str, environment: Environment | None, device: str = devices.CPU) -> AnyWorker:
         if environment is None:
-            return self.host(name)
+            return self._ready((f"{HOST} {name}".strip(), device), path=self.path)
         python = spare.attempt(self.cache, lambda cache: environments.python(environment, cache, self.progress))
-        return self._ready((f"{HOST} {name or environment.name}", "cpu"), python=python, path=self.path)
+        return self._ready((f"{HOST} {name or environment.name}", device), python=python, path=self.path)
 
     def converter(self, format_name: str) -> AnyWorker:
         """The converter of a format. Raises a WorkerProblem or BuildError if it can't be started."""
@@ -140,6 +166,15 @@ class Pool:
         with ThreadPoolExecutor(max(1, len(self._workers))) as threads:
             list(threads.map(lambda worker: worker.close(), self._workers.values()))
         self._workers.clear()
+
+    def resident(self) -> int:
+        """Bytes that the workers have in memory."""
+        return sum(resident.now(worker.pid) for worker in self._workers.values() if isinstance(worker, Worker))
+
+    def end_others(self, name: str, device: str) -> None:
+        """End the workers that a runtime's cells have no use for, whose memory is needed."""
+        for key in [key for key in self._workers if key != (name, device) and not key[0].startswith(HOST)]:
+            self._workers.pop(key).close()
 
     def end_makers(self) -> None:
         """End case hosts and converters, which were told where to write."""
@@ -185,14 +220,16 @@ class Pool:
         else:
             command = self._command(name, runs_on)
         if self.inline or (self.inline_host and name.startswith(HOST)):
-            worker = InlineWorker(name, inline_handlers(name, command, runs_on, self.threads), raises=self.inline)
+            handlers = inline_handlers(name, command, runs_on, self.threads)
+            worker = InlineWorker(name, handlers, raises=self.inline, on_gpu=runs_on == devices.CUDA)
         else:
-            env = {**environment(self.threads, spare.current(self.cache)), **self.variables}
-            env |= {**devices.environment(device, self.process), **KEEPER.variables()}
+            mine = devices.environment(runs_on, self.turns.portion, self.turns.is_alone)
+            mine |= {**self.reservations.environment(), **self.variables, **KEEPER.variables()}
+            env = {**environment(self.threads, spare.current(self.cache)), **mine}
             if command[0] != sys.executable:
                 # Our packages are none of another environment's.
                 env = environments.surroundings(env)
-            worker = Worker(name, command, env)
+            worker = Worker(name, command, env, on_gpu=runs_on == devices.CUDA, meter=self.meter)
         self._workers[key] = worker
         return worker
 

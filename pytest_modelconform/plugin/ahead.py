@@ -20,6 +20,7 @@ from ..cells.ahead import Ahead, Event
 from ..cells.case_files import Declared, static_cases
 from ..cells.needs import Need
 from ..terms.cell import Cell
+from ..terms.outcome import Verdict
 from . import progress, units
 from .items import STOOD, CellItem
 from .run import Run
@@ -214,6 +215,8 @@ class AheadPlugin:
         if self.run.is_xdist_worker or report.nodeid in self._waited or getattr(report, STOOD, False):
             return
         if record is not None and report.when == "call":
+            if record["verdict"] == Verdict.UNAVAILABLE.value and self.durations.knows(report.nodeid):
+                return  # What it takes where it runs is worth more.
             export = (record.get("seconds") or {}).get("export", 0.0)
             seconds = report.duration if record["duration"] is None else record["duration"]
             self.durations.note(report.nodeid, seconds, export, record.get("cached"), record["memory"])

@@ -83,6 +83,10 @@ class Estimates:
         # Of this session's cells, by case.
         self._seen: dict[str, int] = {}
 
+    def knows(self, item: str) -> bool:
+        """Whether it has run before, in whatever state."""
+        return item in self._known
+
     # -- seconds ---------------------------------------------------------------------------------------------------
 
     def of_unit(self, scope: str, items: Sequence[str], makes: bool = True) -> float:
@@ -146,6 +150,11 @@ class Estimates:
         """Bytes that a cell took, 0 where nobody has looked."""
         known = self._known.get(item)
         return known.memory_under(self._key(item)) if known is not None else 0
+
+    def surely_takes(self, item: str) -> int:
+        """Bytes that a cell took when it ran here, as it is now; 0 where its file or the installation has changed."""
+        known = self._known.get(item)
+        return known.memory_under(known.key) if known is not None and known.key == self._key(item) else 0
 
     def saw(self, item: str, memory: int) -> None:
         """What a cell has taken just now, which tells something of those like it."""

@@ -12,7 +12,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from ..cells.pool import threads
-from ..terms import capacity, devices
+from ..terms import capacity, devices, gpus
 from ..terms.cell import FULL
 from ..terms.version import __version__
 from . import processes
@@ -31,6 +31,8 @@ def lines(run: Run) -> list[str]:
     found.append(f"modelconform: {processes.line(run.config)}")
     if run.resumed is not None:
         found.append(run.resumed.header())
+    if run_on := gpus.visible() if processes.uses_gpu(machinery.devices) else []:
+        found.append(f"modelconform: {gpus.line(run_on, processes.count(run.config))}")
     for name in machinery.runtimes:
         runtime = machinery.registry.runtime(name)
         reasons = {d: runtime.unavailable(d) or devices.lacking(d) for d in runtime.DEVICES}
@@ -53,6 +55,7 @@ def describe(run: Run) -> dict[str, Any]:
     modules: list[Any] = [*map(registry.format, machinery.formats), *map(registry.runtime, machinery.runtimes)]
     names = {Requirement(text).name for module in modules for text in module.REQUIRES}
     number = processes.count(run.config)
+    used = gpus.visible() if processes.uses_gpu(machinery.devices) else []
     return {
         "pytest-modelconform": __version__,
         "python": platform.python_version(),
@@ -61,6 +64,7 @@ def describe(run: Run) -> dict[str, Any]:
         "cores": capacity.cores(),
         "processes": number,
         "threads": threads(number),
+        **({"gpus": [{"kind": gpu.kind, "bytes": gpu.total} for gpu in used]} if used else {}),
         "packages": {name: _version(name) for name in sorted(names | {"pytest", "numpy"})},
         "environments": {
             module.ENVIRONMENT.name: module.ENVIRONMENT.pins() for module in modules if module.ENVIRONMENT is not None

@@ -12,7 +12,7 @@ import pytest
 
 from ..cache.made_once import BuildError
 from ..cells.case_files import Declared
-from ..cells.machinery import Machinery
+from ..cells.room import Need
 from ..expected import file as expected_file
 from ..report.entries import title
 from ..terms.case import TORCH
@@ -21,6 +21,7 @@ from ..terms.exports import AT, base_of
 from ..terms.outcome import REQUIRED, Outcome, Stage, Verdict
 from . import slow
 from .existing import existing
+from .plan import scope_of
 from .run import Run, run_of
 
 # What a report is told by that its cell is as an earlier log has it.
@@ -122,6 +123,8 @@ class CellItem(pytest.Item):
         self.outcome: Outcome | None = None
         # Whether that is what an earlier log says of it.
         self.stood = False
+        # Seconds that it waited for memory.
+        self.waited = 0.0
 
     def runtest(self) -> None:
         """Run the cell, judge it by expected.toml, and end as pytest's outcomes have it."""
@@ -132,7 +135,7 @@ class CellItem(pytest.Item):
             outcome = (
                 self.settled
                 or self._before(run)
-                or self._run(run.machinery, lambda o: entry is not None and bool(_judged(o, entry, source)))
+                or self._run(run, lambda o: entry is not None and bool(_judged(o, entry, source)))
             )
         except Exception as raised:
             # A handler's, without worker processes, or a fault of ours: a debugger is to stop where this was raised.
@@ -179,14 +182,21 @@ class CellItem(pytest.Item):
         self.stood = outcome is not None
         return outcome
 
-    def _run(self, machinery: Machinery, expects: Callable[[Outcome], bool]) -> Outcome:
-        ref = self.ref
+    def _run(self, run: Run, expects: Callable[[Outcome], bool]) -> Outcome:
+        ref, machinery = self.ref, run.machinery
         # A case host that can't be had is told of by the pipeline.
         with contextlib.suppress(BuildError):
             if fault := machinery.fault_of(self.path, self.cell.case):
                 return fault
-        pipeline = machinery.pipeline
-        outcome = pipeline.check(ref) if self.cell.is_check else pipeline.run(ref, self.cell, expects)
+        pipeline, known = machinery.pipeline, run.durations
+        begun = (lambda: pipeline.check(ref)) if self.cell.is_check else lambda: pipeline.run(ref, self.cell, expects)
+        need = Need(known.memory_of_unit(scope_of(self.nodeid), [self.nodeid]), known.surely_takes(self.nodeid))
+        try:
+            outcome = machinery.room.run(self.cell, need, begun)
+        finally:
+            self.waited = machinery.room.waited
+        if outcome.memory:
+            known.saw(self.nodeid, outcome.memory)
         return outcome if outcome.is_silent else replace(outcome, made_of=machinery.exports.made_of(ref))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:

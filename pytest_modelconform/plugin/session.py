@@ -92,7 +92,9 @@ class SessionPlugin:
         if isinstance(item, CellItem) and call.when == "call" and item.outcome is not None:
             if item.stood:
                 setattr(report, STOOD, True)
-            tagged = replace(item.outcome, tags=item.tags)
+            # One that stood took what it took then.
+            took = item.outcome.duration if item.stood else max(0.0, report.duration - item.waited)
+            tagged = replace(item.outcome, tags=item.tags, duration=took)
             report.modelconform = to_record(item.cell, tagged)  # type: ignore[attr-defined]
             if self.run.config.getoption("xmlpath", None):
                 item.user_properties += junit.properties(item.cell, item.outcome)

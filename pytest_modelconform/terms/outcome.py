@@ -185,6 +185,12 @@ class Outcome:
         return self.verdict is Verdict.NOT_RUN and not self.is_left_out
 
     @property
+    def is_exhausted(self) -> bool:
+        """Whether memory was not enough for some step of it, or for some input set."""
+        sets = (entry.get("verdict") for entry in self.inputs.values())
+        return self.verdict is Verdict.OUT_OF_MEMORY or Verdict.OUT_OF_MEMORY.value in sets
+
+    @property
     def doubtful(self) -> bool:
         """Whether something is wrong with it, failure or not: what a fresh process is to confirm."""
         return self.failed or self.verdict is Verdict.IMPRECISE

@@ -35,7 +35,7 @@ def artifact(folder: Path, packages: Mapping[str, Any], monkeypatch: pytest.Monk
     register_built_in(registry)
     pool = Pool(registry, folder, [], threads=1, share=1, inline=True, progress=print)
     worker = InlineWorker("case host", {"export": export})
-    monkeypatch.setattr(pool, "host_of", lambda name: worker)
+    monkeypatch.setattr(pool, "host_of", lambda name, device: worker)
     monkeypatch.setattr(pool, "prestart", lambda *names: None)
     content: Any = type("Content", (), {"digest": "d", "output_paths": []})()
     prepared = Prepared(content, "key", folder, cached=False)

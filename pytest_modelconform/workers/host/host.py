@@ -19,6 +19,7 @@ from pytest_modelconform.terms.cell import FAST, INFERENCE, SEQUENCE, TRAINING
 
 from .. import lookups
 from ..loop import Answer, Handlers
+from ..torch_tensors import release_memory
 from . import cases, large, own_exports, own_operators
 from .build import Built, build, digest, on_device, other_numbers
 from .references import bfloat16
@@ -121,6 +122,7 @@ class Host:
         try:
             there = on_device(built, request.get("device", "cpu"))
             made = own_exports.make(exporter, there, folder, {**_PLAIN, "column": format_name, **request})
+            del there
         except Exception as error:
             if (ours := own_operators.explained(error, built, format_name)) is not None:
                 raise ours from error
@@ -128,6 +130,7 @@ class Host:
         finally:
             seconds = time.perf_counter() - begin
             self.keep_if_untouched(built)
+            release_memory(request.get("device", "cpu"))
         signature = {**made.signature, "format": format_name}
         signature |= own_operators.described(signature, built, request["file"], folder)
         (folder / "signature.json").write_text(json.dumps(signature, indent=1))

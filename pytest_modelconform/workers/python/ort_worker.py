@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,6 +41,13 @@ def open_session(request: dict[str, Any], device: str, threads: int) -> onnxrunt
     options.add_session_config_entry("mlas.enable_gemm_fastmath_arm64_bfloat16", fast)
     for library in request.get("libraries", []):
         options.register_custom_ops_library(library)
-    # TF32 is CUDA's default.
-    provider = (PROVIDERS[device], {"use_tf32": fast} if device == "cuda" else {})
+    provider = (PROVIDERS[device], cuda_options(fast) if device == "cuda" else {})
     return onnxruntime.InferenceSession(request["model"], options, providers=[provider])
+
+
+def cuda_options(fast: str) -> dict[str, str]:
+    """Options of the provider for CUDA. TF32 is its default; of the memory it takes no more than this process may."""
+    options = {"use_tf32": fast}
+    if most := os.environ.get("MODELCONFORM_GPU_BYTES"):
+        options["gpu_mem_limit"] = most
+    return options
