@@ -25,12 +25,14 @@ _FILTER = """async (word) => {
 class Opened:
     """Milliseconds from the navigation on: until the matrix is in use; all details are there; all squares are drawn.
 
+    busy: of processor time that the page's thread took for all that, which other load on the machine leaves as it is.
     filtered: of one filter by text. heap: bytes of the page's JavaScript.
     """
 
     interactive: float
     complete: float
     drawn: float
+    busy: float
     filtered: float
     heap: int
 
@@ -61,15 +63,18 @@ def _opened(browser: Any, file: Path, word: str, picture: Path | None) -> Opened
     try:
         page = context.new_page()
         page.set_default_timeout(120_000)
+        metrics = context.new_cdp_session(page)
+        metrics.send("Performance.enable", {"timeDomain": "threadTicks"})
         page.goto(file.absolute().as_uri())
         page.wait_for_selector("html[data-complete]", state="attached")
         page.wait_for_selector("html[data-drawn]", state="attached")
         drawn = page.evaluate("performance.now()")
-        marks = [page.evaluate(_MARK.format(name)) for name in ("interactive", "complete")]
+        found = {one["name"]: one["value"] for one in metrics.send("Performance.getMetrics")["metrics"]}
+        interactive, complete = (float(page.evaluate(_MARK.format(name))) for name in ("interactive", "complete"))
         if picture is not None:
             page.screenshot(path=picture)
         filtered = page.evaluate(_FILTER, word)
         heap = page.evaluate("performance.memory?.usedJSHeapSize ?? 0")
-        return Opened(*map(float, marks), float(drawn), float(filtered), int(heap))
+        return Opened(interactive, complete, float(drawn), 1000 * found["TaskDuration"], float(filtered), int(heap))
     finally:
         context.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 from pytest_modelconform.report import log
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome
-from pytest_modelconform.terms.records import from_record, plain, to_record
+from pytest_modelconform.terms.records import from_record, plain
 
 # What may differ by so much from copy to copy: the times of a machine do.
 _JITTER = 0.3
@@ -35,11 +36,17 @@ class Source:
 
     def cells(self, count: int, wide: int = 1) -> Iterator[tuple[Cell, Outcome]]:
         """So many cells. wide: how many copies stand beside each other as other formats, rather than below."""
-        for number in range(count):
-            copy, place = divmod(number, len(self.lines))
-            cell, outcome = from_record(plain(json.loads(self.lines[place])))
+        made = 0
+        for copy in itertools.count():
             below, beside = divmod(copy, wide)
-            yield _renamed(cell, below, beside), _varied(outcome, cell, copy)
+            for line in self.lines:
+                if made == count:
+                    return
+                cell, outcome = from_record(plain(json.loads(line)))
+                # A row has one model check, and what stands for a file that can't be collected.
+                if not (beside and cell.is_check):
+                    made += 1
+                    yield _renamed(cell, below, beside), _varied(outcome, cell, copy)
 
     def log(self, count: int, wide: int = 1) -> log.Log:
         return log.Log(self.environment, [*self.cells(count, wide)], complete=True)
@@ -56,7 +63,7 @@ def _renamed(cell: Cell, below: int, beside: int) -> Cell:
     if below:
         name = file.stem
         cell = replace(cell, file=str(file.with_name(f"{name}_{below}.py")), case=f"{cell.case}_{below}")
-    if beside and not cell.is_check:
+    if beside:
         cell = replace(cell, format=f"{cell.format}@copy{beside}")
     return cell
 
@@ -82,8 +89,3 @@ def _varied(outcome: Outcome, cell: Cell, copy: int) -> Outcome:
         inputs=within(outcome.inputs),
         seconds=within(outcome.seconds),
     )
-
-
-def kept(cells: Iterator[tuple[Cell, Outcome]]) -> int:
-    """Bytes of the records as JSON lines: what a log takes without being written."""
-    return sum(len(json.dumps(to_record(cell, outcome))) + 1 for cell, outcome in cells)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
-import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from pytest_modelconform.report import log
 from pytest_modelconform.report.log import Log
@@ -23,19 +22,15 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Measured:
-    """Of one report. reading: processor seconds of the log, before; seconds: of the report; bytes: of its files.
+    """seconds: of processor time that a report took. bytes: of its files.
 
-    memory: the most bytes that the process had resident, those of the log that was read included.
+    memory: the most bytes that the process had resident meanwhile, those of the log that was read included.
     """
 
-    reading: float
+    report: str
     seconds: float
     memory: int
     bytes: int
-
-
-def _nothing(found: Log, path: Path) -> None:
-    pass
 
 
 def _html(found: Log, path: Path) -> None:
@@ -102,11 +97,28 @@ def _merge(found: Log, path: Path) -> None:
 def _diff(found: Log, path: Path) -> None:
     from pytest_modelconform.report import diff
 
-    path.write_text(str(len(diff.compare(found, found).cells)), encoding="utf-8")
+    path.write_text(str(diff.compare(found, found).same), encoding="utf-8")
 
 
 def _history(found: Log, path: Path) -> None:
-    raise NotImplementedError  # by folder, below
+    """Of three runs."""
+    from pytest_modelconform.report import history
+
+    runs = [history.run_of(f"run-{number}", found) for number in range(3)]
+    path.write_text(history.render(runs), encoding="utf-8")
+
+
+def _durations(found: Log, path: Path) -> None:
+    """What a run notes at its end, and what the next one asks of it before it begins."""
+    from pytest_modelconform.plugin.durations import Durations
+    from pytest_modelconform.plugin.plan import Plan
+
+    cache = path.parent
+    noted = Durations(cache, REPOSITORY)
+    for cell, outcome in found.cells:
+        noted.note(cell.id, sum(outcome.seconds.values()), outcome.seconds.get("export", 0.0), False)
+    noted.save()
+    Plan([cell.id for cell, _ in found.cells], Durations(cache, REPOSITORY).of_unit, {})
 
 
 def _write(found: Log, path: Path) -> None:
@@ -114,7 +126,6 @@ def _write(found: Log, path: Path) -> None:
 
 
 REPORTS: Mapping[str, Callable[[Log, Path], None]] = {
-    "read": _nothing,
     "write": _write,
     "merge": _merge,
     "terminal": _terminal,
@@ -126,44 +137,61 @@ REPORTS: Mapping[str, Callable[[Log, Path], None]] = {
     "pairs": _pairs,
     "causes": _causes,
     "diff": _diff,
+    "history": _history,
+    "durations": _durations,
 }
 
 
-def measure(name: str, path: Path) -> Measured:
-    """In a process of its own, whose memory is that of this report and of nothing else."""
-    words = [sys.executable, "-m", "benchmarks.simulation.reports", name, str(path)]
-    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{name} of {path} ended with {done.returncode}:\n{done.stderr[-3000:]}")
-    return Measured(**json.loads(done.stdout))
+def measured(path: Path, names: Sequence[str]) -> Iterator[Measured]:
+    """In a process of its own, so that its memory is that of the log and of one report after another."""
+    words = [sys.executable, "-m", "benchmarks.simulation.reports", str(path), *names]
+    with subprocess.Popen(words, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            yield Measured(**json.loads(line))
+    if process.returncode:
+        raise SystemExit(f"the reports of {path} ended with {process.returncode}")
 
 
-def _measured(name: str, path: Path) -> Measured:
+def _measure(path: Path, names: Sequence[str]) -> Iterator[Measured]:
     begun = time.process_time()
     found = log.read(path)
-    read = time.process_time()
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        REPORTS[name](found, Path(folder, "report"))
-        ended = time.process_time()
-        files = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
-    scale = 1 if sys.platform == "darwin" else 1024
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
-    return Measured(read - begun, ended - read, memory, files)
+    yield Measured("read", time.process_time() - begun, _peak(), path.stat().st_size)
+    for name in names:
+        gc.collect()
+        _forget_peak()
+        with tempfile.TemporaryDirectory() as folder:
+            begun = time.process_time()
+            REPORTS[name](found, Path(folder, "report"))
+            seconds = time.process_time() - begun
+            files = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
+        yield Measured(name, seconds, _peak(), files)
 
 
-def table(paths: Mapping[int, Path], names: list[str]) -> list[dict[str, Any]]:
-    """Print a row a report and size, as they come."""
+def _peak() -> int:
+    """Bytes that this process had resident at the most since `_forget_peak`; where there is no /proc, ever."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _forget_peak() -> None:
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def table(cells: int, path: Path, names: Sequence[str]) -> Iterator[Measured]:
+    """Print a row a report, as they come."""
     print(f"{'cells':>7}  {'report':10} {'seconds':>8} {'MB':>6} {'file, MB':>9}")
-    rows = []
-    for cells, path in paths.items():
-        for name in names:
-            one = measure(name, path)
-            seconds = one.reading if name == "read" else one.seconds
-            print(f"{cells:7}  {name:10} {seconds:8.2f} {one.memory / 1e6:6.0f} {one.bytes / 1e6:9.2f}", flush=True)
-            rows.append({"cells": cells, "report": name, **asdict(one)})
-    return rows
+    for one in measured(path, names):
+        print(
+            f"{cells:7}  {one.report:10} {one.seconds:8.2f} {one.memory / 1e6:6.0f} {one.bytes / 1e6:9.2f}", flush=True
+        )
+        yield one
 
 
 if __name__ == "__main__":
-    os.nice(5)
-    print(json.dumps(asdict(_measured(sys.argv[1], Path(sys.argv[2])))))
+    for one in _measure(Path(sys.argv[1]), sys.argv[2:]):
+        print(json.dumps(asdict(one)), flush=True)

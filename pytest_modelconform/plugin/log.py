@@ -128,7 +128,8 @@ class RunLog:
                 # Here, since templates take their time to import, and few sessions want a page.
                 from ..report import html
 
-                html.write(found, settings.html)
+                if said := html.write(found, settings.html):
+                    self.remarks.append(said)
         return not self.faults
 
     def summarise(self, terminalreporter: Any) -> None:

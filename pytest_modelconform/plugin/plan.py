@@ -4,7 +4,7 @@ Units are what `scope_of` puts together: who exported an artifact has it in its 
 what waits for a build goes last. A process stays with its case, whose model its case host has built, for as long as
 that costs the run nothing: as soon as the longest unit that is left could decide when the run ends, that one is next.
 
-By `benchmarks/schedule.py`, the main job is 4 % less work than with the longest first whatever its case, and processes
+By `benchmarks/simulation`, the main job is 4 % less work than with the longest first whatever its case, and processes
 are idle for 0.2 % of the time on 2 to 8 of them (0.2 to 4 % in a first run), 4 % on 16 (20 %: one export takes 114 s).
 """
 

@@ -144,7 +144,7 @@ def test_outputs_are_packed_and_read_as_they_were(tmp_path: Path) -> None:
 def test_many_outputs_are_read_once_to_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model with a hundred outputs is no reason to read them a hundred times."""
     outcome = replace(
-        html_logs.passed(0.1), inputs={"pair": {"verdict": "pass", "outputs": Packed(dict.fromkeys("abcdef", {}))}}
+        html_logs.passed(0.1), inputs={"pair": {"verdict": "pass", "outputs": Packed({key: {} for key in "abcdef"})}}
     )
     read: list[object] = []
     content = Packed._content

@@ -3,6 +3,7 @@
 
 const report = JSON.parse(document.getElementById("index").textContent);
 const { rows, columns, verdicts } = report;
+const here = report.part ? "This part of the report" : "This report";
 
 rows.forEach((row, i) => {
   row.index = i;

@@ -30,13 +30,6 @@ function neededFor({ case: key, runtime, cell }) {
   return of;
 }
 
-function notice(text) {
-  const element = document.getElementById("notice");
-  if (!text && element.dataset.lasting) [text] = [element.dataset.lasting];
-  element.textContent = text;
-  element.hidden = !text;
-}
-
 function showScale() {
   const scale = document.getElementById("scale");
   scale.hidden = state.colour !== "bits";
@@ -46,18 +39,7 @@ function showScale() {
   }
 }
 
-function drawFrame() {
-  const { about } = report;
-  const date = about.date ? new Date(about.date) : null;
-  const when = date && !Number.isNaN(date.getTime()) ? `${about.date.slice(0, 16).replace("T", " ")} ${/(Z|\+00:00)$/.test(about.date) ? "UTC" : about.date.slice(19)}` : about.date;
-  const main = ["torch", "onnxruntime", "openvino"].filter((name) => about.packages?.[name]).map((name) => `${name} ${about.packages[name]}`);
-  document.getElementById("about").textContent = [when, about.processor, about.cores && plural(about.cores, "core"), ...main].filter(Boolean).join(" · ");
-  const all = [...versionPairs(), ["platform", about.platform], ["pytest-modelconform", about["pytest-modelconform"]], ["arguments", (about.arguments ?? []).join(" ")]].filter(([, v]) => v);
-  document.querySelector("#versions .panel").append(h("dl", {}, all.map(([name, version]) => [h("dt", {}, name), h("dd", {}, version)])));
-  if (!about.complete) {
-    document.getElementById("notice").dataset.lasting = "This run was cut off: what is not here was not run.";
-  }
-
+function drawTotals() {
   document.getElementById("share").replaceWith(Object.assign(shareBar(cells), { id: "share" }));
   const chips = document.getElementById("verdicts");
   const chip = (name, className, symbol, count, title) => h("button", { type: "button", class: "chip", "data-verdict": name, "aria-pressed": "false", title, onclick: () => toggleVerdict(name) }, h("span", { class: `mark ${className}`, "aria-hidden": "true" }, symbol), h("b", {}, String(count)), name);
@@ -135,31 +117,8 @@ addEventListener("popstate", () => {
   show();
 });
 
-const themes = { "": ["◐", "as the system"], dark: ["☾", "dark"], light: ["☀", "light"] };
-const themeButton = document.getElementById("theme");
-function showTheme() {
-  const [symbol, name] = themes[document.documentElement.dataset.theme ?? ""] ?? themes[""];
-  themeButton.replaceChildren(h("span", { "aria-hidden": "true" }, symbol));
-  themeButton.title = `Theme: ${name}`;
-  themeButton.setAttribute("aria-label", `Theme: ${name}. Change`);
-}
-themeButton.addEventListener("click", () => {
-  const root = document.documentElement;
-  const names = Object.keys(themes);
-  const next = names[(names.indexOf(root.dataset.theme ?? "") + 1) % names.length];
-  if (next) root.dataset.theme = next;
-  else delete root.dataset.theme;
-  try {
-    if (next) localStorage.setItem("modelconform-theme", next);
-    else localStorage.removeItem("modelconform-theme");
-  } catch {
-    // Not kept, then.
-  }
-  showTheme();
-});
-
 drawFrame();
-showTheme();
+drawTotals();
 readAddress();
 // An address that needs details waits for them.
 const begin = { ...state };
