@@ -6,8 +6,10 @@ import os
 import re
 import shlex
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,6 +78,8 @@ class Run:
         self.is_refused = False
         # All cells of a sharded run, each with the index of its shard.
         self.sharded: dict[Cell, int] = {}
+        # Where nodes of a cluster run the cells: what the log says of each node. None for a run on one machine.
+        self.cluster: Callable[[], list[dict[str, Any]]] | None = None
         self._expectations: dict[Path, expected_file.Expectations | expected_file.ExpectedError] = {}
         self._markers: dict[str, pytest.MarkDecorator] = {}
 
@@ -83,6 +87,11 @@ class Run:
     def is_xdist_worker(self) -> bool:
         """Whether this process runs items for another one."""
         return hasattr(self.config, "workerinput")
+
+    @property
+    def is_controller(self) -> bool:
+        """Whether other processes run the cells: xdist says so after our hooks have been registered."""
+        return self.cluster is not None or bool(self.config.pluginmanager.has_plugin("dsession"))
 
     def marker(self, name: str) -> pytest.MarkDecorator:
         """The marker of a name, which `--strict-markers` then knows. One object for all cells that have it."""
