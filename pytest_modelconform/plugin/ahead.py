@@ -54,11 +54,6 @@ class AheadPlugin:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         join_session(run.machinery.place.session)
 
-    @property
-    def _is_controller(self) -> bool:
-        """Whether other processes run the items: xdist says so after our hooks have been registered."""
-        return bool(self.run.config.pluginmanager.has_plugin("dsession"))
-
     # -- before collection -----------------------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
@@ -67,7 +62,7 @@ class AheadPlugin:
 
         Meanwhile the other processes import them, which leaves cores idle at times.
         """
-        if self._is_off or not self._is_controller:
+        if self._is_off or not self.run.is_controller:
             return
         # What goes wrong here is told when the files are collected.
         with contextlib.suppress(Exception):
@@ -94,7 +89,7 @@ class AheadPlugin:
 
         Here, where nothing is deselected any more.
         """
-        if self._is_off or self._is_controller:
+        if self._is_off or self.run.is_controller:
             return
         items = session.items
         cells = (item for item in items if isinstance(item, CellItem) and not item.settled)
@@ -161,6 +156,8 @@ class AheadPlugin:
         return self.run.resumed is not None and cell in self.run.resumed
 
     def _find(self, cells: Iterable[tuple[Cell, str]]) -> None:
+        if self.run.cluster is not None:
+            return  # What this machine lacks the nodes may have; they make it themselves.
         machinery = self.run.machinery
         self._lacking = needs.lacking(machinery.registry, machinery.settings.cache, cells)
 
@@ -174,7 +171,7 @@ class AheadPlugin:
     def _begin(self) -> None:
         self._is_begun = True
         self._make(self._lacking.needs)
-        if self._is_controller:
+        if self.run.is_controller:
             self._teller = progress.Teller(self._under_way.overdue, self._write)
             self._teller.start()
 
@@ -186,7 +183,7 @@ class AheadPlugin:
             self._made.add(event.ended)
             if self._scheduling is not None:
                 self._scheduling.made(event.ended)
-        if self._is_controller:
+        if self.run.is_controller:
             self._write(progress.said(event.text))
         else:
             self._events.put(event)
