@@ -42,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
                 return _report(given.results)
             begin = time.monotonic()
             try:
-                came = KINDS[kind](Draw(number, given.folder / "base", seconds))
+                came = KINDS[kind](Draw(kind, number, given.folder / "base", seconds))
             except NotHere as missing:
                 print(f"{kind}: {missing}")
                 done.add((kind, number))

@@ -39,21 +39,22 @@ class Came:
 
 @dataclass(frozen=True)
 class Draw:
-    """What a number draws. seconds: that a run of a flavour takes here. base: the cache with all programs."""
+    """What a kind and a number draw. seconds: that a run of a flavour takes here. base: the cache with all programs."""
 
+    kind: str
     number: int
     base: Path
     seconds: dict[str, float]
 
     @property
     def random(self) -> random.Random:
-        """The same for a number."""
-        return random.Random(self.number)
+        """The same for a kind and a number."""
+        return random.Random(f"{self.kind} {self.number}")
 
     @property
     def mark(self) -> str:
         """Of the processes of this mishap."""
-        return f"{os.getpid()}-{self.number}"
+        return f"{os.getpid()}-{self.kind}-{self.number}"
 
 
 @contextlib.contextmanager
