@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 import traceback
@@ -28,6 +29,8 @@ from .sandbox import Sandbox
 def main(words: Sequence[str] | None = None) -> int:
     """Exit status: 0, or 1 if something was wrong."""
     given = _arguments(words)
+    # Disks are unmounted, and what runs is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     first, _, last = given.numbers.partition("-")
     numbers = range(int(first), int(last or first) + 1)
     done = _done(given.results)
