@@ -43,12 +43,12 @@ def main(words: Sequence[str] | None = None) -> int:
             if time.monotonic() > until:
                 print(f"the time ended before {kind} {number}")
                 return _report(given.results)
+            done.add((kind, number))
             begin = time.monotonic()
             try:
                 came = KINDS[kind](Draw(kind, number, given.folder / "base", seconds))
             except NotHere as missing:
                 print(f"{kind}: {missing}")
-                done.add((kind, number))
                 continue
             except Exception:
                 came = Came(faults=[traceback.format_exc()])
