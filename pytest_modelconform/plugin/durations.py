@@ -24,8 +24,8 @@ from ..report.recordings import Known, parsed, stored
 from .plan import scope_of
 
 _FILE = "durations.json"
-# Cells whose durations are kept, those that ran last: 2 MB.
-_MOST = 20_000
+# Cells whose durations are kept, those that ran last: 25 MB, where there are so many.
+_MOST = 200_000
 # Seconds that others may take to write it.
 _PATIENCE = 5.0
 

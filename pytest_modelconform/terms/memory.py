@@ -78,11 +78,15 @@ def lacking_after_a_while(
 def of_killed(took: int, total: int, is_certain: bool = False) -> str:
     """What a message says of a process that SIGKILL has ended.
 
-    took: bytes that it had at the most, 0 if unknown. is_certain: whether the kernel counts one more such end.
+    took: bytes that it had at the most, 0 if unknown. is_certain: whether the kernel counts one more such end; it has
+    then taken the memory away before anybody could look.
     """
+    if is_certain:
+        return f"{RAN_OUT}: it had taken {gb(took)} or more, the machine has {gb(total)}"
+    if not took:
+        return "memory may have run out"
     likely = "memory has probably run out" if 2 * took > total else "memory may have run out"
-    said = RAN_OUT if is_certain else likely if took else "memory may have run out"
-    return f"{said}: it had taken {gb(took)}, the machine has {gb(total)}" if took else said
+    return f"{likely}: it had taken {gb(took)}, the machine has {gb(total)}"
 
 
 def gb(size: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -16,7 +17,7 @@ from pytest_modelconform.terms import memory
 from pytest_modelconform.terms.capacity import Memory
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
-from tests.support import runs
+from tests.support import memory_group, runs
 
 GB = 10**9
 CELL = Cell("a.py", "net", "onnx", "ort")
@@ -188,3 +189,32 @@ def test_cells_of_two_processes_that_would_not_fit_run_one_after_another(limit: 
     for cell in found.report["cells"]:
         assert cell["memory"] is None or cell["memory"] > 10**7
         assert cell["duration"] < sum(end - begin for begin, end in builds) + 60
+
+
+GREEDY = (
+    runs.CASE
+    + """
+def build():
+    block = torch.ones(500_000_000)
+    return Net()
+
+greedy = Case(model=build, inputs=inputs)
+"""
+)
+
+
+def test_in_a_container_that_is_too_small_the_kernel_ends_a_process_and_the_cells_say_so(tmp_path: Path) -> None:
+    runs.write(tmp_path, {"greedy.py": GREEDY})
+    with memory_group.limited(1_500_000_000) as group:
+        inside = ("sh", "-c", f'echo $$ >{group}; exec "$0" "$@"', *runs.PYTEST)
+        found = runs.run(tmp_path, "greedy.py", program=inside)
+    assert found.status == 1, found.stdout
+    assert len(found.report["cells"]) == 2
+    for cell in found.report["cells"]:
+        assert (cell["verdict"], cell["stage"]) == ("out-of-memory", "reference"), cell["message"]
+        assert re.search(
+            r"case host was killed by SIGKILL \(memory ran out, and the kernel ended it: it had taken [01]\.\d GB or "
+            r"more, the machine has 1\.5 GB\)",
+            cell["message"],
+        )
+    assert sum("It was tried once more" in cell["message"] for cell in found.report["cells"]) == 1
