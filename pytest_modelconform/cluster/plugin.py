@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +138,7 @@ class ClusterPlugin:
             for item, following in zip(here, [*here[1:], None], strict=False):
                 config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                 _heed(session)
-            dispatch = Dispatch(nodes, self._groups(run), _Listener(session, self._items))
+            dispatch = Dispatch(nodes, self._groups(run), _Listener(session, self._items, self._say))
             try:
                 dispatch.run()
                 hurry = False
@@ -171,7 +171,9 @@ class ClusterPlugin:
             for output in farewell.outputs:
                 self._config.hook.pytest_testnodedown(node=_Node(node.name, output), error=None)
         session: Any = self._config.pluginmanager.get_plugin("modelconform-session")
-        session.log.remarks += [f"{node.name} {node.state.value}: {node.why}" for node in nodes.all if node.why]
+        session.log.remarks += [
+            f"{node.name} {node.state.value}: {node.why}" for node in nodes.all if node.why and not node.is_idle
+        ]
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
@@ -191,8 +193,9 @@ def _heed(session: pytest.Session) -> None:
 class _Listener:
     """Gives pytest's hooks what comes from nodes, as if the cells had run here."""
 
-    def __init__(self, session: pytest.Session, items: Mapping[str, CellItem]) -> None:
+    def __init__(self, session: pytest.Session, items: Mapping[str, CellItem], say: Callable[[str], None]) -> None:
         self._session = session
+        self._say = say
         self._hook = session.config.hook
         self._items = items
 
@@ -204,6 +207,9 @@ class _Listener:
             report = self._hook.pytest_report_from_serializable(config=self._session.config, data=dict(data))
             self._log(report, node.name)
         self._end(item)
+
+    def lost(self, item: str, node: Node, why: str) -> None:
+        self._say(f"{node.name} has lost {item} ({why}): it runs again")
 
     def given_up(self, item: str, why: str) -> None:
         """A report of a cell that was not run: it fails, and says why."""
