@@ -171,9 +171,8 @@ class ClusterPlugin:
             for output in farewell.outputs:
                 self._config.hook.pytest_testnodedown(node=_Node(node.name, output), error=None)
         session: Any = self._config.pluginmanager.get_plugin("modelconform-session")
-        session.log.remarks += [
-            f"{node.name} {node.state.value}: {node.why}" for node in nodes.all if node.why and not node.is_idle
-        ]
+        absent = [node for node in nodes.all if node.why and not node.is_idle]
+        session.log.remarks += [f"{node.name} {node.state.value}: {node.why}" for node in absent]
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
@@ -198,6 +197,8 @@ class _Listener:
         self._say = say
         self._hook = session.config.hook
         self._items = items
+        # One object a node: reports of an item belong together by it.
+        self._nodes: dict[str, _Node] = {}
 
     def begun(self, item: str, node: Node) -> None:
         self._hook.pytest_runtest_logstart(nodeid=item, location=self._items[item].location)
@@ -221,7 +222,7 @@ class _Listener:
 
     def _log(self, report: pytest.TestReport, name: str) -> None:
         if name:
-            report.node = _Node(name)  # type: ignore[attr-defined]
+            report.node = self._nodes.setdefault(name, _Node(name))  # type: ignore[attr-defined]
         self._hook.pytest_runtest_logreport(report=report)
 
     def _end(self, item: str) -> None:
