@@ -30,6 +30,9 @@ class Listener(Protocol):
     def ended(self, item: str, reports: Sequence[Mapping[str, Any]], node: Node) -> None:
         """A cell has ended."""
 
+    def lost(self, item: str, node: Node, why: str) -> None:
+        """A node has lost a cell, which runs again."""
+
     def given_up(self, item: str, why: str) -> None:
         """A cell is not run any more."""
 
@@ -181,11 +184,13 @@ class Dispatch:
         _cancel(one)
         if not is_gone:
             # Ray may tell of a node's end by its tasks before it tells of the node's.
-            self._nodes.lost_group(one.node, is_of_keeper)
+            self._nodes.lost_group(one.node, why, is_of_keeper)
         lost = self._groups.lost(one.group, one.node.id)
-        if lost.given_up:
-            said = f"lost {lost.times} times, so that it was not run again: {one.node.name}: {why}"
-            self._listener.given_up(lost.given_up, said)
+        if lost.is_over:
+            said = f"not run: it was lost {lost.times} times, the last time by {one.node.name}: {why}"
+            self._listener.given_up(lost.item, said)
+        elif lost.item:
+            self._listener.lost(lost.item, one.node, why)
 
     def _gone(self, node: Node) -> None:
         self._groups.forget(node.id)

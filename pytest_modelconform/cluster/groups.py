@@ -52,10 +52,14 @@ class Group:
 
 @dataclass(frozen=True)
 class Lost:
-    """What a loss comes to. given_up: the cell that is not run again, "" for none; times: how often it was lost."""
+    """What a loss comes to. item: the cell that counts as lost, "" for none; times: how often it was.
 
-    given_up: str
+    is_over: whether it runs no more.
+    """
+
+    item: str
     times: int
+    is_over: bool
 
 
 class Groups:
@@ -136,7 +140,7 @@ class Groups:
         Where none had begun it is the next one: so that each loss counts, and there are no more than so many.
         """
         if not group.items:
-            return Lost("", 0)
+            return Lost("", 0, False)
         hit = group.begun if group.begun in group.items else group.items[0]
         self._losses[hit] += 1
         times = self._losses[hit]
@@ -148,7 +152,7 @@ class Groups:
             self._add(replace(group, items=rest, seconds=share * len(rest), begun="", avoided=avoided))
         if not is_over:
             self._add(replace(group, items=[hit], seconds=share, begun="", avoided=avoided))
-        return Lost(hit if is_over else "", times)
+        return Lost(hit, times, is_over)
 
     def _add(self, group: Group) -> None:
         place = next(

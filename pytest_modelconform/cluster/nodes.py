@@ -35,7 +35,7 @@ _HEAD = "node:__internal_head__"
 class State(Enum):
     """What a node is to a run."""
 
-    BEGINS = "begins"
+    BEGINS = "is not there"
     READY = "ready"
     REFUSED = "takes no cell"
     GONE = "is gone"
@@ -58,6 +58,8 @@ class Node:
     keeper: Any = None
     losses: int = 0
     cells: int = 0
+    # Whether it is no node for cells by intention, as the head mostly is.
+    is_idle: bool = False
     since: float = field(default_factory=time.monotonic)
     # Its keeper's name in Ray, "" for none; and what is awaited of it: whether it has the project, or its hello.
     actor: str = ""
@@ -150,7 +152,8 @@ class Nodes:
         node = Node(name, _name(entry, self._nodes.values()), has, has)
         if has.cpus < 1:
             role = "it is the head, and" if _HEAD in resources else "it"
-            self._refuse(node, f"{role} offers no processor to Ray (num-cpus)", is_news=False)
+            node.state, node.is_idle = State.REFUSED, True
+            node.why = f"{role} offers no processor to Ray (num-cpus)"
             return node
         self._begin(node)
         return node
@@ -209,21 +212,20 @@ class Nodes:
         if differs := differences(self._expected, hello.facts):
             self._refuse(node, f"its environment differs: {'; '.join(differs)}")
             return
-        node.hello, node.state, node.losses = hello, State.READY, 0
+        node.hello, node.state, node.why = hello, State.READY, ""
 
-    def _refuse(self, node: Node, why: str, is_news: bool = True) -> None:
+    def _refuse(self, node: Node, why: str) -> None:
         node.state, node.why = State.REFUSED, why
         self._end(node)
-        if is_news:
-            self._say(f"{node.name} takes no cell: {why}")
+        self._say(f"{node.name} takes no cell: {why}")
 
     def lose(self, node: Node, why: str) -> None:
         """A node is gone."""
         node.state, node.why = State.GONE, why
         self._say(f"{node.name} is gone: {why}")
 
-    def lost_group(self, node: Node, is_of_keeper: bool) -> None:
-        """A node has lost what it ran, and is still there. is_of_keeper: whether that was the end of its keeper."""
+    def lost_group(self, node: Node, why: str, is_of_keeper: bool) -> None:
+        """A node has lost what it ran, and may still be there. is_of_keeper: whether its keeper has ended."""
         node.losses += 1
         if node.state is not State.READY:
             return
@@ -231,7 +233,7 @@ class Nodes:
             self._refuse(node, f"it has lost {_LOSSES} groups one after another")
         elif is_of_keeper:
             self._end(node)
-            node.state, node.since = State.BEGINS, time.monotonic()
+            node.state, node.since, node.why = State.BEGINS, time.monotonic(), why
 
     def actors(self, ids: Iterable[str]) -> list[str]:
         """The names of keepers, of those nodes that have one."""

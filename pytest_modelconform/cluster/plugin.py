@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,7 @@ class ClusterPlugin:
             for item, following in zip(here, [*here[1:], None], strict=False):
                 config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                 _heed(session)
-            dispatch = Dispatch(nodes, self._groups(run), _Listener(session, self._items))
+            dispatch = Dispatch(nodes, self._groups(run), _Listener(session, self._items, self._say))
             try:
                 dispatch.run()
                 hurry = False
@@ -172,7 +172,8 @@ class ClusterPlugin:
             for output in farewell.outputs:
                 self._config.hook.pytest_testnodedown(node=_Node(node.name, output), error=None)
         session: Any = self._config.pluginmanager.get_plugin("modelconform-session")
-        session.log.remarks += [f"{node.name} {node.state.value}: {node.why}" for node in nodes.all if node.why]
+        absent = [node for node in nodes.all if node.why and not node.is_idle]
+        session.log.remarks += [f"{node.name} {node.state.value}: {node.why}" for node in absent]
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
@@ -192,10 +193,13 @@ def _heed(session: pytest.Session) -> None:
 class _Listener:
     """Gives pytest's hooks what comes from nodes, as if the cells had run here."""
 
-    def __init__(self, session: pytest.Session, items: Mapping[str, CellItem]) -> None:
+    def __init__(self, session: pytest.Session, items: Mapping[str, CellItem], say: Callable[[str], None]) -> None:
         self._session = session
+        self._say = say
         self._hook = session.config.hook
         self._items = items
+        # One object a node: reports of an item belong together by it.
+        self._nodes: dict[str, _Node] = {}
 
     def begun(self, item: str, node: Node) -> None:
         self._hook.pytest_runtest_logstart(nodeid=item, location=self._items[item].location)
@@ -205,6 +209,9 @@ class _Listener:
             report = self._hook.pytest_report_from_serializable(config=self._session.config, data=dict(data))
             self._log(report, node.name)
         self._end(item)
+
+    def lost(self, item: str, node: Node, why: str) -> None:
+        self._say(f"{node.name} has lost {item} ({why}): it runs again")
 
     def given_up(self, item: str, why: str) -> None:
         """A report of a cell that was not run: it fails, and says why."""
@@ -216,7 +223,7 @@ class _Listener:
 
     def _log(self, report: pytest.TestReport, name: str) -> None:
         if name:
-            report.node = _Node(name)  # type: ignore[attr-defined]
+            report.node = self._nodes.setdefault(name, _Node(name))  # type: ignore[attr-defined]
         self._hook.pytest_runtest_logreport(report=report)
 
     def _end(self, item: str) -> None:

@@ -75,9 +75,10 @@ def cluster(folder: Path, nodes: int) -> Iterator[Cluster]:
         cwd=Path(__file__).parents[2],
         env={name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "RAY_"))},
     )
-    try:
-        yield Cluster(folder, process)
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(120)
+    with process:
+        try:
+            yield Cluster(folder, process)
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(120)
