@@ -105,6 +105,17 @@ def test_reports(name: str) -> None:
     assert counting.growth(prepared, CASES) < counting.MOST
 
 
+def test_pages_of_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html, "MOST", 60)
+
+    def prepared(cases: int) -> Callable[[], object]:
+        found = made(cases)
+        return lambda: html.write(found, tmp_path / f"{cases}.html")
+
+    assert counting.growth(prepared, CASES) < counting.MOST
+    assert len(list((tmp_path / f"{4 * CASES}.parts").iterdir())) > 5
+
+
 def test_reading_a_log(tmp_path: Path) -> None:
     def prepared(cases: int) -> Callable[[], object]:
         path = written(tmp_path, cases)
