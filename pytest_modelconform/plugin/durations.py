@@ -154,7 +154,7 @@ class Estimates:
     def surely_takes(self, item: str) -> int:
         """Bytes that a cell took when it ran here, as it is now; 0 where its file or the installation has changed."""
         known = self._known.get(item)
-        return known.memory_under(known.key) if known is not None and known.key == self._key(item) else 0
+        return known.memory_under(known.key) if known is not None and known.key and known.key == self._key(item) else 0
 
     def saw(self, item: str, memory: int) -> None:
         """What a cell has taken just now, which tells something of those like it."""
@@ -213,7 +213,9 @@ class Durations(Estimates):
     def _key_of(self, node_id: str) -> str:
         file = node_id.partition("::")[0]
         if file not in self._keys:
-            self._keys[file] = hash_of(fingerprint(), hash_file(self._root / file))[:12]
+            path = self._root / file
+            # Of one that is elsewhere nobody can tell whether it has changed.
+            self._keys[file] = hash_of(fingerprint(), hash_file(path))[:12] if path.is_file() else ""
         return self._keys[file]
 
 
