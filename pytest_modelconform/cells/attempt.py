@@ -122,7 +122,7 @@ class Attempt:
             return self.tools.exports.prepare(ref, self.budget)
         except StageFailure as failure:
             of_case = failure.stage in (Stage.REFERENCE, Stage.BUILD, Stage.COLLECT)
-            if not of_case or failure.verdict is Verdict.UNAVAILABLE:
+            if not of_case or failure.verdict in (Verdict.UNAVAILABLE, Verdict.OUT_OF_MEMORY):
                 raise
             first = str(failure).splitlines()[0]
             message = f"{NOT_FIT}, see {ref.check}: {first}"

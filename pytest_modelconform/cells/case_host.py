@@ -128,6 +128,11 @@ class Exports:
         self._faults: dict[CaseRef, StageFailure] = {}
         self._failed_exports: dict[tuple[CaseRef, str, str], StageFailure] = {}
 
+    def forget(self) -> None:
+        """Have what failed in this session tried again."""
+        self._faults.clear()
+        self._failed_exports.clear()
+
     def prepare(self, ref: CaseRef, budget: Budget) -> Prepared:
         """The references of a case, from the cache or made. Raises StageFailure; again for a case that failed."""
         last, prepared = self._prepared.get((ref.precision, ref.task), (None, None))

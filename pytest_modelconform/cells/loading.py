@@ -114,7 +114,9 @@ def load(tools: Tools, cell: Cell, artifact: Artifact, worker: AnyWorker, budget
     """Have a worker load an artifact; the seconds that it took. Raises StageFailure."""
     request = load_request(tools, cell, artifact)
     what = f"to load and run {artifact.size / 1e9:.1f} GB in {cell.runtime}"
-    if lacking := memory.lacking_after_a_while(what, _needed(tools, cell, artifact)):
+    needed, reservations = _needed(tools, cell, artifact), tools.pool.reservations
+    if lacking := memory.lacking_after_a_while(what, needed, lambda: reservations.claim(needed)):
+        reservations.give_up()
         raise StageFailure(Stage.LOAD, Verdict.UNAVAILABLE, lacking)
     worker.registered |= own_operators.names(tools.registry.runtime(cell.runtime), artifact.signature)
     try:

@@ -15,6 +15,7 @@ import msgspec
 from .. import environments
 from ..cache import disk, sessions, spare
 from ..cache.fingerprint import fingerprint, hash_file, hash_of
+from ..cache.reservations import Reservations
 from ..cache.store import Cache
 from ..environments.outside import ModuleFault
 from ..environments.packages import unreadable_requirement
@@ -33,6 +34,7 @@ from .case_files import Declaration, Declared, misnamed, repeated, static_cases
 from .pipeline import Pipeline
 from .pool import Pool, threads
 from .registry import Registry
+from .room import Room
 from .selection import Selection, select
 from .settings import Settings
 from .witnesses import Witnesses
@@ -148,6 +150,22 @@ class Machinery:
             progress=self.place.progress,
             process=self.place.process,
             inline_host=self._inline_host,
+            reservations=self.reservations,
+        )
+
+    @functools.cached_property
+    def reservations(self) -> Reservations:
+        """What memory this process has reserved, among all of this machine's."""
+        return Reservations.of_cache(self.settings.cache, self.settings.memory, self.settings.memory_off)
+
+    @functools.cached_property
+    def room(self) -> Room:
+        """Where cells run, one after another."""
+        return Room(
+            self.reservations,
+            lambda: self.__dict__.get("pool"),
+            lambda: self.pipeline.exports.forget(),
+            self.place.progress,
         )
 
     @functools.cached_property
@@ -178,6 +196,8 @@ class Machinery:
             self.pipeline.close()
         if "pool" in self.__dict__:
             self.pool.close()
+        if "reservations" in self.__dict__:
+            self.reservations.close()
         for folder in {self.cache.folder, self.settings.cache}:
             spare.remove(folder)
 

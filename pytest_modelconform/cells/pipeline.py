@@ -86,6 +86,10 @@ class Pipeline:
 
     def check(self, ref: CaseRef) -> Outcome:
         """The cell `case[eager]`: is there something to compare with?"""
+        self.pool.meter.begin()
+        return replace(self._checked(ref), memory=self.pool.meter.most)
+
+    def _checked(self, ref: CaseRef) -> Outcome:
         self.pool.begin()
         try:
             if ref.task == SEQUENCE:
@@ -146,7 +150,9 @@ class Pipeline:
 
     def run(self, ref: CaseRef, cell: Cell, expects: Expects = nothing_is_expected) -> Outcome:
         """The outcome of a cell. `expects` says whether a failure is the recorded one: it is then not tried again."""
-        return advised(self._run(ref, cell, expects), ref.framework)
+        self.pool.meter.begin()
+        outcome = advised(self._run(ref, cell, expects), ref.framework)
+        return replace(outcome, memory=self.pool.meter.most)
 
     def _run(self, ref: CaseRef, cell: Cell, expects: Expects) -> Outcome:
         if reason := self.unavailable(cell, ref.framework):

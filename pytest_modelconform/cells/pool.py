@@ -22,10 +22,12 @@ from .. import environments
 from ..cache import spare
 from ..cache.disk import DiskFull
 from ..cache.made_once import BuildError
+from ..cache.reservations import Reservations
 from ..environments import Environment
 from ..formats.frameworks import Framework
 from ..runtimes.base import WORKERS, python_worker
-from ..terms import capacity, devices, gpus
+from ..terms import capacity, devices, gpus, resident
+from .meter import Meter
 from .registry import Registry
 from .turns import Turns
 from .worker import UNAVAILABLE, InlineWorker, Worker, WorkerCrashed, WorkerProblem, WorkerRefused, is_unavailable
@@ -48,7 +50,7 @@ class Pool:
 
     path: folders that the case host adds to sys.path. threads: for each worker. share: pytest processes on this
     machine; process: which of them this is, from 0. inline: all workers are in this process; inline_host: only the case
-    hosts are, for models that are in this process already.
+    hosts are, for models that are in this process already. reservations: this process's, of memory.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Pool:
         progress: Callable[[str], None],
         process: int = 0,
         inline_host: bool = False,
+        reservations: Reservations | None = None,
     ) -> None:
         self.registry = registry
         self.cache = cache
@@ -71,10 +74,12 @@ class Pool:
         self.inline_host = inline_host
         self.progress = progress
         self.process = process
+        self.reservations = reservations or Reservations(None)
         self.share = share
         self.limit = worker_limit(share)
-        # The last operation that any worker was asked for.
+        # The last operation that any worker was asked for. meter: the memory that a cell's workers take.
         self.last_op = ""
+        self.meter = Meter()
         self._workers: dict[tuple[str, str], AnyWorker] = {}
         self._unbuildable: dict[str, BuildError] = {}
         self._not_here: dict[tuple[str, str], WorkerProblem] = {}
@@ -158,6 +163,15 @@ class Pool:
             list(threads.map(lambda worker: worker.close(), self._workers.values()))
         self._workers.clear()
 
+    def resident(self) -> int:
+        """Bytes that the workers have in memory."""
+        return sum(resident.now(worker.pid) for worker in self._workers.values() if isinstance(worker, Worker))
+
+    def end_others(self, name: str, device: str) -> None:
+        """End the workers that a runtime's cells have no use for, whose memory is needed."""
+        for key in [key for key in self._workers if key != (name, device) and not key[0].startswith(HOST)]:
+            self._workers.pop(key).close()
+
     def end_makers(self) -> None:
         """End case hosts and converters, which were told where to write."""
         for key, worker in list(self._workers.items()):
@@ -208,12 +222,12 @@ class Pool:
         else:
             on_gpu = runs_on == devices.CUDA
             turn = (self.turns.portion, self.turns.is_alone) if on_gpu else ()
-            mine = devices.environment(runs_on, *turn)
+            mine = devices.environment(runs_on, *turn) | self.reservations.environment()
             env = {**environment(self.threads, spare.current(self.cache)), **mine}
             if command[0] != sys.executable:
                 # Our packages are none of another environment's.
                 env = environments.surroundings(env)
-            worker = Worker(name, command, env, on_gpu)
+            worker = Worker(name, command, env, on_gpu=on_gpu, meter=self.meter)
         self._workers[key] = worker
         return worker
 

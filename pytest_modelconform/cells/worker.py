@@ -22,15 +22,19 @@ from typing import Any
 
 from ..terms import capacity, exhausted
 from ..terms.core_seconds import SPENT
+from ..terms.kills import Kills
 from ..terms.memory import of_killed
 from ..terms.wording import how_it_ended
 from ..workers.loop import UNSUPPORTED
+from .meter import Meter
 
 PROTOCOL = 1
 LONGEST_LINE = 16 * 2**20
 STDERR_LINES = 200
 STDERR_SHOWN = 15
 _CHUNK = 2**16
+# Seconds after which somebody looks at a worker that has not answered.
+_LOOK = 0.5
 # The type of error by which a worker says, in answer to hello, that what it runs is not on this machine.
 UNAVAILABLE = "Unavailable"
 
@@ -88,17 +92,29 @@ def broke_the_protocol(name: str, how: str) -> str:
     return f"{name} broke the protocol{how if how.startswith(':') else f' {how}'}"
 
 
+# What this process has heard of ends by the kernel.
+_KILLS = Kills()
+
+
 class Worker:
     """A worker process.
 
     used: set by who has run anything on it. smoked: formats in which it has run the smoke model. registered: of
     cases' own operators, what it has loaded. info: its answer to hello; empty before. command: what
-    started it. on_gpu: whether it uses a GPU.
+    started it. on_gpu: whether it uses a GPU. meter: what measures the memory that it takes, with the others of a cell.
     """
 
-    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], on_gpu: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        on_gpu: bool = False,
+        meter: Meter | None = None,
+    ) -> None:
         self.name = name
         self.on_gpu = on_gpu
+        self._meter = meter or Meter()
         self.used = False
         self.smoked: set[str] = set()
         self.registered: set[str] = set()
@@ -138,6 +154,9 @@ class Worker:
         os.set_blocking(self._process.stdout.fileno(), False)
         self._drain = threading.Thread(target=self._read_stderr, daemon=True)
         self._drain.start()
+        self._meter.joins(self.pid)
+        # What has happened before is none of this one's.
+        _KILLS.any_more()
 
     @property
     def pid(self) -> int:
@@ -156,6 +175,7 @@ class Worker:
         self._next_id += 1
         if self._buffer:
             raise self.lied(f"an answer that nobody asked for: {bytes(self._buffer[:200])!r}")
+        self._meter.turn(self.pid)
         line = json.dumps({"id": request_id, "op": op, **fields}) + "\n"
         text = self._exchange(line.encode(), timeout)
         try:
@@ -177,6 +197,7 @@ class Worker:
         self.info = self.ask("hello", timeout, protocol=PROTOCOL, **fields)
         if self.info.get("protocol") != PROTOCOL:
             raise self.lied(f"protocol {self.info.get('protocol')!r}; pytest-modelconform speaks protocol {PROTOCOL}")
+        self._meter.acquaint(self.pid)
 
     def _exchange(self, data: bytes, timeout: float) -> bytes:
         assert self._process.stdin is not None
@@ -197,9 +218,11 @@ class Worker:
                 raise self.lied(f"a line of more than {LONGEST_LINE >> 20} MiB: {bytes(self._buffer[:80])!r}…")
             left = deadline - time.monotonic()
             if left <= 0:
+                self._meter.look(is_last=True)
                 self.close(kill=True)
                 raise WorkerTimeout(f"{self.name} gave no answer within {timeout:.4g} s", self.stderr())
-            for descriptor, _ in poll.poll(min(left, 1.0) * 1000):
+            self._meter.look()
+            for descriptor, _ in poll.poll(min(left, _LOOK) * 1000):
                 if descriptor == sink:
                     try:
                         data = data[os.write(sink, data[:_CHUNK]) :]
@@ -222,10 +245,12 @@ class Worker:
             return WorkerCrashed(f"{self.name} closed its output without an answer", self.stderr())
         most = _most_of_children()
         self.close(kill=True)
-        # Where an earlier process took more, what this one took isn't told.
-        killed = of_killed(most if most > before else 0, capacity.memory().total)
+        # Where an earlier process took more, what this one took isn't told but by those who have looked at it.
+        took = self._meter.took(self.pid, most if most > before else 0)
+        is_ended_by_kernel = status == -signal.SIGKILL and _KILLS.any_more()
+        killed = of_killed(took, capacity.memory().total, is_ended_by_kernel)
         # What throws in a destructor, or in a thread of its own, ends the process.
-        out_of_memory = self.on_gpu and exhausted.on_gpu(self.last_words())
+        out_of_memory = is_ended_by_kernel or (self.on_gpu and exhausted.on_gpu(self.last_words()))
         said = f"{self.name} {how_it_ended(status, killed)}{self.last_words()}"
         return WorkerCrashed(said, self.stderr(), out_of_memory)
 

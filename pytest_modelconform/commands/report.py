@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..report import causes, csv_report, json_report, junit, matrix, pairs, rerun, summary, terminal
+from ..report import causes, csv_report, json_report, junit, matrix, pairs, recordings, rerun, summary, terminal
 from ..report.log import Log, missing
 from ..terms.cell import Cell
 from .logs import Refused, emit, load, refuse
@@ -23,6 +23,8 @@ EXAMPLES = """\
   modelconform report run.jsonl -o report.html    also .md, .json, .csv and .xml (JUnit)
   modelconform report run.jsonl --format pairs    a row a format and runtime, over all papers
   modelconform report run.jsonl --format causes   the failures by root cause
+  modelconform report run.jsonl --format durations -o durations.json
+                                                  what cells took, for --modelconform-durations
 
 exit status: 0, also where cells failed; 2 for a file that can't be read as a log."""
 
@@ -129,6 +131,10 @@ def _pairs(log: Log, arguments: argparse.Namespace) -> str:
     return pairs.render(log)
 
 
+def _durations(log: Log, arguments: argparse.Namespace) -> str:
+    return recordings.render(log)
+
+
 def _causes(log: Log, arguments: argparse.Namespace) -> str:
     return causes.render(log)
 
@@ -148,6 +154,7 @@ FORMATS: Mapping[str, Callable[[Log, argparse.Namespace], str]] = {
     "html": _html,
     "pairs": _pairs,
     "causes": _causes,
+    "durations": _durations,
 }
 _ENDINGS = {
     ".md": "markdown",

@@ -20,8 +20,8 @@ from ..cells.ahead import Ahead, Event
 from ..cells.case_files import Declared, static_cases
 from ..cells.needs import Need
 from ..terms.cell import Cell
+from ..terms.outcome import Verdict
 from . import progress, units
-from .durations import Durations
 from .items import CellItem
 from .run import Run
 
@@ -36,7 +36,7 @@ class AheadPlugin:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.durations = Durations(run.settings.cache, run.config.rootpath)
+        self.durations = run.durations
         self._is_off = run.is_xdist_worker or run.config.option.collectonly or run.settings.inline
         self._lacking = needs.Lacking()
         self._is_begun = False
@@ -193,13 +193,16 @@ class AheadPlugin:
         self._under_way.end(nodeid, time.monotonic())
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note how long a cell took, unless it waited for a build: that happens once."""
+        """Note what a cell took, unless it waited for a build: that happens once."""
         record = getattr(report, "modelconform", None)
         if self.run.is_xdist_worker or report.nodeid in self._waited:
             return
         if record is not None and report.when == "call":
+            if record["verdict"] == Verdict.UNAVAILABLE.value and self.durations.knows(report.nodeid):
+                return  # What it takes where it runs is worth more.
             export = (record.get("seconds") or {}).get("export", 0.0)
-            self.durations.note(report.nodeid, report.duration, export, record.get("cached"))
+            seconds = report.duration if record["duration"] is None else record["duration"]
+            self.durations.note(report.nodeid, seconds, export, record.get("cached"), record["memory"])
 
     # -- at the end ------------------------------------------------------------------------------------------------
 

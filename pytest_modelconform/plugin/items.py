@@ -12,7 +12,7 @@ import pytest
 
 from ..cache.made_once import BuildError
 from ..cells.case_files import Declared
-from ..cells.machinery import Machinery
+from ..cells.room import Need
 from ..expected import file as expected_file
 from ..report.entries import title
 from ..terms.case import TORCH
@@ -21,6 +21,7 @@ from ..terms.exports import AT, base_of
 from ..terms.outcome import REQUIRED, Outcome, Stage, Verdict
 from . import slow
 from .existing import existing
+from .plan import scope_of
 from .run import Run, run_of
 
 # Faults of an expected.toml that are listed.
@@ -118,6 +119,8 @@ class CellItem(pytest.Item):
         self.operators = operators
         self.tags = tags
         self.outcome: Outcome | None = None
+        # Seconds that it waited for memory.
+        self.waited = 0.0
 
     def runtest(self) -> None:
         """Run the cell, judge it by expected.toml, and end as pytest's outcomes have it."""
@@ -125,9 +128,7 @@ class CellItem(pytest.Item):
         entry, source = run.expectation(self.path, self.name)
         error: Exception | None = None
         try:
-            outcome = self.settled or self._run(
-                run.machinery, lambda o: entry is not None and bool(_judged(o, entry, source))
-            )
+            outcome = self.settled or self._run(run, lambda o: entry is not None and bool(_judged(o, entry, source)))
         except Exception as raised:
             # A handler's, without worker processes, or a fault of ours: a debugger is to stop where this was raised.
             outcome, error = run.machinery.outcome_of_exception(raised), raised
@@ -164,15 +165,22 @@ class CellItem(pytest.Item):
             operators=self.operators,
         )
 
-    def _run(self, machinery: Machinery, expects: Callable[[Outcome], bool]) -> Outcome:
-        ref = self.ref
+    def _run(self, run: Run, expects: Callable[[Outcome], bool]) -> Outcome:
+        ref, machinery = self.ref, run.machinery
         # A case host that can't be had is told of by the pipeline.
         with contextlib.suppress(BuildError):
             if fault := machinery.fault_of(self.path, self.cell.case):
                 return fault
-        if self.cell.is_check:
-            return machinery.pipeline.check(ref)
-        return machinery.pipeline.run(ref, self.cell, expects)
+        pipeline, known = machinery.pipeline, run.durations
+        begun = (lambda: pipeline.check(ref)) if self.cell.is_check else lambda: pipeline.run(ref, self.cell, expects)
+        need = Need(known.memory_of_unit(scope_of(self.nodeid), [self.nodeid]), known.surely_takes(self.nodeid))
+        try:
+            outcome = machinery.room.run(self.cell, need, begun)
+        finally:
+            self.waited = machinery.room.waited
+        if outcome.memory:
+            known.saw(self.nodeid, outcome.memory)
+        return outcome
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The outcome's text rather than our own stack, for a failure that is a verdict."""

@@ -207,7 +207,8 @@ class RunLog:
         if self._writer is None:
             with self._surviving("the header of the log"):
                 self._environment = header.describe(self.run)
-            self._writer = log.LogWriter(self._path(), self._environment, self.run.settings.shard)
+            by = self.run.recordings.digest if self.run.recordings is not None else ""
+            self._writer = log.LogWriter(self._path(), self._environment, self.run.settings.shard, by)
         return self._writer
 
     def _path(self) -> Path:

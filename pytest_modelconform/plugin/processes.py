@@ -114,7 +114,10 @@ def _chosen(config: pytest.Config) -> Chosen:
 
 
 def _fitting(settings: Settings) -> Chosen:
-    return fitting(capacity.cores(), capacity.memory().free, gpus_of.visible() if uses_gpu(settings.devices) else ())
+    free = capacity.memory().free
+    if settings.memory is not None:
+        free = min(free, settings.memory)
+    return fitting(capacity.cores(), free, gpus_of.visible() if uses_gpu(settings.devices) else ())
 
 
 def uses_gpu(names: Sequence[str]) -> bool:

@@ -16,11 +16,12 @@ from ..cells import selection, variants
 from ..cells.case_files import Declared
 from ..cells.machinery import Machinery, Place
 from ..expected import file as expected_file
-from ..report import rerun
+from ..report import recordings, rerun
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome
 from . import options, progress
 from .accounting import Accounting
+from .durations import Durations
 from .registering import registry_of
 
 # What an xdist worker is told the session's name by.
@@ -76,6 +77,14 @@ class Run:
         self.is_refused = False
         # All cells of a sharded run, each with the index of its shard.
         self.sharded: dict[Cell, int] = {}
+        # What cells took elsewhere, where the options name it, and on this machine.
+        try:
+            named = self.settings.durations
+            self.recordings = recordings.read(named) if named is not None else None
+        except recordings.RecordingError as error:
+            raise pytest.UsageError(f"--modelconform-durations: {error}") from error
+        known = self.recordings.known if self.recordings is not None else {}
+        self.durations = Durations(self.settings.cache, config.rootpath, known)
         self._expectations: dict[Path, expected_file.Expectations | expected_file.ExpectedError] = {}
         self._markers: dict[str, pytest.MarkDecorator] = {}
 

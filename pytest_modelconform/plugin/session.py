@@ -84,7 +84,7 @@ class SessionPlugin:
             # Such a process has no terminal.
             report.modelconform_full = self.run.machinery.full  # type: ignore[attr-defined]
         if isinstance(item, CellItem) and call.when == "call" and item.outcome is not None:
-            tagged = replace(item.outcome, tags=item.tags)
+            tagged = replace(item.outcome, tags=item.tags, duration=max(0.0, report.duration - item.waited))
             report.modelconform = to_record(item.cell, tagged)  # type: ignore[attr-defined]
             if self.run.config.getoption("xmlpath", None):
                 item.user_properties += junit.properties(item.cell, item.outcome)

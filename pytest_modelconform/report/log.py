@@ -31,7 +31,7 @@ class LogError(ValueError):
 
 @dataclass(frozen=True)
 class Shard:
-    """Which part of a run a log is of. index: from 1 to count.
+    """Which part of a run a log is of. index: from 1 to count. recordings: by which the run was split, their digest.
 
     cells: of the whole run, each with the index of its shard; so what is missing is known from what is there. Empty in
     a log that was cut off.
@@ -40,6 +40,7 @@ class Shard:
     index: int
     count: int
     cells: Mapping[Cell, int] = field(default_factory=dict)
+    recordings: str = ""
 
     def __str__(self) -> str:
         return f"shard {self.index} of {self.count}"
@@ -66,14 +67,16 @@ def missing(log: Log) -> list[str]:
 class LogWriter:
     """Writes a log line by line, so that what is finished is on disk whatever happens next.
 
-    shard: index and count, if the session is one.
+    shard: index and count, if the session is one; recordings: those by which it was split, see `Shard`.
     """
 
-    def __init__(self, path: Path, environment: Mapping[str, Any], shard: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, path: Path, environment: Mapping[str, Any], shard: tuple[int, int] | None = None, recordings: str = ""
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file: TextIO = path.open("w", encoding="utf-8")
-        part = {"shard": {"index": shard[0], "count": shard[1]}} if shard else {}
+        part = {"shard": {"index": shard[0], "count": shard[1], "recordings": recordings}} if shard else {}
         self._write({"kind": "header", "schema": SCHEMA, "environment": environment, **part})
 
     def cell(self, cell: Cell, outcome: Outcome) -> None:
@@ -193,7 +196,7 @@ class _Reader:
             self.complete = True
             if self.shard is not None:
                 cells = _sharded(entry.get("cells", []), self.shard.count)
-                self.shard = Shard(self.shard.index, self.shard.count, cells)
+                self.shard = replace(self.shard, cells=cells)
 
     def _note(self, cell: Cell, note: str) -> None:
         """Add a note to the last record of a cell, before what expected.toml says, which is shown as the last one."""
@@ -239,7 +242,9 @@ def _optional(kind: type) -> Callable[[Any], bool]:
 _CHECKS: dict[str, Callable[[Any], bool]] = {
     "message": lambda value: isinstance(value, str),
     "expected": _optional(bool),
-    **dict.fromkeys(("bits", "reference_bits", "loss", "worst", "max_abs", "artifact_bytes"), _is_number),
+    **dict.fromkeys(
+        ("bits", "reference_bits", "loss", "worst", "max_abs", "artifact_bytes", "duration", "memory"), _is_number
+    ),
     "cached": _optional(bool),
     "strict": lambda value: isinstance(value, bool),
     "notes": _texts,
@@ -315,7 +320,9 @@ def _environment(found: Any) -> Mapping[str, Any]:
 def _shard(found: Mapping[str, Any]) -> Shard:
     index, count = found["index"], found["count"]
     _need(type(index) is int and type(count) is int and 1 <= index <= count, "shard has no index from 1 to count")
-    return Shard(index, count)
+    by = found.get("recordings", "")
+    _need(isinstance(by, str), "recordings is not a text")
+    return Shard(index, count, recordings=by)
 
 
 def _sharded(found: Sequence[Sequence[Any]], count: int) -> Mapping[Cell, int]:

@@ -98,7 +98,9 @@ class Outcome:
     """The result of a cell. Field names are those of the JSON report; numbers are the worst over outputs and inputs.
 
     bits, reference_bits, loss, worst: log2 figures, see docs/verdicts.md. max_abs: largest absolute difference.
-    inputs: per input set a dict with the same names. seconds: by stage ("export", "load", "run").
+    inputs: per input set a dict with the same names. seconds: by stage ("export", "load", "run"). duration: seconds of
+    the whole test, with what was made for it, without its wait for memory; None where it did not run.
+    memory: bytes, the most that its worker processes had resident while it ran; None where nobody could look.
     hints: likely causes of a mismatch, likeliest first; of an error before anything ran, what to change in the case.
     They are in the message, too (`hint_lines`).
     threads: None unless it was run from several threads at once; else `counts` and `clones` (numbers of threads on one
@@ -136,6 +138,8 @@ class Outcome:
     compiled: dict[str, Any] | None = None
     blame: dict[str, Any] | None = None
     cause: dict[str, str] | None = None
+    duration: float | None = None
+    memory: int | None = None
 
     def __post_init__(self) -> None:
         """Take out of the texts what would act on a terminal: they come from libraries, and these love colours."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from pytest_modelconform.cells.worker import (
 )
 from pytest_modelconform.terms.wording import how_it_ended
 from pytest_modelconform.workers.loop import WorkerError
-from tests.support import fakes, runs
+from tests.support import fakes, memory_group, runs
 
 Start = Callable[..., Worker]
 
@@ -284,3 +285,38 @@ def test_inline_exceptions_pass_through() -> None:
 
 def test_all_problems_are_one_kind() -> None:
     assert all(issubclass(kind, WorkerProblem) for kind in (WorkerRefused, WorkerCrashed, WorkerTimeout, WorkerLied))
+
+
+# Joins a group, and asks a worker there for more memory than it has.
+STARVING = """
+import os, sys
+from pathlib import Path
+Path(sys.argv[1]).write_text(str(os.getpid()))
+from pytest_modelconform.cells.worker import Worker, WorkerCrashed
+script = "import sys; sys.stdin.readline(); block = bytearray(600_000_000)"
+worker = Worker("greedy", [sys.executable, "-c", script], dict(os.environ))
+try:
+    worker.ask("load", 60)
+except WorkerCrashed as problem:
+    print(problem.exhausted, problem, sep="|")
+script = "import os, sys; sys.stdin.readline(); os.kill(os.getpid(), 9)"
+other = Worker("killed", [sys.executable, "-c", script], dict(os.environ))
+try:
+    other.ask("load", 60)
+except WorkerCrashed as problem:
+    print(problem.exhausted, problem, sep="|")
+"""
+
+
+def test_an_end_by_the_kernel_is_told_from_any_other() -> None:
+    with memory_group.limited(300_000_000) as group:
+        done = subprocess.run([sys.executable, "-c", STARVING, str(group)], capture_output=True, text=True, check=True)
+    first, second = done.stdout.splitlines()
+    assert re.fullmatch(
+        r"True\|greedy was killed by SIGKILL \(memory ran out, and the kernel ended it: it had taken 0\.[0123] GB or "
+        r"more, the machine has 0\.3 GB\)",
+        first,
+    )
+    # What is ended by others is a crash, also where the kernel has ended one before.
+    assert second.startswith("False|killed was killed by SIGKILL (memory ")
+    assert "the kernel" not in second

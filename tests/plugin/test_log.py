@@ -104,7 +104,7 @@ def test_what_a_cell_takes_does_not_grow_with_their_number(tmp_path: Path) -> No
 
     def prepared(cases: int) -> Callable[[], object]:
         run: Any = SimpleNamespace(is_xdist_worker=False, config=option, settings=settings, machinery=machinery)
-        run.is_refused, run.sharded = False, {}
+        run.is_refused, run.sharded, run.recordings = False, {}, None
         run.accounting = SimpleNamespace(record=dict)
         found = RunLog(run)
         cells = [Cell(f"{i}.py", "net", EAGER, EAGER) for i in range(cases)]

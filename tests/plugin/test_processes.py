@@ -135,6 +135,7 @@ def test_more_files_than_cores_are_for_all_cores(header: Header, monkeypatch: py
     assert header(files=files) == "4 processes, 1 thread each (4 cores; -n 0 for one process)"
     said = "; no more fit into 5.0 GiB; -n N for another number"
     assert header(files=files, free=5) == OTHER.format(said)
+    assert header("--modelconform-memory=5GiB", files=files) == OTHER.format(said)
     # Typed, it heeds that, too. What xdist itself looks at:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4), raising=False)
     monkeypatch.setitem(sys.modules, "psutil", None)
