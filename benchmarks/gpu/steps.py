@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -84,7 +83,7 @@ def log_of(kept: Kept, name: str) -> Path:
 
 def _prepare(plan: Plan, kept: Kept, limit: float) -> Step:
     """C++ programs and what starts for the first time: no figure of the runs behind it."""
-    shutil.rmtree(plan.cache, ignore_errors=True)
+    runs.forget(plan.cache)
     return runs.pytest(plan.cases[:1], plan.options, 0, plan.cache, log_of(kept, "prepare"), limit)
 
 
