@@ -16,7 +16,7 @@ from ..formats import base as format_base
 from ..references import training
 from ..references.content import Content, Inference
 from ..references.from_runs import eager_numbers
-from ..terms import devices
+from ..terms import devices, exhausted
 from ..terms.case import TORCH
 from ..terms.cell import INFERENCE, SEQUENCE, TRAINING, CaseRef, Cell
 from ..terms.exports import Given
@@ -228,8 +228,10 @@ class Pipeline:
             tried = self._attempted(ref, cell, expects)
         outcome = tried.outcome
         if outcome.is_exhausted:
-            what = self.pool.turns.all_of_it
-            said = f"It was tried once more alone on {what}: a GPU with more memory may do, or smaller inputs."
+            said = "It was tried once more alone."
+            if exhausted.on_gpu(outcome.message):
+                what = self.pool.turns.all_of_it
+                said = f"It was tried once more alone on {what}: a GPU with more memory may do, or smaller inputs."
             return replace(tried, outcome=replace(outcome, message=f"{outcome.message}\n{said}"))
         first = was.message.partition("\n")[0]
         note = f"it ran alone on the GPU, since the memory was not enough beside other processes: {first}"

@@ -30,7 +30,7 @@ from ..terms import capacity, devices, gpus, resident
 from .meter import Meter
 from .registry import Registry
 from .turns import Turns
-from .worker import InlineWorker, Worker, WorkerCrashed, WorkerProblem, is_unavailable
+from .worker import UNAVAILABLE, InlineWorker, Worker, WorkerCrashed, WorkerProblem, WorkerRefused, is_unavailable
 
 AnyWorker = Worker | InlineWorker
 HOST = "case host"
@@ -197,6 +197,7 @@ class Pool:
             begin = time.monotonic()
             try:
                 worker.hello(START_LIMIT, **hello)
+                _check_device(worker, key)
             except BaseException as error:
                 self.discard(worker)
                 if isinstance(error, WorkerProblem) and is_unavailable(error):
@@ -219,13 +220,14 @@ class Pool:
             handlers = inline_handlers(name, command, runs_on, self.threads)
             worker = InlineWorker(name, handlers, raises=self.inline, on_gpu=runs_on == devices.CUDA)
         else:
-            mine = devices.environment(runs_on, self.turns.portion, self.turns.is_alone)
-            mine |= self.reservations.environment()
+            on_gpu = runs_on == devices.CUDA
+            turn = (self.turns.portion, self.turns.is_alone) if on_gpu else ()
+            mine = devices.environment(runs_on, *turn) | self.reservations.environment()
             env = {**environment(self.threads, spare.current(self.cache)), **mine}
             if command[0] != sys.executable:
                 # Our packages are none of another environment's.
                 env = environments.surroundings(env)
-            worker = Worker(name, command, env, on_gpu=runs_on == devices.CUDA, meter=self.meter)
+            worker = Worker(name, command, env, on_gpu=on_gpu, meter=self.meter)
         self._workers[key] = worker
         return worker
 
@@ -252,6 +254,16 @@ class Pool:
             # A C++ worker is back in a tenth of a second, one that imports a framework in several.
             key = min(idle, key=lambda k: (round(self._start_seconds.get(k, 0.0)), self._workers[k].last_used))
             self._workers.pop(key).close()
+
+
+def _check_device(worker: AnyWorker, key: tuple[str, str]) -> None:
+    """Raises WorkerRefused where a worker can't compute on the GPU: ONNX Runtime would compute on the CPU instead."""
+    name, device = key[0], devices.route(key[1]).runs_on
+    known = worker.info.get("devices")
+    if device == devices.CUDA and isinstance(known, list) and device not in known:
+        what = f"{worker.info.get('name', name)} {worker.info.get('version', '')}".strip()
+        said = f"{name} can't use {device} here: {what} knows {', '.join(map(str, known)) or 'no device'}. Install a "
+        raise WorkerRefused(UNAVAILABLE, f"{said}build of it for {device} that fits the driver", "", "")
 
 
 def worker_limit(share: int, memory: int | None = None) -> int:

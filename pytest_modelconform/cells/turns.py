@@ -17,8 +17,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ..terms import gpus
 from ..terms.gpus import Portion
 
+# Bytes in use on a GPU that nobody of us uses, from which they are told.
+_WORTH_SAYING = 2**29
 # filelock has no shared locks in the versions that we allow.
 _SHARED, _ALONE = fcntl.LOCK_SH, fcntl.LOCK_EX
 
@@ -46,12 +49,14 @@ class Turns:
 
     @property
     def all_of_it(self) -> str:
-        """The GPU with all of its memory, in words."""
+        """The GPU with all of its memory, in words; and what programs have of it that don't wait for us."""
         if self.portion is None:
             return "the GPU"
         gpu = self.portion.gpu
         size = f" and all of its {gpu.total / 2**30:.1f} GiB" if gpu.total else ""
-        return f"{gpu.kind or 'the GPU'}{size}"
+        used = gpus.in_use(gpu)
+        others = f", of which other processes have {used / 2**30:.1f} GiB" if used >= _WORTH_SAYING else ""
+        return f"{gpu.kind or 'the GPU'}{size}{others}"
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -108,6 +113,8 @@ class Turns:
         assert self.portion is not None
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self._folder.stat().st_uid != os.getuid():
+                return None  # somebody else could keep us out for ever
             file = self._folder / f"{re.sub(r'[^A-Za-z0-9.-]', '_', self.portion.gpu.name)}.{name}"
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError:
@@ -127,4 +134,6 @@ def _locked(descriptor: int, kind: int, waiting: bool) -> bool:
         fcntl.flock(descriptor, kind if waiting else kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError:
+        return True  # a disk without locks: as where no file can be written
     return True

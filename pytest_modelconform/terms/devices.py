@@ -75,18 +75,18 @@ def exported_on(device: str, bound: bool, in_place: bool) -> str:
     return CPU if in_place else route(device, bound).exported_on
 
 
-def environment(device: str, portion: gpus.Portion | None, alone: bool = False) -> dict[str, str]:
+def environment(device: str, portion: gpus.Portion | None = None, alone: bool = False) -> dict[str, str]:
     """What the environment of a process has that computes on a device: its GPU, and how much of its memory; or no GPU.
 
     A process that computes on the CPU does so as on a machine that has no GPU: some libraries take all of the memory of
-    one that they see. portion: what the pytest process has of a GPU; None without any. alone: whether nobody else uses
-    that GPU now, so that all of it is to be had.
+    one that they see. portion: what the pytest process has of a GPU, for a process that computes on it. alone: whether
+    nobody else uses that GPU now, so that all of it is to be had.
     """
-    if portion is None or device not in (CPU, CUDA):
-        return {}
-    if device == CPU:
+    if device == CPU and gpus.are_here():
         # JAX fails where its plugin for GPUs is installed and finds none.
         return {gpus.VISIBLE: "", "JAX_PLATFORMS": "cpu"}
+    if device != CUDA or portion is None:
+        return {}
     found = {gpus.VISIBLE: portion.gpu.name}
     if portion.most and not alone:
         # The newer name of the two, unless the user has the older one, which counts first.

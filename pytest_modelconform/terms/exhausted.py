@@ -20,6 +20,8 @@ _SAID = re.compile(
     r"|is smaller than requested bytes of"
 )
 _ASKED = re.compile(r"Tried to allocate ([\d.]+) ([KMGTPE]?i?B)|(?:buffer of size|requested bytes of) (\d+)")
+# PyTorch's words for such a size.
+_MORE = "Tried to allocate more than 1EB memory"
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50, "EiB": 2**60}
 # Bytes that no GPU has: who asks for as many has computed a wrong size, and more memory would not help. ONNX Runtime
 # 1.19 has asked for 4585490524328388608 (its issue 22702).
@@ -28,7 +30,7 @@ NONSENSE = 2**44
 
 def on_gpu(text: str) -> bool:
     """Whether a message of a process that uses a GPU says that the GPU's memory was not enough."""
-    return bool(_SAID.search(text)) and asked(text) < NONSENSE
+    return bool(_SAID.search(text)) and asked(text) < NONSENSE and _MORE not in text
 
 
 def asked(text: str) -> float:

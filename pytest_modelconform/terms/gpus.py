@@ -89,6 +89,15 @@ def visible() -> list[Gpu]:
     return [_named(name, known) for name in chosen]
 
 
+def in_use(gpu: Gpu) -> int:
+    """Bytes of a GPU that are in use now, by whomever; 0 where nobody tells, as of instances."""
+    for line in ask(("--query-gpu=uuid,memory.used", "--format=csv,noheader,nounits")).splitlines():
+        uuid, _, used = line.partition(", ")
+        if uuid.startswith(gpu.name) or (gpu.name.isdecimal() and len(visible()) == 1):
+            return _mebibytes(used.strip())
+    return 0
+
+
 def _files() -> int:
     return sum(path.name.removeprefix("nvidia").isdecimal() for path in DEV.glob("nvidia[0-9]*"))
 

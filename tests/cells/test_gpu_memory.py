@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,11 @@ from typing import Any
 import pytest
 
 from tests.support import fake_gpu, gpus, runs
+
+
+def torch_version() -> str:
+    return importlib.metadata.version("torch")
+
 
 GPU = "GPU-0f, NVIDIA Fake, 9.0, 102400, 102400"
 # {rows} are the GiB that it takes. References and exports see no GPU.
@@ -120,3 +126,23 @@ def test_it_can_be_expected_and_is_no_error(
     assert found.cells[name("huge")]["verdict"] == "out-of-memory"
     # Recorded or not, it has had the GPU alone.
     assert len(machine.tries(120)) == 2
+
+
+@pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="there is a GPU, which PyTorch computes on")
+@pytest.mark.compiles
+def test_builds_for_the_cpu_are_unavailable_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever they would return: ONNX Runtime would compute on the CPU, and pass."""
+    machine = Machine(tmp_path, monkeypatch, {"net": 2})
+    words = ["--modelconform-formats=torchscript-trace,onnx,aoti", "--modelconform-runtimes=torch,ort", "-n", "0"]
+    found = machine.run(*words)
+    assert found.status == 0, found.stdout
+    for cell, name, what in (
+        ("torchscript_trace-torch", "torch", f"torch {torch_version()}"),
+        ("onnx-ort", "ort", "ort "),
+        # Nobody tries to compile for a GPU with it.
+        ("aoti-torch", "case host", "case host "),
+    ):
+        assert found.verdict(f"net[{cell}-cuda]") == ("unavailable", "environment")
+        message = found.message(f"net[{cell}-cuda]")
+        assert message.startswith(f"{name} can't use cuda here: {what}"), message
+        assert message.endswith("Install a build of it for cuda that fits the driver")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_modelconform.cells.turns import Turns
+from pytest_modelconform.terms import gpus
 from pytest_modelconform.terms.gpus import Gpu, Portion
 
 PORTION = Portion(Gpu("GPU-1/a b"))
@@ -177,6 +178,23 @@ def test_where_nothing_can_be_written_cells_run_all_the_same(tmp_path: Path) -> 
     with turns.alone(), turns.held():
         pass
     turns.give_way()
+
+
+def test_what_others_have_of_it_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    portion = Portion(Gpu("GPU-1", "NVIDIA X 9.0", 80 * 2**30))
+    turns = Turns(portion, lambda: None, print, tmp_path)
+    used = [0]
+    monkeypatch.setattr(gpus, "in_use", lambda gpu: used[0])
+    assert turns.all_of_it == "NVIDIA X 9.0 and all of its 80.0 GiB"
+    used[0] = 12 * 2**30
+    assert turns.all_of_it == "NVIDIA X 9.0 and all of its 80.0 GiB, of which other processes have 12.0 GiB"
+    assert Turns(None, lambda: None, print, tmp_path).all_of_it == "the GPU"
+
+
+def test_another_users_folder_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.getuid", lambda: tmp_path.stat().st_uid + 1)
+    with Turns(PORTION, lambda: None, print, tmp_path).held():
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_its_files_are_the_users_own(tmp_path: Path, turns: Turns) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -36,10 +37,10 @@ Start = Callable[..., Worker]
 def start() -> Iterator[Start]:
     started: list[Worker] = []
 
-    def begin(fake: str = "", script: str = "", env: dict[str, str] | None = None) -> Worker:
+    def begin(fake: str = "", script: str = "", env: dict[str, str] | None = None, on_gpu: bool = False) -> Worker:
         """A fake, or a Python script that speaks to stdout as it likes."""
         command = fakes.command_line(fake) if fake else [sys.executable, "-c", script]
-        started.append(Worker("fake", command, {**os.environ, **(env or {})}))
+        started.append(Worker("fake", command, {**os.environ, **(env or {})}, on_gpu))
         return started[-1]
 
     yield begin
@@ -68,6 +69,28 @@ def test_a_conversation(start: Start) -> None:
     worker.close()
     assert not worker.alive
     worker.close()
+
+
+FULL = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 8.00 GiB"
+
+
+@pytest.mark.parametrize("on_gpu", [True, False])
+def test_a_gpu_without_memory_is_known_by_what_is_said(start: Start, on_gpu: bool) -> None:
+    error = {"type": "OutOfMemoryError", "message": FULL, "details": "", "stage": ""}
+    refused = start(script=answering(json.dumps({"id": 1, "ok": False, "error": error}) + "\n"), on_gpu=on_gpu)
+    with pytest.raises(WorkerRefused, match=r"^OutOfMemoryError: CUDA out of memory") as problem:
+        refused.hello(20)
+    assert problem.value.exhausted is on_gpu
+    # libtorch, where it is thrown in a thread of its own.
+    words = f"terminate called after throwing an instance of 'c10::OutOfMemoryError'\n  what():  {FULL}\n"
+    died = start(script=f"import os, sys; sys.stderr.write({words!r}); sys.stderr.flush(); os.abort()", on_gpu=on_gpu)
+    with pytest.raises(WorkerCrashed, match="SIGABRT") as crash:
+        died.hello(20)
+    assert crash.value.exhausted is on_gpu
+    other = start(script="import os; os.abort()", on_gpu=on_gpu)
+    with pytest.raises(WorkerCrashed) as crash:
+        other.hello(20)
+    assert not crash.value.exhausted
 
 
 def test_large_requests_pass(start: Start) -> None:

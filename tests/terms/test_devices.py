@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from pytest_modelconform.terms import devices, gpus
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.devices import Route
 from pytest_modelconform.terms.gpus import Gpu, Portion
+
+PART = Portion(Gpu("GPU-a", total=40_000), sharers=3, most=10_000)
 
 
 @pytest.fixture
@@ -77,25 +81,28 @@ def test_a_machine_without_a_gpu_lacks_it(tmp_path: Path, monkeypatch: pytest.Mo
     assert devices.lacking(device) == "CUDA_VISIBLE_DEVICES hides this machine's GPU: unset it, or name one"
 
 
-def test_what_computes_on_the_cpu_sees_no_gpu() -> None:
-    portion = Portion(Gpu("0"))
-    assert devices.environment("cpu", portion) == {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
-    # Of another package's device we know nothing, and where there is no GPU there is nothing to hide.
-    assert devices.environment("npu", portion) == {}
-    assert devices.environment("cpu", None) == devices.environment("cuda", None) == {}
+def test_what_computes_on_the_cpu_sees_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(gpus, "DEV", tmp_path)
+    # Where there is no GPU there is nothing to hide.
+    assert devices.environment("cpu") == devices.environment("cuda") == {}
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.setattr(gpus, "ask", lambda arguments: pytest.fail("a run on the CPU has asked nvidia-smi"))
+    assert devices.environment("cpu") == {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    # Of another package's device we know nothing.
+    assert devices.environment("npu") == {}
 
 
 def test_a_process_on_a_gpu_sees_its_own_and_takes_its_portion(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"):
         monkeypatch.delenv(name, raising=False)
-    whole, part = Portion(Gpu("3")), Portion(Gpu("GPU-a", total=40_000), sharers=3, most=10_000)
-    assert devices.environment("cuda", whole) == {"CUDA_VISIBLE_DEVICES": "3"}
-    assert devices.environment("cuda", part) == {
+    assert devices.environment("cuda", Portion(Gpu("3"))) == {"CUDA_VISIBLE_DEVICES": "3"}
+    assert devices.environment("cuda", PART) == {
         "CUDA_VISIBLE_DEVICES": "GPU-a",
         "PYTORCH_ALLOC_CONF": "per_process_memory_fraction:0.25",
         "MODELCONFORM_GPU_BYTES": "10000",
     }
-    assert devices.environment("cuda", part, alone=True) == {"CUDA_VISIBLE_DEVICES": "GPU-a"}
+    assert devices.environment("cuda", PART, alone=True) == {"CUDA_VISIBLE_DEVICES": "GPU-a"}
 
 
 @pytest.mark.parametrize("name", ["PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"])
@@ -107,6 +114,13 @@ def test_what_the_user_tells_pytorchs_allocator_stays(monkeypatch: pytest.Monkey
     assert {key: value for key, value in found.items() if key.startswith("PYTORCH")} == {
         name: "expandable_segments:True,per_process_memory_fraction:0.25"
     }
+
+
+def test_pytorchs_allocator_knows_what_it_is_told() -> None:
+    """A word that it doesn't know ends a process at its first tensor on the GPU."""
+    [told] = (value for name, value in devices.environment("cuda", PART).items() if name.startswith("PYTORCH"))
+    code = "import sys, torch; torch.version.cuda and torch._C._accelerator_setAllocatorSettings(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, told], check=True, timeout=120)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import mmap
+from pathlib import Path
+
 import pytest
 
 from pytest_modelconform.terms import exhausted
@@ -60,10 +64,33 @@ def test_that_is_said_in_many_ways(text: str) -> None:
         f"{ORT}4585490524328388608",
         "OutOfMemoryError: CUDA out of memory. Tried to allocate 8388608.00 GiB. GPU 0 has a total capacity of 8 GiB",
         "OutOfMemoryError: CUDA out of memory. Tried to allocate 1.50 EiB.",
+        "OutOfMemoryError: CUDA out of memory. Tried to allocate more than 1EB memory.",
     ],
 )
 def test_other_errors_are_errors(text: str) -> None:
     assert not exhausted.on_gpu(text)
+
+
+@pytest.mark.parametrize(
+    ("package", "files", "words"),
+    [
+        ("torch", "lib/libc10_cuda.so", ["CUDA out of memory. Tried to allocate ", "more than 1EB memory"]),
+        ("torch", "lib/libc10_cuda.so", ["would exceed allowed memory. (out of memory)"]),
+        ("torch", "lib/libtorch_cuda.so", ["CUBLAS_STATUS_ALLOC_FAILED", "CUFFT_ALLOC_FAILED", "CUDA driver error: "]),
+        (
+            "onnxruntime",
+            "capi/onnxruntime_pybind11_state*.so",
+            ["Failed to allocate memory for requested buffer of size ", " is smaller than requested bytes of "],
+        ),
+    ],
+)
+def test_the_libraries_that_are_here_have_these_words(package: str, files: str, words: list[str]) -> None:
+    spec = importlib.util.find_spec(package)
+    found = next(Path(spec.origin).parent.glob(files), None) if spec and spec.origin else None
+    if found is None:
+        pytest.skip(f"no {files} of {package} is here")
+    with found.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        assert [word for word in words if content.find(word.encode()) < 0] == []
 
 
 def test_what_was_asked_for() -> None:

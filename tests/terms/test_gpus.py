@@ -115,6 +115,13 @@ def test_what_nobody_tells_is_not_divided() -> None:
     assert Portion(Gpu("0"), 2, 0).fraction == 1.0
 
 
+def test_what_is_in_use_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpus, "ask", lambda arguments: "GPU-a, 1024\nGPU-b, [N/A]\nnonsense\n")
+    assert [gpus.in_use(Gpu(name)) for name in ("GPU-a", "GPU-b", "MIG-c")] == [2**30, 0, 0]
+    monkeypatch.setattr(gpus, "ask", lambda arguments: "")
+    assert gpus.in_use(Gpu("GPU-a")) == 0
+
+
 def test_how_many_fit() -> None:
     assert gpus.fitting([Gpu("0", total=40 * GIB, free=39 * GIB), Gpu("1")]) == 5
     assert gpus.fitting([Gpu("0", total=40 * GIB, free=GIB)]) == 1

@@ -36,7 +36,8 @@ _PLAIN = {"options": "", "own": None, "by": ""}
 class Host:
     """The handlers, and the case that was built last, by task: cells of one case follow each other."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
         self.globals = Globals()
         self.built: dict[str, tuple[tuple[str, str, str], Built]] = {}
         self.had_large = False
@@ -51,7 +52,8 @@ class Host:
             "version": torch.__version__,
             "language": "Python",
             "layout": "tree",
-            "devices": ["cpu"],
+            # Where it doesn't compute on the GPU, it isn't even asked whether there is one.
+            "devices": ["cpu", *(["cuda"] if self.device == "cuda" and torch.cuda.is_available() else [])],
         }
 
     def collect(self, request: dict[str, Any]) -> Answer:
@@ -221,7 +223,7 @@ def handlers(device: str, threads: int) -> Handlers:
     if importlib.util.find_spec("tensorflow") is not None:
         # Keras reads it when it is imported; here it is TensorFlow's.
         os.environ["KERAS_BACKEND"] = "tensorflow"
-    host = Host()
+    host = Host(device)
     return {
         "hello": host.hello,
         "collect": host.collect,

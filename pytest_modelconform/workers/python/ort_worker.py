@@ -10,7 +10,7 @@ import onnxruntime
 
 from .. import flat
 from ..arrays import Array
-from ..loop import Handlers
+from ..loop import Handlers, WorkerError
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -42,7 +42,16 @@ def open_session(request: dict[str, Any], device: str, threads: int) -> onnxrunt
     for library in request.get("libraries", []):
         options.register_custom_ops_library(library)
     provider = (PROVIDERS[device], cuda_options(fast) if device == "cuda" else {})
-    return onnxruntime.InferenceSession(request["model"], options, providers=[provider])
+    session = onnxruntime.InferenceSession(request["model"], options, providers=[provider])
+    if PROVIDERS[device] not in session.get_providers():
+        # It would compute on the CPU, and only warns.
+        loaded = ", ".join(session.get_providers())
+        raise WorkerError(
+            f"ONNX Runtime could not load {PROVIDERS[device]}, and would compute with {loaded}: see its stderr for the "
+            "library of CUDA or cuDNN that is missing",
+            kind="Unavailable",
+        )
+    return session
 
 
 def cuda_options(fast: str) -> dict[str, str]:
