@@ -279,6 +279,8 @@ def test_logs_are_joined_compared_and_published(runner: Runner, tmp_path: Path) 
 
     remote = tmp_path / "remotes/me/mine.git"
     subprocess.run(["git", "init", "--quiet", "--bare", str(remote)], check=True, timeout=60)
+    (folder / "index.parts").mkdir()
+    (folder / "index.parts" / "1-a.html").write_text("<p>")
     for _ in range(2):
         published = runner.run(
             step(MERGE, "Publish badges")["run"], FOLDER=str(folder), BRANCH="badges", TOKEN="secret"
@@ -291,7 +293,7 @@ def test_logs_are_joined_compared_and_published(runner: Runner, tmp_path: Path) 
         check=True,
         timeout=60,
     )
-    assert listed.stdout.split() == ["badge.json", "badge.svg", "index.html", "modelconform.jsonl"]
+    assert listed.stdout.split() == ["badge.json", "badge.svg", "index.html", "index.parts", "modelconform.jsonl"]
 
 
 GH = """\

@@ -16,7 +16,7 @@ from typing import Any
 from ..terms.version import __version__
 
 # Environment variables that change numbers or exporters.
-_PREFIXES = (
+PREFIXES = (
     "AOT",
     "ATEN_",
     "OMP_",
@@ -36,7 +36,7 @@ _PREFIXES = (
 # Folders of this package that make nothing of what is cached. Named are these and not the others, so that a new or a
 # moved module is part of every key until somebody says here that it need not be; a test holds that neither the case
 # host nor what makes references imports one of these.
-NOT_IN_KEYS = ("blame", "commands", "diagnosis", "expected", "plugin", "report", "repro", "runtimes", "_cpp")
+NOT_IN_KEYS = ("blame", "cluster", "commands", "diagnosis", "expected", "plugin", "report", "repro", "runtimes", "_cpp")
 
 
 def hash_of(*values: Any) -> str:
@@ -74,7 +74,7 @@ def fingerprint() -> str:
     ours = [_version(name) for name in _OURS]
     return hash_of(
         [__version__, _own_sources(), sys.version, sys.prefix, platform.platform(), _cpu(), ours],
-        {name: value for name, value in sorted(os.environ.items()) if name.startswith(_PREFIXES)},
+        {name: value for name, value in sorted(os.environ.items()) if name.startswith(PREFIXES)},
     )
 
 
@@ -102,3 +102,12 @@ def _cpu() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return hash_of(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
     return f"{platform.machine()} {platform.processor()}"
+
+
+def processor() -> str:
+    """The processor's name, as the system has it."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        if name := next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), ""):
+            return name
+    return platform.processor() or platform.machine()

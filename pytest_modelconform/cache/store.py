@@ -51,10 +51,16 @@ def default_folder() -> Path:
 
 
 class Cache:
-    """A cache folder. Raises CacheRefused for one that belongs to another user: artifacts execute code."""
+    """A cache folder. Raises CacheRefused for one that belongs to another user: artifacts execute code.
+
+    others: where set, asked once for an entry that is not here, by its kind and name: it may put it here, from another
+    machine, and returns whether it did. `ask_again` forgets what was asked for.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.others: Callable[[str, str], bool] | None = None
+        self._asked: set[tuple[str, str]] = set()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             status = folder.stat()
@@ -90,6 +96,17 @@ class Cache:
 
     def place(self, kind: str, name: str) -> Path:
         """Where an entry is, or would be."""
+        found = self._place(kind, name)
+        if self.others is None or found.exists() or (kind, name) in self._asked:
+            return found
+        self._asked.add((kind, name))
+        return self._place(kind, name) if self.others(kind, name) else found
+
+    def ask_again(self) -> None:
+        """Others may have what they had not."""
+        self._asked.clear()
+
+    def _place(self, kind: str, name: str) -> Path:
         return next((f / kind / name for f in self._folders if (f / kind / name).exists()), self.folder / kind / name)
 
     @property

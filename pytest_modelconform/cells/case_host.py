@@ -151,15 +151,31 @@ class Exports:
 
     def find(self, ref: CaseRef, budget: Budget) -> Prepared:
         """The references of a case, without keeping them or their failure. Raises StageFailure."""
+        key, kind = self._references_key(ref), _KINDS.get(ref.task, Inference)
+        if found := self._cached(key, kind):
+            return found
+        return kept(lambda: self.cache.attempt(lambda place: self._found_or_made(ref, budget, key, kind, place)))
+
+    def made_of(self, ref: CaseRef) -> str:
+        """What names all that a case was built with, as it is now, where references of that are there; else ""."""
+        last, prepared = self._prepared.get((ref.precision, ref.task), (None, None))
+        if prepared is None or last != ref:
+            try:
+                prepared = self._cached(self._references_key(ref), _KINDS.get(ref.task, Inference))
+            except StageFailure:
+                return ""
+            if prepared is None:
+                return ""
+            self._prepared[ref.precision, ref.task] = (ref, prepared)
+        return prepared.key
+
+    def _references_key(self, ref: CaseRef) -> str:
+        """Of a case's references in the cache. Raises StageFailure."""
         source = [str(ref.file), ref.relative, ref.name, ref.dtype, ref.precision, ref.task, hash_file(ref.file)]
         # The host's path decides which local module an import finds.
         if (environment := FRAMEWORKS[ref.framework].environment) is not None:
             source.append(self._environment(environment))
-        kind = _KINDS.get(ref.task, Inference)
-        key = hash_of("reference", fingerprint.fingerprint(), self.pool.path, source)
-        if found := self._cached(key, kind):
-            return found
-        return kept(lambda: self.cache.attempt(lambda place: self._found_or_made(ref, budget, key, kind, place)))
+        return hash_of("reference", fingerprint.fingerprint(), self.pool.path, source)
 
     def _found_or_made(self, ref: CaseRef, budget: Budget, key: str, kind: type[Content], place: Path) -> Prepared:
         """References that another process has made meanwhile, or new ones in a folder of the cache."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ..advice.table import advised
+from ..cache import temporary
 from ..cache.store import Cache
 from ..formats import base as format_base
 from ..references import training
@@ -67,12 +68,13 @@ class Pipeline:
         strict: bool = False,
         witnesses: Witnesses | None = None,
         exports: Mapping[str, Given] = MappingProxyType({}),
+        scratch: Path | None = None,
     ) -> None:
         self.registry = registry
         self.strict = strict
         self.pool = pool
         self.exports = Exports(registry, cache, pool, timeout, exports)
-        folder = Path(tempfile.mkdtemp(prefix="modelconform-"))
+        folder = Path(tempfile.mkdtemp(prefix=temporary.PREFIX, dir=scratch))
         at_once = AtOnce(registry, threads, folder, threads_asked, cache)
         self.tools = Tools(registry, pool, self.exports, at_once, timeout, folder)
         self._witnesses = witnesses

@@ -15,12 +15,13 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from .. import environments
 from ..cache import spare
 from ..cache.disk import DiskFull
+from ..cache.keeper import KEEPER
 from ..cache.made_once import BuildError
 from ..cache.reservations import Reservations
 from ..environments import Environment
@@ -50,7 +51,8 @@ class Pool:
 
     path: folders that the case host adds to sys.path. threads: for each worker. share: pytest processes on this
     machine; process: which of them this is, from 0. inline: all workers are in this process; inline_host: only the case
-    hosts are, for models that are in this process already. reservations: this process's, of memory.
+    hosts are, for models that are in this process already. reservations: this process's, of memory. variables: what the
+    environment of workers has besides.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Pool:
         progress: Callable[[str], None],
         process: int = 0,
         inline_host: bool = False,
+        variables: Mapping[str, str] = MappingProxyType({}),
         reservations: Reservations | None = None,
     ) -> None:
         self.registry = registry
@@ -72,6 +75,7 @@ class Pool:
         self.threads = threads
         self.inline = inline
         self.inline_host = inline_host
+        self.variables = variables
         self.progress = progress
         self.process = process
         self.reservations = reservations or Reservations(None)
@@ -222,7 +226,8 @@ class Pool:
         else:
             on_gpu = runs_on == devices.CUDA
             turn = (self.turns.portion, self.turns.is_alone) if on_gpu else ()
-            mine = devices.environment(runs_on, *turn) | self.reservations.environment()
+            mine = devices.environment(runs_on, *turn)
+            mine |= {**self.reservations.environment(), **self.variables, **KEEPER.variables()}
             env = {**environment(self.threads, spare.current(self.cache)), **mine}
             if command[0] != sys.executable:
                 # Our packages are none of another environment's.

@@ -15,8 +15,9 @@ class Settings:
 
     threads: numbers of threads to run artifacts from at once; empty: none. threads_asked: whether the command line says
     so, and none of them is left out to save time. shard: index, from 1, and count. durations: a
-    file of what cells took elsewhere. memory: bytes that the run may take, None for what the machine has; memory_off:
-    cells are tried whatever they are estimated to take. timeout: seconds for one cell.
+    file of what cells took elsewhere. resume: a log, whose cells need not run again. memory: bytes that the run may
+    take, None for what the machine has; memory_off: cells are tried whatever they are estimated to take. timeout: of
+    one cell, in seconds.
     strict: whether what is imprecise fails. typed: which of these stand on this run's own command line, rather than in
     an ini file or in `addopts`. exports: options for exporters, by column. blame: seconds for which a red cell's guilty
     operator is looked for, 0 for not at all. blame_asked: whether somebody asked for that, and all of them are taken.
@@ -43,5 +44,6 @@ class Settings:
     blame: float = 0.0
     blame_asked: bool = False
     durations: Path | None = None
+    resume: Path | None = None
     memory: int | None = None
     memory_off: bool = False

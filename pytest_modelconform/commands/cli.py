@@ -1,7 +1,8 @@
 """The `modelconform` command: a table of subcommands, each a module that is imported when it is asked for.
 
 A subcommand's module has `add_arguments(parser)`, `run(arguments) -> int`, the exit status, and `EXAMPLES`: the end of
-its help, with command lines that work and what the exit statuses mean.
+its help, with command lines that work and what the exit statuses mean. One with `PASSES_ON = True` gets the words that
+it doesn't know as `arguments.rest`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ COMMANDS = {
     "badge": ("pytest_modelconform.commands.badge", "how much of a log passes, as SVG or for shields.io"),
     "blame": ("pytest_modelconform.commands.blame", "which operator a cell fails at, and a case file that shows it"),
     "cache": ("pytest_modelconform.commands.cache", "how large the cache is, and removing what was unused longest"),
+    "cluster": ("pytest_modelconform.commands.cluster", "run the tests on the nodes of a Ray cluster"),
     "cmake-dir": ("pytest_modelconform.commands.cmake_dir", "print where the CMake package of the C++ library is"),
     "completion": (
         "pytest_modelconform.commands.completion",
@@ -82,9 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=f"{text[0].upper()}{text[1:]}.",
         epilog=f"examples:\n{module.EXAMPLES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=not getattr(module, "PASSES_ON", False),
     )
     module.add_arguments(command)
-    given = command.parse_args(words[1:])
+    if getattr(module, "PASSES_ON", False):
+        given, rest = command.parse_known_args(words[1:])
+        given.rest = rest
+    else:
+        given = command.parse_args(words[1:])
     try:
         status: int = module.run(given)
     except BrokenPipeError:

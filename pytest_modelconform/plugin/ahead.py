@@ -22,11 +22,13 @@ from ..cells.needs import Need
 from ..terms.cell import Cell
 from ..terms.outcome import Verdict
 from . import progress, units
-from .items import CellItem
+from .items import STOOD, CellItem
 from .run import Run
 
 # Options with which some of the cells that the files tell of are not run.
 _CHOOSING = ("keyword", "markexpr", "lf", "deselect", "ignore", "ignore_glob", "stepwise")
+# Seconds that a unit is said to take which comes first.
+_FIRST = 1e6
 # Options with which the order of cells is the user's.
 _ORDERED = ("failedfirst", "newfirst", "stepwise")
 
@@ -52,11 +54,6 @@ class AheadPlugin:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         join_session(run.machinery.place.session)
 
-    @property
-    def _is_controller(self) -> bool:
-        """Whether other processes run the items: xdist says so after our hooks have been registered."""
-        return bool(self.run.config.pluginmanager.has_plugin("dsession"))
-
     # -- before collection -----------------------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
@@ -65,7 +62,7 @@ class AheadPlugin:
 
         Meanwhile the other processes import them, which leaves cores idle at times.
         """
-        if self._is_off or not self._is_controller:
+        if self._is_off or not self.run.is_controller:
             return
         # What goes wrong here is told when the files are collected.
         with contextlib.suppress(Exception):
@@ -82,7 +79,8 @@ class AheadPlugin:
             for path in units.collected(config, Path(config.invocation_params.dir, argument)):
                 for case in static_cases(path):
                     if not case.missing():
-                        yield from ((cell, case.framework) for cell in machinery.cells(machinery.relative(path), case))
+                        cells = machinery.cells(machinery.relative(path), case)
+                        yield from ((cell, case.framework) for cell in cells if not self._has_run(cell))
 
     # -- after collection ------------------------------------------------------------------------------------------
 
@@ -91,10 +89,11 @@ class AheadPlugin:
 
         Here, where nothing is deselected any more.
         """
-        if self._is_off or self._is_controller:
+        if self._is_off or self.run.is_controller:
             return
         items = session.items
-        self._find((item.cell, item.framework) for item in items if isinstance(item, CellItem) and not item.settled)
+        cells = (item for item in items if isinstance(item, CellItem) and not item.settled)
+        self._find((item.cell, item.framework) for item in cells if not self._has_run(item.cell))
         by_cell = self._lacking.by_cell
         if by_cell and not any(session.config.getoption(name, None) for name in _ORDERED):
             items.sort(key=lambda item: item.nodeid in by_cell)
@@ -120,7 +119,7 @@ class AheadPlugin:
             waits = {
                 node_id: left for node_id, names in self._lacking.by_cell.items() if (left := set(names) - self._made)
             }
-            return Plan(items, self.durations.of_unit, waits)
+            return Plan(items, self._seconds, waits)
 
         self._scheduling = CellScheduling(config, log, plan)
         return self._scheduling
@@ -131,7 +130,7 @@ class AheadPlugin:
         missing: dict[tuple[str, str], bool] = {}  # the same: asking for packages is slow next to 10,000 cells
         for node_id in ids:
             cell = self.run.machinery.cell_of(node_id)
-            if cell is None:
+            if cell is None or self._has_run(cell):
                 continue
             if cell.file not in declared:
                 found = static_cases(self.run.config.rootpath / cell.file)
@@ -143,7 +142,22 @@ class AheadPlugin:
             if not missing[key]:
                 yield cell, case.framework
 
+    def _seconds(self, scope: str, items: Sequence[str], makes: bool) -> float:
+        """What cells of a unit will take. Those that have run come first: it is soon known whether they stand."""
+        if (resumed := self.run.resumed) is not None:
+            cells = {item: self.run.machinery.cell_of(item) for item in items}
+            left = [item for item, cell in cells.items() if cell not in resumed]
+            if not left:
+                return _FIRST
+            return self.durations.of_unit(scope, left, makes and len(left) == len(items))
+        return self.durations.of_unit(scope, items, makes)
+
+    def _has_run(self, cell: Cell) -> bool:
+        return self.run.resumed is not None and cell in self.run.resumed
+
     def _find(self, cells: Iterable[tuple[Cell, str]]) -> None:
+        if self.run.cluster is not None:
+            return  # What this machine lacks the nodes may have; they make it themselves.
         machinery = self.run.machinery
         self._lacking = needs.lacking(machinery.registry, machinery.settings.cache, cells)
 
@@ -157,7 +171,7 @@ class AheadPlugin:
     def _begin(self) -> None:
         self._is_begun = True
         self._make(self._lacking.needs)
-        if self._is_controller:
+        if self.run.is_controller:
             self._teller = progress.Teller(self._under_way.overdue, self._write)
             self._teller.start()
 
@@ -169,7 +183,7 @@ class AheadPlugin:
             self._made.add(event.ended)
             if self._scheduling is not None:
                 self._scheduling.made(event.ended)
-        if self._is_controller:
+        if self.run.is_controller:
             self._write(progress.said(event.text))
         else:
             self._events.put(event)
@@ -195,7 +209,7 @@ class AheadPlugin:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note what a cell took, unless it waited for a build: that happens once."""
         record = getattr(report, "modelconform", None)
-        if self.run.is_xdist_worker or report.nodeid in self._waited:
+        if self.run.is_xdist_worker or report.nodeid in self._waited or getattr(report, STOOD, False):
             return
         if record is not None and report.when == "call":
             if record["verdict"] == Verdict.UNAVAILABLE.value and self.durations.knows(report.nodeid):

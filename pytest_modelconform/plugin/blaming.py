@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -46,7 +45,7 @@ class BlamePlugin:
 
     def __init__(self, run: Run, log: RunLog) -> None:
         self.run, self.log = run, log
-        self.waiting = Waiting(Path(tempfile.gettempdir()) / f"modelconform-{run.machinery.place.session}-blame")
+        self.waiting = Waiting(run.machinery.scratch / "blame")
         option = run.config.option
         # Whoever asks for the first failure wants it at once.
         ends_early = option.maxfail and not run.settings.blame_asked
@@ -55,11 +54,6 @@ class BlamePlugin:
         self._teller: _Teller | None = None
         # By id, the files of this process's red cells.
         self._files: dict[str, Path] = {}
-
-    @property
-    def _is_controller(self) -> bool:
-        """Whether other processes run the items."""
-        return bool(self.run.config.pluginmanager.has_plugin("dsession"))
 
     # -- while cells run -------------------------------------------------------------------------------------------
 
@@ -91,7 +85,8 @@ class BlamePlugin:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """On an xdist controller: say what its processes look for. Ctrl-C then ends that, and not the run."""
-        if self.is_off or not self._is_controller:
+        # What nodes of a cluster look for is told at the end.
+        if self.is_off or not self.run.is_controller or self.run.cluster is not None:
             return (yield)
         self._teller = _Teller(self.waiting, lambda count: self._looks(count) if self._is_over() else "", self._write)
         self._teller.start()
@@ -120,7 +115,7 @@ class BlamePlugin:
         if self.run.is_xdist_worker:
             with contextlib.suppress(OSError):
                 self.waiting.finish()
-        if not self._is_controller and not is_ended:
+        if not self.run.is_controller and not is_ended:
             try:
                 # The folder may be gone: the controller removes it where Ctrl-C reached it alone.
                 with contextlib.suppress(OSError):

@@ -105,6 +105,7 @@ class Checks:
     def close(self) -> None:
         """End the workers and remove the working folder."""
         self.machinery.close()
+        self.machinery.leave()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -6,11 +6,11 @@ import datetime
 import importlib.metadata
 import platform
 import sys
-from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
 
+from ..cache import fingerprint
 from ..cells.pool import threads
 from ..terms import capacity, devices, gpus
 from ..terms.cell import FULL
@@ -28,7 +28,10 @@ def lines(run: Run) -> list[str]:
     found = [f"modelconform: {formats} in {runtimes} on {asked}"]
     if tuple(machinery.precisions) != (FULL,):
         found[0] += f" in {' and '.join(machinery.precisions)} precision"
-    found.append(f"modelconform: {processes.line(run.config)}")
+    if run.cluster is None:
+        found.append(f"modelconform: {processes.line(run.config)}")
+    if run.resumed is not None:
+        found.append(run.resumed.header())
     if run_on := gpus.visible() if processes.uses_gpu(machinery.devices) else []:
         found.append(f"modelconform: {gpus.line(run_on, processes.count(run.config))}")
     for name in machinery.runtimes:
@@ -58,12 +61,13 @@ def describe(run: Run) -> dict[str, Any]:
         "pytest-modelconform": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": fingerprint.processor(),
         "cores": capacity.cores(),
         "processes": number,
         "threads": threads(number),
         **({"gpus": [{"kind": gpu.kind, "bytes": gpu.total} for gpu in used]} if used else {}),
         "packages": {name: _version(name) for name in sorted(names | {"pytest", "numpy"})},
+        **({} if run.cluster is None else {"cluster": run.cluster()}),
         "environments": {
             module.ENVIRONMENT.name: module.ENVIRONMENT.pins() for module in modules if module.ENVIRONMENT is not None
         },
@@ -74,12 +78,14 @@ def describe(run: Run) -> dict[str, Any]:
             "precisions": list(machinery.precisions),
             "threads": list(run.settings.threads),
             "timeout": run.settings.timeout,
+            "strict": run.settings.strict,
             "exports": run.typed_exports,
             "arguments": [str(argument) for argument in run.config.invocation_params.args],
         },
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "executable": sys.executable,
         "root": str(run.config.rootpath),
+        **({"resumed": str(run.settings.resume)} if run.settings.resume is not None else {}),
     }
 
 
@@ -88,11 +94,3 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

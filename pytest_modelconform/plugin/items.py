@@ -24,6 +24,8 @@ from .existing import existing
 from .plan import scope_of
 from .run import Run, run_of
 
+# What a report is told by that its cell is as an earlier log has it.
+STOOD = "modelconform_stood"
 # Faults of an expected.toml that are listed.
 _MOST_FAULTS = 10
 
@@ -119,6 +121,8 @@ class CellItem(pytest.Item):
         self.operators = operators
         self.tags = tags
         self.outcome: Outcome | None = None
+        # Whether that is what an earlier log says of it.
+        self.stood = False
         # Seconds that it waited for memory.
         self.waited = 0.0
 
@@ -128,7 +132,11 @@ class CellItem(pytest.Item):
         entry, source = run.expectation(self.path, self.name)
         error: Exception | None = None
         try:
-            outcome = self.settled or self._run(run, lambda o: entry is not None and bool(_judged(o, entry, source)))
+            outcome = (
+                self.settled
+                or self._before(run)
+                or self._run(run, lambda o: entry is not None and bool(_judged(o, entry, source)))
+            )
         except Exception as raised:
             # A handler's, without worker processes, or a fault of ours: a debugger is to stop where this was raised.
             outcome, error = run.machinery.outcome_of_exception(raised), raised
@@ -165,6 +173,15 @@ class CellItem(pytest.Item):
             operators=self.operators,
         )
 
+    def _before(self, run: Run) -> Outcome | None:
+        """What an earlier log says of it, where that holds still."""
+        if run.resumed is None or self.cell not in run.resumed:
+            return None
+        timeout = run.settings.timeout
+        outcome = run.resumed.outcome(self.cell, timeout, lambda: run.machinery.exports.made_of(self.ref))
+        self.stood = outcome is not None
+        return outcome
+
     def _run(self, run: Run, expects: Callable[[Outcome], bool]) -> Outcome:
         ref, machinery = self.ref, run.machinery
         # A case host that can't be had is told of by the pipeline.
@@ -180,7 +197,7 @@ class CellItem(pytest.Item):
             self.waited = machinery.room.waited
         if outcome.memory:
             known.saw(self.nodeid, outcome.memory)
-        return outcome
+        return outcome if outcome.is_silent else replace(outcome, made_of=machinery.exports.made_of(ref))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The outcome's text rather than our own stack, for a failure that is a verdict."""

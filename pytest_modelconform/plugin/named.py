@@ -19,7 +19,7 @@ from ..cells.case_files import is_case_file
 from .options import TYPED
 from .run import Run
 
-_SCOPE = "modelconform_scope"
+SCOPE = "modelconform_scope"
 _REFUSED = "modelconform_refused"
 
 
@@ -34,7 +34,7 @@ class Scope(enum.Enum):
 def scope_of(config: pytest.Config) -> Scope:
     """What a session collects: all of the project, some files or folders, or items by their node ids."""
     if hasattr(config, "workerinput"):
-        return Scope(config.workerinput[_SCOPE])
+        return Scope(config.workerinput[SCOPE])
     sources = type(config.args_source)
     if config.args_source is not sources.ARGS:
         whole = config.args_source is sources.TESTPATHS or config.invocation_params.dir == config.rootpath
@@ -53,7 +53,7 @@ class NamedPlugin:
     def pytest_configure_node(self, node: Any) -> None:
         """Tell an xdist worker what it can't know: its command line is not the one that was typed."""
         node.workerinput[TYPED] = list(self.run.settings.typed)
-        node.workerinput[_SCOPE] = scope_of(self.run.config).value
+        node.workerinput[SCOPE] = scope_of(self.run.config).value
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:

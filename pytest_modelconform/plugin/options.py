@@ -51,6 +51,12 @@ _OPTIONS = [
         "cells that this machine never ran are ordered by it",
     ),
     (
+        "resume",
+        "",
+        "the log of a run that was ended early: cells that had run stand as they are there, the others run. With the "
+        "file that --modelconform-log names, which need not be there yet, one command begins a run and goes on with it",
+    ),
+    (
         "memory",
         "",
         "memory that all processes of the run may take together, such as 12GB, or 'off': cells are tried whatever they "
@@ -218,7 +224,7 @@ def settings(config: pytest.Config) -> Settings:
         raise pytest.UsageError(str(error)) from None
     memory, memory_off = _memory(value("memory").strip())
     blame, blame_asked = blame_option.seconds(config)
-    durations, json, html, log = value("durations"), value("json"), value("html"), value("log")
+    durations, json, html, log, resume = map(value, ("durations", "json", "html", "log", "resume"))
     start = config.invocation_params.dir
     return Settings(
         formats=names("formats"),
@@ -232,6 +238,7 @@ def settings(config: pytest.Config) -> Settings:
         memory=memory,
         memory_off=memory_off,
         durations=start / durations if durations else None,
+        resume=start / resume if resume else None,
         json=start / json if json else None,
         html=start / html if html else None,
         log=start / log if log else None,

@@ -6,8 +6,11 @@ import os
 import re
 import shlex
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +26,7 @@ from . import options, progress
 from .accounting import Accounting
 from .durations import Durations
 from .registering import registry_of
+from .resuming import Resumed
 
 # What an xdist worker is told the session's name by.
 SESSION = "modelconform_session"
@@ -85,6 +89,8 @@ class Run:
             raise pytest.UsageError(f"--modelconform-durations: {error}") from error
         known = self.recordings.known if self.recordings is not None else {}
         self.durations = Durations(self.settings.cache, config.rootpath, known)
+        # Where nodes of a cluster run the cells: what the log says of each node. None for a run on one machine.
+        self.cluster: Callable[[], list[dict[str, Any]]] | None = None
         self._expectations: dict[Path, expected_file.Expectations | expected_file.ExpectedError] = {}
         self._markers: dict[str, pytest.MarkDecorator] = {}
 
@@ -92,6 +98,20 @@ class Run:
     def is_xdist_worker(self) -> bool:
         """Whether this process runs items for another one."""
         return hasattr(self.config, "workerinput")
+
+    @cached_property
+    def resumed(self) -> Resumed | None:
+        """The cells that need not run again, where there is a log of them. Raises pytest.UsageError.
+
+        xdist's processes read it when they need it.
+        """
+        settings = self.settings
+        return Resumed.of(settings.resume, settings.log) if settings.resume is not None else None
+
+    @property
+    def is_controller(self) -> bool:
+        """Whether other processes run the cells: xdist says so after our hooks have been registered."""
+        return self.cluster is not None or bool(self.config.pluginmanager.has_plugin("dsession"))
 
     def marker(self, name: str) -> pytest.MarkDecorator:
         """The marker of a name, which `--strict-markers` then knows. One object for all cells that have it."""

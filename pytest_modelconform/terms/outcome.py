@@ -111,6 +111,7 @@ class Outcome:
     compiled: None unless its runtime compiled it while it ran; else how many `graphs`, `breaks`, `recompilations` and
     functions left to `eager` there were, and the `seconds` that it took. `inputs` has each with place and reason.
     blame: which operator it fails at, as `Blame.to_json` has it; None where nobody looked.
+    made_of: the same as long as all is that its case was built with, "" where nothing is known of that.
     expected: True if the verdict is the one recorded in expected.toml, False if another is recorded, None without
     entry. cause: the `[[cause]]` that the entry names, where it is as expected: `id`, `reason`, `operator`, `link`.
     """
@@ -140,6 +141,7 @@ class Outcome:
     cause: dict[str, str] | None = None
     duration: float | None = None
     memory: int | None = None
+    made_of: str = ""
 
     def __post_init__(self) -> None:
         """Take out of the texts what would act on a terminal: they come from libraries, and these love colours."""
