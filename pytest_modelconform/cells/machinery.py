@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -21,7 +22,7 @@ from ..cache.reservations import Reservations
 from ..cache.store import Cache
 from ..environments.outside import ModuleFault
 from ..environments.packages import unreadable_requirement
-from ..formats.frameworks import FRAMEWORKS
+from ..formats.frameworks import FRAMEWORKS, Framework
 from ..references.content import Packages
 from ..terms import exhausted, gpus, tolerances
 from ..terms.case import DEFAULTS, EVERYTHING, TORCH
@@ -35,7 +36,7 @@ from . import complete, typed, variants
 from .case_files import Declaration, Declared, misnamed, repeated, static_cases
 from .case_host import Exports
 from .pipeline import Pipeline
-from .pool import Pool, threads
+from .pool import AnyWorker, Pool, threads
 from .registry import Registry
 from .room import Room
 from .selection import Selection, select
@@ -395,13 +396,23 @@ class Machinery:
                 return content
             # Where the first case that isn't PyTorch's lives: what it imports is only there.
             others = (FRAMEWORKS[c.framework] for c in static if c.framework in FRAMEWORKS)
-            worker = self.pool.host_for(next((f for f in others if f.name != TORCH), FRAMEWORKS[TORCH]))
-            relative = self.relative(path)
-            found = worker.ask("collect", self.settings.timeout, file=str(path), relative=relative)
+            framework = next((f for f in others if f.name != TORCH), FRAMEWORKS[TORCH])
+            try:
+                worker, found = self._asked_to_collect(path, framework)
+            except WorkerCrashed:
+                # A host that somebody has killed, such as the kernel for memory, says nothing of the file; and xdist
+                # runs nothing where one of its processes has collected something else.
+                worker, found = self._asked_to_collect(path, framework)
             answer = typed.answer(worker, "collect", found, CollectAnswer)
             content = Collected(cases=answer.cases)
             self.cache.write_case(key, typed.json_of(content), answer.files, answer.packages, place=place)
             return content
+
+    def _asked_to_collect(self, path: Path, framework: Framework) -> tuple[AnyWorker, dict[str, Any]]:
+        """A case host, and what it answers. Raises a WorkerProblem or BuildError."""
+        worker = self.pool.host_for(framework)
+        relative = self.relative(path)
+        return worker, worker.ask("collect", self.settings.timeout, file=str(path), relative=relative)
 
     def _declared_case(self, case: Declared) -> Declared:
         # Here, since the case host does not know the runtimes that other packages have registered.

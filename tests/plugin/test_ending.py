@@ -212,3 +212,27 @@ def test_the_cell_of_a_killed_xdist_worker_has_a_record(project: Path, tmp_path:
         assert cells[runs.cell(case, GOOD)]["verdict"] == "pass"
         assert cells[runs.cell(case, WRONG)]["verdict"] == "mismatch"
     assert session.process.returncode == 1
+
+
+# As the kernel kills for memory: once, whoever is first.
+KILLED_ONCE = """\
+import os, pathlib, signal
+
+try:
+    pathlib.Path(os.environ["FAKE_PIDS"], "killed").touch(exist_ok=False)
+    os.kill(os.getpid(), signal.SIGKILL)
+except FileExistsError:
+    pass
+"""
+
+
+def test_a_case_host_that_is_killed_while_files_are_collected_costs_no_cell(tmp_path: Path) -> None:
+    # Else xdist's processes have collected different cells, and none is run.
+    folder = runs.write(tmp_path, {"plain.py": KILLED_ONCE + runs.PLAIN, "second.py": runs.PLAIN.replace("5.0", "6.0")})
+    pids = tmp_path / "pids"
+    pids.mkdir()
+    found = runs.run(folder, "-n", "2", env={"FAKE_PIDS": str(pids), "MODELCONFORM_CACHE": str(tmp_path / "cache")})
+    assert (pids / "killed").exists()
+    assert found.status == 0, found.stdout
+    assert {cell["verdict"] for cell in found.cells.values()} == {"pass"}
+    assert len(found.cells) == 4
