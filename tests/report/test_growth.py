@@ -160,9 +160,9 @@ def test_many_outputs_are_read_once_to_be_written(monkeypatch: pytest.MonkeyPatc
     read: list[object] = []
     content = Packed._content
 
-    def counted(packed: Packed) -> object:
-        read.append(packed)
-        return content(packed)
+    def counted(self: Packed) -> dict[str, object]:
+        read.append(self)
+        return content(self)
 
     monkeypatch.setattr(Packed, "_content", counted)
     to_record(Cell("a.py", "a", "onnx", "ort"), outcome)
