@@ -9,6 +9,7 @@ anything it goes on, whatever it wants. A process holds nothing while it waits f
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import hashlib
@@ -160,8 +161,11 @@ class Reservations:
 
     def close(self) -> None:
         """This process runs nothing more."""
-        if self._descriptor is not None and self._file is not None:
-            self._file.unlink(missing_ok=True)
+        # Not of a copy of this process (os.fork) that ends.
+        if self._descriptor is not None and self._file is not None and self._mine.pid == os.getpid():
+            atexit.unregister(self.close)
+            with contextlib.suppress(OSError):
+                self._file.unlink(missing_ok=True)
             os.close(self._descriptor)
             self._descriptor = self._file = None
 
@@ -232,7 +236,10 @@ class Reservations:
                     descriptor, name = tempfile.mkstemp(prefix=f"{os.getpid()}-", suffix=_ENDING, dir=self._folder)
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     self._descriptor, self._file = descriptor, Path(name)
-                self._write(self._mine)
+                    self._write(self._mine)
+                    # Commands that borrow a session have no end of their own; and what was killed has left its file.
+                    atexit.register(self.close)
+                    self._living()
             if self._file is None:
                 self._folder = None
         return self._file is not None

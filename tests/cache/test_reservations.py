@@ -184,6 +184,20 @@ def test_a_dead_process_has_reserved_nothing(make: Make, tmp_path: Path) -> None
     assert [path.name for path in folder.iterdir()] == ["door"]
 
 
+@pytest.mark.parametrize("ends", ["sys.exit()", "os._exit(1)"])
+def test_what_a_process_leaves_is_gone_when_it_ends_or_when_the_next_one_begins(
+    ends: str, make: Make, tmp_path: Path
+) -> None:
+    folder = tmp_path / "memory"
+    code = HOLDER.replace("sys.stdin.read()", f"import os; {ends}")
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=False, timeout=60)
+    assert len(list(folder.iterdir())) == (1 if "sys" in ends else 2)
+    one = make()
+    one.take(1)
+    one.close()
+    assert [path.name for path in folder.iterdir()] == ["door"]
+
+
 def test_a_step_reserves_what_it_finds_free(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker of one process, and that of another one which looks at the same moment."""
     one, two = make(), make()

@@ -63,7 +63,8 @@ def test_what_cannot_be_made_is_tried_once_and_its_cells_say_why(processes: int,
         assert "there is no such library" in ran.message(USELESS.format(case))
         assert ran.verdict(runs.cell(case, "good@never")) == ("pass", None)
     assert len(made(isolated)["useless"]) == 1
-    assert ("modelconform: cells took " in ran.stdout) == bool(processes)
+    # Of a short run and of a long one.
+    assert (", idle for " in " ".join(ran.stdout.split())) == bool(processes)
     if not processes:
         order = [
             line.partition("[")[2].partition("]")[0]
@@ -146,6 +147,7 @@ def test_what_the_files_tell_before_they_are_imported(
     )
     settings = SimpleNamespace(cache=tmp_path, inline=False)
     run: Any = SimpleNamespace(config=config, settings=settings, machinery=machinery, is_xdist_worker=False)
+    run.durations = None
     found = sorted((cell.case, cell.dtype, framework) for cell, framework in AheadPlugin(run)._told())
     assert found == [(name, dtype, "torch") for name in told for dtype in ("bfloat16", "float32")]
 

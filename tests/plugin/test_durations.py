@@ -100,6 +100,16 @@ def test_memory_is_what_was_recorded_for_what_has_to_be_made(files: Path) -> Non
     assert estimated(first) == 700
 
 
+def test_of_a_case_outside_of_the_root_nothing_is_sure(files: Path) -> None:
+    elsewhere = cell("elsewhere", "onnx")
+    known = Durations(files, files)
+    known.note(elsewhere, 2.0, memory=700)
+    known.save()
+    known = Durations(files, files)
+    assert known.memory_of_unit(scope_of(elsewhere), [elsewhere]) == 700
+    assert known.surely_takes(elsewhere) == 0
+
+
 def test_without_a_record_of_its_memory_a_cell_takes_what_its_case_does_or_its_format(files: Path) -> None:
     def took(case: str, format_name: str, memory: int) -> None:
         known = Durations(files, files)
