@@ -53,7 +53,6 @@ def test_what_is_not_there_does_not_travel(one: Cache, two: Cache) -> None:
         ("artifacts", "other"),
         ("harness", "x"),
         ("artifacts", "../cases/case.json"),
-        ("artifacts", ""),
     ]:
         assert list(pieces(one.folder, kind, name)) == []
     assert not take([], two.folder, "artifacts", "other")
