@@ -109,7 +109,9 @@ def _line(folder: Path, cells: int, processes: int, settled: bool) -> None:
     (folder / "ours").mkdir()
     write(folder / "ours", cells)
     lists = [f"--modelconform-formats={','.join(FORMATS)}", f"--modelconform-runtimes={','.join(RUNTIMES)}"]
-    found = run(folder / "ours", processes, ["--modelconform", *lists, "--modelconform-threads=0", *ours], env)
+    # Where cells are answered there is nothing to search, and a tenth of them are red.
+    blame = ["--modelconform-blame=off"] if settled else []
+    found = run(folder / "ours", processes, ["--modelconform", *lists, "--modelconform-threads=0", *blame, *ours], env)
     verdicts = Counter(cell["verdict"] for cell in json.loads(files[1].read_text())["cells"])
     if sum(verdicts.values()) != cells or (not settled and set(verdicts) != {"pass"}):
         print(f"{cells} cells should have passed: {dict(verdicts)}")

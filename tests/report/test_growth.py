@@ -159,7 +159,12 @@ def test_many_outputs_are_read_once_to_be_written(monkeypatch: pytest.MonkeyPatc
     )
     read: list[object] = []
     content = Packed._content
-    monkeypatch.setattr(Packed, "_content", lambda self: read.append(self) or content(self))
+
+    def counted(self: Packed) -> dict[str, object]:
+        read.append(self)
+        return content(self)
+
+    monkeypatch.setattr(Packed, "_content", counted)
     to_record(Cell("a.py", "a", "onnx", "ort"), outcome)
     assert len(read) == 1
 
