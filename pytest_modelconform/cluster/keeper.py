@@ -80,15 +80,20 @@ class Keeper:
                 if self._processes is None:
                     return
                 continue
+            if self._processes is None:
+                # What waits for a connection still gets one when the listener is closed.
+                connection.close()
+                return
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: Connection) -> None:
         """Run a group for a task, as long as that lives."""
-        assert self._processes is not None
         with contextlib.suppress(EOFError, OSError), connection:
             lease: Lease = connection.recv()
+            if (processes := self._processes) is None:
+                return
             try:
-                process = self._processes.lease(lease.case, lease.visible)
+                process = processes.lease(lease.case, lease.visible)
             except (ProcessDied, OSError) as error:
                 connection.send(Died(str(error)))
                 return
@@ -100,7 +105,7 @@ class Keeper:
                 process.end()  # The task is gone, and what it runs is nobody's.
                 raise
             finally:
-                self._processes.give(process)
+                processes.give(process)
 
     def _bring(self, asked: Bring, peers: Any) -> bool:
         for peer in peers:

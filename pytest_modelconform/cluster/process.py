@@ -6,6 +6,7 @@ writes no log: the reports go to the process that has told it.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -46,6 +47,9 @@ def main(wire: int, lifeline: int) -> None:
         connection.send(Left(config.workeroutput))  # type: ignore[attr-defined]
     except (BrokenPipeError, ConnectionResetError):
         pass
+    # What asked to be told of the end is told, but nothing is taken apart object by object.
+    atexit._run_exitfuncs()
+    os._exit(0)
 
 
 def _watch(lifeline: int, session: str) -> None:

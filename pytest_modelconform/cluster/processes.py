@@ -84,10 +84,11 @@ class Process:
             return found
 
     def _how(self) -> str:
-        status = self._end(_GRACE)
-        self._output.seek(0, os.SEEK_END)
-        self._output.seek(max(0, self._output.tell() - _LAST))
-        said = self._output.read().decode(errors="replace").strip()
+        status = self._end(_GRACE, keep_output=True)
+        with self._output:
+            self._output.seek(0, os.SEEK_END)
+            self._output.seek(max(0, self._output.tell() - _LAST))
+            said = self._output.read().decode(errors="replace").strip()
         return f"the pytest process {how_it_ended(status)}" + (f"; its last words:\n{said}" if said else "")
 
     def run(self, order: Order, watched: Connection, bring: Callable[[Bring], bool]) -> Iterator[FromProcess | Died]:
@@ -140,7 +141,7 @@ class Process:
         """End it at once."""
         self._end(0.0)
 
-    def _end(self, patience: float) -> int:
+    def _end(self, patience: float, keep_output: bool = False) -> int:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(patience)
         if self.is_alive:
@@ -150,6 +151,8 @@ class Process:
             os.close(self._lifeline)
             self._lifeline = -1
         self.connection.close()
+        if not keep_output:
+            self._output.close()
         return status
 
 

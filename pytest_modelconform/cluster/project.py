@@ -88,7 +88,8 @@ def pack(project: Project) -> bytes:
             "project into a folder that all nodes see under the same path, or leave files out by .gitignore"
         )
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
+    # Links travel as what they lead to.
+    with tarfile.open(fileobj=stream, mode="w", dereference=True) as archive:
         for name in project.files:
             archive.add(root / name, name, recursive=False)
     return stream.getvalue()
@@ -145,8 +146,7 @@ def _bring_up_to_date(root: Path, project: Project, data: bytes) -> None:
                 shutil.rmtree(target)
             target.parent.mkdir(parents=True, exist_ok=True)
             source = archive.extractfile(member)
-            if source is None:
-                raise ProjectRefused(f"{member.name} is a link out of the project {project.root}: put the file there")
+            assert source is not None
             # A file that is being read keeps its content.
             temporary = target.with_name(f".{target.name}.new")
             with source, temporary.open("wb") as file:

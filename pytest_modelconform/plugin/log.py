@@ -237,7 +237,7 @@ class RunLog:
                 self._environment = header.describe(self.run)
             by = self.run.recordings.digest if self.run.recordings is not None else ""
             resumed = self.run.resumed
-            carried = resumed.records() if resumed is not None else ()
+            carried = resumed.records(self.run.settings.timeout) if resumed is not None else ()
             self._writer = log.LogWriter(self._path(), self._environment, self.run.settings.shard, by, carried)
         return self._writer
 

@@ -65,10 +65,12 @@ class Resumed:
     def __contains__(self, cell: object) -> bool:
         return cell in self._records
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """All of them."""
+    def records(self, timeout: float) -> Iterator[dict[str, Any]]:
+        """Those that may stand. timeout: this session's, which a log of it will have in its header."""
         for packed in self._records.values():
-            yield json.loads(zlib.decompress(packed))
+            record = json.loads(zlib.decompress(packed))
+            if not self._had_less_time(record["verdict"], timeout):
+                yield record
 
     def outcome(self, cell: Cell, timeout: float, made_of: Callable[[], str]) -> Outcome | None:
         """What a cell came to, before expected.toml is asked; None if it has to run.
@@ -79,10 +81,13 @@ class Resumed:
         if packed is None:
             return None
         _, outcome = from_record(json.loads(zlib.decompress(packed)))
-        options = self.environment.get("options", {})
-        if outcome.verdict is Verdict.TIMEOUT and options.get("timeout") != timeout:
+        if self._had_less_time(outcome.verdict, timeout):
             return None
         return expected_file.unjudged(outcome) if outcome.made_of and outcome.made_of == made_of() else None
+
+    def _had_less_time(self, verdict: str, timeout: float) -> bool:
+        """Whether a cell ran into another limit than this session's."""
+        return verdict == Verdict.TIMEOUT and self.environment.get("options", {}).get("timeout") != timeout
 
     def refuse_others(self, now: Mapping[str, Any]) -> None:
         """Raises pytest.UsageError where a session with this header would come to something else. now: its header."""

@@ -198,6 +198,14 @@ def test_which_records_stand(tmp_path: Path, before: Outcome, made_of: str, time
     assert found.outcome(cell("other"), timeout, lambda: made_of) is None
 
 
+def test_what_had_less_time_is_not_carried_on(tmp_path: Path) -> None:
+    # Its limit would be taken for that of the next log's header.
+    environment = {**ENVIRONMENT, "options": {"timeout": 300.0}}
+    found = resumed(tmp_path, (cell(), outcome(Verdict.TIMEOUT)), (cell("other"), outcome()), environment=environment)
+    assert [record["runtime"] for record in found.records(300.0)] == ["ort", "other"]
+    assert [record["runtime"] for record in found.records(600.0)] == ["other"]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -239,7 +247,7 @@ def test_a_log_that_is_replaced_is_whole_at_each_moment(tmp_path: Path, monkeypa
     seen: list[Sequence[str]] = []
 
     def broken() -> Any:
-        records = found.records()
+        records = found.records(300.0)
         yield next(records)
         seen.append(path.read_text())
         raise OSError(28, "No space left on device")
@@ -249,12 +257,12 @@ def test_a_log_that_is_replaced_is_whole_at_each_moment(tmp_path: Path, monkeypa
     assert seen == [text]
     assert path.read_text() == text
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.jsonl"]
-    LogWriter(path, ENVIRONMENT, carried=found.records()).abandon()
+    LogWriter(path, ENVIRONMENT, carried=found.records(300.0)).abandon()
     assert kinds(path) == ["header", "carried", "carried"]
     assert log.read(path).cells == []
     assert len(Resumed.of(path)) == 2
     # A record of this session is the newer one.
-    writer = LogWriter(path, ENVIRONMENT, carried=Resumed.of(path).records())
+    writer = LogWriter(path, ENVIRONMENT, carried=Resumed.of(path).records(300.0))
     writer.cell(cell(), outcome(Verdict.CRASH))
     writer.abandon()
     now = Resumed.of(path).outcome(cell(), 300.0, lambda: "abc")
