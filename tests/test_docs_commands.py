@@ -67,7 +67,7 @@ def look_at(words: Sequence[str], options: Collection[str] = ()) -> None:
     if program in (".ci/matrix", ".ci/gpu"):
         return look_at_python(["python", "-m", f"benchmarks.{program.rpartition('/')[2]}", *words[1:]], said)
     if program == "modelconform":
-        look_at_ours(words, said)
+        look_at_ours(words, said, options)
     elif program == "pytest":
         look_at_pytest(words, said, options)
     elif program == "pip":
@@ -77,7 +77,7 @@ def look_at(words: Sequence[str], options: Collection[str] = ()) -> None:
     return None
 
 
-def look_at_ours(words: Sequence[str], said: str) -> None:
+def look_at_ours(words: Sequence[str], said: str, options: Collection[str]) -> None:
     if len(words) == 1 or words[1] == "COMMAND" or words[1].startswith("-"):
         return
     assert words[1] in cli.COMMANDS, f"`{said}`: no command {words[1]}"
@@ -85,7 +85,10 @@ def look_at_ours(words: Sequence[str], said: str) -> None:
     parser = Strict(prog=said)
     module.add_arguments(parser)
     # A name alone is a command that the text speaks of.
-    if len(words) > 2:
+    if len(words) > 2 and getattr(module, "PASSES_ON", False):
+        _, rest = parser.parse_known_args(words[2:])
+        look_at_pytest(["pytest", *rest], said, options)
+    elif len(words) > 2:
         parser.parse_args(words[2:])
 
 

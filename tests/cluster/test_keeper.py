@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -134,13 +133,10 @@ def test_a_task_that_is_gone_ends_what_it_ran(keep: Callable[..., tuple[Keeper, 
 
 def test_two_groups_at_a_time_have_a_process_each(keep: Callable[..., tuple[Keeper, Hello]], project: Path) -> None:
     keeper, hello = keep(scan(project, []))
-    found: list[list[object]] = []
-    threads = [threading.Thread(target=lambda item=item: found.append(said(hello, item))) for item in ITEMS]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [type(messages[-1]) for messages in found] == [Ended, Ended]
+    first = run_group(hello.address, hello.key, Lease("a.py::a", ITEMS), has_gpu=False)
+    assert isinstance(next(first), Begun)
+    assert isinstance(said(hello, *ITEMS)[-1], Ended)
+    assert isinstance(list(first)[-1], Ended)
     assert len(keeper.finish().outputs) == 2
 
 
