@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 
 # Of version 1, and of version 2, with the file that limits memory.
 _PLACES = (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max"))
+
+# Seconds that processes may take to end.
+_PATIENCE = 30.0
 
 
 @contextlib.contextmanager
@@ -32,5 +36,18 @@ def limited(size: int) -> Iterator[Path]:
             yield group / "cgroup.procs"
             return
         finally:
-            group.rmdir()
+            _removed(group)
     pytest.skip("this machine lets us make no control group with a limit of memory")
+
+
+def _removed(group: Path) -> None:
+    """Remove a group as soon as the last process in it has ended. Raises OSError for one that stays."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            group.rmdir()
+            return
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
