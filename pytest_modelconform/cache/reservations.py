@@ -212,7 +212,7 @@ class Reservations:
             others = self._living()
             free = found.free - _outstanding(others)
             if needed <= free:
-                size = max(self._mine.size, _of_all(self._mine.pid) + int(needed))
+                size = max(self._mine.size, resident.of_kin([self._mine.pid])[self._mine.pid] + int(needed))
                 self._write(replace(self._mine, size=size, wants=0, since=0.0))
             else:
                 self._write(replace(self._mine, wants=int(needed), since=self._mine.since or time.time()))
@@ -328,9 +328,5 @@ def _read(path: str | Path) -> Entry | None:
 
 def _outstanding(others: list[Entry]) -> int:
     """Bytes that others have reserved and not taken yet: what they have taken isn't free any more."""
-    return sum(max(0, other.size - resident.of_kin(other.pid)) for other in others if other.size)
-
-
-def _of_all(pid: int) -> int:
-    """Bytes of all that a process has started."""
-    return resident.of_kin(pid)
+    taken = resident.of_kin(other.pid for other in others)
+    return sum(max(0, other.size - taken[other.pid]) for other in others)

@@ -83,7 +83,7 @@ class Meter:
 
     def _look_at_kin(self, pid: int) -> None:
         begin = time.monotonic()
-        found = resident.of_kin(pid, self._proc)
+        found = resident.of_kin([pid], self._proc)[pid]
         self._parents = self._parents | {pid} if found else self._parents - {pid}
         self._kin = max(self._kin, found)
         end = time.monotonic()

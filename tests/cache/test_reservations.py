@@ -24,7 +24,7 @@ FREE = 10
 
 @pytest.fixture(autouse=True)
 def nobody_has_taken_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resident, "of_kin", lambda pid: 0)
+    monkeypatch.setattr(resident, "of_kin", lambda pids: dict.fromkeys(pids, 0))
     monkeypatch.setattr(module, "_AGAIN", 0.01)
     monkeypatch.setattr(module, "_LONG", 0.0)
 
@@ -117,7 +117,7 @@ def test_what_others_have_taken_already_is_counted_once(make: Make, monkeypatch:
     """Of 16, 6 were in use by others; one has taken 4 of its 5 since, so that 10 - 4 + 4 are there for both."""
     one, two = make(look=lambda: Memory(16, 6)), make(look=lambda: Memory(16, 6))
     one.take(5)
-    monkeypatch.setattr(resident, "of_kin", lambda pid: 4)
+    monkeypatch.setattr(resident, "of_kin", lambda pids: dict.fromkeys(pids, 4))
     two.take(5, sleep=never)
     two.free()
     assert not Waiting(two, 6).is_there
@@ -137,7 +137,7 @@ def test_a_limit_holds_for_all_that_is_reserved(make: Make, monkeypatch: pytest.
     one, two = make(limit=8), make(limit=8)
     assert one.memory() == Memory(8, 8)
     one.take(5)
-    monkeypatch.setattr(resident, "of_kin", lambda pid: 5)
+    monkeypatch.setattr(resident, "of_kin", lambda pids: dict.fromkeys(pids, 5))
     waiting = Waiting(two, 4)
     assert not waiting.is_there
     one.free()

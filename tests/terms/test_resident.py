@@ -69,7 +69,8 @@ def test_children_of_children_are_kin() -> None:
             assert outer.process.poll() is None
         assert outer.pid not in found
         assert set(found) < set(resident.kin(os.getpid()))
-        assert resident.of_kin(outer.pid) > MEGABYTE
+        found_of = resident.of_kin([outer.pid, os.getpid()])
+        assert MEGABYTE < found_of[outer.pid] < found_of[os.getpid()]
     finally:
         outer.process.communicate(b"\n")
     assert resident.kin(outer.pid) == []
@@ -102,13 +103,18 @@ def test_as_linux_writes_it(tmp_path: Path) -> None:
     page = os.sysconf("SC_PAGE_SIZE")
     assert (resident.now(5, made), resident.most(5, made)) == (250 * page, 2000 * 1024)
     assert sorted(resident.kin(5, made)) == [6, 7]
-    assert resident.of_kin(5, made) == 30 * page
+    assert resident.of_kin([5, 6, 9], made) == {5: 30 * page, 6: 20 * page, 9: 0}
     resident.forget(5, made)
     assert (tmp_path / "5" / "clear_refs").read_text() == "5"
+
+
+def test_a_circle_has_an_end(tmp_path: Path) -> None:
+    made = proc(tmp_path, {"5/stat": "5 (x) S 6 5 5 0\n", "6/stat": "6 (x) S 5 6 6 0\n"})
+    assert sorted(resident.kin(5, made)) == [5, 6]
 
 
 @pytest.mark.parametrize("files", [{}, {"5/status": "", "5/statm": "", "5/stat": ""}, {"5/status": "VmHWM: x kB\n"}])
 def test_of_what_is_gone_or_told_by_no_system(tmp_path: Path, files: Mapping[str, str]) -> None:
     made = proc(tmp_path / "proc", files)
-    assert (resident.now(5, made), resident.most(5, made), resident.of_kin(5, made)) == (0, 0, 0)
+    assert (resident.now(5, made), resident.most(5, made), resident.of_kin([5], made)) == (0, 0, {5: 0})
     resident.forget(6, made)
