@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _SIGNATURE = "serving_default"
-_PACKAGE = "pytest_modelconform.saved_model"
+_PACKAGE = "modelconform.saved_model"
 # By message the fields that are read: name, number, type (of another message, or a scalar); `[]` is a list, `{}` a map
 # from names.
 _MESSAGES: Mapping[str, Sequence[tuple[str, int, str]]] = {

@@ -172,10 +172,6 @@ def run(project: pytest.Pytester, *options: str, keep: str = "") -> tuple[pytest
 
 
 def untimed(found: Log) -> dict[Cell, Outcome]:
-<<<<<<< HEAD
-    """What cells came to, whatever they took."""
-=======
->>>>>>> h-memory
     return {cell: replace(outcome, duration=None) for cell, outcome in found.cells}
 
 

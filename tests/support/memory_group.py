@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-<<<<<<< HEAD
-import time
-=======
 import functools
->>>>>>> h-memory
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +14,6 @@ from tests.support import runs
 
 # Of version 1, and of version 2, with the file that limits memory.
 _PLACES = (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max"))
-
-# Seconds that processes may take to end.
-_PATIENCE = 30.0
 
 
 @contextlib.contextmanager
@@ -42,23 +35,6 @@ def limited(size: int) -> Iterator[Path]:
             yield group / "cgroup.procs"
             return
         finally:
-<<<<<<< HEAD
-            _removed(group)
-    pytest.skip("this machine lets us make no control group with a limit of memory")
-
-
-def _removed(group: Path) -> None:
-    """Remove a group as soon as the last process in it has ended. Raises OSError for one that stays."""
-    until = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            group.rmdir()
-            return
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.1)
-=======
             # What ends after its run, and what the kernel has not forgotten yet, is still in it.
             runs.wait_until(functools.partial(_is_removed, group), 60, f"{group} is empty")
     pytest.skip("this machine lets us make no control group with a limit of memory")
@@ -68,4 +44,3 @@ def _is_removed(group: Path) -> bool:
     with contextlib.suppress(OSError):
         group.rmdir()
     return not group.exists()
->>>>>>> h-memory
