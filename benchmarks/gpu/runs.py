@@ -71,8 +71,8 @@ def _end_of(output: Path) -> str:
 def _command() -> list[str]:
     ours = [] if is_installed() else ["-p", "pytest_modelconform.plugin"]
     quiet = ("-q", "--tb=no", "-p", "no:cacheprovider", "-o", "addopts=", "-o", "filterwarnings=")
-    # Trainings are cells of their own, and there is no time for them.
-    what = ("--modelconform", "--modelconform-blame=off", "-m", "task_inference")
+    # Trainings and other dtypes are cells of their own, and there is no time for them.
+    what = ("--modelconform", "--modelconform-blame=off", "-m", "task_inference and dtype_float32")
     return [sys.executable, "-m", "pytest", *ours, *quiet, *what]
 
 

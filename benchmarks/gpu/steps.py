@@ -107,10 +107,13 @@ def _full(plan: Plan, kept: Kept, limit: float) -> Step:
     total = kept.steps["machine"].told.get("torch", {}).get("bytes", 0) if plan.device == devices.CUDA else 2**20
     if not total:
         return Step(complete=True, told={"problem": "PyTorch sees no GPU"})
+    runtimes = [name for name in ("torch", "libtorch-cpp") if name in plan.runtimes]
+    if not runtimes:
+        return Step(complete=True, told={"problem": "neither torch nor libtorch-cpp was asked for"})
     folder = full.write(plan.cache.parent / "full", total)
     options = [
         "--modelconform-formats=torchscript-script",
-        "--modelconform-runtimes=torch,libtorch-cpp",
+        f"--modelconform-runtimes={','.join(runtimes)}",
         f"--modelconform-devices={plan.device}",
         f"--rootdir={folder}",
     ]

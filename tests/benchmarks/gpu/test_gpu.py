@@ -34,7 +34,9 @@ MACHINE = {
 
 
 def plan(folder: Path, seconds: float = 60.0) -> steps.Plan:
-    return steps.Plan("cuda", [folder / "a.py"], ["onnx"], ["ort"], folder / "cache", time.monotonic() + seconds)
+    return steps.Plan(
+        "cuda", [folder / "a.py"], ["onnx"], ["ort", "torch"], folder / "cache", time.monotonic() + seconds
+    )
 
 
 def ran(name: str, seconds: float) -> tuple[Cell, Outcome]:
