@@ -4,7 +4,7 @@
 
 A number draws the same mishap each time; what the machine does meanwhile makes its moments fall elsewhere. Each is
 followed by a run that nothing happens to, with the same cache. Results are added to a file as they come, and what is in
-it is not done again. `clock` needs libfaketime, the disks need root. Nothing outside of `--folder` is written to.
+it is not done again. The disks need root. Nothing outside of `--folder` is written to.
 """
 
 from __future__ import annotations

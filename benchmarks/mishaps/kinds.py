@@ -262,28 +262,42 @@ def read_only(draw: Draw) -> Came:
 # -- the clock, and others ---------------------------------------------------------------------------------------------
 
 
+# Not libfaketime: it takes the end of a sleep, which is a time of the monotonic clock, for one of the clock that jumps.
+_JUMPING = """\
+import os
+import time
+
+
+def _jumped(real, unit):
+    def read():
+        with open(os.environ["MISHAPS_CLOCK"]) as file:
+            return real() + unit * int(file.read())
+
+    return read
+
+
+time.time, time.time_ns = _jumped(time.time, 1), _jumped(time.time_ns, 10**9)
+"""
+_HOUR = 3600
+
+
 def clock(draw: Draw) -> Came:
-    """The clock of all processes jumps by hours and days, back and forth, while they run."""
+    """The clock of all Python processes jumps by hours and days, back and forth, while they run; not that of files."""
     drawn, came = draw.random, Came()
-    library = os.environ.get("MISHAPS_FAKETIME", "")
-    if not Path(library).is_file():
-        raise NotHere("MISHAPS_FAKETIME names no libfaketime.so.1: apt-get download libfaketime; dpkg -x it")
     flavour, count = drawn.choice(["plain", "programs", "installs"]), drawn.choice([0, 1, 2])
     with _sandbox(draw, flavour) as box:
-        now = box.root / "clock"
-        now.write_text("+0d\n")
-        env = {
-            "LD_PRELOAD": library,
-            "FAKETIME_TIMESTAMP_FILE": str(now),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-        }
-        with box.running("run", count, env=env) as run:
-            while _wait(run, drawn.uniform(0.05, 0.3) * draw.seconds[flavour]):
-                jump = drawn.choice(["-2d", "-1h", "+1h", "+30d", "+0d", "-400d"])
-                now.write_text(f"{jump}\n")
-                came.done.append(jump)
+        now, place = box.root / "clock", box.root / "site"
+        now.write_text("0")
+        place.mkdir()
+        (place / "sitecustomize.py").write_text(_JUMPING)
+        path = os.pathsep.join([str(place), *filter(None, [os.environ.get("PYTHONPATH")])])
+        with box.running("run", count, env={"MISHAPS_CLOCK": str(now), "PYTHONPATH": path}) as run:
+            while _wait(run, drawn.uniform(0.02, 0.1) * draw.seconds[flavour]):
+                jump = drawn.choice([-400 * 24, -48, -1, 0, 1, 30 * 24])
+                # At once: a process that reads half of it would be another mishap.
+                (box.root / "next").write_text(str(jump * _HOUR))
+                (box.root / "next").replace(now)
+                came.done.append(f"{jump:+d} h")
         came.done.insert(0, f"{flavour} -n {count}, exit status {run.returncode}:")
         came.verdicts = box.verdicts("run")
         came.faults += box.faults_of_log("run")
