@@ -94,7 +94,8 @@ def test_a_commands_help_ends_with_examples_that_parse_and_exit_statuses(
     parser = argparse.ArgumentParser()
     module.add_arguments(parser)
     for line in lines:
-        parser.parse_args(shlex.split(line)[2:])
+        words = shlex.split(line)[2:]
+        parser.parse_known_args(words) if getattr(module, "PASSES_ON", False) else parser.parse_args(words)
 
 
 @pytest.mark.parametrize("name", list(cli.COMMANDS))
