@@ -81,9 +81,8 @@ def main(folder: Path) -> None:
             for way in ("sent", "copied"):
                 ask: Callable[..., Any] = getattr(taker, way).remote
                 seconds = [ray.get(ask(holder, str(two), str(one), name)) for _ in range(TIMES + 1)][1:]
-                print(
-                    f"{name} {way}: {statistics.median(seconds) * 1000:.1f} ms ({max(seconds) * 1000:.1f} at the most)"
-                )
+                median, most = statistics.median(seconds), max(seconds)
+                print(f"{name} {way}: {median * 1000:.1f} ms ({most * 1000:.1f} at the most)")
     finally:
         ray.shutdown()
         cluster.shutdown()

@@ -182,7 +182,8 @@ class Dispatch:
     def _lose(self, one: _Running, why: str, is_of_keeper: bool, is_gone: bool = False) -> None:
         self._end(one)
         _cancel(one)
-        if not is_gone:
+        # A cell that ends its process is no fault of the node's.
+        if not is_gone and (is_of_keeper or not one.group.begun):
             # Ray may tell of a node's end by its tasks before it tells of the node's.
             self._nodes.lost_group(one.node, why, is_of_keeper)
         lost = self._groups.lost(one.group, one.node.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,13 @@ class _Node:
         self.workeroutput = dict(output or {})
         self.gateway = self
         self.id = name
+        # What a failure is headed by. A node that takes cells has the Python of this process.
+        self.workerinfo = {
+            "id": name,
+            "sysplatform": sys.platform,
+            "version_info": tuple(sys.version_info),
+            "executable": sys.executable,
+        }
 
 
 def start_of(config: pytest.Config) -> Start:

@@ -54,6 +54,7 @@ COMMANDS = {
 # The order of the help. What is in no group is shown last.
 GROUPS = {
     "begin": ("new", "doctor", "env", "cache", "completion"),
+    "run the tests on several machines": ("cluster",),
     "take a model elsewhere": ("export", "run", "cmake-dir"),
     "after a failure": ("blame", "repro"),
     "read the logs of runs": ("report", "diff", "merge", "update-expected", "history", "badge"),

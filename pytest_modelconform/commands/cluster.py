@@ -12,8 +12,8 @@ EXAMPLES = """\
 
 All other words are pytest's: paths, -k, -m, -x, --modelconform-formats, --junitxml, …
 
-exit status: 0; 1 if a cell is not as expected; 2 after Ctrl-C; 4 if there is
-no cluster, and otherwise pytest's."""
+exit status: 0; 1 if a cell is not as expected; 2 after Ctrl-C; 4 if there is no
+cluster; all as pytest has it."""
 
 # All but `--address` is handed on.
 PASSES_ON = True

@@ -20,27 +20,11 @@ from pytest_modelconform.cluster.project import Project, pack, scan
 from tests.support import runs
 
 ITEMS = ("a.py::a[eager]", "a.py::a[torchscript_trace-fake_good_never-cpu]")
-ENDS = (
-    runs.CASE
-    + """\
-
-import os
-import signal
-
-
-def model():
-    os.kill(os.getppid(), signal.SIGKILL)
-    return Net()
-
-
-case = Case(model=model, inputs=inputs)
-"""
-)
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    return runs.write(tmp_path / "project", {"a.py": runs.PLAIN, "ends.py": ENDS})
+    return runs.write(tmp_path / "project", {"a.py": runs.PLAIN, "ends.py": runs.DEADLY})
 
 
 @pytest.fixture

@@ -121,6 +121,35 @@ def test_ctrl_c_ends_all(cluster: Cluster, tmp_path: Path) -> None:
     assert cluster.processes() == []
 
 
+def test_a_cell_that_is_lost_again_and_again_is_not_run(cluster: Cluster, tmp_path: Path) -> None:
+    project = runs.write(tmp_path, {"deadly.py": runs.DEADLY, "a.py": runs.PLAIN})
+    process = begin(cluster, project, "--modelconform-log=run.jsonl")
+    output = process.communicate(timeout=400)[0]
+
+    assert process.returncode == pytest.ExitCode.TESTS_FAILED, output
+    found = log.read(project / "run.jsonl")
+    expected = {f"{name}.py::{name}[{cell}]" for name in ("deadly", "a") for cell in _CELLS}
+    assert Counter(cell.id for cell, _ in found.cells) == Counter(expected)
+    by_case = {name: {o.verdict.value for cell, o in found.cells if cell.case == name} for name in ("deadly", "a")}
+    assert by_case == {"deadly": {"not-run"}, "a": {"pass"}}, output
+    messages = [outcome.message for cell, outcome in found.cells if cell.case == "deadly"]
+    assert all("not run: it was lost 3 times" in message for message in messages)
+    assert all("was ended by signal 9" in message for message in messages)
+
+
+def test_the_first_failure_ends_all(cluster: Cluster, tmp_path: Path) -> None:
+    wrong = runs.PLAIN.replace("return x", "return x.nothing + x")
+    project = runs.write(tmp_path, {"held.py": HELD.replace("60", "300"), "wrong.py": wrong})
+    process = begin(cluster, project, "--modelconform-log=run.jsonl", "-x")
+    output = process.communicate(timeout=250)[0]
+
+    assert process.returncode == pytest.ExitCode.TESTS_FAILED, output
+    assert "stopping after 1 failures" in output, output
+    verdicts = {cell.id: outcome.verdict.value for cell, outcome in log.read(project / "run.jsonl").cells}
+    assert verdicts["held.py::held[eager]"] == "not-run"
+    assert "error" in verdicts.values()
+
+
 def test_options_of_one_machine_are_refused(cluster: Cluster, tmp_path: Path) -> None:
     project = runs.write(tmp_path, {"a.py": runs.PLAIN})
     process = begin(cluster, project, "--modelconform-inline")

@@ -39,6 +39,23 @@ class Net(torch.nn.Module):
 
 inputs = {"seven": lambda: (torch.arange(7.0, 11.0).reshape(2, 2),), "one": lambda: (torch.tensor([[5.0, 9.0]]),)}
 """
+# One that ends the pytest process which it runs for.
+DEADLY = (
+    CASE
+    + """\
+
+import os
+import signal
+
+
+def model():
+    os.kill(os.getppid(), signal.SIGKILL)
+    return Net()
+
+
+case = Case(model=model, inputs=inputs)
+"""
+)
 PLAIN = CASE + "case = Case(model=lambda: Net(), inputs=inputs)\n"
 
 
