@@ -100,6 +100,9 @@ class Keeper:
             messages = process.run(Order(lease.items), connection, lambda asked: self._bring(asked, lease.peers))
             try:
                 for message in messages:
+                    if isinstance(message, Ended):
+                        # Who hears of the end may say farewell, to a process that is idle.
+                        processes.give(process)
                     connection.send(message)
             except OSError:
                 process.end()  # The task is gone, and what it runs is nobody's.

@@ -115,7 +115,8 @@ class ClusterPlugin:
         nodes = self._connected()
         refused = [f"modelconform: {node.name} takes no cell: {node.why}" for node in nodes.all if node.why]
         names = ", ".join(str(node) for node in nodes.all if not node.why)
-        return [f"modelconform: {len(nodes.beginning)} nodes: {names}", *refused]
+        count = len(nodes.beginning)
+        return [f"modelconform: {count} node{'s' if count != 1 else ''}: {names or 'none yet'}", *refused]
 
     # -- running ---------------------------------------------------------------------------------------------------
 

@@ -197,9 +197,11 @@ class Processes:
         return made
 
     def give(self, process: Process) -> None:
-        """Hand one back."""
+        """Hand one back; again: nothing happens."""
         with self._lock:
-            self._taken.discard(process)
+            if process not in self._taken:
+                return
+            self._taken.remove(process)
             if process.is_alive:
                 self._idle.append(process)
             else:
