@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pytest_modelconform.cells.case_files import Declared
 from pytest_modelconform.cells.machinery import Machinery
 from pytest_modelconform.cells.registry import Registry, register_built_in
 from pytest_modelconform.repro.concern import About
@@ -43,7 +44,7 @@ def registry() -> Registry:
 
 
 def asker(registry: Registry, cache: Path, format_name: str, runtime: str, right: tuple[str, ...] = ()) -> Any:
-    case: Any = SimpleNamespace(name="a", dtypes=("float32",), has=(), framework="torch", exports={})
+    case = Declared("a")
     pipeline = Ran(right)
     settings = SimpleNamespace(cache=cache, exports={})
     machinery: Any = SimpleNamespace(registry=registry, pipeline=pipeline, witnesses=None, settings=settings)
