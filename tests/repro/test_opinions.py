@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,7 +29,7 @@ class Ran:
         self.right = right
         self.asked: list[tuple[str, str]] = []
 
-    def unavailable(self, cell: Cell, framework: str) -> None:
+    def unavailable(self, cell: Cell, framework: str, own: Collection[str] = ()) -> None:
         return None
 
     def run(self, ref: CaseRef, cell: Cell, expects: Any = None) -> Outcome:
