@@ -121,7 +121,9 @@ def _report(results: Path) -> int:
     for entry in _entries(results):
         by_kind[entry["kind"]].append(entry)
         if entry["kind"] == "kills":
-            killed.update(done.partition(" s: ")[2] for done in entry["done"] if " s: " in done)
+            killed.update(
+                done.partition(" s: ")[2] for done in entry["done"] if " s: " in done and "nobody" not in done
+            )
     print("\n| mishap | times | right | wrong |\n| --- | --- | --- | --- |")
     for kind in KINDS:
         if found := by_kind.get(kind):
