@@ -69,6 +69,7 @@ SECONDS = {
     "test_quantise.py": 60.0,
     "test_quantised.py": 40.0,
     "test_machine.py": 30.0,
+    "test_overview.py": 15.0,
     "test_find.py": 25.0,
 }
 OTHERS = 5.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -54,15 +55,17 @@ def test_a_schema_sees_faults(tmp_path: Path) -> None:
 
 
 def test_the_workflows_in_the_document(tmp_path: Path) -> None:
-    github, gitlab = blocks(ROOT / "docs/ci.md")
+    *github, gitlab = (block for place in (0, 2, 1) for block in blocks(ROOT / "docs/ci.md")[place : place + 1])
     workflow = tmp_path / "workflow.yml"
-    workflow.write_text(github)
-    checked = check_schema("github-workflows", workflow)
-    assert checked.returncode == 0, checked.stdout
-    steps = [step for job in loaded(workflow)["jobs"].values() for step in job["steps"]]
-    for folder, action in (("", ACTION), ("/ci/merge", MERGE)):
-        [step] = [s for s in steps if re.fullmatch(rf"OWNER/pytest-modelconform{folder}@.*", s.get("uses", ""))]
-        assert set(step["with"]) <= set(loaded(action)["inputs"])
+    assert len(github) == 2
+    for text in github:
+        workflow.write_text(text)
+        checked = check_schema("github-workflows", workflow)
+        assert checked.returncode == 0, checked.stdout
+        steps = [step for job in loaded(workflow)["jobs"].values() for step in job["steps"]]
+        for folder, action in (("", ACTION), ("/ci/merge", MERGE)):
+            [step] = [s for s in steps if re.fullmatch(rf"OWNER/pytest-modelconform{folder}@.*", s.get("uses", ""))]
+            assert set(step.get("with", ())) <= set(loaded(action)["inputs"])
     workflow.write_text(gitlab)
     checked = check_schema("gitlab-ci", workflow)
     assert checked.returncode == 0, checked.stdout
@@ -207,6 +210,23 @@ def test_a_shard_is_run_and_its_log_is_kept(runner: Runner, project: Path) -> No
     assert "plain" in runner.summary.read_text() or "second" in runner.summary.read_text()
 
 
+def test_shards_are_split_by_what_the_document_records(runner: Runner, project: Path) -> None:
+    """Its steps, one after another, in a run that has no recording yet, and in the next one."""
+    workflow = YAML(typ="safe").load(blocks(ROOT / "docs/ci.md")[2])
+    begin, record = (
+        next(step["run"] for step in workflow["jobs"][job]["steps"] if "run" in step) for job in ("durations", "report")
+    )
+    given = {**inputs_of(ACTION), "CASES": "plain.py second.py", "SHARD": "1/1", "ARGUMENTS": "-p no:cacheprovider"}
+    given |= {"FORMATS": "torchscript-trace", "RUNTIMES": "fake-good-never", "DURATIONS": "durations.json"}
+    for cells in (0, 4):
+        assert runner.run(begin, project).returncode == 0
+        done = runner.run(step(ACTION, "Run")["run"], project, **given)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert re.search(rf"shard 1 of 1, split by recordings [0-9a-f]+ of {cells} cells", done.stdout)
+        assert runner.run(record, project, LOG=runner.outputs["log"]).returncode == 0
+    assert len(json.loads((project / "durations.json").read_text())) == 4
+
+
 def test_a_failing_run_fails_the_step(runner: Runner, project: Path) -> None:
     given = {**inputs_of(ACTION), "CASES": "plain.py", "ARGUMENTS": "-p no:cacheprovider"}
     given |= {"FORMATS": "torchscript-trace", "RUNTIMES": fakes.runtime_name("structure@run")}
@@ -259,6 +279,8 @@ def test_logs_are_joined_compared_and_published(runner: Runner, tmp_path: Path) 
 
     remote = tmp_path / "remotes/me/mine.git"
     subprocess.run(["git", "init", "--quiet", "--bare", str(remote)], check=True, timeout=60)
+    (folder / "index.parts").mkdir()
+    (folder / "index.parts" / "1-a.html").write_text("<p>")
     for _ in range(2):
         published = runner.run(
             step(MERGE, "Publish badges")["run"], FOLDER=str(folder), BRANCH="badges", TOKEN="secret"
@@ -271,7 +293,7 @@ def test_logs_are_joined_compared_and_published(runner: Runner, tmp_path: Path) 
         check=True,
         timeout=60,
     )
-    assert listed.stdout.split() == ["badge.json", "badge.svg", "index.html", "modelconform.jsonl"]
+    assert listed.stdout.split() == ["badge.json", "badge.svg", "index.html", "index.parts", "modelconform.jsonl"]
 
 
 GH = """\

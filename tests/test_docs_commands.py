@@ -64,8 +64,8 @@ def look_at(words: Sequence[str], options: Collection[str] = ()) -> None:
             program, words = words[2], words[2:]
         else:
             return look_at_python(words, said)
-    if program == ".ci/matrix":
-        return look_at_python(["python", "-m", "benchmarks.matrix", *words[1:]], said)
+    if program in (".ci/matrix", ".ci/gpu"):
+        return look_at_python(["python", "-m", f"benchmarks.{program.rpartition('/')[2]}", *words[1:]], said)
     if program == "modelconform":
         look_at_ours(words, said, options)
     elif program == "pytest":

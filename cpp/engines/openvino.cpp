@@ -1,4 +1,5 @@
 // ONNX models (and OpenVINO's own) in OpenVINO, on its CPU plugin.
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstring>
@@ -33,6 +34,10 @@ const DTypeTable kElementTypes{std::array{
     std::pair{DType::kFloat8E4M3FN, ov::element::f8e4m3},
     std::pair{DType::kFloat8E5M2, ov::element::f8e5m2},
 }};
+
+// With one thread the plugin doesn't report that an inference failed (seen with 2026.4): outputs
+// are empty then, or the process crashes.
+constexpr int kLeastThreads = 2;
 
 ov::element::Type element_type_of(DType dtype) {
   if (const auto found = kElementTypes.theirs(dtype)) return *found;
@@ -140,7 +145,7 @@ class OpenvinoModel : public LoadedModel {
 
  private:
   ov::CompiledModel compile() {
-    ov::AnyMap options = {ov::inference_num_threads(threads_)};
+    ov::AnyMap options = {ov::inference_num_threads(std::max(threads_, kLeastThreads))};
     // By default the plugin computes in bfloat16 on CPUs that have it, and in float16 on ARM.
     if (model_.precision == Precision::kFull) {
       options.insert(ov::hint::inference_precision(ov::element::f32));

@@ -97,6 +97,10 @@ class FrontendEngine : public Engine {
     return std::make_unique<FrontendModel>(model, device_);
   }
 
+  void release() override {
+    in_torch([&] { release_memory(device_); });
+  }
+
  private:
   c10::Device device_;
 };

@@ -114,6 +114,9 @@ class Engine {
   virtual Description description() const = 0;
   // Only one model is loaded at a time, besides its clones.
   virtual std::unique_ptr<LoadedModel> load(const Model& model) = 0;
+  // Called once a model is destroyed and none is asked for: gives back what the library keeps of a
+  // GPU's memory, since other processes may need it meanwhile.
+  virtual void release() {}
 };
 
 // Defined once in each executable, by its engine.

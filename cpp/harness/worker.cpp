@@ -126,6 +126,7 @@ class Worker {
 
   Json unload(const Json&) {
     model_.reset();
+    engine_.release();
     return Json::object();
   }
 

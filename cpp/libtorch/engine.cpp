@@ -98,6 +98,10 @@ class LibtorchEngine : public Engine {
     });
   }
 
+  void release() override {
+    in_torch([&] { release_memory(device_); });
+  }
+
  private:
   c10::Device device_;
 };

@@ -1,6 +1,7 @@
 #include "setup.h"
 
 #include <ATen/Context.h>
+#include <ATen/DeviceAccelerator.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <dlfcn.h>
@@ -24,6 +25,11 @@ void load_cuda(const c10::Device& device) {
   if (device.is_cuda() && !torch::cuda::is_available()) {
     throw EngineError("RuntimeError", "libtorch finds no CUDA device");
   }
+}
+
+// Of a GPU: what its allocator keeps for tensors to come.
+void release_memory(const c10::Device& device) {
+  if (device.is_cuda()) at::accelerator::emptyCache();
 }
 
 // TF32 on GPUs, and bfloat16 on CPUs that have it; for the whole process, until the next load.

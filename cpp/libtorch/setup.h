@@ -12,6 +12,7 @@
 namespace modelconform {
 
 void load_cuda(const c10::Device& device);
+void release_memory(const c10::Device& device);
 void set_threads(int threads);
 // Gives the calling thread the number of threads that was set, which OpenMP keeps for each thread.
 void share_threads();

@@ -63,7 +63,7 @@ def find(
 def _is_own_file(machinery: Machinery, case: Declared, ref: CaseRef, cell: Cell) -> bool:
     """Whether what the cell runs, or is made from, was there already."""
     given = machinery.settings.exports
-    columns = machinery.registry.made_through(cell.format, ref.framework)
+    columns = machinery.registry.made_through(cell.format, ref.framework, ref.own)
     return any(
         case.exports.get(column) == FILE or (column in given and given[column].export is not None) for column in columns
     )

@@ -30,7 +30,7 @@ _NOT_FIT = (Stage.COLLECT, Stage.BUILD, Stage.REFERENCE, Stage.ENVIRONMENT)
 # Seconds after which a part hangs, where the cell does: it has taken longer than its whole limit.
 _A_HANG = 10.0
 # Of input sets, as reports have them.
-_RED = ("mismatch", "imprecise", "error", "crash", "timeout")
+_RED = ("mismatch", "imprecise", "error", "crash", "timeout", "out-of-memory")
 
 
 class _Beside(Machinery):
@@ -47,11 +47,16 @@ class _Beside(Machinery):
         self.pipeline.exports.again = False
 
     @property
+    def scratch(self) -> Path:
+        """The other one's."""
+        return self._other.scratch
+
+    @property
     def pool(self) -> Pool:
         """The other one's."""
         return self._other.pool
 
-    def close(self) -> None:
+    def close(self, at_once: bool = False) -> None:
         """Remove the working folder; the workers stay."""
         self.pipeline.close()
         spare.remove(self.cache.folder)
@@ -91,7 +96,7 @@ class Machine:
         self._ends = time.monotonic() + seconds
         # Seconds that are for something else.
         self.reserved = 0.0
-        self._folder = Path(tempfile.mkdtemp(prefix="modelconform-blame-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="search-", dir=machinery.scratch))
         self.machinery = _Beside(machinery, self._folder)
         self.ref = ref
         self.cell = cell

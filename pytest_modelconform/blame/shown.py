@@ -44,7 +44,7 @@ def with_example(trials: Machine, case: Declared, blame: Blame, progress: Callab
     if not blame.guilty or not all(operator.name for operator in blame.guilty[0].operators):
         return blame
     progress(f"writing a small case of {title(blame.guilty[0].operators)}")
-    with tempfile.TemporaryDirectory(prefix="modelconform-example-") as folder:
+    with tempfile.TemporaryDirectory(prefix="example-", dir=trials.machinery.scratch) as folder:
         try:
             found = _found(trials, case, blame, Path(folder))
         except OutOfTime:

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +50,24 @@ class Red:
         """Of what `to_json` wrote."""
         cell, outcome = from_record(stored["record"])
         ref = stored["ref"]
-        operators = tuple((kind, tuple(names)) for kind, names in ref["operators"])
-        return cls(cell, CaseRef(**{**ref, "file": Path(ref["file"]), "operators": operators}), outcome)
+        typed = {
+            "file": Path(ref["file"]),
+            "operators": tuple((kind, tuple(names)) for kind, names in ref["operators"]),
+            "own": tuple(ref["own"]),
+        }
+        return cls(cell, CaseRef(**{**ref, **typed}), outcome)
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """The folder, which need not be there."""
+    """The folder, which need not be there.
+
+    seen: what this process has read there, by file. Files are written once, and with many red cells each claim would
+    read all of them again.
+    """
 
     folder: Path
+    seen: dict[Path, Cell] = field(default_factory=dict, compare=False, repr=False)
 
     # -- who runs cells, and may leave some ------------------------------------------------------------------------
 
@@ -106,19 +115,20 @@ class Waiting:
         claimed: Counter[str] = Counter()
         found = []
         for place in self._places():
-            red = _first(place)
+            cell = self._first(place)
             if (place / _CLAIM).exists():
-                claimed.update(_kinds(red))
+                claimed.update(_kinds(cell))
             else:
-                found.append((place, red))
-        in_order = sorted(found, key=lambda one: (sum(map(claimed.__getitem__, _kinds(one[1]))), one[1].cell.id))
-        for place, red in in_order:
+                found.append((place, cell))
+        in_order = sorted(found, key=lambda one: (sum(map(claimed.__getitem__, _kinds(one[1]))), one[1].id))
+        for place, cell in in_order:
+            red = place / f"{hash_of(cell.id)}{_RED}"
             try:
                 # At once, and only once: whoever comes second sees the one that is searched in.
-                os.link(place / f"{hash_of(red.cell.id)}{_RED}", place / _CLAIM)
+                os.link(red, place / _CLAIM)
             except FileExistsError:
                 continue
-            return red
+            return _read(red)
         return None
 
     def end(self, red: Red, blame: Blame) -> None:
@@ -128,19 +138,19 @@ class Waiting:
     @property
     def left(self) -> list[Cell]:
         """Cells that nobody has searched in, one a reason."""
-        found = (_first(place).cell for place in self._places() if not (place / _CLAIM).exists())
+        found = (self._first(place) for place in self._places() if not (place / _CLAIM).exists())
         return sorted(found, key=lambda cell: cell.id)
 
     def begun(self) -> dict[Cell, Blame | None]:
         """The cells that somebody searches or has searched in, with what that came to as soon as it is known."""
         claims = sorted(self.folder.glob(f"*/{_CLAIM}"))
-        return {_read(claim).cell: _blame(claim.parent) for claim in claims}
+        return {self._cell(claim): _blame(claim.parent) for claim in claims}
 
     def found(self) -> Iterator[tuple[Cell, Blame]]:
         """What searches came to, of all cells that fail for the same reason as the one that was searched in."""
         for place in self._places():
             if (blame := _blame(place)) is not None:
-                first = _first(place).cell
+                first = self._first(place)
                 for red in _reds(place):
                     yield red.cell, blame if red.cell == first else _of_other(blame, first, red.cell)
 
@@ -151,15 +161,21 @@ class Waiting:
     def _places(self) -> list[Path]:
         return sorted(place for place in self.folder.glob("*") if any(place.glob(f"*{_RED}")))
 
+    def _first(self, place: Path) -> Cell:
+        """The one that is searched in."""
+        claimed = place / _CLAIM
+        if claimed.exists():
+            return self._cell(claimed)
+        return min(map(self._cell, place.glob(f"*{_RED}")), key=lambda cell: cell.id)
+
+    def _cell(self, path: Path) -> Cell:
+        if path not in self.seen:
+            self.seen[path] = _read(path).cell
+        return self.seen[path]
+
 
 def _reds(place: Path) -> list[Red]:
     return [_read(path) for path in sorted(place.glob(f"*{_RED}"))]
-
-
-def _first(place: Path) -> Red:
-    """The one that is searched in."""
-    claimed = place / _CLAIM
-    return _read(claimed) if claimed.exists() else min(_reds(place), key=lambda red: red.cell.id)
 
 
 def _read(path: Path) -> Red:
@@ -190,8 +206,7 @@ def _of_other(blame: Blame, searched: Cell, cell: Cell) -> Blame:
     return replace(blame, guilty=guilty, note=f"{blame.note} As in {searched.name}.".lstrip(), tensors="")
 
 
-def _kinds(red: Red) -> list[str]:
-    cell = red.cell
+def _kinds(cell: Cell) -> list[str]:
     return [f"case {cell.file}::{cell.case}", f"column {cell.format} {cell.runtime}"]
 
 

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..terms.core_seconds import HARNESS, SPENT
-from . import disk
+from . import disk, temporary
 from .inventory import touch
+from .keeper import KEEPER
 
 Progress = Callable[[str], None]
 
@@ -228,10 +229,11 @@ def run(
     Raises subprocess.TimeoutExpired after `timeout` seconds, when all that it started is ended.
     """
     until = math.inf if timeout is None else time.monotonic() + timeout
+    temporary_files = temporary.for_others(Path(KEEPER.folder)) if KEEPER.folder else {}
     while True:
         process = subprocess.Popen(
             command,
-            env=dict(environment),
+            env={**environment, **KEEPER.variables(), **temporary_files},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

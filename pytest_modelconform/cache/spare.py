@@ -5,16 +5,14 @@ What is made there is used until the process ends, and goes with it. Nothing is 
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from ..terms.outcome import NOT_TESTED
-from . import disk
+from . import disk, temporary
 from .disk import DiskFull
 
 T = TypeVar("T")
@@ -72,7 +70,7 @@ def attempt(cache: Path, do: Callable[[Path], T]) -> T:
         if is_new:
             # It may be that neither is full: exporters write to further disks.
             is_new = False
-            shutil.rmtree(_spares.pop(cache), ignore_errors=True)
+            temporary.leave(_spares.pop(cache))
         raise _nowhere(cache, again) from error
     finally:
         for _, hear in _listening.get(cache, ()) if is_new else ():
@@ -94,25 +92,27 @@ def said(cache: Path, why: str) -> str:
 def remove(cache: Path) -> None:
     """Remove what stood in for a cache, at the end of a session."""
     if (folder := _spares.pop(cache, None)) is not None:
-        shutil.rmtree(folder, ignore_errors=True)
+        temporary.leave(folder)
     _listening.pop(cache, None)
+
+
+def places() -> list[Path]:
+    """Where there may be stand-ins."""
+    return [place for place in (Path(tempfile.gettempdir()), Path("/var/tmp"), _MEMORY) if place.is_dir()]
 
 
 def _opened(cache: Path, why: str) -> Path:
     """A new folder where there is room. Raises DiskFull."""
-    places = [Path(tempfile.gettempdir()), Path("/var/tmp")]
-    rooms = {place: disk.free(place) for place in places if place.is_dir()}
+    rooms = {place: disk.free(place) for place in places() if place != _MEMORY}
     if max(rooms.values(), default=0) < _ROOM and _MEMORY.is_dir() and _free_memory() >= 4 * _ROOM:
         rooms[_MEMORY] = disk.free(_MEMORY)
     for place in sorted(rooms, key=lambda place: -rooms[place]):
         if rooms[place] < _ROOM:
             break
         try:
-            folder = Path(tempfile.mkdtemp(prefix="modelconform-cache-", dir=place))
+            return temporary.new(place, f"{temporary.PREFIX}cache-")
         except OSError:
             continue
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        return folder
     raise _nowhere(cache, why)
 
 

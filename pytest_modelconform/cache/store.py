@@ -9,6 +9,7 @@
     cpp/<key>/             C++ sources of cases, compiled (see building/case_library.py)
     harness/…              compiled C++ harnesses (see building/harness.py)
     sessions/…             locks of the processes that use the folder (see sessions.py)
+    memory/…               what the processes of each machine have reserved (see reservations.py)
 
 A full disk ends no run: what is made then is in another folder (spare.py), and goes with the process.
 Whoever uses an entry touches it, so that `modelconform cache prune` removes what was unused longest (inventory.py).

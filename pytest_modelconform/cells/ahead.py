@@ -21,6 +21,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from ..cache import temporary
+from ..cache.keeper import KEEPER
 from ..cache.made_once import BuildError, join_session
 from ..terms.core_seconds import SPENT
 from .needs import Need
@@ -101,6 +103,8 @@ def main() -> None:
     cache, session, needs = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_watch_parent, daemon=True).start()
     join_session(session, ahead=True)
+    with contextlib.suppress(OSError):
+        KEEPER.folder = str(temporary.enter(temporary.folder_of(session)))
 
     told: dict[str, float] = {}
 

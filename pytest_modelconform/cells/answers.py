@@ -272,6 +272,7 @@ _SAID = {
     Verdict.ERROR: "an error for",
     Verdict.CRASH: "a crash for",
     Verdict.TIMEOUT: "a timeout for",
+    Verdict.OUT_OF_MEMORY: "out of memory for",
     Verdict.UNSUPPORTED: "refused for",
 }
 _MOST_SETS = 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -87,7 +88,8 @@ class Attempt:
         was_used, worker.used = worker.used, True
         executed = self._executed(judge, artifact, worker)
         outcome = self._with(artifact, executed.outcome)
-        if outcome.failed and not self.trusted and not was_used and base_of(self.cell.format) not in worker.smoked:
+        is_telling = outcome.failed and not outcome.is_exhausted
+        if is_telling and not self.trusted and not was_used and base_of(self.cell.format) not in worker.smoked:
             # Nothing has passed in this worker: is it the model, or the runtime?
             try:
                 check_runtime(self.tools, self.cell)
@@ -120,7 +122,7 @@ class Attempt:
             return self.tools.exports.prepare(ref, self.budget)
         except StageFailure as failure:
             of_case = failure.stage in (Stage.REFERENCE, Stage.BUILD, Stage.COLLECT)
-            if not of_case or failure.verdict is Verdict.UNAVAILABLE:
+            if not of_case or failure.verdict in (Verdict.UNAVAILABLE, Verdict.OUT_OF_MEMORY):
                 raise
             first = str(failure).splitlines()[0]
             message = f"{NOT_FIT}, see {ref.check}: {first}"
@@ -150,7 +152,18 @@ class Attempt:
             trainings = Trainings(tools.exports, self.ref, judge, cell, worker, self.budget)
             return Executed(trainings.outcome(tools.folder))
         reload = functools.partial(load, tools, cell, artifact, worker, self.budget)
-        sets = InputSets(tools.registry, tools.pool, cell, judge, artifact, worker, self.budget, tools.outputs, reload)
+        sets = InputSets(
+            tools.registry,
+            tools.pool,
+            cell,
+            judge,
+            artifact,
+            worker,
+            self.budget,
+            tools.outputs,
+            reload,
+            self.ref.own,
+        )
         tolerance, _ = choose(judge.tolerance, judge.tolerances, cell)
         if cell.task == SEQUENCE:
             return Executed(Steps(sets, tools.folder).outcome(), Evidence(judge, tolerance, {}, self.budget))
@@ -162,7 +175,11 @@ class Attempt:
         return Executed(checked, evidence)
 
     def _executed(self, judge: Prepared, artifact: Artifact, worker: AnyWorker) -> Executed:
-        """Load, run, compare and unload."""
+        """Load, run, compare and unload; on a GPU beside others, or alone."""
+        with self.tools.pool.turns.held() if worker.on_gpu else contextlib.nullcontext():
+            return self._executed_now(judge, artifact, worker)
+
+    def _executed_now(self, judge: Prepared, artifact: Artifact, worker: AnyWorker) -> Executed:
         try:
             seconds = load(self.tools, self.cell, artifact, worker, self.budget)
         except StageFailure as failure:
@@ -187,7 +204,7 @@ class Attempt:
     def refuse_to_export(self, prepared: Prepared) -> None:
         """Raises StageFailure where a format on the way states that it can't do this case."""
         registry = self.tools.registry
-        for name in registry.made_through(self.cell.format, self.ref.framework):
+        for name in registry.made_through(self.cell.format, self.ref.framework, self.ref.own):
             stated = limits.of_case(registry.format(name).LIMITS, self.cell, prepared)
             if reason := stated or limits.of_quantised(name, self.cell, registry):
                 raise StageFailure(Stage.EXPORT, Verdict.UNSUPPORTED, f"format {name} can't: {reason}")

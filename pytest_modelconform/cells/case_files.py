@@ -10,7 +10,7 @@ from pathlib import Path
 from ..environments.packages import missing_of_case
 from ..formats.frameworks import FRAMEWORKS
 from ..terms.case import DEFAULTS, OPTIONAL, TORCH, Tolerance, twin
-from ..terms.exports import FILE, MAKE, OPTIONS
+from ..terms.exports import FILE, MAKE, OPTIONS, OWN
 from ..terms.outcome import Outcome
 from . import literals
 
@@ -46,6 +46,11 @@ class Declared:
     def own_operators(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """What registers operators of its own, as a `CaseRef` has it."""
         return tuple((kind, tuple(names)) for kind, names in self.operators.items())
+
+    @property
+    def own_columns(self) -> tuple[str, ...]:
+        """Columns whose artifacts it makes itself or has as files, as a `CaseRef` has it."""
+        return tuple(column for column, kind in self.exports.items() if kind in OWN)
 
     def missing(self) -> str | None:
         """None if its packages and its framework are there, else a sentence that says what to do."""

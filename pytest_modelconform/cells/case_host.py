@@ -19,7 +19,6 @@ from ..cache import disk, fingerprint, store
 from ..cache.fingerprint import hash_file, hash_of
 from ..cache.store import Cache
 from ..environments import Environment, EnvironmentFault
-from ..formats.base import Format
 from ..formats.frameworks import FRAMEWORKS
 from ..references import from_runs, steps, training
 from ..references.content import (
@@ -128,6 +127,11 @@ class Exports:
         self._faults: dict[CaseRef, StageFailure] = {}
         self._failed_exports: dict[tuple[CaseRef, str, str], StageFailure] = {}
 
+    def forget(self) -> None:
+        """Have what failed in this session tried again."""
+        self._faults.clear()
+        self._failed_exports.clear()
+
     def prepare(self, ref: CaseRef, budget: Budget) -> Prepared:
         """The references of a case, from the cache or made. Raises StageFailure; again for a case that failed."""
         last, prepared = self._prepared.get((ref.precision, ref.task), (None, None))
@@ -146,15 +150,31 @@ class Exports:
 
     def find(self, ref: CaseRef, budget: Budget) -> Prepared:
         """The references of a case, without keeping them or their failure. Raises StageFailure."""
+        key, kind = self._references_key(ref), _KINDS.get(ref.task, Inference)
+        if found := self._cached(key, kind):
+            return found
+        return kept(lambda: self.cache.attempt(lambda place: self._found_or_made(ref, budget, key, kind, place)))
+
+    def made_of(self, ref: CaseRef) -> str:
+        """What names all that a case was built with, as it is now, where references of that are there; else ""."""
+        last, prepared = self._prepared.get((ref.precision, ref.task), (None, None))
+        if prepared is None or last != ref:
+            try:
+                prepared = self._cached(self._references_key(ref), _KINDS.get(ref.task, Inference))
+            except StageFailure:
+                return ""
+            if prepared is None:
+                return ""
+            self._prepared[ref.precision, ref.task] = (ref, prepared)
+        return prepared.key
+
+    def _references_key(self, ref: CaseRef) -> str:
+        """Of a case's references in the cache. Raises StageFailure."""
         source = [str(ref.file), ref.relative, ref.name, ref.dtype, ref.precision, ref.task, hash_file(ref.file)]
         # The host's path decides which local module an import finds.
         if (environment := FRAMEWORKS[ref.framework].environment) is not None:
             source.append(self._environment(environment))
-        kind = _KINDS.get(ref.task, Inference)
-        key = hash_of("reference", fingerprint.fingerprint(), self.pool.path, source)
-        if found := self._cached(key, kind):
-            return found
-        return kept(lambda: self.cache.attempt(lambda place: self._found_or_made(ref, budget, key, kind, place)))
+        return hash_of("reference", fingerprint.fingerprint(), self.pool.path, source)
 
     def _found_or_made(self, ref: CaseRef, budget: Budget, key: str, kind: type[Content], place: Path) -> Prepared:
         """References that another process has made meanwhile, or new ones in a folder of the cache."""
@@ -300,6 +320,7 @@ class Exports:
         """
         module = self.registry.format(cell.format)
         device = devices.route(cell.device, module.DEVICE_BOUND).exported_on
+        where = devices.exported_on(cell.device, module.DEVICE_BOUND, module.IN_PLACE)
         key = self._key(prepared, cell.format, device, ref)
         if failure := self._failed_exports.get((ref, cell.format, device)):
             raise failure
@@ -308,19 +329,19 @@ class Exports:
         if folder.is_dir() and (made is None or (anew and not made.fresh)):
             outdated = made is None
             self.cache.forget("artifacts", key, lambda folder: not outdated or _Made.read_valid(folder) is None)
-            if ref.framework in module.FRAMEWORKS:  # else its source is made by a fresh one
-                self._fresh_host(self._host_of(ref, module))
+            if self._is_exported(ref, cell.format):  # else its source is made by a fresh one
+                self._fresh_host(self._host_of(ref, cell.format, where))
         try:
             if made is None and (refused := refusals.read(self.cache, key)) and expects(refused.outcome()):
                 raise refused
-            if ref.framework not in module.FRAMEWORKS:
+            if not self._is_exported(ref, cell.format):
                 source = self.artifact(ref, prepared, replace(cell, format=module.FROM), budget, expects, anew)
                 cached = self._convert(source, prepared, cell, key, budget)
             else:
-                cached = self._export(ref, prepared, cell, device, key, budget, expects)
+                cached = self._export(ref, prepared, cell, where, key, budget, expects)
         except StageFailure as failure:
-            # Of a full disk nothing follows for the next cell: somebody may make room.
-            if not failure.is_of_disk:
+            # Of a full disk or a full GPU nothing follows for the next cell: somebody may make room.
+            if not failure.is_of_disk and failure.verdict is not Verdict.OUT_OF_MEMORY:
                 self._failed_exports[ref, cell.format, device] = failure
             raise
         folder = self.cache.place("artifacts", key)
@@ -342,9 +363,12 @@ class Exports:
         """What names an artifact: all that decides what is in it."""
         module = self.registry.format(column)
         made_with: list[Any] = [module.VERSION, module.tools(), device]
+        if device == devices.CUDA and self.pool.turns.portion is not None:
+            # What is compiled for a GPU runs on its kind only.
+            made_with.append(self.pool.turns.portion.gpu.kind)
         if module.ENVIRONMENT is not None:
             made_with.append(self._environment(module.ENVIRONMENT))
-        if ref.framework not in module.FRAMEWORKS:
+        if not self._is_exported(ref, column):
             made_with.append(self._key(prepared, module.FROM, device, ref))
         if options := self._options(column, ref):
             made_with.append(options)
@@ -373,9 +397,23 @@ class Exports:
         except EnvironmentFault as fault:
             raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, str(fault)) from fault
 
-    def _host_of(self, ref: CaseRef, module: Format) -> Callable[[], AnyWorker]:
-        """The case host that exports a case: the format's for a model in PyTorch, else the framework's."""
-        return (lambda: self.pool.host_of(module.NAME)) if ref.framework == TORCH else self._case_host(ref)
+    def _is_own_file(self, ref: CaseRef, column: str) -> bool:
+        """Whether what the case's own code made, or a file that is there, stands in a column."""
+        return column in ref.own or self._own(column) is not None
+
+    def _is_exported(self, ref: CaseRef, column: str) -> bool:
+        """Whether a case host makes a column, and no converter from another format."""
+        return self._is_own_file(ref, column) or ref.framework in self.registry.format(column).FRAMEWORKS
+
+    def _host_of(self, ref: CaseRef, column: str, device: str) -> Callable[[], AnyWorker]:
+        """The case host that exports a case: the format's for a model in PyTorch, else the framework's.
+
+        The environment of a format that is converted is its converter's, which knows nothing of cases.
+        """
+        module = self.registry.format(column)
+        if ref.framework == TORCH and not module.FROM:
+            return functools.partial(self.pool.host_of, module.NAME, device)
+        return functools.partial(self.pool.host_for, FRAMEWORKS[ref.framework], device)
 
     def _convert(self, source: Artifact, prepared: Prepared, cell: Cell, key: str, budget: Budget) -> bool:
         """Have the format's converter make an artifact from another format's unless it is there already."""
@@ -419,9 +457,10 @@ class Exports:
         module = self.registry.format(cell.format)
         if why := own_operators.unexportable(module.NAME, ref):
             raise StageFailure(Stage.EXPORT, Verdict.UNSUPPORTED, f"format {module.NAME} can't: {why}")
-        host = self._host_of(ref, module)
+        host = self._host_of(ref, cell.format, device)
+        is_own = self._is_own_file(ref, cell.format)
         request = {
-            "module": module.FRAMEWORKS[ref.framework],
+            "module": module.module if is_own else module.FRAMEWORKS[ref.framework],
             "format": module.NAME,
             "by": _FORMATS,
             "column": cell.format,
@@ -441,10 +480,16 @@ class Exports:
             if ref.file != SMOKE.file and cell.runtime != EAGER:
                 # The runtime's process imports its framework meanwhile.
                 self.pool.prestart(cell.runtime, cell.device)
+            with self.pool.turns.held() if device == devices.CUDA else contextlib.nullcontext():
+                exported(folder)
+
+        def exported(folder: Path) -> None:
             fresh = not start(host).used
             try:
                 answer = self._ask_host(budget, *asked, host=host, folder=str(folder), **request)
             except StageFailure as failure:
+                if failure.verdict is Verdict.OUT_OF_MEMORY:
+                    raise
                 if expects(failure.outcome()):
                     refusals.keep(self.cache, key, failure, lambda: self._packages(host))
                     raise

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..terms import exhausted
 from ..terms.cell import Cell
 from ..terms.outcome import FROM_THREADS, Outcome, Stage, Verdict
 from ..terms.tolerances import choose
@@ -14,7 +15,7 @@ from ..workers import arrays
 from . import from_threads
 from .answers import Run, UnsuitableInputs, compare_runs, run_request, structured
 from .protocol import NONSENSE, ConcurrentAnswer, ErrorAnswer, Trial, broken
-from .stages import VERDICT_OF
+from .stages import verdict_of
 from .typed import read
 from .worker import WorkerProblem
 
@@ -165,11 +166,11 @@ class AtOnce:
             tolerance = choose(prepared.tolerance, prepared.tolerances, cell)[0]
             narrows = self.registry.runtime(cell.runtime).NARROWS
             close = frozenset(n for n, e in outcome.inputs.items() if e["verdict"] == Verdict.IMPRECISE.value)
-            trials = Trials(sets, artifact.signature, tolerance, narrows, close)
+            trials = Trials(sets, artifact.signature, tolerance, narrows, close, worker.on_gpu)
             verdict, message = trials.judge(answer, arrays.read(self._target), record, notes)
         except WorkerProblem as problem:
             numbers = ", ".join(map(str, sorted({*wanted.threads, *wanted.clones})))
-            verdict, message = VERDICT_OF[type(problem)], f"while it ran from {numbers} threads at once: {problem}"
+            verdict, message = verdict_of(problem), f"while it ran from {numbers} threads at once: {problem}"
         except (*NONSENSE, UnsuitableInputs) as error:
             worker.close(kill=True)
             verdict, message = Verdict.ERROR, broken(cell.runtime, "from several threads at once", error)
@@ -216,7 +217,8 @@ class AtOnce:
 class Trials:
     """Reads the answers to `concurrent`.
 
-    narrows: see compare_runs. close: names of the sets that were imprecise when they ran alone.
+    narrows: see compare_runs. close: names of the sets that were imprecise when they ran alone. on_gpu: whether the
+    worker uses a GPU.
     """
 
     sets: Sequence[InputSet]
@@ -224,6 +226,7 @@ class Trials:
     tolerance: Tolerance
     narrows: Mapping[str, str]
     close: frozenset[str] = frozenset()
+    on_gpu: bool = False
 
     def judge(
         self, answer: ConcurrentAnswer, found: Mapping[str, Any], record: dict[str, Any], notes: list[str]
@@ -233,6 +236,7 @@ class Trials:
         Raises KeyError and the like for nonsense.
         """
         errors, mismatches = [], []
+        exhausting = 0
         if not answer.clonable:
             record["clones"] = []
             reason = (answer.clone_error.message if answer.clone_error else "") or "its runtime makes none"
@@ -242,6 +246,7 @@ class Trials:
             where = f"run from {threads} at once on {_INSTANCES[trial.instance]}"
             if trial.failed:
                 error, calls = trial.error or ErrorAnswer(), trial.failed + trial.results
+                exhausting += self.on_gpu and exhausted.on_gpu(f"{error.type}: {error.message}")
                 errors.append(f"{where}: {trial.failed} of {calls} calls fail: {error.type}: {error.message}")
             if trial.different:
                 said = f"{where}: {trial.different} of {trial.results} results differ from those of serial runs"
@@ -252,7 +257,11 @@ class Trials:
                     notes.append(f"{FROM_THREADS}: {said}, {apart}")
         record["identical"] = not any(trial.different or trial.failed for trial in answer.trials)
         record["results"] = sum(trial.results for trial in answer.trials)
-        verdict = Verdict.ERROR if errors else Verdict.MISMATCH if mismatches else Verdict.PASS
+        verdict = Verdict.MISMATCH if mismatches else Verdict.PASS
+        if len(errors) > exhausting:
+            verdict = Verdict.ERROR
+        elif errors and not mismatches:
+            verdict = Verdict.OUT_OF_MEMORY
         return verdict, "\n".join([*errors, *mismatches])
 
     def _compared(self, trial: Trial, found: Mapping[str, Any]) -> tuple[str, str]:

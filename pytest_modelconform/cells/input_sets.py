@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from .answers import Run, SetResult, UnsuitableInputs, compare_runs, read_runs, 
 from .pool import AnyWorker, Pool
 from .protocol import NONSENSE, Compiled, RunAnswer, broken
 from .registry import Registry
-from .stages import VERDICT_OF, Artifact, Budget
+from .stages import Artifact, Budget, verdict_of
 from .typed import read
 from .worker import InlineWorker, WorkerProblem, WorkerRefused
 
@@ -52,7 +52,8 @@ class InputSets:
     """Runs an artifact that a worker has loaded on every input set of a case.
 
     judge: what its outputs are compared with. budget: what the cell may still take. target: the file for outputs.
-    reload: has the worker load the artifact anew, or raises StageFailure; for a runtime with `RELOADS`.
+    reload: has the worker load the artifact anew, or raises StageFailure; for a runtime with `RELOADS`. own: columns
+    that the case makes itself.
     """
 
     registry: Registry
@@ -64,6 +65,7 @@ class InputSets:
     budget: Budget
     target: Path
     reload: Callable[[], object] | None = None
+    own: Collection[str] = ()
 
     def outcome(self) -> SetsRun:
         """Run and compare each set; one that kills the worker leaves those behind it not run."""
@@ -96,7 +98,8 @@ class InputSets:
 
     def limit(self, entry: InputSet) -> SetResult | None:
         """Unsupported where a format on the way or the runtime states that it can't do a set, else None."""
-        through = self.registry.made_through(self.cell.format, self.judge.content.framework)
+        framework = self.judge.content.framework
+        through = self.registry.made_through(self.cell.format, framework, self.own)
         stated = {f"format {name}": self.registry.format(name).LIMITS for name in through}
         stated[f"runtime {self.cell.runtime}"] = self.registry.runtime(self.cell.runtime).LIMITS
         for what, limited in stated.items():
@@ -122,6 +125,9 @@ class InputSets:
         except WorkerRefused as problem:
             if self.reload is not None and self.registry.runtime(self.cell.runtime).RELOADS:
                 self.reload()
+            if problem.exhausted:
+                # A set that may be refused has not been.
+                return SetResult(verdict_of(problem), Stage.RUN, str(problem))
             conflict = static_conflict(signature, entry)
             # What is compiled from the model itself takes what the model takes.
             in_place = self.registry.format(self.cell.format).IN_PLACE
@@ -132,7 +138,7 @@ class InputSets:
                 return SetResult(Verdict.UNSUPPORTED, Stage.RUN, reason)
             return SetResult(Verdict.ERROR, Stage.RUN, str(problem))
         except WorkerProblem as problem:
-            return SetResult(VERDICT_OF[type(problem)], Stage.RUN, str(problem))
+            return SetResult(verdict_of(problem), Stage.RUN, str(problem))
         except UnsuitableInputs as error:
             return SetResult(Verdict.UNSUPPORTED, Stage.RUN, str(error))
         except NONSENSE as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,8 +85,11 @@ def _smoke(tools: Tools, cell: Cell, worker: AnyWorker) -> str:
     try:
         prepared = tools.exports.find(ref, budget)
         artifact = tools.exports.artifact(ref, prepared, smoke, budget, lambda outcome: False)
-        budget.ask(worker, "load", precision=smoke.precision, **load_request(tools, smoke, artifact))
-        ran = InputSets(tools.registry, tools.pool, smoke, prepared, artifact, worker, budget, tools.outputs).outcome()
+        request = load_request(tools, smoke, artifact)
+        with tools.pool.turns.held() if worker.on_gpu else contextlib.nullcontext():
+            budget.ask(worker, "load", precision=smoke.precision, **request)
+            sets = InputSets(tools.registry, tools.pool, smoke, prepared, artifact, worker, budget, tools.outputs)
+            ran = sets.outcome()
     except StageFailure as failure:
         return str(failure) if failure.is_of_disk else f"at stage {failure.stage.value}: {failure}"
     except WorkerProblem as problem:
@@ -110,7 +114,9 @@ def load(tools: Tools, cell: Cell, artifact: Artifact, worker: AnyWorker, budget
     """Have a worker load an artifact; the seconds that it took. Raises StageFailure."""
     request = load_request(tools, cell, artifact)
     what = f"to load and run {artifact.size / 1e9:.1f} GB in {cell.runtime}"
-    if lacking := memory.lacking_after_a_while(what, _needed(tools, cell, artifact)):
+    needed, reservations = _needed(tools, cell, artifact), tools.pool.reservations
+    if lacking := memory.lacking_after_a_while(what, needed, lambda: reservations.claim(needed)):
+        reservations.give_up()
         raise StageFailure(Stage.LOAD, Verdict.UNAVAILABLE, lacking)
     worker.registered |= own_operators.names(tools.registry.runtime(cell.runtime), artifact.signature)
     try:

@@ -6,21 +6,25 @@ import functools
 import re
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from .. import environments
-from ..cache import disk, sessions, spare
+from ..cache import disk, sessions, spare, temporary
 from ..cache.fingerprint import fingerprint, hash_file, hash_of
+from ..cache.keeper import KEEPER
+from ..cache.reservations import Reservations
 from ..cache.store import Cache
 from ..environments.outside import ModuleFault
 from ..environments.packages import unreadable_requirement
-from ..formats.frameworks import FRAMEWORKS
+from ..formats.frameworks import FRAMEWORKS, Framework
 from ..references.content import Packages
-from ..terms import tolerances
+from ..terms import exhausted, gpus, tolerances
 from ..terms.case import DEFAULTS, EVERYTHING, TORCH
 from ..terms.cell import COLLECT, EAGER, FAST, FULL, INFERENCE, PRECISIONS, SEQUENCE, TASKS, TRAINING, Cell
 from ..terms.exports import AT, base_of, is_variant
@@ -30,9 +34,11 @@ from ..workers import lookups
 from ..workers.loop import WorkerError
 from . import complete, typed, variants
 from .case_files import Declaration, Declared, misnamed, repeated, static_cases
+from .case_host import Exports
 from .pipeline import Pipeline
-from .pool import Pool, threads
+from .pool import AnyWorker, Pool, threads
 from .registry import Registry
+from .room import Room
 from .selection import Selection, select
 from .settings import Settings
 from .witnesses import Witnesses
@@ -148,6 +154,23 @@ class Machinery:
             progress=self.place.progress,
             process=self.place.process,
             inline_host=self._inline_host,
+            variables=temporary.for_others(self.scratch),
+            reservations=self.reservations,
+        )
+
+    @functools.cached_property
+    def reservations(self) -> Reservations:
+        """What memory this process has reserved, among all of this machine's."""
+        return Reservations.of_cache(self.settings.cache, self.settings.memory, self.settings.memory_off)
+
+    @functools.cached_property
+    def room(self) -> Room:
+        """Where cells run, one after another."""
+        return Room(
+            self.reservations,
+            lambda: self.__dict__.get("pool"),
+            lambda: self.pipeline.exports.forget(),
+            self.place.progress,
         )
 
     @functools.cached_property
@@ -163,23 +186,47 @@ class Machinery:
             self.settings.strict,
             self.witnesses,
             self.settings.exports,
+            self.scratch,
         )
+
+    @property
+    def exports(self) -> Exports:
+        """What prepares and exports cases."""
+        return self.pipeline.exports
 
     @functools.cached_property
     def witnesses(self) -> Witnesses | None:
         """What mismatches of this session leave for each other; None where nobody gathers it."""
-        if not self.place.session:
-            return None
-        return Witnesses(self.registry, Path(tempfile.gettempdir()) / f"modelconform-{self.place.session}")
+        return Witnesses(self.registry, self.scratch / "witnesses") if self.place.session else None
 
-    def close(self) -> None:
-        """End the workers and remove the working folder, as far as there are any."""
+    @functools.cached_property
+    def scratch(self) -> Path:
+        """The session's temporary folder, which goes with the last of its processes."""
+        try:
+            folder = temporary.enter(temporary.folder_of(self.place.session or uuid.uuid4().hex))
+        except OSError:  # who writes to it says why
+            return Path(tempfile.gettempdir())
+        KEEPER.folder = str(folder)
+        return folder
+
+    def close(self, at_once: bool = False) -> None:
+        """End the workers and remove the working folder, as far as there are any.
+
+        at_once: whether one that is in the middle of something is not asked first, which takes seconds.
+        """
+        if "pool" in self.__dict__:
+            (self.pool.kill if at_once else self.pool.close)()
         if "pipeline" in self.__dict__:
             self.pipeline.close()
-        if "pool" in self.__dict__:
-            self.pool.close()
+        if "reservations" in self.__dict__:
+            self.reservations.close()
         for folder in {self.cache.folder, self.settings.cache}:
             spare.remove(folder)
+
+    def leave(self) -> None:
+        """Have nothing more to do with the session's temporary folder: the last process that does removes it."""
+        if "scratch" in self.__dict__:
+            temporary.leave(self.scratch)
 
     def _overflowed(self, said: str) -> None:
         """Say that the cache is full."""
@@ -206,7 +253,9 @@ class Machinery:
             return Outcome(Verdict.ERROR, Stage.ENVIRONMENT, said)
         stages = {"collect": Stage.COLLECT, "reference": Stage.REFERENCE, "export": Stage.EXPORT, "load": Stage.LOAD}
         stage = stages.get(self.pool.last_op, Stage.RUN)
-        return Outcome(Verdict.ERROR, stage, f"{type(error).__name__}: {error}")
+        said = f"{type(error).__name__}: {error}"
+        is_full = gpus.are_here() and exhausted.on_gpu(said)
+        return Outcome(Verdict.OUT_OF_MEMORY if is_full else Verdict.ERROR, stage, said)
 
     # -- which cells there are -------------------------------------------------------------------------------------
 
@@ -216,7 +265,8 @@ class Machinery:
         for dtype in case.dtypes:
             formats = _columns(self.settings, self.formats, case)
             asked = (formats, self.runtimes, self.devices, dtype, self.precisions, case.has, case.framework)
-            found += _with_checks(file, case.name, dtype, self.registry.cells(file, case.name, *asked))
+            cells = self.registry.cells(file, case.name, *asked, own=case.own_columns)
+            found += _with_checks(file, case.name, dtype, cells)
         return found
 
     def any_cells(self) -> bool:
@@ -232,7 +282,7 @@ class Machinery:
         for dtype in case.dtypes:
             formats = _columns(self.settings, registry.formats, case)
             every = (formats, registry.runtimes, registry.devices, dtype, PRECISIONS, case.has, case.framework)
-            found += _with_checks(file, case.name, dtype, registry.cells(file, case.name, *every))
+            found += _with_checks(file, case.name, dtype, registry.cells(file, case.name, *every, own=case.own_columns))
         return found
 
     @functools.cached_property
@@ -346,13 +396,23 @@ class Machinery:
                 return content
             # Where the first case that isn't PyTorch's lives: what it imports is only there.
             others = (FRAMEWORKS[c.framework] for c in static if c.framework in FRAMEWORKS)
-            worker = self.pool.host_for(next((f for f in others if f.name != TORCH), FRAMEWORKS[TORCH]))
-            relative = self.relative(path)
-            found = worker.ask("collect", self.settings.timeout, file=str(path), relative=relative)
+            framework = next((f for f in others if f.name != TORCH), FRAMEWORKS[TORCH])
+            try:
+                worker, found = self._asked_to_collect(path, framework)
+            except WorkerCrashed:
+                # A host that somebody has killed, such as the kernel for memory, says nothing of the file; and xdist
+                # runs nothing where one of its processes has collected something else.
+                worker, found = self._asked_to_collect(path, framework)
             answer = typed.answer(worker, "collect", found, CollectAnswer)
             content = Collected(cases=answer.cases)
             self.cache.write_case(key, typed.json_of(content), answer.files, answer.packages, place=place)
             return content
+
+    def _asked_to_collect(self, path: Path, framework: Framework) -> tuple[AnyWorker, dict[str, Any]]:
+        """A case host, and what it answers. Raises a WorkerProblem or BuildError."""
+        worker = self.pool.host_for(framework)
+        relative = self.relative(path)
+        return worker, worker.ask("collect", self.settings.timeout, file=str(path), relative=relative)
 
     def _declared_case(self, case: Declared) -> Declared:
         # Here, since the case host does not know the runtimes that other packages have registered.

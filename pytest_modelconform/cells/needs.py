@@ -15,6 +15,7 @@ from ..formats import base as format_base
 from ..formats.frameworks import FRAMEWORKS
 from ..terms import devices
 from ..terms.cell import Cell
+from .case_files import Declared
 from .registry import Registry
 
 # The engine that loads what is compiled from a case's own C++ source.
@@ -105,16 +106,16 @@ class Lacking:
     by_cell: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
-def lacking(registry: Registry, cache: Path, cells: Iterable[tuple[Cell, str]]) -> Lacking:
-    """What isn't there of what these cells, each with its case's framework, need. Builds and installs nothing."""
+def lacking(registry: Registry, cache: Path, cells: Iterable[tuple[Cell, Declared]]) -> Lacking:
+    """What isn't there of what these cells, each with its case, need. Builds and installs nothing."""
     # By what decides: there may be thousands of cells.
-    known: dict[tuple[str, str, str, str], list[Need]] = {}
+    known: dict[tuple[str, str, str, str, bool], list[Need]] = {}
     is_lacking: dict[Need, bool] = {}
     by_cell = {}
-    for cell, framework in cells:
-        alike = (cell.format, cell.runtime, cell.device, framework)
+    for cell, case in cells:
+        alike = (cell.format, cell.runtime, cell.device, case.framework, cell.format in case.own_columns)
         if alike not in known:
-            known[alike] = list(_needs(registry, cell, framework))
+            known[alike] = list(_needs(registry, cell, case))
             is_lacking |= {need: _is_lacking(need, cache) for need in known[alike] if need not in is_lacking}
         if names := {need.name for need in known[alike] if is_lacking[need]}:
             by_cell[cell.id] = names
@@ -122,15 +123,15 @@ def lacking(registry: Registry, cache: Path, cells: Iterable[tuple[Cell, str]]) 
     return Lacking(sorted((need for need in is_lacking if is_lacking[need]), key=_place), by_cell)
 
 
-def _needs(registry: Registry, cell: Cell, framework: str) -> Iterator[Need]:
+def _needs(registry: Registry, cell: Cell, case: Declared) -> Iterator[Need]:
     """What a cell needs, whether it is there or not; nothing if it is unavailable anyway."""
-    case = FRAMEWORKS.get(framework)
-    if case is not None and case.environment is not None:
-        yield Installed(case.environment)
+    framework = FRAMEWORKS.get(case.framework)
+    if framework is not None and framework.environment is not None:
+        yield Installed(framework.environment)
     if cell.is_check:
         return
     runtime = registry.runtime(cell.runtime)
-    formats = [registry.format(name) for name in registry.made_through(cell.format, framework)]
+    formats = [registry.format(name) for name in registry.made_through(cell.format, case.framework, case.own_columns)]
     runs_on = devices.route(cell.device).runs_on
     if any(format_base.unavailable(one) for one in formats) or runtime.unavailable(runs_on):
         return

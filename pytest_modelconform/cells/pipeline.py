@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from ..advice.table import advised
+from ..cache import temporary
 from ..cache.store import Cache
 from ..formats import base as format_base
 from ..references import training
 from ..references.content import Content, Inference
 from ..references.from_runs import eager_numbers
-from ..terms import devices
+from ..terms import devices, exhausted
 from ..terms.case import TORCH
 from ..terms.cell import INFERENCE, SEQUENCE, TRAINING, CaseRef, Cell
 from ..terms.exports import Given
@@ -67,12 +68,13 @@ class Pipeline:
         strict: bool = False,
         witnesses: Witnesses | None = None,
         exports: Mapping[str, Given] = MappingProxyType({}),
+        scratch: Path | None = None,
     ) -> None:
         self.registry = registry
         self.strict = strict
         self.pool = pool
         self.exports = Exports(registry, cache, pool, timeout, exports)
-        folder = Path(tempfile.mkdtemp(prefix="modelconform-"))
+        folder = Path(tempfile.mkdtemp(prefix=temporary.PREFIX, dir=scratch))
         at_once = AtOnce(registry, threads, folder, threads_asked, cache)
         self.tools = Tools(registry, pool, self.exports, at_once, timeout, folder)
         self._witnesses = witnesses
@@ -86,6 +88,10 @@ class Pipeline:
 
     def check(self, ref: CaseRef) -> Outcome:
         """The cell `case[eager]`: is there something to compare with?"""
+        self.pool.meter.begin()
+        return replace(self._checked(ref), memory=self.pool.meter.most)
+
+    def _checked(self, ref: CaseRef) -> Outcome:
         self.pool.begin()
         try:
             if ref.task == SEQUENCE:
@@ -126,8 +132,11 @@ class Pipeline:
 
     # -- a cell ----------------------------------------------------------------------------------------------------
 
-    def unavailable(self, cell: Cell, framework: str = TORCH) -> str | None:
-        """None if a cell's format and runtime are there, else what to do. framework: the case's."""
+    def unavailable(self, cell: Cell, framework: str = TORCH, own: Collection[str] = ()) -> str | None:
+        """None if a cell's format and runtime are there, else what to do.
+
+        framework: the case's. own: columns that it makes itself.
+        """
         runs_on = devices.route(cell.device).runs_on
         reason = self.registry.runtime(cell.runtime).unavailable(runs_on) or devices.lacking(cell.device)
         if reason:
@@ -136,22 +145,24 @@ class Pipeline:
                 if reason.startswith("needs ")
                 else f"runtime {cell.runtime}: {reason}"
             )
-        return self._format_unavailable(cell, framework)
+        return self._format_unavailable(cell, framework, own)
 
-    def _format_unavailable(self, cell: Cell, framework: str) -> str | None:
-        for name in self.registry.made_through(cell.format, framework):
+    def _format_unavailable(self, cell: Cell, framework: str, own: Collection[str]) -> str | None:
+        for name in self.registry.made_through(cell.format, framework, own):
             if reason := format_base.unavailable(self.registry.format(name)):
                 return f"format {name} {reason}"
         return None
 
     def run(self, ref: CaseRef, cell: Cell, expects: Expects = nothing_is_expected) -> Outcome:
         """The outcome of a cell. `expects` says whether a failure is the recorded one: it is then not tried again."""
-        return advised(self._run(ref, cell, expects), ref.framework)
+        self.pool.meter.begin()
+        outcome = advised(self._run(ref, cell, expects), ref.framework)
+        return replace(outcome, memory=self.pool.meter.most)
 
     def _run(self, ref: CaseRef, cell: Cell, expects: Expects) -> Outcome:
-        if reason := self.unavailable(cell, ref.framework):
+        if reason := self.unavailable(cell, ref.framework, ref.own):
             exports_anyway = self.registry.runtime(cell.runtime).EXPORTS_ANYWAY
-            if exports_anyway and not self._format_unavailable(cell, ref.framework):
+            if exports_anyway and not self._format_unavailable(cell, ref.framework, ref.own):
                 return Attempt.of(self.tools, ref, cell, expects).exported_only(reason)
             return Outcome(Verdict.UNAVAILABLE, Stage.ENVIRONMENT, reason)
         tried = self._tried(ref, cell, lambda found: expects(found) or expects(_at_worst(found)))
@@ -187,23 +198,48 @@ class Pipeline:
         )
 
     def _tried(self, ref: CaseRef, cell: Cell, expects: Expects) -> Tried:
-        """What up to three attempts come to: state leaks between cells in long-lived processes, so fresh ones count."""
+        """What up to three attempts come to: state leaks between cells in long-lived processes, so fresh ones count.
+
+        One more, alone on the GPU, where its memory was not enough.
+        """
         first = tried = self._attempted(ref, cell, expects)
 
         def is_final() -> bool:
             outcome = tried.outcome
-            return tried.fresh or not outcome.doubtful or expects(outcome) or failed_at_once(outcome)
+            if not outcome.doubtful or outcome.is_exhausted:
+                return True
+            return tried.fresh or expects(outcome) or failed_at_once(outcome)
 
         # First in a fresh worker, which costs less than a new export, unless it takes as long as it may.
         if not is_final() and first.was_used and first.outcome.verdict is not Verdict.TIMEOUT:
             tried = self._attempted(ref, cell, expects)
         if not is_final():
             tried = self._attempted(ref, cell, expects, anew=True)
+        if tried.outcome.is_exhausted and self._needs_gpu(cell):
+            return self._alone(ref, cell, expects, tried.outcome)
         was, outcome = first.outcome, tried.outcome
         if tried is first or outcome.verdict is was.verdict:
             return tried
         said = f"it was {was.verdict.value}: {was.message}"
         note = f"the verdict depends on the order of the cells: in a process that had run others before, {said}"
+        return replace(tried, outcome=replace(outcome, notes=(*outcome.notes, note)))
+
+    def _needs_gpu(self, cell: Cell) -> bool:
+        return devices.needs_gpu(cell.device, self.registry.format(cell.format).DEVICE_BOUND)
+
+    def _alone(self, ref: CaseRef, cell: Cell, expects: Expects, was: Outcome) -> Tried:
+        """One more attempt, by fresh processes that have the GPU alone, with all of its memory."""
+        with self.pool.turns.alone():
+            tried = self._attempted(ref, cell, expects)
+        outcome = tried.outcome
+        if outcome.is_exhausted:
+            said = "It was tried once more alone."
+            if exhausted.on_gpu(outcome.message):
+                what = self.pool.turns.all_of_it
+                said = f"It was tried once more alone on {what}: a GPU with more memory may do, or smaller inputs."
+            return replace(tried, outcome=replace(outcome, message=f"{outcome.message}\n{said}"))
+        first = was.message.partition("\n")[0]
+        note = f"it ran alone on the GPU, since the memory was not enough beside other processes: {first}"
         return replace(tried, outcome=replace(outcome, notes=(*outcome.notes, note)))
 
     def _attempted(self, ref: CaseRef, cell: Cell, expects: Expects, anew: bool = False) -> Tried:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
@@ -14,19 +15,23 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from .. import environments
 from ..cache import spare
 from ..cache.disk import DiskFull
+from ..cache.keeper import KEEPER
 from ..cache.made_once import BuildError
+from ..cache.reservations import Reservations
 from ..environments import Environment
 from ..formats.frameworks import Framework
 from ..runtimes.base import WORKERS, python_worker
-from ..terms import capacity, devices
+from ..terms import capacity, devices, gpus, resident
+from .meter import Meter
 from .registry import Registry
-from .worker import InlineWorker, Worker, WorkerCrashed, WorkerProblem, is_unavailable
+from .turns import Turns
+from .worker import UNAVAILABLE, InlineWorker, Worker, WorkerCrashed, WorkerProblem, WorkerRefused, is_unavailable
 
 AnyWorker = Worker | InlineWorker
 HOST = "case host"
@@ -46,7 +51,8 @@ class Pool:
 
     path: folders that the case host adds to sys.path. threads: for each worker. share: pytest processes on this
     machine; process: which of them this is, from 0. inline: all workers are in this process; inline_host: only the case
-    hosts are, for models that are in this process already.
+    hosts are, for models that are in this process already. reservations: this process's, of memory. variables: what the
+    environment of workers has besides.
     """
 
     def __init__(
@@ -60,6 +66,8 @@ class Pool:
         progress: Callable[[str], None],
         process: int = 0,
         inline_host: bool = False,
+        variables: Mapping[str, str] = MappingProxyType({}),
+        reservations: Reservations | None = None,
     ) -> None:
         self.registry = registry
         self.cache = cache
@@ -67,16 +75,26 @@ class Pool:
         self.threads = threads
         self.inline = inline
         self.inline_host = inline_host
+        self.variables = variables
         self.progress = progress
         self.process = process
+        self.reservations = reservations or Reservations(None)
+        self.share = share
         self.limit = worker_limit(share)
-        # The last operation that any worker was asked for.
+        # The last operation that any worker was asked for. meter: the memory that a cell's workers take.
         self.last_op = ""
+        self.meter = Meter()
         self._workers: dict[tuple[str, str], AnyWorker] = {}
         self._unbuildable: dict[str, BuildError] = {}
         self._not_here: dict[tuple[str, str], WorkerProblem] = {}
         self._start_seconds: dict[tuple[str, str], float] = {}
         self._needed_since = math.inf
+
+    @functools.cached_property
+    def turns(self) -> Turns:
+        """This process's turns on its GPU."""
+        portion = gpus.portion(gpus.visible(), self.process, self.share)
+        return Turns(portion, self.leave_gpu, self.progress)
 
     def begin(self) -> None:
         """A cell begins: the workers that it asks for stay until the next one does.
@@ -84,25 +102,36 @@ class Pool:
         It holds several at once, and asks for further ones while it does: a runtime's, then a host for the smoke model.
         """
         self._needed_since = time.monotonic()
+        if any(worker.on_gpu for worker in self._workers.values()):
+            self.turns.give_way()
+
+    def leave_gpu(self) -> None:
+        """End the workers that use the GPU: as long as they live, they keep some of its memory."""
+        for worker in list(self._workers.values()):
+            if worker.on_gpu:
+                self.discard(worker)
 
     def host(self, name: str = "") -> AnyWorker:
         """The case host of a name; "" is the common one. Raises a WorkerProblem if it can't be started."""
         return self._ready((f"{HOST} {name}".strip(), "cpu"), path=self.path)
 
-    def host_for(self, framework: Framework) -> AnyWorker:
+    def host_for(self, framework: Framework, device: str = devices.CPU) -> AnyWorker:
         """The case host of a framework. Raises a WorkerProblem or BuildError if it can't start."""
-        return self._host_in(framework.host, framework.environment)
+        return self._host_in(framework.host, framework.environment, device)
 
-    def host_of(self, format_name: str) -> AnyWorker:
-        """The case host that exports to a format. Raises a WorkerProblem or BuildError if it can't start."""
+    def host_of(self, format_name: str, device: str = devices.CPU) -> AnyWorker:
+        """The case host that exports to a format on a device. Raises a WorkerProblem or BuildError if it can't start.
+
+        One that has exported on the GPU keeps some of its memory, so that there is another one for the CPU.
+        """
         module = self.registry.format(format_name)
-        return self._host_in(module.HOST, module.ENVIRONMENT)
+        return self._host_in(module.HOST, module.ENVIRONMENT, device)
 
-    def _host_in(self, name: str, environment: Environment | None) -> AnyWorker:
+    def _host_in(self, name: str, environment: Environment | None, device: str = devices.CPU) -> AnyWorker:
         if environment is None:
-            return self.host(name)
+            return self._ready((f"{HOST} {name}".strip(), device), path=self.path)
         python = spare.attempt(self.cache, lambda cache: environments.python(environment, cache, self.progress))
-        return self._ready((f"{HOST} {name or environment.name}", "cpu"), python=python, path=self.path)
+        return self._ready((f"{HOST} {name or environment.name}", device), python=python, path=self.path)
 
     def converter(self, format_name: str) -> AnyWorker:
         """The converter of a format. Raises a WorkerProblem or BuildError if it can't be started."""
@@ -138,6 +167,15 @@ class Pool:
             list(threads.map(lambda worker: worker.close(), self._workers.values()))
         self._workers.clear()
 
+    def resident(self) -> int:
+        """Bytes that the workers have in memory."""
+        return sum(resident.now(worker.pid) for worker in self._workers.values() if isinstance(worker, Worker))
+
+    def end_others(self, name: str, device: str) -> None:
+        """End the workers that a runtime's cells have no use for, whose memory is needed."""
+        for key in [key for key in self._workers if key != (name, device) and not key[0].startswith(HOST)]:
+            self._workers.pop(key).close()
+
     def end_makers(self) -> None:
         """End case hosts and converters, which were told where to write."""
         for key, worker in list(self._workers.items()):
@@ -163,6 +201,7 @@ class Pool:
             begin = time.monotonic()
             try:
                 worker.hello(START_LIMIT, **hello)
+                _check_device(worker, key)
             except BaseException as error:
                 self.discard(worker)
                 if isinstance(error, WorkerProblem) and is_unavailable(error):
@@ -182,13 +221,18 @@ class Pool:
         else:
             command = self._command(name, runs_on)
         if self.inline or (self.inline_host and name.startswith(HOST)):
-            worker = InlineWorker(name, inline_handlers(name, command, runs_on, self.threads), raises=self.inline)
+            handlers = inline_handlers(name, command, runs_on, self.threads)
+            worker = InlineWorker(name, handlers, raises=self.inline, on_gpu=runs_on == devices.CUDA)
         else:
-            env = {**environment(self.threads, spare.current(self.cache)), **devices.environment(device, self.process)}
+            on_gpu = runs_on == devices.CUDA
+            turn = (self.turns.portion, self.turns.is_alone) if on_gpu else ()
+            mine = devices.environment(runs_on, *turn)
+            mine |= {**self.reservations.environment(), **self.variables, **KEEPER.variables()}
+            env = {**environment(self.threads, spare.current(self.cache)), **mine}
             if command[0] != sys.executable:
                 # Our packages are none of another environment's.
                 env = environments.surroundings(env)
-            worker = Worker(name, command, env)
+            worker = Worker(name, command, env, on_gpu=on_gpu, meter=self.meter)
         self._workers[key] = worker
         return worker
 
@@ -215,6 +259,16 @@ class Pool:
             # A C++ worker is back in a tenth of a second, one that imports a framework in several.
             key = min(idle, key=lambda k: (round(self._start_seconds.get(k, 0.0)), self._workers[k].last_used))
             self._workers.pop(key).close()
+
+
+def _check_device(worker: AnyWorker, key: tuple[str, str]) -> None:
+    """Raises WorkerRefused where a worker can't compute on the GPU: ONNX Runtime would compute on the CPU instead."""
+    name, device = key[0], devices.route(key[1]).runs_on
+    known = worker.info.get("devices")
+    if device == devices.CUDA and isinstance(known, list) and device not in known:
+        what = f"{worker.info.get('name', name)} {worker.info.get('version', '')}".strip()
+        said = f"{name} can't use {device} here: {what} knows {', '.join(map(str, known)) or 'no device'}. Install a "
+        raise WorkerRefused(UNAVAILABLE, f"{said}build of it for {device} that fits the driver", "", "")
 
 
 def worker_limit(share: int, memory: int | None = None) -> int:

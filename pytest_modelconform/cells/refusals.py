@@ -89,7 +89,7 @@ def _place(cache: Cache, key: str) -> Path:
 
 def _is_the_exporters(failure: StageFailure) -> bool:
     problem = failure.__cause__
-    if failure.stage is not Stage.EXPORT or not isinstance(problem, WorkerRefused):
+    if failure.stage is not Stage.EXPORT or not isinstance(problem, WorkerRefused) or problem.exhausted:
         return False
     said = str(problem)
     if said.startswith(_OF_THE_CASE):

@@ -213,13 +213,18 @@ class Registry:
                     f"unknown format or runtime {name!r}.{_hint(name, known)} `modelconform doctor` lists all."
                 )
 
-    def holds(self, name: str, framework: str) -> bool:
-        """Whether models of a framework can be stored in a format."""
-        return framework in self.format(self.made_through(name, framework)[-1]).FRAMEWORKS
+    def holds(self, name: str, framework: str, own: Collection[str] = ()) -> bool:
+        """Whether models of a framework can be stored in a format. own: columns that the case makes itself."""
+        return name in own or framework in self.format(self.made_through(name, framework)[-1]).FRAMEWORKS
 
-    def made_through(self, name: str, framework: str = TORCH) -> list[str]:
-        """A format and those that it is made from for a framework, the first one last. Raises UnknownName."""
+    def made_through(self, name: str, framework: str = TORCH, own: Collection[str] = ()) -> list[str]:
+        """A format and those that it is made from for a framework, the first one last. Raises UnknownName.
+
+        own: columns that the case makes itself, from no other format.
+        """
         through = [name]
+        if name in own:
+            return through
         while framework not in self.format(through[-1]).FRAMEWORKS and (source := self.format(through[-1]).FROM):
             if source in through:
                 raise UnknownName(f"format {name!r} is made from itself: {' from '.join([*through, source])}")
@@ -272,16 +277,18 @@ class Registry:
         precisions: Iterable[str] = (FULL,),
         has: Collection[str] = (),
         framework: str = TORCH,
+        own: Collection[str] = (),
     ) -> list[Cell]:
         """The cells of a case in a dtype: every runtime that loads a format, on every device, as it may compute.
 
-        has: which of the fields that some formats and tasks need the case gives, of `OPTIONAL`.
+        has: which of the fields that some formats and tasks need the case gives, of `OPTIONAL`. own: columns that it
+        makes itself, whatever it is written in.
         """
         runtimes, devices, precisions = tuple(runtimes), tuple(devices), tuple(precisions)
         return [
             Cell(file, case, format_name, runtime_name, device, dtype, precision, task)
             for format_name in formats
-            if set(self.format(format_name).NEEDS) <= set(has) and self.holds(format_name, framework)
+            if set(self.format(format_name).NEEDS) <= set(has) and self.holds(format_name, framework, own)
             for runtime_name in runtimes
             if base_of(format_name) in self.runtime(runtime_name).FORMATS
             for device in devices

@@ -36,6 +36,11 @@ VERDICT_OF: dict[type[WorkerProblem], Verdict] = {
 }
 
 
+def verdict_of(problem: WorkerProblem) -> Verdict:
+    """What a worker's problem makes of a cell, whatever the stage."""
+    return Verdict.OUT_OF_MEMORY if problem.exhausted else VERDICT_OF[type(problem)]
+
+
 class StageFailure(Exception):
     """A cell came to an end before it could be compared."""
 
@@ -96,7 +101,7 @@ class Budget:
             raise WorkerTimeout(f"{said if before else error} (--modelconform-timeout)", error.details) from error
         except WorkerError as error:
             # Only a worker in this process raises these itself.
-            raise WorkerRefused(error.kind, str(error), error.details, error.stage) from error
+            raise WorkerRefused(error.kind, str(error), error.details, error.stage, worker.on_gpu) from error
         finally:
             seconds = time.monotonic() - begin
             self.left -= seconds
@@ -116,7 +121,7 @@ def start(start: Callable[[], AnyWorker]) -> AnyWorker:
     except WorkerProblem as problem:
         if is_unavailable(problem):
             raise StageFailure(Stage.ENVIRONMENT, Verdict.UNAVAILABLE, str(problem)) from problem
-        verdict = VERDICT_OF[type(problem)]
+        verdict = verdict_of(problem)
         raise StageFailure(
             Stage.ENVIRONMENT, verdict, f"the runtime's process could not be started: {problem}"
         ) from problem
@@ -148,7 +153,7 @@ def failure_of(problem: WorkerProblem, stage: Stage) -> StageFailure:
     if isinstance(problem, WorkerRefused) and problem.stage:
         stage = Stage(problem.stage)
     # A case host that would need more memory than there is.
-    verdict = Verdict.UNAVAILABLE if is_unavailable(problem) else VERDICT_OF[type(problem)]
+    verdict = Verdict.UNAVAILABLE if is_unavailable(problem) else verdict_of(problem)
     verdict = Verdict.UNSUPPORTED if is_unsupported(problem) else verdict
     return StageFailure(stage, verdict, str(problem))
 

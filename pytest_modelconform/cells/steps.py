@@ -106,7 +106,7 @@ class Steps:
     @property
     def _is_row_major_only(self) -> bool:
         registry, cell = self.sets.registry, self.sets.cell
-        through = registry.made_through(cell.format, self.sets.judge.content.framework)
+        through = registry.made_through(cell.format, self.sets.judge.content.framework, self.sets.own)
         limits = [registry.runtime(cell.runtime).LIMITS, *(registry.format(name).LIMITS for name in through)]
         return any(TRANSPOSED_INPUTS in limited for limited in limits)
 
@@ -179,6 +179,7 @@ _SAID = {
     Verdict.ERROR: "an error in",
     Verdict.CRASH: "a crash in",
     Verdict.TIMEOUT: "a timeout in",
+    Verdict.OUT_OF_MEMORY: "out of memory in",
     Verdict.UNSUPPORTED: "refused in",
 }
 _SHORT = 3

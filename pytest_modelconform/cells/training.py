@@ -20,7 +20,7 @@ from .answers import SetResult, compared, details, summarise
 from .case_host import Exports
 from .pool import AnyWorker
 from .protocol import NONSENSE, TrainAnswer, broken
-from .stages import VERDICT_OF, Budget, StageFailure
+from .stages import Budget, StageFailure, verdict_of
 from .typed import read
 from .worker import InlineWorker, WorkerProblem
 
@@ -102,7 +102,7 @@ class Trainings:
         try:
             return trial()
         except WorkerProblem as problem:
-            verdict, stage, message = VERDICT_OF[type(problem)], Stage.RUN, str(problem)
+            verdict, stage, message = verdict_of(problem), Stage.RUN, str(problem)
         except StageFailure as failure:
             verdict, stage, message = failure.verdict, failure.stage, f"in eager: {failure}"
         except NONSENSE as error:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from ..formats.base import Format
 from ..terms.case import TORCH
-from ..terms.exports import OPTIONS, base_of, fault_of_name, is_variant
+from ..terms.exports import FILE, OPTIONS, base_of, fault_of_name, is_variant
 from .registry import Registry, UnknownName
 
 
@@ -26,9 +26,12 @@ def columns(formats: Iterable[str], *variants: Iterable[str]) -> list[str]:
 def fault(case: str, framework: str, exports: Mapping[str, str], given: Iterable[str], registry: Registry) -> str:
     """What is wrong with a case's `exports`, and the remedy; "" if nothing is. exports: kinds by column."""
     where = f"case {case!r}, field 'exports'"
-    if exports and framework != TORCH:
-        return f"{where}: exporters of PyTorch take these, which a model in {framework} doesn't meet: leave it out"
     for name, kind in exports.items():
+        if kind != FILE and framework != TORCH:
+            return (
+                f"{where}, {name!r}: {kind}= is for models in PyTorch, and this one is in {framework}: give a file "
+                "that is there (file=), or leave it out"
+            )
         if why := fault_of_name(name):
             return f"{where}: {why}"
         try:

@@ -68,7 +68,7 @@ class Witnesses:
         from ..compare import flatten
         from ..compare.agreement import agree, sample
 
-        through = self.registry.made_through(cell.format, ref.framework)
+        through = self.registry.made_through(cell.format, ref.framework, ref.own)
         me = Witness(cell, self.registry.runtime(cell.runtime).FAMILY, origin(through[-1], ref.framework))
         prepared = evidence.prepared
         exporter = prepared.content.exporter_set

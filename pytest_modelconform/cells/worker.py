@@ -20,37 +20,47 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..terms import capacity
+from ..terms import capacity, exhausted
 from ..terms.core_seconds import SPENT
+from ..terms.kills import Kills
 from ..terms.memory import of_killed
 from ..terms.wording import how_it_ended
 from ..workers.loop import UNSUPPORTED
+from .meter import Meter
 
 PROTOCOL = 1
 LONGEST_LINE = 16 * 2**20
 STDERR_LINES = 200
 STDERR_SHOWN = 15
 _CHUNK = 2**16
+# Seconds after which somebody looks at a worker that has not answered.
+_LOOK = 0.5
 # The type of error by which a worker says, in answer to hello, that what it runs is not on this machine.
 UNAVAILABLE = "Unavailable"
 
 
 class WorkerProblem(Exception):
-    """Something went wrong with or in a worker. `details` is for the log: stderr or a stack trace."""
+    """Something went wrong with or in a worker. `details` is for the log: stderr or a stack trace.
 
-    def __init__(self, message: str, details: str = "") -> None:
+    exhausted: whether it is known for certain that memory was not enough.
+    """
+
+    def __init__(self, message: str, details: str = "", exhausted: bool = False) -> None:
         super().__init__(message)
         self.details = details
+        self.exhausted = exhausted
 
 
 class WorkerRefused(WorkerProblem):
     """The worker answered with an error: the model's, the exporter's or the runtime's. The worker lives.
 
-    kind: name of the exception's type, or "". stage: the worker's own word on where it failed, or "".
+    kind: name of the exception's type, or "". stage: the worker's own word on where it failed, or "". on_gpu: whether
+    the worker uses one.
     """
 
-    def __init__(self, kind: str, message: str, details: str, stage: str) -> None:
-        super().__init__(f"{kind}: {message}" if kind not in ("", UNAVAILABLE, UNSUPPORTED) else message, details)
+    def __init__(self, kind: str, message: str, details: str, stage: str, on_gpu: bool = False) -> None:
+        said = f"{kind}: {message}" if kind not in ("", UNAVAILABLE, UNSUPPORTED) else message
+        super().__init__(said, details, exhausted=on_gpu and exhausted.on_gpu(said))
         self.kind = kind
         self.stage = stage
 
@@ -82,16 +92,29 @@ def broke_the_protocol(name: str, how: str) -> str:
     return f"{name} broke the protocol{how if how.startswith(':') else f' {how}'}"
 
 
+# What this process has heard of ends by the kernel.
+_KILLS = Kills()
+
+
 class Worker:
     """A worker process.
 
     used: set by who has run anything on it. smoked: formats in which it has run the smoke model. registered: of
     cases' own operators, what it has loaded. info: its answer to hello; empty before. command: what
-    started it.
+    started it. on_gpu: whether it uses a GPU. meter: what measures the memory that it takes, with the others of a cell.
     """
 
-    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        on_gpu: bool = False,
+        meter: Meter | None = None,
+    ) -> None:
         self.name = name
+        self.on_gpu = on_gpu
+        self._meter = meter or Meter()
         self.used = False
         self.smoked: set[str] = set()
         self.registered: set[str] = set()
@@ -131,6 +154,9 @@ class Worker:
         os.set_blocking(self._process.stdout.fileno(), False)
         self._drain = threading.Thread(target=self._read_stderr, daemon=True)
         self._drain.start()
+        self._meter.joins(self.pid)
+        # What has happened before is none of this one's.
+        _KILLS.any_more()
 
     @property
     def pid(self) -> int:
@@ -149,6 +175,7 @@ class Worker:
         self._next_id += 1
         if self._buffer:
             raise self.lied(f"an answer that nobody asked for: {bytes(self._buffer[:200])!r}")
+        self._meter.turn(self.pid)
         line = json.dumps({"id": request_id, "op": op, **fields}) + "\n"
         text = self._exchange(line.encode(), timeout)
         try:
@@ -162,7 +189,7 @@ class Worker:
             error = answer.get("error")
             error = error if isinstance(error, dict) else {}
             kind, message, details, stage = (str(error.get(k) or "") for k in ("type", "message", "details", "stage"))
-            raise WorkerRefused(kind, message or "no message", details, stage)
+            raise WorkerRefused(kind, message or "no message", details, stage, self.on_gpu)
         return answer
 
     def hello(self, timeout: float, **fields: Any) -> None:
@@ -170,6 +197,7 @@ class Worker:
         self.info = self.ask("hello", timeout, protocol=PROTOCOL, **fields)
         if self.info.get("protocol") != PROTOCOL:
             raise self.lied(f"protocol {self.info.get('protocol')!r}; pytest-modelconform speaks protocol {PROTOCOL}")
+        self._meter.acquaint(self.pid)
 
     def _exchange(self, data: bytes, timeout: float) -> bytes:
         assert self._process.stdin is not None
@@ -190,9 +218,11 @@ class Worker:
                 raise self.lied(f"a line of more than {LONGEST_LINE >> 20} MiB: {bytes(self._buffer[:80])!r}…")
             left = deadline - time.monotonic()
             if left <= 0:
+                self._meter.look(is_last=True)
                 self.close(kill=True)
                 raise WorkerTimeout(f"{self.name} gave no answer within {timeout:.4g} s", self.stderr())
-            for descriptor, _ in poll.poll(min(left, 1.0) * 1000):
+            self._meter.look()
+            for descriptor, _ in poll.poll(min(left, _LOOK) * 1000):
                 if descriptor == sink:
                     try:
                         data = data[os.write(sink, data[:_CHUNK]) :]
@@ -215,9 +245,14 @@ class Worker:
             return WorkerCrashed(f"{self.name} closed its output without an answer", self.stderr())
         most = _most_of_children()
         self.close(kill=True)
-        # Where an earlier process took more, what this one took isn't told.
-        killed = of_killed(most if most > before else 0, capacity.memory().total)
-        return WorkerCrashed(f"{self.name} {how_it_ended(status, killed)}{self.last_words()}", self.stderr())
+        # Where an earlier process took more, what this one took isn't told but by those who have looked at it.
+        took = self._meter.took(self.pid, most if most > before else 0)
+        is_ended_by_kernel = status == -signal.SIGKILL and _KILLS.any_more()
+        killed = of_killed(took, capacity.memory().total, is_ended_by_kernel)
+        # What throws in a destructor, or in a thread of its own, ends the process.
+        out_of_memory = is_ended_by_kernel or (self.on_gpu and exhausted.on_gpu(self.last_words()))
+        said = f"{self.name} {how_it_ended(status, killed)}{self.last_words()}"
+        return WorkerCrashed(said, self.stderr(), out_of_memory)
 
     def lied(self, what: str) -> WorkerLied:
         """End the process for an answer that is none; what: the answer, as the message goes on after "with"."""
@@ -280,8 +315,9 @@ class InlineWorker:
     answer of a worker that lives, as from a process.
     """
 
-    def __init__(self, name: str, handlers: Mapping[str, Any], raises: bool = True) -> None:
+    def __init__(self, name: str, handlers: Mapping[str, Any], raises: bool = True, on_gpu: bool = False) -> None:
         self.name = name
+        self.on_gpu = on_gpu
         self.raises = raises
         self.used = False
         self.smoked: set[str] = set()
@@ -305,9 +341,8 @@ class InlineWorker:
                 if self.raises or isinstance(error, KeyboardInterrupt):
                     raise
                 answered = describe(error)
-                raise WorkerRefused(
-                    answered["type"], answered["message"], answered["details"], answered["stage"]
-                ) from error
+                words = [str(answered[name]) for name in ("type", "message", "details", "stage")]
+                raise WorkerRefused(words[0], words[1], words[2], words[3], self.on_gpu) from error
         # As it comes from a process: a float of numpy's is then a float.
         answer: dict[str, Any] = json.loads(json.dumps(found))
         return answer

@@ -57,6 +57,7 @@ _ALONE = {
     "numprocesses": "-n",
     "tx": "--tx",
     "modelconform_inline": "--modelconform-inline",
+    "modelconform_resume": "--modelconform-resume",
 }
 
 

@@ -72,8 +72,15 @@ def declared(run: Run, file: Path, name: str) -> case_files.Declared:
 def reference_to(run: Run, file: Path, case: case_files.Declared, dtype: str) -> CaseRef:
     """The case as pipelines ask for it."""
     relative = run.machinery.relative(file)
-    own = case.own_operators
-    return CaseRef(file, relative, case.name, dtype, framework=case.framework, operators=own)
+    return CaseRef(
+        file,
+        relative,
+        case.name,
+        dtype,
+        framework=case.framework,
+        operators=case.own_operators,
+        own=case.own_columns,
+    )
 
 
 def name_of(argument: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..report import causes, csv_report, json_report, junit, matrix, pairs, rerun, summary, terminal
+from ..report import causes, csv_report, json_report, junit, matrix, pairs, places, recordings, rerun, summary, terminal
 from ..report.log import Log, missing
 from ..terms.cell import Cell
 from .logs import Refused, emit, load, refuse
@@ -23,6 +23,8 @@ EXAMPLES = """\
   modelconform report run.jsonl -o report.html    also .md, .json, .csv and .xml (JUnit)
   modelconform report run.jsonl --format pairs    a row a format and runtime, over all papers
   modelconform report run.jsonl --format causes   the failures by root cause
+  modelconform report run.jsonl --format durations -o durations.json
+                                                  what cells took, for --modelconform-durations
 
 exit status: 0, also where cells failed; 2 for a file that can't be read as a log."""
 
@@ -58,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         log = load(arguments.log)
         if name == "terminal" and arguments.output is None:
             _write_terminal(log, arguments.log, sys.stdout)
+        elif name == "html" and arguments.output is not None:
+            _write_pages(log, arguments)
         else:
             emit(FORMATS[name](log, arguments), arguments.output)
     except ModuleNotFoundError as error:
@@ -129,6 +133,10 @@ def _pairs(log: Log, arguments: argparse.Namespace) -> str:
     return pairs.render(log)
 
 
+def _durations(log: Log, arguments: argparse.Namespace) -> str:
+    return recordings.render(log)
+
+
 def _causes(log: Log, arguments: argparse.Namespace) -> str:
     return causes.render(log)
 
@@ -137,6 +145,20 @@ def _html(log: Log, arguments: argparse.Namespace) -> str:
     # By name, when it is asked for: no other format needs it.
     text: str = importlib.import_module("pytest_modelconform.report.html").render(log, title=arguments.title)
     return text
+
+
+def _write_pages(log: Log, arguments: argparse.Namespace) -> None:
+    """To a file, since a large log becomes several of them. Raises Refused."""
+    path = arguments.output
+    if fault := places.fault_of_file(path):
+        raise Refused(fault)
+    html = importlib.import_module("pytest_modelconform.report.html")
+    try:
+        said: str = html.write(log, path, title=arguments.title)
+    except OSError as error:
+        raise Refused(f"{path} could not be written: {places.why(error)}") from error
+    if said:
+        print(said)
 
 
 FORMATS: Mapping[str, Callable[[Log, argparse.Namespace], str]] = {
@@ -148,6 +170,7 @@ FORMATS: Mapping[str, Callable[[Log, argparse.Namespace], str]] = {
     "html": _html,
     "pairs": _pairs,
     "causes": _causes,
+    "durations": _durations,
 }
 _ENDINGS = {
     ".md": "markdown",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .base import ExportMismatch, Signature, flat_signature
+from .foreign import of_coreml
 from .program import EXPORT_OPTIONS, dynamic_or_static, exported_with, input_names, output_values
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 NAME = "coreml"
 SUFFIXES = (".mlpackage",)
+foreign = of_coreml
 REQUIRES = ("torch", "coremltools")
 # What a Core ML model takes and gives for a dtype of torch's; it has no others. Its own names.
 STORED = {

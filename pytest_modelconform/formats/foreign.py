@@ -179,6 +179,44 @@ _SCALARS = {
 }  # fmt: skip
 
 
+def of_coreml(path: Path) -> Signature | None:
+    """What the spec of a .mlpackage or .mlmodel says. Raises ValueError for a model of pictures or of classes."""
+    import coremltools
+
+    description = coremltools.models.utils.load_spec(str(path)).description
+
+    def array(feature: Any) -> Any:
+        kind = feature.type.WhichOneof("Type")
+        if kind != "multiArrayType":
+            raise ValueError(f"{feature.name} is of the type {kind}, and no array of numbers")
+        return feature.type.multiArrayType
+
+    inputs = []
+    for feature in description.input:
+        numbers = array(feature)
+        ranges = [(one.lowerBound, one.upperBound) for one in numbers.shapeRange.sizeRanges]
+        shape = [low if low == high else "?" for low, high in ranges] or [int(length) for length in numbers.shape]
+        dtype = numbers.ArrayDataType.Name(numbers.dataType).lower()
+        inputs.append({"name": feature.name, "dtype": "float64" if dtype == "double" else dtype, "shape": shape})
+    outputs = [feature.name for feature in description.output if array(feature)]
+    # Which of the numbers stand for bool, only an exporter knows.
+    return {**_graph(path, inputs, outputs), "booleans": []}
+
+
+def of_saved_model(path: Path) -> Signature | None:
+    """The signature `serving_default` of a folder of TensorFlow's, read without TensorFlow. Raises ValueError.
+
+    None for what is no such folder.
+    """
+    file = path / "saved_model.pb"
+    if not file.is_file():
+        return None
+    from .saved_model import read
+
+    inputs, outputs = read(file.read_bytes())
+    return _graph(path, inputs, outputs)
+
+
 def _graph(path: Path, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[str]) -> Signature:
     """A flat signature whose inputs are positional arguments."""
     return {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import matching
 from .base import Signature, tree_signature
-from .foreign import of_litert, of_package, of_program, of_torchscript
+from .foreign import of_coreml, of_litert, of_package, of_program, of_torchscript
 from .matching import Argument, Unmatched, Value
 
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 
+# What a reader's files are also given for, by their own dtypes: their runtimes narrow it.
+_ALSO: Mapping[Callable[[Path], Signature | None], Mapping[str, Sequence[str]]] = {
+    of_litert: {"int32": ("int64",)},
+    of_coreml: {"int32": ("int64", "int16", "int8", "uint8"), "float32": ("bool",)},
+}
 _BY_ORDER = "the file's {} were matched with the model's by their order: {}. Export(inputs=…) says it otherwise"
 
 
@@ -36,8 +41,7 @@ def taken(
         raise Unmatched("the file is in another format")
     _move(path, folder, _beside(path, found))
     if found["layout"] == "flat":
-        also = {"int32": ("int64",)} if foreign is of_litert else {}
-        return _flat(found, built, export, also)
+        return _flat(found, built, export, _ALSO.get(foreign, {}))
     if foreign is of_torchscript:
         return _script(folder / path.name, built, export)
     if foreign is of_program:
@@ -78,7 +82,9 @@ def _hash(path: Path) -> str:
 
 
 def _beside(path: Path, signature: Mapping[str, Any]) -> list[Path]:
-    """The file, and those that it names: an ONNX file's weights, the `.bin` of OpenVINO's `.xml`."""
+    """The file, and those that it names: an ONNX file's weights, the `.bin` of OpenVINO's `.xml`. All of a folder's."""
+    if path.is_dir():
+        return sorted(one for one in path.rglob("*") if one.is_file())
     names = [*signature.get("external", []), *([f"{path.stem}.bin"] if path.suffix == ".xml" else [])]
     return [path, *(path.parent / name for name in names)]
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from .. import environments
 from ..runtimes.base import WORKERS, python_worker
 from ..runtimes.tensorflow import ENVIRONMENT as ENVIRONMENT
+from .foreign import of_saved_model
 
 NAME = "tensorflow"
 FROM = "stablehlo"
+foreign = of_saved_model
 # Their own models don't take that way.
 FRAMEWORKS = dict.fromkeys(("keras", "tensorflow"), "pytest_modelconform.formats.frameworks.tensorflow_saved")
 

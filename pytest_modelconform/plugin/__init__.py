@@ -62,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from .ahead import AheadPlugin
         from .blaming import BlamePlugin
         from .divided import DividedPlugin
+        from .ending import EndingPlugin
         from .named import NamedPlugin
         from .run import RUN, Run
         from .session import SessionPlugin
@@ -69,6 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
         run = config.stash[RUN] = Run(config)
         session = SessionPlugin(run)
         config.pluginmanager.register(session, "modelconform-session")
+        config.pluginmanager.register(EndingPlugin(run, session.log), "modelconform-ending")
         config.pluginmanager.register(BlamePlugin(run, session.log), "modelconform-blame")
         config.pluginmanager.register(run.accounting, "modelconform-accounting")
         config.pluginmanager.register(NamedPlugin(run), "modelconform-named")

@@ -20,13 +20,15 @@ from ..cells.ahead import Ahead, Event
 from ..cells.case_files import Declared, static_cases
 from ..cells.needs import Need
 from ..terms.cell import Cell
+from ..terms.outcome import Verdict
 from . import progress, units
-from .durations import Durations
-from .items import CellItem
+from .items import STOOD, CellItem
 from .run import Run
 
 # Options with which some of the cells that the files tell of are not run.
 _CHOOSING = ("keyword", "markexpr", "lf", "deselect", "ignore", "ignore_glob", "stepwise")
+# Seconds that a unit is said to take which comes first.
+_FIRST = 1e6
 # Options with which the order of cells is the user's.
 _ORDERED = ("failedfirst", "newfirst", "stepwise")
 
@@ -36,7 +38,7 @@ class AheadPlugin:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.durations = Durations(run.settings.cache, run.config.rootpath)
+        self.durations = run.durations
         self._is_off = run.is_xdist_worker or run.config.option.collectonly or run.settings.inline
         self._lacking = needs.Lacking()
         self._is_begun = False
@@ -67,7 +69,7 @@ class AheadPlugin:
             self._find(self._told())
             self._make(self._lacking.needs)
 
-    def _told(self) -> Iterator[tuple[Cell, str]]:
+    def _told(self) -> Iterator[tuple[Cell, Declared]]:
         """The cells that the files have by their syntax; none where only some of them are run."""
         config, machinery = self.run.config, self.run.machinery
         chosen = any(config.getoption(name, None) for name in _CHOOSING) or machinery.settings.shard is not None
@@ -77,7 +79,8 @@ class AheadPlugin:
             for path in units.collected(config, Path(config.invocation_params.dir, argument)):
                 for case in static_cases(path):
                     if not case.missing():
-                        yield from ((cell, case.framework) for cell in machinery.cells(machinery.relative(path), case))
+                        cells = machinery.cells(machinery.relative(path), case)
+                        yield from ((cell, case) for cell in cells if not self._has_run(cell))
 
     # -- after collection ------------------------------------------------------------------------------------------
 
@@ -89,7 +92,8 @@ class AheadPlugin:
         if self._is_off or self.run.is_controller:
             return
         items = session.items
-        self._find((item.cell, item.framework) for item in items if isinstance(item, CellItem) and not item.settled)
+        cells = (item for item in items if isinstance(item, CellItem) and not item.settled)
+        self._find((item.cell, item.declared) for item in cells if not self._has_run(item.cell))
         by_cell = self._lacking.by_cell
         if by_cell and not any(session.config.getoption(name, None) for name in _ORDERED):
             items.sort(key=lambda item: item.nodeid in by_cell)
@@ -115,18 +119,18 @@ class AheadPlugin:
             waits = {
                 node_id: left for node_id, names in self._lacking.by_cell.items() if (left := set(names) - self._made)
             }
-            return Plan(items, self.durations.of_unit, waits)
+            return Plan(items, self._seconds, waits)
 
         self._scheduling = CellScheduling(config, log, plan)
         return self._scheduling
 
-    def _cells(self, ids: Sequence[str]) -> Iterable[tuple[Cell, str]]:
+    def _cells(self, ids: Sequence[str]) -> Iterable[tuple[Cell, Declared]]:
         """The cells of node ids, each with its case's framework, as far as the files tell that without being run."""
         declared: dict[str, Mapping[str, Declared]] = {}  # by file and name
         missing: dict[tuple[str, str], bool] = {}  # the same: asking for packages is slow next to 10,000 cells
         for node_id in ids:
             cell = self.run.machinery.cell_of(node_id)
-            if cell is None:
+            if cell is None or self._has_run(cell):
                 continue
             if cell.file not in declared:
                 found = static_cases(self.run.config.rootpath / cell.file)
@@ -136,9 +140,22 @@ class AheadPlugin:
             if key not in missing:
                 missing[key] = bool(case.missing())
             if not missing[key]:
-                yield cell, case.framework
+                yield cell, case
 
-    def _find(self, cells: Iterable[tuple[Cell, str]]) -> None:
+    def _seconds(self, scope: str, items: Sequence[str], makes: bool) -> float:
+        """What cells of a unit will take. Those that have run come first: it is soon known whether they stand."""
+        if (resumed := self.run.resumed) is not None:
+            cells = {item: self.run.machinery.cell_of(item) for item in items}
+            left = [item for item, cell in cells.items() if cell not in resumed]
+            if not left:
+                return _FIRST
+            return self.durations.of_unit(scope, left, makes and len(left) == len(items))
+        return self.durations.of_unit(scope, items, makes)
+
+    def _has_run(self, cell: Cell) -> bool:
+        return self.run.resumed is not None and cell in self.run.resumed
+
+    def _find(self, cells: Iterable[tuple[Cell, Declared]]) -> None:
         if self.run.cluster is not None:
             return  # What this machine lacks the nodes may have; they make it themselves.
         machinery = self.run.machinery
@@ -190,13 +207,16 @@ class AheadPlugin:
         self._under_way.end(nodeid, time.monotonic())
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note how long a cell took, unless it waited for a build: that happens once."""
+        """Note what a cell took, unless it waited for a build: that happens once."""
         record = getattr(report, "modelconform", None)
-        if self.run.is_xdist_worker or report.nodeid in self._waited:
+        if self.run.is_xdist_worker or report.nodeid in self._waited or getattr(report, STOOD, False):
             return
         if record is not None and report.when == "call":
+            if record["verdict"] == Verdict.UNAVAILABLE.value and self.durations.knows(report.nodeid):
+                return  # What it takes where it runs is worth more.
             export = (record.get("seconds") or {}).get("export", 0.0)
-            self.durations.note(report.nodeid, report.duration, export, record.get("cached"))
+            seconds = report.duration if record["duration"] is None else record["duration"]
+            self.durations.note(report.nodeid, seconds, export, record.get("cached"), record["memory"])
 
     # -- at the end ------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -46,7 +45,7 @@ class BlamePlugin:
 
     def __init__(self, run: Run, log: RunLog) -> None:
         self.run, self.log = run, log
-        self.waiting = Waiting(Path(tempfile.gettempdir()) / f"modelconform-{run.machinery.place.session}-blame")
+        self.waiting = Waiting(run.machinery.scratch / "blame")
         option = run.config.option
         # Whoever asks for the first failure wants it at once.
         ends_early = option.maxfail and not run.settings.blame_asked

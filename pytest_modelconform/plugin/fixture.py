@@ -26,7 +26,7 @@ from ..formats.base import Format
 from ..terms import operators, tolerances
 from ..terms.case import TORCH, Case
 from ..terms.cell import CaseRef, Cell
-from ..terms.exports import Export
+from ..terms.exports import OWN, Export
 from ..terms.outcome import Outcome, Verdict
 from ..workers.loop import WorkerError
 from . import options
@@ -105,6 +105,7 @@ class Checks:
     def close(self) -> None:
         """End the workers and remove the working folder."""
         self.machinery.close()
+        self.machinery.leave()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -206,7 +207,7 @@ class InHand:
         kinds = _kinds(case)
         columns = variants.columns(formats, kinds)
         asked = (columns, chosen.runtimes, chosen.devices, "float32", chosen.precisions)
-        cells = registry.cells(f"{self._name}.py", self._name, *asked)
+        cells = registry.cells(f"{self._name}.py", self._name, *asked, own=_own(kinds))
         faults = faults or [(name, _NO_FIELD) for name in names if not name.has(cells)]
         if faults or not cells:
             raise ValueError(selection.message(faults) if faults else f"no cell of a model in hand: {_NO_FIELD}")
@@ -232,8 +233,8 @@ class InHand:
         file.write_text(_FILE.format(token=token))
         _held[token] = case
         # Its name in this process's modules; another check of this test has another.
-        own = tuple((kind, tuple(names)) for kind, names in operators.named(case.operators, str(file)).items())
-        ref = CaseRef(file, f"in_hand_{token}_{self._name}.py", self._name, framework=TORCH, operators=own)
+        named = tuple((kind, tuple(names)) for kind, names in operators.named(case.operators, str(file)).items())
+        ref = CaseRef(file, f"in_hand_{token}_{self._name}.py", self._name, operators=named, own=_own(kinds))
         model_check = Cell(cells[0].file, self._name, "eager", "eager")
         pipeline = machinery.pipeline
         try:
@@ -292,6 +293,11 @@ def _kinds(case: Case) -> Mapping[str, str]:
     given: Any = case.exports
     found = given.items() if isinstance(given, dict) else ()
     return {name: export.kind for name, export in found if isinstance(name, str) and isinstance(export, Export)}
+
+
+def _own(kinds: Mapping[str, str]) -> tuple[str, ...]:
+    """Columns that the case makes itself."""
+    return tuple(name for name, kind in kinds.items() if kind in OWN)
 
 
 def _is_made_elsewhere(module: Format) -> bool:

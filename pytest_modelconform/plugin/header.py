@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 
 from ..cache import fingerprint
 from ..cells.pool import threads
-from ..terms import capacity, devices
+from ..terms import capacity, devices, gpus
 from ..terms.cell import FULL
 from ..terms.version import __version__
 from . import processes
@@ -30,6 +30,10 @@ def lines(run: Run) -> list[str]:
         found[0] += f" in {' and '.join(machinery.precisions)} precision"
     if run.cluster is None:
         found.append(f"modelconform: {processes.line(run.config)}")
+    if run.resumed is not None:
+        found.append(run.resumed.header())
+    if run_on := gpus.visible() if processes.uses_gpu(machinery.devices) else []:
+        found.append(f"modelconform: {gpus.line(run_on, processes.count(run.config))}")
     for name in machinery.runtimes:
         runtime = machinery.registry.runtime(name)
         reasons = {d: runtime.unavailable(d) or devices.lacking(d) for d in runtime.DEVICES}
@@ -52,6 +56,7 @@ def describe(run: Run) -> dict[str, Any]:
     modules: list[Any] = [*map(registry.format, machinery.formats), *map(registry.runtime, machinery.runtimes)]
     names = {Requirement(text).name for module in modules for text in module.REQUIRES}
     number = processes.count(run.config)
+    used = gpus.visible() if processes.uses_gpu(machinery.devices) else []
     return {
         "pytest-modelconform": __version__,
         "python": platform.python_version(),
@@ -60,6 +65,7 @@ def describe(run: Run) -> dict[str, Any]:
         "cores": capacity.cores(),
         "processes": number,
         "threads": threads(number),
+        **({"gpus": [{"kind": gpu.kind, "bytes": gpu.total} for gpu in used]} if used else {}),
         "packages": {name: _version(name) for name in sorted(names | {"pytest", "numpy"})},
         **({} if run.cluster is None else {"cluster": run.cluster()}),
         "environments": {
@@ -72,12 +78,14 @@ def describe(run: Run) -> dict[str, Any]:
             "precisions": list(machinery.precisions),
             "threads": list(run.settings.threads),
             "timeout": run.settings.timeout,
+            "strict": run.settings.strict,
             "exports": run.typed_exports,
             "arguments": [str(argument) for argument in run.config.invocation_params.args],
         },
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "executable": sys.executable,
         "root": str(run.config.rootpath),
+        **({"resumed": str(run.settings.resume)} if run.settings.resume is not None else {}),
     }
 
 

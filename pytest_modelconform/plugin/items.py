@@ -12,17 +12,19 @@ import pytest
 
 from ..cache.made_once import BuildError
 from ..cells.case_files import Declared
-from ..cells.machinery import Machinery
+from ..cells.room import Need
 from ..expected import file as expected_file
 from ..report.entries import title
-from ..terms.case import TORCH
 from ..terms.cell import COLLECT, EAGER, CaseRef, Cell
 from ..terms.exports import AT, base_of
 from ..terms.outcome import REQUIRED, Outcome, Stage, Verdict
 from . import slow
 from .existing import existing
+from .plan import scope_of
 from .run import Run, run_of
 
+# What a report is told by that its cell is as an earlier log has it.
+STOOD = "modelconform_stood"
 # Faults of an expected.toml that are listed.
 _MOST_FAULTS = 10
 
@@ -58,7 +60,6 @@ class CaseFile(pytest.File):
         cells = run.machinery.cells(relative, declared)
         run.collected.cases.append(declared)
         run.collected.cells += cells
-        own = declared.own_operators
         if slow.TAG in declared.tags and not slow.are_wanted(self.config, self.path):
             cells, settled_all = slow.standing_for(cells), slow.SETTLED
         for cell in cells:
@@ -67,9 +68,7 @@ class CaseFile(pytest.File):
                 name=cell.name,
                 cell=cell,
                 settled=settled_all,
-                framework=declared.framework,
-                operators=own,
-                tags=tuple(declared.tags),
+                declared=declared,
             )
             for mark in (*markers(cell), *declared.tags):
                 item.add_marker(run.marker(mark))
@@ -105,19 +104,19 @@ class CellItem(pytest.Item):
         *,
         cell: Cell,
         settled: Outcome | None = None,
-        framework: str = TORCH,
-        operators: tuple[tuple[str, tuple[str, ...]], ...] = (),
-        tags: tuple[str, ...] = (),
+        declared: Declared | None = None,
         **kwargs: Any,
     ) -> None:
         # Said rather than derived: pytest 9.2 tells an id that it parsed (--lf) from one that it put together.
         super().__init__(nodeid=cell.id, **kwargs)
         self.cell = cell
         self.settled = settled
-        self.framework = framework
-        self.operators = operators
-        self.tags = tags
+        self.declared = declared or Declared(cell.case)
         self.outcome: Outcome | None = None
+        # Whether that is what an earlier log says of it.
+        self.stood = False
+        # Seconds that it waited for memory.
+        self.waited = 0.0
 
     def runtest(self) -> None:
         """Run the cell, judge it by expected.toml, and end as pytest's outcomes have it."""
@@ -125,8 +124,10 @@ class CellItem(pytest.Item):
         entry, source = run.expectation(self.path, self.name)
         error: Exception | None = None
         try:
-            outcome = self.settled or self._run(
-                run.machinery, lambda o: entry is not None and bool(_judged(o, entry, source))
+            outcome = (
+                self.settled
+                or self._before(run)
+                or self._run(run, lambda o: entry is not None and bool(_judged(o, entry, source)))
             )
         except Exception as raised:
             # A handler's, without worker processes, or a fault of ours: a debugger is to stop where this was raised.
@@ -160,19 +161,36 @@ class CellItem(pytest.Item):
             self.cell.case,
             self.cell.dtype,
             task=self.cell.reference_task,
-            framework=self.framework,
-            operators=self.operators,
+            framework=self.declared.framework,
+            operators=self.declared.own_operators,
+            own=self.declared.own_columns,
         )
 
-    def _run(self, machinery: Machinery, expects: Callable[[Outcome], bool]) -> Outcome:
-        ref = self.ref
+    def _before(self, run: Run) -> Outcome | None:
+        """What an earlier log says of it, where that holds still."""
+        if run.resumed is None or self.cell not in run.resumed:
+            return None
+        timeout = run.settings.timeout
+        outcome = run.resumed.outcome(self.cell, timeout, lambda: run.machinery.exports.made_of(self.ref))
+        self.stood = outcome is not None
+        return outcome
+
+    def _run(self, run: Run, expects: Callable[[Outcome], bool]) -> Outcome:
+        ref, machinery = self.ref, run.machinery
         # A case host that can't be had is told of by the pipeline.
         with contextlib.suppress(BuildError):
             if fault := machinery.fault_of(self.path, self.cell.case):
                 return fault
-        if self.cell.is_check:
-            return machinery.pipeline.check(ref)
-        return machinery.pipeline.run(ref, self.cell, expects)
+        pipeline, known = machinery.pipeline, run.durations
+        begun = (lambda: pipeline.check(ref)) if self.cell.is_check else lambda: pipeline.run(ref, self.cell, expects)
+        need = Need(known.memory_of_unit(scope_of(self.nodeid), [self.nodeid]), known.surely_takes(self.nodeid))
+        try:
+            outcome = machinery.room.run(self.cell, need, begun)
+        finally:
+            self.waited = machinery.room.waited
+        if outcome.memory:
+            known.saw(self.nodeid, outcome.memory)
+        return outcome if outcome.is_silent else replace(outcome, made_of=machinery.exports.made_of(ref))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The outcome's text rather than our own stack, for a failure that is a verdict."""

@@ -19,6 +19,7 @@ import pytest
 
 from ..report import entries, json_report, log, matrix, places, terminal
 from ..report.packed import Kept
+from ..report.plural import counted
 from ..terms.blame import Blame
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome, Verdict
@@ -60,11 +61,18 @@ class RunLog:
         self._found: log.Log | None = None
         self._environment: Mapping[str, Any] = {}
         self._lost = self._finished = False
+        self._cut_off = 0
+        # Of the cells of an earlier log, those whose records stood.
+        self._stood: set[Cell] = set()
         if not run.is_xdist_worker and not run.config.option.collectonly:
             _refuse_places(run)
+            if run.resumed is not None:
+                run.resumed.refuse_others(header.describe(run))
 
-    def record(self, cell: Cell, outcome: Outcome) -> None:
-        """Write a finished cell."""
+    def record(self, cell: Cell, outcome: Outcome, stood: bool = False) -> None:
+        """Write a finished cell. stood: whether it is as an earlier log has it."""
+        if stood:
+            self._stood.add(cell)
         if matrix.is_surprising(outcome) and self._follows(cell, outcome):
             self._follow_on.add(cell.id)
         self._write(cell, outcome)
@@ -100,6 +108,7 @@ class RunLog:
         for node_id, cell in self.collected.items():
             if node_id not in self._recorded:
                 self._write(cell, Outcome(Verdict.NOT_RUN, None, "not run: the session ended before"))
+                self._cut_off += 1
         settings = self.run.settings
         with self._surviving("the runtimes that agree with each other"):
             self._add_witnesses()
@@ -119,7 +128,8 @@ class RunLog:
                 # Here, since templates take their time to import, and few sessions want a page.
                 from ..report import html
 
-                html.write(found, settings.html)
+                if said := html.write(found, settings.html):
+                    self.remarks.append(said)
         return not self.faults
 
     def summarise(self, terminalreporter: Any) -> None:
@@ -135,10 +145,28 @@ class RunLog:
                     terminalreporter.write_line(f"{cell.id}: {outcome.verdict.value}")
         if self._writer is not None:
             terminalreporter.write_line(f"log: {self._writer.path}{' (incomplete)' if self._lost else ''}")
-        for said in dict.fromkeys((*self.full, *self.remarks)):
+        for said in dict.fromkeys((*self.full, *self.remarks, *self._of_resuming())):
             terminalreporter.write_line(said, yellow=True)
         for fault in self.faults:
             terminalreporter.write_line(f"modelconform: {fault}", red=True)
+
+    def _of_resuming(self) -> Iterator[str]:
+        """What there is to say of cells that had run before, and of those that have not run yet."""
+        if (resumed := self.run.resumed) is not None and len(resumed):
+            collected = [cell for cell in set(self.collected.values()) if cell in resumed]
+            again = sum(cell not in self._stood for cell in collected) if not self._cut_off else 0
+            yield f"modelconform: {counted(len(self._stood), 'cell')} as in {resumed.path}" + (
+                f"; {again} more of it ran again, since their cases, or what they are made with, may have changed"
+                if again
+                else ""
+            )
+            if others := len(resumed) - len(collected):
+                are = "cells of it are" if others != 1 else "cell of it is"
+                yield f"modelconform: {others} {are} no part of this run: the command was another one"
+        if self._cut_off and self._writer is not None and not self._lost:
+            have = "cells have" if self._cut_off != 1 else "cell has"
+            path = os.path.relpath(self._writer.path)
+            yield f"modelconform: {self._cut_off} {have} not run; to run the rest, add --modelconform-resume {path}"
 
     def _write_matrix(self, found: log.Log, writer: Any) -> None:
         registry = self.run.machinery.registry
@@ -207,7 +235,10 @@ class RunLog:
         if self._writer is None:
             with self._surviving("the header of the log"):
                 self._environment = header.describe(self.run)
-            self._writer = log.LogWriter(self._path(), self._environment, self.run.settings.shard)
+            by = self.run.recordings.digest if self.run.recordings is not None else ""
+            resumed = self.run.resumed
+            carried = resumed.records(self.run.settings.timeout) if resumed is not None else ()
+            self._writer = log.LogWriter(self._path(), self._environment, self.run.settings.shard, by, carried)
         return self._writer
 
     def _path(self) -> Path:

@@ -44,6 +44,24 @@ _OPTIONS = [
         "",
         "I/N: run part I of N, each on its own machine; modelconform merge joins the logs",
     ),
+    (
+        "durations",
+        "",
+        "what cells took, as modelconform report LOG --format durations writes it: shards are split by this file, and "
+        "cells that this machine never ran are ordered by it",
+    ),
+    (
+        "resume",
+        "",
+        "the log of a run that was ended early: cells that had run stand as they are there, the others run. With the "
+        "file that --modelconform-log names, which need not be there yet, one command begins a run and goes on with it",
+    ),
+    (
+        "memory",
+        "",
+        "memory that all processes of the run may take together, such as 12GB, or 'off': cells are tried whatever they "
+        "are estimated to take (default: what the machine or the container has)",
+    ),
     ("json", "", "write the results to this file as JSON"),
     ("html", "", "write the results to this file as one self-contained HTML page"),
     ("log", "", "write the log of the run to this file (default: a folder that keeps the last runs)"),
@@ -62,6 +80,7 @@ _PREFIX = "--modelconform-"
 # What an xdist worker is told of the command line by: it has none of its own.
 TYPED = "modelconform_typed"
 
+_UNITS = {"MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
 # Threads that --modelconform-threads may ask for: a slip shouldn't take the machine.
 MOST_THREADS = 64
 
@@ -152,6 +171,22 @@ def _shard(given: str) -> tuple[int, int] | None:
     return index, count
 
 
+def _memory(given: str) -> tuple[int | None, bool]:
+    """Bytes, or None for all; and whether nobody asks. Raises pytest.UsageError."""
+    import pytest
+
+    if given in ("", "off"):
+        return None, given == "off"
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([MG]i?B)", given)
+    size = int(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if not size:
+        raise pytest.UsageError(
+            f"--modelconform-memory: invalid size {given!r}: expected a number and GB, GiB, MB or MiB, such as 12GB, "
+            "or off."
+        )
+    return size, False
+
+
 def settings(config: pytest.Config) -> Settings:
     """The settings of a run. Raises pytest.UsageError for an invalid value."""
     import pytest
@@ -187,8 +222,9 @@ def settings(config: pytest.Config) -> Settings:
         exports = export_options.parsed(config.getoption("--modelconform-export") or _of_ini(config))
     except export_options.BadExport as error:
         raise pytest.UsageError(str(error)) from None
+    memory, memory_off = _memory(value("memory").strip())
     blame, blame_asked = blame_option.seconds(config)
-    json, html, log = value("json"), value("html"), value("log")
+    durations, json, html, log, resume = map(value, ("durations", "json", "html", "log", "resume"))
     start = config.invocation_params.dir
     return Settings(
         formats=names("formats"),
@@ -199,6 +235,10 @@ def settings(config: pytest.Config) -> Settings:
         threads=_counts(names("threads"), value("threads")),
         threads_asked=config.getoption("--modelconform-threads") is not None,
         shard=shard,
+        memory=memory,
+        memory_off=memory_off,
+        durations=start / durations if durations else None,
+        resume=start / resume if resume else None,
         json=start / json if json else None,
         html=start / html if html else None,
         log=start / log if log else None,

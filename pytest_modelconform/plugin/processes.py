@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 from ..cells.pool import threads
 from ..cells.settings import Settings
 from ..terms import capacity, devices
+from ..terms import gpus as gpus_of
+from ..terms.gpus import Gpu
 from . import options
 from .units import OrdinaryTests, units
 
@@ -52,13 +55,13 @@ _CHOSEN = pytest.StashKey[Chosen]()
 _OTHERS = Chosen(0)
 
 
-def fitting(cores: int, free: int, gpus: int = 0) -> Chosen:
+def fitting(cores: int, free: int, gpus: Sequence[Gpu] = ()) -> Chosen:
     """As many processes as there are cores, and memory for.
 
     Args:
         cores: processors that we may use.
         free: bytes of memory that nobody uses.
-        gpus: how many GPUs a run uses, each by one process; 0 for a run on the CPU.
+        gpus: those that a run uses, each by as many processes as its memory has room for; none for a run on the CPU.
 
     """
     limits = [
@@ -66,7 +69,9 @@ def fitting(cores: int, free: int, gpus: int = 0) -> Chosen:
         Chosen(max(1, free // BYTES_A_PROCESS), f"no more fit into {free / 2**30:.1f} GiB; -n N for another number"),
     ]
     if gpus:
-        limits.append(Chosen(gpus, "one for each GPU; -n N for another number"))
+        fit = gpus_of.fitting(gpus)
+        said = "one for each GPU" if fit == len(gpus) else f"no more fit on the GPU{'s' if len(gpus) > 1 else ''}"
+        limits.append(Chosen(fit, f"{said}; -n N for another number"))
     return min(limits, key=lambda limit: limit.number)
 
 
@@ -109,8 +114,15 @@ def _chosen(config: pytest.Config) -> Chosen:
 
 
 def _fitting(settings: Settings) -> Chosen:
-    uses_gpu = any(devices.CUDA in (way.exported_on, way.runs_on) for way in map(devices.route, settings.devices))
-    return fitting(capacity.cores(), capacity.memory().free, len(devices.gpus()) if uses_gpu else 0)
+    free = capacity.memory().free
+    if settings.memory is not None:
+        free = min(free, settings.memory)
+    return fitting(capacity.cores(), free, gpus_of.visible() if uses_gpu(settings.devices) else ())
+
+
+def uses_gpu(names: Sequence[str]) -> bool:
+    """Whether cells of these devices use a GPU. names: as the option has them; "all" is every device."""
+    return any(name == "all" or devices.needs_gpu(name, bound=False) for name in names)
 
 
 def _is_decided(config: pytest.Config) -> bool:

@@ -8,6 +8,7 @@ import shlex
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from ..cells import selection, variants
 from ..cells.case_files import Declared
 from ..cells.machinery import Machinery, Place
 from ..expected import file as expected_file
-from ..report import rerun
+from ..report import recordings, rerun
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome
 from . import options, progress
 from .accounting import Accounting
+from .durations import Durations
 from .registering import registry_of
+from .resuming import Resumed
 
 # What an xdist worker is told the session's name by.
 SESSION = "modelconform_session"
@@ -78,6 +81,14 @@ class Run:
         self.is_refused = False
         # All cells of a sharded run, each with the index of its shard.
         self.sharded: dict[Cell, int] = {}
+        # What cells took elsewhere, where the options name it, and on this machine.
+        try:
+            named = self.settings.durations
+            self.recordings = recordings.read(named) if named is not None else None
+        except recordings.RecordingError as error:
+            raise pytest.UsageError(f"--modelconform-durations: {error}") from error
+        known = self.recordings.known if self.recordings is not None else {}
+        self.durations = Durations(self.settings.cache, config.rootpath, known)
         # Where nodes of a cluster run the cells: what the log says of each node. None for a run on one machine.
         self.cluster: Callable[[], list[dict[str, Any]]] | None = None
         self._expectations: dict[Path, expected_file.Expectations | expected_file.ExpectedError] = {}
@@ -87,6 +98,15 @@ class Run:
     def is_xdist_worker(self) -> bool:
         """Whether this process runs items for another one."""
         return hasattr(self.config, "workerinput")
+
+    @cached_property
+    def resumed(self) -> Resumed | None:
+        """The cells that need not run again, where there is a log of them. Raises pytest.UsageError.
+
+        xdist's processes read it when they need it.
+        """
+        settings = self.settings
+        return Resumed.of(settings.resume, settings.log) if settings.resume is not None else None
 
     @property
     def is_controller(self) -> bool:

@@ -66,7 +66,9 @@ class CellScheduling:
         """A process has collected; one that replaces another has to have collected the same."""
         if self._plan is not None and self._differs(node, collection):
             return
-        self._collections[node] = list(collection)
+        found = list(collection)
+        # One list for all that are the same: each has node ids of its own, which with many processes is much memory.
+        self._collections[node] = next((known for known in self._collections.values() if known == found), found)
 
     def schedule(self) -> None:
         """All have collected, or one that replaces another has."""

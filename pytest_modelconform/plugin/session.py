@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from ..cache import spare, temporary
 from ..cells.case_files import is_case_file, misnamed
 from ..expected.file import NAME as EXPECTED
 from ..report import junit
 from ..terms.outcome import STYLES, Outcome, Verdict
 from ..terms.records import from_record, to_record
 from . import header, progress
-from .items import CaseFile, CellItem, ExpectedFile
+from .items import STOOD, CaseFile, CellItem, ExpectedFile
 from .log import FOLLOW_ON, RunLog
 from .run import SESSION, Run
 
@@ -32,6 +33,11 @@ class SessionPlugin:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.log = RunLog(run)
+
+    def pytest_sessionstart(self) -> None:
+        """Remove what sessions that were killed have left in temporary folders."""
+        if not self.run.is_xdist_worker:
+            temporary.sweep(spare.places())
 
     # -- collection ------------------------------------------------------------------------------------------------
 
@@ -84,7 +90,11 @@ class SessionPlugin:
             # Such a process has no terminal.
             report.modelconform_full = self.run.machinery.full  # type: ignore[attr-defined]
         if isinstance(item, CellItem) and call.when == "call" and item.outcome is not None:
-            tagged = replace(item.outcome, tags=item.tags)
+            if item.stood:
+                setattr(report, STOOD, True)
+            # One that stood took what it took then.
+            took = item.outcome.duration if item.stood else max(0.0, report.duration - item.waited)
+            tagged = replace(item.outcome, tags=tuple(item.declared.tags), duration=took)
             report.modelconform = to_record(item.cell, tagged)  # type: ignore[attr-defined]
             if self.run.config.getoption("xmlpath", None):
                 item.user_properties += junit.properties(item.cell, item.outcome)
@@ -107,7 +117,7 @@ class SessionPlugin:
                 progress.show(self.run.config, said)
         record = getattr(report, "modelconform", None)
         if record is not None and not self.run.is_xdist_worker:
-            self.log.record(*from_record(record))
+            self.log.record(*from_record(record), stood=getattr(report, STOOD, False))
         yield
         if record is not None:
             report.modelconform = {name: record[name] for name in _SHOWN}  # type: ignore[attr-defined]
@@ -122,22 +132,23 @@ class SessionPlugin:
             item.outcome = None
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """End the workers, whatever ended the session, and finish the log.
 
         A run whose reports could not be written is not green: whoever asked for them would miss them later.
         """
         # What is left of a process is no reason to lose the results.
         with contextlib.suppress(Exception):
-            self.run.machinery.close()
+            self.run.machinery.close(at_once=exitstatus == pytest.ExitCode.INTERRUPTED)
         if self.run.is_xdist_worker:
             session.config.workeroutput[_FULL] = self.run.machinery.full  # type: ignore[attr-defined]
+            self.run.machinery.leave()
             return
         self.log.full += self.run.machinery.full
-        if self.run.config.option.collectonly:
-            return
-        if not self.log.finish() and session.exitstatus == pytest.ExitCode.OK:
+        is_whole = self.run.config.option.collectonly or self.log.finish()
+        if not is_whole and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self.run.machinery.leave()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

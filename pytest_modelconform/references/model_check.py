@@ -258,14 +258,16 @@ def notes(content: Inference, made: Mapping[str, Mapping[str, Reference]], left_
 def _of_unseen(unseen: Unseen) -> str:
     """The tensors whose faults would pass, and what to do."""
     count = len(unseen.unseen)
+    them, they_are = ("it", "It is") if count == 1 else ("them", "They are")
     said = (
-        f"can't see {count} of its {unseen.tensors} tensors: if an export changed them by 1 %, no output would show it "
-        f"({_list(unseen.unseen)}). "
+        f"can't see {count} of its {unseen.tensors} tensors: if an export changed {them} by 1 %, no output would show "
+        f"it ({_list(unseen.unseen)}). "
     )
     if unseen.constant:
-        constant = "they are" if len(unseen.constant) == count else f"{len(unseen.constant)} of them are"
+        some = len(unseen.constant)
+        which = they_are if some == count else f"{some} of them {'is' if some == 1 else 'are'}"
         return (
-            f"{said}{constant[0].upper()}{constant[1:]} all 0 or all 1, as in a model that was never trained: use "
+            f"{said}{which} all 0 or all 1, as in a model that was never trained: use "
             "`model=lambda: generic_weights(Net(…))`"
         )
     return f"{said}Other inputs may show them; what the model computes away (a bias before a norm) nothing can"

@@ -16,7 +16,7 @@ from .log import Log
 # What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _STAGES = ("export", "load", "run")
-_NUMBERS = ("bits", "reference_bits", "loss", "worst", "max_abs", "artifact_bytes")
+_NUMBERS = ("bits", "reference_bits", "loss", "worst", "max_abs", "artifact_bytes", "duration", "memory")
 
 COLUMNS = [
     "id", *(field.name for field in fields(Cell)), "verdict", "stage", "expected", *_NUMBERS,

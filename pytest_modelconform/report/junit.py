@@ -14,7 +14,7 @@ from .guilty import blame_of, lines, place
 from .log import Log, missing
 
 if TYPE_CHECKING:
-    from junitparser import TestCase, TestSuite
+    from junitparser import JUnitXml, TestCase, TestSuite
     from junitparser.junitparser import FinalResult
 
 # What XML 1.0 can't hold, not even escaped (https://www.w3.org/TR/xml/#charsets).
@@ -55,14 +55,33 @@ def render(log: Log) -> str:
     from junitparser import JUnitXml
 
     document = JUnitXml("pytest-modelconform")
+    totals: dict[str, float] = dict.fromkeys(("tests", "failures", "errors", "skipped", "time"), 0)
+    # As text, one after another: all of them as elements take twenty times the memory.
+    suites: list[str] = []
+    for suite in _suites(log):
+        suite.update_statistics()
+        for name in totals:
+            totals[name] += getattr(suite, name)
+        suites.append(_text(suite))
+    for name, total in totals.items():
+        setattr(document, name, round(total, 3))
+    head = _text(document)
+    if suites:
+        head = f"{head.removesuffix('/>').rstrip()}>"
+    return "".join([head, *suites, "</testsuites>" if suites else "", "\n"])
+
+
+def _suites(log: Log) -> Iterator[TestSuite]:
     in_order = sorted(dict(log.cells).items(), key=lambda item: item[0].file)
     for file, cells in groupby(in_order, key=lambda item: item[0].file):
-        document.add_testsuite(_suite(log, file, [_case(cell, outcome) for cell, outcome in cells]))
+        yield _suite(log, file, [_case(cell, outcome) for cell, outcome in cells])
     if not log.complete:
-        document.add_testsuite(_suite(log, "log", [_incomplete(log)]))
-    document.update_statistics()
-    text: bytes = document.tostring()
-    return text.decode("utf-8") + "\n"
+        yield _suite(log, "log", [_incomplete(log)])
+
+
+def _text(element: TestSuite | JUnitXml) -> str:
+    text: bytes = element.tostring()
+    return text.decode("utf-8")
 
 
 def _suite(log: Log, name: str, cases: list[TestCase]) -> TestSuite:

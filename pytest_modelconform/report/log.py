@@ -6,9 +6,11 @@ A log may come from elsewhere: it is data, and all of it is checked when it is r
 from __future__ import annotations
 
 import functools
+import itertools
 import json
+import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +24,8 @@ from .packed import Packed
 
 SCHEMA = 1
 _NO_BLAME = "blame is not what a search for a guilty operator came to"
+# The first line of each, as `LogWriter` writes it.
+_BEGINS = b'{"kind": "header"'
 _LINE_ENDS = re.compile(r"[\n\t\u2028\u2029]")
 
 
@@ -29,9 +33,13 @@ class LogError(ValueError):
     """A file that is no log. The message names file and line."""
 
 
+class NothingYet(LogError):
+    """The log of a run that ended before its first line was on the disk."""
+
+
 @dataclass(frozen=True)
 class Shard:
-    """Which part of a run a log is of. index: from 1 to count.
+    """Which part of a run a log is of. index: from 1 to count. recordings: by which the run was split, their digest.
 
     cells: of the whole run, each with the index of its shard; so what is missing is known from what is there. Empty in
     a log that was cut off.
@@ -40,6 +48,7 @@ class Shard:
     index: int
     count: int
     cells: Mapping[Cell, int] = field(default_factory=dict)
+    recordings: str = ""
 
     def __str__(self) -> str:
         return f"shard {self.index} of {self.count}"
@@ -66,15 +75,43 @@ def missing(log: Log) -> list[str]:
 class LogWriter:
     """Writes a log line by line, so that what is finished is on disk whatever happens next.
 
-    shard: index and count, if the session is one.
+    shard: index and count, if the session is one; recordings: those by which it was split, see `Shard`. carried:
+    records of an earlier log, for who goes on with this one; readers ignore them unless they ask.
     """
 
-    def __init__(self, path: Path, environment: Mapping[str, Any], shard: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        environment: Mapping[str, Any],
+        shard: tuple[int, int] | None = None,
+        recordings: str = "",
+        carried: Iterable[Mapping[str, Any]] = (),
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._file: TextIO = path.open("w", encoding="utf-8")
-        part = {"shard": {"index": shard[0], "count": shard[1]}} if shard else {}
-        self._write({"kind": "header", "schema": SCHEMA, "environment": environment, **part})
+        part = {"shard": {"index": shard[0], "count": shard[1], "recordings": recordings}} if shard else {}
+        header = {"kind": "header", "schema": SCHEMA, "environment": environment, **part}
+        records = iter(carried)
+        first = next(records, None)
+        self._file: TextIO
+        if first is None:
+            self._file = path.open("w", encoding="utf-8")
+            self._write(header)
+            return
+        # The earlier log may be this very file, which keeps what it has until all of that is in the new one.
+        target = path.resolve()
+        beside = target.with_name(f".{target.name}-{os.getpid()}")
+        self._file = beside.open("w", encoding="utf-8")
+        try:
+            self._write(header)
+            for record in itertools.chain([first], records):
+                self._line({**record, "kind": "carried"})
+            os.fsync(self._file.fileno())
+            beside.replace(target)
+        except BaseException:
+            self._file.close()
+            beside.unlink(missing_ok=True)
+            raise
 
     def cell(self, cell: Cell, outcome: Outcome) -> None:
         """Append the record of a cell."""
@@ -133,12 +170,12 @@ def write(log: Log, path: Path) -> None:
         writer.abandon()
 
 
-def read(path: Path) -> Log:
+def read(path: Path, carried: bool = False) -> Log:
     """Read a log. One that was cut off is read as far as it goes. Raises LogError for a file that is none.
 
     Line by line, and what few reports look into stays packed: a log of 10,000 cells is no reason to take much memory.
     """
-    found = _Reader(path)
+    found = _Reader(path, carried)
     number = 0
     with path.open("rb") as file:
         # Not as text, whose lines also end at what JSON may hold within a text.
@@ -150,19 +187,22 @@ def read(path: Path) -> Log:
             except LogError:
                 raise
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                if number > 1 and not raw.endswith(b"\n"):
+                if not raw.endswith(b"\n") and (number > 1 or raw.startswith(_BEGINS[: len(raw)])):
                     break  # The last line of a log that was cut off in the middle of it.
                 raise LogError(f"{path}:{number}: this line is not a record of a log: {_said(error)}") from error
-    if not number:
-        raise LogError(f"{path} is empty: the log of a run has a header at least")
+    if not found.begun:
+        cut = "is cut off within its first line: nothing of that run is known"
+        raise NothingYet(f"{path} {cut if number else 'is empty: the log of a run has a header at least'}")
     return Log(found.environment, found.cells, found.complete, found.shard)
 
 
 class _Reader:
     """What the lines of a log have come to so far."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, carried: bool = False) -> None:
         self.path = path
+        self.begun = False
+        self._of_cells = ("cell", "carried") if carried else ("cell",)
         self.environment: Mapping[str, Any] = {}
         self.cells: list[tuple[Cell, Outcome]] = []
         self.complete = False
@@ -181,8 +221,9 @@ class _Reader:
                     f"{self.path}:1: this is not the log of a run: a log begins with a header of schema {SCHEMA}"
                 )
             self.environment = _environment(entry["environment"])
+            self.begun = True
             self.shard = _shard(entry["shard"]) if "shard" in entry else None
-        elif kind == "cell":
+        elif kind in self._of_cells:
             self.cells.append(_checked(*from_record(entry)))
         elif kind == "note":
             self._note(_one_line(Cell(**entry["cell"])), entry["note"])
@@ -193,7 +234,7 @@ class _Reader:
             self.complete = True
             if self.shard is not None:
                 cells = _sharded(entry.get("cells", []), self.shard.count)
-                self.shard = Shard(self.shard.index, self.shard.count, cells)
+                self.shard = replace(self.shard, cells=cells)
 
     def _note(self, cell: Cell, note: str) -> None:
         """Add a note to the last record of a cell, before what expected.toml says, which is shown as the last one."""
@@ -238,8 +279,11 @@ def _optional(kind: type) -> Callable[[Any], bool]:
 
 _CHECKS: dict[str, Callable[[Any], bool]] = {
     "message": lambda value: isinstance(value, str),
+    "made_of": lambda value: isinstance(value, str),
     "expected": _optional(bool),
-    **dict.fromkeys(("bits", "reference_bits", "loss", "worst", "max_abs", "artifact_bytes"), _is_number),
+    **dict.fromkeys(
+        ("bits", "reference_bits", "loss", "worst", "max_abs", "artifact_bytes", "duration", "memory"), _is_number
+    ),
     "cached": _optional(bool),
     "strict": lambda value: isinstance(value, bool),
     "notes": _texts,
@@ -315,7 +359,9 @@ def _environment(found: Any) -> Mapping[str, Any]:
 def _shard(found: Mapping[str, Any]) -> Shard:
     index, count = found["index"], found["count"]
     _need(type(index) is int and type(count) is int and 1 <= index <= count, "shard has no index from 1 to count")
-    return Shard(index, count)
+    by = found.get("recordings", "")
+    _need(isinstance(by, str), "recordings is not a text")
+    return Shard(index, count, recordings=by)
 
 
 def _sharded(found: Sequence[Sequence[Any]], count: int) -> Mapping[Cell, int]:

@@ -57,6 +57,14 @@ def _lacking(logs: Sequence[tuple[str, Log]]) -> list[str]:
     for (first, one), (second, other) in pairwise(sharded):
         if one.count != other.count:
             raise MergeError(f"{first} is {one}, {second} is {other}: these are not shards of one run")
+        if one.recordings != other.recordings:
+            by, by_other = (
+                f"recordings {found.recordings}" if found.recordings else "estimates" for found in (one, other)
+            )
+            raise MergeError(
+                f"{first} was split by {by}, {second} by {by_other}, so that cells may be in both or in none: run the "
+                "shards again, all with the same file for --modelconform-durations"
+            )
     whole = [(name, shard) for name, shard in sharded if shard.cells]
     for (first, one), (second, other) in pairwise(whole):
         if one.cells != other.cells:

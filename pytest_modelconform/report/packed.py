@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import Any
 
 from ..terms.cell import Cell
@@ -28,6 +28,14 @@ class Packed(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._content())
+
+    def items(self) -> ItemsView[str, Any]:
+        """At one go: the inherited one would read all of it anew for each key."""
+        return self._content().items()
+
+    def values(self) -> ValuesView[Any]:
+        """The same."""
+        return self._content().values()
 
     def __repr__(self) -> str:
         return repr(self._content())

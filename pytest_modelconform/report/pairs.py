@@ -19,7 +19,7 @@ from .matrix import Column, fold, is_surprising
 
 _UNTRIED = (Verdict.UNAVAILABLE, Verdict.NOT_RUN)
 _WRONG = (Verdict.MISMATCH,)
-_FAILED = (Verdict.ERROR, Verdict.CRASH, Verdict.TIMEOUT)
+_FAILED = (Verdict.ERROR, Verdict.CRASH, Verdict.TIMEOUT, Verdict.OUT_OF_MEMORY)
 _HEADS = (
     *("format", "runtime", "papers", "pass", "imprecise", "mismatch", "error", "unsupported", "share", "bits"),
     *("export", "load", "run", "size"),

@@ -41,7 +41,7 @@ class Asker:
     @property
     def way(self) -> Way:
         """How the cell's artifact comes about."""
-        through = self.machinery.registry.made_through(self.cell.format, self.ref.framework)
+        through = self.machinery.registry.made_through(self.cell.format, self.ref.framework, self.ref.own)
         exports, stored = (
             self.cell.format not in _WEIGHTS_ONLY,
             not self.machinery.registry.format(self.cell.format).IN_PLACE,
@@ -124,9 +124,9 @@ class Asker:
         registry = self.machinery.registry
 
         def like(name: str) -> bool:
-            if name == self.cell.format or not registry.holds(name, self.ref.framework):
+            if name == self.cell.format or not registry.holds(name, self.ref.framework, self.ref.own):
                 return False
-            through = registry.made_through(name, self.ref.framework)
+            through = registry.made_through(name, self.ref.framework, self.ref.own)
             return len(through) == 1 and origin(through[-1], self.ref.framework) == self.way.capture
 
         if self.way.capture:
@@ -155,12 +155,13 @@ class Asker:
             runtime = registry.runtime(cell.runtime)
             if runtime.ENGINE or runtime.ENVIRONMENT or self._needs_environment(cell.format):
                 continue
-            if self.machinery.pipeline.unavailable(cell, self.ref.framework) is None:
+            if self.machinery.pipeline.unavailable(cell, self.ref.framework, self.ref.own) is None:
                 yield cell
 
     def _needs_environment(self, name: str) -> bool:
         registry = self.machinery.registry
-        return any(registry.format(each).ENVIRONMENT for each in registry.made_through(name, self.ref.framework))
+        through = registry.made_through(name, self.ref.framework, self.ref.own)
+        return any(registry.format(each).ENVIRONMENT for each in through)
 
     def _is_installed(self) -> bool:
         """Whether the environments that the cell needs are there."""

@@ -71,6 +71,7 @@ def titled(
         Verdict.IMPRECISE: "imprecise numbers",
         Verdict.CRASH: "crash",
         Verdict.TIMEOUT: "no answer in time",
+        Verdict.OUT_OF_MEMORY: "out of memory",
         # Of several input sets, another may give the message.
         Verdict.ERROR: "wrong numbers" if wrong else f"error at {outcome.stage.value}" if outcome.stage else "error",
     }.get(outcome.verdict, "")

@@ -38,7 +38,7 @@ class Work:
     @property
     def columns(self) -> list[str]:
         """The cell's format, with its variant, and those that it is converted from, the first one last."""
-        return self.machinery.registry.made_through(self.cell.format, self.ref.framework)
+        return self.machinery.registry.made_through(self.cell.format, self.ref.framework, self.ref.own)
 
     @property
     def is_own(self) -> bool:
@@ -54,7 +54,7 @@ class Work:
     def through_of(self, cell: Cell) -> list[Format]:
         """The same for another cell of the case."""
         registry = self.machinery.registry
-        return [registry.format(name) for name in registry.made_through(cell.format, self.ref.framework)]
+        return [registry.format(name) for name in registry.made_through(cell.format, self.ref.framework, self.ref.own)]
 
     @property
     def runtime(self) -> Runtime:

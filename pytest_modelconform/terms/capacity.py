@@ -49,6 +49,23 @@ def memory(proc: Path = _PROC) -> Memory:
     return Memory(total, max(0, min(free, total)))
 
 
+def kills(proc: Path = _PROC) -> list[int]:
+    """How many processes the kernel has ended for want of memory, in each of our groups that counts them."""
+    found = (_fields(file).get("oom_kill") for group in _groups("memory", proc) for file in _counting(group))
+    return [count for count in found if count is not None]
+
+
+def kills_anywhere(proc: Path = _PROC) -> list[int]:
+    """The same of all of the machine."""
+    count = _fields(proc / "vmstat").get("oom_kill")
+    return [] if count is None else [count]
+
+
+def _counting(group: Path) -> tuple[Path, Path]:
+    """The files in which a group of version 2 counts, and one of version 1."""
+    return group / "memory.events", group / "memory.oom_control"
+
+
 def _groups(controller: str, proc: Path) -> Iterator[Path]:
     """Folders of the control groups that limit us, as far as we can see them: those of version 2, and of a controller.
 

@@ -80,6 +80,7 @@ class CaseRef:
     precision: "fast" for the references of runtimes' fast modes. Everything else is made for "full".
     task: "training" for all that is made for gradients, training and resuming, "sequence" for the references of steps.
     framework: what it is written in. operators: what registers operators of its own, by kind, see `terms/operators.py`.
+    own: columns whose artifacts the case makes itself or has as files (`terms.exports.OWN`).
     """
 
     file: Path
@@ -90,6 +91,7 @@ class CaseRef:
     task: str = INFERENCE
     framework: str = TORCH
     operators: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    own: tuple[str, ...] = ()
 
     @property
     def check(self) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+
+from . import gpus
 
 CPU, CUDA, CUDA_TO_CPU = "cpu", "cuda", "cuda-to-cpu"
+# Where PyTorch's allocator is told how much it may take, and workers of other runtimes: bytes.
+_ALLOCATOR = ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
+MOST_BYTES = "MODELCONFORM_GPU_BYTES"
 # Places in an artifact that a note names.
 _SHOWN = 4
 
@@ -54,36 +57,44 @@ def select(names: Sequence[str]) -> Sequence[str]:
 
 def lacking(device: str) -> str | None:
     """None if the machine has what a cell's device takes, else a sentence. Looks at the system, into no framework."""
-    way = route(device)
-    if CUDA in (way.exported_on, way.runs_on) and not gpus():
-        return "this machine has no NVIDIA GPU (no /dev/nvidia0): run on one that has"
-    return None
+    if not needs_gpu(device, bound=False) or gpus.are_here():
+        return None
+    if gpus.are_hidden():
+        return f"{gpus.VISIBLE} hides this machine's GPU: unset it, or name one"
+    return "this machine has no NVIDIA GPU (no /dev/nvidia0): run on one that has"
 
 
-def gpus(folder: Path = Path("/dev")) -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES has them."""
-    found = [path.name.removeprefix("nvidia") for path in folder.glob("nvidia[0-9]*")]
-    numbers = sorted((name for name in found if re.fullmatch(r"\d+", name)), key=int)
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None or not numbers:
-        return numbers
-    # "-1", as any unknown one, hides itself and all that follow.
-    names = [name.strip() for name in visible.split(",")]
-    return names[: names.index("-1")] if "-1" in names else [name for name in names if name]
+def needs_gpu(device: str, bound: bool) -> bool:
+    """Whether a cell of a device uses a GPU at some step. bound: see `route`."""
+    way = route(device, bound)
+    return CUDA in (way.exported_on, way.runs_on)
 
 
-def environment(device: str, process: int) -> dict[str, str]:
-    """What a worker's environment has for a cell's device: each pytest process has a GPU of its own, as far as they go.
+def exported_on(device: str, bound: bool, in_place: bool) -> str:
+    """Where the exporter itself computes: what isn't stored is only described, which takes no GPU."""
+    return CPU if in_place else route(device, bound).exported_on
 
-    process: number of the pytest process, from 0. What was exported on a GPU and runs on the CPU does so as on a
-    machine that has no GPU.
+
+def environment(device: str, portion: gpus.Portion | None = None, alone: bool = False) -> dict[str, str]:
+    """What the environment of a process has that computes on a device: its GPU, and how much of its memory; or no GPU.
+
+    A process that computes on the CPU does so as on a machine that has no GPU: some libraries take all of the memory of
+    one that they see. portion: what the pytest process has of a GPU, for a process that computes on it. alone: whether
+    nobody else uses that GPU now, so that all of it is to be had.
     """
-    way = route(device)
-    if way.runs_on == CPU and way.exported_on != CPU:
-        return {"CUDA_VISIBLE_DEVICES": ""}
-    if way.runs_on == CUDA and (found := gpus()):
-        return {"CUDA_VISIBLE_DEVICES": found[process % len(found)]}
-    return {}
+    if device == CPU and gpus.are_here():
+        # JAX fails where its plugin for GPUs is installed and finds none.
+        return {gpus.VISIBLE: "", "JAX_PLATFORMS": "cpu"}
+    if device != CUDA or portion is None:
+        return {}
+    found = {gpus.VISIBLE: portion.gpu.name}
+    if portion.most and not alone:
+        # The newer name of the two, unless the user has the older one, which counts first.
+        name = next((name for name in _ALLOCATOR if os.environ.get(name)), _ALLOCATOR[-1])
+        given = [part for part in os.environ.get(name, "").split(",") if part]
+        found[name] = ",".join([*given, f"per_process_memory_fraction:{portion.fraction}"])
+        found[MOST_BYTES] = str(portion.most)
+    return found
 
 
 def kept_note(kept: Sequence[str], device: str) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ AT = "@"
 _VARIANT = re.compile(r"[A-Za-z0-9_.]+")
 # Of an `Export`, which of its fields says how the artifact comes about.
 OPTIONS, MAKE, FILE = KINDS = ("options", "make", "file")
+# Those that no exporter or converter of ours has a part in.
+OWN = (MAKE, FILE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,8 @@ class Export:
         that returns them, where they need imports of their own.
     make: a function of the model, the inputs that exporters see (a tuple or a dict, as the case gives them) and an
         empty folder. It stores the model as it likes, and returns the path of the file.
-    file: a file that is there already, relative to the case file; `{dtype}` in it stands for the cell's dtype.
+    file: a file that is there already, relative to the case file, or the folder of a SavedModel or .mlpackage;
+        `{dtype}` in it stands for the cell's dtype. The only one for a model of another framework than PyTorch.
     inputs: for a file of your own, where its names don't tell: the model's argument by the file's input, `{"input.1":
         "x"}`; a tensor within an argument is `"state/0"`.
     outputs: the same of outputs: where in what the model returns an output of the file belongs, `{"out": "boxes"}`; a

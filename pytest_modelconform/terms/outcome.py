@@ -37,6 +37,7 @@ class Verdict(str, Enum):
     ERROR = "error"
     CRASH = "crash"
     TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out-of-memory"
     UNSUPPORTED = "unsupported"
     UNAVAILABLE = "unavailable"
     NOT_RUN = "not-run"
@@ -79,10 +80,12 @@ STYLES: dict[Verdict, VerdictStyle] = {
     Verdict.UNSUPPORTED: VerdictStyle("–", "-", "skipped", "cyan", 0, "stated limit of the format or runtime"),
     Verdict.UNAVAILABLE: VerdictStyle("□", "_", "skipped", "light", 2, "missing on this machine"),
     Verdict.NOT_RUN: VerdictStyle("?", "?", "skipped", "yellow", 3, "left out, interrupted, or lost with its process"),
-    Verdict.MISMATCH: VerdictStyle("≠", "M", "failed", "red", 5, "runs, with other numbers"),
-    Verdict.ERROR: VerdictStyle("✗", "E", "failed", "red", 6, "an exception"),
-    Verdict.TIMEOUT: VerdictStyle("⧖", "T", "failed", "red", 7, "took longer than the limit"),
-    Verdict.CRASH: VerdictStyle("☠", "C", "failed", "red", 8, "the process died"),
+    # The least of the failures: a machine with more memory may show another one.
+    Verdict.OUT_OF_MEMORY: VerdictStyle("⊞", "B", "failed", "red", 5, "the memory was not enough"),
+    Verdict.MISMATCH: VerdictStyle("≠", "M", "failed", "red", 6, "runs, with other numbers"),
+    Verdict.ERROR: VerdictStyle("✗", "E", "failed", "red", 7, "an exception"),
+    Verdict.TIMEOUT: VerdictStyle("⧖", "T", "failed", "red", 8, "took longer than the limit"),
+    Verdict.CRASH: VerdictStyle("☠", "C", "failed", "red", 9, "the process died"),
 }
 
 
@@ -95,7 +98,9 @@ class Outcome:
     """The result of a cell. Field names are those of the JSON report; numbers are the worst over outputs and inputs.
 
     bits, reference_bits, loss, worst: log2 figures, see docs/verdicts.md. max_abs: largest absolute difference.
-    inputs: per input set a dict with the same names. seconds: by stage ("export", "load", "run").
+    inputs: per input set a dict with the same names. seconds: by stage ("export", "load", "run"). duration: seconds of
+    the whole test, with what was made for it, without its wait for memory; None where it did not run.
+    memory: bytes, the most that its worker processes had resident while it ran; None where nobody could look.
     hints: likely causes of a mismatch, likeliest first; of an error before anything ran, what to change in the case.
     They are in the message, too (`hint_lines`).
     threads: None unless it was run from several threads at once; else `counts` and `clones` (numbers of threads on one
@@ -106,6 +111,7 @@ class Outcome:
     compiled: None unless its runtime compiled it while it ran; else how many `graphs`, `breaks`, `recompilations` and
     functions left to `eager` there were, and the `seconds` that it took. `inputs` has each with place and reason.
     blame: which operator it fails at, as `Blame.to_json` has it; None where nobody looked.
+    made_of: the same as long as all is that its case was built with, "" where nothing is known of that.
     expected: True if the verdict is the one recorded in expected.toml, False if another is recorded, None without
     entry. cause: the `[[cause]]` that the entry names, where it is as expected: `id`, `reason`, `operator`, `link`.
     """
@@ -133,6 +139,9 @@ class Outcome:
     compiled: dict[str, Any] | None = None
     blame: dict[str, Any] | None = None
     cause: dict[str, str] | None = None
+    duration: float | None = None
+    memory: int | None = None
+    made_of: str = ""
 
     def __post_init__(self) -> None:
         """Take out of the texts what would act on a terminal: they come from libraries, and these love colours."""
@@ -174,6 +183,12 @@ class Outcome:
     def is_cut_off(self) -> bool:
         """Whether it should have run, and did not."""
         return self.verdict is Verdict.NOT_RUN and not self.is_left_out
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether memory was not enough for some step of it, or for some input set."""
+        sets = (entry.get("verdict") for entry in self.inputs.values())
+        return self.verdict is Verdict.OUT_OF_MEMORY or Verdict.OUT_OF_MEMORY.value in sets
 
     @property
     def doubtful(self) -> bool:

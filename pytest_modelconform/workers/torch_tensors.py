@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -128,6 +129,13 @@ def decode(tree: Tree, get: Callable[[str], torch.Tensor]) -> Any:
     if kind == "dict":
         return {name: decode(item, get) for name, item in content}
     raise WorkerError(f"unknown kind of tree: {kind!r}")
+
+
+def release_memory(device: str) -> None:
+    """Give an accelerator back what nothing holds any more: PyTorch keeps it, and other processes could use it."""
+    if device != "cpu" and torch.accelerator.is_available():
+        gc.collect()  # programs are in cycles
+        torch.accelerator.empty_cache()
 
 
 def same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:

@@ -8,6 +8,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from pytest_modelconform.blame import waiting as waiting_module
 from pytest_modelconform.blame.waiting import Red, Waiting
 from pytest_modelconform.terms.blame import Blame
 from pytest_modelconform.terms.cell import CaseRef, Cell
@@ -51,6 +54,27 @@ def test_what_fails_for_one_reason_is_searched_once_and_said_of_all(tmp_path: Pa
         red(runtime="aaa").cell: replace(FOUND, note=f"{FOUND.note} As in net[onnx-ort-cpu]."),
     }
     assert waiting.begun() == {float32.cell: large, red(dtype="bfloat16").cell: None}
+
+
+def test_what_was_read_is_not_read_for_each_claim_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of 20,000 cells may leave 2,000 causes."""
+    waiting = Waiting(tmp_path)
+    given = [red(f"net{number}", message=f"wrong {number}") for number in range(20)]
+    for one in given:
+        waiting.leave(one)
+    read: list[Path] = []
+    reads = waiting_module._read
+
+    def counted(path: Path) -> Red:
+        read.append(path)
+        return reads(path)
+
+    monkeypatch.setattr(waiting_module, "_read", counted)
+    claimed = [waiting.claim() for _ in given]
+    assert sorted(one.cell.id for one in claimed if one) == sorted(one.cell.id for one in given)
+    assert waiting.claim() is None
+    # Each once to choose, to be searched in, and as one that is claimed.
+    assert len(read) == 3 * len(given)
 
 
 def test_of_another_format_it_is_not_said_whose_fault_it_is(tmp_path: Path) -> None:

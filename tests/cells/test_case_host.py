@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -13,12 +15,15 @@ from pytest_modelconform.cache.store import Cache
 from pytest_modelconform.cells.case_host import Exports
 from pytest_modelconform.cells.pool import Pool
 from pytest_modelconform.cells.registry import Registry, register_built_in
-from pytest_modelconform.cells.stages import Artifact, Budget
+from pytest_modelconform.cells.stages import Artifact, Budget, StageFailure
+from pytest_modelconform.cells.turns import Turns
 from pytest_modelconform.cells.worker import InlineWorker
 from pytest_modelconform.formats.base import tree_signature
 from pytest_modelconform.references.prepared import Prepared
 from pytest_modelconform.terms.cell import CaseRef, Cell
+from pytest_modelconform.terms.gpus import Gpu, Portion
 from pytest_modelconform.workers import lookups
+from pytest_modelconform.workers.loop import WorkerError
 
 CELL = Cell("a.py", "a", "torchscript-trace", "torch", "cpu")
 
@@ -35,7 +40,7 @@ def artifact(folder: Path, packages: Mapping[str, Any], monkeypatch: pytest.Monk
     register_built_in(registry)
     pool = Pool(registry, folder, [], threads=1, share=1, inline=True, progress=print)
     worker = InlineWorker("case host", {"export": export})
-    monkeypatch.setattr(pool, "host_of", lambda name: worker)
+    monkeypatch.setattr(pool, "host_of", lambda name, device: worker)
     monkeypatch.setattr(pool, "prestart", lambda *names: None)
     content: Any = type("Content", (), {"digest": "d", "output_paths": []})()
     prepared = Prepared(content, "key", folder, cached=False)
@@ -56,3 +61,70 @@ def test_what_is_installed_during_an_export_is_for_the_next_run_to_see(
 ) -> None:
     # A record that never holds: the artifact of this run counts in it all the same.
     assert [artifact(tmp_path, {}, monkeypatch).cached for _ in range(2)] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("format_name", "device", "exported_on"),
+    [
+        ("torchscript-trace", "cpu", "cpu"),
+        ("torchscript-trace", "cuda", "cpu"),
+        ("onnx", "cuda", "cpu"),
+        ("aoti", "cpu", "cpu"),
+        ("aoti", "cuda", "cuda"),
+        # Nothing of it is stored, so nothing is computed.
+        ("module", "cuda", "cpu"),
+        ("export", "cuda-to-cpu", "cuda"),
+    ],
+)
+def test_only_exporters_that_need_the_gpu_have_a_turn_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_name: str, device: str, exported_on: str
+) -> None:
+    seen: list[tuple[str, str, bool]] = []
+    registry = Registry()
+    register_built_in(registry)
+    pool = Pool(registry, tmp_path, [], threads=1, share=1, inline=True, progress=print)
+    pool.turns = Turns(Portion(Gpu("0", "NVIDIA X 9.0")), lambda: None, print, tmp_path / "turns")
+
+    def export(request: Mapping[str, Any]) -> dict[str, Any]:
+        with (tmp_path / "turns" / "0.use").open("w") if (tmp_path / "turns").exists() else nullcontext() as file:
+            seen.append((request["host"], request["device"], file is not None and not _is_free(file)))
+        raise WorkerError("that is enough", "export")
+
+    def host_of(name: str, device: str) -> InlineWorker:
+        return InlineWorker("case host", {"export": lambda request: export({**request, "host": device})}, raises=False)
+
+    monkeypatch.setattr(pool, "host_of", host_of)
+    monkeypatch.setattr(pool, "prestart", lambda *names: None)
+    content: Any = type("Content", (), {"digest": "d", "output_paths": []})()
+    prepared = Prepared(content, "key", tmp_path, cached=False)
+    (tmp_path / "a.py").touch()
+    cell = Cell("a.py", "a", format_name, "torch", device=device)
+    with pytest.raises(StageFailure, match="that is enough"):
+        Exports(registry, Cache(tmp_path), pool, 10).artifact(
+            CaseRef(tmp_path / "a.py", "a.py", "a"), prepared, cell, Budget(10, pool), lambda outcome: False
+        )
+    assert seen == [(exported_on, exported_on, exported_on == "cuda")]
+
+
+def _is_free(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def test_what_is_compiled_for_one_kind_of_gpu_is_not_taken_for_another(tmp_path: Path) -> None:
+    registry = Registry()
+    register_built_in(registry)
+    content: Any = type("Content", (), {"digest": "d"})()
+    prepared = Prepared(content, "key", tmp_path, cached=False)
+
+    def key(kind: str, device: str) -> str:
+        pool = Pool(registry, tmp_path, [], threads=1, share=1, inline=True, progress=print)
+        pool.turns = Turns(Portion(Gpu("0", kind)), lambda: None, print, tmp_path)
+        ref = CaseRef(tmp_path / "a.py", "a.py", "a")
+        return Exports(registry, Cache(tmp_path), pool, 10)._key(prepared, "aoti", device, ref)
+
+    assert len({key(kind, "cuda") for kind in ("NVIDIA H200 9.0", "NVIDIA A100 8.0")}) == 2
+    assert len({key(kind, "cpu") for kind in ("NVIDIA H200 9.0", "NVIDIA A100 8.0")}) == 1

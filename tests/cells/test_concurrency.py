@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pytest_modelconform.cells.concurrency import MOST_BYTES, AtOnce, Plan, Trials, chosen_sets, distance, plan
-from pytest_modelconform.cells.protocol import ConcurrentAnswer, FirstDifferent, Trial
+from pytest_modelconform.cells.protocol import ConcurrentAnswer, ErrorAnswer, FirstDifferent, Trial
 from pytest_modelconform.cells.registry import Registry, register_built_in
 from pytest_modelconform.cells.stages import Budget
 from pytest_modelconform.cells.worker import WorkerRefused
@@ -133,6 +133,29 @@ def test_what_is_close_anyway_may_be_so_from_threads() -> None:
     verdict, message, [note] = of_threads(frozenset({"a"}))
     assert (verdict, message) == (Verdict.PASS, "")
     assert "from those of serial runs, as imprecise as these: " in note
+
+
+@pytest.mark.parametrize(
+    ("errors", "on_gpu", "different", "verdict"),
+    [
+        (["CUDA out of memory. Tried to allocate 1.00 GiB"], True, False, Verdict.OUT_OF_MEMORY),
+        (["CUDA out of memory. Tried to allocate 1.00 GiB"], False, False, Verdict.ERROR),
+        (["CUDA out of memory. Tried to allocate 1.00 GiB", "bad argument"], True, False, Verdict.ERROR),
+        # Numbers that are wrong are so however much memory there is.
+        (["CUDA out of memory. Tried to allocate 1.00 GiB"], True, True, Verdict.MISMATCH),
+    ],
+)
+def test_clones_may_be_too_many_for_a_gpu(errors: list[str], on_gpu: bool, different: bool, verdict: Verdict) -> None:
+    entry = InputSet("a", Path("a"), [], [], {"tensor": "/0"}, {}, frozenset(), {"": reference(R)})
+    signature = Signature.read({"file": "m", "layout": "tree", "inputs": None, "dropped": [], "outputs": []})
+    first = FirstDifferent(call=0, outputs={"tensor": "threads"}, serial={"tensor": "serial"})
+    trials = [Trial("clones", 2, 1, 0, 1, None, ErrorAnswer("RuntimeError", text)) for text in errors]
+    trials += [Trial("one", 2, 2, 1, 0, first)] * different
+    notes: list[str] = []
+    judge = Trials([entry], signature, Tolerance(), {}, frozenset(), on_gpu).judge
+    found = judge(ConcurrentAnswer(trials=tuple(trials)), {"threads": CLOSE, "serial": faithful(R)}, {}, notes)
+    assert found[0] is verdict, found[1]
+    assert errors[0] in found[1]
 
 
 def test_imprecise_sets_are_run_from_threads() -> None:

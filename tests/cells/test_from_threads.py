@@ -37,6 +37,7 @@ class Runtime:
         self.command: tuple[str, ...] = ("engine", "--threads", "1")
         self.refuses = False
         self.clonable = True
+        self.on_gpu = False
 
     def ask(self, op: str, timeout: float, **fields: Any) -> dict[str, Any]:
         """What a worker answers where no result differs."""

@@ -72,12 +72,20 @@ def test_the_report_has_the_shapes_of_a_set() -> None:
     assert SetResult(Verdict.PASS).to_json() == {"verdict": "pass"}
 
 
-@pytest.mark.parametrize(("in_place", "verdict"), [(False, Verdict.UNSUPPORTED), (True, Verdict.ERROR)])
+@pytest.mark.parametrize(
+    ("in_place", "message", "verdict"),
+    [
+        (False, "expected stride 288", Verdict.UNSUPPORTED),
+        (True, "expected stride 288", Verdict.ERROR),
+        # A set that may be refused has not been: there was no memory for it.
+        (False, "CUDA out of memory. Tried to allocate 2.00 GiB", Verdict.OUT_OF_MEMORY),
+    ],
+)
 def test_what_was_exported_may_refuse_a_set_and_what_is_compiled_of_the_model_may_not(
-    in_place: bool, verdict: Verdict, tmp_path: Path
+    in_place: bool, message: str, verdict: Verdict, tmp_path: Path
 ) -> None:
     def ask(worker: object, op: str, **fields: Any) -> None:
-        raise WorkerRefused("AssertionError", "expected stride 288", "", "")
+        raise WorkerRefused("AssertionError", message, "", "", on_gpu=True)
 
     signature = Signature(file="model", layout="tree", inputs=(Input("/kwargs/image", (3, 16)),))
     made = sets([3, 16], first=[3, 16], other=[5, 16])

@@ -10,6 +10,7 @@ from unittest.mock import Mock
 import pytest
 import torch
 
+from pytest_modelconform.cache.reservations import Reservations
 from pytest_modelconform.cells import loading
 from pytest_modelconform.cells.registry import Registry, register_built_in
 from pytest_modelconform.cells.stages import StageFailure, failure_of
@@ -33,7 +34,7 @@ capacity.memory = lambda: capacity.Memory(total=8, free=1)
 
 
 def test_a_load_that_does_not_fit(tmp_path: Path) -> None:
-    runs.write(tmp_path, {"case_small.py": runs.PLAIN})
+    runs.write(tmp_path, {"case_tight.py": runs.PLAIN})
     with (tmp_path / "conftest.py").open("a") as file:
         file.write(CONFTEST)
     found = runs.run(tmp_path, "--modelconform-formats=torchscript-trace", "--modelconform-runtimes=torch")
@@ -69,11 +70,14 @@ def test_a_load_takes_what_its_runtime_was_measured_with(
     register_built_in(registry)
     size, asked = 10**9, Mock(side_effect=WorkerRefused("", "asked", "", ""))
     parts: Any = SimpleNamespace(registry=registry, ask=asked, size=size, registered=set())
+    parts.pool = SimpleNamespace(reservations=Reservations(None))
     stored = {"format": names["format"], **signature}
     parts.signature = SimpleNamespace(stored=stored, extensions={}, calls=(), operators=())
     monkeypatch.setattr(loading, "load_request", lambda *given: {})
     look = memory.lacking_after_a_while
-    monkeypatch.setattr(memory, "lacking_after_a_while", lambda what, needed: look(what, needed, patience=0.0))
+    monkeypatch.setattr(
+        memory, "lacking_after_a_while", lambda what, needed, there: look(what, needed, there, patience=0.0)
+    )
     for free, said in ((times * size - 10**6, "to load and run 1.0 GB in"), (times * size + 10**6, "asked")):
         monkeypatch.setattr(capacity, "memory", lambda free=free: Memory(total=10**11, free=int(free)))
         with pytest.raises(StageFailure, match=said):
@@ -82,13 +86,14 @@ def test_a_load_takes_what_its_runtime_was_measured_with(
 
 def test_references_that_do_not_fit(tmp_path: Path) -> None:
     # In this process, so that the case host sees the same machine.
-    runs.write(tmp_path, {"case_small.py": runs.PLAIN})
+    # A file of no other test: what a cell took when it ran before would be told instead.
+    runs.write(tmp_path, {"case_tighter.py": runs.PLAIN})
     with (tmp_path / "conftest.py").open("a") as file:
         file.write(CONFTEST)
     found = runs.run(tmp_path, "--modelconform-formats=torchscript-trace", "--modelconform-inline", runtimes="torch")
     for cell in found.report["cells"]:
         assert (cell["verdict"], cell["stage"]) == ("unavailable", "reference"), found.stdout
-        assert "case 'case_small': for references of a model of 0.0 GB, about" in cell["message"]
+        assert "case 'case_tighter': for references of a model of 0.0 GB, about" in cell["message"]
     assert len(found.report["cells"]) == 2
     assert found.status == 0
 

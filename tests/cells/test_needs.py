@@ -9,6 +9,7 @@ import pytest
 from pytest_modelconform import environments
 from pytest_modelconform.building import case_library, harness
 from pytest_modelconform.cells import needs
+from pytest_modelconform.cells.case_files import Declared
 from pytest_modelconform.cells.registry import Registry, register_built_in
 from pytest_modelconform.terms.cell import EAGER, Cell
 
@@ -45,21 +46,21 @@ def test_what_a_cell_waits_for(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(harness, "is_built", lambda engine, cache: False)
     monkeypatch.setattr(case_library, "has_header", lambda cache: False)
-    found = needs.lacking(registry, tmp_path, [(cell(format_name, runtime), framework)])
+    found = needs.lacking(registry, tmp_path, [(cell(format_name, runtime), Declared("net", framework=framework))])
     assert {need.name for need in found.needs} == names
     assert found.by_cell == ({cell(format_name, runtime).id: names} if names else {})
 
 
 def test_each_is_made_once_and_the_slowest_first(registry: Registry, tmp_path: Path) -> None:
     cells = [cell("onnx", "openvino-cpp"), cell("onnx-legacy", "openvino-cpp"), cell("export", "libtorch-cpp")]
-    found = needs.lacking(registry, tmp_path, [(one, "torch") for one in cells])
+    found = needs.lacking(registry, tmp_path, [(one, Declared("net")) for one in cells])
     assert [need.name for need in found.needs] == ["the libtorch harness", "the openvino harness"]
 
 
 def test_nobody_waits_for_what_is_there_or_cannot_be_had(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cells = [(cell("onnx", "ort-cpp"), "torch")]
+    cells = [(cell("onnx", "ort-cpp"), Declared("net"))]
     monkeypatch.setattr(harness, "is_built", lambda engine, cache: True)
     assert needs.lacking(registry, tmp_path, cells) == needs.Lacking([], {})
     monkeypatch.setattr(harness, "is_built", lambda engine, cache: False)

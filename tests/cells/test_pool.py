@@ -14,8 +14,11 @@ import pytest
 from pytest_modelconform.cache.made_once import BuildError
 from pytest_modelconform.cells.pool import Pool, environment, inline_handlers, worker_limit
 from pytest_modelconform.cells.registry import Registry
+from pytest_modelconform.cells.turns import Turns
 from pytest_modelconform.cells.worker import InlineWorker, Worker, WorkerCrashed, WorkerRefused
 from pytest_modelconform.runtimes.base import WORKERS, python_worker
+from pytest_modelconform.terms import gpus
+from pytest_modelconform.terms.gpus import Gpu
 from tests.support import fakes, runs
 
 GOOD, CHATTY, STATEFUL = (fakes.runtime_name(fake) for fake in ("good@never", "chatty@run", "stateful@run"))
@@ -160,3 +163,53 @@ def test_inline(tmp_path: Path) -> None:
     assert worker.info["name"] == "cpucpu"
     built_in = inline_handlers("ort", python_worker(WORKERS / "python" / "ort_worker.py", "cpu", 1), "cpu", 1)
     assert set(built_in) == {"hello", "load", "run", "unload"}
+
+
+# -- GPUs --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def on_gpu(tmp_path: Path, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Pool:
+    """The pool of the second of three processes that share a GPU of 80 GiB."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "nvidia0").touch()
+    monkeypatch.setattr(gpus, "DEV", tmp_path / "dev")
+    portion = gpus.portion([Gpu("GPU-a", "NVIDIA X", 80 * 2**30)], 1, 3)
+    pool.turns = Turns(portion, pool.leave_gpu, lambda line: None, tmp_path / "turns")
+    return pool
+
+
+def seen_by(worker: object) -> dict[str, str]:
+    """The environment that a process was started with, as far as it is of GPUs."""
+    assert isinstance(worker, Worker)
+    lines = Path(f"/proc/{worker.pid}/environ").read_text().split("\0")
+    every = dict(line.partition("=")[::2] for line in lines if line)
+    return {name: every[name] for name in ("CUDA_VISIBLE_DEVICES", "MODELCONFORM_GPU_BYTES") if name in every}
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="only Linux tells of a process's environment")
+def test_workers_see_their_gpu_or_none(on_gpu: Pool) -> None:
+    assert seen_by(on_gpu.runtime(GOOD, "cpu")) == {"CUDA_VISIBLE_DEVICES": ""}
+    assert seen_by(on_gpu.runtime(GOOD, "cuda-to-cpu")) == {"CUDA_VISIBLE_DEVICES": ""}
+    most = str(80 * 2**30 // 3 - gpus.CONTEXTS)
+    mine = on_gpu.runtime(GOOD, "cuda")
+    assert seen_by(mine) == {"CUDA_VISIBLE_DEVICES": "GPU-a", "MODELCONFORM_GPU_BYTES": most}
+    with on_gpu.turns.alone():
+        assert not mine.alive
+        alone = on_gpu.runtime(GOOD, "cuda")
+        assert seen_by(alone) == {"CUDA_VISIBLE_DEVICES": "GPU-a"}
+    # One that may take all of the memory is not there when others share it again.
+    assert not alone.alive
+    assert on_gpu.runtime(GOOD, "cpu").alive
+
+
+def test_idle_workers_leave_the_gpu_to_one_that_wants_it_alone(on_gpu: Pool, tmp_path: Path) -> None:
+    mine, other = on_gpu.runtime(GOOD, "cuda"), on_gpu.runtime(GOOD, "cpu")
+    on_gpu.begin()
+    before = mine.alive
+    portion = on_gpu.turns.portion
+    elsewhere = Turns(portion, lambda: None, lambda line: None, tmp_path / "turns")
+    with elsewhere.alone(), elsewhere.held():
+        on_gpu.begin()
+    assert (before, mine.alive, other.alive) == (True, False, True)

@@ -69,6 +69,7 @@ def _failed(problem: WorkerProblem, stage: Stage = Stage.EXPORT) -> StageFailure
             False,
         ),
         (_failed(WorkerRefused("MemoryError", "", "", "")), False),
+        (_failed(WorkerRefused("RuntimeError", "CUBLAS_STATUS_ALLOC_FAILED", "", "", on_gpu=True)), False),
         (_failed(WorkerRefused("OSError", "[Errno 5] Input/output error", "", "")), False),
         (_failed(WorkerRefused("OSError", "Failed to get source for <function f at 0x7f>", "", "")), True),
         (_failed(WorkerRefused("RuntimeError", "no", "", "build")), False),

@@ -13,6 +13,7 @@ import torch
 from pytest_modelconform.cells.attempt import Tried
 from pytest_modelconform.cells.diagnosing import Evidence
 from pytest_modelconform.cells.input_sets import InputSets
+from pytest_modelconform.cells.meter import Meter
 from pytest_modelconform.cells.pipeline import Pipeline
 from pytest_modelconform.cells.registry import Registry, register_built_in
 from pytest_modelconform.cells.stages import Artifact, Budget
@@ -239,6 +240,7 @@ def test_what_is_inexact_stays_so_without_a_diagnosis(tmp_path: Path, registry: 
     judge = sequences.prepared(tmp_path, text)
     tried = Tried(outcome, fresh=True, evidence=Evidence(judge, judge.tolerance, {}, cast(Any, None)))
     pipeline = object.__new__(Pipeline)
+    vars(pipeline).update(pool=SimpleNamespace(meter=Meter()))
     vars(pipeline).update(strict=False, _witnesses=None, unavailable=lambda *_: None, _tried=lambda *_: tried)
     cell = Cell("steps.py", "steps", "export", "torch", task=SEQUENCE)
     found = pipeline.run(CaseRef(tmp_path, "steps.py", "steps", task=SEQUENCE), cell)

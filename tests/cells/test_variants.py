@@ -50,7 +50,9 @@ def test_columns(asked: str, case: str, given: str, found: str) -> None:
         ({"state-dict": "file"}, "", "torch", "can't be read as state-dict"),
         ({"onnx@a": "make"}, "onnx@a", "torch", "it is made by make=, so that options of --modelconform-export can't"),
         ({"onnx@a": "options"}, "onnx@a", "torch", ""),
-        ({"onnx@a": "options"}, "", "keras", "a model in keras doesn't meet: leave it out"),
+        ({"onnx@a": "options"}, "", "keras", "options= is for models in PyTorch, and this one is in keras: give"),
+        ({"coreml@a": "make"}, "", "onnx", "'coreml@a': make= is for models in PyTorch"),
+        ({"onnx@a": "file", "tensorflow@b": "file", "coreml@c": "file"}, "", "onnx", ""),
     ],
 )
 def test_faults(exports: Mapping[str, str], given: str, framework: str, why: str, registry: Registry) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,7 +28,7 @@ from pytest_modelconform.cells.worker import (
 )
 from pytest_modelconform.terms.wording import how_it_ended
 from pytest_modelconform.workers.loop import WorkerError
-from tests.support import fakes, runs
+from tests.support import fakes, memory_group, runs
 
 Start = Callable[..., Worker]
 
@@ -35,10 +37,10 @@ Start = Callable[..., Worker]
 def start() -> Iterator[Start]:
     started: list[Worker] = []
 
-    def begin(fake: str = "", script: str = "", env: dict[str, str] | None = None) -> Worker:
+    def begin(fake: str = "", script: str = "", env: dict[str, str] | None = None, on_gpu: bool = False) -> Worker:
         """A fake, or a Python script that speaks to stdout as it likes."""
         command = fakes.command_line(fake) if fake else [sys.executable, "-c", script]
-        started.append(Worker("fake", command, {**os.environ, **(env or {})}))
+        started.append(Worker("fake", command, {**os.environ, **(env or {})}, on_gpu))
         return started[-1]
 
     yield begin
@@ -67,6 +69,28 @@ def test_a_conversation(start: Start) -> None:
     worker.close()
     assert not worker.alive
     worker.close()
+
+
+FULL = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 8.00 GiB"
+
+
+@pytest.mark.parametrize("on_gpu", [True, False])
+def test_a_gpu_without_memory_is_known_by_what_is_said(start: Start, on_gpu: bool) -> None:
+    error = {"type": "OutOfMemoryError", "message": FULL, "details": "", "stage": ""}
+    refused = start(script=answering(json.dumps({"id": 1, "ok": False, "error": error}) + "\n"), on_gpu=on_gpu)
+    with pytest.raises(WorkerRefused, match=r"^OutOfMemoryError: CUDA out of memory") as problem:
+        refused.hello(20)
+    assert problem.value.exhausted is on_gpu
+    # libtorch, where it is thrown in a thread of its own.
+    words = f"terminate called after throwing an instance of 'c10::OutOfMemoryError'\n  what():  {FULL}\n"
+    died = start(script=f"import os, sys; sys.stderr.write({words!r}); sys.stderr.flush(); os.abort()", on_gpu=on_gpu)
+    with pytest.raises(WorkerCrashed, match="SIGABRT") as crash:
+        died.hello(20)
+    assert crash.value.exhausted is on_gpu
+    other = start(script="import os; os.abort()", on_gpu=on_gpu)
+    with pytest.raises(WorkerCrashed) as crash:
+        other.hello(20)
+    assert not crash.value.exhausted
 
 
 def test_large_requests_pass(start: Start) -> None:
@@ -261,3 +285,38 @@ def test_inline_exceptions_pass_through() -> None:
 
 def test_all_problems_are_one_kind() -> None:
     assert all(issubclass(kind, WorkerProblem) for kind in (WorkerRefused, WorkerCrashed, WorkerTimeout, WorkerLied))
+
+
+# Joins a group, and asks a worker there for more memory than it has.
+STARVING = """
+import os, sys
+from pathlib import Path
+Path(sys.argv[1]).write_text(str(os.getpid()))
+from pytest_modelconform.cells.worker import Worker, WorkerCrashed
+script = "import sys; sys.stdin.readline(); block = bytearray(600_000_000)"
+worker = Worker("greedy", [sys.executable, "-c", script], dict(os.environ))
+try:
+    worker.ask("load", 60)
+except WorkerCrashed as problem:
+    print(problem.exhausted, problem, sep="|")
+script = "import os, sys; sys.stdin.readline(); os.kill(os.getpid(), 9)"
+other = Worker("killed", [sys.executable, "-c", script], dict(os.environ))
+try:
+    other.ask("load", 60)
+except WorkerCrashed as problem:
+    print(problem.exhausted, problem, sep="|")
+"""
+
+
+def test_an_end_by_the_kernel_is_told_from_any_other() -> None:
+    with memory_group.limited(300_000_000) as group:
+        done = subprocess.run([sys.executable, "-c", STARVING, str(group)], capture_output=True, text=True, check=True)
+    first, second = done.stdout.splitlines()
+    assert re.fullmatch(
+        r"True\|greedy was killed by SIGKILL \(memory ran out, and the kernel ended it: it had taken 0\.[0123] GB or "
+        r"more, the machine has 0\.3 GB\)",
+        first,
+    )
+    # What is ended by others is a crash, also where the kernel has ended one before.
+    assert second.startswith("False|killed was killed by SIGKILL (memory ")
+    assert "the kernel" not in second

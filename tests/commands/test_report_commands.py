@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_modelconform.commands import cli
-from pytest_modelconform.report import log
+from pytest_modelconform.report import html, log
 from pytest_modelconform.report.log import Log, LogWriter
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
@@ -109,6 +109,25 @@ def test_html_names_its_file_itself(bad: str, capsys: Captured) -> None:
     for others in (["-o", "a"], ["--format", "csv"]):
         assert cli.main(["report", bad, "--html", "page.html", *others]) == 2
         assert "--html FILE stands for --format html -o FILE: leave --format and -o out." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--html", "FILE"], ["-o", "FILE"], ["--format", "html", "-o", "FILE"]])
+def test_a_large_log_becomes_several_pages(
+    words: list[str], tmp_path: Path, bad: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "out" / "page.html"
+    line = ["report", bad, *(str(page) if word == "FILE" else word for word in words)]
+    assert cli.main(line) == 0
+    assert (capsys.readouterr().out, [path.name for path in page.parent.iterdir()]) == ("", ["page.html"])
+    monkeypatch.setattr(html, "MOST", 0)
+    assert cli.main(line) == 0
+    assert f"{page} leads to 1 page in {tmp_path / 'out' / 'page.parts'}" in capsys.readouterr().out.replace("\n", " ")
+    # For a pipe it is one page, whatever its size.
+    assert cli.main(["report", bad, "--format", "html"]) == 0
+    assert 'id="matrix"' in capsys.readouterr().out
+    monkeypatch.setattr(html, "write", lambda *about, **more: (_ for _ in ()).throw(OSError(28, "No space left")))
+    assert cli.main(line) == 2
+    assert f"modelconform report: {page} could not be written: No space left" in capsys.readouterr().err
 
 
 def test_files_that_are_no_logs(tmp_path: Path, bad: str, capsys: Captured) -> None:

@@ -14,6 +14,7 @@ import torch
 
 from pytest_modelconform.formats import coreml
 from pytest_modelconform.formats.base import ExportMismatch
+from pytest_modelconform.formats.foreign import of_coreml
 from pytest_modelconform.runtimes import coreml as runtime
 from pytest_modelconform.workers.host import host as host_module
 
@@ -82,6 +83,16 @@ def test_the_spec_is_what_the_signature_says(converted: tuple[Path, dict[str, An
     kinds_inside = {str(output.type.tensorType.dataType) for op in operations for output in op.outputs}
     assert str(coremltools.proto.MIL_pb2.DataType.Value("FLOAT16")) not in kinds_inside
     assert str(coremltools.proto.MIL_pb2.DataType.Value("FLOAT32")) in kinds_inside
+
+
+def test_a_package_that_something_else_wrote_says_how_it_is_called(converted: tuple[Path, dict[str, Any]]) -> None:
+    folder, signature = converted
+    found = of_coreml(folder / signature["file"])
+    assert found is not None
+    assert found["file"] == signature["file"]
+    described = [(value["name"], value["dtype"], value["shape"]) for value in found["inputs"]]
+    assert described == [("tokens", "int32", ["?", 4]), ("mask", "float32", ["?", 4, 3])]
+    assert [value["name"] for value in found["outputs"]] == [value["name"] for value in signature["outputs"]]
 
 
 def test_a_spec_that_does_not_fit_is_an_error(converted: tuple[Path, dict[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from pytest_modelconform.formats.base import ExportMismatch
-from pytest_modelconform.formats.frameworks.onnx_to_torch import constants_as_weights, converted
+from pytest_modelconform.formats.frameworks.onnx_to_torch import constants_as_weights, converted, dynamic_shapes
 
 X = np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(np.float32)
 
@@ -51,6 +51,26 @@ def paddle_like(*without: str) -> onnx.ModelProto:
 def built(model: onnx.ModelProto) -> Any:
     call: Any = ((torch.from_numpy(X),), {})
     return SimpleNamespace(clone_inputs=lambda: call, model=SimpleNamespace(adapter=SimpleNamespace(model=model)))
+
+
+def test_dynamic_dimensions_are_the_cases_own() -> None:
+    height = torch.export.Dim("height", min=2)
+    spec = ({0: torch.export.Dim("n"), 2: 4 * height, 3: torch.export.Dim.AUTO}, None)
+    case: Any = SimpleNamespace(
+        dynamic_shapes=spec, input_leaves=[{"shape": ["n", 3, "4*height", "any"]}, {"shape": [2]}]
+    )
+    first, second = dynamic_shapes(case)
+    assert (first[0], first[2], first[3]) == (spec[0][0], spec[0][2], torch.export.Dim.AUTO)
+    assert second == {}
+
+    class Doubled(torch.nn.Module):
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return 2 * x + y.sum()
+
+    program = torch.export.export(Doubled(), (torch.ones(2, 3, 8, 8), torch.ones(2)), dynamic_shapes=(first, second))
+    shape = next(node.meta["val"].shape for node in program.graph.nodes if node.name == "x")
+    assert [isinstance(length, int) for length in shape] == [False, True, False, False]
+    assert str(shape[2]).startswith("4*")
 
 
 def evaluated(model: onnx.ModelProto) -> Any:

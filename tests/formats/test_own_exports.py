@@ -18,6 +18,7 @@ from pytest_modelconform.workers.host import own_exports
 from pytest_modelconform.workers.host.build import Built, build
 from pytest_modelconform.workers.host.references import runs as references
 from pytest_modelconform.workers.loop import WorkerError
+from tests.support import saved_models
 
 CASE = """\
 import torch
@@ -116,6 +117,8 @@ case = Case(
         "onnx@nothing": Export(make=lambda m, i, f: "net.onnx"),
         "onnx@none": Export(make=lambda m, i, f: None),
         "onnx@missing": Export(file="artifacts/{dtype}.onnx"),
+        "tensorflow@saved": Export(file="saved"),
+        "tensorflow@here": Export(make=lambda m, i, f: f),
         "onnx@garbage": Export(file="garbage.onnx"),
         "torchscript-trace@ours": Export(make=lambda m, i, f: scripted(Wrapped(m), i[::-1], f)),
         "torchscript-trace@renamed": Export(make=lambda m, i, f: scripted(Renamed(m), i, f)),
@@ -133,6 +136,8 @@ Make = Callable[..., own_exports.Made]
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     folder = tmp_path_factory.mktemp("own")
     (folder / "garbage.onnx").write_bytes(b"no protobuf at all")
+    tensor = (1, [None, 4])
+    saved_models.write(folder / "saved", {"left": tensor, "right": tensor}, {"tanh": tensor, "sum": tensor})
     path = folder / "net.py"
     path.write_text(CASE)
     made = build(str(path), "test_own_exports_net.py", "net")
@@ -207,6 +212,7 @@ def test_options_of_other_exporters(make: Make, tmp_path: Path) -> None:
         ("onnx@none", "the function returned a NoneType: return the path of the file"),
         ("onnx@missing", r"the file .*/artifacts/float32.onnx doesn't exist: write it before the run"),
         ("onnx@garbage", "garbage.onnx can't be read: DecodeError"),
+        ("tensorflow@here", "no such file is there: write the model into the folder"),
         ("export@torchscript", "can't be read: "),
     ],
 )
@@ -237,6 +243,21 @@ def test_files_of_ones_own_are_matched_and_copied(make: Make, tmp_path: Path) ->
     found = make("onnx@big").signature
     assert (found["file"], found["external"]) == ("big.onnx", ["big.weights"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["big.onnx", "big.weights"]
+
+
+def test_a_folder_is_copied_and_is_part_of_what_the_artifact_was_made_from(
+    make: Make, built: Built, tmp_path: Path
+) -> None:
+    made = make("tensorflow@saved")
+    assert made.signature["file"] == "saved"
+    assert [(value["name"], value["path"]) for value in made.signature["inputs"]] == [
+        ("left", "/args/0"),
+        ("right", "/args/1"),
+    ]
+    copied = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+    assert copied == ["saved/saved_model.pb", "saved/variables/variables.index"]
+    [case_file] = [Path(name) for name in built.files if name.endswith("net.py")]
+    assert sorted(made.files) == sorted(str(case_file.parent / name) for name in copied)
 
 
 def test_files_that_are_called_like_the_model(make: Make, tmp_path: Path, built: Built) -> None:

@@ -176,6 +176,8 @@ PYTEST: dict[str, Kind] = {
     ),
     "timeout": option("timeout", st.sampled_from([one for one in _JUNK if one not in ("", "1.5")]), "timeout"),
     "threads": option("threads", st.sampled_from([one for one in _JUNK if one not in ("", "0", "1,,2")]), "threads"),
+    "memory": option("memory", st.sampled_from([one for one in _JUNK if one]), "memory"),
+    "durations": option("durations", st.sampled_from(["nowhere", "plain.py", "run.jsonl", "folder"]), "durations"),
     "shard": option("shard", st.sampled_from([one for one in _JUNK if one]), "shard"),
     "reports": st.tuples(st.sampled_from(["json", "html", "log"]), st.sampled_from(PLACES)).map(
         lambda one: Line((f"--modelconform-{one[0]}={one[1].format(one[0])}",), f"--modelconform-{one[0]}")

@@ -16,7 +16,10 @@ import pytest
 from pytest_modelconform.cells.ahead import Event
 from pytest_modelconform.cells.needs import Lacking
 from pytest_modelconform.plugin.ahead import AheadPlugin
+from pytest_modelconform.plugin.durations import Durations
 from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome, Verdict
+from pytest_modelconform.terms.records import to_record
 from tests.support import fakes, runs
 
 pytestmark = pytest.mark.installs
@@ -60,7 +63,8 @@ def test_what_cannot_be_made_is_tried_once_and_its_cells_say_why(processes: int,
         assert "there is no such library" in ran.message(USELESS.format(case))
         assert ran.verdict(runs.cell(case, "good@never")) == ("pass", None)
     assert len(made(isolated)["useless"]) == 1
-    assert ("modelconform: cells took " in ran.stdout) == bool(processes)
+    # Of a short run and of a long one.
+    assert (", idle for " in " ".join(ran.stdout.split())) == bool(processes)
     if not processes:
         order = [
             line.partition("[")[2].partition("]")[0]
@@ -143,8 +147,12 @@ def test_what_the_files_tell_before_they_are_imported(
     )
     settings = SimpleNamespace(cache=tmp_path, inline=False)
     run: Any = SimpleNamespace(config=config, settings=settings, machinery=machinery, is_xdist_worker=False)
-    found = sorted((cell.case, cell.dtype, framework) for cell, framework in AheadPlugin(run)._told())
+    run.durations = None
+    found = sorted((cell.case, cell.dtype, case.framework) for cell, case in AheadPlugin(run)._told())
     assert found == [(name, dtype, "torch") for name in told for dtype in ("bfloat16", "float32")]
+
+
+RECORD = to_record(Cell("a.py", "a", "onnx", "ort-cpp"), Outcome(Verdict.PASS, duration=31.0, memory=5000))
 
 
 def test_a_cell_that_waited_for_a_build_has_no_duration(tmp_path: Path) -> None:
@@ -159,13 +167,25 @@ def test_a_cell_that_waited_for_a_build_has_no_duration(tmp_path: Path) -> None:
     run: Any = SimpleNamespace(
         config=config, settings=settings, machinery=SimpleNamespace(place=place), is_xdist_worker=False
     )
+    run.durations = Durations(tmp_path, tmp_path)
     plugin = AheadPlugin(run)
     ids = [f"a.py::a[onnx-ort_cpp-cpu{dtype}]" for dtype in ("", "-float16")]
     plugin._lacking = Lacking((), {node_id: {"the ort harness"} for node_id in ids})
     for node_id in ids:
         plugin.pytest_runtest_logstart(node_id)
         plugin._hear(Event("the ort harness is built (30 s)", "the ort harness"))
-        report: Any = SimpleNamespace(modelconform={"seconds": {}}, when="call", nodeid=node_id, duration=31.0)
+        report: Any = SimpleNamespace(modelconform=RECORD, when="call", nodeid=node_id, duration=33.0)
         plugin.pytest_runtest_logreport(report)
     plugin.pytest_sessionfinish()
-    assert list(json.loads((tmp_path / "durations.json").read_text())) == ids[1:]
+    # Its wait for memory counts no more than one for a build.
+    [found] = json.loads((tmp_path / "durations.json").read_text()).items()
+    assert (found[0], found[1][1:]) == (ids[1], [31.0, 31.0, 5000, 5000])
+
+    # Where its runtime is missing, nothing is learned.
+    settings.cache = tmp_path / "again"
+    run.durations = Durations(tmp_path, tmp_path)
+    plugin = AheadPlugin(run)
+    report.modelconform = {**RECORD, "verdict": "unavailable", "duration": 0.01, "memory": None}
+    plugin.pytest_runtest_logreport(report)
+    plugin.pytest_sessionfinish()
+    assert dict([found]) == json.loads((tmp_path / "durations.json").read_text())

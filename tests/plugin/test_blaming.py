@@ -133,7 +133,7 @@ def test_where_nothing_is_looked_for(settings: dict[str, Any], option: dict[str,
     options = types.SimpleNamespace(**{"maxfail": 0, "collectonly": False, "usepdb": False, **option})
     config = types.SimpleNamespace(option=options, getoption=lambda name, default: getattr(options, name, default))
     given = types.SimpleNamespace(**{"blame": 60.0, "blame_asked": False, "inline": False, **settings})
-    machinery = types.SimpleNamespace(place=types.SimpleNamespace(session="s"))
+    machinery = types.SimpleNamespace(scratch=Path("nowhere"))
     run: Any = types.SimpleNamespace(settings=given, config=config, machinery=machinery)
     log: Any = None
     assert blaming.BlamePlugin(run, log).is_off is is_off

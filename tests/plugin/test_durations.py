@@ -11,6 +11,8 @@ import pytest
 
 from pytest_modelconform.plugin import durations
 from pytest_modelconform.plugin.durations import Durations
+from pytest_modelconform.plugin.plan import scope_of
+from pytest_modelconform.report.recordings import Known
 
 
 def cell(case: str, format_name: str, runtime: str = "torch") -> str:
@@ -25,8 +27,6 @@ def files(tmp_path: Path) -> Path:
 
 
 def estimate(folder: Path, *items: str) -> float:
-    from pytest_modelconform.plugin.plan import scope_of
-
     return Durations(folder, folder).of_unit(scope_of(items[0]), items)
 
 
@@ -71,6 +71,85 @@ def test_a_large_case_is_large_in_another_format(files: Path) -> None:
 def test_where_enough_are_recorded_their_median_stands_for_a_format(files: Path) -> None:
     run(files, *((cell(name, "aoti"), seconds, 1.0, False) for name, seconds in (("a", 2.0), ("b", 3.0), ("c", 90.0))))
     assert estimate(files, cell("d", "aoti")) == 3.0
+
+
+def test_memory_is_what_was_recorded_for_what_has_to_be_made(files: Path) -> None:
+    first, second = cell("a", "aoti"), cell("a", "aoti", "libtorch_cpp")
+    known = Durations(files, files)
+    known.note(first, 32.0, 30.0, is_cached=False, memory=4000)
+    known.note(second, 1.0, 30.0, is_cached=True, memory=900)
+    known.save()
+    known = Durations(files, files)
+    known.note(first, 1.5, 30.0, is_cached=True, memory=700)
+    known.save()
+
+    def estimated(*items: str) -> int:
+        return Durations(files, files).memory_of_unit("a.py::a[aoti", items)
+
+    assert (estimated(first), estimated(second), estimated(first, second)) == (700, 900, 900)
+    assert Durations(files, files).surely_takes(first) == 700
+    (files / "a.py").write_text("another model")
+    assert (estimated(first), estimated(first, second)) == (4000, 4000)
+    # What the one before took is no reason to refuse it.
+    assert Durations(files, files).surely_takes(first) == 0
+    # Nobody could look: what was known stays.
+    (files / "a.py").write_text("a")
+    known = Durations(files, files)
+    known.note(first, 1.5, 30.0, is_cached=True)
+    known.save()
+    assert estimated(first) == 700
+
+
+def test_of_a_case_outside_of_the_root_nothing_is_sure(files: Path) -> None:
+    elsewhere = cell("elsewhere", "onnx")
+    known = Durations(files, files)
+    known.note(elsewhere, 2.0, memory=700)
+    known.save()
+    known = Durations(files, files)
+    assert known.memory_of_unit(scope_of(elsewhere), [elsewhere]) == 700
+    assert known.surely_takes(elsewhere) == 0
+
+
+def test_without_a_record_of_its_memory_a_cell_takes_what_its_case_does_or_its_format(files: Path) -> None:
+    def took(case: str, format_name: str, memory: int) -> None:
+        known = Durations(files, files)
+        known.note(cell(case, format_name), 1.0, memory=memory)
+        known.save()
+
+    def estimated(case: str, format_name: str, *others: str) -> int:
+        items = [cell(case, format_name), *others]
+        return Durations(files, files).memory_of_unit(f"{case}.py::{case}[{format_name}", items)
+
+    before = estimated("a", "onnx")
+    assert 2 * 10**8 < before < estimated("a", "aoti") < 3 * 10**9
+    took("a", "onnx", 9 * 10**9)
+    assert estimated("a", "aoti") == 9 * 10**9
+    assert estimated("b", "onnx") == before
+    for case in "bc":
+        took(case, "onnx", 10**9)
+    assert estimated("d", "onnx") == 10**9
+    # Of the session: cells of a case that ran just now.
+    known = Durations(files, files)
+    known.saw(cell("d", "onnx"), 5 * 10**9)
+    assert known.memory_of_unit("d.py::d[aoti", [cell("d", "aoti")]) == 5 * 10**9
+    # Tests beside the cells start no workers of ours.
+    assert known.memory_of_unit("test_a.py::test_a", ["test_a.py::test_a"]) == 0
+
+
+def test_recordings_of_other_machines_are_for_what_never_ran_here(files: Path) -> None:
+    first, second = cell("a", "onnx"), cell("b", "onnx")
+    run(files, (first, 5.0, 0.0, True))
+    recorded = {first: Known("", 70.0, 1.0, 7, 7), second: Known("", 80.0, 2.0, 8, 6)}
+    known = Durations(files, files, recorded)
+    assert known.of_unit(scope_of(first), [first]) == 5.0
+    assert known.of_unit(scope_of(second), [second]) == 80.0
+    assert known.memory_of_unit(scope_of(second), [second]) == 8
+    # They may be of another state of the case.
+    assert known.surely_takes(second) == 0
+    known.note(second, 3.0)
+    known.save()
+    assert set(json.loads((files / "durations.json").read_text())) == {first, second}
+    assert json.loads((files / "durations.json").read_text())[second][1:] == [3.0, 3.0, 0, 0]
 
 
 def test_of_very_many_the_last_are_kept(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

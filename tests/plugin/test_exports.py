@@ -129,6 +129,39 @@ def test_variants_are_columns_and_their_sources_are_part_of_them(tmp_path: Path)
     }
 
 
+CONVERTED = (
+    runs.CASE
+    + """
+from pytest_modelconform import Export
+
+theirs = {"onnx-fp16@file": Export(file="artifacts/net.onnx")}
+net = Case(model=lambda: Net(), inputs=inputs, fixed_inputs="the exports are what is tested", exports=theirs)
+graph = Case(
+    model=lambda: __file__.replace("net.py", "artifacts/model.onnx"),
+    framework="onnx",
+    inputs={"a": lambda: (torch.rand(2, 2).numpy(),)},
+    fixed_inputs="as above",
+    exports=theirs | {"onnx@file": Export(file="artifacts/net.onnx")},
+)
+"""
+)
+
+
+def test_a_file_stands_for_what_would_be_converted_whatever_the_model_is_written_in(tmp_path: Path) -> None:
+    folder = runs.write(tmp_path / "project", {"net.py": CONVERTED})
+    env = {"MODELCONFORM_CACHE": str(tmp_path / "cache")}
+    only = "--modelconform-formats=onnx@file,onnx-fp16@file"
+    columns = ["net[onnx_fp16@file-ort-cpu]", "graph[onnx_fp16@file-ort-cpu]", "graph[onnx@file-ort-cpu]"]
+    write_file(folder, 3.0)
+    (folder / "artifacts" / "net.onnx").rename(folder / "artifacts" / "model.onnx")
+    for weight, verdict in ((3.0, "pass"), (5.0, "mismatch")):
+        write_file(folder, weight)
+        found = runs.run(folder, "-n", "0", only, runtimes="ort", env=env)
+        assert {name: cell["verdict"] for name, cell in found.cells.items() if "eager" not in name} == dict.fromkeys(
+            columns, verdict
+        )
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

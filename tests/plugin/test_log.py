@@ -84,6 +84,17 @@ def test_what_fails_at_the_end_is_a_line_and_the_results_are_there(
     assert found.status == (0 if owner in (matrix, terminal) else 1)
 
 
+def test_a_page_that_became_several_is_said(
+    project: Path, pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(html, "MOST", 1)
+    page = tmp_path / "report.html"
+    found = runs.run_here(pytester, project, "plain.py", f"--modelconform-html={page}")
+    assert found.status == 0
+    assert f"{page} leads to 1 page in {tmp_path / 'report.parts'}: keep them together." in found.stdout
+    assert [path.name for path in (tmp_path / "report.parts").iterdir()] == ["1-plain.html"]
+
+
 def test_a_project_that_can_not_be_written_to_has_its_log_elsewhere(
     project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,7 +115,7 @@ def test_what_a_cell_takes_does_not_grow_with_their_number(tmp_path: Path) -> No
 
     def prepared(cases: int) -> Callable[[], object]:
         run: Any = SimpleNamespace(is_xdist_worker=False, config=option, settings=settings, machinery=machinery)
-        run.is_refused, run.sharded = False, {}
+        run.is_refused, run.sharded, run.recordings, run.resumed = False, {}, None, None
         run.accounting = SimpleNamespace(record=dict)
         found = RunLog(run)
         cells = [Cell(f"{i}.py", "net", EAGER, EAGER) for i in range(cases)]

@@ -114,6 +114,11 @@ def test_all(start: Start) -> None:
         ),
         ("--modelconform-timeout=-1", "--modelconform-timeout: invalid limit '-1': expected"),
         ("--modelconform-timeout=nan", "--modelconform-timeout: invalid limit 'nan': expected"),
+        (
+            "--modelconform-memory=12",
+            "--modelconform-memory: invalid size '12': expected a number and GB, GiB, MB or MiB",
+        ),
+        ("--modelconform-memory=0GB", "--modelconform-memory: invalid size '0GB': expected a number and GB"),
         ("--modelconform-threads=1,x", "--modelconform-threads: invalid list '1,x': expected numbers from 1 to 64"),
         ("--modelconform-threads=-2", "--modelconform-threads: invalid list '-2': expected"),
         ("--modelconform-threads=2,65", "--modelconform-threads: invalid list '2,65': expected"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import random
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 
 import pytest
 
 from pytest_modelconform.plugin.plan import Plan, scope_of
+from pytest_modelconform.plugin.queues import Unit
+from tests.support import counting
 
 
 @pytest.mark.parametrize(
@@ -181,3 +184,86 @@ def test_a_run_of_every_kind_of_unit_leaves_nobody_idle_at_its_end(processes: in
     last = max(found.free.values())
     assert sum(last - free for free in found.free.values()) / (last * processes) < 0.1
     assert sorted(item for ran in found.ran.values() for item in ran) == sorted(items)
+
+
+# -- the same as by looking at all units, and without looking at all ---------------------------------------------------
+
+
+class Checked(Plan):
+    """Each choice is held against the one by looking at all units that are left."""
+
+    checked = 0
+
+    def _best(self, process: Hashable) -> Unit:
+        found = super()._best(process)
+        left = sorted((unit for units in self._of_case.values() for unit in units), key=lambda unit: unit.order)
+        assert found is min(left, key=lambda unit: (self._waits(unit), self._is_begun(unit, process)))
+        assert self._longest.top() is left[0]
+        assert self._seconds_left == pytest.approx(sum(unit.seconds for unit in left))
+        self.checked += 1
+        return found
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_it_chooses_as_one_who_looks_at_all_units(seed: int) -> None:
+    """Cases of several lengths, harnesses that come late or never, references that take their time, lost processes."""
+    drawn = random.Random(seed)
+    formats = ("aoti", "onnx", "export", "torchscript_trace")
+    items = [i for case in range(drawn.randint(1, 12)) for name in formats for i in ids(f"c{case}", name, 3)]
+    items += [f"tests/test_{number}.py::test_it" for number in range(drawn.randint(0, 3))]
+    drawn.shuffle(items)
+    needs = {item: {f"harness{drawn.randint(0, 1)}"} for item in items if drawn.random() < 0.4}
+    lengths = {scope_of(item): drawn.choice((0.5, 1.0, 1.0, 7.0, 30.0)) for item in items}
+    now = 0.0
+    plan = Checked(items, lambda scope, found, makes: lengths[scope] * len(found), needs, lambda: now)
+    ended: list[str] = []
+    processes: list[int] = []
+    for number in range(drawn.randint(1, 6)):
+        plan.join(number)
+        processes.append(number)
+    while not plan.is_exhausted or any(plan.told(process) for process in processes):
+        now += drawn.choice((0.0, 0.5, 3.0, 25.0))
+        if drawn.random() < 0.05:
+            plan.made(drawn.choice(("harness0", "harness1")))
+        process = drawn.choice(processes)
+        plan.next(process)
+        if drawn.random() < 0.02:
+            ended += filter(None, [plan.leave(process)])
+            processes[processes.index(process)] = new = max(processes) + 1
+            plan.join(new)
+        elif plan.told(process) and drawn.random() < 0.8:
+            ended.append(plan.told(process)[0])
+            plan.done(process, ended[-1])
+    assert sorted(ended) == sorted(items)
+    assert plan.checked
+    assert all(plan.is_at_end(process) for process in processes)
+
+
+@pytest.mark.parametrize("when", ["made", "lacking"])
+def test_the_work_grows_with_the_cells_whatever_the_processes(when: str) -> None:
+    """As many processes as a tenth of the cells; half of the cells wait for a build, which ends late or at once."""
+
+    def prepared(cases: int) -> Callable[[], object]:
+        items = [item for case in range(cases) for name in ("aoti", "onnx") for item in ids(f"c{case}", name, 3)]
+        needs = {item: {"harness"} for item in items[::2]}
+
+        def played() -> None:
+            plan = Plan(items, lambda scope, found, makes: float(len(scope) + len(found)), needs, lambda: 0.0)
+            if when == "made":
+                plan.made("harness")
+            processes = range(len(items) // 10)
+            for process in processes:
+                plan.join(process)
+            ended = 0
+            while not plan.is_exhausted or ended < len(items):
+                for process in processes:
+                    plan.next(process)
+                    for item in plan.told(process)[:1]:
+                        plan.done(process, item)
+                        ended += 1
+                if ended > len(items) // 2:
+                    plan.made("harness")
+
+        return played
+
+    assert counting.growth(prepared, 20) < counting.MOST

@@ -15,6 +15,7 @@ import pytest
 
 from pytest_modelconform.plugin.processes import fitting, line
 from pytest_modelconform.terms import capacity
+from pytest_modelconform.terms.gpus import Gpu
 from tests.support import runs
 
 GIGABYTE = 2**30
@@ -22,6 +23,7 @@ CASE = "from pytest_modelconform import Case\n\ncase = Case(model=None, inputs={
 # Four cores and 64 GiB, whatever this machine has.
 MACHINE = """\
 from pytest_modelconform.terms import capacity
+from pytest_modelconform.terms.gpus import Gpu
 
 capacity.cores = lambda: 4
 capacity.memory = lambda: capacity.Memory(64 * 2**30, {free} * 2**30)
@@ -36,19 +38,23 @@ Header = Callable[..., str]
 @pytest.mark.parametrize(
     ("cores", "gigabytes", "gpus", "number", "why"),
     [
-        (1, 64, 0, 1, ""),
-        (4, 64, 0, 4, "-n 0 for one process"),
-        (64, 512, 0, 64, "-n 0 for one process"),
-        (64, 31.5, 0, 15, "no more fit into 31.5 GiB; -n N for another number"),
-        (4, 8, 0, 4, "-n 0 for one process"),
-        (4, 7.9, 0, 3, "no more fit into 7.9 GiB; -n N for another number"),
-        (4, 0.5, 0, 1, "no more fit into 0.5 GiB; -n N for another number"),
-        (16, 64, 2, 2, "one for each GPU; -n N for another number"),
-        (1, 64, 2, 1, ""),
+        (1, 64, [], 1, ""),
+        (4, 64, [], 4, "-n 0 for one process"),
+        (64, 512, [], 64, "-n 0 for one process"),
+        (64, 31.5, [], 15, "no more fit into 31.5 GiB; -n N for another number"),
+        (4, 8, [], 4, "-n 0 for one process"),
+        (4, 7.9, [], 3, "no more fit into 7.9 GiB; -n N for another number"),
+        (4, 0.5, [], 1, "no more fit into 0.5 GiB; -n N for another number"),
+        # Nobody tells of their memory.
+        (16, 64, [0, 0], 2, "one for each GPU; -n N for another number"),
+        (16, 64, [16], 2, "no more fit on the GPU; -n N for another number"),
+        (16, 64, [7, 24], 4, "no more fit on the GPUs; -n N for another number"),
+        (16, 64, [140], 16, "-n 0 for one process"),
+        (1, 64, [140, 140], 1, ""),
     ],
 )
-def test_the_number_that_fits(cores: int, gigabytes: float, gpus: int, number: int, why: str) -> None:
-    found = fitting(cores, int(gigabytes * GIGABYTE), gpus)
+def test_the_number_that_fits(cores: int, gigabytes: float, gpus: list[int], number: int, why: str) -> None:
+    found = fitting(cores, int(gigabytes * GIGABYTE), [Gpu("0", free=size * GIGABYTE) for size in gpus])
     assert (found.number, found.why) == (number, why)
 
 
@@ -129,6 +135,7 @@ def test_more_files_than_cores_are_for_all_cores(header: Header, monkeypatch: py
     assert header(files=files) == "4 processes, 1 thread each (4 cores; -n 0 for one process)"
     said = "; no more fit into 5.0 GiB; -n N for another number"
     assert header(files=files, free=5) == OTHER.format(said)
+    assert header("--modelconform-memory=5GiB", files=files) == OTHER.format(said)
     # Typed, it heeds that, too. What xdist itself looks at:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4), raising=False)
     monkeypatch.setitem(sys.modules, "psutil", None)

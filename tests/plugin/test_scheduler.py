@@ -99,3 +99,9 @@ def test_no_cell_at_all_is_the_end() -> None:
     session = Session(((), ()))
     assert session.scheduling.tests_finished
     assert all(node.shutting_down for node in session.nodes)
+
+
+def test_what_all_processes_have_collected_is_kept_once() -> None:
+    session = Session((ITEMS, [str(item) for item in ITEMS]))
+    first, second = session.scheduling._collections.values()
+    assert first is second

@@ -5,16 +5,21 @@ The cases here need a package that nobody has, so that their cells are settled w
 
 from __future__ import annotations
 
+import json
+import random
 import xml.etree.ElementTree as ElementTree
-from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pytest_modelconform.commands import cli
-from pytest_modelconform.plugin.shards import split
+from pytest_modelconform.plugin.durations import Estimates
+from pytest_modelconform.plugin.shards import seconds_of, split
 from pytest_modelconform.report import log
 from pytest_modelconform.report.log import Log
+from pytest_modelconform.report.recordings import Known
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Verdict
 from tests.support import runs
@@ -25,28 +30,125 @@ CASES = "from pytest_modelconform import Case\n" + "".join(
 VARIANTS = [["-p", "no:xdist"], ["-n", "2"]]
 
 
-def test_units_are_spread_evenly() -> None:
-    sizes = {"big": 30, **{f"unit{i}": 1 + i % 7 for i in range(50)}}
-    units = [unit for unit, size in sizes.items() for _ in range(size)]
-    for count in (1, 2, 3, 7):
-        shards = split(units, count)
-        assert set(shards) == set(sizes)
-        load = Counter(shards[unit] for unit in units)
-        assert set(load) == set(range(1, count + 1))
-        assert max(load.values()) - min(load.values()) <= 7
-        # Whatever the order in which they were collected.
-        assert split(reversed(units), count) == shards
+def zoo(seed: int = 0) -> dict[str, float]:
+    """Units as those of our own cases: 137 in 7 formats, of which one takes most; sizes over four decades."""
+    draw = random.Random(seed)
+    formats = {"aoti": 16.0, "onnx": 4.7, "export": 1.5, **{f"light{i}": 0.2 for i in range(4)}}
+    units = {}
+    for case in range(137):
+        size = draw.lognormvariate(-1.0, 1.0)
+        for name, seconds in formats.items():
+            units[f"{case}.py::case{case}[{name}]"] = 0.6 + size * seconds * draw.lognormvariate(0.0, 0.5)
+    return units
+
+
+def loads(units: Mapping[str, float], shards: Mapping[str, int], count: int) -> list[float]:
+    return [sum(units[unit] for unit, at in shards.items() if at == index) for index in range(1, count + 1)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 8, 16])
+@pytest.mark.parametrize("seed", range(3))
+def test_shards_take_equally_long(count: int, seed: int) -> None:
+    units = zoo(seed)
+    shards = split(units, count)
+    assert set(shards) == set(units)
+    found = loads(units, shards, count)
+    assert max(found) < 1.05 * sum(found) / count
+    # Whatever the order in which they were collected.
+    assert split(dict(reversed(units.items())), count) == shards
+
+
+def test_a_case_stays_together_where_that_costs_nothing() -> None:
+    """Each shard that has a part of a case makes its references."""
+    units = zoo()
+    for count, more in ((4, 0), (16, 30)):
+        made = {(unit.partition("[")[0], index) for unit, index in split(units, count).items()}
+        assert len(made) <= 137 + more
+
+
+def test_a_case_that_is_longer_than_others_is_divided() -> None:
+    units = {**{f"large.py::large[{i}]": 10.0 for i in range(8)}, **{f"{i}.py::small[onnx]": 1.0 for i in range(40)}}
+    shards = split(units, 4)
+    assert len({shards[unit] for unit in units if "large" in unit}) == 4
+    assert loads(units, shards, 4) == [30.0] * 4
 
 
 def test_no_shard_gets_all_of_one_format() -> None:
-    units = [f"{i}.py::case{i}[{name}]" for i in range(20) for name in ("fast", "slow") for _ in range(4)]
-    shards = split(units, 2)
-    slow = [shards[unit] for unit in dict.fromkeys(units) if "slow" in unit]
+    units = dict.fromkeys([f"{i}.py::case[{name}]" for i in range(20) for name in ("fast", "slow")], 4.0)
+    slow = [index for unit, index in split(units, 2).items() if "slow" in unit]
     assert 5 <= slow.count(1) <= 15
 
 
 def test_more_shards_than_units() -> None:
-    assert sorted(split(["a", "b", "b"], 5).values()) == [1, 2]
+    assert split({"a": 1.0, "b": 2.0}, 5) == {"b": 1, "a": 2}
+
+
+def test_a_unit_is_estimated_by_the_dtypes_and_tasks_in_it() -> None:
+    ids = [f"a.py::net[aoti-{rest}]" for rest in ("torch-cpu", "libtorch_cpp-cpu", "torch-cpu-float64")]
+    estimates = Estimates({ids[0]: Known("", 20.0, 1.0), ids[1]: Known("", 2.0, 2.0), ids[2]: Known("", 30.0, 1.0)})
+    items = [("a.py::net[aoti]", node_id) for node_id in ids]
+    assert seconds_of(items, estimates) == {"a.py::net[aoti]": 52.0}
+    assert seconds_of(items[::-1], estimates) == seconds_of(items, estimates)
+    # Nothing is known: two artifacts and three cells.
+    assert seconds_of(items, Estimates({})) == {"a.py::net[aoti]": 2 * 16.0 + 3.0}
+
+
+def test_shards_heed_recordings_and_nothing_of_the_machine(project: pytest.Pytester) -> None:
+    """Of two equal cases, the one that takes as long as all else is alone in its shard, on both machines."""
+    ids = [cell.id for cell, _ in run(project, "-p", "no:xdist")[1].cells]
+    recorded = {node_id: ["", 100.0 if node_id.startswith("a.py::one[onnx-") else 0.001, 0.0] for node_id in ids}
+    (project.path / "durations.json").write_text(json.dumps(recorded))
+    found = []
+    for index in (1, 2):
+        # What this machine has recorded differs from shard to shard, and counts for the order of cells only.
+        own = project.path / f"cache{index}"
+        own.mkdir(mode=0o700)
+        (own / "durations.json").write_text(json.dumps({node_id: ["", index * 7.0, 0.0] for node_id in ids[:9]}))
+        options = (f"--modelconform-cache={own}", "--modelconform-durations=durations.json")
+        result, part = run(
+            project, *VARIANTS[index % 2], f"--modelconform-shard={index}/2", *options, keep=f"{index}.jsonl"
+        )
+        result.stdout.fnmatch_lines([f"modelconform: shard {index} of 2, split by recordings * of {len(ids)} cells"])
+        assert part.shard is not None
+        found.append(part.shard)
+    assert found[0].cells == found[1].cells
+    assert found[0].recordings == found[1].recordings != ""
+    long = {
+        index
+        for cell, index in found[0].cells.items()
+        if (cell.file, cell.case, cell.format) == ("a.py", "one", "onnx")
+    }
+    rest = {
+        index
+        for cell, index in found[0].cells.items()
+        if (cell.file, cell.case, cell.format) != ("a.py", "one", "onnx")
+    }
+    assert (len(long), rest & long) == (1, set())
+
+    merged = project.path / "merged.jsonl"
+    assert cli.main(["merge", "1.jsonl", "2.jsonl", "-o", str(merged)]) == 0
+    run(project, "-p", "no:xdist", "--modelconform-shard=2/2", keep="2.jsonl")
+    assert cli.main(["merge", "1.jsonl", "2.jsonl", "-o", str(merged)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "No such file or directory"),
+        ("{", "is not a file of durations: "),
+        ("[]", "is not a file of durations: it is no object of cells"),
+        ('{"a.py::a[onnx-ort-cpu]": "long"}', "'a.py::a[onnx-ort-cpu]' is 'long', and not what a cell took"),
+        ('{"a.py::a[onnx-ort-cpu]": ["", -1, 0]}', "and not what a cell took"),
+    ],
+)
+def test_recordings_that_are_none(project: pytest.Pytester, text: str | None, said: str) -> None:
+    if text is not None:
+        (project.path / "durations.json").write_text(text)
+    result = project.runpytest_inprocess("--modelconform", "--modelconform-durations=durations.json")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"--modelconform-durations: {project.path / 'durations.json'}" in result.stderr.str()
+    assert said in result.stderr.str()
+    assert "`modelconform report LOG --format durations -o FILE` writes one." in result.stderr.str()
 
 
 @pytest.fixture
@@ -69,6 +171,10 @@ def run(project: pytest.Pytester, *options: str, keep: str = "") -> tuple[pytest
     return result, log.read(path)
 
 
+def untimed(found: Log) -> dict[Cell, Outcome]:
+    return {cell: replace(outcome, duration=None) for cell, outcome in found.cells}
+
+
 def test_every_cell_is_in_one_shard(project: pytest.Pytester) -> None:
     whole = run(project, "-p", "no:xdist")[1]
     cells = [cell for cell, _ in whole.cells]
@@ -80,7 +186,7 @@ def test_every_cell_is_in_one_shard(project: pytest.Pytester) -> None:
         variant = VARIANTS[index % 2]
         result, part = run(project, *variant, f"--modelconform-shard={index}/3", keep=f"{index}.jsonl")
         assert result.ret == 0
-        assert f"modelconform: shard {index} of 3" in result.outlines
+        assert f"modelconform: shard {index} of 3, split by estimates" in result.outlines
         assert part.shard is not None
         assert (part.shard.index, part.shard.count) == (index, 3)
         # Each knows all cells of all shards.
@@ -96,7 +202,7 @@ def test_every_cell_is_in_one_shard(project: pytest.Pytester) -> None:
     logs = [str(project.path / f"{index}.jsonl") for index in (1, 2, 3)]
     merged = project.path / "merged.jsonl"
     assert cli.main(["merge", *logs, "-o", str(merged)]) == 0
-    assert dict(log.read(merged).cells) == dict(whole.cells)
+    assert untimed(log.read(merged)) == untimed(whole)
     assert cli.main(["merge", logs[0], logs[2], "-o", str(merged)]) == 1
     lost = {cell for cell, outcome in log.read(merged).cells if outcome.verdict is Verdict.NOT_RUN}
     assert lost == set(dict(log.read(project.path / "2.jsonl").cells))

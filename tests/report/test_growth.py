@@ -105,6 +105,17 @@ def test_reports(name: str) -> None:
     assert counting.growth(prepared, CASES) < counting.MOST
 
 
+def test_pages_of_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html, "MOST", 60)
+
+    def prepared(cases: int) -> Callable[[], object]:
+        found = made(cases)
+        return lambda: html.write(found, tmp_path / f"{cases}.html")
+
+    assert counting.growth(prepared, CASES) < counting.MOST
+    assert len(list((tmp_path / f"{4 * CASES}.parts").iterdir())) > 5
+
+
 def test_reading_a_log(tmp_path: Path) -> None:
     def prepared(cases: int) -> Callable[[], object]:
         path = written(tmp_path, cases)
@@ -136,8 +147,26 @@ def test_outputs_are_packed_and_read_as_they_were(tmp_path: Path) -> None:
     assert isinstance(outputs, Packed)
     assert outputs == {"output": html_logs.output(bits=20.5)}
     assert (list(outputs), len(outputs), outputs["output"]["bits"]) == (["output"], 1, 20.5)
+    assert (list(outputs.items()), list(outputs.values())) == ([("output", outputs["output"])], [outputs["output"]])
     assert repr(outputs) == repr({"output": html_logs.output(bits=20.5)})
     assert to_record(Cell("a.py", "a", "onnx", "ort"), outcome)["inputs"]["pair"]["outputs"] == dict(outputs)
+
+
+def test_many_outputs_are_read_once_to_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model with a hundred outputs is no reason to read them a hundred times."""
+    outcome = replace(
+        html_logs.passed(0.1), inputs={"pair": {"verdict": "pass", "outputs": Packed({key: {} for key in "abcdef"})}}
+    )
+    read: list[object] = []
+    content = Packed._content
+
+    def counted(self: Packed) -> dict[str, object]:
+        read.append(self)
+        return content(self)
+
+    monkeypatch.setattr(Packed, "_content", counted)
+    to_record(Cell("a.py", "a", "onnx", "ort"), outcome)
+    assert len(read) == 1
 
 
 def test_records_are_kept_in_their_order() -> None:

@@ -4,6 +4,9 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from junitparser import JUnitXml
+
 from pytest_modelconform.report import junit
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.terms.cell import Cell
@@ -36,6 +39,17 @@ def kinds(suite: ElementTree.Element) -> dict[str | None, list[str]]:
 def properties(element: ElementTree.Element | None) -> dict[str | None, str | None]:
     assert element is not None
     return {p.get("name"): p.get("value") for p in element.findall("properties/property")}
+
+
+@pytest.mark.parametrize("cells", [CELLS, CELLS[:1], []])
+@pytest.mark.parametrize("complete", [True, False])
+def test_it_is_what_the_library_writes_of_all_suites_at_once(cells: list[tuple[Cell, Outcome]], complete: bool) -> None:
+    log = Log(ABOUT, cells, complete)
+    whole = JUnitXml("pytest-modelconform")
+    for suite in junit._suites(log):
+        whole.add_testsuite(suite)
+    whole.update_statistics()
+    assert junit.render(log) == whole.tostring().decode() + "\n"
 
 
 def test_results_are_those_of_the_live_run() -> None:

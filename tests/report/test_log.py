@@ -109,6 +109,8 @@ RECORD = to_record(*CELLS[0])
         {"bits": True},
         {"bits": 10**400},
         {"artifact_bytes": {}},
+        {"duration": "long"},
+        {"memory": "much"},
         {"inputs": []},
         {"inputs": {"a": 1}},
         {"inputs": {"a": {}}},
@@ -144,6 +146,7 @@ def test_records_that_reports_could_not_use(tmp_path: Path, changed: dict[str, o
         {"environment": {}, "shard": {"index": 4, "count": 3}},
         {"environment": {}, "shard": {"index": "1", "count": 3}},
         {"environment": {}, "shard": []},
+        {"environment": {}, "shard": {"index": 1, "count": 3, "recordings": 5}},
     ],
 )
 def test_headers_that_reports_could_not_use(tmp_path: Path, header: dict[str, object]) -> None:

@@ -37,6 +37,20 @@ def test_all_shards() -> None:
     assert merged.shard is None
 
 
+def test_shards_that_were_split_by_different_recordings() -> None:
+    def split_by(index: int, recordings: str) -> tuple[str, Log]:
+        # As of logs that were cut off, which don't know all cells.
+        return f"{index}.jsonl", Log(ABOUT, [], False, Shard(index, 2, recordings=recordings))
+
+    assert not merge([split_by(1, "abc"), split_by(2, "abc")]).complete
+    for other, said in (("def", "recordings def"), ("", "estimates")):
+        with pytest.raises(MergeError) as caught:
+            merge([split_by(1, "abc"), split_by(2, other)])
+        assert str(caught.value).startswith(
+            f"1.jsonl was split by recordings abc, 2.jsonl by {said}, so that cells may"
+        )
+
+
 def test_cells_of_a_missing_shard_are_not_run() -> None:
     merged = merge([shard(1, (A, PASS)), shard(3, (C, PASS))])
     assert not merged.complete

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pytest_modelconform.cells.case_files import Declared
 from pytest_modelconform.cells.machinery import Machinery
 from pytest_modelconform.cells.registry import Registry, register_built_in
 from pytest_modelconform.repro.concern import About
@@ -27,7 +29,7 @@ class Ran:
         self.right = right
         self.asked: list[tuple[str, str]] = []
 
-    def unavailable(self, cell: Cell, framework: str) -> None:
+    def unavailable(self, cell: Cell, framework: str, own: Collection[str] = ()) -> None:
         return None
 
     def run(self, ref: CaseRef, cell: Cell, expects: Any = None) -> Outcome:
@@ -43,7 +45,7 @@ def registry() -> Registry:
 
 
 def asker(registry: Registry, cache: Path, format_name: str, runtime: str, right: tuple[str, ...] = ()) -> Any:
-    case: Any = SimpleNamespace(name="a", dtypes=("float32",), has=(), framework="torch", exports={})
+    case = Declared("a")
     pipeline = Ran(right)
     settings = SimpleNamespace(cache=cache, exports={})
     machinery: Any = SimpleNamespace(registry=registry, pipeline=pipeline, witnesses=None, settings=settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from tests.support import runs
 
 pytestmark = pytest.mark.compiles
+
+CORES = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
 
 # Where the window is larger than the map, OpenVINO refuses what PyTorch and ONNX take.
 CASE = """
@@ -29,9 +32,10 @@ pooled = Case(
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "openvino-cpp"])
-def test_a_refused_input_spoils_none_behind_it(runtime: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", ["0", CORES], ids=["one-process", "one-thread-each"])
+def test_a_refused_input_is_an_error_and_spoils_none_behind_it(runtime: str, processes: str, tmp_path: Path) -> None:
     folder = runs.write(tmp_path / "project", {"pooled.py": CASE})
-    run = runs.run(folder, "-n", "0", "--modelconform-formats=onnx-legacy", runtimes=runtime)
+    run = runs.run(folder, "-n", processes, "--modelconform-formats=onnx-legacy", runtimes=runtime)
     cell = run.cells[f"pooled[onnx_legacy-{runtime.replace('-', '_')}-cpu]"]
     found = {name: entry["verdict"] for name, entry in cell["inputs"].items()}
     # The exported sizes once more: without the artifact loaded again they fail as those before did.

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pytest_modelconform.cells.registry import Registry, register_built_in
-from pytest_modelconform.terms import devices
+from pytest_modelconform.terms import devices, gpus
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.devices import Route
+from pytest_modelconform.terms.gpus import Gpu, Portion
+
+PART = Portion(Gpu("GPU-a", total=40_000), sharers=3, most=10_000)
 
 
 @pytest.fixture
@@ -64,46 +69,75 @@ def test_the_id_has_no_hyphen_in_the_device() -> None:
     assert Cell("a.py", "a", "export", "torch", "cuda-to-cpu").name == "a[export-torch-cuda_to_cpu]"
 
 
-def test_gpus_are_counted_by_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("device", ["cuda", "cuda-to-cpu"])
+def test_a_machine_without_a_gpu_lacks_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert devices.gpus(tmp_path) == []
-    for name in ("nvidia10", "nvidia2", "nvidia0", "nvidiactl", "nvidia-uvm"):
-        (tmp_path / name).touch()
-    assert devices.gpus(tmp_path) == ["0", "2", "10"]
+    monkeypatch.setattr(gpus, "DEV", tmp_path)
+    assert devices.lacking(device) == "this machine has no NVIDIA GPU (no /dev/nvidia0): run on one that has"
+    assert devices.lacking("cpu") is None
+    (tmp_path / "nvidia0").touch()
+    assert devices.lacking(device) is None
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert devices.lacking(device) == "CUDA_VISIBLE_DEVICES hides this machine's GPU: unset it, or name one"
+
+
+def test_what_computes_on_the_cpu_sees_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(gpus, "DEV", tmp_path)
+    # Where there is no GPU there is nothing to hide.
+    assert devices.environment("cpu") == devices.environment("cuda") == {}
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.setattr(gpus, "ask", lambda arguments: pytest.fail("a run on the CPU has asked nvidia-smi"))
+    assert devices.environment("cpu") == {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    # Of another package's device we know nothing.
+    assert devices.environment("npu") == {}
+
+
+def test_a_process_on_a_gpu_sees_its_own_and_takes_its_portion(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"):
+        monkeypatch.delenv(name, raising=False)
+    assert devices.environment("cuda", Portion(Gpu("3"))) == {"CUDA_VISIBLE_DEVICES": "3"}
+    assert devices.environment("cuda", PART) == {
+        "CUDA_VISIBLE_DEVICES": "GPU-a",
+        "PYTORCH_ALLOC_CONF": "per_process_memory_fraction:0.25",
+        "MODELCONFORM_GPU_BYTES": "10000",
+    }
+    assert devices.environment("cuda", PART, alone=True) == {"CUDA_VISIBLE_DEVICES": "GPU-a"}
+
+
+@pytest.mark.parametrize("name", ["PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"])
+def test_what_the_user_tells_pytorchs_allocator_stays(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for known in ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"):
+        monkeypatch.delenv(known, raising=False)
+    monkeypatch.setenv(name, "expandable_segments:True")
+    found = devices.environment("cuda", Portion(Gpu("0", total=4), sharers=2, most=1))
+    assert {key: value for key, value in found.items() if key.startswith("PYTORCH")} == {
+        name: "expandable_segments:True,per_process_memory_fraction:0.25"
+    }
+
+
+def test_pytorchs_allocator_knows_what_it_is_told() -> None:
+    """A word that it doesn't know ends a process at its first tensor on the GPU."""
+    [told] = (value for name, value in devices.environment("cuda", PART).items() if name.startswith("PYTORCH"))
+    code = "import sys, torch; torch.version.cuda and torch._C._accelerator_setAllocatorSettings(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, told], check=True, timeout=120)
 
 
 @pytest.mark.parametrize(
-    ("visible", "expected"),
-    [("", []), ("1", ["1"]), ("1, 0", ["1", "0"]), ("0,-1,1", ["0"]), ("GPU-1f,GPU-2a", ["GPU-1f", "GPU-2a"])],
+    ("device", "bound", "in_place", "exports", "needs"),
+    [
+        ("cpu", False, False, "cpu", False),
+        # A trace that runs on the GPU is made on the CPU; a package of AOTInductor is compiled where it runs.
+        ("cuda", False, False, "cpu", True),
+        ("cuda", True, False, "cuda", True),
+        # What is not stored is only described.
+        ("cuda", True, True, "cpu", True),
+        ("cuda-to-cpu", False, False, "cuda", True),
+    ],
 )
-def test_only_visible_gpus_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str, expected: list[str]
-) -> None:
-    (tmp_path / "nvidia0").touch()
-    (tmp_path / "nvidia1").touch()
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert devices.gpus(tmp_path) == expected
-
-
-@pytest.mark.parametrize("device", ["cuda", "cuda-to-cpu"])
-def test_a_machine_without_a_gpu_lacks_it(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
-    monkeypatch.setattr(devices, "gpus", list)
-    assert devices.lacking(device) == "this machine has no NVIDIA GPU (no /dev/nvidia0): run on one that has"
-    assert devices.lacking("cpu") is None
-    monkeypatch.setattr(devices, "gpus", lambda: ["0"])
-    assert devices.lacking(device) is None
-
-
-def test_each_process_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "gpus", lambda: ["0", "3"])
-    seen = [devices.environment("cuda", process) for process in range(3)]
-    assert seen == [{"CUDA_VISIBLE_DEVICES": number} for number in ("0", "3", "0")]
-    assert devices.environment("cpu", 1) == {}
-
-
-def test_what_comes_from_a_gpu_runs_as_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "gpus", lambda: ["0"])
-    assert devices.environment("cuda-to-cpu", 0) == {"CUDA_VISIBLE_DEVICES": ""}
+def test_exporters_that_need_the_gpu(device: str, bound: bool, in_place: bool, exports: str, needs: bool) -> None:
+    assert devices.exported_on(device, bound, in_place) == exports
+    assert devices.needs_gpu(device, bound) is needs
 
 
 def test_a_device_that_was_written_into_the_artifact_is_told() -> None:

@@ -59,3 +59,8 @@ def test_others_may_finish(total: int, looks: int, fits: bool) -> None:
 )
 def test_why_a_process_may_have_been_killed(took: int, said: str) -> None:
     assert of_killed(took, 8 * GB) == said
+
+
+def test_what_is_said_where_the_kernel_has_counted() -> None:
+    said = "memory ran out, and the kernel ended it: it had taken 1.0 GB or more, the machine has 8.0 GB"
+    assert of_killed(GB, 8 * GB, is_certain=True) == said

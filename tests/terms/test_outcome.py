@@ -110,7 +110,7 @@ def test_every_verdict_has_a_style_of_its_own() -> None:
     for part in ("symbol", "letter", "rank"):
         assert len({getattr(style, part) for style in STYLES.values()}) == len(Verdict)
     assert {v for v, style in STYLES.items() if style.outcome == "failed"} == {
-        Verdict.MISMATCH, Verdict.ERROR, Verdict.CRASH, Verdict.TIMEOUT,
+        Verdict.MISMATCH, Verdict.ERROR, Verdict.CRASH, Verdict.TIMEOUT, Verdict.OUT_OF_MEMORY,
     }  # fmt: skip
 
 

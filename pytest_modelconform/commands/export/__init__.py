@@ -111,9 +111,9 @@ class _Export:
             others = [name for name in kinds if is_variant(name)]
             has = f"it has {', '.join(others)}" if others else "it has none"
             raise Refused(f"the case {declared.name!r} has no export {self.format!r}: {has}")
-        if not run.machinery.registry.holds(self.format, declared.framework):
+        if not run.machinery.registry.holds(self.format, declared.framework, declared.own_columns):
             raise Refused(f"the format {self.format} can't hold a model in {declared.framework}: choose another format")
-        for format_name in run.machinery.registry.made_through(self.format, declared.framework):
+        for format_name in run.machinery.registry.made_through(self.format, declared.framework, declared.own_columns):
             if missing := format_base.unavailable(run.machinery.registry.format(format_name)):
                 raise Refused(f"format {format_name} {missing}")
         ref = case_argument.reference_to(run, self.file, declared, self.dtype)

@@ -68,12 +68,15 @@ def constants_as_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def dynamic_shapes(built: Built) -> tuple[Any, ...]:
     """What torch.export is told of the dynamic dimensions. The converter's modules take `*args`, which count as one."""
-    import torch
+    from torch.export import Dim
+    from torch.utils._pytree import tree_leaves
 
-    dims: dict[str, Any] = {}
+    # The case's own: one may have bounds, or follow from another (`32 * Dim("height")`), which a name doesn't tell.
+    dims = {dim.__name__: dim for dim in tree_leaves(built.dynamic_shapes) if hasattr(dim, "__name__")}
 
     def named(shape: list[Any]) -> dict[int, Any]:
+        # Dim.AUTO has no name of its own.
         found = {axis: length for axis, length in enumerate(shape) if isinstance(length, str)}
-        return {axis: dims.setdefault(name, torch.export.Dim(name)) for axis, name in found.items()}
+        return {axis: dims.get(name, Dim.AUTO) for axis, name in found.items()}
 
     return tuple(named(leaf["shape"]) for leaf in built.input_leaves)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...terms.blame import UNKNOWN, Guilty
-from ...terms.cell import EAGER, FULL, INFERENCE, Cell
+from ...terms.cell import COLLECT, EAGER, FULL, INFERENCE, Cell
 from ...terms.outcome import STYLES, WITH_BITS, Outcome, Stage, Verdict
 from ...terms.wording import input_name
 from ..guilty import blame_of, name_of, right, title
@@ -71,22 +71,14 @@ def make(log: Log) -> Payload:
         if row.check is not None:
             found.insert(0, (0, checks[row.file, row.case, row.dtype], row.check))
         for place, cell, outcome in found:
-            cells.append([number, place, *_square(outcome)])
+            cells.append([number, place, *square(outcome)])
             shown.append((cell, outcome))
     index = {
-        "about": _about(log),
-        "verdicts": [
-            {
-                "name": verdict.value,
-                "symbol": _SYMBOLS.get(verdict, style.symbol),
-                "meaning": style.meaning,
-                "failed": style.outcome == "failed",
-            }
-            for verdict, style in STYLES.items()
-        ],
+        "about": about(log),
+        "verdicts": verdicts(),
         "stages": [stage.value for stage in Stage],
         "columns": columns,
-        "rows": [_row(row, tags[row.file, row.case]) for row in folded.rows],
+        "rows": [_row(row, tags[row.file, row.case], checks) for row in folded.rows],
         "cells": cells,
     }
     return Payload(index, shown, log_path)
@@ -103,22 +95,39 @@ def rerun(column: Column) -> str:
     return shlex.join(words)
 
 
-def _about(log: Log) -> dict[str, Any]:
+def verdicts() -> list[dict[str, Any]]:
+    """What a page says of each verdict. Everywhere else a verdict is its place in this list."""
+    return [
+        {
+            "name": verdict.value,
+            "symbol": _SYMBOLS.get(verdict, style.symbol),
+            "meaning": style.meaning,
+            "failed": style.outcome == "failed",
+        }
+        for verdict, style in STYLES.items()
+    ]
+
+
+def about(log: Log) -> dict[str, Any]:
+    """Versions, machine and options of the run, as far as they are shown."""
     found = log.environment
     names = ("date", "processor", "cores", "python", "platform", "pytest-modelconform")
-    about: dict[str, Any] = {name: found[name] for name in names if found.get(name) is not None}
-    about["packages"] = {name: version for name, version in dict(found.get("packages", {})).items() if version}
-    about["environments"] = {name: list(pins) for name, pins in dict(found.get("environments", {})).items()}
-    about["arguments"] = list(dict(found.get("options", {})).get("arguments", ()))
-    about["complete"] = log.complete
-    return about
+    shown: dict[str, Any] = {name: found[name] for name in names if found.get(name) is not None}
+    shown["packages"] = {name: version for name, version in dict(found.get("packages", {})).items() if version}
+    shown["environments"] = {name: list(pins) for name, pins in dict(found.get("environments", {})).items()}
+    shown["arguments"] = list(dict(found.get("options", {})).get("arguments", ()))
+    shown["complete"] = log.complete
+    return shown
 
 
-def _row(row: Row, tags: Sequence[str]) -> dict[str, Any]:
-    return {"file": row.file, "case": row.case, "dtype": row.dtype, "field": field_of(row.file), "tags": list(tags)}
+def _row(row: Row, tags: Sequence[str], checks: Mapping[tuple[str, str, str], Cell]) -> dict[str, Any]:
+    shown = {"file": row.file, "case": row.case, "dtype": row.dtype, "field": field_of(row.file), "tags": list(tags)}
+    # What stands for a file that could not be collected has an id of its own.
+    check = checks.get((row.file, row.case, row.dtype))
+    return {**shown, "collect": True} if check is not None and check.format == COLLECT else shown
 
 
-def _square(outcome: Outcome) -> list[Any]:
+def square(outcome: Outcome) -> list[Any]:
     """Verdict, 1 for a failure that expected.toml records or 2 for a surprise, whether a set is unsupported, bits."""
     surprise = outcome.expected is False or (outcome.failed and not outcome.expected)
     state = _SURPRISE if surprise else _NOTED if outcome.expected else 0

@@ -19,6 +19,7 @@ from pytest_modelconform.terms.cell import FAST, INFERENCE, SEQUENCE, TRAINING
 
 from .. import lookups
 from ..loop import Answer, Handlers
+from ..torch_tensors import release_memory
 from . import cases, large, own_exports, own_operators
 from .build import Built, build, digest, on_device, other_numbers
 from .references import bfloat16
@@ -35,7 +36,8 @@ _PLAIN = {"options": "", "own": None, "by": ""}
 class Host:
     """The handlers, and the case that was built last, by task: cells of one case follow each other."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
         self.globals = Globals()
         self.built: dict[str, tuple[tuple[str, str, str], Built]] = {}
         self.had_large = False
@@ -50,7 +52,8 @@ class Host:
             "version": torch.__version__,
             "language": "Python",
             "layout": "tree",
-            "devices": ["cpu"],
+            # Where it doesn't compute on the GPU, it isn't even asked whether there is one.
+            "devices": ["cpu", *(["cuda"] if self.device == "cuda" and torch.cuda.is_available() else [])],
         }
 
     def collect(self, request: dict[str, Any]) -> Answer:
@@ -121,6 +124,7 @@ class Host:
         try:
             there = on_device(built, request.get("device", "cpu"))
             made = own_exports.make(exporter, there, folder, {**_PLAIN, "column": format_name, **request})
+            del there
         except Exception as error:
             if (ours := own_operators.explained(error, built, format_name)) is not None:
                 raise ours from error
@@ -128,6 +132,7 @@ class Host:
         finally:
             seconds = time.perf_counter() - begin
             self.keep_if_untouched(built)
+            release_memory(request.get("device", "cpu"))
         signature = {**made.signature, "format": format_name}
         signature |= own_operators.described(signature, built, request["file"], folder)
         (folder / "signature.json").write_text(json.dumps(signature, indent=1))
@@ -218,7 +223,7 @@ def handlers(device: str, threads: int) -> Handlers:
     if importlib.util.find_spec("tensorflow") is not None:
         # Keras reads it when it is imported; here it is TensorFlow's.
         os.environ["KERAS_BACKEND"] = "tensorflow"
-    host = Host()
+    host = Host(device)
     return {
         "hello": host.hello,
         "collect": host.collect,

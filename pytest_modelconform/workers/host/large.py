@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from pytest_modelconform.cache.reservations import Reservations
 from pytest_modelconform.terms import memory
 
 from ..loop import WorkerError
@@ -55,7 +56,9 @@ def require(built: Built, what: str, takes: Callable[[int], float]) -> None:
     """
     size = size_of(built.model)
     said = f"case {built.name!r}: for {what} of a model of {size / 1e9:.1f} GB"
-    if lacking := memory.lacking_after_a_while(said, takes(size)):
+    needed, reservations = takes(size), Reservations.of_environment()
+    if lacking := memory.lacking_after_a_while(said, needed, lambda: reservations.claim(needed)):
+        reservations.give_up()
         raise WorkerError(lacking, kind="Unavailable")
 
 

@@ -116,13 +116,18 @@ def _own(
 def _file(built: Built, export: Export, where: str, path: str) -> Path:
     name = str(export.file).replace("{dtype}", built.dtype)
     found = Path(path).resolve().parent / name
-    if not found.is_file():
+    if not found.exists():
         raise WorkerError(
             f"{where}: the file {found} doesn't exist: write it before the run, or give its path relative to the case "
             "file",
             "export",
         )
     return found
+
+
+def _is_artifact(place: Path, folder: Path) -> bool:
+    """Whether a file is there, or a folder that a format is stored in; not the one that files are to be put into."""
+    return place.is_file() or (place.is_dir() and place.resolve() not in (folder.resolve(), Path.cwd()))
 
 
 def _made(built: Built, folder: Path, export: Export, where: str, path: str) -> tuple[Path, dict[str, str]]:
@@ -142,7 +147,7 @@ def _made(built: Built, folder: Path, export: Export, where: str, path: str) -> 
             "export",
         )
     # In the folder that it was given, or else where the process is.
-    found = next((place for place in (folder / returned, Path(returned)) if place.is_file()), None)
+    found = next((place for place in (folder / returned, Path(returned)) if _is_artifact(place, folder)), None)
     if found is None:
         raise WorkerError(
             f"{where}: the function returned {os.fspath(returned)!r}, and no such file is there: write the model into "

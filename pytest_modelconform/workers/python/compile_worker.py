@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from ..loop import Answer, Handlers, WorkerError
+from ..torch_tensors import release_memory
 from . import compiled
 from .torch_worker import load_program, register_operators, run, set_precision
 
@@ -52,6 +53,7 @@ def handlers(device: str, threads: int) -> Handlers:
         loaded.clear()
         torch._dynamo.reset()
         gc.collect()  # modules and what was compiled of them are in cycles
+        release_memory(device)
         return {}
 
     return {"hello": hello, "load": load, "run": run_loaded, "unload": unload}

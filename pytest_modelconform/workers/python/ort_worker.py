@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import onnxruntime
 
 from .. import flat
 from ..arrays import Array
-from ..loop import Handlers
+from ..loop import Handlers, WorkerError
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -40,6 +41,22 @@ def open_session(request: dict[str, Any], device: str, threads: int) -> onnxrunt
     options.add_session_config_entry("mlas.enable_gemm_fastmath_arm64_bfloat16", fast)
     for library in request.get("libraries", []):
         options.register_custom_ops_library(library)
-    # TF32 is CUDA's default.
-    provider = (PROVIDERS[device], {"use_tf32": fast} if device == "cuda" else {})
-    return onnxruntime.InferenceSession(request["model"], options, providers=[provider])
+    provider = (PROVIDERS[device], cuda_options(fast) if device == "cuda" else {})
+    session = onnxruntime.InferenceSession(request["model"], options, providers=[provider])
+    if PROVIDERS[device] not in session.get_providers():
+        # It would compute on the CPU, and only warns.
+        loaded = ", ".join(session.get_providers())
+        raise WorkerError(
+            f"ONNX Runtime could not load {PROVIDERS[device]}, and would compute with {loaded}: see its stderr for the "
+            "library of CUDA or cuDNN that is missing",
+            kind="Unavailable",
+        )
+    return session
+
+
+def cuda_options(fast: str) -> dict[str, str]:
+    """Options of the provider for CUDA. TF32 is its default; of the memory it takes no more than this process may."""
+    options = {"use_tf32": fast}
+    if most := os.environ.get("MODELCONFORM_GPU_BYTES"):
+        options["gpu_mem_limit"] = most
+    return options

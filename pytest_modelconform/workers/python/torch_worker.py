@@ -15,7 +15,7 @@ import torch
 from .. import registering, tensors
 from ..loop import Answer, Handlers, WorkerError
 from ..tensors import Tensor
-from ..torch_tensors import Tree, decode, encode, same_bits, to_torch
+from ..torch_tensors import Tree, decode, encode, release_memory, same_bits, to_torch
 from . import aoti, program_file
 
 # Bytes of an artifact from which its memory is looked after.
@@ -58,6 +58,7 @@ def handlers(device: str, threads: int) -> Handlers:
 
     def unload(request: dict[str, Any]) -> Answer:
         release()
+        release_memory(device)
         return {}
 
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]

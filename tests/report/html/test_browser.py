@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from pytest_modelconform.report import html
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.terms.blame import Blame
+from pytest_modelconform.terms.cell import COLLECT, EAGER, Cell
+from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from tests.support import blames, html_logs
 
 NET_ORT = f"{html_logs.NET}::net[onnx-ort-cpu]"
 BERT_ORT = f"{html_logs.BERT}::bert[onnx-ort-cpu]"
 # A first paint on a busy machine takes what it takes: one of so many loads has to be in time.
 LOADS = 6
-
-
-def chromium() -> str | None:
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    return os.environ.get("MODELCONFORM_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = chromium()
-    if path is None:
-        pytest.skip("no Chromium on PATH, and MODELCONFORM_CHROMIUM names none")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, headless=True, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield browser
-        browser.close()
 
 
 Open = Callable[..., Page]
@@ -525,15 +508,60 @@ def test_a_log_without_cells_is_shown(visit: Open) -> None:
 @pytest.fixture
 def packed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html, "UNPACKED", 0)
+    monkeypatch.setattr(html, "PACK", 2)
 
 
 def test_an_address_waits_for_what_is_deflated(packed: None, visit: Open) -> None:
     page = visit(address=f"cell={NET_ORT}")
-    assert page.locator("#details").get_attribute("data-packed") == ""
+    assert page.locator("#details").get_attribute("data-packed") == "2"
     expect(page.get_by_role("dialog")).to_contain_text(NET_ORT)
     page.keyboard.press("Escape")
     page.evaluate(f"location.hash = 'case={html_logs.NET}::net'")
     expect(page.locator("#page")).to_contain_text("Runs on 3 of 3 that could be tried")
+
+
+def test_each_cell_is_found_by_its_id_and_has_its_own_details(packed: None, visit: Open) -> None:
+    log = html_logs.small()
+    outcome = Outcome(Verdict.ERROR, Stage.COLLECT, "no such module")
+    log.cells.append((Cell("cases/broken.py", "broken", COLLECT, COLLECT), outcome))
+    fast = Cell(html_logs.NET, "net", "onnx", "ort-cpp", dtype="bfloat16", precision="fast", task="sequence")
+    log.cells.append((fast, html_logs.passed(0.5)))
+    log.cells.append((Cell(html_logs.NET, "net", EAGER, EAGER, task="training"), Outcome(Verdict.PASS, bits=3.0)))
+    page = visit(log)
+    for cell, _ in log.cells:
+        page.evaluate("address => { location.hash = address; }", f"cell={quote(cell.id)}")
+        expect(page.locator("#cell .id")).to_have_text(cell.id)
+    # Links are made without the details.
+    page.evaluate("location.hash = 'runtime=ort'")
+    linked = {unquote(str(one.get_attribute("href"))) for one in page.locator(".members a").all()}
+    assert linked == {
+        f"#runtime=ort&cell={cell.id}"
+        for cell, o in log.cells
+        if cell.runtime == "ort" and o.verdict is not Verdict.PASS
+    }
+
+
+def test_nothing_is_unpacked_before_it_is_asked_for_and_then_its_pack_alone(packed: None, visit: Open) -> None:
+    """With 20,000 cells all of them are 80 MB of text."""
+    page = visit()
+    page.add_init_script("""
+        window.unpacked = 0;
+        const Real = DecompressionStream;
+        window.DecompressionStream = class extends Real {
+            constructor(...about) { super(...about); window.unpacked += 1; }
+        };""")
+    page.reload()
+    page.wait_for_selector("html[data-complete][data-drawn]", state="attached")
+    page.get_by_label("Search").fill("net")
+    assert page.evaluate("window.unpacked") == 0
+    for _ in range(2):
+        page.evaluate("address => { location.hash = address; }", f"cell={quote(NET_ORT)}")
+        expect(page.locator("#cell .id")).to_have_text(NET_ORT)
+        assert page.evaluate("window.unpacked") == 1
+        page.keyboard.press("Escape")
+    page.evaluate("location.hash = 'runtime=ort'")
+    expect(page.locator("#page h2")).to_have_text("ort")
+    assert 1 < page.evaluate("window.unpacked") < 6
 
 
 def test_what_is_asked_for_before_it_is_there_is_shown_when_it_is(packed: None, visit: Open) -> None:

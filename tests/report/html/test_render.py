@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pytest_modelconform.report import html
+from pytest_modelconform.report.html import frame, overview
 from pytest_modelconform.report.log import Log, LogWriter, read
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import STYLES, Outcome, Verdict
@@ -69,10 +70,13 @@ def test_the_details_of_many_cells_are_deflated(monkeypatch: pytest.MonkeyPatch)
     log = html_logs.large(cases=20, columns=10)
     plain = Page(html.render(log))
     monkeypatch.setattr(html, "UNPACKED", 199)
+    monkeypatch.setattr(html, "PACK", 150)
     packed = html.render(log)
     attributes, text = Page(packed).scripts[-1]
-    assert "data-packed" in attributes
-    lines = zlib.decompress(base64.b64decode(text, validate=True)).decode().split("\n")
+    assert attributes["data-packed"] == "150"
+    packs = [zlib.decompress(base64.b64decode(pack, validate=True)).decode() for pack in text.split("\n")]
+    lines = "\n".join(packs).split("\n")
+    assert [len(pack.split("\n")) for pack in packs] == [150, 50]
     assert [json.loads(line) for line in lines] == plain.data("details")
     assert len(text) < len(plain.scripts[-1][1]) / 5
     assert packed == html.render(log)
@@ -100,12 +104,14 @@ def test_only_our_own_scripts_may_run() -> None:
     assert policy is not None
     assert policy.startswith("default-src 'none'; ")
     allowed = policy.partition("script-src ")[2].split()
-    assert allowed == [html._hash(text) for attributes, text in page.scripts if "type" not in attributes]
+    assert allowed == [frame.hash_of(text) for attributes, text in page.scripts if "type" not in attributes]
 
 
-@pytest.mark.parametrize("name", ["scripts/theme.js", *(f"scripts/{name}" for name in html.SCRIPTS)])
+@pytest.mark.parametrize(
+    "name", ["scripts/theme.js", *(f"scripts/{name}" for name in dict.fromkeys((*html.SCRIPTS, *overview.SCRIPTS)))]
+)
 def test_scripts_neither_end_themselves_nor_evaluate_text(name: str) -> None:
-    script = html._file(name)
+    script = frame.source(name)
     assert "</script" not in script.lower()
     assert not re.search(r"\beval\(|new Function|document\.write|outerHTML|\bfetch\(|XMLHttpRequest", script)
 

@@ -171,7 +171,8 @@ def hello(request: dict[str, Any]) -> dict[str, Any]:
         say(json.dumps({"id": request["id"], "ok": True, "protocol": 7}) + "\n")
     misbehave("hello")
     able = {"concurrent": True} if STAGE == "concurrent" else {}
-    return {"name": "fake", "version": "1.0", "language": "Python", "layout": "tree", "devices": ["cpu"], **able}
+    about = {"name": "fake", "version": "1.0", "language": "Python", "layout": "tree"}
+    return {**about, "devices": ["cpu", "cuda"], **able}
 
 
 def load(request: dict[str, Any]) -> dict[str, Any]:

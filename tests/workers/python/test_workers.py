@@ -8,12 +8,14 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto
 from onnx import helper as graphs
 
 from pytest_modelconform.workers import arrays
+from pytest_modelconform.workers.loop import WorkerError
 from pytest_modelconform.workers.python import openvino_worker, ort_worker, torch_worker
 
 
@@ -67,6 +69,22 @@ def test_onnx_runtime(tmp_path: Path) -> None:
         session = ort_worker.open_session({**request, "precision": precision}, "cpu", 1)
         options = session.get_session_options()
         assert options.get_session_config_entry("mlas.enable_gemm_fastmath_arm64_bfloat16") == said
+
+
+def test_onnx_runtime_takes_the_memory_of_a_gpu_that_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MODELCONFORM_GPU_BYTES", raising=False)
+    assert ort_worker.cuda_options("0") == {"use_tf32": "0"}
+    monkeypatch.setenv("MODELCONFORM_GPU_BYTES", "1000")
+    assert ort_worker.cuda_options("1") == {"use_tf32": "1", "gpu_mem_limit": "1000"}
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="this build has CUDA")
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_onnx_runtime_without_cuda_is_not_taken_for_one_on_a_gpu(tmp_path: Path) -> None:
+    request = {"model": str(model(tmp_path, TensorProto.FLOAT)), "precision": "full"}
+    with pytest.raises(WorkerError, match="would compute with CPUExecutionProvider") as refused:
+        ort_worker.open_session(request, "cuda", 1)
+    assert refused.value.kind == "Unavailable"
 
 
 def test_openvino(tmp_path: Path) -> None:

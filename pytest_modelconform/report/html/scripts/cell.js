@@ -9,7 +9,7 @@ function showCell() {
   if (!cell) {
     const was = drawerFor;
     drawerFor = null;
-    const wrong = state.cell ? `This report has no cell ${state.cell}` : "";
+    const wrong = state.cell ? `${here} has no cell ${state.cell}` : "";
     if (drawer.hidden) return wrong;
     const inside = drawer.contains(document.activeElement);
     drawer.hidden = true;
@@ -195,10 +195,3 @@ function commandPart(title, text, what) {
   return h("section", {}, h("div", { class: "line" }, h("h3", {}, title), copyable(text, what)), h("pre", { class: "command", tabindex: "0", role: "region", "aria-label": title }, text));
 }
 const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`);
-function versionPairs() {
-  const { about } = report;
-  const pairs = Object.entries(about.packages ?? {});
-  if (about.python) pairs.unshift(["Python", about.python]);
-  for (const [name, pins] of Object.entries(about.environments ?? {})) if (pins.length) pairs.push([`${name}:`, pins.join(" ")]);
-  return pairs;
-}

@@ -64,7 +64,7 @@ function deploymentChart(points) {
     placed.push([x(p.seconds) - r, y(p.bits) - r, x(p.seconds) + r, y(p.bits) + r]);
   }
   const marks = [...points].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0)).map((p) =>
-    svg("a", { href: addressOf({ cell: detailsOf(p.cell).id }), "aria-label": `${p.name}: ${secondsText(p.seconds)}, ${bitsText(p.bits)} bits, ${bytesText(p.bytes)}` },
+    svg("a", { href: addressOf({ cell: idOf(p.cell) }), "aria-label": `${p.name}: ${secondsText(p.seconds)}, ${bitsText(p.bits)} bits, ${bytesText(p.bytes)}` },
       svg("circle", { cx: x(p.seconds), cy: y(p.bits), r: radius(p.bytes), class: `point${p.best ? " best" : ""}` }, svg("title", {}, `${p.name}: ${secondsText(p.seconds)}, ${bitsText(p.bits)} bits, ${bytesText(p.bytes)}`))));
   return svg("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "Deployments by latency and effective bits" },
     levelsShown.map((b) => [svg("line", { x1: left, x2: width - right, y1: y(b), y2: y(b), class: "grid-line" }), svg("text", { x: left - 8, y: y(b) + 4, class: "tick end" }, String(b))]),

@@ -3,6 +3,7 @@
 
 const report = JSON.parse(document.getElementById("index").textContent);
 const { rows, columns, verdicts } = report;
+const here = report.part ? "This part of the report" : "This report";
 
 rows.forEach((row, i) => {
   row.index = i;
@@ -33,40 +34,53 @@ const cells = report.cells.map(([row, column, verdict, state, partly, bits], ind
   return cell;
 });
 
-// Details are long: they are read line by line, and each when it is first asked for.
-let lines = null;
+// A cell's node id, as terms/cell.py puts it together.
+function idOf({ row, column }) {
+  const parts = column.check ? [row.collect && column.task === "inference" ? "collect" : column.format] : [column.format, column.runtime, column.device].map((name) => name.replaceAll("-", "_"));
+  for (const [word, usual] of [[row.dtype, "float32"], [column.precision, "full"], [column.task, "inference"]]) if (word !== usual) parts.push(word);
+  return `${row.key}[${parts.join("-")}]`;
+}
+let byId = null;
+function cellOf(id) {
+  byId ??= new Map(cells.map((cell) => [idOf(cell), cell]));
+  return byId.get(id);
+}
+
+// Details are long, and come last in the file: the matrix is in use before they are there. Each is read when it is first
+// asked for. Those of many cells are deflated, in base64, so many cells a line: a line is unpacked when one of its cells
+// is asked for, which is what `whenKnown` sees to.
+const detailsElement = () => document.getElementById("details");
+const packs = [];
+let texts = null;
+let perPack = 0;
+function take() {
+  if (texts || document.readyState === "loading") return Boolean(texts);
+  const element = detailsElement();
+  texts = element.textContent.split("\n");
+  perPack = Number(element.dataset.packed ?? 0);
+  element.textContent = "";
+  return true;
+}
 function detailsOf(cell) {
-  if (!cell.details) {
-    lines ??= document.getElementById("details").textContent.split("\n");
-    cell.details = JSON.parse(lines[cell.index]);
-  }
+  if (!cell.details) cell.details = JSON.parse(perPack ? packs[Math.floor(cell.index / perPack)].lines[cell.index % perPack] : texts[cell.index]);
   return cell.details;
 }
-const idOf = (cell) => detailsOf(cell).id;
-function cellOf(id) {
-  if (cells.length) detailsOf(cells[0]);
-  const index = (lines ?? []).findIndex((line) => JSON.parse(line.match(/^\{"id":("(?:[^"\\]|\\.)*")/)[1]) === id);
-  return cells[index];
+const packsOf = (some) => (perPack ? [...new Set(some.map((cell) => Math.floor(cell.index / perPack)))].filter((i) => !packs[i]?.lines) : []);
+const isKnown = (some) => take() && !packsOf(some).length;
+function whenKnown(some, action) {
+  if (!take()) document.addEventListener("DOMContentLoaded", () => whenKnown(some, action), { once: true });
+  else if (isKnown(some)) action();
+  else Promise.all(packsOf(some).map(unpack)).then(action);
 }
-// They come last in the file. The matrix is in use before they are there.
-function whenComplete(action) {
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => whenUnpacked(action), { once: true });
-  else whenUnpacked(action);
+async function unpack(i) {
+  packs[i] ??= { reading: inflated(texts[i]) };
+  packs[i].lines = (await packs[i].reading).split("\n");
+  texts[i] = "";
 }
-// Those of many cells are deflated, in base64.
-let unpacking = null;
-function whenUnpacked(action) {
-  const element = document.getElementById("details");
-  if (lines || !("packed" in element.dataset)) action();
-  else (unpacking ??= unpacked(element)).then(action);
+function inflated(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).text();
 }
-async function unpacked(element) {
-  const bytes = Uint8Array.from(atob(element.textContent), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  lines = (await new Response(stream).text()).split("\n");
-  element.textContent = "";
-}
-const isComplete = () => lines !== null || (document.readyState !== "loading" && !("packed" in document.getElementById("details").dataset));
 
 function distinct(values) {
   return [...new Set(values)].filter((value) => value !== "").sort();

@@ -249,12 +249,10 @@ function placeOf(element) {
   return { row: row ? rows[row.dataset.row] : null, column: square.dataset.column ? columns[square.dataset.column] : null };
 }
 function open({ row, column }) {
-  whenComplete(() => {
-    if (row && column) {
-      if (row.cells[column.index]) go({ cell: idOf(row.cells[column.index]) });
-    } else if (row) go({ case: row.key });
-    else if (column) go({ runtime: column.runtime });
-  });
+  if (row && column) {
+    if (row.cells[column.index]) go({ cell: idOf(row.cells[column.index]) });
+  } else if (row) go({ case: row.key });
+  else if (column) go({ runtime: column.runtime });
 }
 
 scroller.addEventListener("keydown", (event) => {
@@ -298,7 +296,7 @@ scroller.addEventListener("mouseover", (event) => {
   const place = placeOf(square);
   grid.querySelector(`.h.c${place.column.index}`)?.classList.add("hot");
   const cell = place.row.cells[place.column.index];
-  if (cell) timer = setTimeout(() => whenComplete(() => hot === square && showTip(square, cell)), 150);
+  if (cell) timer = setTimeout(() => whenKnown([cell], () => hot === square && showTip(square, cell)), 150);
 });
 scroller.addEventListener("mouseleave", unhover);
 scroller.addEventListener("scroll", unhover, { passive: true });

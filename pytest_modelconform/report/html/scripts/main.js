@@ -3,6 +3,7 @@
 const FIELDS = { text: "f-text", field: "f-field", tag: "f-tag", format: "f-format", on: "f-runtime", device: "f-device", group: "f-group", sort: "f-sort", colour: "f-colour" };
 const field = (name) => document.getElementById(FIELDS[name]);
 
+let waiting = 0;
 function show() {
   for (const name of Object.keys(FIELDS)) if (field(name).value !== state[name]) field(name).value = state[name];
   const wanted = state.verdict.split(",");
@@ -10,16 +11,23 @@ function show() {
   applyFilters();
   showScale();
   // What is asked for before its details are there waits for them.
-  if ((state.case || state.runtime || state.cell) && !isComplete()) return whenComplete(show);
+  clearTimeout(waiting);
+  const some = neededFor(state);
+  if ((state.case || state.runtime || state.cell) && !isKnown(some)) {
+    waiting = setTimeout(() => notice("Reading what is known of these cells…"), 300);
+    return whenKnown(some, show);
+  }
   const wrong = [showPage(), showCell()];
   notice(wrong.filter(Boolean).join(". "));
 }
 
-function notice(text) {
-  const element = document.getElementById("notice");
-  if (!text && element.dataset.lasting) [text] = [element.dataset.lasting];
-  element.textContent = text;
-  element.hidden = !text;
+// The cells whose details what is open shows.
+function neededFor({ case: key, runtime, cell }) {
+  const of = [];
+  if (key) of.push(...rows.filter((row) => row.key === key).flatMap((row) => row.cells.filter(Boolean)));
+  if (runtime) of.push(...cells.filter((one) => one.column.runtime === runtime));
+  if (cell && cellOf(cell)) of.push(cellOf(cell));
+  return of;
 }
 
 function showScale() {
@@ -31,18 +39,7 @@ function showScale() {
   }
 }
 
-function drawFrame() {
-  const { about } = report;
-  const date = about.date ? new Date(about.date) : null;
-  const when = date && !Number.isNaN(date.getTime()) ? `${about.date.slice(0, 16).replace("T", " ")} ${/(Z|\+00:00)$/.test(about.date) ? "UTC" : about.date.slice(19)}` : about.date;
-  const main = ["torch", "onnxruntime", "openvino"].filter((name) => about.packages?.[name]).map((name) => `${name} ${about.packages[name]}`);
-  document.getElementById("about").textContent = [when, about.processor, about.cores && plural(about.cores, "core"), ...main].filter(Boolean).join(" · ");
-  const all = [...versionPairs(), ["platform", about.platform], ["pytest-modelconform", about["pytest-modelconform"]], ["arguments", (about.arguments ?? []).join(" ")]].filter(([, v]) => v);
-  document.querySelector("#versions .panel").append(h("dl", {}, all.map(([name, version]) => [h("dt", {}, name), h("dd", {}, version)])));
-  if (!about.complete) {
-    document.getElementById("notice").dataset.lasting = "This run was cut off: what is not here was not run.";
-  }
-
+function drawTotals() {
   document.getElementById("share").replaceWith(Object.assign(shareBar(cells), { id: "share" }));
   const chips = document.getElementById("verdicts");
   const chip = (name, className, symbol, count, title) => h("button", { type: "button", class: "chip", "data-verdict": name, "aria-pressed": "false", title, onclick: () => toggleVerdict(name) }, h("span", { class: `mark ${className}`, "aria-hidden": "true" }, symbol), h("b", {}, String(count)), name);
@@ -120,31 +117,8 @@ addEventListener("popstate", () => {
   show();
 });
 
-const themes = { "": ["◐", "as the system"], dark: ["☾", "dark"], light: ["☀", "light"] };
-const themeButton = document.getElementById("theme");
-function showTheme() {
-  const [symbol, name] = themes[document.documentElement.dataset.theme ?? ""] ?? themes[""];
-  themeButton.replaceChildren(h("span", { "aria-hidden": "true" }, symbol));
-  themeButton.title = `Theme: ${name}`;
-  themeButton.setAttribute("aria-label", `Theme: ${name}. Change`);
-}
-themeButton.addEventListener("click", () => {
-  const root = document.documentElement;
-  const names = Object.keys(themes);
-  const next = names[(names.indexOf(root.dataset.theme ?? "") + 1) % names.length];
-  if (next) root.dataset.theme = next;
-  else delete root.dataset.theme;
-  try {
-    if (next) localStorage.setItem("modelconform-theme", next);
-    else localStorage.removeItem("modelconform-theme");
-  } catch {
-    // Not kept, then.
-  }
-  showTheme();
-});
-
 drawFrame();
-showTheme();
+drawTotals();
 readAddress();
 // An address that needs details waits for them.
 const begin = { ...state };
@@ -152,7 +126,7 @@ state = { ...state, case: "", runtime: "", cell: "" };
 show();
 // After the frame that shows the matrix: a task behind it.
 requestAnimationFrame(() => setTimeout(() => performance.mark("modelconform-interactive")));
-whenComplete(() => {
+whenKnown(neededFor(begin), () => {
   if (begin.case || begin.runtime || begin.cell) {
     readAddress();
     show();

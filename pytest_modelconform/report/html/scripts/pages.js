@@ -14,7 +14,7 @@ function showPage() {
   overview.hidden = Boolean(parts);
   page.hidden = !parts;
   document.title = parts ? `${found.length ? found[0].name : state.runtime} · ${report.title}` : report.title;
-  if (!parts) return state.case ? `This report has no case ${state.case}` : state.runtime ? `This report has no runtime ${state.runtime}` : "";
+  if (!parts) return state.case ? `${here} has no case ${state.case}` : state.runtime ? `${here} has no runtime ${state.runtime}` : "";
   if (changed) {
     page.replaceChildren(...parts);
     scrollTo(0, 0);

@@ -75,7 +75,7 @@ function link(address, ...children) {
   return h("a", { href: address }, ...children);
 }
 function cellLink(cell, ...children) {
-  return link(addressOf({ cell: detailsOf(cell).id }), ...children);
+  return link(addressOf({ cell: idOf(cell) }), ...children);
 }
 
 function copyable(text, what) {

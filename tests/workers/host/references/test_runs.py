@@ -383,8 +383,8 @@ def test_tensors_that_are_not_seen_come_with_what_to_do(tmp_path: Path) -> None:
     zero = HEAD.format("return y", "").replace("self.calls = 0", "torch.nn.init.zeros_(self.linear.bias)")
     [note] = references(tmp_path, make(tmp_path, head=zero)).notes
     assert note == (
-        "can't see 1 of its 2 tensors: if an export changed them by 1 %, no output would show it (linear.bias). They "
-        "are all 0 or all 1, as in a model that was never trained: use `model=lambda: generic_weights(Net(…))`"
+        "can't see 1 of its 2 tensors: if an export changed it by 1 %, no output would show it (linear.bias). It is "
+        "all 0 or all 1, as in a model that was never trained: use `model=lambda: generic_weights(Net(…))`"
     )
     # A number that a norm takes off again, row by row.
     norm = HEAD.format("return torch.nn.functional.layer_norm(y + self.shift[: len(y)], (8,))", "").replace(

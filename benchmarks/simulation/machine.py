@@ -1,26 +1,23 @@
-"""How well a run's cells fill several processes: the plan of the plugin, and the log of a run as their lengths.
+"""Processes that run a plan, by a simulated clock, and the log of a real run as the lengths of its cells.
 
 Nothing is run. What the log doesn't tell is assumed, see the constants: what a process imports, what building a case
 takes, references. A process that needs references or an artifact that another one makes waits for it.
-
-    pytest --modelconform cases/ --modelconform-log run.jsonl
-    python benchmarks/schedule.py run.jsonl
 """
 
 from __future__ import annotations
 
-import argparse
 import heapq
-import tempfile
+import random
+import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_modelconform.plugin import plan as planning
-from pytest_modelconform.plugin.durations import Durations
 from pytest_modelconform.plugin.plan import Plan, scope_of
 from pytest_modelconform.report import log
+from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.outcome import Outcome
 
 # Seconds: torch in a case host; a library of models in it (by the case's folder); a case built, whenever a process
 # turns to another one (processor seconds of the second time in a process: 0.1 for mlp, bert and whisper, 0.7 for
@@ -44,8 +41,12 @@ class Run:
 
     @classmethod
     def read(cls, path: Path) -> Run:
+        return cls.of(log.read(path).cells)
+
+    @classmethod
+    def of(cls, cells: Iterable[tuple[Cell, Outcome]]) -> Run:
         found = cls()
-        for cell, outcome in log.read(path).cells:
+        for cell, outcome in cells:
             seconds = outcome.seconds
             scope = scope_of(cell.id)
             found.exports[scope] = max(found.exports.get(scope, 0.0), seconds.get("export", 0.0))
@@ -55,9 +56,36 @@ class Run:
         found.cells = dict(sorted(found.cells.items(), key=lambda entry: (entry[0].partition("[")[0], entry[0])))
         return found
 
+    def again(self) -> Run:
+        """The same with everything in the cache."""
+        return Run(dict.fromkeys(self.exports, 0.0), dict(self.cells), defaultdict(float))
+
     def recorded(self, scope: str, items: Sequence[str], makes: bool) -> float:
         """What the plugin would know from a run before."""
         return (self.exports[scope] if makes else 0.0) + sum(self.cells[item] for item in items)
+
+    def recorded_by(self, spread: float) -> Estimate:
+        """The same by another run, in which each unit took up to `spread` times as long, or as short."""
+
+        def estimate(scope: str, items: Sequence[str], makes: bool) -> float:
+            factor: float = spread ** random.Random(scope).uniform(-1.0, 1.0)
+            return self.recorded(scope, items, makes) * factor
+
+        return estimate
+
+    @property
+    def work(self) -> float:
+        """Seconds of what has to be done however it is divided: no imports, no case built twice."""
+        built_cases = {built(scope) for scope in self.exports}
+        references = sum(self.references[case] for case in built_cases)
+        return sum(self.exports.values()) + sum(self.cells.values()) + references
+
+    def bound(self, processes: int) -> float:
+        """Seconds that no plan ends before: the work divided, or the longest unit with what it rests on."""
+        units: defaultdict[str, float] = defaultdict(float)
+        for item, seconds in self.cells.items():
+            units[scope_of(item)] += seconds
+        return max(self.work / processes, max(units[scope] + self.exports[scope] for scope in units))
 
 
 def built(scope: str) -> str:
@@ -79,37 +107,54 @@ class Process:
 
 
 class Machine:
-    """Several processes that run a plan."""
+    """Several processes that run a plan.
+
+    asked: what the plan was asked and told, in order, each with the time on the clock, for `replayed`.
+    """
 
     def __init__(self, run: Run, estimate: Estimate, processes: int) -> None:
         self.run = run
         self.now = 0.0
-        self.plan = plan = Plan(run.cells, estimate, {}, lambda: self.now)
+        self.plan = Plan(run.cells, estimate, {}, lambda: self.now)
         self.processes = [Process() for _ in range(processes)]
+        self.asked: list[tuple[float, int, str]] = []
         # When references and artifacts are there, or will be.
         self.referenced: dict[str, float] = {}
         self.exported: dict[str, float] = {}
         for number in range(processes):
-            plan.join(number)
+            self.plan.join(number)
 
     def wall(self) -> float:
         """Seconds until the last cell has ended."""
         events: list[tuple[float, int, str]] = []
+        # Those that know one cell only, and begin it when they know that there is no other.
+        waiting = set(range(len(self.processes)))
+        told = sorted(waiting)
         while True:
-            now = self.now
-            for number, process in enumerate(self.processes):
-                process.queue += self.plan.next(number)
-                is_known = len(process.queue) > 1 or self.plan.is_at_end(number)
-                if not process.is_running and process.queue and is_known:
-                    process.is_running = True
-                    item = process.queue.pop(0)
-                    heapq.heappush(events, (self._end(process, item, now), number, item))
+            for number in told:
+                self._tell(number, events, waiting)
             if not events:
-                return now
+                return self.now
             self.now, number, item = heapq.heappop(events)
-            self.processes[number].is_running = False
-            self.processes[number].ended = self.now
+            process = self.processes[number]
+            process.is_running = False
+            process.ended = self.now
+            self.asked.append((self.now, number, item))
             self.plan.done(number, item)
+            waiting.add(number)
+            told = [number, *sorted(waiting - {number})] if len(waiting) > 1 else [number]
+
+    def _tell(self, number: int, events: list[tuple[float, int, str]], waiting: set[int]) -> None:
+        process = self.processes[number]
+        process.queue += self.plan.next(number)
+        self.asked.append((self.now, number, ""))
+        is_at_end = self.plan.is_at_end(number)
+        if not process.is_running and process.queue and (len(process.queue) > 1 or is_at_end):
+            process.is_running = True
+            item = process.queue.pop(0)
+            heapq.heappush(events, (self._end(process, item, self.now), number, item))
+        if process.is_running or is_at_end:
+            waiting.discard(number)
 
     def _end(self, process: Process, item: str, now: float) -> float:
         """When a process that begins a cell now will end it."""
@@ -133,6 +178,8 @@ class Machine:
 
     def _built(self, process: Process, case: str) -> float:
         """Seconds until the case host of a process has built a case."""
+        if not any(self.run.references.values()):
+            return 0.0  # All is in the cache.
         libraries = {"torch": IMPORT, str(Path(case).parent): LIBRARY}
         seconds = sum(libraries[name] for name in libraries.keys() - process.imported)
         process.imported |= libraries.keys()
@@ -142,35 +189,18 @@ class Machine:
         return seconds
 
 
-def figures(run: Run, estimate: Estimate, processes: int, slack: float) -> str:
-    """A row of the table. slack: 0 for the longest first, whatever a process has built."""
-    planning._SLACK = slack
-    machine = Machine(run, estimate, processes)
-    wall = machine.wall()
-    busy = sum(process.busy for process in machine.processes)
-    first = min(process.ended for process in machine.processes)
-    return f"{wall:6.0f} s {busy:6.0f} s {1 - busy / (wall * processes):6.1%} {wall - first:5.0f} s"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("log", type=Path, help="of a run that made all artifacts, see --modelconform-log")
-    run = Run.read(parser.parse_args().log)
-    longest = max(run.exports, key=lambda scope: run.exports[scope])
-    print(f"{len(run.cells)} cells in {len(run.exports)} units; exports take {sum(run.exports.values()):.0f} s,")
-    print(f"the longest {run.exports[longest]:.0f} s: {longest}]")
-    print("\nprocesses  order                                   wall     work   idle  first idle")
-    slack = planning._SLACK
-    with tempfile.TemporaryDirectory() as nothing:
-        unknown = Durations(Path(nothing), Path(nothing))
-        for processes in (1, 2, 4, 8, 16):
-            for name, estimate, stays in (
-                ("the plan, first run", unknown.of_unit, slack),
-                ("the plan, with durations of a run", run.recorded, slack),
-                ("the longest first, with durations", run.recorded, 0.0),
-            ):
-                print(f"{processes:9}  {name:34} {figures(run, estimate, processes, stays)}")
-
-
-if __name__ == "__main__":
-    main()
+def replayed(machine: Machine, estimate: Estimate) -> float:
+    """Processor seconds that the plan itself takes for a whole run, estimates included: the same asked of another."""
+    now = 0.0
+    begun = time.process_time()
+    plan = Plan(machine.run.cells, estimate, {}, lambda: now)
+    for number in range(len(machine.processes)):
+        plan.join(number)
+    for then, number, item in machine.asked:
+        now = then
+        if item:
+            plan.done(number, item)
+        else:
+            plan.next(number)
+            plan.is_at_end(number)
+    return time.process_time() - begun
