@@ -58,8 +58,10 @@ class Taker:
 
 
 def main(folder: Path) -> None:
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": "/tmp/ray-tests", "RAY_worker_niceness": "0"}
-    Path("/tmp/ray-tests").mkdir(exist_ok=True)
+    # Ray's own folder: the paths of its sockets have to be short.
+    temporary = Path(f"/tmp/ray-{os.getpid()}")
+    temporary.mkdir()
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": str(temporary), "RAY_worker_niceness": "0"}
     import ray
     from ray.cluster_utils import Cluster
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -86,6 +88,7 @@ def main(folder: Path) -> None:
     finally:
         ray.shutdown()
         cluster.shutdown()
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 # The session's sockets are in its folder, and such a name has 107 bytes.
-TEMPORARY = "/tmp/ray-tests"
+TEMPORARY = f"/tmp/ray-{os.getpid()}"
 _MEMORY = 8 * 2**30
 _STORE = 80 * 2**20
 
@@ -53,6 +54,7 @@ def main(folder: Path, count: int) -> None:
             add(*words)
         print("done", flush=True)
     cluster.shutdown()
+    shutil.rmtree(TEMPORARY, ignore_errors=True)
 
 
 def _kill(node: Any) -> None:
