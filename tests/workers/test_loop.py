@@ -85,7 +85,7 @@ def test_a_worker_speaks_the_wire(python: str, talks: list[Talk], tmp_path: Path
     hello = talk.ask({"id": 7, "op": "hello", "protocol": 1})
     assert hello == {
         "id": 7, "ok": True, "protocol": 1, "name": "fake", "version": "1.0", "language": "Python", "layout": "tree",
-        "devices": ["cpu"],
+        "devices": ["cpu", "cuda"],
     }  # fmt: skip
     refused = talk.ask({"id": 8, "op": "hello", "protocol": 2})
     assert (refused["id"], refused["ok"]) == (8, False)
