@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ def test_what_a_node_has_left_reaches_the_log(tmp_path: Path, monkeypatch: pytes
     places = [tmp_path / "node", tmp_path / "controller"]
     for place in places:
         place.mkdir()
-    monkeypatch.setattr(temporary.tempfile, "gettempdir", lambda: str(places[0]))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(places[0]))
     shared.enter("session")
     folder = temporary.folder_of("session")
     for name in ("witnesses/key/pair.json", "blame/one.red.json", "other/file"):
@@ -23,7 +24,7 @@ def test_what_a_node_has_left_reaches_the_log(tmp_path: Path, monkeypatch: pytes
     shared.leave("session")
     assert list(places[0].iterdir()) == []
 
-    monkeypatch.setattr(temporary.tempfile, "gettempdir", lambda: str(places[1]))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(places[1]))
     shared.put("session", {**found, "../escaped": b"", "blame/../../escaped": b"", "other/file": b""})
     files = [path for path in places[1].rglob("*") if path.is_file()]
     assert sorted(path.relative_to(temporary.folder_of("session")).as_posix() for path in files) == sorted(found)
