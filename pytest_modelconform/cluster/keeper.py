@@ -63,6 +63,7 @@ class Keeper:
             self._copy = unpack(project, data, self._cache / "projects")
             start = moved(start, project.root, str(self._copy.root))
         self._start = start
+        shared.enter(start.session)
         self._processes = Processes(start)
         first = self._processes.lease("", None)
         self._processes.give(first)
@@ -129,6 +130,7 @@ class Keeper:
         self._processes = None
         self._listener.close()
         files = shared.taken(self._start.session)
+        shared.leave(self._start.session)
         if self._copy is not None:
             self._copy.release()
         return Farewell(outputs, files)

@@ -64,6 +64,8 @@ class Node:
     # Its keeper's name in Ray, "" for none; and what is awaited of it: whether it has the project, or its hello.
     actor: str = ""
     asked: Any = None
+    # Of a node that takes no cell any more: its last words, which nobody reads.
+    ending: Any = None
 
     def record(self) -> dict[str, Any]:
         """What a log says of it."""
@@ -216,7 +218,10 @@ class Nodes:
 
     def _refuse(self, node: Node, why: str) -> None:
         node.state, node.why = State.REFUSED, why
-        self._end(node)
+        if node.keeper is not None:
+            # Its processes end in order; the keeper itself is ended with the run.
+            with contextlib.suppress(Exception):
+                node.ending = node.keeper.finish.remote()
         self._say(f"{node.name} takes no cell: {why}")
 
     def lose(self, node: Node, why: str) -> None:
@@ -253,6 +258,8 @@ class Nodes:
             if node.keeper is not None and node.state is State.READY:
                 with contextlib.suppress(Exception):
                     asked[node.keeper.finish.remote()] = node
+            elif node.ending is not None:
+                asked[node.ending] = node
         found = []
         left = list(asked)
         until = time.monotonic() + (_HURRY if hurry else _FAREWELL)
@@ -260,7 +267,9 @@ class Nodes:
             ready, left = ray().wait(left, timeout=1.0)
             for reference in ready:
                 with contextlib.suppress(Exception):
-                    found.append((asked[reference], ray().get(reference)))
+                    answer = ray().get(reference)
+                    if asked[reference].state is State.READY:
+                        found.append((asked[reference], answer))
             self._forget_gone(asked, left)
         for node in self._nodes.values():
             self._end(node)

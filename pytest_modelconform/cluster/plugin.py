@@ -219,7 +219,8 @@ class _Listener:
         """A report of a cell that was not run: it fails, and says why."""
         found = self._items[item]
         report = pytest.TestReport(item, found.location, {}, "failed", why, "call")
-        report.modelconform = to_record(found.cell, Outcome(Verdict.NOT_RUN, None, why, tags=found.tags))  # type: ignore[attr-defined]
+        outcome = Outcome(Verdict.NOT_RUN, None, why, tags=tuple(found.declared.tags))
+        report.modelconform = to_record(found.cell, outcome)  # type: ignore[attr-defined]
         self._log(report, "")
         self._end(item)
 

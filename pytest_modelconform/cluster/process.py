@@ -58,7 +58,7 @@ def _watch(lifeline: int, session: str) -> None:
         os.read(lifeline, 1)
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(_GRACE)
-    shared.remove(session)
+    shared.leave(session)
     os._exit(1)
 
 

@@ -1,53 +1,53 @@
-"""Folders that the processes of a session share on one machine, below the temporary one."""
+"""What a session's processes leave in their temporary folder, on the way to the process with the log."""
 
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-# What follows the session's name: for outputs that mismatch (cells/witnesses.py), and red cells (blame/waiting.py).
-_SUFFIXES = ("", "-blame")
-# Bytes that a node's processes may leave for the end of the run: small samples of outputs, and texts.
+from ..cache import temporary
+
+# Below the session's folder: outputs that mismatch (cells/witnesses.py), and red cells (blame/waiting.py).
+_KINDS = ("witnesses", "blame")
+# Bytes that a node's processes may leave: small samples of outputs, and texts.
 _MOST = 2**26
 
 
-def folders(session: str) -> Sequence[Path]:
-    """Those of a session; they need not be there."""
-    return [Path(tempfile.gettempdir(), f"modelconform-{session}{suffix}") for suffix in _SUFFIXES]
+def enter(session: str) -> None:
+    """Have the session's folder stay when its processes have ended. On a disk that is full, a run goes on without."""
+    with contextlib.suppress(OSError):
+        temporary.enter(temporary.folder_of(session))
 
 
-def remove(session: str) -> None:
-    """Remove them."""
-    for folder in folders(session):
-        shutil.rmtree(folder, ignore_errors=True)
+def leave(session: str) -> None:
+    """Let it go."""
+    temporary.leave(temporary.folder_of(session))
 
 
 def taken(session: str) -> Mapping[str, bytes]:
-    """Their files, by path below the temporary folder; and remove them."""
+    """The files, by path below the session's folder."""
     found: dict[str, bytes] = {}
     left = _MOST
-    for folder in folders(session):
-        for path in sorted(folder.rglob("*")):
+    folder = temporary.folder_of(session)
+    for kind in _KINDS:
+        for path in sorted((folder / kind).rglob("*")):
             with contextlib.suppress(OSError):
                 if path.is_file() and path.stat().st_size <= left:
                     data = path.read_bytes()
                     left -= len(data)
-                    found[path.relative_to(folder.parent).as_posix()] = data
-    remove(session)
+                    found[path.relative_to(folder).as_posix()] = data
     return found
 
 
 def put(session: str, files: Mapping[str, bytes]) -> None:
     """Add files that another machine's processes have left. What can't be written is only a note that is missing."""
-    own = {folder.name: folder for folder in folders(session)}
+    folder = temporary.folder_of(session)
     for name, data in files.items():
         first, *rest = Path(name).parts
-        if first not in own or not rest or ".." in rest:
+        if first not in _KINDS or not rest or ".." in rest:
             continue
-        path = own[first].joinpath(*rest)
+        path = folder.joinpath(first, *rest)
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.write_bytes(data)
