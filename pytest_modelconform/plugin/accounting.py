@@ -35,6 +35,7 @@ class Accounting:
         self._begin = time.monotonic()
         self._before = self._now()
         self._of_workers: Counter[str] = Counter()
+        self._told = 0
 
     def record(self) -> dict[str, Any]:
         """Seconds of the run so far (wall), pytest processes, and core-seconds by kind."""
@@ -42,7 +43,8 @@ class Accounting:
         spent.update(self._spent())
         return {
             "wall": round(time.monotonic() - self._begin, 3),
-            "processes": self.config.getoption("numprocesses", None) or 1,
+            # Of a cluster's nodes nobody said how many there would be.
+            "processes": self.config.getoption("numprocesses", None) or self._told or 1,
             "core_seconds": {kind: round(seconds, 3) for kind, seconds in sorted(spent.items())},
         }
 
@@ -69,8 +71,10 @@ class Accounting:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """On an xdist controller: what a worker has spent. One that died has said nothing."""
-        self._of_workers.update(getattr(node, "workeroutput", {}).get(_OUTPUT, {}))
+        """On a controller: what a process of xdist's, or of a node, has spent. One that died has said nothing."""
+        output = getattr(node, "workeroutput", {})
+        self._told += _OUTPUT in output
+        self._of_workers.update(output.get(_OUTPUT, {}))
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -87,3 +88,15 @@ def test_the_line_names_the_largest_kinds_and_is_narrow() -> None:
     assert accounting.said({"wall": 1.0, "processes": 1, "core_seconds": {"run": 0.2}}) == (
         "modelconform: 1 s in 1 process"
     )
+
+
+def test_processes_on_nodes_count_as_they_tell_of_themselves() -> None:
+    config: Any = SimpleNamespace(getoption=lambda name, default: default)
+    found = accounting.Accounting(config)
+    for spent in ({"export": 2.0}, {"export": 3.0}):
+        found.pytest_testnodedown(SimpleNamespace(workeroutput={"modelconform_core_seconds": spent}))
+    # One that died.
+    found.pytest_testnodedown(SimpleNamespace(workeroutput={}))
+    record = found.record()
+    assert record["processes"] == 2
+    assert record["core_seconds"]["export"] == 5.0
