@@ -147,7 +147,8 @@ def test_what_the_files_tell_before_they_are_imported(
     )
     settings = SimpleNamespace(cache=tmp_path, inline=False)
     run: Any = SimpleNamespace(config=config, settings=settings, machinery=machinery, is_xdist_worker=False)
-    run.durations = None
+    run.durations = run.resumed = run.cluster = None
+    run.is_controller = False
     found = sorted((cell.case, cell.dtype, case.framework) for cell, case in AheadPlugin(run)._told())
     assert found == [(name, dtype, "torch") for name in told for dtype in ("bfloat16", "float32")]
 
@@ -167,7 +168,8 @@ def test_a_cell_that_waited_for_a_build_has_no_duration(tmp_path: Path) -> None:
     run: Any = SimpleNamespace(
         config=config, settings=settings, machinery=SimpleNamespace(place=place), is_xdist_worker=False
     )
-    run.durations = Durations(tmp_path, tmp_path)
+    run.durations, run.resumed, run.cluster = Durations(tmp_path, tmp_path), None, None
+    run.is_controller = True
     plugin = AheadPlugin(run)
     ids = [f"a.py::a[onnx-ort_cpp-cpu{dtype}]" for dtype in ("", "-float16")]
     plugin._lacking = Lacking((), {node_id: {"the ort harness"} for node_id in ids})
@@ -183,7 +185,8 @@ def test_a_cell_that_waited_for_a_build_has_no_duration(tmp_path: Path) -> None:
 
     # Where its runtime is missing, nothing is learned.
     settings.cache = tmp_path / "again"
-    run.durations = Durations(tmp_path, tmp_path)
+    run.durations, run.resumed, run.cluster = Durations(tmp_path, tmp_path), None, None
+    run.is_controller = True
     plugin = AheadPlugin(run)
     report.modelconform = {**RECORD, "verdict": "unavailable", "duration": 0.01, "memory": None}
     plugin.pytest_runtest_logreport(report)
