@@ -12,8 +12,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-import msgspec
-
 from .. import environments
 from ..cache import disk, fingerprint, store
 from ..cache.fingerprint import hash_file, hash_of
@@ -50,6 +48,7 @@ from ..terms.signature import BadSignature, Signature
 from ..workers import lookups
 from . import own_operators, refusals, typed
 from .calibration import calibration
+from .made import Made
 from .pool import AnyWorker, Pool
 from .registry import Registry
 from .stages import Artifact, Budget, StageFailure, failure_of, kept, start
@@ -64,40 +63,6 @@ _SMOKE_FILE = WORKERS / "host" / "smoke.py"
 
 
 SMOKE = CaseRef(_SMOKE_FILE, "pytest_modelconform_smoke.py", "smoke")
-
-
-class _Made(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the cache keeps of how an artifact was made, beside it.
-
-    seconds: what that took, on all of the way from the model. bytes: its size. fresh: whether the case host that made
-    it had done nothing before. packages: a record of workers/lookups.py. files: as in `Exported`.
-    """
-
-    seconds: float
-    bytes: int
-    fresh: bool
-    packages: Packages
-    files: Mapping[str, str] = {}
-
-    def write(self, folder: Path) -> None:
-        """Store it in an artifact's folder."""
-        (folder / "export.json").write_text(store.dumps(typed.json_of(self)))
-
-    @classmethod
-    def read(cls, folder: Path) -> _Made | None:
-        """That of an artifact's folder; None where another version wrote it."""
-        try:
-            return typed.cached(store.read_json(folder / "export.json"), cls)
-        except (OSError, ValueError):
-            return None
-
-    @classmethod
-    def read_valid(cls, folder: Path) -> _Made | None:
-        """The same, and None where the packages or files that it was made with are others now."""
-        made = cls.read(folder)
-        if made is None or not lookups.unchanged(made.packages):
-            return None
-        return made if all(hash_file(Path(name)) == digest for name, digest in made.files.items()) else None
 
 
 class Exports:
@@ -325,10 +290,10 @@ class Exports:
         if failure := self._failed_exports.get((ref, cell.format, device)):
             raise failure
         folder = self.cache.place("artifacts", key)
-        made = _Made.read_valid(folder) if folder.is_dir() else None
+        made = Made.read_valid(folder) if folder.is_dir() else None
         if folder.is_dir() and (made is None or (anew and not made.fresh)):
             outdated = made is None
-            self.cache.forget("artifacts", key, lambda folder: not outdated or _Made.read_valid(folder) is None)
+            self.cache.forget("artifacts", key, lambda folder: not outdated or Made.read_valid(folder) is None)
             if self._is_exported(ref, cell.format):  # else its source is made by a fresh one
                 self._fresh_host(self._host_of(ref, cell.format, where))
         try:
@@ -346,7 +311,7 @@ class Exports:
             raise
         folder = self.cache.place("artifacts", key)
         # Of what was made just now, whatever is installed meanwhile: that is for the next run to see.
-        made = _Made.read(folder)
+        made = Made.read(folder)
         assert made is not None
         try:
             stored = store.read_json(folder / "signature.json")
@@ -439,7 +404,7 @@ class Exports:
             seconds = source.seconds + answer.seconds
             size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             packages = answer.packages or lookups.everything()
-            _Made(seconds=seconds, bytes=size, fresh=source.fresh, packages=packages).write(folder)
+            Made(seconds=seconds, bytes=size, fresh=source.fresh, packages=packages).write(folder)
 
         return kept(lambda: self.cache.produce("artifacts", key, make))[1]
 
@@ -501,7 +466,7 @@ class Exports:
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
                 more = Budget(self.timeout, self.pool)
                 answer = self._ask_host(more, *asked, host=host, folder=str(folder), **request)
-            _Made(
+            Made(
                 seconds=answer.seconds, bytes=answer.bytes, fresh=fresh, packages=answer.packages, files=answer.files
             ).write(folder)
 

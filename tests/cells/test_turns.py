@@ -174,10 +174,13 @@ def test_without_a_gpu_nobody_waits(tmp_path: Path) -> None:
 
 def test_where_nothing_can_be_written_cells_run_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    turns = Turns(PORTION, lambda: None, print, tmp_path / "file")
+    left: list[str] = []
+    turns = Turns(PORTION, lambda: left.append("left"), print, tmp_path / "file")
     with turns.alone(), turns.held():
-        pass
+        assert turns.is_alone
     turns.give_way()
+    # Before and after it was alone; and nobody can be seen to wait.
+    assert left == ["left", "left"]
 
 
 def test_what_others_have_of_it_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
