@@ -28,12 +28,21 @@ _SECONDS, _PAUSE = 10.0, 0.05
 _ROUNDS = 3
 
 
+class _Outliving(subprocess.Popen[bytes]):
+    """A process that is to outlive us: that it runs when we end is no mistake, of which Python would warn."""
+
+    def __del__(self) -> None:
+        """Neither warn of it nor wait for it."""
+
+
 class Keeper:
     """That of this process, which is started when it is asked for first, and again where somebody has killed it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: _Outliving | None = None
+        # What the keeper reads from ends when this process does. A descriptor: a file would have to be closed.
+        self._end: int | None = None
         self._owner = 0
         self._token = ""
         # The temporary folder of this process's session; "" for none.
@@ -48,15 +57,25 @@ class Keeper:
             if self._process is None or self._process.poll() is not None:
                 # Without it the kernel ends workers, and what they have started ends by itself.
                 with contextlib.suppress(OSError):
-                    self._process = subprocess.Popen(
-                        [sys.executable, "-I", "-S", __file__, self._token, self.folder],
-                        stdin=subprocess.PIPE,
-                        stdout=subprocess.DEVNULL,
-                        stderr=subprocess.DEVNULL,
-                        start_new_session=True,
-                        cwd="/",
-                    )
+                    self._start()
             return {VARIABLE: self._token}
+
+    def _start(self) -> None:
+        if self._end is not None:
+            os.close(self._end)
+            self._end = None
+        begin, self._end = os.pipe()
+        try:
+            self._process = _Outliving(
+                [sys.executable, "-I", "-S", __file__, self._token, self.folder],
+                stdin=begin,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd="/",
+            )
+        finally:
+            os.close(begin)
 
 
 KEEPER = Keeper()
