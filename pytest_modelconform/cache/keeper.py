@@ -26,6 +26,8 @@ VARIABLE = "MODELCONFORM_OWNER"
 # Seconds for which what dies is looked for. Who was about to start something may be seen only then.
 _SECONDS, _PAUSE = 10.0, 0.05
 _ROUNDS = 3
+# What the terminal, or who ends a job, sends to all: nothing for the keeper.
+_NOT_OURS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Outliving(subprocess.Popen[bytes]):
@@ -65,6 +67,8 @@ class Keeper:
             os.close(self._end)
             self._end = None
         begin, self._end = os.pipe()
+        # Else one that comes while the keeper's Python begins would end it.
+        masked = signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_OURS)
         try:
             self._process = _Outliving(
                 [sys.executable, "-I", "-S", __file__, self._token, self.folder],
@@ -75,6 +79,7 @@ class Keeper:
                 cwd="/",
             )
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
             os.close(begin)
 
 
@@ -86,7 +91,7 @@ KEEPER = Keeper()
 
 def main(token: str, folder: str) -> None:
     """Wait for the owner's end."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _NOT_OURS:
         signal.signal(number, signal.SIG_IGN)
     while os.read(0, 4096):
         pass

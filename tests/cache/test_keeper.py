@@ -16,16 +16,20 @@ from tests.support import runs
 
 # An owner that starts a child, which starts one of its own in another session, and is then what the arguments say.
 OWNER = """\
-import os, subprocess, sys, time
+import os, signal, subprocess, sys, time
 from pathlib import Path
 from pytest_modelconform.cache import temporary
 from pytest_modelconform.cache.keeper import KEEPER
 folder = Path(sys.argv[1])
 KEEPER.folder = str(temporary.enter(folder))
+variables = KEEPER.variables()
+# What the terminal, or who ends a job, sends to all is not for the keeper, whose Python has only begun.
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    os.kill(KEEPER._process.pid, number)
 child = "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], "
 child += "start_new_session=True); print(p.pid, flush=True); time.sleep(600)"
 started = subprocess.Popen(
-    [sys.executable, "-c", child], env={**os.environ, **KEEPER.variables()}, stdout=subprocess.PIPE, text=True
+    [sys.executable, "-c", child], env={**os.environ, **variables}, stdout=subprocess.PIPE, text=True
 )
 print(started.pid, started.stdout.readline().strip(), KEEPER._process.pid, flush=True)
 sys.stdin.readline()
@@ -75,7 +79,7 @@ def test_children_of_children_end_with_a_killed_owner(tmp_path: Path, owners: li
     folder = tmp_path / "modelconform-x"
     owner = Owner(folder, "once")
     owners.append(owner)
-    # What the terminal, or who ends a job, sends to all is not for the keeper.
+    # Nor later.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(owner.keeper, number)
     owner.process.kill()

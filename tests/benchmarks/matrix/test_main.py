@@ -27,7 +27,9 @@ case = Case(model=lambda: generic_weights(torch.nn.Linear(3, 4)), inputs={"two":
 
 
 def matrix(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "benchmarks.matrix", "--logs", "logs", "-n", "0", "--groups", "export", *words]
+    command = [sys.executable, "-m", "benchmarks.matrix", "--logs", "logs", "-n", "0", "--groups", "export"]
+    # Whatever this machine has left.
+    command += ["--free", "0", *words]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     # As a shell starts what it is to run in the background.
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
