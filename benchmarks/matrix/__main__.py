@@ -27,7 +27,7 @@ from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Verdict
 
 from .columns import GROUPS, Group, grouped
-from .joined import joined, write
+from .joined import RECORDS, joined, write
 from .kept import Kept
 
 _GIB = 1 << 30
@@ -49,7 +49,7 @@ def main(words: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _end)
     root = Path.cwd()
-    kept = Kept(given.logs, root)
+    kept = Kept(given.logs, root, root / "docs" / RECORDS)
     if given.again:
         verdicts = [Verdict(given.again_if)] if given.again_if else []
         print(f"{kept.forget(given.again, verdicts)} records are forgotten: {given.again}")
@@ -76,7 +76,7 @@ def main(words: Sequence[str] | None = None) -> int:
         log.write(whole, given.logs / "all.jsonl")
         write(whole, given.logs)
         if given.docs:
-            write(whole, root / "docs", ("matrix.md", "matrix.html"))
+            write(whole, root / "docs", ("matrix.md", "matrix.html", RECORDS))
         lacking = ", ".join(whole.environment.get("missing", ())) or "nothing"
         print(f"{given.logs / 'all.jsonl'}: {len(whole.cells)} cells; not run yet: {lacking}")
     done = kept.cells()
@@ -103,7 +103,9 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("-n", dest="processes", default="", help="processes (default: as pytest --modelconform)")
     parser.add_argument("--plan", action="store_true", help="only say what is left, and about how long it takes")
     parser.add_argument("--join", action="store_true", help="only join the logs that are there")
-    parser.add_argument("--docs", action="store_true", help="write docs/matrix.md and docs/matrix.html, too")
+    parser.add_argument(
+        "--docs", action="store_true", help=f"write matrix.md, matrix.html and {RECORDS} into docs, too"
+    )
     parser.add_argument("--again", metavar="GLOB", help="run cells again whose id this matches")
     parser.add_argument(
         "--again-if",

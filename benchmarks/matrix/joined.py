@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_modelconform.expected import file as expected_file
-from pytest_modelconform.report import causes, html, markdown, pairs
+from pytest_modelconform.report import causes, html, log, markdown, pairs
 from pytest_modelconform.report.log import Log
 from pytest_modelconform.report.merge import merge
 from pytest_modelconform.report.plural import counted
@@ -16,7 +16,7 @@ from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Verdict
 
 from .columns import grouped
-from .kept import Kept, Part
+from .kept import DIGESTS, Kept, Part
 
 _TITLE = "All formats and runtimes"
 _MARKDOWN: Mapping[str, Callable[[Log], str]] = {
@@ -24,6 +24,7 @@ _MARKDOWN: Mapping[str, Callable[[Log], str]] = {
     "pairs.md": pairs.render,
     "causes.md": causes.render,
 }
+RECORDS = "matrix.jsonl.xz"
 REPORTS = (*_MARKDOWN, "matrix.html")
 # Of which input sets the page has all.
 _TOLD = ("mismatch", "imprecise")
@@ -38,13 +39,20 @@ def joined(kept: Kept, cells: Sequence[Cell], root: Path) -> Log:
     by_part: dict[Path, tuple[Part, list[tuple[Cell, Outcome]]]] = {}
     for cell, (outcome, part) in found.items():
         by_part.setdefault(part.path, (part, []))[1].append((cell, judge(cell, outcome)))
-    logs = [(path.name, Log(part.log.environment, of, complete=True)) for path, (part, of) in sorted(by_part.items())]
+    logs = [(path.name, Log(_of_its_own(part), of, complete=True)) for path, (part, of) in sorted(by_part.items())]
     whole = merge(logs) if logs else Log({})
     lacking = [cell for cell in cells if cell not in found]
     not_run = Outcome(Verdict.NOT_RUN, None, "not run: .ci/matrix has not come to it yet")
     missing = [f"{counted(len(of), 'cell')} of the columns {group.name}" for group, of in grouped(lacking)]
-    environment = {**whole.environment, **({"missing": missing} if missing else {})}
+    # For who goes on from this log.
+    digests = {file: kept.digest(file) for file in sorted({cell.file for cell in found})}
+    environment = {**whole.environment, DIGESTS: digests, **({"missing": missing} if missing else {})}
     return Log(environment, [*whole.cells, *((cell, not_run) for cell in lacking)], not missing)
+
+
+def _of_its_own(part: Part) -> Mapping[str, Any]:
+    """A log's environment, without what is said of a joined log as a whole."""
+    return {key: value for key, value in part.log.environment.items() if key not in ("missing", "merged", DIGESTS)}
 
 
 def write(whole: Log, folder: Path, names: Sequence[str] = REPORTS) -> None:
@@ -52,6 +60,8 @@ def write(whole: Log, folder: Path, names: Sequence[str] = REPORTS) -> None:
     for name in names:
         if name == "matrix.html":
             html.write(brief(whole), folder / name, title=_TITLE)
+        elif name == RECORDS:
+            log.write(_ran(brief(whole)), folder / name)
         else:
             (folder / name).write_text(_MARKDOWN[name](whole), encoding="utf-8")
 
@@ -59,6 +69,11 @@ def write(whole: Log, folder: Path, names: Sequence[str] = REPORTS) -> None:
 def brief(whole: Log) -> Log:
     """The log with less of each cell: no paths of one machine; of input sets that pass their numbers, no outputs."""
     return Log(whole.environment, [(cell, _brief(outcome)) for cell, outcome in whole.cells], whole.complete)
+
+
+def _ran(whole: Log) -> Log:
+    """Without the cells that have not run, which whoever goes on with it collects anew."""
+    return replace(whole, cells=[(cell, of) for cell, of in whole.cells if of.verdict is not Verdict.NOT_RUN])
 
 
 def _brief(outcome: Outcome) -> Outcome:

@@ -1,4 +1,4 @@
-"""A folder of logs that a long run is kept in: what is there need not run again, as long as its case is the same."""
+"""Logs that a long run is kept in: what is there need not run again, as long as its case is the same."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Verdict
 
 _NAME = re.compile(r"(\d+)-(.+)\.jsonl")
+# Where a joined log's environment has the digests of its case files.
+DIGESTS = "case_files"
 _NOTE = re.compile(r"(\d+)-(.+)\.json")
 
 
@@ -31,11 +33,15 @@ class Part:
 
 
 class Kept:
-    """The logs in a folder. root: what the files of cells are relative to."""
+    """The logs in a folder. root: what the files of cells are relative to.
 
-    def __init__(self, folder: Path, root: Path) -> None:
+    before: a joined log (see `joined.py`) of what ran earlier, maybe on another machine; older than all in the folder.
+    """
+
+    def __init__(self, folder: Path, root: Path, before: Path | None = None) -> None:
         self.folder = folder
         self.root = root
+        self.before = before if before is not None and before.exists() else None
         self._digests: dict[str, str] = {}
         self._read: dict[Path, tuple[tuple[int, int], Part | None]] = {}
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,6 +50,8 @@ class Kept:
     def parts(self) -> list[Part]:
         """The logs that can be read, the oldest first."""
         paths = [path for path in sorted(self.folder.glob("*.jsonl")) if _NAME.fullmatch(path.name)]
+        if self.before is not None:
+            paths.insert(0, self.before)
         return [part for path in paths if (part := self._part(path)) is not None]
 
     def _part(self, path: Path) -> Part | None:
@@ -51,10 +59,9 @@ class Kept:
         found = path.stat()
         state = (found.st_size, found.st_mtime_ns)
         if path not in self._read or self._read[path][0] != state:
-            note = path.with_suffix(".json")
-            digests = json.loads(note.read_text()) if note.exists() else {}
             try:
-                self._read[path] = state, Part(path, log.read(path), digests)
+                records = log.read(path)
+                self._read[path] = state, Part(path, records, _digests(path, records))
             except LogError:
                 self._read[path] = state, None
         return self._read[path][1]
@@ -100,6 +107,13 @@ class Kept:
         if file not in self._digests:
             self._digests[file] = _digest(self.root / file)
         return self._digests[file]
+
+
+def _digests(path: Path, found: Log) -> Mapping[str, str]:
+    """Of the case files of a log, as they were when its cells ran: a joined log says it itself."""
+    note = path.with_suffix(".json")
+    digests: Mapping[str, str] = json.loads(note.read_text()) if note.exists() else found.environment.get(DIGESTS, {})
+    return digests
 
 
 def _matches(node_id: str, pattern: str) -> bool:

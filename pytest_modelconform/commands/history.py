@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..report import history
+from ..report import history, log
 from ..report.log import LogError
 from .logs import Refused, emit, load, refuse
 from .texts import check_ending, counted
@@ -20,7 +20,10 @@ exit status: 0; 2 for a folder without a log."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `modelconform history`."""
     parser.add_argument(
-        "folder", metavar="FOLDER", type=Path, help="the folder with the logs (*.jsonl), in folders below it as well"
+        "folder",
+        metavar="FOLDER",
+        type=Path,
+        help="the folder with the logs (*.jsonl, .xz, .gz), in folders below it as well",
     )
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the page: FILE.html")
     parser.add_argument("--title", default="History of the compatibility matrix", help="title of the page")
@@ -33,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     except Refused as error:
         return refuse("history", error)
     runs, unread = [], []
-    for path in sorted(arguments.folder.rglob("*.jsonl")):
+    for path in sorted(file for ending in log.ENDINGS for file in arguments.folder.rglob(f"*{ending}")):
         name = path.relative_to(arguments.folder).as_posix()
         try:
             runs.append(history.run_of(name, load(path)))

@@ -6,15 +6,20 @@ A log may come from elsewhere: it is data, and all of it is checked when it is r
 from __future__ import annotations
 
 import functools
+import gzip
 import itertools
 import json
+import lzma
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import IO, Any, TextIO, cast
 
 from ..terms.cell import Cell
 from ..terms.outcome import Outcome, Verdict
@@ -27,6 +32,10 @@ _NO_BLAME = "blame is not what a search for a guilty operator came to"
 # The first line of each, as `LogWriter` writes it.
 _BEGINS = b'{"kind": "header"'
 _LINE_ENDS = re.compile(r"[\n\t\u2028\u2029]")
+# What logs are named; a session's own log is not compressed.
+ENDINGS = (".jsonl", ".jsonl.xz", ".jsonl.gz")
+# What a compressed file begins with.
+_COMPRESSED: Mapping[str, bytes] = {".xz": b"\xfd7zXZ\0", ".gz": b"\x1f\x8b"}
 
 
 class LogError(ValueError):
@@ -160,7 +169,17 @@ class LogWriter:
 
 
 def write(log: Log, path: Path) -> None:
-    """Write a log as a whole, with its footer if it is complete. It is no shard any more."""
+    """Write a log as a whole, with its footer if it is complete; compressed if the path ends in `.xz` or `.gz`.
+
+    It is no shard any more.
+    """
+    if path.suffix in _COMPRESSED:
+        with tempfile.TemporaryDirectory() as folder:
+            plainly = Path(folder) / "run.jsonl"
+            write(log, plainly)
+            with plainly.open("rb") as source, _compressed(path, path.suffix, "wb") as target:
+                shutil.copyfileobj(source, target)
+        return
     writer = LogWriter(path, log.environment)
     for cell, outcome in log.cells:
         writer.cell(cell, outcome)
@@ -171,15 +190,16 @@ def write(log: Log, path: Path) -> None:
 
 
 def read(path: Path, carried: bool = False) -> Log:
-    """Read a log. One that was cut off is read as far as it goes. Raises LogError for a file that is none.
+    """Read a log, which may be compressed: `.jsonl.xz`, `.jsonl.gz`. Raises LogError for a file that is none.
 
-    Line by line, and what few reports look into stays packed: a log of 10,000 cells is no reason to take much memory.
+    One that was cut off is read as far as it goes. Line by line, and what few reports look into stays packed: a log of
+    10,000 cells is no reason to take much memory.
     """
     found = _Reader(path, carried)
     number = 0
-    with path.open("rb") as file:
+    with _opened(path) as file:
         # Not as text, whose lines also end at what JSON may hold within a text.
-        for number, raw in enumerate(file, 1):
+        for number, raw in enumerate(_lines(path, file), 1):
             try:
                 found.line(number, raw.decode("utf-8"))
             except UnicodeDecodeError as error:
@@ -194,6 +214,32 @@ def read(path: Path, carried: bool = False) -> Log:
         cut = "is cut off within its first line: nothing of that run is known"
         raise NothingYet(f"{path} {cut if number else 'is empty: the log of a run has a header at least'}")
     return Log(found.environment, found.cells, found.complete, found.shard)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """A log as the bytes of its lines, whatever its name is."""
+    with path.open("rb") as file:
+        begin = file.read(8)
+    for suffix, magic in _COMPRESSED.items():
+        if begin.startswith(magic):
+            return _compressed(path, suffix, "rb")
+    return path.open("rb")
+
+
+def _compressed(path: Path, suffix: str, mode: str) -> IO[bytes]:
+    if suffix == ".xz":
+        return cast("IO[bytes]", lzma.open(path, mode))
+    return cast("IO[bytes]", gzip.open(path, mode))
+
+
+def _lines(path: Path, file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a log; of a compressed one that was cut off those that are there."""
+    try:
+        yield from file
+    except EOFError:
+        return
+    except (lzma.LZMAError, gzip.BadGzipFile, zlib.error) as error:
+        raise LogError(f"{path} can't be decompressed: {error}") from error
 
 
 class _Reader:

@@ -343,13 +343,15 @@ def test_history(good: str, bad: str, tmp_path: Path, capsys: Captured) -> None:
     (tmp_path / "deep" / "junk.jsonl").write_text("<b>junk\n")
     (tmp_path / "dateless.jsonl").write_text('{"kind": "header", "schema": 1, "environment": {}}\n')
     page = tmp_path / "out" / "page.html"
+    assert cli.main(["merge", good, "-o", str(tmp_path / "packed.jsonl.gz")]) == 0
+    capsys.readouterr()
     assert cli.main(["history", str(tmp_path), "-o", str(page), "--title", "<i>"]) == 0
     captured = capsys.readouterr()
-    assert captured.out == f"{page}: 2 runs\n"
+    assert captured.out == f"{page}: 3 runs\n"
     assert "modelconform history: not read: dateless.jsonl has no date in its header" in captured.err
     text = page.read_text()
     assert "<title>&lt;i&gt;</title>" in text
-    assert "2 runs; in the last one 2 of the 2 cells that could run pass." in text
+    assert "3 runs; in the last one 2 of the 2 cells that could run pass." in text
     assert "junk.jsonl:1: this line is not a record of a log" in text
 
 

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import gzip
 import json
+import lzma
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -199,6 +203,25 @@ def test_a_log_as_a_whole(tmp_path: Path) -> None:
         found = log.Log({"python": "3.11"}, [CELLS[0]], complete)
         log.write(found, tmp_path / "deep" / "log.jsonl")
         assert log.read(tmp_path / "deep" / "log.jsonl") == found
+
+
+@pytest.mark.parametrize(("name", "opened"), [("log.jsonl.xz", lzma.open), ("log.jsonl.gz", gzip.open)])
+def test_compressed_logs(name: str, opened: Callable[[Path], IO[bytes]], tmp_path: Path) -> None:
+    path = tmp_path / name
+    found = log.Log({"python": "3.11"}, [CELLS[0]] * 200, complete=True)
+    log.write(found, path)
+    with opened(path) as file:
+        assert len(file.read().splitlines()) == 202
+    assert log.read(path) == found
+    whole = path.read_bytes()
+    # It is known by its bytes: a session writes its log as it is, whatever its name.
+    assert log.read(written(path)).cells[0] == CELLS[0]
+    path.write_bytes(whole[:-20])
+    cut = log.read(path)
+    assert not cut.complete or len(cut.cells) == 200
+    path.write_bytes(whole[:40] + bytes(40) + whole[80:])
+    with pytest.raises(LogError, match=rf"{name}(:1: this line is not a record| can't be decompressed)"):
+        log.read(path)
 
 
 def test_the_json_report_of_a_shard() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.matrix.joined import REPORTS, brief, joined, write
+from benchmarks.matrix.joined import RECORDS, REPORTS, brief, joined, write
 from benchmarks.matrix.kept import Kept
 from pytest_modelconform.report.log import Log, LogWriter
 from pytest_modelconform.terms.cell import Cell
@@ -79,3 +79,24 @@ def test_reports_of_a_joined_log_are_written(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == set(REPORTS)
     assert "# All formats and runtimes" in (tmp_path / "matrix.md").read_text()
     assert "<title>All formats and runtimes</title>" in (tmp_path / "matrix.html").read_text()
+
+
+def test_who_has_the_joined_log_goes_on_from_it(tmp_path: Path) -> None:
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases/a.py").write_text("")
+    kept = Kept(tmp_path / "logs", tmp_path)
+    with LogWriter(kept.begin("onnx", [ORT.file]), {"python": "3"}) as writer:
+        writer.cell(ORT, WRONG)
+    write(joined(kept, [ORT, TRACT], tmp_path), tmp_path, [RECORDS])
+    other = Kept(tmp_path / "elsewhere", tmp_path, tmp_path / RECORDS)
+    assert {cell: outcome for cell, (outcome, _) in other.cells().items()} == {ORT: WRONG}
+    with LogWriter(other.begin("onnx", [TRACT.file]), {"python": "3"}) as writer:
+        writer.cell(TRACT, WRONG)
+    whole = joined(other, [ORT, TRACT], tmp_path)
+    assert whole.complete
+    assert "missing" not in whole.environment
+    assert dict(whole.cells) == {ORT: WRONG, TRACT: WRONG}
+    # A case that has changed since runs again, and what a session wrote later counts.
+    (tmp_path / "cases/a.py").write_text("b = 1")
+    assert Kept(tmp_path / "third", tmp_path, tmp_path / RECORDS).cells() == {}
+    assert Kept(tmp_path / "third", tmp_path, tmp_path / "none.xz").cells() == {}
