@@ -97,7 +97,9 @@ class Dispatch:
     def _start(self, group: Group, node: Node) -> None:
         assert node.hello is not None
         group.demand = group.demand.within(node.room)
-        peers = self._nodes.actors(peer for peer in self._groups.peers(group.case) if peer != node.id)
+        # Those that have begun the case first; any other may have entries of an earlier run.
+        known = [*self._groups.peers(group.case), *(other.id for other in self._nodes.all)]
+        peers = self._nodes.actors(peer for peer in dict.fromkeys(known) if peer != node.id)
         demand = group.demand
         strategy = ray().util.scheduling_strategies.NodeAffinitySchedulingStrategy(node.id, soft=False)
         if self._task is None:

@@ -15,7 +15,7 @@ class Start:
 
     session: its name. root, place: of the project and of where the run was started, as paths on that node. arguments,
     option: pytest's, as this process parsed them. workerinput: what xdist's processes are told. variables: of the
-    environment, those that results depend on.
+    environment, those that results depend on. earlier: the log that the run goes on with, compressed; empty for none.
     """
 
     session: str
@@ -25,6 +25,7 @@ class Start:
     option: Mapping[str, Any]
     workerinput: Mapping[str, Any]
     variables: Mapping[str, str]
+    earlier: bytes = b""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import pickle
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +43,7 @@ _DECIDED: Mapping[str, Any] = {
     "modelconform_json": None,
     "modelconform_html": None,
     "modelconform_log": None,
+    "modelconform_resume": None,
     "numprocesses": None,
     "dist": "no",
     "tx": [],
@@ -57,7 +59,6 @@ _ALONE = {
     "numprocesses": "-n",
     "tx": "--tx",
     "modelconform_inline": "--modelconform-inline",
-    "modelconform_resume": "--modelconform-resume",
 }
 
 
@@ -165,7 +166,7 @@ class ClusterPlugin:
             memory = max(recorded(scope, items), BYTES_A_PROCESS) if recorded else BYTES_A_PROCESS
             return Demand(1.0, 1.0 if has_gpu and needs_gpu(items[0]) else 0.0, memory)
 
-        return Groups(self._items, ahead.durations.of_unit, demand, needs_gpu)
+        return Groups(self._items, ahead.seconds, demand, needs_gpu)
 
     def _farewell(self, run: Run, nodes: Nodes, hurry: bool) -> None:
         """Take what the nodes have left for the end of the run, and end what runs on them."""
@@ -263,8 +264,11 @@ def start_of(config: pytest.Config) -> Start:
     place = config.invocation_params.dir
     arguments = [str(Path(place, argument)) for argument in config.args]
     inputs = {**node.workerinput, "testrunuid": "", "mainargv": []}
-    session = run_of(config).machinery.place.session
-    return Start(session, str(config.rootpath), str(place), arguments, option, inputs, variables())
+    run = run_of(config)
+    session, earlier = run.machinery.place.session, run.settings.resume
+    # Where no cell of it may stand, there may be no such file yet; nodes are told of none all the same.
+    log = gzip.compress(earlier.read_bytes() if run.resumed else b"", 1) if earlier is not None else b""
+    return Start(session, str(config.rootpath), str(place), arguments, option, inputs, variables(), log)
 
 
 def _is_plain(value: object) -> bool:

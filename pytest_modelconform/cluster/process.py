@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from ..cache import temporary
 from ..plugin.named import SCOPE, Scope
 from ..plugin.run import run_of
 from . import shared
@@ -36,7 +37,7 @@ def main(wire: int, lifeline: int) -> None:
     threading.Thread(target=_watch, args=(lifeline, start.session), name="modelconform-lifeline", daemon=True).start()
     os.chdir(start.place)
     # Plugins are loaded, or kept out, by words only.
-    option = {**start.option, "plugins": []}
+    option = {**start.option, "plugins": [], **_earlier(start)}
     words = [word for name in start.option["plugins"] for word in ("-p", name)]
     config = pytest.Config.fromdictargs(option, [*words, *start.arguments])
     config.workerinput = {**start.workerinput, SCOPE: Scope.NODES.value}  # type: ignore[attr-defined]
@@ -50,6 +51,18 @@ def main(wire: int, lifeline: int) -> None:
     # What asked to be told of the end is told, but nothing is taken apart object by object.
     atexit._run_exitfuncs()
     os._exit(0)
+
+
+def _earlier(start: Start) -> Mapping[str, str]:
+    """The option for the log of an earlier run, here a file of this session. On a full disk all cells run."""
+    if not start.earlier:
+        return {}
+    path = temporary.folder_of(start.session) / f"earlier-{os.getpid()}.jsonl.gz"
+    try:
+        path.write_bytes(start.earlier)
+    except OSError:
+        path = Path(os.devnull)
+    return {"modelconform_resume": str(path)}
 
 
 def _watch(lifeline: int, session: str) -> None:

@@ -119,7 +119,7 @@ class AheadPlugin:
             waits = {
                 node_id: left for node_id, names in self._lacking.by_cell.items() if (left := set(names) - self._made)
             }
-            return Plan(items, self._seconds, waits)
+            return Plan(items, self.seconds, waits)
 
         self._scheduling = CellScheduling(config, log, plan)
         return self._scheduling
@@ -142,7 +142,7 @@ class AheadPlugin:
             if not missing[key]:
                 yield cell, case
 
-    def _seconds(self, scope: str, items: Sequence[str], makes: bool) -> float:
+    def seconds(self, scope: str, items: Sequence[str], makes: bool = True) -> float:
         """What cells of a unit will take. Those that have run come first: it is soon known whether they stand."""
         if (resumed := self.run.resumed) is not None:
             cells = {item: self.run.machinery.cell_of(item) for item in items}

@@ -105,20 +105,32 @@ def test_a_node_is_killed_in_the_middle_and_another_is_a_stranger(cluster: Clust
     assert [path for path in cluster.left() if f"node{killed}" not in path.parts] == []
 
 
-def test_ctrl_c_ends_all(cluster: Cluster, tmp_path: Path) -> None:
-    project = runs.write(tmp_path, {"held.py": HELD})
-    process = begin(cluster, project, "--modelconform-log=run.jsonl")
-    wait((project / "held.txt").exists, process)
+def test_ctrl_c_ends_all_and_the_rest_can_be_run(cluster: Cluster, tmp_path: Path) -> None:
+    project = runs.write(tmp_path, {"held.py": HELD, "a.py": runs.PLAIN})
+    # The same words begin a run and go on with it.
+    words = ("--modelconform-log=run.jsonl", "--modelconform-resume=run.jsonl")
+    process = begin(cluster, project, *words)
+    path = project / "run.jsonl"
+    wait(lambda: (project / "held.txt").exists() and path.exists() and path.read_text().count('"cell"') == 2, process)
     process.send_signal(signal.SIGINT)
     output = process.communicate(timeout=300)[0]
 
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output
-    found = log.read(project / "run.jsonl")
-    assert sorted(cell.id for cell, _ in found.cells) == sorted(f"held.py::held[{cell}]" for cell in _CELLS)
+    found = {cell.id: outcome for cell, outcome in log.read(path).cells}
+    assert found.keys() == {f"{name}.py::{name}[{cell}]" for name in ("held", "a") for cell in _CELLS}
     until = time.monotonic() + 60
     while cluster.processes() and time.monotonic() < until:
         time.sleep(0.2)
     assert cluster.processes() == []
+
+    # Whichever nodes run the cells now, one of them knows what the case was made of.
+    output = begin(cluster, project, *words).communicate(timeout=300)[0]
+    assert "2 cells as in" in output, output
+    again = {cell.id: outcome for cell, outcome in log.read(path).cells}
+    assert {outcome.verdict.value for outcome in again.values()} == {"pass"}, output
+    assert {name: again[name].duration for name in again if name.startswith("a.py")} == {
+        name: found[name].duration for name in found if name.startswith("a.py")
+    }
 
 
 def test_a_cell_that_is_lost_again_and_again_is_not_run(cluster: Cluster, tmp_path: Path) -> None:
