@@ -42,7 +42,13 @@ def passed(seconds: float, bits: float = 20.5, size: int = 4096, **fields: Any) 
         "auto-shape": {"verdict": "pass", "seconds": seconds, "generated": "other sizes", "outputs": {}},
     }
     times = {"export": 2.0, "load": 0.1, "run": 2 * seconds}
-    about = {"cached": True, "artifact": "/cache/artifacts/1/model.onnx", "artifact_bytes": size, "loss": 0.5}
+    about = {
+        "cached": True,
+        "artifact": "/cache/artifacts/1/model.onnx",
+        "artifact_bytes": size,
+        "loss": 0.5,
+        "memory": 3 << 30,
+    }
     more: dict[str, Any] = {"inputs": inputs, "seconds": times, "reference_bits": 21.0, "worst": 1.5, **about, **fields}
     return Outcome(Verdict.PASS, bits=bits, **more)
 

@@ -154,6 +154,7 @@ def _details(cell: Cell, outcome: Outcome, log: str) -> dict[str, Any]:
         "inputs": {name: _input_set(entry) for name, entry in outcome.inputs.items()},
         "seconds": outcome.seconds,
         "bytes": outcome.artifact_bytes,
+        "memory": outcome.memory,
         "cached": outcome.cached,
         "notes": notes,
         "hints": list(outcome.hints),

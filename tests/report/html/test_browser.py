@@ -318,6 +318,7 @@ def test_a_cell_has_its_artifact_and_its_other_input_sets(visit: Open) -> None:
     expect(dialog).to_contain_text("Input set auto-shape")
     expect(dialog).to_contain_text("when it was made, now from the cache")
     expect(dialog).to_contain_text("4.00 KiB")
+    expect(dialog).to_contain_text("memory3.00 GiB")
 
 
 def test_why_a_set_was_refused_is_a_line_and_the_rest_on_demand(visit: Open) -> None:

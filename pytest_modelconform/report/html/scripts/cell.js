@@ -111,6 +111,7 @@ function figuresOf(d) {
   if (d.max_abs !== undefined) found.push(["largest error", scientific(d.max_abs), "largest absolute difference"]);
   if (d.seconds?.run !== undefined) found.push(["all input sets", secondsText(d.seconds.run), "the fastest run of each input set, added up"]);
   if (d.bytes !== undefined) found.push(["artifact", bytesText(d.bytes), `${d.bytes} bytes`]);
+  if (d.memory !== undefined) found.push(["memory", bytesText(d.memory), "the most that its processes had resident while it ran"]);
   return found;
 }
 
