@@ -21,7 +21,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .kinds import KINDS, Came, Draw, NotHere
+from .drawn import Came, Draw, NotHere
+from .kinds import KINDS
 from .project import FLAVOURS
 from .sandbox import Sandbox
 
@@ -120,7 +121,7 @@ def _report(results: Path) -> int:
     killed: Counter[str] = Counter()
     for entry in _entries(results):
         by_kind[entry["kind"]].append(entry)
-        if entry["kind"] == "kills":
+        if entry["kind"] in ("kills", "cluster"):
             killed.update(
                 done.partition(" s: ")[2] for done in entry["done"] if " s: " in done and "nobody" not in done
             )

@@ -4,74 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import processes
-from .processes import CONTROLLER
-from .project import FLAVOURS
-from .sandbox import Sandbox
+from .cluster import nodes
+from .drawn import Came, Draw, NotHere, killed, sandbox, wait
 
 _MEGABYTES = 50
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _RESUME = "--modelconform-resume"
-
-
-class NotHere(Exception):
-    """What a mishap needs is missing; the message says what, and what brings it."""
-
-
-@dataclass
-class Came:
-    """What a mishap came to. done: what happened, in words. faults: what is wrong. verdicts: of the run."""
-
-    done: list[str] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-    verdicts: str = ""
-
-
-@dataclass(frozen=True)
-class Draw:
-    """What a kind and a number draw. seconds: that a run of a flavour takes here. base: the cache with all programs."""
-
-    kind: str
-    number: int
-    base: Path
-    seconds: dict[str, float]
-
-    @property
-    def random(self) -> random.Random:
-        """The same for a kind and a number."""
-        return random.Random(f"{self.kind} {self.number}")
-
-    @property
-    def mark(self) -> str:
-        """Of the processes of this mishap."""
-        return f"{os.getpid()}-{self.kind}-{self.number}"
-
-
-@contextlib.contextmanager
-def _sandbox(draw: Draw, flavour: str, bare: bool = False) -> Iterator[Sandbox]:
-    box = Sandbox(draw.base, FLAVOURS[flavour], draw.mark, bare)
-    try:
-        yield box
-    finally:
-        box.remove()
-
-
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Whether a run goes on still after so many seconds."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
-        return False
-    return True
 
 
 # -- processes that are killed -----------------------------------------------------------------------------------------
@@ -84,22 +30,13 @@ def kills(draw: Draw) -> Came:
     count = drawn.choice([0, 1, 2])
     whole = draw.seconds[flavour]
     moments = sorted(drawn.uniform(0.02, 1.0) * whole for _ in range(drawn.randint(1, 4)))
-    with _sandbox(draw, flavour) as box:
+    with sandbox(draw, flavour) as box:
         with box.running("run", count) as run:
             begin = time.monotonic()
             for moment in moments:
-                if not _wait(run, max(0.0, begin + moment - time.monotonic())):
+                if not wait(run, max(0.0, begin + moment - time.monotonic())):
                     break
-                found: dict[str, list[processes.Process]] = {}
-                for one in processes.marked(box.mark, run.pid):
-                    if one.role != CONTROLLER:
-                        found.setdefault(one.role, []).append(one)
-                if not found:
-                    came.done.append(f"{moment:.1f} s: nobody to kill")
-                    continue
-                victim = drawn.choice(found[drawn.choice(sorted(found))])
-                if victim.send(signal.SIGKILL):
-                    came.done.append(f"{moment:.1f} s: {victim.role}")
+                came.done += killed(box, run.pid, drawn, moment)
         came.done.insert(0, f"{flavour} -n {count}")
         came.verdicts = box.verdicts("run")
         came.faults += box.faults_of_log("run")
@@ -116,17 +53,17 @@ def _ended(draw: Draw, how: signal.Signals) -> Came:
     flavour = drawn.choice(["plain", "programs", "compiles", "installs"])
     count = drawn.choice([0, 1, 2])
     moment = drawn.uniform(0.02, 1.0) * draw.seconds[flavour]
-    killed = how is signal.SIGKILL
-    with _sandbox(draw, flavour) as box:
+    is_killed = how is signal.SIGKILL
+    with sandbox(draw, flavour) as box:
         with box.running("run", count) as run:
-            if _wait(run, moment):
+            if wait(run, moment):
                 run.send_signal(how)
         came.done.append(f"{flavour} -n {count}, {moment:.1f} s: {how.name}, exit status {run.returncode}")
         came.verdicts = box.verdicts("run")
         came.faults += box.left()
         # Before there is something to clean up, the signal does what it does to all programs.
         begun = run.returncode != -how
-        came.faults += box.faults_of_log("run", is_whole=begun and not killed and box.log("run").exists())
+        came.faults += box.faults_of_log("run", is_whole=begun and not is_killed and box.log("run").exists())
         if box.log("run").exists():
             command = [sys.executable, "-m", "pytest_modelconform", "report", str(box.log("run"))]
             said = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -188,9 +125,9 @@ def _full(draw: Draw, what: str, statuses: Sequence[int]) -> Came:
     drawn, came = draw.random, Came()
     count = drawn.choice([0, 1, 2])
     moment = drawn.uniform(0.0, 0.9) * draw.seconds["plain"]
-    with _sandbox(draw, "plain", bare=True) as box, _disk(getattr(box, what)) as folder:
+    with sandbox(draw, "plain", bare=True) as box, _disk(getattr(box, what)) as folder:
         with box.running("run", count) as run:
-            _wait(run, moment)
+            wait(run, moment)
             fill = _fill(folder)
         came.done.append(f"-n {count}, {moment:.1f} s: {what} full, exit status {run.returncode}")
         came.verdicts = box.verdicts("run")
@@ -207,7 +144,7 @@ def full_log(draw: Draw) -> Came:
     """The log's disk becomes full: the matrix is there all the same, the run is not green, and says why."""
     drawn, came = draw.random, Came()
     count = drawn.choice([0, 1, 2])
-    with _sandbox(draw, "plain") as box:
+    with sandbox(draw, "plain") as box:
         place = box.root / "disk"
         place.mkdir()
         with _disk(place):
@@ -215,7 +152,7 @@ def full_log(draw: Draw) -> Came:
             report = box.root / "report.json"
             moment = drawn.uniform(0.2, 1.0) * draw.seconds["plain"]
             with box.running("run", count, [f"--modelconform-log={path}", f"--modelconform-json={report}"]) as run:
-                _wait(run, moment)
+                wait(run, moment)
                 fill = _fill(place)
             came.done.append(f"-n {count}, {moment:.1f} s: log full, exit status {run.returncode}")
             text = box.output("run")
@@ -237,14 +174,14 @@ def read_only(draw: Draw) -> Came:
     drawn, came = draw.random, Came()
     count, from_begin = drawn.choice([0, 1, 2]), drawn.random() < 0.5
     moment = 0.0 if from_begin else drawn.uniform(0.0, 0.9) * draw.seconds["plain"]
-    with _sandbox(draw, "plain", bare=True) as box, _disk(box.cache) as folder:
+    with sandbox(draw, "plain", bare=True) as box, _disk(box.cache) as folder:
         if drawn.random() < 0.5:
             came.faults += box.clean("before")
         remount = ["mount", "-o", "remount,ro", str(folder)]
         if from_begin:
             subprocess.run(remount, check=True)
         with box.running("run", count) as run:
-            if not from_begin and _wait(run, moment):
+            if not from_begin and wait(run, moment):
                 # Files that are open for writing forbid it.
                 done = subprocess.run(["mount", "-o", "remount,ro", "-f", str(folder)], check=False)
                 subprocess.run(remount, check=False, capture_output=True)
@@ -285,14 +222,14 @@ def clock(draw: Draw) -> Came:
     """The clock of all Python processes jumps by hours and days, back and forth, while they run; not that of files."""
     drawn, came = draw.random, Came()
     flavour, count = drawn.choice(["plain", "programs", "installs"]), drawn.choice([0, 1, 2])
-    with _sandbox(draw, flavour) as box:
+    with sandbox(draw, flavour) as box:
         now, place = box.root / "clock", box.root / "site"
         now.write_text("0")
         place.mkdir()
         (place / "sitecustomize.py").write_text(_JUMPING)
         path = os.pathsep.join([str(place), *filter(None, [os.environ.get("PYTHONPATH")])])
         with box.running("run", count, env={"MISHAPS_CLOCK": str(now), "PYTHONPATH": path}) as run:
-            while _wait(run, drawn.uniform(0.02, 0.1) * draw.seconds[flavour]):
+            while wait(run, drawn.uniform(0.02, 0.1) * draw.seconds[flavour]):
                 jump = drawn.choice([-400 * 24, -48, -1, 0, 1, 30 * 24])
                 # At once: a process that reads half of it would be another mishap.
                 (box.root / "next").write_text(str(jump * _HOUR))
@@ -311,9 +248,9 @@ def two_sessions(draw: Draw) -> Came:
     """Two sessions at once on one cache, one of which may be killed: the other one is green."""
     drawn, came = draw.random, Came()
     flavour, is_killed = drawn.choice(["plain", "programs", "installs"]), drawn.random() < 0.5
-    with _sandbox(draw, flavour) as box:
+    with sandbox(draw, flavour) as box:
         with box.running("run", drawn.choice([0, 1])) as run, box.running("other", 1) as other:
-            if _wait(other, drawn.uniform(0.1, 1.0) * draw.seconds[flavour]) and is_killed:
+            if wait(other, drawn.uniform(0.1, 1.0) * draw.seconds[flavour]) and is_killed:
                 other.kill()
         came.done.append(f"{flavour}, exit statuses {run.returncode} and {other.returncode}")
         came.verdicts = box.verdicts("run")
@@ -327,7 +264,7 @@ def two_sessions(draw: Draw) -> Came:
 def two_versions(draw: Draw) -> Came:
     """Two versions of the plugin at once on one cache; neither takes the other's results up."""
     drawn, came = draw.random, Came()
-    with _sandbox(draw, "plain") as box:
+    with sandbox(draw, "plain") as box:
         older = box.root / "older"
         older.mkdir()
         shutil.copytree(_REPOSITORY / "pytest_modelconform", older / "pytest_modelconform")
@@ -352,6 +289,7 @@ def two_versions(draw: Draw) -> Came:
 
 KINDS: dict[str, Callable[[Draw], Came]] = {
     "kills": kills,
+    "cluster": nodes,
     "controller": controller,
     "told": told,
     "full-cache": full_cache,

@@ -65,6 +65,12 @@ def role_of(name: str, words: str) -> str:
         return "installer"
     if "sys.stdin.readline())" in words:
         return "xdist"
+    if "cluster.process import" in words:
+        return "pytest on a node"
+    if name == "raylet":
+        return "node"
+    if words.startswith("ray::"):
+        return "Ray worker"
     if "workers/start.py" in words or "/harness/" in words.split(" ")[0]:
         return "runtime"
     return "other"

@@ -54,11 +54,13 @@ class Sandbox:
             process.send(signal.SIGKILL)
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def command(self, name: str, count: int, more: Sequence[str] = ()) -> list[str]:
-        """That of a run whose log has a name."""
+    def command(self, name: str, count: int, more: Sequence[str] = (), address: str = "") -> list[str]:
+        """That of a run whose log has a name. address: of the cluster that it runs on, "" for none."""
         options = [f"--modelconform-cache={self.cache}", f"--modelconform-log={self.log(name)}", "--tb=short", *more]
         quiet = ["-p", "no:cacheprovider", "-p", "no:anyio", "--modelconform-blame=off", "--modelconform-threads=0"]
         start = [sys.executable, "-m", "pytest", "--modelconform", "-n", str(count)]
+        if address:
+            start = [sys.executable, "-m", "pytest_modelconform", "cluster", "--address", address]
         return [*start, *self.flavour.options, *quiet, *options]
 
     def log(self, name: str) -> Path:
@@ -71,7 +73,12 @@ class Sandbox:
 
     @contextlib.contextmanager
     def running(
-        self, name: str, count: int, more: Sequence[str] = (), env: Mapping[str, str] | None = None
+        self,
+        name: str,
+        count: int = 0,
+        more: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        address: str = "",
     ) -> Iterator[subprocess.Popen[bytes]]:
         """A run, which has ended, or is ended, when the block has."""
         variables = {**os.environ, processes.MARK: self.mark, "TMPDIR": str(self.temporary), **(env or {})}
@@ -79,7 +86,7 @@ class Sandbox:
             variables.pop(word, None)
         with (self.root / f"{name}.out").open("wb") as output:
             process = subprocess.Popen(
-                self.command(name, count, more),
+                self.command(name, count, more, address),
                 cwd=self.project,
                 env=variables,
                 stdin=subprocess.DEVNULL,
@@ -107,7 +114,8 @@ class Sandbox:
 
     def _temporary(self) -> list[str]:
         # pytest has one of its own, whose last three stay.
-        return sorted(p.name for p in self.temporary.iterdir() if not p.name.startswith("pytest-of-"))
+        places = [self.temporary, *self.root.glob("nodes/*/tmp")]
+        return sorted(p.name for place in places for p in place.iterdir() if not p.name.startswith("pytest-of-"))
 
     def read(self, name: str) -> Log | None:
         """The log of a run; None where it ended before it had one."""

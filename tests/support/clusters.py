@@ -16,7 +16,7 @@ needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="
 
 
 class Cluster:
-    """A running one (tests/support/ray_cluster.py). folder: where each node has its own, node0 and so on."""
+    """A running one (benchmarks/cluster/nodes.py). folder: where each node has its own, node0 and so on."""
 
     def __init__(self, folder: Path, process: subprocess.Popen[str]) -> None:
         self.folder = folder
@@ -68,7 +68,7 @@ class Cluster:
 def cluster(folder: Path, nodes: int) -> Iterator[Cluster]:
     """A cluster of so many nodes that take cells, with one processor each."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.ray_cluster", str(folder), str(nodes)],
+        [sys.executable, "-m", "benchmarks.cluster.nodes", str(folder), str(nodes)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

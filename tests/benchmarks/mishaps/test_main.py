@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.mishaps import __main__ as program
 from benchmarks.mishaps import kinds
-from benchmarks.mishaps.kinds import Came, Draw, NotHere
+from benchmarks.mishaps.drawn import Came, Draw, NotHere
 
 
 @pytest.fixture

@@ -90,6 +90,13 @@ def test_what_is_left_is_seen(box: Sandbox) -> None:
         ("python3", "python3 /x/workers/start.py /x/workers/python/torch_worker.py --device cpu", "runtime"),
         ("harness", "/c/harness/libtorch-1/harness --device cpu", "runtime"),
         ("python3", "python3 -u -c import sys;exec(eval(sys.stdin.readline()))", "xdist"),
+        (
+            "python3",
+            "python3 -c … from pytest_modelconform.cluster.process import main; main(5, 7)",
+            "pytest on a node",
+        ),
+        ("raylet", "/x/ray/core/src/ray/raylet/raylet --raylet_socket_name=x", "node"),
+        ("ray::IDLE", "ray::IDLE", "Ray worker"),
         ("cc1plus", "/usr/lib/gcc/cc1plus -quiet x.cpp", "compiler"),
         ("ninja", "ninja", "compiler"),
         ("uv", "uv pip install x", "installer"),

@@ -1,6 +1,6 @@
 """A Ray cluster of several node processes on this machine, as a program: it does what its stdin says, a line each.
 
-    python -m tests.support.ray_cluster FOLDER NODES
+    python -m benchmarks.cluster.nodes FOLDER NODES
 
 It prints the address of the head, which takes no cells, and then a line for each command. `kill N` kills the N-th node,
 from 0, as a machine that loses its power would be gone; `add NAME=VALUE …` adds a node with further variables. Each
