@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from .groups import Demand, Group, Groups
 from .keeper import run_group
 from .library import ray
-from .messages import Absent, Begun, Died, Done, Ended, Lease
+from .messages import Absent, Begun, Died, Done, Ended, Lease, Told
 from .nodes import Node, Nodes
 
 # Seconds that a run waits where no node takes cells: one may be on its way.
@@ -29,6 +29,9 @@ class Listener(Protocol):
 
     def ended(self, item: str, reports: Sequence[Mapping[str, Any]], node: Node) -> None:
         """A cell has ended."""
+
+    def told(self, text: str, node: Node) -> None:
+        """A node says what it is at."""
 
     def lost(self, item: str, node: Node, why: str) -> None:
         """A node has lost a cell, which runs again."""
@@ -160,6 +163,8 @@ class Dispatch:
         if isinstance(message, Begun):
             group.begun = message.item
             self._listener.begun(message.item, node)
+        elif isinstance(message, Told):
+            self._listener.told(message.text, node)
         elif isinstance(message, Done) and message.item in group.items:
             group.items.remove(message.item)
             node.losses = 0

@@ -77,6 +77,13 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What the terminal is to show: of what is built or installed, or waits. text: lines."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Absent:
     """A cell is not there: the node collects something else."""
 
@@ -123,4 +130,4 @@ class Farewell:
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-FromProcess = Ready | Begun | Done | Absent | Bring | Ended | Left
+FromProcess = Ready | Begun | Told | Done | Absent | Bring | Ended | Left

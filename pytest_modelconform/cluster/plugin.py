@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import pickle
 import sys
@@ -52,6 +53,8 @@ _DECIDED: Mapping[str, Any] = {
 }
 # Seconds that the log waits for nodes, so that its header tells of all.
 _PATIENCE = 60.0
+# How each line of ours begins.
+_OURS = "modelconform: "
 # Options of a single process, and of one machine.
 _ALONE = {
     "usepdb": "--pdb",
@@ -198,6 +201,7 @@ class _Listener:
 
     def __init__(self, session: pytest.Session, items: Mapping[str, CellItem], say: Callable[[str], None]) -> None:
         self._session = session
+        self._show = functools.partial(progress.show, session.config)
         self._say = say
         self._hook = session.config.hook
         self._items = items
@@ -212,6 +216,9 @@ class _Listener:
             report = self._hook.pytest_report_from_serializable(config=self._session.config, data=dict(data))
             self._log(report, node.name)
         self._end(item)
+
+    def told(self, text: str, node: Node) -> None:
+        self._show(text.replace(_OURS, f"{_OURS}{node.name}: ", 1))
 
     def lost(self, item: str, node: Node, why: str) -> None:
         self._say(f"{node.name} has lost {item} ({why}): it runs again")

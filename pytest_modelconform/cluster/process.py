@@ -20,11 +20,12 @@ from typing import Any
 import pytest
 
 from ..cache import temporary
+from ..plugin import progress
 from ..plugin.named import SCOPE, Scope
 from ..plugin.run import run_of
 from . import shared
 from .environment import facts
-from .messages import Absent, Begun, Bring, Done, Ended, Finish, Left, Order, Ready, Start
+from .messages import Absent, Begun, Bring, Done, Ended, Finish, Left, Order, Ready, Start, Told
 
 # Seconds that a session gets to end its workers once nobody waits for it any more.
 _GRACE = 10.0
@@ -111,6 +112,7 @@ class _Serving:
     def pytest_runtestloop(self) -> bool:
         """Run groups until the end."""
         self.connection.send(Ready(facts()))
+        progress.send(self.config, lambda text: self._send(Told(text)))
         while True:
             try:
                 order = self.connection.recv()

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..cache.made_once import how_it_ended
 from .environment import Facts, is_variable
-from .messages import Bring, Died, Ended, Finish, FromProcess, Left, Order, Ready, Start
+from .messages import Bring, Died, Ended, Finish, FromProcess, Left, Order, Ready, Start, Told
 
 # Seconds for a process to end what it is at, and to begin.
 _GRACE = 12.0
@@ -125,7 +125,8 @@ class Process:
         try:
             with self._dying():
                 self.connection.send(Finish())
-            left = self._read()
+            while isinstance(left := self._read(), Told):
+                continue  # Nobody runs anything any more whom it would tell.
         except ProcessDied:
             return {}
         self._end(_GRACE)

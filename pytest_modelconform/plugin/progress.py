@@ -8,20 +8,29 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
 
 # Seconds without a result, or such a line, after which it is said what is under way.
 QUIET = 60.0
 # Cells that such a line names.
 _NAMED = 3
 _WIDTH = 80
+# Where a process whose terminal nobody sees has what takes such lines.
+_ELSEWHERE = pytest.StashKey[Callable[[str], None]]()
+
+
+def send(config: pytest.Config, say: Callable[[str], None]) -> None:
+    """Have the lines of this process shown elsewhere."""
+    config.stash[_ELSEWHERE] = say
 
 
 def show(config: pytest.Config, text: str) -> None:
     """Write a line to the terminal, past pytest's capturing; to stderr where there is no terminal reporter."""
+    if (say := config.stash.get(_ELSEWHERE, None)) is not None:
+        say(text)
+        return
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     capture = config.pluginmanager.get_plugin("capturemanager")
     if reporter is None or capture is None:

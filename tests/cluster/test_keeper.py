@@ -13,12 +13,23 @@ import pytest
 from pytest_modelconform.cluster.environment import facts
 from pytest_modelconform.cluster.exchange import Piece, pieces
 from pytest_modelconform.cluster.keeper import Hello, Keeper, moved, run_group
-from pytest_modelconform.cluster.messages import Absent, Begun, Died, Done, Ended, Lease, Start
+from pytest_modelconform.cluster.messages import Absent, Begun, Died, Done, Ended, Lease, Start, Told
 from pytest_modelconform.cluster.plugin import start_of
 from pytest_modelconform.cluster.processes import ProcessDied, environment
 from pytest_modelconform.cluster.project import Project, pack, scan
 from tests.support import runs
 
+SAYS = """
+from pytest_modelconform.plugin import progress
+
+
+def pytest_runtest_setup(item):
+    progress.show(item.config, "modelconform: building")
+
+
+def pytest_sessionfinish(session):
+    progress.show(session.config, "modelconform: the end")
+"""
 ITEMS = ("a.py::a[eager]", "a.py::a[torchscript_trace-fake_good_never-cpu]")
 
 
@@ -81,6 +92,19 @@ def test_a_node_that_sees_the_project(keep: Callable[..., tuple[Keeper, Hello]],
         assert [type(message) for message in said(hello, *ITEMS)] == [Died]
     with pytest.raises(OSError, match="refused"):
         said(hello, *ITEMS)
+
+
+def test_what_a_process_says_comes_with_its_cells(
+    keep: Callable[..., tuple[Keeper, Hello]], project: Path, start: Start
+) -> None:
+    with (project / "conftest.py").open("a") as conftest:
+        conftest.write(SAYS)
+    keeper, hello = keep(scan(project, []))
+    found = said(hello, ITEMS[0])
+    assert [type(message) for message in found] == [Begun, Told, Done, Ended]
+    assert found[1] == Told("modelconform: building")
+    # What it says at its end is no reason to lose what it leaves.
+    assert keeper.finish().outputs[0]["modelconform_core_seconds"]
 
 
 def test_a_node_that_is_sent_the_project(
