@@ -31,17 +31,17 @@ GROUPS = (
     Group("export", ("export",), ("torch",)),
     Group("onnx", _ONNX, _READERS),
     # The files are there by now: all of these only read them.
-    Group("onnx-readers", _ONNX, ("onnx-reference", "tract", "opencv")),
+    Group("onnx-readers", _ONNX, ("tract", "opencv")),
     Group("onnx-javascript", _ONNX, ("ort-node", "ort-wasm", "ort-web", "ort-webgpu")),
     Group("openvino", ("openvino",), _READERS),
     Group("converted", ("mnn", "ncnn", "stablehlo"), ("mnn", "ncnn", "jax")),
     Group("compilers", ("iree", "tvm"), ("iree", "tvm")),
     Group("old", ("onnx-opset9", "caffe2", "mxnet", "caffe"), ("ort", "caffe2", "mxnet", "caffe")),
-    Group("onnx-decomposed", ("onnx-decomposed",), (*_READERS, "onnx-reference", "tract", "opencv")),
+    Group("onnx-decomposed", ("onnx-decomposed",), (*_READERS, "tract", "opencv")),
     Group(
         "quantised",
         ("onnx-fp16", "onnx-int8", "openvino-int8"),
-        (*_READERS, "onnx-reference", "ort-node", "ort-wasm", "ort-web"),
+        (*_READERS, "ort-node", "ort-wasm", "ort-web"),
     ),
     Group("mobile", ("litert", "litert-int8", "executorch-portable"), ("litert", "litert-web", "executorch")),
     Group("others", ("tensorflow", "twin-keras", "twin-jax", "coreml"), ("tensorflow", "keras", "jax", "coreml")),
@@ -57,6 +57,10 @@ GROUPS = (
     ),
     Group("aoti", ("aoti",), ("torch", "libtorch-cpp")),
     Group("torch-compile", ("module", "export"), ("torch-compile", "torch-compile-fullgraph")),
+    # NumPy, node by node: half a minute a cell.
+    Group(
+        "onnx-reference", (*_ONNX, "onnx-decomposed", "onnx-fp16", "onnx-int8", "openvino-int8"), ("onnx-reference",)
+    ),
     # It compiles each kernel for each size: minutes a cell.
     Group("tinygrad", (*_ONNX, "onnx-decomposed"), ("tinygrad",)),
 )
