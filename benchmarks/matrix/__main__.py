@@ -60,7 +60,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if unknown := [name for name in wanted if name not in names]:
         print(f".ci/matrix: no group {unknown[0]!r}; there are: {', '.join(names)}", file=sys.stderr)
         return 2
-    groups = [(group, of) for group, of in every if group.name in wanted]
+    groups = sorted((pair for pair in every if pair[0].name in wanted), key=lambda pair: wanted.index(pair[0].name))
     _plan(groups, kept, root)
     if not (given.plan or given.join):
         until = time.monotonic() + given.minutes * 60
@@ -92,7 +92,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         default=Path(os.environ.get("LOGS", ".matrix")),
         help="folder for the logs; what they hold isn't run again (default: $LOGS, else .matrix)",
     )
-    parser.add_argument("--groups", help="groups of columns, separated by commas (default: all, in the plan's order)")
+    parser.add_argument("--groups", help="groups of columns, in this order, separated by commas (default: all)")
     parser.add_argument(
         "--shard", type=_part, default=(1, 1), metavar="I/N", help="the I-th of N parts of the case files"
     )

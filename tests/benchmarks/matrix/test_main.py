@@ -87,6 +87,9 @@ def test_cells_are_chosen_by_their_marks_and_shards_by_case_files(tmp_path: Path
     assert left("--mark", "dtype_float16") == "3"
     assert left("--shard", "1/2") == "4"
     assert left("--shard", "2/2") == "2"
+    # Groups come in the order in which they are named.
+    groups = matrix(tmp_path, "--plan", "--groups", "aoti,export").stdout.splitlines()
+    assert [line.split()[0] for line in groups[1:3]] == ["aoti", "export"]
     for shard in ("1/2", "2/2"):
         matrix(tmp_path, "--minutes", "0", "--shard", shard)
     assert {path.stem[4:] for path in (tmp_path / "logs").glob("0*.json")} == {"-export-1-of-2", "-export-2-of-2"}
