@@ -103,7 +103,12 @@ class CellScheduling:
         raise NotImplementedError
 
     def remove_node(self, node: Any) -> str | None:
-        """A process is gone: the cell that it died in, if any. All else that it had is for the others."""
+        """A process is gone: the cell that it died in, if any. All else that it had is for the others.
+
+        Raises KeyError for one that died before it was there, which xdist expects.
+        """
+        if node not in self._nodes:
+            raise KeyError(node)
         self._nodes.remove(node)
         if self._plan is None or node not in self._plan.processes:
             return None

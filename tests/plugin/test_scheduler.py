@@ -87,6 +87,13 @@ def test_what_a_dead_process_had_is_run_by_its_replacement() -> None:
     assert not session.scheduling.has_pending
 
 
+def test_a_process_that_dies_before_it_was_there_is_replaced() -> None:
+    session = Session()
+    # xdist hears of it, and replaces the process.
+    with pytest.raises(KeyError):
+        session.scheduling.remove_node(Node("gw9"))
+
+
 def test_processes_that_collect_different_cells_run_none() -> None:
     session = Session((ITEMS, ITEMS[:-1]))
     assert [node.told for node in session.nodes] == [[], []]
