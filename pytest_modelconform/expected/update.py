@@ -21,6 +21,8 @@ HEADER = """\
 # What is known to fail. In `cell` only * and ? are special; paths are relative to this file's folder.
 # Entries are strict: one whose cell passes, or fails elsewhere, fails the run.
 """
+# Whose messages say what is wrong, by names and numbers.
+_TOLD_IN_WORDS = (Verdict.ERROR, Verdict.MISMATCH)
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def update(
     owners = Counter(c for cells in matching.values() for c in cells)
     # Entries may overlap, which is a fault of the file: a cell is settled if one of them is met.
     settled = {c for e, cells in matching.items() for c in cells if c in told and _met(e, told[c])}
+    known_causes = _Causes(content.causes, matching, told)
     slots: list[list[Piece]] = []
     for entry, piece in zip(entries, pieces, strict=True):
         if entry not in matching:
@@ -96,13 +99,13 @@ def update(
         mine = set(cells)
         near = Ids(c for c in existing.order if c not in aside or owners[c] > (c in mine))
         slot = _narrowed(piece, entry, [c for c in kept if c not in aside], near)
-        slots.append([*slot, *_rewritten(piece, entry, failing, told, near, content.causes, in_place=not slot)])
+        slots.append([*slot, *_rewritten(piece, entry, failing, told, near, known_causes, in_place=not slot)])
     known = {cell for cells in matching.values() for cell in cells}
     homeless = [c for c in existing.order if c in told and told[c].failed and c not in known]
     # Beside what is already known of the case file; after all the rest where nothing is.
     beside: dict[int, list[Piece]] = {}
     near = Ids(c for c in existing.order if c not in aside or owners[c])
-    for file, piece in _added(homeless, told, near, content.causes):
+    for file, piece in _added(homeless, told, near, known_causes):
         place = max((i for i, entry in enumerate(entries) if file_of(entry.cell) == file), default=len(entries))
         beside.setdefault(place, []).append(piece)
     joined = _joined(text, pieces, slots, beside, tail)
@@ -133,7 +136,7 @@ def _rewritten(
     cells: Sequence[str],
     told: Mapping[str, Seen],
     existing: Ids,
-    causes: Sequence[Cause],
+    causes: _Causes,
     in_place: bool,
 ) -> list[Piece]:
     """Entries for the cells that fail otherwise than the entry says; `when` stays, since only there this was seen.
@@ -157,7 +160,7 @@ def _rewritten(
 
 
 def _added(
-    cells: Sequence[str], told: Mapping[str, Seen], existing: Ids, causes: Sequence[Cause]
+    cells: Sequence[str], told: Mapping[str, Seen], existing: Ids, causes: _Causes
 ) -> Iterator[tuple[str, Piece]]:
     """Entries for cells that have none, each with its case file."""
     for file in dict.fromkeys(map(file_of, cells)):
@@ -171,20 +174,46 @@ def _added(
 
 
 def _groups(
-    cells: Iterable[str], told: Mapping[str, Seen], causes: Sequence[Cause]
+    cells: Iterable[str], told: Mapping[str, Seen], causes: _Causes
 ) -> dict[tuple[Verdict, Stage | None, str | None], list[str]]:
-    """Cells by what they came to, and by the id of the cause that their message is known by."""
+    """Cells by what they came to, and by the id of the cause that is known of them."""
     groups: dict[tuple[Verdict, Stage | None, str | None], list[str]] = {}
     for cell in cells:
         seen = told[cell]
-        groups.setdefault((seen.verdict, seen.stage, _cause(seen.message, causes)), []).append(cell)
+        groups.setdefault((seen.verdict, seen.stage, causes.of(cell, seen)), []).append(cell)
     return groups
 
 
-def _cause(message: str, causes: Sequence[Cause]) -> str | None:
-    """The only cause that explains a message: where several do, somebody has to look."""
-    found = [cause.id for cause in causes if cause.explains(message)]
-    return found[0] if len(found) == 1 else None
+class _Causes:
+    """Which cause a cell's failure is known to have. matching: entries with their cells.
+
+    That whose `message` it has; or that of another cell of its case which fails in the very same words, as all formats
+    do that begin with the same exporter's error, and all runtimes that return the same wrong numbers.
+    """
+
+    def __init__(
+        self, causes: Sequence[Cause], matching: Mapping[Entry, Sequence[str]], told: Mapping[str, Seen]
+    ) -> None:
+        self._causes = causes
+        self._by_words: dict[tuple[str, Seen], set[str]] = {}
+        for entry, cells in matching.items():
+            if entry.cause is None:
+                continue
+            for cell in cells:
+                if cell in told and _met(entry, told[cell]):
+                    self._by_words.setdefault((_case_of(cell), told[cell]), set()).add(entry.cause.id)
+
+    def of(self, cell: str, seen: Seen) -> str | None:
+        """The only one: where there are several, somebody has to look."""
+        found = {cause.id for cause in self._causes if cause.explains(seen.message)}
+        # A limit of time is told in the same words whatever ran into it.
+        if not found and seen.verdict in _TOLD_IN_WORDS:
+            found = self._by_words.get((_case_of(cell), seen), set())
+        return next(iter(found)) if len(found) == 1 else None
+
+
+def _case_of(cell: str) -> str:
+    return cell.partition("[")[0]
 
 
 def _comment(pattern: str, group: Collection[str], told: Mapping[str, Seen]) -> str:

@@ -473,6 +473,25 @@ def test_where_several_causes_explain_a_failure_somebody_has_to_look() -> None:
     assert todo("net.py::net[onnx-*]", "OSError: no source") in made.text
 
 
+def test_a_cell_that_fails_in_the_words_of_another_of_its_case_has_its_cause() -> None:
+    silent = KNOWN.replace('message = "no source"\n', "").replace("text/t5.py::t5[collect]", ONNX[0])
+    others = {ONNX[1]: EXPORT, "net.py::net[export-torch-cpu]": EXPORT}
+    made = updated(silent, {ONNX[0]: EXPORT, **others})
+    assert made.todo == 0
+    assert made.text.count('cause = "no-source"') == 3
+
+    # Nor is it of another case, in other words, or of a cell that fails otherwise than its entry says.
+    more = Seen(EXPORT.verdict, EXPORT.stage, EXPORT.message + " else")
+    made = updated(silent, {ONNX[0]: EXPORT, ONNX[1]: more, "text/bert.py::bert[export-torch-cpu]": EXPORT})
+    assert made.todo == 2
+    made = updated(silent, {ONNX[0]: RUN, ONNX[1]: RUN})
+    assert made.todo == 2
+    # A limit of time says nothing of what it was used for.
+    late = Seen(Verdict.TIMEOUT, Stage.EXPORT, "export took longer than 300 s")
+    text = silent.replace('verdict = "error"', 'verdict = "timeout"')
+    assert updated(text, dict.fromkeys([*ONNX[:1], "net.py::net[export-torch-cpu]"], late)).todo == 1
+
+
 def test_a_cell_that_fails_otherwise_for_a_known_cause_names_it() -> None:
     old = entry("net.py::net[onnx-*]", "mismatch", "compare")
     made = updated(f"{KNOWN}\n{old}", dict.fromkeys(ONNX, EXPORT))
