@@ -11,7 +11,10 @@ _UNKNOWN = (
     (r"Unknown builtin op: (?P<space>\w+)::(?P<name>\w+)", "torch"),
     (r"failed to resolve torch\.ops\.(?P<space>\w+)\.(?P<name>\w+)", "torch"),
     (r"Fatal error: (?P<space>[\w.]+):(?P<name>\w+)\(-?\d+\) is not a registered function/op", "onnxruntime"),
-    (r"No conversion rule found for operations: (?P<space>[\w.]+)\.(?P<name>\w+)", "openvino"),
+    (
+        r"No conversion rule found for operations: (?P<space>[\w.]+?)\.(?P<name>\w+)(?:\.default)?(?=[,\s]|$)",
+        "openvino",
+    ),
 )
 _UNKNOWN_TO_THE_OLDER = r"unrecognized namespace (?P<space>\w+)::(?P<name>\w+)"
 _UNKNOWN_TO_EXPORTERS = (
@@ -69,6 +72,11 @@ def own(failure: Failure) -> str | None:
             )
     for pattern, field in _UNKNOWN:
         if name := _own(failure, pattern):
+            if name.startswith("torchvision::") and field == "openvino":
+                return (
+                    f"OpenVINO has no {name} for what comes from PyTorch. Leave it out of the exported part, or try the "
+                    "format `onnx`, which OpenVINO reads as well (`--modelconform-formats onnx`)"
+                )
             return (
                 f"{name} is an operator of your own, which this runtime's process doesn't know. Say in the case what "
                 f'registers it there: `operators=Operators({field}=("my_operators.cpp",))`'

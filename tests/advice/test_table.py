@@ -209,6 +209,19 @@ def in_openvino(model: bytes) -> None:
     openvino.Core().read_model(model)
 
 
+class Boxes(torch.nn.Module):
+    def forward(self, boxes: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        kept: torch.Tensor = torch.ops.torchvision.nms(boxes, scores, 0.5)
+        return kept
+
+
+def boxes_in_openvino() -> None:
+    import openvino
+    import torchvision  # noqa: F401 (its operators)
+
+    openvino.convert_model(torch.export.export(Boxes(), (torch.rand(3, 4), torch.rand(3))))
+
+
 def changed(data: bytes, change: Callable[[str, bytes], bytes]) -> io.BytesIO:
     """A zip file with other contents."""
     target = io.BytesIO()
@@ -274,6 +287,11 @@ LOADED: list[tuple[str, Callable[[Path], object], str]] = [
     ("ort-opset", lambda folder: in_ort(graph("Relu", opset=99)), "the file has opset 99, this ONNX Runtime reads"),
     ("ort-operator", lambda folder: in_ort(graph("Mine", "my.ops")), "`operators=Operators(onnxruntime=("),
     ("openvino", lambda folder: in_openvino(graph("Mine", "my.ops")), "`operators=Operators(openvino=("),
+    (
+        "openvino-torchvision",
+        lambda folder: boxes_in_openvino(),
+        "OpenVINO has no torchvision::nms for what comes from",
+    ),
     ("script-version", lambda folder: newer_script(), "a newer PyTorch wrote the file (version 99"),
     ("script-operator", lambda folder: unknown_in_script(), "absent::shrink is an operator of your own"),
     ("program-schema", lambda folder: newer_program(folder, later_schema), "a newer PyTorch wrote the file"),
