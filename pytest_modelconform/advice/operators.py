@@ -74,8 +74,8 @@ def own(failure: Failure) -> str | None:
         if name := _own(failure, pattern):
             if name.startswith("torchvision::") and field == "openvino":
                 return (
-                    f"OpenVINO has no {name} for what comes from PyTorch. Leave it out of the exported part, or try the "
-                    "format `onnx`, which OpenVINO reads as well (`--modelconform-formats onnx`)"
+                    f"OpenVINO has no {name} for what comes from PyTorch. Leave it out of the exported part, or try "
+                    "the format `onnx`, which OpenVINO reads as well (`--modelconform-formats onnx`)"
                 )
             return (
                 f"{name} is an operator of your own, which this runtime's process doesn't know. Say in the case what "
