@@ -18,6 +18,7 @@ from .drawn import Came, Draw, NotHere, killed, sandbox, wait
 _MEGABYTES = 50
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _RESUME = "--modelconform-resume"
+_OF_EXECNET = "EOFError: expected 1 bytes, got 0"
 
 
 # -- processes that are killed -----------------------------------------------------------------------------------------
@@ -39,8 +40,12 @@ def kills(draw: Draw) -> Came:
                 came.done += killed(box, run.pid, drawn, moment)
         came.done.insert(0, f"{flavour} -n {count}")
         came.verdicts = box.verdicts("run")
-        came.faults += box.faults_of_log("run")
-        if run.returncode not in (0, 1):
+        # A process that dies while execnet begins it ends pytest: not green, and nothing that we could mend.
+        ended_by_execnet = run.returncode == 3 and _OF_EXECNET in box.output("run")
+        if ended_by_execnet:
+            came.done.append("which ends xdist")
+        came.faults += box.faults_of_log("run", is_whole=not ended_by_execnet)
+        if run.returncode not in (0, 1) and not ended_by_execnet:
             came.faults.append(f"exit status {run.returncode}: {box.output('run')[-300:]}")
         came.faults += box.left()
         came.faults += box.clean("clean")
