@@ -118,11 +118,14 @@ class BlamePlugin:
         if not self.run.is_controller and not is_ended:
             try:
                 # The folder may be gone: the controller removes it where Ctrl-C reached it alone.
+                self.run.is_searching = True
                 with contextlib.suppress(OSError):
                     self._search()
             except KeyboardInterrupt:
                 if not self.run.is_xdist_worker:
                     self._say(_ENDED)
+            finally:
+                self.run.is_searching = False
         if not self.run.is_xdist_worker:
             try:
                 self._write_down(is_ended)

@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Generator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -63,9 +64,15 @@ class EndingPlugin:
         """In the process that has the log. Once: a second one would stop the cleaning up."""
         for each in self._before:
             signal.signal(each, signal.SIG_IGN)
-        self.log.remarks.append(f"modelconform: ended by {signal.Signals(number).name}")
-        if not self._is_settling:
+        if not self._is_settling or self.run.is_searching:
+            self.log.remarks.append(f"modelconform: ended by {signal.Signals(number).name}")
             raise KeyboardInterrupt(signal.Signals(number).name)
+
+    def _wait(self, number: int, frame: FrameType | None) -> None:
+        """Ctrl-C while the run ends by itself: the second one stops that."""
+        if self.run.is_searching:
+            raise KeyboardInterrupt
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def pytest_keyboard_interrupt(self) -> None:
         """On an xdist controller: tell its processes, which a signal need not have reached."""
@@ -73,10 +80,14 @@ class EndingPlugin:
             with contextlib.suppress(OSError):
                 (self.run.machinery.scratch / _ENDED).touch()
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
-        """Now processes are ended and results are written, which takes no longer than to be told of."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self) -> Generator[None, None, None]:
+        """Now processes are ended and results are written. Whatever stops one of these hooks, stops all after it."""
         self._is_settling = True
+        usual = signal.default_int_handler
+        if self._before and not self.run.is_xdist_worker and signal.getsignal(signal.SIGINT) is usual:
+            self._before[signal.SIGINT] = signal.signal(signal.SIGINT, self._wait)
+        yield
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:

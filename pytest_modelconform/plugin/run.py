@@ -79,6 +79,8 @@ class Run:
         # What case files came to, whatever of it is selected. is_refused: whether a name has no cell there.
         self.collected = Collected()
         self.is_refused = False
+        # Whether guilty operators are looked for, once all cells have run: that may take minutes, and may be stopped.
+        self.is_searching = False
         # All cells of a sharded run, each with the index of its shard.
         self.sharded: dict[Cell, int] = {}
         # What cells took elsewhere, where the options name it, and on this machine.

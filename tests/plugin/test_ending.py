@@ -9,6 +9,7 @@ import pty
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import termios
 import time
@@ -18,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import runs
+from pytest_modelconform.report import log
+from tests.support import fakes, runs
 
 RUNTIMES = "fake-good-never,fake-endless-run,fake-wrong-run"
 # The case leaves the id of the case host.
@@ -133,6 +135,27 @@ def test_who_is_told_to_end_does_as_at_ctrl_c(
     verdicts = {name: cell["verdict"] for name, cell in session.cells().items()}
     assert len(verdicts) == 4
     assert verdicts[runs.cell("plain", ENDLESS)] == "not-run"
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+def test_who_is_told_to_end_while_it_ends_loses_nothing(
+    tmp_path: Path, sessions: list[Session], monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    # As while xdist ends its processes, before the log has its last line.
+    ends = "\n\n@pytest.hookimpl(tryfirst=True)\ndef pytest_sessionfinish():\n    os.kill(os.getpid(), signal.{})\n"
+    files = {
+        "plain.py": NOTE + runs.PLAIN,
+        "conftest.py": f"import os, pytest, signal\n{fakes.CONFTEST}{ends.format(number)}",
+    }
+    monkeypatch.setattr(sys.modules[__name__], "RUNTIMES", "fake-good-never,fake-wrong-run")
+    session = Session(runs.write(tmp_path, files), tmp_path, 0, "--modelconform-log=run.jsonl", runs.NO_BLAME)
+    sessions.append(session)
+    printed = session.end()
+    assert session.process.returncode == pytest.ExitCode.TESTS_FAILED, printed
+    session.assert_nothing_is_left()
+    assert "ended by" not in printed
+    assert log.read(tmp_path / "run.jsonl").complete
+    assert session.cells()[runs.cell("plain", WRONG)]["verdict"] == "mismatch"
 
 
 def test_what_a_shell_has_in_its_background_ends_as_well(
