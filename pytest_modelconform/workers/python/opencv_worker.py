@@ -7,9 +7,9 @@ from typing import Any
 
 import cv2
 
-from .. import flat
+from .. import flat, words
 from ..arrays import Array
-from ..loop import Handlers
+from ..loop import Handlers, WorkerError
 
 
 def handlers(device: str, threads: int) -> Handlers:
@@ -18,7 +18,11 @@ def handlers(device: str, threads: int) -> Handlers:
 
     def load(request: dict[str, Any]) -> flat.Model:
         # The older engine, which is what OpenCV falls back to by itself, computes all in float32 and fixes shapes.
-        net = cv2.dnn.readNetFromONNX(request["model"], cv2.dnn.ENGINE_NEW)
+        with words.caught() as said:
+            net = cv2.dnn.readNetFromONNX(request["model"], cv2.dnn.ENGINE_NEW)
+        # What it can't read it only logs, and an empty net refuses its first input as unknown.
+        if net.empty():
+            raise WorkerError(f"OpenCV can't read the file: {_unread(said)}")
 
         def model(feeds: Mapping[str, Array], fetches: Sequence[str]) -> Sequence[Any]:
             for name, array in feeds.items():
@@ -28,3 +32,12 @@ def handlers(device: str, threads: int) -> Handlers:
         return model
 
     return flat.handlers({"name": "opencv", "version": cv2.__version__, "devices": ["cpu"]}, load)
+
+
+def _unread(said: words.Words) -> str:
+    """Which operators it does not have, or its last words."""
+    _, found, names = said.text.partition("Unsupported operations:\n")
+    operators = [line.strip() for line in names.splitlines() if line.startswith("\t")]
+    return (
+        f"unsupported operations: {', '.join(operators)}" if found and operators else said.last() or "it says no more"
+    )
