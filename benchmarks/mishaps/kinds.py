@@ -19,7 +19,7 @@ _MEGABYTES = 50
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _RESUME = "--modelconform-resume"
 _OF_PYTEST = "in make_numbered_dir_with_cleanup"
-_OF_EXECNET = "EOFError: expected 1 bytes, got 0"
+_OF_EXECNET = "in makegateway"
 
 
 # -- processes that are killed -----------------------------------------------------------------------------------------
