@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,6 +39,12 @@ def _unread(said: words.Words) -> str:
     """Which operators it does not have, or its last words."""
     _, found, names = said.text.partition("Unsupported operations:\n")
     operators = [line.strip() for line in names.splitlines() if line.startswith("\t")]
-    return (
-        f"unsupported operations: {', '.join(operators)}" if found and operators else said.last() or "it says no more"
-    )
+    if found and operators:
+        return f"unsupported operations: {', '.join(operators)}"
+    lines = [line for line in map(_said, said.text.splitlines()) if line and "the older parser" not in line]
+    return lines[-1] if lines else "it doesn't say why"
+
+
+def _said(line: str) -> str:
+    """A line of its log, without level, time and place: all runs have the same words then."""
+    return re.sub(r"^\[ *\w+:\d+@[\d.]+\] \w+ \S+:\d+ ", "", line).strip()
