@@ -75,8 +75,8 @@ def main(words: Sequence[str] | None = None) -> int:
             return 2
         log.write(whole, given.logs / "all.jsonl")
         write(whole, given.logs)
-        if given.docs:
-            write(whole, root / "docs", ("matrix.md", "matrix.html", RECORDS))
+        if given.docs or given.records:
+            write(whole, root / "docs", ("matrix.md", "matrix.html", RECORDS) if given.docs else (RECORDS,))
         lacking = ", ".join(whole.environment.get("missing", ())) or "nothing"
         print(f"{given.logs / 'all.jsonl'}: {len(whole.cells)} cells; not run yet: {lacking}")
     done = kept.cells()
@@ -105,6 +105,9 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--join", action="store_true", help="only join the logs that are there")
     parser.add_argument(
         "--docs", action="store_true", help=f"write matrix.md, matrix.html and {RECORDS} into docs, too"
+    )
+    parser.add_argument(
+        "--records", action="store_true", help=f"write docs/{RECORDS} only, which other machines go on from"
     )
     parser.add_argument("--again", metavar="GLOB", help="run cells again whose id this matches")
     parser.add_argument(
