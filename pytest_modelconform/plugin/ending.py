@@ -62,7 +62,7 @@ class EndingPlugin:
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         """In the process that has the log. Once: a second one would stop the cleaning up."""
-        for each in self._before:
+        for each in self._before.keys() & {*_SIGNALS}:
             signal.signal(each, signal.SIG_IGN)
         if not self._is_settling or self.run.is_searching:
             self.log.remarks.append(f"modelconform: ended by {signal.Signals(number).name}")

@@ -5,6 +5,7 @@ A log may come from elsewhere: it is data, and all of it is checked when it is r
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import itertools
@@ -177,7 +178,9 @@ def write(log: Log, path: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:
             plainly = Path(folder) / "run.jsonl"
             write(log, plainly)
-            with plainly.open("rb") as source, _compressed(path, path.suffix, "wb") as target:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            opened = lzma.open if path.suffix == ".xz" else gzip.open
+            with plainly.open("rb") as source, opened(path, "wb") as target:
                 shutil.copyfileobj(source, target)
         return
     writer = LogWriter(path, log.environment)
@@ -216,20 +219,19 @@ def read(path: Path, carried: bool = False) -> Log:
     return Log(found.environment, found.cells, found.complete, found.shard)
 
 
-def _opened(path: Path) -> IO[bytes]:
-    """A log as the bytes of its lines, whatever its name is."""
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """A log as the bytes of its lines, whatever its name is. It is opened once: it may be a pipe."""
     with path.open("rb") as file:
-        begin = file.read(8)
-    for suffix, magic in _COMPRESSED.items():
-        if begin.startswith(magic):
-            return _compressed(path, suffix, "rb")
-    return path.open("rb")
-
-
-def _compressed(path: Path, suffix: str, mode: str) -> IO[bytes]:
-    if suffix == ".xz":
-        return cast("IO[bytes]", lzma.open(path, mode))
-    return cast("IO[bytes]", gzip.open(path, mode))
+        begin = file.peek(8)
+        if begin.startswith(_COMPRESSED[".xz"]):
+            with lzma.open(file) as unpacked:
+                yield unpacked
+        elif begin.startswith(_COMPRESSED[".gz"]):
+            with gzip.open(file) as inflated:
+                yield cast("IO[bytes]", inflated)
+        else:
+            yield file
 
 
 def _lines(path: Path, file: IO[bytes]) -> Iterator[bytes]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import lzma
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -207,7 +208,7 @@ def test_a_log_as_a_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "opened"), [("log.jsonl.xz", lzma.open), ("log.jsonl.gz", gzip.open)])
 def test_compressed_logs(name: str, opened: Callable[[Path], IO[bytes]], tmp_path: Path) -> None:
-    path = tmp_path / name
+    path = tmp_path / "deep" / name
     found = log.Log({"python": "3.11"}, [CELLS[0]] * 200, complete=True)
     log.write(found, path)
     with opened(path) as file:
@@ -222,6 +223,16 @@ def test_compressed_logs(name: str, opened: Callable[[Path], IO[bytes]], tmp_pat
     path.write_bytes(whole[:40] + bytes(40) + whole[80:])
     with pytest.raises(LogError, match=rf"{name}(:1: this line is not a record| can't be decompressed)"):
         log.read(path)
+
+
+def test_a_log_may_come_through_a_pipe(tmp_path: Path) -> None:
+    begin, end = os.pipe()
+    try:
+        os.write(end, written(tmp_path / "log.jsonl").read_bytes())
+        os.close(end)
+        assert len(log.read(Path(f"/dev/fd/{begin}")).cells) == 2
+    finally:
+        os.close(begin)
 
 
 def test_the_json_report_of_a_shard() -> None:
