@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import platform
 import sys
+import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,11 @@ def is_variable(name: str) -> bool:
 @functools.cache
 def _packages() -> Mapping[str, str]:
     found: dict[str, str] = {}
-    for distribution in importlib.metadata.distributions():
+    # A package may put its own copies of others on the path once it is imported (setuptools, Ray): nothing is installed
+    # by that, and whether one process did so says nothing of the machine.
+    installed = [Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")]
+    path = [folder for folder in sys.path if not any(above in installed for above in Path(folder).parents)]
+    for distribution in importlib.metadata.distributions(path=path):
         # One whose metadata is broken has no name.
         name: str | None = distribution.metadata["Name"]
         if name:

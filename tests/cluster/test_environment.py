@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import sys
+import sysconfig
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from pytest_modelconform.cluster.environment import Facts, differences, facts, variables
+from pytest_modelconform.cluster.environment import Facts, _packages, differences, facts, variables
 
 ONE = Facts("3.11.7", "/venv", "0.1.0 (a)", "EPYC", "Linux", {"torch": "2.14.1", "numpy": "2.3"}, "f")
 
@@ -30,6 +33,18 @@ def test_the_same() -> None:
 )
 def test_a_difference_is_said(changes: dict[str, str], said: str) -> None:
     assert differences(ONE, replace(ONE, **changes)) == [said]  # type: ignore[arg-type]
+
+
+def test_copies_that_a_package_brings_are_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As setuptools and Ray put theirs on the path, once they are imported.
+    site, project = tmp_path / "site", tmp_path / "project"
+    for folder, name in ((site, "big"), (site / "big" / "_vendor", "copied"), (project, "editable")):
+        (folder / f"{name}-1.0.dist-info").mkdir(parents=True)
+        (folder / f"{name}-1.0.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n")
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(site))
+    monkeypatch.setattr(sys, "path", [str(site / "big" / "_vendor"), str(project), str(site)])
+    monkeypatch.chdir(tmp_path)
+    assert _packages.__wrapped__() == {"big": "1.0", "editable": "1.0"}
 
 
 def test_many_differences_are_shortened() -> None:
