@@ -103,7 +103,8 @@ def _nothing_to_compare(reference: Reference) -> str:
     if reference.blind:
         return f"it is {reference.blind}"
     if reference.kind == "exact" and reference.unstable > _MOST_UNSTABLE * reference.eager.size:
-        return f"{100 * reference.unstable / reference.eager.size:.3g} % of its elements depend on rounding"
+        share = 100 * reference.unstable / reference.eager.size
+        return f"{share:.3g} % of its elements depend on rounding or on the order of equal ones"
     return ""
 
 

@@ -234,7 +234,7 @@ def notes(content: Inference, made: Mapping[str, Mapping[str, Reference]], left_
         found.append(f"not all tensors that the case can't see are known: {unseen.skipped}")
     found += [
         f"input set {name!r}, output{path}: {reference.unstable} of {reference.eager.size} elements depend on rounding "
-        "and are not compared"
+        "or on the order of equal ones, and are not compared"
         for name, references in made.items()
         for path, reference in references.items()
         if reference.unstable

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from ..operands import leaves, mapped
-from . import arithmetic, functions, norms, products, steps, sums
+from . import arithmetic, functions, norms, products, steps, sums, ties
 from .call import Call, Draws, Formula, Relative, Replaced, Spread, Tensor, Unknown, floating, wide
 from .exact import DECIDING, EXACT, HARMLESS
 
@@ -67,9 +67,11 @@ class OperatorNoise(TorchDispatchMode):
     """Moves the result of each operator by ξ times its spread, ξ standard normal.
 
     draws: of ξ. scale: of the spreads; negative for the same run on the other side. longest: the most terms that one
-    accumulator is taken to add. decides: whether an operator was seen that makes a decision of what rounding moves: a
-    comparison, an index, a whole number. general: how often an operator was moved without a formula, by name. packed:
-    whether nested tensors were seen, in which nothing is moved. rounded: steps of a quantised model, as it runs.
+    accumulator is taken to add. turn: by how much the orders of equal elements are turned round that PyTorch doesn't
+    promise (ties.py); None leaves them. decides: whether an operator was seen that makes a decision of what rounding
+    moves: a comparison, an index, a whole number. general: how often an operator was moved without a formula, by name.
+    packed: whether nested tensors were seen, in which nothing is moved. rounded: steps of a quantised model, as it
+    runs.
     """
 
     @classmethod
@@ -83,11 +85,13 @@ class OperatorNoise(TorchDispatchMode):
         scale: float = 1.0,
         magnitudes: Magnitudes | None = None,
         longest: float = math.inf,
+        turn: int | None = None,
     ) -> None:
         super().__init__()
         self.draws = draws
         self.scale = scale
         self.longest = longest
+        self.turn = turn
         self.magnitudes = magnitudes or Magnitudes()
         self.magnitudes.rewind()
         self.decides = False
@@ -110,6 +114,8 @@ class OperatorNoise(TorchDispatchMode):
         if _is_view(schema) or name in EXACT:
             returned = func(*args, **kwargs)
             self._look(name, returned, args)
+            if self.turn is not None and name in ties.ANY_ORDER and not schema.is_mutable:
+                return ties.other_order(Call(name, func, args, kwargs, [], returned, self.draws), self.turn)
             return returned
         before = (args, kwargs)
         if schema.is_mutable:

@@ -103,7 +103,7 @@ def _noisy_runs(built: Built, key: str, runs: dict[str, Tensor]) -> None:
 
     def add(k: int, scale: float) -> bool:
         nonlocal packed
-        mode = OperatorNoise(draws, scale, magnitudes)
+        mode = OperatorNoise(draws, scale, magnitudes, turn=k - 1)
         inputs = built.clone_inputs(key)
         with in_sight(built.model), mode:
             returned = run(built, key, built.model, *inputs)

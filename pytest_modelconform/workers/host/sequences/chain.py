@@ -239,7 +239,7 @@ def _by_operators(
             nonlocal decides, packed
             if alike:
                 draws.state = start
-            mode = OperatorNoise(draws, scale, magnitudes[key])
+            mode = OperatorNoise(draws, scale, magnitudes[key], turn=k - 1)
             with in_sight(built.model), mode:
                 returned = run(built, key, built.model, *one)
             decides, packed = decides or mode.decides, packed or mode.packed
