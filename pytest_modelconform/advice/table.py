@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..terms.case import TORCH
 from ..terms.outcome import NOT_FIT, Outcome, Stage, Verdict
-from . import files, operators, shapes, values
+from . import around, files, operators, shapes, values
 from .failure import Failure, Rule
 
 # The first one that has something to say is heard: what is special stands before what is general.
@@ -18,7 +18,12 @@ RULES: Sequence[Rule] = (
     values.cache_object,
     values.not_copied,
     values.complex_numbers,
+    values.named_tuple,
+    values.unknown_object,
     values.traced_output,
+    around.checkpoint,
+    around.autograd_function,
+    around.compiled,
     operators.fake_kernel,
     operators.newer_opset,
     operators.own,

@@ -26,6 +26,13 @@ _TRACED = "|".join(
         r"Only tuples, lists and Variables are supported as JIT inputs/outputs",
     )
 )
+_OBJECTS = (
+    r"Found <class '(?:[\w.]+\.)?(?P<name>\w+)'> in output, which is not a known type",
+    r"Unsupported input type <class '(?:[\w.]+\.)?(?P<name>\w+)'>",
+    r"Tracer cannot infer type of [\s\S]*instead got value of type (?P<name>\w+)",
+)
+# What traced_output speaks of.
+_FAMILIAR = frozenset(("dict", "tuple", "list", "NoneType", "int", "float", "bool", "str"))
 _COMPLEX = "|".join(
     (
         r"Exporting the operator 'aten::(?P<name>\w*(?:fft|complex|conj|polar)\w*|real|imag|angle)'",
@@ -67,6 +74,29 @@ def traced_output(failure: Failure) -> str | None:
         "a trace returns tensors, tuples of them, or a dict of tensors only. Wrap the model in a module that returns "
         "such a tuple, without None, numbers and dicts of several kinds: `return y, *states`. torch.export takes the "
         "model as it is: formats `export` and `onnx`"
+    )
+
+
+def named_tuple(failure: Failure) -> str | None:
+    """What an operator with several results returns, returned as it is: torch.export.save knows no name for it."""
+    found = failure.search(r"No registered serialization name for <class 'torch\.return_types\.(?P<name>\w+)'>")
+    if found is None:
+        return None
+    name = found["name"]
+    return (
+        f"forward returns a torch.return_types.{name}, as {name} gives it, which torch.export.save can't write. Make a "
+        f"tuple of it: `tuple(x.{name}(…))`"
+    )
+
+
+def unknown_object(failure: Failure) -> str | None:
+    """An object of the user's own class among inputs or outputs, a dataclass for instance."""
+    found = next((found for pattern in _OBJECTS if (found := failure.search(pattern))), None)
+    if found is None or found["name"] in _FAMILIAR or re.search(r"(?:Output|Outputs|Cache)$", found["name"]):
+        return None
+    return (
+        f"exporters know tensors, tuples, lists and dicts, and no {found['name']}. Wrap the model in a module that "
+        "takes and returns these: `return out.boxes, out.scores`"
     )
 
 

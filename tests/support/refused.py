@@ -6,10 +6,12 @@ tests/advice/test_table.py says which exporter refuses what.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from torchvision.ops import deform_conv2d
 
 from pytest_modelconform import Case, generic_weights
@@ -165,6 +167,65 @@ class Deformed(nn.Module):
         return deform_conv2d(image, torch.cat((image, image), 1), weight).flatten(1)
 
 
+class Best(Net):
+    def forward(self, x: Tensor) -> Any:
+        return self.a(x).topk(2)
+
+
+class BestTuple(Net):
+    def forward(self, x: Tensor) -> Any:
+        return tuple(self.a(x).topk(2))
+
+
+@dataclass
+class Found:
+    boxes: Tensor
+    scores: Tensor
+
+
+class Detected(Net):
+    def forward(self, x: Tensor) -> Any:
+        return Found(self.a(x), x.sigmoid())
+
+
+class DetectedTuple(Net):
+    def forward(self, x: Tensor) -> Any:
+        return self.a(x), x.sigmoid()
+
+
+class Checkpointed(Net):
+    def forward(self, x: Tensor) -> Any:
+        return checkpoint(self.a, x, use_reentrant=True)
+
+
+class CheckpointedOtherwise(Net):
+    def forward(self, x: Tensor) -> Any:
+        return checkpoint(self.a, x, use_reentrant=False)
+
+
+class Straight(torch.autograd.Function):
+    """Rounds, and lets gradients through."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.round()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return gradients
+
+
+class Estimated(Net):
+    def forward(self, x: Tensor) -> Any:
+        return Straight.apply(self.a(x))
+
+
+class EstimatedInTraining(Net):
+    def forward(self, x: Tensor) -> Any:
+        y = self.a(x)
+        return Straight.apply(y) if self.training else y.round()
+
+
 class Spectrum(Net):
     def forward(self, x: Tensor) -> Tensor:
         return torch.fft.rfft(self.a(x)).abs()
@@ -293,6 +354,16 @@ several = case(Several)
 several_tuple = case(SeveralTuple)
 nothing = case(Nothing)
 deformed = case(Deformed)
+best = case(Best)
+best_tuple = case(BestTuple)
+detected = case(Detected)
+detected_tuple = case(DetectedTuple)
+checkpointed = case(Checkpointed)
+checkpointed_otherwise = case(CheckpointedOtherwise)
+estimated = case(Estimated)
+estimated_in_training = case(EstimatedInTraining)
+compiled = Case(model=lambda: torch.compile(generic_weights(SeveralTuple())), inputs=THREE)
+compiled_not = case(SeveralTuple)
 spectrum = case(Spectrum)
 spectrum_real = case(SpectrumReal)
 rotary = case(Rotary)

@@ -20,7 +20,7 @@ from pytest_modelconform.terms.runs import TRANSPOSED
 from ..loop import WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, encode, view_of
-from . import cast, declared, files, frameworks, quantise
+from . import cast, declared, files, frameworks, module, quantise
 from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_file, operator_files, short_trace
 from .clones import clone
 from .forward import signature
@@ -114,16 +114,12 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
         at_import = any(value is model for value in vars(imported).values())
         if case.framework != TORCH:
             model = _wrapped(name, case.framework, model)
-        if not isinstance(model, torch.nn.Module):
-            raise WorkerError(
-                f"case {name!r}, field 'model': the function returned a {type(model).__name__}, not an nn.Module",
-                "build",
-            )
+        model = module.checked(name, model)
         try:
             signature(model)
         except TypeError as error:
             raise WorkerError(f"case {name!r}, field 'model': {error}", "build") from error
-        model.train(case.mode == "train")
+        module.set_mode(name, model, case.mode == "train")
         # A part of another case was cast, and quantised, with it.
         is_part = isinstance(case, PartCase)
         as_is = is_part or dtype in ("float32", INT8)

@@ -99,7 +99,7 @@ def test_files_are_looked_up_beside_the_case(tmp_path: Path) -> None:
 
 FAULTS = [
     ("model=lambda: 3, inputs={}", "field 'inputs': give a dict"),
-    (f"model=lambda: 3, inputs={INPUTS}", "field 'model': the function returned a int, not an nn.Module"),
+    (f"model=lambda: 3, inputs={INPUTS}", "field 'model': the function returned an int, not an nn.Module"),
     (f"model=lambda: Net(3), inputs={INPUTS}", r"field 'model': line 16: TypeError: "),
     (
         "model=lambda: Net(), inputs={'x': lambda: torch.rand(2)}",

@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_map
 
 from ...torch_tensors import order_of
 from ..build import Built
+from ..module import exported_programs
 from ..state import seed_all
 from .rewrites import (
     Rewrite,
@@ -123,9 +124,10 @@ def training(subject: Subject) -> Runs:
 
 
 def _train(subject: Subject, purpose: str) -> Any:
-    if subject.built.case.mode == "train":
+    model = subject.model()
+    if subject.built.case.mode == "train" or exported_programs(model):
         raise Unchanged
-    return subject.run(subject.model().train(), purpose=purpose)
+    return subject.run(model.train(), purpose=purpose)
 
 
 def rewritten(name: str, new: Callable[[Any], Any], operators: str = "") -> Callable[[Subject], Runs]:
