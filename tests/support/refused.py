@@ -226,6 +226,11 @@ class EstimatedInTraining(Net):
         return Straight.apply(y) if self.training else y.round()
 
 
+def compiled_module() -> nn.Module:
+    found: Any = torch.compile(generic_weights(SeveralTuple()))
+    return found
+
+
 class Spectrum(Net):
     def forward(self, x: Tensor) -> Tensor:
         return torch.fft.rfft(self.a(x)).abs()
@@ -362,7 +367,7 @@ checkpointed = case(Checkpointed)
 checkpointed_otherwise = case(CheckpointedOtherwise)
 estimated = case(Estimated)
 estimated_in_training = case(EstimatedInTraining)
-compiled = Case(model=lambda: torch.compile(generic_weights(SeveralTuple())), inputs=THREE)
+compiled = Case(model=lambda: compiled_module(), inputs=THREE)
 compiled_not = case(SeveralTuple)
 spectrum = case(Spectrum)
 spectrum_real = case(SpectrumReal)
