@@ -163,15 +163,16 @@ class Attempt:
             tools.outputs,
             reload,
             self.ref.own,
+            lambda entry: tools.second_look.of(self.ref, judge, entry, self.budget),
         )
         tolerance, _ = choose(judge.tolerance, judge.tolerances, cell)
         if cell.task == SEQUENCE:
             return Executed(Steps(sets, tools.folder).outcome(), Evidence(judge, tolerance, {}, self.budget))
         ran = sets.outcome()
-        evidence = Evidence(judge, tolerance, ran.mismatches, self.budget)
+        evidence = Evidence(ran.judge, tolerance, ran.mismatches, self.budget)
         if ran.outcome.verdict not in (Verdict.PASS, Verdict.IMPRECISE):
             return Executed(ran.outcome, evidence)
-        checked = tools.at_once.checked(ran.outcome, cell, judge, artifact, worker, self.budget, load_seconds)
+        checked = tools.at_once.checked(ran.outcome, cell, ran.judge, artifact, worker, self.budget, load_seconds)
         return Executed(checked, evidence)
 
     def _executed(self, judge: Prepared, artifact: Artifact, worker: AnyWorker) -> Executed:

@@ -26,6 +26,7 @@ from ..references.content import (
     Inference,
     InferenceAnswer,
     Looked,
+    MoreNoise,
     Packages,
     ProgramAnswer,
     Resumed,
@@ -185,6 +186,14 @@ class Exports:
         }
         fields |= {"host": self._case_host(ref), **self._request(ref)}
         return self._ask_host(Budget(seconds, self.pool), Stage.COMPARE, "diagnose", Variants, **fields)
+
+    def more_noise(
+        self, ref: CaseRef, prepared: Prepared, name: str, folder: Path, runs: int, seconds: float
+    ) -> MoreNoise:
+        """Have the case host write further noisy runs of an input set to `folder`. Raises StageFailure."""
+        fields: dict[str, Any] = {"digest": prepared.digest, "set": name, "folder": str(folder), "runs": runs}
+        fields |= {"seconds": 0.7 * seconds, "host": self._case_host(ref), **self._request(ref)}
+        return self._ask_host(Budget(seconds, self.pool), Stage.COMPARE, "noise", MoreNoise, **fields)
 
     def program(self, ref: CaseRef, budget: Budget, way: str, static_too: bool) -> ProgramAnswer:
         """The operators of a case's model, or its submodules, see terms/program.py. Raises StageFailure.

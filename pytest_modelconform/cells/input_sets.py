@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ..references.prepared import InputSet, Prepared, sizes
 from ..terms.accuracy import of_generated
+from ..terms.case import Tolerance
 from ..terms.cell import FULL, Cell
 from ..terms.limits import STATED, TRANSPOSED_INPUTS
-from ..terms.outcome import Outcome, Stage, Verdict
+from ..terms.outcome import STYLES, Outcome, Stage, Verdict
 from ..terms.tolerances import choose, loss_note
 from ..terms.wording import input_name
 from . import compiled, limits
@@ -18,6 +19,7 @@ from .answers import Run, SetResult, UnsuitableInputs, compare_runs, read_runs, 
 from .pool import AnyWorker, Pool
 from .protocol import NONSENSE, Compiled, RunAnswer, broken
 from .registry import Registry
+from .second_look import Closer, is_near
 from .stages import Artifact, Budget, verdict_of
 from .typed import read
 from .worker import InlineWorker, WorkerProblem, WorkerRefused
@@ -27,11 +29,13 @@ from .worker import InlineWorker, WorkerProblem, WorkerRefused
 class SetsRun:
     """The outcome over all input sets.
 
-    mismatches: outputs of the sets that are a mismatch or imprecise; arrays are memory maps.
+    mismatches: outputs of the sets that are a mismatch or imprecise; arrays are memory maps. judge: what they were
+    compared with in the end.
     """
 
     outcome: Outcome
     mismatches: Mapping[str, Sequence[Run]]
+    judge: Prepared
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,21 @@ class Ran:
 
 
 @dataclass(frozen=True)
+class _Second:
+    """What an input set came to when it was judged again: its result, and its runs where that is no pass."""
+
+    closer: Closer
+    result: SetResult
+    runs: Sequence[Run]
+
+
+@dataclass(frozen=True)
 class InputSets:
     """Runs an artifact that a worker has loaded on every input set of a case.
 
     judge: what its outputs are compared with. budget: what the cell may still take. target: the file for outputs.
     reload: has the worker load the artifact anew, or raises StageFailure; for a runtime with `RELOADS`. own: columns
-    that the case makes itself.
+    that the case makes itself. closer: an input set with more of eager's noise, for a near miss, or why there is none.
     """
 
     registry: Registry
@@ -66,13 +79,23 @@ class InputSets:
     target: Path
     reload: Callable[[], object] | None = None
     own: Collection[str] = ()
+    closer: Callable[[InputSet], Closer | str] | None = None
 
     def outcome(self) -> SetsRun:
         """Run and compare each set; one that kills the worker leaves those behind it not run."""
         results: dict[str, SetResult] = {}
         mismatches: dict[str, Sequence[Run]] = {}
+        judged = dict(self.judge.sets)
+        further: list[str] = []
         for name, entry in self.judge.sets.items():
             result, runs = self._tried(entry)
+            second = self._again(entry, result, runs) if runs else None
+            if isinstance(second, _Second):
+                judged[name] = second.closer.entry
+                further.append(second.closer.note(result))
+                result, runs = second.result, second.runs
+            elif second:
+                further.append(f"input set {name!r} misses by little, and no more of eager's noise was drawn: {second}")
             results[name] = replace(result, generated=entry.generated, shapes=entry.shapes)
             # An input that is changed in place is a mismatch that the numbers tell nothing of.
             if runs:
@@ -85,7 +108,20 @@ class InputSets:
             notes = (*notes, lost)
         if self.cell.precision != FULL:
             notes = (*notes, *self.judge.content.notes)
-        return SetsRun(replace(outcome, notes=(*outcome.notes, *notes)), mismatches)
+        outcome = replace(outcome, notes=(*outcome.notes, *further, *notes))
+        return SetsRun(outcome, mismatches, self.judge.with_sets(judged))
+
+    def _again(self, entry: InputSet, result: SetResult, runs: Sequence[Run]) -> _Second | str | None:
+        """A near miss, judged by more of eager's noise, or why it can't be; None where that is no better."""
+        if self.closer is None or not is_near(result, entry.references, self._tolerance(entry)):
+            return None
+        closer = self.closer(entry)
+        if isinstance(closer, str):
+            return closer
+        found, left = self.compare(closer.entry, Ran(runs, entry.inputs_changed, result.seconds or 0.0))
+        if STYLES[found.verdict].rank >= STYLES[result.verdict].rank:
+            return None
+        return _Second(closer, replace(found, compiled=result.compiled), left)
 
     def _tried(self, entry: InputSet) -> tuple[SetResult, Sequence[Run]]:
         """The result of one set, and its runs where their numbers are a mismatch, or imprecise."""
@@ -176,9 +212,7 @@ class InputSets:
 
     def compare(self, entry: InputSet, ran: Ran) -> tuple[SetResult, Sequence[Run]]:
         """Compare what ran with the references; the runs, too, where their numbers are a mismatch, or imprecise."""
-        tolerance, _ = choose(self.judge.tolerance, self.judge.tolerances, self.cell)
-        if entry.generated:
-            tolerance = of_generated(self.cell.format, tolerance)
+        tolerance = self._tolerance(entry)
         narrows = self.registry.runtime(self.cell.runtime).NARROWS
         made = compiled.of_set(ran.compiled)
         result = replace(compare_runs(ran.runs, entry, tolerance, narrows), seconds=ran.seconds, compiled=made)
@@ -194,3 +228,8 @@ class InputSets:
             result = replace(result, message=message)
         # Memory maps: they outlive the file, whose name the next input set takes.
         return result, runs
+
+    def _tolerance(self, entry: InputSet) -> Tolerance:
+        """That of the cell for an input set."""
+        tolerance, _ = choose(self.judge.tolerance, self.judge.tolerances, self.cell)
+        return of_generated(self.cell.format, tolerance) if entry.generated else tolerance

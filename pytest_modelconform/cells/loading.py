@@ -22,13 +22,14 @@ from .input_sets import InputSets
 from .pool import AnyWorker, Pool
 from .protocol import LoadAnswer
 from .registry import Registry
+from .second_look import SecondLook
 from .stages import Artifact, Budget, StageFailure, failure_of, kept, start, without_room
 from .worker import WorkerProblem
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What attempts work with. timeout: seconds for one. folder: for their files."""
+    """What attempts work with. timeout: seconds for one. folder: for their files. second_look: for near misses."""
 
     registry: Registry
     pool: Pool
@@ -36,6 +37,7 @@ class Tools:
     at_once: AtOnce
     timeout: float
     folder: Path
+    second_look: SecondLook
 
     def budget(self) -> Budget:
         """What one attempt may take."""

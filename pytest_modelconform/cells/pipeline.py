@@ -31,6 +31,7 @@ from .diagnosing import Diagnosis, Evidence
 from .loading import Tools
 from .pool import Pool
 from .registry import Registry
+from .second_look import SecondLook
 from .stages import StageFailure, without_room
 from .witnesses import Witnesses
 
@@ -76,7 +77,7 @@ class Pipeline:
         self.exports = Exports(registry, cache, pool, timeout, exports)
         folder = Path(tempfile.mkdtemp(prefix=temporary.PREFIX, dir=scratch))
         at_once = AtOnce(registry, threads, folder, threads_asked, cache)
-        self.tools = Tools(registry, pool, self.exports, at_once, timeout, folder)
+        self.tools = Tools(registry, pool, self.exports, at_once, timeout, folder, SecondLook(self.exports, folder))
         self._witnesses = witnesses
         self._diagnosis = Diagnosis(self.exports, folder)
 

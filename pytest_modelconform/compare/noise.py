@@ -100,7 +100,7 @@ def _float(r: Array | None, runs: list[Array], reference: Reference, left_out: A
     if not pure:
         return replace(reference, codes=codes, signal=sums.signal[:1], unstable=unstable, blind=blind)
     r = r.astype(np.float64, copy=False) if sums.cleaned is None else sums.cleaned
-    _raise_floor(sums.floor, r, codes, layout, sums.noise, number)
+    raise_floor(sums.floor, r, codes, layout, sums.noise, number)
     bits = log2(float(sums.signal[0])) - log2(float(sums.noise[0])) if sums.signal[0] else None
     if not blind and bits is not None and bits < max(1, min(LEAST_BITS, number.precision - 2)):
         blind = f"nearly all rounding: faithful arithmetic keeps {bits:.1f} bits of it"
@@ -238,7 +238,7 @@ def _element_noise(r: Floats, runs: list[Floats], codes: Array | None, noises: l
     return np.sqrt(total / len(runs)) if codes is None else np.where(codes, largest, np.sqrt(total / len(runs)))
 
 
-def _raise_floor(
+def raise_floor(
     floor: Array, r: Floats, codes: Array | None, layout: Layout, noise: Floats, number: FloatFormat
 ) -> None:
     """Turn n_i into max(n_i, min over groups of N_g, 2 u |r_i|), in place."""

@@ -294,3 +294,9 @@ class Variants(msgspec.Struct, frozen=True, kw_only=True):
 
     variants: list[VariantEntry]
     skipped: Mapping[str, str]
+
+
+class MoreNoise(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `noise`. runs: how many further noisy runs there was time for."""
+
+    runs: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -98,6 +99,12 @@ class Prepared:
         first = self.content.exporter_set
         names = sorted(self.content.sets, key=lambda name: name != first)
         return {name: self._load(name, self.content.sets[name]) for name in names}
+
+    def with_sets(self, sets: Mapping[str, InputSet]) -> Prepared:
+        """The same with other input sets."""
+        other = dataclasses.replace(self)
+        vars(other)["sets"] = sets  # where cached_property keeps it
+        return other
 
     def _load(self, name: str, entry: SetEntry) -> InputSet:
         generated = self.content.generated.get(name)

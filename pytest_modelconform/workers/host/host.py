@@ -16,13 +16,14 @@ import torch
 
 from pytest_modelconform.terms import memory
 from pytest_modelconform.terms.cell import FAST, INFERENCE, SEQUENCE, TRAINING
+from pytest_modelconform.terms.runs import runs_file
 
-from .. import lookups
+from .. import lookups, tensors
 from ..loop import Answer, Handlers
 from ..torch_tensors import release_memory
 from . import cases, large, own_exports, own_operators
 from .build import Built, build, digest, on_device, other_numbers
-from .references import bfloat16
+from .references import bfloat16, noisy
 from .references import runs as reference
 from .sequences import chain
 from .state import Globals, seed_all
@@ -156,6 +157,22 @@ class Host:
             self.globals.restore()
             self.keep_if_untouched(built)
 
+    def noise(self, request: dict[str, Any]) -> Answer:
+        """Write further noisy runs of an input set to `folder`: `set`, `runs` (at most), `seconds`, `digest`."""
+        self.globals.restore()
+        built = self.build(request)
+        if built.digest != request["digest"]:
+            self.forget(built)
+            raise other_numbers(built)
+        large.require(built, "further noisy runs", lambda size: memory.SHARED * size)
+        try:
+            runs = noisy.further(built, request["set"], request["runs"], request["seconds"])
+            tensors.write(os.path.join(request["folder"], runs_file(request["set"])), runs)
+            return {"runs": len({name.partition(":")[0] for name in runs})}
+        finally:
+            self.globals.restore()
+            self.keep_if_untouched(built)
+
     def sketch(self, request: dict[str, Any]) -> Answer:
         """What a small case file of a case is written from: `set` ("" for the exporters'); tensors go to `folder`.
 
@@ -230,6 +247,7 @@ def handlers(device: str, threads: int) -> Handlers:
         "reference": host.reference,
         "export": host.export,
         "diagnose": host.diagnose,
+        "noise": host.noise,
         "sketch": host.sketch,
         "keep": host.keep,
         "program": host.program,

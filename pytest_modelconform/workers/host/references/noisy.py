@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -56,25 +58,33 @@ def _by_operators(built: Built, key: str, runs: dict[str, Tensor]) -> None:
     The last runs are wide where something is decided by what rounding moves: as far to the one side as to the other.
     Elsewhere they are further draws, and left out where an output's elements are draws enough.
     """
+    with _apart(built, key, runs):
+        try:
+            _noisy_runs(built, key, runs)
+        except WorkerError:
+            raise
+        except Exception as error:
+            # A model that runs by itself, and not where its operators are watched: its operands are moved instead.
+            why = f"the model does not run where its operators are watched: {type(error).__name__}: {error}"
+            said = f"the noise is that of weights and inputs moved by {_UNITS} units: {why}"
+            built.notes.extend([] if said in built.notes else [said])
+            for name in [name for name in runs if any(name.startswith(terms.key(run, "")) for run in _NOISY)]:
+                del runs[name]
+            _by_moves(built, key, Jitter(built.model), runs)
+
+
+@contextlib.contextmanager
+def _apart(built: Built, key: str, runs: Mapping[str, Tensor]) -> Iterator[None]:
+    """While this is entered, fused layers are taken apart, if that gives what eager has returned in `runs`."""
     fastpath = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(fastpath and not _same_without_fastpath(built, key, runs))
     try:
-        _noisy_runs(built, key, runs)
-    except WorkerError:
-        raise
-    except Exception as error:
-        # A model that runs by itself, and not where its operators are watched: its operands are moved instead.
-        why = f"the model does not run where its operators are watched: {type(error).__name__}: {error}"
-        said = f"the noise is that of weights and inputs moved by {_UNITS} units: {why}"
-        built.notes.extend([] if said in built.notes else [said])
-        for name in [name for name in runs if any(name.startswith(terms.key(run, "")) for run in _NOISY)]:
-            del runs[name]
-        _by_moves(built, key, Jitter(built.model), runs)
+        yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fastpath)
 
 
-def _same_without_fastpath(built: Built, key: str, runs: dict[str, Tensor]) -> bool:
+def _same_without_fastpath(built: Built, key: str, runs: Mapping[str, Tensor]) -> bool:
     """Whether eager's fused transformer layers may be taken apart: what they are made of gives the same.
 
     It does not where padding is on the right: then eager packs the batch, and fills up with zeros.
@@ -152,6 +162,60 @@ def _by_moves(built: Built, key: str, jitter: Jitter, runs: dict[str, Tensor]) -
         add_run(built, key, k, jitter.model, inputs, runs)
         if k > NOISY_RUNS:
             without_numbers(k, runs)
+
+
+def further(built: Built, key: str, count: int, seconds: float) -> dict[str, Tensor]:
+    """Up to `count` further noisy runs of an input set, as many as `seconds` are likely to be enough for.
+
+    Of the outputs the floating-point ones, by run and path as in the first runs; e1 is the first further run.
+    """
+    runs: dict[str, Tensor] = {}
+    first: dict[str, Tensor] = {}
+    encode(run(built, key, built.model, *built.clone_inputs(key)), lambda path: terms.key(terms.FIRST, path), first)
+    longest, end = 0.0, time.monotonic() + seconds
+    with _further_run(built, key, first) as one:
+        for k in range(1, count + 1):
+            begin = time.monotonic()
+            if begin + longest > end:
+                break
+            found: dict[str, Tensor] = {}
+            encode(one(k), str, found)
+            longest = max(longest, time.monotonic() - begin)
+            runs.update((terms.key(terms.noisy(k), path), t) for path, t in found.items() if t.dtype in FLOATING)
+    return runs
+
+
+@contextlib.contextmanager
+def _further_run(built: Built, key: str, first: Mapping[str, Tensor]) -> Iterator[Callable[[int], Any]]:
+    """What makes the k-th further run, drawn apart from the first ones."""
+
+    def seed(*purpose: Any) -> int:
+        return seed_of(built.case.seed, built.name, "further noise", key, *purpose)
+
+    if isinstance(built.model, NoisyModule):
+        model: Any = built.model
+        yield lambda k: run(built, key, partial(model.run_with_noise, seed(k), 1.0), *built.clone_inputs(key))
+        return
+    if built.case.framework != TORCH:
+        jitter = Jitter(built.model)
+
+        def with_moves(k: int) -> Any:
+            jitter.move(seed(k), _UNITS)
+            generator = torch.Generator().manual_seed(seed("inputs", k))
+            args, kwargs = (moved(given, generator, _UNITS) for given in built.clone_inputs(key))
+            return run(built, key, jitter.model, args, kwargs)
+
+        yield with_moves
+        return
+    draws, magnitudes = Draws(torch.Generator().manual_seed(seed())), Magnitudes()
+
+    def with_noise(k: int) -> Any:
+        inputs = built.clone_inputs(key)
+        with in_sight(built.model), OperatorNoise(draws, 1.0, magnitudes, turn=k):
+            return run(built, key, built.model, *inputs)
+
+    with _apart(built, key, first):
+        yield with_noise
 
 
 def without_numbers(k: int, runs: dict[str, Tensor]) -> None:
