@@ -73,6 +73,7 @@ class Tolerance:
     cosine: if given, replaces the rule by a least cosine similarity over each tensor (-1 to 1).
     bits: if given, replaces the rule by how many bits of each tensor have to be right at least, log2 of its root mean
         square over the error's; of integers and bools, one in 2^bits may differ. For models that were made less exact.
+        What would pass without it passes.
     reason: why; shown with the cell. A tolerance for one runtime has to have one.
     strict: what is imprecise (beyond `bits_lost` or `worst`, but close on the tensor's own scale) fails, too.
     """

@@ -590,6 +590,23 @@ def test_bits_replace_the_rule() -> None:
     assert "bits are right" in both
 
 
+def test_no_more_bits_are_asked_for_than_faithful_arithmetic_has() -> None:
+    r = some(1000)
+
+    def run(seed: int, size: float = 0.01) -> Array:
+        return (r + size * np.random.default_rng(seed).standard_normal(1000)).astype(np.float32)
+
+    reference = make_reference(r, run(0), [run(seed) for seed in (1, 2, 3)], "float32")
+    assert reference.reference_bits is not None
+    assert 6 < reference.reference_bits < 7
+    assert check(run(9), reference, Tolerance(bits=9)).ok
+    assert not check(run(9, 0.05), reference, Tolerance(bits=9)).ok
+    assert check(run(9, 0.05), reference, Tolerance(bits=4)).ok
+    # Other rules are asked for beside it.
+    assert not check(run(9), reference, Tolerance(bits=9, rtol=1e-6)).ok
+    assert not check(run(9), replace(reference, reduced=True), Tolerance(bits=9)).ok
+
+
 def test_integers_may_differ_in_a_share_of_the_bits_asked_for() -> None:
     classes = np.arange(64, dtype=np.int64)
     reference = make_reference(classes, classes, [classes] * 5, "int64")
