@@ -76,7 +76,9 @@ def _exact(values: Array, noisy: list[Array], dtype: str, shape: tuple[int, ...]
     codes = np.where(unstable, np.uint8(UNSTABLE), np.uint8(0)) if count else None
     blind = ""
     if count > MOST_UNSTABLE * values.size:
-        blind = f"decided by rounding ({100 * count / values.size:.3g} % of its elements)"
+        blind = (
+            f"decided by rounding or by the order of equal elements ({100 * count / values.size:.3g} % of its elements)"
+        )
     elif values.size > 1 and (values == values[0]).all():
         blind = f"{values[0]} everywhere"
     return Reference("exact", dtype, shape, values, codes=codes, unstable=count, blind=blind)
