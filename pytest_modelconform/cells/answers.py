@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from ..references.prepared import InputSet
 from ..terms.case import Tolerance
 from ..terms.outcome import STYLES, Outcome, Stage, Verdict
 from ..terms.signature import Signature
+from ..terms.wording import input_name
 from ..workers import arrays
 from ..workers.arrays import numpy_dtype
 from .protocol import RunAnswer
@@ -55,6 +56,18 @@ class SetResult:
         return entry | {name: value for name, value in optional.items() if value not in ("", None, {})}
 
 
+def other_arguments(exported: Collection[str], entry: InputSet) -> str | None:
+    """Which tensor an input set or the exported one has alone, and what to do; None where both have the same.
+
+    exported: the paths of the exported set's tensors.
+    """
+    odd = sorted(set(entry.shapes) ^ set(exported))
+    if not odd:
+        return None
+    whose = "this set" if odd[0] in entry.shapes else "the exported set"
+    return f"only {whose} has {input_name(odd[0])}, and an export has one fixed list of inputs: make two cases of it"
+
+
 class UnsuitableInputs(Exception):
     """An input set has other tensors than the one that was exported."""
 
@@ -67,12 +80,8 @@ def run_request(signature: Signature, entry: InputSet) -> dict[str, Any]:
     inputs = signature.inputs or ()
     feeds = [[value.name, value.path] for value in inputs]
     known = {value.path for value in inputs} | set(signature.dropped)
-    if set(entry.shapes) != known:
-        odd = sorted(set(entry.shapes) ^ known)[0]
-        raise UnsuitableInputs(
-            f"the artifact takes {len(known)} tensors, as the input set that it was exported with; this one has "
-            f"{len(entry.shapes)} ({odd} is in one of them only)"
-        )
+    if odd := other_arguments(known, entry):
+        raise UnsuitableInputs(odd)
     # Both, since the same artifact may be a graph in one language and called like the model in another.
     return {**call, "feeds": feeds, "fetches": [value.name for value in signature.outputs]}
 

@@ -15,7 +15,17 @@ from ..terms.outcome import STYLES, Outcome, Stage, Verdict
 from ..terms.tolerances import choose, loss_note
 from ..terms.wording import input_name
 from . import compiled, limits
-from .answers import Run, SetResult, UnsuitableInputs, compare_runs, read_runs, run_request, static_conflict, summarise
+from .answers import (
+    Run,
+    SetResult,
+    UnsuitableInputs,
+    compare_runs,
+    other_arguments,
+    read_runs,
+    run_request,
+    static_conflict,
+    summarise,
+)
 from .pool import AnyWorker, Pool
 from .protocol import NONSENSE, Compiled, RunAnswer, broken
 from .registry import Registry
@@ -164,7 +174,7 @@ class InputSets:
             if problem.exhausted:
                 # A set that may be refused has not been.
                 return SetResult(verdict_of(problem), Stage.RUN, str(problem))
-            conflict = static_conflict(signature, entry)
+            conflict = static_conflict(signature, entry) or self._other_arguments(entry)
             # What is compiled from the model itself takes what the model takes.
             in_place = self.registry.format(self.cell.format).IN_PLACE
             if not in_place and (conflict or entry.may_refuse):
@@ -185,6 +195,12 @@ class InputSets:
             return SetResult(Verdict.ERROR, Stage.RUN, message)
         seconds = min(run.seconds or 0.0 for run in answer.runs)
         return Ran(runs, frozenset(answer.inputs_changed), seconds, answer.compiled)
+
+    def _other_arguments(self, entry: InputSet) -> str | None:
+        """Why the artifact can't take a set with a tensor more or less than the exported one; None where it can."""
+        if self.registry.format(self.cell.format).ANY_ARGUMENTS:
+            return None
+        return other_arguments(self.judge.exported_shapes, entry)
 
     def _other_size(self, entry: InputSet, conflict: str | None) -> str:
         """In which input a set has another size than the exported one, and what to do; "" where it hasn't.

@@ -61,6 +61,8 @@ class Format:
     # model is called. They find the case in the signature, as `case`: what the case host is asked to build, with the
     # folders that it imports from (`path`) and the `digest` of the model and its inputs.
     IN_PLACE: bool = False
+    # Whether an artifact takes all arguments that forward does, and not only those of the exported input set.
+    ANY_ARGUMENTS: bool = False
     # Whether an artifact runs on the device only that it was exported on.
     DEVICE_BOUND: bool = False
     # The name of the case host that it exports in, shared with formats that name the same; "" is the common one. For

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "module"
+ANY_ARGUMENTS = True
 REQUIRES = ("torch",)
 # No runtime of the default ones runs it: those that do bring it.
 MAIN = True

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..workers.host.build import Built
 
 NAME = "torchscript-script"
+ANY_ARGUMENTS = True
 SUFFIXES = (".pt", ".pth", ".ts")
 foreign = of_torchscript
 REQUIRES = ("torch",)

@@ -79,7 +79,7 @@ def test_a_flat_request_feeds_by_graph_name_and_leaves_dropped_inputs_out() -> N
 
 
 def test_an_input_set_with_other_tensors_than_the_exported_one_is_unsuitable() -> None:
-    with pytest.raises(UnsuitableInputs, match=r"takes 2 tensors.*this one has 3.*/args/2 is in one of them only"):
+    with pytest.raises(UnsuitableInputs, match="only this set has input 2, and an export has one"):
         run_request(SIGNATURE, input_set({"/args/0": [2, 3], "/args/1": [1], "/args/2": [1]}))
 
 

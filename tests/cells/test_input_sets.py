@@ -95,8 +95,32 @@ def test_what_was_exported_may_refuse_a_set_and_what_is_compiled_of_the_model_ma
     made.artifact, made.budget = SimpleNamespace(signature=signature), SimpleNamespace(ask=ask)
     made.target = tmp_path / "outputs"
     made._other_size = lambda entry, conflict: ""
+    made._other_arguments = lambda entry: None
     entry = made.judge.sets["other"]
     entry.file, entry.args, entry.kwargs, entry.may_refuse = tmp_path, [], [], True
     found = InputSets.run(cast(InputSets, made), entry)
     assert isinstance(found, SetResult)
     assert found.verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("more", "any_arguments", "said"),
+    [
+        ("this", False, "only this set has mask, and an export has one fixed list of inputs: make two cases of it"),
+        ("the exported", False, "only the exported set has mask, and an export has one fixed list of inputs"),
+        ("this", True, ""),
+        ("no", False, ""),
+    ],
+)
+def test_a_set_with_other_arguments_is_refused_by_what_has_one_list_of_them(
+    more: str, any_arguments: bool, said: str
+) -> None:
+    case = sets([3, 16], first=[3, 16], other=[3, 16])
+    if more != "no":
+        longer = case.judge.sets["other" if more == "this" else "first"]
+        longer.shapes["/kwargs/mask"] = [3]
+    case.registry = SimpleNamespace(format=lambda name: SimpleNamespace(ANY_ARGUMENTS=any_arguments))
+    case.cell = SimpleNamespace(format="x")
+    found = InputSets._other_arguments(cast(InputSets, case), case.judge.sets["other"])
+    assert (found or "").startswith(said)
+    assert bool(found) == bool(said)
