@@ -45,6 +45,8 @@ class _Beside(Machinery):
         self._other = other
         # What is no part is none in a fresh process, either, which would cost seconds.
         self.pipeline.exports.again = False
+        # A part that misses by little is not what a mismatch begins at, and looking twice takes the time of others.
+        self.pipeline.tools.second_look.off = True
 
     @property
     def scratch(self) -> Path:

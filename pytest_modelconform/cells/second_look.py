@@ -73,14 +73,17 @@ def _misses_by_little(
 
 @dataclass
 class SecondLook:
-    """Has the case host draw more noise, and keeps what it drew. folder: for its files."""
+    """Has the case host draw more noise, and keeps what it drew. folder: for its files. off: no look is taken."""
 
     exports: Exports
     folder: Path
+    off: bool = False
     _found: dict[tuple[str, str], Closer | str] = field(default_factory=dict)
 
     def of(self, ref: CaseRef, prepared: Prepared, entry: InputSet, budget: Budget) -> Closer | str:
         """The input set with more noise; in words, why there is none."""
+        if self.off:
+            return "no second look is taken here"
         wanted = (prepared.key or prepared.digest, entry.name)
         if wanted not in self._found:
             while len(self._found) >= _KEPT:

@@ -168,6 +168,9 @@ def test_the_host_is_asked_once_for_each_set(tmp_path: Path) -> None:
     looks.of(REF, prepared, entry("second"), budget)
     assert host.asked == [("first", 25.0), ("second", 25.0)]
     assert not list(tmp_path.iterdir())
+    looks.off = True
+    assert looks.of(REF, prepared, entry("third"), budget) == "no second look is taken here"
+    assert len(host.asked) == 2
 
 
 @pytest.mark.parametrize(
