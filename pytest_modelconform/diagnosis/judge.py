@@ -216,7 +216,7 @@ def agreement(values: Array, expected: Array, signal: float | None = None, exact
 def spread(values: Array) -> float:
     """The standard deviation of finite numbers."""
     with np.errstate(all="ignore"):
-        found = float(np.std(values, dtype=np.result_type(values.dtype, np.float64))) if values.size else 0.0
+        found = float(np.std(values, dtype=np.result_type(values.dtype, np.float64)).real) if values.size else 0.0
     return found if math.isfinite(found) else 0.0
 
 

@@ -18,6 +18,7 @@ PATTERNS: tuple[Callable[[Judge], str | None], ...] = (
     integers.inverted,
     values.sign,
     values.conjugated,
+    values.pairs,
     values.special,
     layout.reshaped,
     layout.permuted,

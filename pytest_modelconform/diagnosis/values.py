@@ -63,6 +63,16 @@ def conjugated(judge: Judge) -> str | None:
     return "has the complex conjugates of the model's values" if wrong else None
 
 
+def pairs(judge: Judge) -> str | None:
+    """Complex numbers as two real ones, as formats without complex numbers have them."""
+    y, model = judge.y, judge.model
+    if model.dtype.kind != "c" or y.dtype.kind != "f" or y.shape != (*model.shape, 2):
+        return None
+    if not judge.explains(y[..., 0] + 1j * y[..., 1]):
+        return None
+    return "has the model's complex numbers as pairs of real ones: `torch.view_as_complex` makes them complex again"
+
+
 def _least(judge: Judge) -> float:
     """By how much of a value a factor or a constant has to change it: by half of the digits that it has."""
     return float(2.0 ** -(judge.reference.format.precision / 2))

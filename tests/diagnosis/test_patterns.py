@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from pytest_modelconform.compare import make_reference
 from pytest_modelconform.diagnosis.judge import Seen, agreement
 from pytest_modelconform.diagnosis.patterns import hints, only_exported, only_exported_size
 from pytest_modelconform.diagnosis.values import log_softmax, sigmoid, softmax
@@ -463,3 +464,19 @@ def test_only_the_exported_set_passes_and_the_others_are_close() -> None:
     others = [seen(name, {"": TABLE}, {"": y}) for name in ("b", "c")]
     assert all(judge.close for one in others for judge in one.wrong.values())
     assert only_exported([seen("a", {"": TABLE}, {}), *others], "a") is None
+
+
+def test_complex_numbers_as_pairs() -> None:
+    r = numbers(6, 9) + 1j * numbers(6, 9, seed=1)
+
+    def run(seed: int) -> Array:
+        return np.asarray(r * (1 + 1e-7 * numbers(6, 9, seed=seed)), dtype=np.complex64)
+
+    made = make_reference(r, run(2), [run(seed) for seed in (3, 4, 5)], "complex64")
+    pairs = run(6).view(np.float32).reshape(6, 9, 2)
+    assert only(hints([Seen("first", {"": made}, {"": pairs}, {})], "first")) == (
+        "output has the model's complex numbers as pairs of real ones: `torch.view_as_complex` makes them complex again"
+    )
+    for other in (pairs[..., ::-1], pairs + 1, pairs[:5]):
+        found, _ = hints([Seen("first", {"": made}, {"": np.ascontiguousarray(other)}, {})], "first")
+        assert not any("pairs" in hint for hint in found)
