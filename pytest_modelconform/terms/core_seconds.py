@@ -25,6 +25,7 @@ KINDS: Mapping[str, str] = {
     "concurrent": "run",
     "train": "run",
     "resume": "run",
+    "noise": "noise",
     "diagnose": "diagnose",
     # What takes a model apart.
     "program": "blame",
