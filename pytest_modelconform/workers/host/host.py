@@ -84,6 +84,15 @@ class Host:
         self.built[task] = (wanted, built)
         return built
 
+    def same(self, request: dict[str, Any]) -> Built:
+        """The case, with the numbers that its references were made of: those of `digest`. Raises WorkerError."""
+        self.globals.restore()
+        built = self.build(request)
+        if built.digest != request["digest"]:
+            self.forget(built)
+            raise other_numbers(built)
+        return built
+
     def reference(self, request: dict[str, Any]) -> Answer:
         """Write the references of a case to `folder`; those of a runtime's fast mode where `precision` is "fast"."""
         self.globals.restore()
@@ -107,11 +116,7 @@ class Host:
 
         `column`, `options`, `own` and `by`: see own_exports.py.
         """
-        self.globals.restore()
-        built = self.build(request)
-        if built.digest != request["digest"]:
-            self.forget(built)
-            raise other_numbers(built)
+        built = self.same(request)
         built.output_paths = request["output_paths"]
         built.libraries = request.get("libraries", ())
         exporter = importlib.import_module(request["module"])
@@ -142,11 +147,7 @@ class Host:
 
     def diagnose(self, request: dict[str, Any]) -> Answer:
         """Write what eager variants of a case return for an input set: `set`, `folder`, `seconds`, `digest`."""
-        self.globals.restore()
-        built = self.build(request)
-        if built.digest != request["digest"]:
-            self.forget(built)
-            raise other_numbers(built)
+        built = self.same(request)
         large.require(built, "a diagnosis", lambda size: memory.DIAGNOSIS * size)
         try:
             # Here, since a run without mismatches does without it.
@@ -159,11 +160,7 @@ class Host:
 
     def noise(self, request: dict[str, Any]) -> Answer:
         """Write further noisy runs of an input set to `folder`: `set`, `runs` (at most), `seconds`, `digest`."""
-        self.globals.restore()
-        built = self.build(request)
-        if built.digest != request["digest"]:
-            self.forget(built)
-            raise other_numbers(built)
+        built = self.same(request)
         large.require(built, "further noisy runs", lambda size: memory.SHARED * size)
         try:
             runs = noisy.further(built, request["set"], request["runs"], request["seconds"])
@@ -213,11 +210,7 @@ class Host:
 
     def resume(self, request: dict[str, Any]) -> Answer:
         """Go on with a training from a runtime's `checkpoint`; writes `outputs`. `digest` of the expected case."""
-        self.globals.restore()
-        built = self.build(request)
-        if built.digest != request["digest"]:
-            self.forget(built)
-            raise other_numbers(built)
+        built = self.same(request)
         return training.resume(built, request)
 
     def keep_if_untouched(self, built: Built) -> None:
