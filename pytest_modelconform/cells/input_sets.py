@@ -98,8 +98,8 @@ class InputSets:
         judged = dict(self.judge.sets)
         further: list[str] = []
         for name, entry in self.judge.sets.items():
-            result, runs = self._tried(entry)
-            second = self._again(entry, result, runs) if runs else None
+            result, runs, ran = self._tried(entry)
+            second = self._again(entry, result, ran) if ran is not None and runs else None
             if isinstance(second, _Second):
                 judged[name] = second.closer.entry
                 further.append(second.closer.note(result))
@@ -121,26 +121,26 @@ class InputSets:
         outcome = replace(outcome, notes=(*outcome.notes, *further, *notes))
         return SetsRun(outcome, mismatches, self.judge.with_sets(judged))
 
-    def _again(self, entry: InputSet, result: SetResult, runs: Sequence[Run]) -> _Second | str | None:
+    def _again(self, entry: InputSet, result: SetResult, ran: Ran) -> _Second | str | None:
         """A near miss, judged by more of eager's noise, or why it can't be; None where that is no better."""
         if self.closer is None or not is_near(result, entry.references, self._tolerance(entry)):
             return None
         closer = self.closer(entry)
         if isinstance(closer, str):
             return closer
-        found, left = self.compare(closer.entry, Ran(runs, entry.inputs_changed, result.seconds or 0.0))
+        found, left = self.compare(closer.entry, ran)
         if STYLES[found.verdict].rank >= STYLES[result.verdict].rank:
             return None
-        return _Second(closer, replace(found, compiled=result.compiled), left)
+        return _Second(closer, found, left)
 
-    def _tried(self, entry: InputSet) -> tuple[SetResult, Sequence[Run]]:
-        """The result of one set, and its runs where their numbers are a mismatch, or imprecise."""
+    def _tried(self, entry: InputSet) -> tuple[SetResult, Sequence[Run], Ran | None]:
+        """The result of one set, its runs where their numbers are a mismatch, or imprecise, and what ran."""
         if not self.worker.alive:
-            return SetResult(Verdict.NOT_RUN, message="the worker died in another input set"), ()
+            return SetResult(Verdict.NOT_RUN, message="the worker died in another input set"), (), None
         if found := self.limit(entry):
-            return found, ()
+            return found, (), None
         ran = self.run(entry)
-        return self.compare(entry, ran) if isinstance(ran, Ran) else (ran, ())
+        return (*self.compare(entry, ran), ran) if isinstance(ran, Ran) else (ran, (), None)
 
     def limit(self, entry: InputSet) -> SetResult | None:
         """Unsupported where a format on the way or the runtime states that it can't do a set, else None."""

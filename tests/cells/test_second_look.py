@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -71,7 +72,12 @@ class Unasked:
     """Has no noise, and nobody is to ask for any."""
 
 
-def judged(y: Array, closer: Closer | str | Unasked | None, tolerance: Tolerance = LIMITS) -> SetsRun:
+def judged(
+    y: Array,
+    closer: Closer | str | Unasked | None,
+    tolerance: Tolerance = LIMITS,
+    changed: frozenset[str] = frozenset(),
+) -> SetsRun:
     """What a runtime that returns `y` comes to."""
     registry = Registry()
     register_built_in(registry)
@@ -85,7 +91,7 @@ def judged(y: Array, closer: Closer | str | Unasked | None, tolerance: Tolerance
 
     class Ready(InputSets):
         def run(self, entry: InputSet, repeats: int = 0) -> Ran | SetResult:
-            return Ran([(TREE, {"/0": y})], frozenset(), 1.0)
+            return Ran([(TREE, {"/0": y})], frozenset(changed), 1.0)
 
     def more(entry: InputSet) -> Any:
         assert not isinstance(closer, Unasked), "asked"
@@ -119,6 +125,12 @@ def test_what_more_noise_does_not_explain_stays_as_it_was(tmp_path: Path) -> Non
     assert before.outcome.verdict in (Verdict.IMPRECISE, Verdict.MISMATCH)
     assert after.outcome == before.outcome
     assert after.judge.sets["first"] is not cast(Closer, closer).entry
+
+
+def test_more_noise_excuses_no_runtime_that_writes_to_its_inputs(tmp_path: Path) -> None:
+    outcome = judged(drawn(2e-5, 9), look(tmp_path, Host()), changed=["x"]).outcome
+    assert outcome.verdict is Verdict.MISMATCH
+    assert "changes its input x in place" in outcome.message
 
 
 def test_nobody_asks_for_noise_where_all_is_right_or_far_off() -> None:
