@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -91,7 +90,7 @@ def judged(
 
     class Ready(InputSets):
         def run(self, entry: InputSet, repeats: int = 0) -> Ran | SetResult:
-            return Ran([(TREE, {"/0": y})], frozenset(changed), 1.0)
+            return Ran([(TREE, {"/0": y})], changed, 1.0)
 
     def more(entry: InputSet) -> Any:
         assert not isinstance(closer, Unasked), "asked"
@@ -128,7 +127,7 @@ def test_what_more_noise_does_not_explain_stays_as_it_was(tmp_path: Path) -> Non
 
 
 def test_more_noise_excuses_no_runtime_that_writes_to_its_inputs(tmp_path: Path) -> None:
-    outcome = judged(drawn(2e-5, 9), look(tmp_path, Host()), changed=["x"]).outcome
+    outcome = judged(drawn(2e-5, 9), look(tmp_path, Host()), changed=frozenset(["x"])).outcome
     assert outcome.verdict is Verdict.MISMATCH
     assert "changes its input x in place" in outcome.message
 
