@@ -15,19 +15,23 @@ from torch.utils._pytree import tree_leaves
 from . import graph
 from .described import dependent
 
+_AS_COMPLEX = torch.ops.aten.view_as_complex.default
+
 
 @dataclass
 class Cut:
     """A part of a program.
 
-    module: takes the tensors of `inputs`, by position, and returns a tuple of tensors. inputs: the nodes of the program
-    that its inputs are. outputs: those that it returns. constants: sizes that are numbers here, by name.
+    module: takes the tensors of `inputs`, by position, and returns a tuple of tensors; of a part, complex ones are
+    `pairs`. inputs: the nodes of the program that its inputs are. outputs: those that it returns. constants: sizes that
+    are numbers here, by name. paired: those of the inputs that it takes as pairs.
     """
 
     module: GraphModule
     inputs: list[Node]
     outputs: list[Node]
     constants: dict[str, Any] = field(default_factory=dict)
+    paired: frozenset[Node] = frozenset()
 
 
 class NotAPart(Exception):
@@ -46,6 +50,9 @@ def cut(
     values: what each node is for the exporters' input set. What is not kept and needed becomes an input. What depends
     on no input stays inside, unless it is all that is kept: weights are inputs then. fixed: operators that depend on no
     input whose results become constants.
+
+    Inside of a program complex numbers are the exporter's affair, and formats without them have pairs. As inputs and
+    outputs of a part they would make any operator wrong there.
     """
     by_name = {node.name: node for node in program.graph.nodes}
     if unknown := [name for name in (*kept, *outputs) if name not in by_name]:
@@ -73,7 +80,8 @@ def cut(
     new = Graph()
     made: dict[Node, Any] = {}
     for node in inputs:
-        made[node] = new.placeholder(node.name)
+        given = new.placeholder(node.name)
+        made[node] = new.call_function(_AS_COMPLEX, (given,)) if graph.is_complex(node) else given
         made[node].meta = dict(node.meta)
     for node in [node for node in order if node in buffers]:
         # Where the part's module looks for what it refers to; the program itself doesn't.
@@ -86,11 +94,26 @@ def cut(
     for node in [node for node in order if node in copied]:
         made[node] = new.node_copy(node, lambda each: made[each])
         made[node].meta = dict(node.meta)
-    new.output(tuple(made[node] for node in returned))
+    new.output(tuple(_in_reals(new, node, made[node]) for node in returned))
     new.lint()
     module = GraphModule(program, new)
     # Weights are the part's own: exporters and runs may write to them.
-    return Cut(copy.deepcopy(module), inputs, returned, constants)
+    paired = frozenset(node for node in inputs if graph.is_complex(node))
+    return Cut(copy.deepcopy(module), inputs, returned, constants, paired)
+
+
+def pairs(tensor: torch.Tensor) -> torch.Tensor:
+    """complex[…] as float[…, 2], real and imaginary part."""
+    return torch.view_as_real(tensor.resolve_conj())
+
+
+def _in_reals(new: Graph, node: Node, made: Node) -> Node:
+    """What a part returns for a node of the program: as `pairs`."""
+    if not graph.is_complex(node):
+        return made
+    if node.meta["val"].is_conj():
+        made = new.call_function(torch.ops.aten.resolve_conj.default, (made,))
+    return new.call_function(torch.ops.aten.view_as_real.default, (made,))
 
 
 def flat(program: GraphModule) -> Cut:

@@ -102,6 +102,11 @@ def is_tensor(node: Node) -> bool:
     return isinstance(node.meta.get("val"), torch.Tensor)
 
 
+def is_complex(node: Node) -> bool:
+    """Whether a node is one tensor of complex numbers."""
+    return is_tensor(node) and bool(node.meta["val"].is_complex())
+
+
 def is_operator(node: Node) -> bool:
     """Whether a node is an operator that returns tensors, rather than a part of another's result, or a size."""
     if node.op != "call_function" or node.target is operator.getitem:

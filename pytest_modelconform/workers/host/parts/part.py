@@ -23,7 +23,7 @@ from ..clones import clone
 from ..forward import signature
 from ..part_case import PartCase
 from . import submodules
-from .cut import Cut, NotAPart, cut, flat
+from .cut import Cut, NotAPart, cut, flat, pairs
 from .graph import NoProgram, placeholders
 from .programs import Taken, taken, whole_case
 from .recorded import followed
@@ -162,7 +162,7 @@ def _inputs(found: Taken, part: Cut, own_inputs: set[Node], name: str) -> tuple[
         by_name = {node.name: value for node, value in values.items()}
         if any(by_name.get(size) != value for size, value in part.constants.items()):
             return None
-    return tuple(clone(values[node]) for node in part.inputs)
+    return tuple(clone(pairs(values[node]) if node in part.paired else values[node]) for node in part.inputs)
 
 
 def _dynamic_shapes(found: Taken, part: Cut, own_inputs: set[Node], inputs: Sequence[torch.Tensor]) -> Any:
@@ -176,9 +176,13 @@ def _dynamic_shapes(found: Taken, part: Cut, own_inputs: set[Node], inputs: Sequ
     shapes: dict[str, Any] = {}
     for node, tensor in zip(part.inputs, inputs, strict=True):
         if node in own_inputs:
-            shapes[node.name] = own_shapes[node]
+            shape = own_shapes[node]
+            if node in part.paired and isinstance(shape, (list, tuple)):
+                shape = (*shape, Dim.STATIC)
+            shapes[node.name] = shape
             continue
-        lengths = zip(node.meta["val"].shape, tensor.shape, strict=True)
+        # Without the last axis of what is in pairs.
+        lengths = zip(node.meta["val"].shape, tensor.shape[: node.meta["val"].dim()], strict=True)
         varies = [axis for axis, (length, now) in enumerate(lengths) if not isinstance(length, int) and now > 1]
         shapes[node.name] = dict.fromkeys(varies, Dim.AUTO) or None
     return shapes if any(shapes.values()) else None

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils._pytree import tree_leaves
 
-from pytest_modelconform.workers.host.parts.cut import Cut, NotAPart, cut, flat
+from pytest_modelconform.workers.host.parts.cut import Cut, NotAPart, cut, flat, pairs
 from pytest_modelconform.workers.host.parts.programs import Taken
 from tests.workers.host.parts import models
 
@@ -32,9 +32,19 @@ def parted(found: Taken, *kept: str, outputs: tuple[str, ...] = (), key: str = "
 
 def same(found: Taken, part: Cut, key: str = "one") -> bool:
     """Whether a part returns what the model has there."""
-    values = {node.name: value for node, value in found.values(key).items()}
-    returned = part.module(*(values[node.name].clone() for node in part.inputs))
+    values = {node.name: in_reals(value) for node, value in found.values(key).items()}
+    returned = part.module(*given(found, part, key))
     return all(torch.equal(one, values[node.name]) for one, node in zip(returned, part.outputs, strict=True))
+
+
+def given(found: Taken, part: Cut, key: str = "one") -> list[torch.Tensor]:
+    """What a part takes, in tensors of their own."""
+    values = {node.name: value for node, value in found.values(key).items()}
+    return [in_reals(values[node.name]).clone() for node in part.inputs]
+
+
+def in_reals(value: Any) -> Any:
+    return pairs(value) if isinstance(value, torch.Tensor) and value.is_complex() else value
 
 
 def test_every_operator_alone_and_every_prefix(tmp_path: Path) -> None:
@@ -51,6 +61,19 @@ def test_every_operator_alone_and_every_prefix(tmp_path: Path) -> None:
     # What is left out needs them: the sum's two operands, both halves, numbers and places of the largest.
     assert [node.name for node in parted(found, "linear_1", "gelu").outputs] == ["linear_1"]
     assert len(parted(found, "chunk").outputs) == len(parted(found, "topk").outputs) == 2
+
+
+def test_complex_numbers_go_in_and_out_as_pairs(tmp_path: Path) -> None:
+    forward = "y = torch.fft.rfft(x) * self.weight\nreturn torch.fft.irfft(y.conj(), n=8)"
+    found = models.program(tmp_path, forward, init="self.weight = nn.Parameter(torch.randn(5, dtype=torch.complex64))")
+    names = models.names(found)
+    assert names == ["fft_rfft", "mul", "_conj", "fft_irfft"]
+    for i, name in enumerate(names):
+        alone = parted(found, name)
+        assert len(alone.paired) == (name != "fft_rfft")
+        assert not any(tensor.is_complex() for tensor in alone.module(*given(found, alone)))
+        assert same(found, alone)
+        assert same(found, parted(found, *names[: i + 1]))
 
 
 def test_outputs_in_between(tmp_path: Path) -> None:

@@ -48,12 +48,12 @@ net = Case(
 """
 
 
-def part(tmp_path: Path, flag: bool = False, dtype: str = "float32", **fields: Any) -> Built:
-    net = part_file(tmp_path, NET.replace("FLAG", str(flag)))
+def part(tmp_path: Path, flag: bool = False, dtype: str = "float32", text: str = NET, **fields: Any) -> Built:
+    net = part_file(tmp_path, text.replace("FLAG", str(flag)))
     given = {"file": str(net), "relative": net.name, "case": "net", "dtype": dtype, **fields}
     lines = "".join(f"    {name}={value!r},\n" for name, value in given.items())
-    text = "from pytest_modelconform.terms.part_case import part_case\n\npart = part_case(\n" + lines + ")\n"
-    path = runs.case_file(tmp_path, "part", text)
+    head = "from pytest_modelconform.terms.part_case import part_case\n\npart = part_case(\n"
+    path = runs.case_file(tmp_path, "part", f"{head}{lines})\n")
     return build(str(path), path.name, "part", dtype)
 
 
@@ -73,6 +73,39 @@ def test_other_inputs_vary_where_the_program_does(tmp_path: Path) -> None:
     assert list(found.inputs) == ["four"]
     x = found.clone_inputs()[0][0]
     assert found.model(x)[0].equal(x.tanh())
+
+
+SPECTRUM = """\
+class Net(nn.Module):
+    def forward(self, spectrum, scale):
+        return (torch.fft.ifft(spectrum) * scale).abs()
+
+
+net = Case(
+    model=Net,
+    inputs={n: lambda n=n: (torch.randn(n, 8, dtype=torch.complex64), torch.tensor(2.0)) for n in (4, 3)},
+    dynamic_shapes=({0: torch.export.Dim("batch", max=9)}, None),
+)
+"""
+
+
+@pytest.mark.parametrize("shape", ["", "list"])
+def test_complex_tensors_reach_a_part_as_pairs(tmp_path: Path, shape: str) -> None:
+    text = SPECTRUM.replace("inputs={n:", 'inputs={f"n{n}":')
+    if shape:
+        text = text.replace(
+            '{0: torch.export.Dim("batch", max=9)}', '[torch.export.Dim("batch", max=9), torch.export.Dim.STATIC]'
+        )
+    first = part(tmp_path, text=text, operators=("fft_ifft",), sets=("n3",))
+    [x] = first.clone_inputs("n3")[0]
+    assert (x.dtype, tuple(x.shape)) == (torch.float32, (3, 8, 2))
+    assert first.input_leaves[0]["shape"] == ["batch", 8, 2]
+    expected = torch.view_as_real(torch.fft.ifft(torch.view_as_complex(x)))
+    assert first.model(x)[0].equal(expected)
+    # Of a result, PyTorch's own name for its length.
+    then = part(tmp_path, text=text, operators=("abs_1",))
+    assert then.dynamic_shapes == {"mul": {0: torch.export.Dim.AUTO}}
+    assert then.clone_inputs()[0][0].shape == (4, 8, 2)
 
 
 def test_what_was_cast_is_not_cast_again(tmp_path: Path) -> None:
