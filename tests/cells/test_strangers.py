@@ -79,11 +79,14 @@ def test_weight_norm_of_a_vector_is_wrong_in_a_package(tmp_path: Path) -> None:
 @pytest.mark.installs
 def test_plain_sums_of_terms_that_cancel_are_faithful(tmp_path: Path) -> None:
     """XNNPACK adds from left to right; eager's blocks happen to be 4 bits better there. And MNN's Swin is garbage."""
+    right = ["shufflenet[executorch-executorch-cpu]", "shufflenet[litert-litert-cpu]"]
+    wrong = "swin[mnn-mnn-cpu]"
     options = ("--modelconform-formats=executorch,litert,mnn", "--modelconform-threads=0")
-    cells = [f"strangers.py::{name}" for name in ("shufflenet", "swin")]
+    # Not each in each: exporting a Swin to LiteRT takes minutes.
+    cells = [f"strangers.py::{name}" for name in (*right, wrong)]
     found = runs.run(project(tmp_path), *options, *cells, runtimes="executorch,litert,mnn", seconds=1800)
-    for runtime in ("executorch", "litert"):
-        cell = found.cells[f"shufflenet[{runtime}-{runtime}-cpu]"]
+    for name in right:
+        cell = found.cells[name]
         assert cell["verdict"] in ("pass", "unavailable"), cell["message"]
-    swin = found.cells["swin[mnn-mnn-cpu]"]
+    swin = found.cells[wrong]
     assert swin["verdict"] in ("mismatch", "unavailable"), swin["message"]

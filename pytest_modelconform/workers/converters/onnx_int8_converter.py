@@ -12,7 +12,8 @@ from ..loop import Handlers
 
 # Operators that are quantised: those that take a model's time. By default ONNX Runtime quantises all that it can, sums
 # of attention masks among it, whose range of ±3.4e38 leaves nothing of the rest: BERT keeps 1 bit so, and 5 with these.
-OPERATORS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+# With what ends their ranges: a Relu or Clip behind one of them is then left out, and no step is spent on what it cuts.
+OPERATORS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Relu", "Clip")
 
 
 def to_int8(source: str, signature: dict[str, Any], folder: str, feeds: list[dict[str, Any]]) -> dict[str, Any]:
