@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,13 +200,24 @@ def compare_runs(
             values = {name: getattr(difference, name) for name in _NUMBERS}
             numbers.append(values)
             about = {"dtype": array.dtype.name, "shape": list(array.shape), **values, **details(difference)}
-            about = outputs.setdefault(f"output{path}", about)
             if not difference.ok:
                 about["wrong"] = "imprecise" if difference.close else "mismatch"
+            outputs[f"output{path}"] = _worse(outputs.get(f"output{path}"), about)
+            if not difference.ok:
                 comparable = comparable and difference.bits is not None
                 close = close and difference.close
                 messages.append(again + difference.message)
     return compared(messages[:8], numbers if comparable else (), outputs, close)
+
+
+def _worse(one: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
+    """What is said of an output that several runs returned: that of the run in which it is wrong, or lost most."""
+
+    def badness(about: Mapping[str, Any]) -> tuple[int, float, float]:
+        rank = ("", "imprecise", "mismatch").index(about.get("wrong", ""))
+        return rank, *(math.inf if about[name] is None else about[name] for name in ("loss", "worst"))
+
+    return other if one is None or badness(other) > badness(one) else one
 
 
 def compared(

@@ -9,13 +9,16 @@ import numpy as np
 
 from .groups import Array, GroupSums
 from .measure import measure
-from .noise import raise_floor
+from .noise import STRAY, raise_floor
 from .numbers import RELATIVE, flat, layout_of, log2, piece
 from .reference import Reference
 
 
 def with_more_noise(reference: Reference, runs: Sequence[Array]) -> Reference:
     """The reference with N_g and n_i that also hold for `runs`: neither is less than it was.
+
+    A run in which something was decided otherwise (two rows of a sorted output have swapped) is no larger error of the
+    same kind: elements that it moves by STRAY times what the reference knows as noise say nothing.
 
     reference: of kind "float". runs: eager under operator noise, of the reference's shape and dtype.
     Raises ValueError for runs of another shape, and for another reference.
@@ -39,6 +42,7 @@ def with_more_noise(reference: Reference, runs: Sequence[Array]) -> Reference:
                 differences = piece(run, tile).astype(np.float64) - reference.r[here]
                 # What isn't finite here says nothing of the size of an error.
                 differences[~np.isfinite(differences)] = 0.0
+                differences[np.abs(differences) > STRAY * reference.floor[here]] = 0.0
                 if codes is not None:
                     differences[(codes != 0) & (codes != RELATIVE)] = 0.0
                     np.maximum(largest, np.abs(differences), out=largest)

@@ -162,6 +162,11 @@ def test_every_distinct_run_is_compared_and_the_worst_counts() -> None:
     assert result.numbers["bits"] is not None
     assert result.outputs is not None
     assert result.numbers["bits"] < 10 < result.outputs["output[0]"]["bits"]
+    # What is said of an output is of the run in which it is wrong, in whatever order they come.
+    for runs in ([good, bad], [bad, good]):
+        outputs = compare_runs(runs, entry, Tolerance(), {}).outputs or {}
+        assert outputs["output[1]['scores']"]["bits"] < 10
+        assert outputs["output[1]['scores']"]["wrong"] == "mismatch"
 
 
 def test_an_output_has_what_a_report_shows_of_it() -> None:

@@ -46,6 +46,16 @@ def test_a_row_whose_noise_three_draws_did_not_show() -> None:
     assert few.reference_bits - 4 < more.reference_bits < few.reference_bits
 
 
+def test_a_run_that_decides_otherwise_is_no_noise() -> None:
+    few = with_row(1e-6, -2e-6, 1e-6)
+    swapped = faithful(R, 20)
+    swapped[[5, 6]] = swapped[[6, 5]]
+    more = with_more_noise(few, [swapped, *(faithful(R, seed) for seed in range(21, 28))])
+    for factor in (1.00001, 1.05, 1.5):
+        assert not is_right(faithful(R, 9) * np.float32(factor), more)
+    assert is_right(faithful(R, 9), more)
+
+
 def test_it_is_never_less_than_it_was() -> None:
     few = with_row(1e-4, 1e-5, 1e-5)
     more = with_more_noise(few, [faithful(R, seed) for seed in range(30, 38)])
