@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
@@ -76,16 +77,36 @@ class Maker {
     output.eager = need("eager", find("eager", layout.size(), element_size(real(output))));
     output.eager.dtype = real(output);  // bfloat16 and float8 are stored as unsigned integers
     output.r = find_floats("r", layout.size());
-    output.floor = find_floats("floor", layout.size());
-    output.codes = find("codes", layout.size(), 1);
-    output.signal = list("signal");
-    output.noise = list("noise");
-    output.counts = list("counts");
+    take_noise(output, layout, "");
     check(output, layout);
+    output.rest = rest_of(output, meta_, layout, "rest.");
     return output;
   }
 
  private:
+  // What differs between a reference and its rest; the latter's names have a prefix.
+  void take_noise(OutputReference& output, const Layout& layout, const std::string& prefix) const {
+    output.floor = find_floats(prefix + "floor", layout.size());
+    output.codes = find(prefix + "codes", layout.size(), 1);
+    output.signal = list(prefix + "signal");
+    output.noise = list(prefix + "noise");
+    output.counts = list(prefix + "counts");
+  }
+
+  std::shared_ptr<const OutputReference> rest_of(const OutputReference& output, const Json& meta,
+                                                 const Layout& layout,
+                                                 const std::string& prefix) const {
+    const auto found = meta.find("rest");
+    if (found == meta.end() || found->is_null()) return nullptr;
+    auto rest = std::make_shared<OutputReference>(output);
+    rest->reference_bits = number(*found, "reference_bits");
+    rest->unstable = found->at("unstable").get<std::size_t>();
+    take_noise(*rest, layout, prefix);
+    check(*rest, layout);
+    rest->rest = rest_of(*rest, *found, layout, prefix + "rest.");
+    return rest;
+  }
+
   [[noreturn]] void fail(const std::string& what) const {
     throw TensorFileError("output" + path_ + ": " + what);
   }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -64,6 +65,9 @@ struct OutputReference {
   bool reduced = false;      // the noise is that of bfloat16 arithmetic, not of `dtype`
   Numbers eager_numbers;     // how eager itself compares with r
   std::string source = "PyTorch";  // whose numbers these are, as messages say it
+  // What a result has to agree with, too: the same without elements that are so large that they
+  // hide the others. None where no element hides any.
+  std::shared_ptr<const OutputReference> rest;
 };
 
 struct Reference {

@@ -215,7 +215,8 @@ def _worse(one: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
 
     def badness(about: Mapping[str, Any]) -> tuple[int, float, float]:
         rank = ("", "imprecise", "mismatch").index(about.get("wrong", ""))
-        return rank, *(math.inf if about[name] is None else about[name] for name in ("loss", "worst"))
+        loss, worst = (math.inf if about[name] is None else float(about[name]) for name in ("loss", "worst"))
+        return rank, loss, worst
 
     return other if one is None or badness(other) > badness(one) else one
 

@@ -18,6 +18,9 @@ from .reference import Reference
 from .words import beyond, bits_words, digits_up, element_words, model_values, pair, place, significant, up
 
 Value = bool | int | float | str
+# What is left beside larger ones is more often a tail, of which a few draws say less.
+FEW_OF_REST = 128
+_HIDDEN_END = "the others would hardly count"
 FEW_ELEMENTS = 16  # a root mean square over fewer is itself uncertain: one more bit may be lost
 
 
@@ -84,7 +87,9 @@ def compare_tensor(actual: Array, reference: Reference, tolerance: Tolerance, *,
             return _not_finite(result, values, reference, where) or result
         result = _at(_with(result, numbers), worst_position(values, reference, numbers), values, reference)
         if not is_explicit(tolerance):
-            return _by_noise(result, numbers, values, reference, tolerance, where)
+            few = math.prod(reference.shape) < FEW_ELEMENTS
+            result = _by_noise(result, numbers, values, reference, tolerance, where, few)
+            return _with_rest(result, values, reference, tolerance, where)
     return _by_tolerance(result, values, reference, tolerance, where)
 
 
@@ -156,12 +161,18 @@ def _family(dtype: str) -> tuple[str, int]:
 
 
 def _by_noise(
-    result: Difference, numbers: Numbers, values: Array, reference: Reference, tolerance: Tolerance, where: str
+    result: Difference,
+    numbers: Numbers,
+    values: Array,
+    reference: Reference,
+    tolerance: Tolerance,
+    where: str,
+    few: bool,
 ) -> Difference:
-    """Judge the loss of every group, and the worst element, in units of the noise."""
+    """Judge the loss of every group, and the worst element, in units of the noise. few: whether elements are few."""
     loss, worst = numbers.loss or 0.0, numbers.worst or 0.0
     most_lost, most_off = limits(tolerance, reference.dtype)
-    grace = 1.0 if math.prod(reference.shape) < FEW_ELEMENTS else 0.0
+    grace = 1.0 if few else 0.0
     faults, needs, near = [], [], []
     if loss > most_lost + grace:
         faults.append(bits_words(reference, numbers.loss_group, loss, most_lost + grace, where))
@@ -186,6 +197,34 @@ def _by_noise(
     element = element_words(worst_position(values, reference, numbers), values, reference, where)
     message = f"{'inexact' if close else 'wrong'} values: {element}; {'; '.join(faults)}"
     return replace(result, ok=False, message=message, close=close)
+
+
+def _with_rest(result: Difference, values: Array, reference: Reference, tolerance: Tolerance, where: str) -> Difference:
+    """A result that isn't wrong yet, judged without the elements that hide the others, too: what is worse counts."""
+    rest = reference.rest
+    if rest is None or not (result.ok or result.close):
+        return result
+    numbers = measure(values, rest)
+    found = _at(_with(result, numbers), worst_position(values, rest, numbers), values, rest)
+    found = replace(found, ok=True, message="", close=False)
+    found = replace(found, reference_bits=rest.reference_bits, ill_conditioned=rest.ill_conditioned)
+    few = rest.counts is not None and float(rest.counts[0]) < FEW_OF_REST
+    found = _by_noise(found, numbers, values, rest, tolerance, where, few)
+    found = _with_rest(found, values, rest, tolerance, where)
+    if not found.ok and (result.ok or not found.close):
+        if found.message.endswith(_HIDDEN_END):
+            return found
+        apart = rest.unstable - reference.unstable
+        those = f"{apart} element{'' if apart == 1 else 's'} so large that {_HIDDEN_END}"
+        return replace(found, message=f"{found.message}; that is without {those}")
+    if not result.ok:
+        return result
+    return replace(result, loss=_greater(result.loss, found.loss), worst=_greater(result.worst, found.worst))
+
+
+def _greater(one: float | None, other: float | None) -> float | None:
+    known = [value for value in (one, other) if value is not None]
+    return max(known, default=None)
 
 
 def _by_tolerance(

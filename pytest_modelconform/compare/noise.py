@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from . import hidden
 from .groups import Array, Floats, GroupMinimum, GroupSums, Layout, Tile
 from .measure import measure
 from .numbers import (
@@ -29,6 +30,7 @@ from .reference import Reference
 STRAY = 256.0  # a normal distribution's tail ends at a few times the median
 FEWEST_FOR_STRAYS = 64
 LEAST_BITS = 3  # an output of which faithful arithmetic keeps fewer can't tell right from wrong
+MOST_RESTS = 3  # how often what is left has elements that hide others in turn
 MOST_UNSTABLE = 0.5  # share of the elements: beyond that rounding decides the output, and strays are no strays
 
 
@@ -65,6 +67,7 @@ def make_reference(
             [values, *(flat(run) for run in noisy)],
             Reference("tolerance" if wide is None else "float", dtype, shape, values, reduced=reduced),
             unstable,
+            MOST_RESTS if unstable is None else 0,
         )
 
 
@@ -84,15 +87,17 @@ def _exact(values: Array, noisy: list[Array], dtype: str, shape: tuple[int, ...]
     return Reference("exact", dtype, shape, values, codes=codes, unstable=count, blind=blind)
 
 
-def _float(r: Array | None, runs: list[Array], reference: Reference, left_out: Array | None) -> Reference:
+def _float(r: Array | None, runs: list[Array], reference: Reference, left_out: Array | None, rests: int) -> Reference:
     """Two passes: sums and element noise, then (with the groups' noise known) the floor.
 
-    A third and fourth where some elements turn out to depend on rounding, so that their noise hides no other's.
+    A third and fourth where some elements turn out to depend on rounding, so that their noise hides no other's. And all
+    of it once more for what would be hidden by others' size.
     """
+    begun = reference
     layout = layout_of(reference.shape, reference.dtype)
     number = reference.format
     pure = r is not None
-    r = runs[0] if r is None else r
+    given = r = runs[0] if r is None else r
     sums = _sums(r, runs, layout, number, pure, left_out)
     if left_out is None and pure and (strays := _strays(sums, layout, number)) is not None:
         sums = _sums(r, runs, layout, number, pure, strays)
@@ -102,6 +107,7 @@ def _float(r: Array | None, runs: list[Array], reference: Reference, left_out: A
     if not pure:
         return replace(reference, codes=codes, signal=sums.signal[:1], unstable=unstable, blind=blind)
     r = r.astype(np.float64, copy=False) if sums.cleaned is None else sums.cleaned
+    own = sums.floor.copy() if rests else sums.floor
     raise_floor(sums.floor, r, codes, layout, sums.noise, number)
     bits = log2(float(sums.signal[0])) - log2(float(sums.noise[0])) if sums.signal[0] else None
     if not blind and bits is not None and bits < max(1, min(LEAST_BITS, number.precision - 2)):
@@ -118,7 +124,12 @@ def _float(r: Array | None, runs: list[Array], reference: Reference, left_out: A
         unstable=unstable,
         blind=blind,
     )
-    return replace(reference, eager_numbers=measure(reference.eager, reference))
+    reference = replace(reference, eager_numbers=measure(reference.eager, reference))
+    if rests and (large := hidden.large(own, sums.floor, r, codes, number)) is not None:
+        without = large if codes is None else large | (codes == UNSTABLE)
+        rest = _float(given, runs, replace(begun, blind=""), without, rests - 1)
+        reference = replace(reference, rest=rest)
+    return reference
 
 
 @dataclass

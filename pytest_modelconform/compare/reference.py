@@ -19,6 +19,7 @@ from .numbers import (
 
 _EAGER = ("bits", "loss", "worst", "max_abs", "histogram")
 _ARRAYS = ("eager", "r", "floor", "codes", "signal", "noise", "counts")
+_OF_REST = ("floor", "codes", "signal", "noise", "counts")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,8 @@ class Reference:
     reduced: the noise is not that of `dtype` but of bfloat16 arithmetic.
     blind: what it is that tells right from wrong as little as a constant ("zero everywhere"), or "". It is compared.
     source: whose numbers these are, as messages say it: "PyTorch gives 0.5".
+    rest: what a result has to agree with, too: the same without elements that are so large that they hide the others
+    (masks of -1e9 among logits); None where no element hides any. See compare/hidden.py.
     """
 
     kind: str
@@ -55,6 +58,7 @@ class Reference:
     reduced: bool = False
     blind: str = ""
     source: str = "PyTorch"
+    rest: Reference | None = None
 
     @property
     def ill_conditioned(self) -> bool:
@@ -90,8 +94,13 @@ class Reference:
             "blind": self.blind,
             "source": self.source,
             "eager": {name: getattr(numbers, name) for name in _EAGER},
+            "rest": None,
         }
         arrays = {name: array for name in _ARRAYS if (array := getattr(self, name)) is not None}
+        if self.rest is not None:
+            about, found = self.rest.to_arrays()
+            meta["rest"] = {name: about[name] for name in ("reference_bits", "unstable", "rest")}
+            arrays |= {f"rest.{name}": array for name, array in found.items() if name.rpartition(".")[2] in _OF_REST}
         if arrays["eager"].dtype.isbuiltin != 1:
             arrays["eager"] = arrays["eager"].view(f"u{arrays['eager'].dtype.itemsize}")
         return meta, arrays
@@ -105,6 +114,11 @@ class Reference:
 
             loaded["eager"] = loaded["eager"].view(getattr(ml_dtypes, meta["dtype"]))
         counts = meta["eager"].get("histogram")
+        rest = None
+        if meta.get("rest"):
+            own = {name.removeprefix("rest."): array for name, array in arrays.items() if name.startswith("rest.")}
+            shared = {name: arrays[name] for name in ("eager", "r")}
+            rest = cls.from_arrays({**meta, **meta["rest"]}, {**shared, **own})
         return cls(
             kind=meta["kind"],
             dtype=meta["dtype"],
@@ -115,5 +129,6 @@ class Reference:
             blind=meta["blind"],
             source=meta.get("source", "PyTorch"),
             eager_numbers=Numbers(**{**meta["eager"], "histogram": None if counts is None else tuple(counts)}),
+            rest=rest,
             **loaded,
         )

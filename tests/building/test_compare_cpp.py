@@ -280,6 +280,32 @@ def test_both_say_the_same_of_any_output(judge: Path, tmp_path: Path) -> None:
     assert len(asked) > 700
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "complex64"])
+@pytest.mark.parametrize("sizes", [(-1e4,), (-1e9,), (-1e19, 3e9)], ids=["1e4", "1e9", "two"])
+@pytest.mark.parametrize("rows", [3, 40])
+def test_what_masks_would_hide_is_judged_in_both(
+    judge: Path, tmp_path: Path, dtype: str, sizes: tuple[float, ...], rows: int
+) -> None:
+    random = np.random.default_rng(7)
+    values = some_floats(random, (rows, 30), "complex64" if dtype == "complex64" else "float16")
+    for column, size in enumerate(sizes):
+        values[:, column * 3] = cast(
+            np.asarray(size), "float16" if dtype == "float16" and abs(size) < 6e4 else "float32"
+        )
+    runs = [noisy(random, values, dtype, 1.0) for _ in range(5)]
+    reference = make_reference(values, runs[0], runs[1:], dtype)
+    outputs = {"faithful": noisy(random, values, dtype, 1.0), "wrong": runs[0].copy(), "off": runs[0].copy()}
+    outputs["wrong"][:, 12] *= -1
+    outputs["off"][1, 13] *= cast(np.asarray(1.25), dtype)
+    for name in outputs:
+        from_runs.write(tmp_path, name, {"": reference})
+    lines = [line(tmp_path, name, {"": output}, Tolerance()) for name, output in outputs.items()]
+    for answer, output in zip(answers(judge, lines), outputs.values(), strict=True):
+        difference, numbers = expected_of(output, reference, Tolerance(), dtype)
+        assert (answer.ok, answer.close, answer.message) == (difference.ok, difference.close, difference.message)
+        assert all(close(answer.numbers[name], numbers[name]) for name in NUMBERS), (answer.numbers, numbers)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
 @pytest.mark.parametrize("size", [3e-7, 3e-8, 1e-16])
 def test_tails_that_lose_their_bits_are_imprecise_in_both(judge: Path, tmp_path: Path, dtype: str, size: float) -> None:

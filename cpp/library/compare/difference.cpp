@@ -15,6 +15,9 @@ using Kind = OutputReference::Kind;
 
 // A root mean square over fewer elements is itself uncertain: one more bit may be lost.
 constexpr std::size_t kFewElements = 16;
+// What is left beside larger elements is more often a tail, of which a few draws say less.
+constexpr double kFewOfRest = 128;
+const std::string kHiddenEnd = "the others would hardly count";
 
 struct Limits {
   double bits_lost;
@@ -56,7 +59,8 @@ struct Comparison {
 
   Difference without_finite();
   Difference exactly();
-  Difference by_noise(const Measured& measured);
+  Difference by_noise(const Measured& measured, bool few);
+  Difference with_rest();
   Difference by_tolerance(std::optional<std::size_t> worst_position);
 };
 
@@ -110,12 +114,12 @@ Difference Comparison::exactly() {
 }
 
 // Judges the loss of every group, and the worst element, in units of the noise.
-Difference Comparison::by_noise(const Measured& measured) {
+// few: whether elements are few.
+Difference Comparison::by_noise(const Measured& measured, bool few) {
   const double loss = measured.loss.value_or(0.0);
   const double worst = measured.worst.value_or(0.0);
   const Limits limits = limits_of(tolerance);
-  const std::size_t elements = pairing.size() / (is_complex(reference.dtype) ? 2 : 1);
-  const double grace = elements < kFewElements ? 1.0 : 0.0;
+  const double grace = few ? 1.0 : 0.0;
   std::vector<std::string> faults;
   std::vector<std::string> needs;
   bool is_near = true;
@@ -145,6 +149,46 @@ Difference Comparison::by_noise(const Measured& measured) {
   return fail((result.close ? "inexact values: " : "wrong values: ") +
               element_text(measured.worst_position.value_or(0), values, reference, where) + "; " +
               joined(faults, "; "));
+}
+
+std::optional<double> greater(std::optional<double> one, std::optional<double> other) {
+  if (!one || !other) return one ? one : other;
+  return std::max(*one, *other);
+}
+
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+// A result that isn't wrong yet, judged without the elements that hide the others, too: what is
+// worse counts.
+Difference Comparison::with_rest() {
+  if (!reference.rest || !(result.ok || result.close)) return result;
+  const OutputReference& rest = *reference.rest;
+  Comparison other{values, rest, tolerance, where, Pairing(values, rest), result};
+  const Measured measured = measure(other.pairing, rest);
+  other.take(measured);
+  other.take_worst(measured.worst_position);
+  other.result.ok = true;
+  other.result.close = false;
+  other.result.message.clear();
+  other.result.reference_bits = rest.reference_bits;
+  other.result.ill_conditioned = is_ill_conditioned(rest);
+  other.by_noise(measured, !rest.counts.empty() && rest.counts[0] < kFewOfRest);
+  Difference found = other.with_rest();
+  if (!found.ok && (result.ok || !found.close)) {
+    if (!ends_with(found.message, kHiddenEnd)) {
+      const std::size_t apart = rest.unstable - reference.unstable;
+      found.message += "; that is without " + std::to_string(apart) + " element" +
+                       (apart == 1 ? "" : "s") + " so large that " + kHiddenEnd;
+    }
+    return found;
+  }
+  if (result.ok) {
+    result.loss = greater(result.loss, found.loss);
+    result.worst = greater(result.worst, found.worst);
+  }
+  return result;
 }
 
 // Whether an output keeps half of the digits that were asked for: with fewer, no tolerance is worth
@@ -262,7 +306,9 @@ Difference compare_tensor(const Tensor& actual, const OutputReference& reference
   if (tolerance.is_explicit()) {
     return comparison.by_tolerance(measured.worst_position);
   }
-  return comparison.by_noise(measured);
+  const std::size_t elements = comparison.pairing.size() / (is_complex(reference.dtype) ? 2 : 1);
+  comparison.by_noise(measured, elements < kFewElements);
+  return comparison.with_rest();
 }
 
 }  // namespace modelconform

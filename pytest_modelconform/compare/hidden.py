@@ -1,0 +1,68 @@
+"""Elements that are so large that the noise of their groups hides all others: a mask of -1e9 among logits.
+
+A group's noise is at least a share of its size (one roundoff), and an element may be off by the least of its groups'.
+Where masks, or pixels beside probabilities in bfloat16, are most of that size, nothing would be asked of the others.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .groups import Array
+from .numbers import FloatFormat
+
+# The smallest of the large ones is so many times the others' root mean square: a mask, a time stamp or a coordinate is,
+# and the tail of one distribution hardly ever (exponentials of logits are, of a standard deviation from 6 on).
+APART = 256.0
+# Fewer have no root mean square worth the name.
+FEWEST = 16
+# Bits of the others that are still seen; with so many, what a user would call wrong is.
+SEEN = 8.0
+# Bits more that they themselves have.
+MORE = 3.0
+
+
+def large(own: Array, floor: Array, r: Array, codes: Array | None, number: FloatFormat) -> Array | None:
+    """Find the elements that hide others; None where there are none.
+
+    own: n_i by element. floor: max(n_i, min over groups of N_g, 2 u |r_i|). r, codes: the reference's; all flat.
+    """
+    sizes = np.abs(r)
+    if codes is not None:
+        sizes = np.where(codes == 0, sizes, 0.0)
+    there = np.flatnonzero(sizes)
+    if there.size <= FEWEST:
+        return None
+    found = sizes[there]
+    # By octave: |r| in [2^(e - 1), 2^e).
+    octaves = np.frexp(found)[1]
+    least = int(octaves.min())
+    octaves = octaves - least
+    counts = np.bincount(octaves)
+    if 2.0**counts.size <= APART:
+        return None
+    # Of what is below each octave.
+    below = np.cumsum(counts) - counts
+    squares = _below(octaves, found)
+    noise, hidden = _below(octaves, own[there]), _below(octaves, floor[there])
+    rms, own_rms, floor_rms = (np.sqrt(total / np.maximum(below, 1)) for total in (squares, noise, hidden))
+    begins = 2.0 ** (np.arange(counts.size) + float(least) - 1.0)
+    own_rms = np.maximum(own_rms, number.roundoff * rms)
+    seen = np.log2(rms / np.maximum(floor_rms, number.tiny))
+    themselves = np.log2(rms / np.maximum(own_rms, number.tiny))
+    apart = (counts > 0) & (below >= FEWEST) & (begins >= APART * rms)
+    chosen = np.flatnonzero(apart & (seen < SEEN) & (themselves >= np.maximum(seen, 0.0) + MORE))
+    if not chosen.size:
+        return None
+    # The highest: below it, others may be hidden in turn.
+    mask: Array = sizes >= begins[chosen[-1]]
+    return mask
+
+
+def _below(octaves: Array, values: Array) -> Array:
+    """The sums of squares of what is below each octave."""
+    wide = values.astype(np.float64)
+    totals = np.bincount(octaves, weights=wide * wide)
+    # Not by a difference: the largest would leave nothing of the others' digits.
+    found: Array = np.concatenate([[0.0], np.cumsum(totals)[:-1]])
+    return found
