@@ -42,13 +42,15 @@ def make_reference(
     *,
     reduced: bool = False,
     unstable: Array | None = None,
+    tied: Array | None = None,
 ) -> Reference:
     """Make the reference of one output tensor.
 
     float64: eager's output in float64, or None where that run wasn't pure. eager: in the case's dtype `dtype`
     (PyTorch's name). noisy: eager with every operator's result moved by its rounding error, same dtype. reduced:
     `noisy` are of bfloat16 arithmetic. unstable: flat, the elements of a floating-point output that are left out, where
-    the caller has its own rule for them.
+    the caller has its own rule for them. tied: elements, other than 0, that depend on an order which PyTorch doesn't
+    promise: they are left out, too, unless that is most of the output.
     """
     shape = tuple(eager.shape)
     values = flat(eager)
@@ -67,8 +69,17 @@ def make_reference(
             [values, *(flat(run) for run in noisy)],
             Reference("tolerance" if wide is None else "float", dtype, shape, values, reduced=reduced),
             unstable,
+            _few(tied, eager),
             MOST_RESTS if unstable is None else 0,
         )
+
+
+def _few(tied: Array | None, eager: Array) -> Array | None:
+    """A flat mask of the numbers that depend on the order of equal elements; None for none, and for too many."""
+    if tied is None or tied.shape != eager.shape:
+        return None
+    mask: Array = np.repeat(tied.reshape(-1) != 0, 2 if eager.dtype.kind == "c" else 1)
+    return mask if 0 < np.count_nonzero(mask) <= MOST_UNSTABLE * mask.size else None
 
 
 def _exact(values: Array, noisy: list[Array], dtype: str, shape: tuple[int, ...]) -> Reference:
@@ -87,7 +98,14 @@ def _exact(values: Array, noisy: list[Array], dtype: str, shape: tuple[int, ...]
     return Reference("exact", dtype, shape, values, codes=codes, unstable=count, blind=blind)
 
 
-def _float(r: Array | None, runs: list[Array], reference: Reference, left_out: Array | None, rests: int) -> Reference:
+def _float(
+    r: Array | None,
+    runs: list[Array],
+    reference: Reference,
+    left_out: Array | None,
+    tied: Array | None,
+    rests: int,
+) -> Reference:
     """Two passes: sums and element noise, then (with the groups' noise known) the floor.
 
     A third and fourth where some elements turn out to depend on rounding, so that their noise hides no other's. And all
@@ -98,9 +116,9 @@ def _float(r: Array | None, runs: list[Array], reference: Reference, left_out: A
     number = reference.format
     pure = r is not None
     given = r = runs[0] if r is None else r
-    sums = _sums(r, runs, layout, number, pure, left_out)
+    sums = _sums(r, runs, layout, number, pure, tied if left_out is None else left_out)
     if left_out is None and pure and (strays := _strays(sums, layout, number)) is not None:
-        sums = _sums(r, runs, layout, number, pure, strays)
+        sums = _sums(r, runs, layout, number, pure, strays if tied is None else strays | tied)
     codes = sums.codes
     unstable = 0 if codes is None else int(np.count_nonzero(codes == UNSTABLE))
     blind = _blind(sums, float(sums.noise[0]) if pure else 0.0, unstable)
@@ -127,7 +145,7 @@ def _float(r: Array | None, runs: list[Array], reference: Reference, left_out: A
     reference = replace(reference, eager_numbers=measure(reference.eager, reference))
     if rests and (large := hidden.large(own, sums.floor, r, codes, number)) is not None:
         without = large if codes is None else large | (codes == UNSTABLE)
-        rest = _float(given, runs, replace(begun, blind=""), without, rests - 1)
+        rest = _float(given, runs, replace(begun, blind=""), without, None, rests - 1)
         reference = replace(reference, rest=rest)
     return reference
 

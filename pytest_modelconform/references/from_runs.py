@@ -89,7 +89,8 @@ def _make_set(
         if fast and wide is None:
             # Eager's own rounding is nothing beside that of bfloat16.
             wide = eager.astype("complex128" if eager.dtype.kind == "c" else "float64")
-        found[path] = make_reference(wide, eager, model_check.noisy(runs, key), eager.dtype.name, reduced=fast)
+        noisy, tied = model_check.noisy(runs, key), runs.get(terms.key(terms.TIED, key))
+        found[path] = make_reference(wide, eager, noisy, eager.dtype.name, reduced=fast, tied=tied)
         if fast and (reason := _nothing_to_compare(found[path])):
             notes.append(f"input set {name!r}, {where} is {_NOT_COMPARED}: {reason}")
             if found[path].kind == "unstable":

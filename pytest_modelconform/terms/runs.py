@@ -27,6 +27,10 @@ NO_TIME = "no time or room was left"
 # of transposed inputs; and what a training began with, as if it were a run.
 FIRST, FLOAT64, AGAIN, ROW_MAJOR, START = "e0", "r", "again", "contiguous", "start"
 
+# Where another order of equal elements, of which PyTorch promises none, gives other numbers: uint8, 1 there. As if it
+# were a run; only of outputs that have such elements. So many orders are tried.
+TIED, TURNS = "tied", 5
+
 # What trainings elsewhere need, in the folder of a case's references: all samples; eager's state after the step
 # `resume_at`; the loss, where it is a function.
 DATA_FILE, CHECKPOINT_FILE, LOSS_FILE = "data.safetensors", "checkpoint.safetensors", "loss.pt"

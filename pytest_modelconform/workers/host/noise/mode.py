@@ -70,8 +70,8 @@ class OperatorNoise(TorchDispatchMode):
     accumulator is taken to add. turn: by how much the orders of equal elements are turned round that PyTorch doesn't
     promise (ties.py); None leaves them. decides: whether an operator was seen that makes a decision of what rounding
     moves: a comparison, an index, a whole number. general: how often an operator was moved without a formula, by name.
-    packed: whether nested tensors were seen, in which nothing is moved. rounded: steps of a quantised model, as it
-    runs.
+    packed: whether nested tensors were seen, in which nothing is moved. tied: whether `turn` has changed an order.
+    rounded: steps of a quantised model, as it runs.
     """
 
     @classmethod
@@ -97,6 +97,7 @@ class OperatorNoise(TorchDispatchMode):
         self.decides = False
         self.general: Counter[str] = Counter()
         self.packed = False
+        self.tied = False
         self.rounded = WeakTensorKeyDictionary()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -115,7 +116,9 @@ class OperatorNoise(TorchDispatchMode):
             returned = func(*args, **kwargs)
             self._look(name, returned, args)
             if self.turn is not None and name in ties.ANY_ORDER and not schema.is_mutable:
-                return ties.other_order(Call(name, func, args, kwargs, [], returned, self.draws), self.turn)
+                other = ties.other_order(Call(name, func, args, kwargs, [], returned, self.draws), self.turn)
+                self.tied |= other is not returned and not torch.equal(other[1], returned[1])
+                return other
             return returned
         before = (args, kwargs)
         if schema.is_mutable:

@@ -7,13 +7,14 @@ as right. argmax, max and min promise the first.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
 from .call import Call, Tensor
 
 
-def other_order(call: Call, turn: int) -> object:
+def other_order(call: Call, turn: int) -> Any:
     """What the operator returned, with another of the right answers for its indices.
 
     Equal elements stand in their order in the operand, turned round by `turn` places: two turns that differ by less

@@ -16,7 +16,7 @@ from pytest_modelconform.terms import runs as terms
 from pytest_modelconform.terms.case import TORCH
 from pytest_modelconform.terms.runs import FEW_ELEMENTS, NOISY_RUNS, WIDE, WIDE_RUNS
 
-from ...arrays import to_array
+from ...arrays import from_array, to_array
 from ...loop import WorkerError
 from ...tensors import Tensor
 from ...torch_tensors import encode
@@ -109,10 +109,10 @@ def _noisy_runs(built: Built, key: str, runs: dict[str, Tensor]) -> None:
     draws = Draws(torch.Generator().manual_seed(seed_of(built.case.seed, built.name, "operator noise", key)))
     magnitudes = Magnitudes()
 
-    packed = False
+    packed = tied = False
 
     def add(k: int, scale: float) -> bool:
-        nonlocal packed
+        nonlocal packed, tied
         mode = OperatorNoise(draws, scale, magnitudes, turn=k - 1)
         inputs = built.clone_inputs(key)
         with in_sight(built.model), mode:
@@ -120,6 +120,7 @@ def _noisy_runs(built: Built, key: str, runs: dict[str, Tensor]) -> None:
         # Outside: outputs become bytes here, which is no decision of the model's.
         add_outputs(built, key, k, returned, runs)
         packed |= mode.packed
+        tied |= mode.tied
         return mode.decides
 
     decided = [add(k, 1.0) for k in range(1, NOISY_RUNS + 1)]
@@ -127,6 +128,8 @@ def _noisy_runs(built: Built, key: str, runs: dict[str, Tensor]) -> None:
         # Inside of packed batches no operator is seen.
         _by_moves(built, key, Jitter(built.model), runs)
         return
+    if tied:
+        runs.update(_tied(built, key))
     outputs = [tensor for name, tensor in runs.items() if name.startswith(terms.key(terms.FIRST, ""))]
     decides = any(decided) or any(tensor.dtype not in FLOATING for tensor in outputs)
     if not decides and all(math.prod(tensor.shape) >= FEW_ELEMENTS for tensor in outputs):
@@ -138,6 +141,29 @@ def _noisy_runs(built: Built, key: str, runs: dict[str, Tensor]) -> None:
         add(k, side * WIDE if decides else 1.0)
         if decides:
             without_numbers(k, runs)
+
+
+def _tied(built: Built, key: str) -> dict[str, Tensor]:
+    """Where the outputs depend on the order of equal elements, and on nothing else: by runs without any noise."""
+    draws = Draws(torch.Generator().manual_seed(0))
+
+    def outputs(turn: int | None) -> dict[str, Any]:
+        with in_sight(built.model), OperatorNoise(draws, 0.0, turn=turn):
+            returned = run(built, key, built.model, *built.clone_inputs(key))
+        found: dict[str, Tensor] = {}
+        encode(returned, str, found)
+        return {path: to_array(tensor) for path, tensor in found.items()}
+
+    usual = outputs(None)
+    moved = {path: np.zeros(array.shape, dtype=bool) for path, array in usual.items()}
+    for turn in range(terms.TURNS):
+        for path, array in outputs(turn).items():
+            if path in usual and array.shape == usual[path].shape:
+                same = (array == usual[path]) | ((array != array) & (usual[path] != usual[path]))
+                moved[path] |= ~same
+    return {
+        terms.key(terms.TIED, path): from_array(mask.astype(np.uint8)) for path, mask in moved.items() if mask.any()
+    }
 
 
 def _by_nodes(built: Built, key: str, runs: dict[str, Tensor]) -> None:

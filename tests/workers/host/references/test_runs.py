@@ -10,6 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from pytest_modelconform.compare import compare_tensor
+from pytest_modelconform.compare.numbers import UNSTABLE
 from pytest_modelconform.references import from_runs
 from pytest_modelconform.references.content import Inference, InferenceAnswer
 from pytest_modelconform.references.model_check import ModelFault
@@ -247,6 +249,53 @@ def test_which_of_equal_elements_comes_first_is_not_compared(tmp_path: Path) -> 
     notes = references(tmp_path, make(tmp_path, body)).notes
     [note] = [note for note in notes if note.startswith("input set 'a', ") and "the order of equal ones" in note]
     assert note.startswith("input set 'a', output[1]: 5 of 7 elements")
+
+
+BOXES = """\
+import torch
+
+from pytest_modelconform import Case
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(8, 1)
+
+    def forward(self, x, anchors):
+        scores = self.linear(x)[:, 0]
+        best, order = torch.cat([scores, scores[:2]]).topk(90)
+        return best, torch.cat([anchors, anchors.flip(0)[:2]])[order], order.float()
+
+
+inputs = {"a": lambda: (torch.randn(100, 8), torch.rand(100, 4) * 500)}
+case = Case(model=lambda: Net(), inputs=inputs, fixed_inputs="boxes belong to their rows")
+"""
+
+
+def test_what_equal_elements_decide_hides_nothing_else(tmp_path: Path) -> None:
+    content = references(tmp_path, make(tmp_path, head=BOXES))
+    loaded = Prepared(content, "", tmp_path, cached=False).sets["a"].references
+    best, boxes, order = loaded["[0]"], loaded["[1]"], loaded["[2]"]
+    assert best.unstable == 0
+    assert 0 < boxes.unstable <= 4 * 4
+    assert 0 < order.unstable <= 4
+    eager = boxes.eager.reshape(90, 4)
+
+    def judged(array: Any, reference: Any = boxes) -> bool:
+        return compare_tensor(array, reference, Tolerance(), where="output", dtype="float32").ok
+
+    assert not judged((eager * 1.001).astype(np.float32))
+    assert boxes.codes is not None
+    free = (boxes.codes.reshape(90, 4) == UNSTABLE).any(1)
+    rows = np.flatnonzero(~free)
+    swapped = eager.copy()
+    swapped[rows[:2]] = eager[rows[1::-1]]
+    assert not judged(swapped)
+    other = eager.copy()
+    other[free] = eager[free][::-1]
+    assert judged(other)
+    assert not judged((order.eager.reshape(90) + 1).astype(np.float32), order)
 
 
 def test_an_output_without_information_can_be_all_right(tmp_path: Path) -> None:
