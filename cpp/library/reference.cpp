@@ -71,6 +71,13 @@ class Maker {
     output.reduced = meta_.at("reduced").get<bool>();
     output.eager_numbers = numbers_of(meta_.at("eager"));
     output.source = meta_.value("source", output.source);
+    // Not in files of before.
+    output.lengths = meta_.value("lengths", output.lengths);
+    output.finite = meta_.value("finite", false);
+    const auto allowed = meta_.find("allowed");
+    if (allowed != meta_.end() && !allowed->is_null()) {
+      output.allowed = allowed->get<std::pair<double, double>>();
+    }
 
     check_shape(output.shape);
     const Layout layout(output.shape, output.dtype);

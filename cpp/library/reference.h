@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tensors.h"
@@ -47,7 +49,7 @@ struct OutputReference {
     kExact,      // integers and bools
     kTolerance,  // without a pure float64 run: by rtol and atol
     kEmpty,      // dtype and shape only
-    kUnstable,   // rounding decides its size: dtype and number of dimensions only
+    kUnstable,   // rounding decides its size: the numbers aren't compared
   };
 
   Kind kind = Kind::kEmpty;
@@ -65,6 +67,12 @@ struct OutputReference {
   bool reduced = false;      // the noise is that of bfloat16 arithmetic, not of `dtype`
   Numbers eager_numbers;     // how eager itself compares with r
   std::string source = "PyTorch";  // whose numbers these are, as messages say it
+  // Of kUnstable: the least and the greatest length of each dimension, none for any; and whether no
+  // run had NaN or infinity.
+  std::vector<std::pair<std::int64_t, std::int64_t>> lengths;
+  bool finite = false;
+  // Of kExact: what an element may be that rounding decides; none for anything.
+  std::optional<std::pair<double, double>> allowed;
   // What a result has to agree with, too: the same without elements that are so large that they
   // hide the others. None where no element hides any.
   std::shared_ptr<const OutputReference> rest;

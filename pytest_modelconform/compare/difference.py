@@ -70,7 +70,9 @@ def compare_tensor(actual: Array, reference: Reference, tolerance: Tolerance, *,
         return replace(_with_bits(result, actual, reference, dtype), ok=False, message=mismatch)
     values = flat(actual)
     if reference.kind in ("empty", "unstable"):
-        return result
+        odd = values.size - _finite_in(values) if reference.finite else 0
+        words = f"{where} has NaN or infinity in {odd} of {values.size} elements, {reference.source} in none"
+        return replace(result, ok=False, message=words) if odd else result
     if _same_bits(values, reference.eager):
         result = replace(result, identical=True)
         return _with(result, replace(reference.eager_numbers, max_abs=reference.eager_numbers.max_abs or 0.0))
@@ -140,6 +142,11 @@ def _dtype_and_shape(actual: Array, reference: Reference, where: str, dtype: str
     if reference.kind == "unstable":
         if actual.ndim != len(reference.shape):
             faults.append(f"{actual.ndim} dimensions, {reference.source} returns {len(reference.shape)}")
+        elif any(not least <= n <= most for n, (least, most) in zip(actual.shape, reference.lengths, strict=False)):
+            spans = [str(least) if least == most else f"{least} to {most}" for least, most in reference.lengths]
+            may = f"({', '.join(spans)}{',' if len(spans) == 1 else ''})"
+            usual = f"{reference.source} returns {reference.shape}"
+            faults.append(f"shape {tuple(actual.shape)}, {usual}, and rounding may make that {may}")
     elif tuple(actual.shape) != reference.shape:
         faults.append(f"shape {tuple(actual.shape)}, {reference.source} returns {reference.shape}")
     return f"{where} has " + "; and ".join(faults) if faults else ""
@@ -284,10 +291,18 @@ def _half_as_exact(needed: float, asked: float) -> bool:
     return needed <= math.sqrt(max(asked, 0.0))
 
 
+def _finite_in(values: Array) -> int:
+    return int(np.count_nonzero(np.isfinite(values.astype(np.float64))))
+
+
 def _exactly(result: Difference, values: Array, reference: Reference, tolerance: Tolerance, where: str) -> Difference:
     differs = values != reference.eager
     if reference.codes is not None:
-        differs &= reference.codes != UNSTABLE
+        free = reference.codes == UNSTABLE
+        if reference.allowed is not None:
+            least, most = reference.allowed
+            free &= (values >= least) & (values <= most)
+        differs &= ~free
     positions = np.flatnonzero(differs)
     if not positions.size:
         return replace(result, max_abs=0.0)

@@ -55,11 +55,11 @@ def make_reference(
     shape = tuple(eager.shape)
     values = flat(eager)
     if any(run.shape != eager.shape for run in noisy):
-        return Reference("unstable", dtype, shape, values, blind="of a size that rounding decides")
+        return _of_any_size([eager, *noisy], dtype, shape, values)
     if not values.size:
         return Reference("empty", dtype, shape, values)
     if dtype not in FLOAT_FORMATS:
-        return _exact(values, [flat(run) for run in noisy], dtype, shape)
+        return _exact(values, [flat(run) for run in noisy], dtype, shape, tied is not None)
     wide = None if float64 is None or float64.shape != eager.shape else np.asarray(float64)
     if wide is not None and is_complex(dtype) != (wide.dtype.kind == "c"):
         wide = None
@@ -82,7 +82,26 @@ def _few(tied: Array | None, eager: Array) -> Array | None:
     return mask if 0 < np.count_nonzero(mask) <= MOST_UNSTABLE * mask.size else None
 
 
-def _exact(values: Array, noisy: list[Array], dtype: str, shape: tuple[int, ...]) -> Reference:
+def _of_any_size(runs: list[Array], dtype: str, shape: tuple[int, ...], values: Array) -> Reference:
+    """Of rows that are kept or not by a threshold: what all runs have in common is asked for."""
+    lengths: list[tuple[int, int]] = []
+    if all(run.ndim == len(shape) for run in runs):
+        for seen in zip(*(run.shape for run in runs), strict=True):
+            least, most = min(seen), max(seen)
+            lengths += [(least, most) if least == most else _widened(least, most, 0)]
+    finite = dtype in FLOAT_FORMATS and all(bool(np.isfinite(flat(run).astype(np.float64)).all()) for run in runs)
+    blind = "of a size that rounding decides"
+    return Reference("unstable", dtype, shape, values, blind=blind, lengths=tuple(lengths), finite=finite)
+
+
+def _widened(least: int, most: int, lowest: int) -> tuple[int, int]:
+    """A range that a few runs were in, as wide again to both sides, and one more."""
+    more = most - least + 1
+    return max(lowest, least - more) if least >= lowest else least - more, most + more
+
+
+def _exact(values: Array, noisy: list[Array], dtype: str, shape: tuple[int, ...], tied: bool) -> Reference:
+    """tied: whether there are indices of equal elements, of which a few runs don't show all."""
     unstable = np.zeros(values.size, dtype=bool)
     for run in noisy:
         unstable |= run != values
@@ -95,7 +114,12 @@ def _exact(values: Array, noisy: list[Array], dtype: str, shape: tuple[int, ...]
         )
     elif values.size > 1 and (values == values[0]).all():
         blind = f"{values[0]} everywhere"
-    return Reference("exact", dtype, shape, values, codes=codes, unstable=count, blind=blind)
+    allowed = None
+    if count and dtype != "bool" and not tied:
+        # An index is within the same tensor whichever it is, and a number of rows is near the others.
+        ends = [int(end) for run in (values, *noisy) for end in (run.min(), run.max())]
+        allowed = _widened(min(ends), max(ends), 0)
+    return Reference("exact", dtype, shape, values, codes=codes, unstable=count, blind=blind, allowed=allowed)
 
 
 def _float(

@@ -27,7 +27,7 @@ class Reference:
     """What one output tensor is compared with. Arrays are flat; complex tensors are pairs of real numbers.
 
     kind: "float", "exact" (integers, bool), "tolerance" (no pure float64 run: rtol and atol by dtype), "empty",
-    "unstable" (rounding decides how many elements there are: only dtype and dimensions are compared).
+    "unstable" (rounding decides how many elements there are: their numbers are not compared).
     dtype, shape: eager's output in the case's dtype, by PyTorch's names.
     eager: eager's output. r: the float64 output, 0 where it isn't compared.
     floor: by element, the error that counts as 2**0: max(n_i, min over groups of N_g, 2 u |r_i|).
@@ -38,6 +38,9 @@ class Reference:
     reduced: the noise is not that of `dtype` but of bfloat16 arithmetic.
     blind: what it is that tells right from wrong as little as a constant ("zero everywhere"), or "". It is compared.
     source: whose numbers these are, as messages say it: "PyTorch gives 0.5".
+    lengths: of "unstable", the least and the greatest length of each dimension, none for any. finite: that no run of
+    it had NaN or infinity. allowed: of "exact", the least and the greatest number that an element may be which
+    rounding decides; None for any.
     rest: what a result has to agree with, too: the same without elements that are so large that they hide the others
     (masks of -1e9 among logits); None where no element hides any. See compare/hidden.py.
     """
@@ -58,6 +61,9 @@ class Reference:
     reduced: bool = False
     blind: str = ""
     source: str = "PyTorch"
+    lengths: tuple[tuple[int, int], ...] = ()
+    finite: bool = False
+    allowed: tuple[int, int] | None = None
     rest: Reference | None = None
 
     @property
@@ -94,6 +100,9 @@ class Reference:
             "blind": self.blind,
             "source": self.source,
             "eager": {name: getattr(numbers, name) for name in _EAGER},
+            "lengths": list(map(list, self.lengths)),
+            "finite": self.finite,
+            "allowed": None if self.allowed is None else list(self.allowed),
             "rest": None,
         }
         arrays = {name: array for name in _ARRAYS if (array := getattr(self, name)) is not None}
@@ -129,6 +138,9 @@ class Reference:
             blind=meta["blind"],
             source=meta.get("source", "PyTorch"),
             eager_numbers=Numbers(**{**meta["eager"], "histogram": None if counts is None else tuple(counts)}),
+            lengths=tuple((least, most) for least, most in meta.get("lengths") or ()),
+            finite=meta.get("finite", False),
+            allowed=None if (allowed := meta.get("allowed")) is None else (allowed[0], allowed[1]),
             rest=rest,
             **loaded,
         )

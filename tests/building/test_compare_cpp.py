@@ -280,6 +280,26 @@ def test_both_say_the_same_of_any_output(judge: Path, tmp_path: Path) -> None:
     assert len(asked) > 700
 
 
+def test_what_rounding_decides_is_bounded_in_both(judge: Path, tmp_path: Path) -> None:
+    rows = np.random.default_rng(1).standard_normal((23, 4)).astype(np.float32)
+    odd = rows[:20].copy()
+    odd[3, 1:] = np.nan
+    some = np.array([3, 10, 7, -3, 0])
+    kept = make_reference(None, rows[:20], [rows[:20], rows[:22]], "float32")
+    chosen = make_reference(None, some, [some, some[[1, 0, 2, 3, 4]]], "int64")
+    asked = [(kept, output) for output in (rows, rows[:20, :2], rows[:0], odd, rows[0])]
+    asked += [(chosen, np.array([first, 3, 7, -3, 0])) for first in (10, -17, 77, -99)]
+    lines = []
+    for place, (reference, output) in enumerate(asked):
+        from_runs.write(tmp_path, str(place), {"": reference})
+        lines.append(line(tmp_path, str(place), {"": output}, Tolerance()))
+    found = answers(judge, lines)
+    assert [answer.ok for answer in found] == [True, False, False, False, False, True, True, False, False]
+    for answer, (reference, output) in zip(found, asked, strict=True):
+        difference = compare_tensor(output, reference, Tolerance(), where="output", dtype=output.dtype.name)
+        assert (answer.ok, answer.message) == (difference.ok, difference.message)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "complex64"])
 @pytest.mark.parametrize("sizes", [(-1e4,), (-1e9,), (-1e19, 3e9)], ids=["1e4", "1e9", "two"])
 @pytest.mark.parametrize("rows", [3, 40])

@@ -183,7 +183,7 @@ def test_unstable_integers_are_excluded_and_counted() -> None:
     reference = make_reference(None, eager, noisy_run, "int64")
     assert (reference.kind, reference.unstable) == ("exact", 2)
     actual = eager.copy()
-    actual[[3, 70]] = -1
+    actual[[3, 70]] = 99
     difference = compare_tensor(actual, reference, Tolerance(), where="output[1]", dtype="int64")
     assert difference.ok
     assert difference.unstable == 2
@@ -206,7 +206,7 @@ def test_an_output_of_a_size_that_rounding_decides() -> None:
     eager = np.ones((3, 4), np.float32)
     reference = make_reference(eager.astype(np.float64), eager, [eager, eager[:2]], "float32")
     assert (reference.kind, reference.blind) == ("unstable", "of a size that rounding decides")
-    for rows in (2, 3, 7):
+    for rows in (1, 2, 3, 5):
         actual = np.full((rows, 4), 9.0, np.float32)
         assert compare_tensor(actual, reference, Tolerance(), where="output", dtype="float32").ok
     flat = compare_tensor(np.ones(4, np.float32), reference, Tolerance(), where="output", dtype="float32")
@@ -403,6 +403,53 @@ def test_what_an_order_decides_is_left_out_unless_it_is_most() -> None:
     pairs = [(run + 1j * run).astype(np.complex64) for run in runs]
     tied[2:] = 0
     assert make_reference(r + 1j * r, pairs[0], pairs[1:], "complex64", tied=tied).unstable == 80
+
+
+def test_of_rows_whose_number_rounding_decides_the_rest_is_asked_for() -> None:
+    rows = np.random.default_rng(1).standard_normal((23, 4)).astype(np.float32)
+    reference = make_reference(None, rows[:20], [rows[:20], rows[:22], rows[:20]], "float32")
+    assert (reference.kind, reference.lengths, reference.finite) == ("unstable", ((17, 25), (4, 4)), True)
+
+    def said(output: Array) -> str:
+        return compare_tensor(output, reference, Tolerance(), where="output", dtype="float32").message
+
+    assert not any(said(rows[:n]) for n in (17, 20, 23))
+    assert not said(np.zeros((25, 4), dtype=np.float32))
+    may = "PyTorch returns (20, 4), and rounding may make that (17 to 25, 4)"
+    assert said(rows[:20, :2]) == f"output has shape (20, 2), {may}"
+    assert said(rows[:0]) == f"output has shape (0, 4), {may}"
+    assert said(rows[0]) == "output has 1 dimensions, PyTorch returns 2"
+    odd = rows[:20].copy()
+    odd[3, 1:] = np.nan
+    assert said(odd) == "output has NaN or infinity in 3 of 80 elements, PyTorch in none"
+    # What has them itself may have them anywhere.
+    reference = make_reference(None, odd, [odd, rows[:22]], "float32")
+    assert not said(odd)
+    again = type(reference).from_arrays(*reference.to_arrays())
+    assert (again.lengths, again.finite) == (((17, 25), (4, 4)), False)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int8", "uint8"])
+def test_what_rounding_decides_is_near_what_it_was(dtype: str) -> None:
+    eager = np.array([3, 10, 7, 3, 0], dtype=dtype)
+    other = np.array([10, 3, 7, 3, 0], dtype=dtype)
+    reference = make_reference(None, eager, [eager, other], dtype)
+    assert reference.allowed == (0, 21)
+    wrong = np.array([77, 3, 7, 3, 0], dtype=dtype)
+    for found, ok in ((other, True), (wrong, False), (np.array([9, 21, 7, 3, 0], dtype=dtype), True)):
+        again = type(reference).from_arrays(*reference.to_arrays())
+        difference = compare_tensor(found, again, Tolerance(), where="output", dtype=dtype)
+        assert difference.ok == ok
+    assert (
+        "output[0] is 77, PyTorch gives 3"
+        in compare_tensor(wrong, reference, Tolerance(), where="output", dtype=dtype).message
+    )
+    # Of equal elements a few orders don't show all.
+    tied = np.array([1, 1, 0, 0, 0], dtype=np.uint8)
+    free = make_reference(None, eager, [eager, other], dtype, tied=tied)
+    assert free.allowed is None
+    assert compare_tensor(wrong, free, Tolerance(), where="output", dtype=dtype).ok
+    assert make_reference(None, eager, [eager, eager], dtype).allowed is None
 
 
 def test_an_output_that_is_mostly_rounding_is_blind() -> None:

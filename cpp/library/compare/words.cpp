@@ -1,8 +1,10 @@
 #include "words.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -222,6 +224,28 @@ std::string element_text(std::size_t position, const Tensor& values,
   return text + " is " + mine + ", " + reference.source + " gives " + theirs;
 }
 
+namespace {
+
+using Lengths = std::vector<std::pair<std::int64_t, std::int64_t>>;
+
+bool is_within(const Shape& shape, const Lengths& lengths) {
+  for (std::size_t i = 0; i < std::min(shape.size(), lengths.size()); ++i) {
+    if (shape[i] < lengths[i].first || shape[i] > lengths[i].second) return false;
+  }
+  return true;
+}
+
+// "(17 to 24, 4)"
+std::string spans_text(const Lengths& lengths) {
+  std::vector<std::string> parts;
+  for (const auto& [least, most] : lengths) {
+    parts.push_back(std::to_string(least) + (least == most ? "" : " to " + std::to_string(most)));
+  }
+  return "(" + joined(parts, ", ") + (parts.size() == 1 ? ",)" : ")");
+}
+
+}  // namespace
+
 std::string dtype_and_shape(const Tensor& actual, const OutputReference& reference,
                             const std::string& where) {
   std::vector<std::string> faults;
@@ -234,6 +258,10 @@ std::string dtype_and_shape(const Tensor& actual, const OutputReference& referen
     if (actual.shape.size() != reference.shape.size()) {
       faults.push_back(std::to_string(actual.shape.size()) + " dimensions, " + reference.source +
                        " returns " + std::to_string(reference.shape.size()));
+    } else if (!is_within(actual.shape, reference.lengths)) {
+      faults.push_back("shape " + tuple_text(actual.shape) + ", " + reference.source + " returns " +
+                       tuple_text(reference.shape) + ", and rounding may make that " +
+                       spans_text(reference.lengths));
     }
   } else if (actual.shape != reference.shape) {
     faults.push_back("shape " + tuple_text(actual.shape) + ", " + reference.source + " returns " +
