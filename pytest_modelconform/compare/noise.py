@@ -139,6 +139,9 @@ def _float(
     layout = layout_of(reference.shape, reference.dtype)
     number = reference.format
     pure = r is not None
+    if r is not None and left_out is None and (settled := _settled(r, runs, layout, number)) is not None:
+        # Of the same numbers float64 makes another decision: a threshold of 0.3, of which float32 has another one.
+        r = np.where(settled, runs[0].astype(np.float64), r)
     given = r = runs[0] if r is None else r
     sums = _sums(r, runs, layout, number, pure, tied if left_out is None else left_out)
     if left_out is None and pure and (strays := _strays(sums, layout, number)) is not None:
@@ -233,6 +236,37 @@ def _sums(
         usual = group_signal * (group_noise[0] / group_signal[0])
         np.maximum(group_noise, np.minimum(usual, 2.0 * group_noise), out=group_noise)
     return _Sums(floor, codes, cleaned, counts, group_signal, group_noise, least, greatest)
+
+
+def _settled(r: Array, runs: list[Array], layout: Layout, number: FloatFormat) -> Array | None:
+    """Find elements of which all of eager's runs say the same, and float64 something quite else; None if there are none.
+
+    Nothing that is near there depends on rounding: a runtime computes as eager does. Quite else: by STRAY times what any
+    run moves the element by, and what runs move elements by usually, and 1 / STRAY of the output's size.
+    """
+    if len(runs) < 2:
+        return None
+    found = np.zeros(layout.size, dtype=bool)
+    moved = signal = 0.0
+    count = 0
+    for tile in layout.tiles():
+        pieces = [piece(run, tile).astype(np.float64) for run in runs]
+        eager, wide = pieces[0], piece(r, tile).astype(np.float64)
+        own = np.max([np.abs(run - eager) for run in pieces[1:]], axis=0, initial=0.0)
+        there = np.isfinite(own) & np.isfinite(eager) & (np.abs(eager) < HUGE) & (np.abs(wide) < HUGE)
+        moved += float(np.square(own[there]).sum())
+        signal += float(np.square(eager[there]).sum())
+        count += int(np.count_nonzero(there))
+        found[tile.start : tile.stop] = there & (
+            np.abs(eager - wide) > STRAY * (own + 2 * number.roundoff * np.abs(eager) + number.tiny)
+        )
+    places = np.flatnonzero(found)
+    if not places.size:
+        return None
+    off = np.abs(runs[0][places].astype(np.float64) - r[places])
+    least = max(STRAY * math.sqrt(moved / count), math.sqrt(signal / count) / STRAY)
+    found[places] = off > least
+    return found if found.any() else None
 
 
 def _strays(sums: _Sums, layout: Layout, number: FloatFormat) -> Array | None:

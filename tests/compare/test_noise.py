@@ -452,6 +452,37 @@ def test_what_rounding_decides_is_near_what_it_was(dtype: str) -> None:
     assert make_reference(None, eager, [eager, eager], dtype).allowed is None
 
 
+@pytest.mark.parametrize("rows", [60, 3])
+def test_what_float64_alone_decides_otherwise_is_eagers(rows: int) -> None:
+    """A mask by a threshold of 0.3, which float32 has another one of."""
+    mask = (np.random.default_rng(4).random((rows, 16)) > 0.5).astype(np.float32)
+    wide = mask.astype(np.float64)
+    wide[0, :2] = 1 - wide[0, :2]
+    reference = make_reference(wide, mask, [mask.copy() for _ in range(3)], "float32")
+    assert reference.unstable == 0
+
+    def ok(output: Array, judge: Any = reference) -> bool:
+        return compare_tensor(output, judge, Tolerance(), where="output", dtype="float32").ok
+
+    assert ok(mask + np.float32(1e-8))
+    wrong = mask.copy()
+    wrong[1] = 1 - wrong[1]
+    assert not ok(wrong)
+    assert not ok(wide.astype(np.float32) + np.float32(1e-8))
+    # Where one of eager's runs decides as float64 does, it is rounding that does.
+    runs = [mask.copy() for _ in range(3)]
+    runs[1][0, :2] = wide[0, :2]
+    assert ok(wide.astype(np.float32) + np.float32(1e-8), make_reference(wide, mask, runs, "float32"))
+    # An error of eager's own in what is near to nothing else is none of its decisions.
+    r = np.random.default_rng(5).standard_normal((rows, 16))
+    found = [noisy(r, seed) for seed in range(4)]
+    for run in found:
+        run[0, 0] += np.float32(1e-3)
+    assert compare_tensor(
+        r.astype(np.float32), make_reference(r, found[0], found[1:], "float32"), Tolerance(), where="o", dtype="float32"
+    ).ok
+
+
 def test_an_output_that_is_mostly_rounding_is_blind() -> None:
     r = np.random.default_rng(1).standard_normal(100)
     runs = [noisy(r, seed, size=0.3) for seed in range(5)]
