@@ -34,6 +34,11 @@ def fake_kernel(failure: Failure) -> str | None:
     if found is None:
         return None
     name = found["name"].replace(".", "::")
+    if name.partition("::")[0] in _BUILT_IN:
+        return (
+            f"torch.export can't follow {name}, at least not where a size is dynamic. Leave `dynamic_shapes` out, or "
+            "write it with other operators"
+        )
     return (
         f"torch.export has to know what {name} returns without running it. Register a function that returns an empty "
         f'tensor of that shape and dtype: `@torch.library.register_fake("{name}")`'
@@ -82,6 +87,18 @@ def own(failure: Failure) -> str | None:
                 f'registers it there: `operators=Operators({field}=("my_operators.cpp",))`'
             )
     return None
+
+
+def newer(failure: Failure) -> str | None:
+    """A scripted file with an operator of torch's own that the PyTorch which loads it doesn't have."""
+    found = failure.search(r"Unknown builtin op: aten::(?P<name>\w+)")
+    if found is None:
+        return None
+    return (
+        f"the file has aten::{found['name']}, which the PyTorch that loads it doesn't have: a newer one scripted the "
+        "model, and a script carries all branches of PyTorch's functions. Trace the model; or `torch.jit.freeze` it "
+        "before it is saved, which drops branches; or script it with the oldest PyTorch that loads it"
+    )
 
 
 def _own(failure: Failure, pattern: str) -> str:

@@ -17,6 +17,10 @@ _GUARD = (
     r"Not all values of (?P<name>\w+) = (?P<size>L\[.+?\]\.size\(\)\[\d+\]) in the specified range"
     r"(?: (?P<range>.+?))?\s+satisfy the generated guard (?P<guard>.+?)\.?$"
 )
+_DISTRIBUTION = (
+    r"\b(?P<name>Bernoulli|Beta|Binomial|Categorical|Dirichlet|Exponential|Gamma|Independent|Laplace|LogNormal|"
+    r"Multinomial|MultivariateNormal|Normal|OneHotCategorical|Poisson|StudentT|Uniform|VonMises)\("
+)
 _TRIED = 256  # sizes, from the smallest on
 
 
@@ -28,6 +32,11 @@ def data_dependent(failure: Failure) -> str | None:
             f"{failure.line} asks for a length that values decide (a boolean mask, nonzero, unique). If the answer is "
             "always the same, say so before: `torch._check(kept.shape[0] != 0)`. If not, keep the length and mask: "
             "`torch.where(mask, x, 0)`"
+        )
+    if found is not None and (made := re.search(_DISTRIBUTION, failure.line)):
+        return (
+            f"{failure.line} checks the values of its arguments, which no export knows: pass `validate_args=False` to "
+            f"{made['name']} (for all: `torch.distributions.Distribution.set_default_validate_args(False)`)"
         )
     if found is not None:
         return (
@@ -98,13 +107,20 @@ def constraints(failure: Failure) -> str | None:
         return (
             f"as torch.export reads it, forward takes multiples of {factor} only as {name}. If that is so, say so in "
             f'`dynamic_shapes`: `{factor} * torch.export.Dim("part")` in place of "{name}". If forward takes others, '
-            f"too, a `view` or a `//` of {name} is beyond torch.export"
+            f"too, a pooling, a `view` or a `//` of {name} is beyond this torch.export"
         )
     if found := re.search(_BOUND, suggested, re.MULTILINE):
-        name, bounds = found["name"], found["bounds"]
+        name, bounds = found["name"], _kept(failure.message, found["name"], found["bounds"])
         return (
             f"as torch.export reads it, forward doesn't take every {name}. If so, say which in `dynamic_shapes`: "
             f'`torch.export.Dim("{name}", {bounds})` in place of "{name}"'
+        )
+    if not suggested and (some := _multiples(failure.message)):
+        name, guard, factor = some
+        return (
+            f"as torch.export reads it, forward takes {name} only where {guard}: multiples of {factor}, say. If these "
+            f'will do, say so in `dynamic_shapes`: `{factor} * torch.export.Dim("part")` in place of "{name}". '
+            f"If forward takes others, too, a pooling, a `view` or a `//` of {name} is beyond this torch.export"
         )
     if not suggested:
         # Guards that always hold are among these, as of the strides of a permuted tensor: 1 % (16 * (width // 4)) != 0.
@@ -138,16 +154,51 @@ def _unproved(message: str) -> tuple[str, str] | None:
 
     None if another guard on it is a true condition, such as that it is even. It may be one on small sizes.
     """
-    guards: dict[str, list[tuple[str, list[bool]]]] = {}
-    for found in re.finditer(_GUARD, message, re.MULTILINE):
-        guard = found["guard"].replace(found["size"], found["name"])
-        guards.setdefault(found["name"], []).append((guard, _tried(guard, found["name"], found["range"] or "")))
-    for name, of_name in guards.items():
+    for name, of_name in _guards(message).items():
         if all(results and all(results[len(results) // 2 :]) for _, results in of_name):
             for guard, results in of_name:
                 if all(results):
                     return name, guard
     return None
+
+
+def _guards(message: str) -> dict[str, list[tuple[str, list[bool]]]]:
+    """By dimension the guards on it, each with whether the sizes of its range satisfy it, see `_tried`."""
+    guards: dict[str, list[tuple[str, list[bool]]]] = {}
+    for found in re.finditer(_GUARD, message, re.MULTILINE):
+        guard = found["guard"].replace(found["size"], found["name"])
+        guards.setdefault(found["name"], []).append((guard, _tried(guard, found["name"], found["range"] or "")))
+    return guards
+
+
+def _multiples(message: str) -> tuple[str, str, int] | None:
+    """A dimension, a guard that not even all large sizes satisfy, and a number all multiples of which satisfy all."""
+    for name, of_name in _guards(message).items():
+        guard = next((guard for guard, results in of_name if not all(results[len(results) // 2 :])), None)
+        if guard is None:
+            continue
+        for factor in range(2, 33):
+            multiples = f"{factor} <= {name} <= {factor * _TRIED}"
+            tried = [_tried(each.replace(name, f"({factor}*{name})"), name, multiples) for each, _ in of_name]
+            # The smallest may be too small for other reasons.
+            if all(results and all(results[4:]) for results in tried):
+                return name, guard, factor
+    return None
+
+
+def _kept(message: str, name: str, bounds: str) -> str:
+    """Bounds that torch.export suggests, the least one raised above sizes that its own guards exclude."""
+    found = re.search(r"\bmin=(\d+)", bounds)
+    if found is None:
+        return bounds
+    least = int(found[1])
+    range_from = f"{least} <= {name}"
+    tried = [_tried(guard, name, range_from) for guard, _ in _guards(message).get(name, [])]
+    if not tried or not all(tried):
+        return bounds
+    failed = [max((place for place, holds in enumerate(results) if not holds), default=-1) for results in tried]
+    # What fails far on is no bound.
+    return bounds.replace(found[0], f"min={least + max(failed) + 1}") if max(failed) < 8 else bounds
 
 
 def _tried(guard: str, name: str, within: str) -> list[bool]:

@@ -27,6 +27,7 @@ RULES: Sequence[Rule] = (
     operators.fake_kernel,
     operators.newer_opset,
     operators.own,
+    operators.newer,
     operators.lacking,
     files.too_new,
     files.saved_on_gpu,

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from .. import environments
+from ..advice.table import advised
 from ..cache import disk, sessions, spare, temporary
 from ..cache.fingerprint import fingerprint, hash_file, hash_of
 from ..cache.keeper import KEEPER
@@ -255,7 +256,7 @@ class Machinery:
         stage = stages.get(self.pool.last_op, Stage.RUN)
         said = f"{type(error).__name__}: {error}"
         is_full = gpus.are_here() and exhausted.on_gpu(said)
-        return Outcome(Verdict.OUT_OF_MEMORY if is_full else Verdict.ERROR, stage, said)
+        return advised(Outcome(Verdict.OUT_OF_MEMORY if is_full else Verdict.ERROR, stage, said))
 
     # -- which cells there are -------------------------------------------------------------------------------------
 

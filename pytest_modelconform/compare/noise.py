@@ -239,10 +239,10 @@ def _sums(
 
 
 def _settled(r: Array, runs: list[Array], layout: Layout, number: FloatFormat) -> Array | None:
-    """Find elements of which all of eager's runs say the same, and float64 something quite else; None if there are none.
+    """Find elements of which all of eager's runs say the same, and float64 something quite else; None for none.
 
-    Nothing that is near there depends on rounding: a runtime computes as eager does. Quite else: by STRAY times what any
-    run moves the element by, and what runs move elements by usually, and 1 / STRAY of the output's size.
+    Nothing near there depends on rounding: a runtime computes as eager does. Quite else: by STRAY times what any run
+    moves the element by, and what runs move elements by usually, and 1 / STRAY of the output's size.
     """
     if len(runs) < 2:
         return None

@@ -103,7 +103,9 @@ def test_what_torch_export_cannot_follow_is_not_said_of_forward() -> None:
     )
     found = str(advice(Failure(Stage.EXPORT, said)))
     assert found.startswith("as torch.export reads it, forward takes multiples of 4 only as steps. If that is so, ")
-    assert found.endswith("If forward takes others, too, a `view` or a `//` of steps is beyond torch.export")
+    assert found.endswith(
+        "If forward takes others, too, a pooling, a `view` or a `//` of steps is beyond this torch.export"
+    )
 
 
 class Rounded(torch.nn.Module):
@@ -123,6 +125,59 @@ def violated(*guards: str, within: str = " 12 <= w ") -> str | None:
     ]
     message = "UserError: Constraints violated (w)!\n" + "".join(lines) + "Suggested fixes:\n  w = 2*_w\n"
     return advice(Failure(Stage.EXPORT, message))
+
+
+def test_sizes_that_a_pooling_takes() -> None:
+    """PyTorch 2.11 asks whether a stride divides a size, and suggests nothing."""
+    lines = [
+        f"  - Not all values of {name} = L['x'].size()[{axis}] in the specified range 33 <= {name} satisfy the "
+        f"generated guard ((((-1) + L['x'].size()[{axis}]) // 2) % 2) != 0.\n"
+        for name, axis in (("height", 2), ("width", 3))
+    ]
+    told = str(advice(Failure(Stage.EXPORT, "UserError: Constraints violated (height, width)!\n" + "".join(lines))))
+    assert "only where ((((-1) + height) // 2) % 2) != 0: multiples of 4, say" in told
+    assert '`4 * torch.export.Dim("part")` in place of "height"' in told
+
+
+def test_a_bound_is_one_that_its_own_guards_take() -> None:
+    said = (
+        "UserError: Constraints violated (points)!\n"
+        "  - Not all values of points = L['xyz'].size()[1] in the specified range satisfy the generated guard "
+        "L['xyz'].size()[1] != 8.\n"
+        "  - Not all values of points = L['xyz'].size()[1] in the specified range satisfy the generated guard "
+        "8 <= L['xyz'].size()[1].\nSuggested fixes:\n  points = Dim('points', min=8)\n"
+    )
+    assert '`torch.export.Dim("points", min=9)`' in str(advice(Failure(Stage.EXPORT, said)))
+    as_it_is = said.replace("!= 8", "!= 4")
+    assert '`torch.export.Dim("points", min=8)`' in str(advice(Failure(Stage.EXPORT, as_it_is)))
+
+
+def test_a_check_of_a_distribution_is_no_branch() -> None:
+    said = (
+        "GuardOnDataDependentSymNode: Could not guard on data-dependent expression Eq(u0, 1) (unhinted: Eq(u0, 1)).  "
+        "(Size-like symbols: none)\n  at net.py:9, in forward: LINE"
+    )
+    for line, words in (
+        ("d = Normal(mean, self.std)", "pass `validate_args=False` to Normal"),
+        ("if LayerNorm(x).sum() > 0:", "branches on a tensor's value"),
+    ):
+        assert words in str(advice(Failure(Stage.EXPORT, said.replace("LINE", line))))
+
+
+def test_an_operator_of_torchs_own_takes_no_fake_kernel() -> None:
+    name = "aten.fake_quantize_per_tensor_affine_cachemask"
+    told = str(advice(Failure(Stage.EXPORT, f"UnsupportedOperatorException: {name}.default")))
+    assert "register_fake" not in told
+    assert "Leave `dynamic_shapes` out" in told
+
+
+def test_a_script_that_an_older_torch_does_not_know() -> None:
+    told = str(advice(Failure(Stage.LOAD, "RuntimeError: \nUnknown builtin op: aten::_upsample_lanczos2d_aa.\n")))
+    assert "aten::_upsample_lanczos2d_aa" in told
+    assert "`torch.jit.freeze`" in told
+    assert "an operator of your own" in str(
+        advice(Failure(Stage.LOAD, "RuntimeError: \nUnknown builtin op: mine::shrink.\n"))
+    )
 
 
 def test_a_guard_that_always_holds_is_no_fault_of_the_sizes() -> None:
@@ -379,7 +434,6 @@ def test_nothing_is_said_where_nothing_is_known(outcome: Outcome) -> None:
 
 def test_what_libraries_say_of_their_own_operators_is_no_advice_on_those_of_a_user() -> None:
     for message in (
-        "Unknown builtin op: aten::scaled_mm",
         "Unknown builtin op: mine::x\nSay it: operators=Operators(torch=(…,))",
         "No ONNX function found for something",
     ):
