@@ -225,6 +225,11 @@ def notes(content: Inference, made: Mapping[str, Mapping[str, Reference]], left_
             f"returns views of its inputs ({_list(f'output{path}' for path in views)}): writing to the one changes the "
             "other, but not in an export. Return .clone()"
         )
+    if written := sorted({path for entry in entries for path in entry.inputs_changed}):
+        found.append(
+            f"writes to its inputs ({_list(written)}): what an export writes there is not compared. Return it, too, to "
+            "have it compared"
+        )
     if state := sorted({name for entry in entries for name in entry.state_changed}):
         found.append(f"writes to its own state on every call ({_list(state)}), which an export may not")
     unseen = content.unseen
