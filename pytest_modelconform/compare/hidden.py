@@ -22,31 +22,34 @@ SEEN = 8.0
 MORE = 3.0
 
 
-def large(own: Array, floor: Array, r: Array, codes: Array | None, number: FloatFormat) -> Array | None:
+def large(own: Array, floor: Array, r: Array, codes: Array | None, noise: float, number: FloatFormat) -> Array | None:
     """Find the elements that hide others; None where there are none.
 
-    own: n_i by element. floor: max(n_i, min over groups of N_g, 2 u |r_i|). r, codes: the reference's; all flat.
+    own: n_i by element. floor: max(n_i, min over groups of N_g, 2 u |r_i|). r, codes: the reference's; all flat. noise:
+    N of the whole tensor.
     """
     sizes = np.abs(r)
     if codes is not None:
         sizes = np.where(codes == 0, sizes, 0.0)
-    there = np.flatnonzero(sizes)
-    if there.size <= FEWEST:
+    # What is hidden has a root mean square below 2^SEEN N, and what hides it is APART from that. Of most tensors few
+    # elements are that small, so that this costs little.
+    bound = APART * 2.0**SEEN * noise
+    small = (sizes > 0.0) & (sizes < bound)
+    there = np.flatnonzero(small)
+    if there.size < FEWEST:
         return None
     found = sizes[there]
-    # By octave: |r| in [2^(e - 1), 2^e).
+    beyond = float(np.min(sizes, where=sizes >= bound, initial=np.inf))
+    # By octave: |r| in [2^(e - 1), 2^e); one more stands for all that is beyond.
     octaves = np.frexp(found)[1]
     least = int(octaves.min())
     octaves = octaves - least
-    counts = np.bincount(octaves)
-    if 2.0**counts.size <= APART:
-        return None
+    counts = np.append(np.bincount(octaves), int(beyond < np.inf))
+    begins = np.append(2.0 ** (np.arange(counts.size - 1) + float(least) - 1.0), beyond)
     # Of what is below each octave.
     below = np.cumsum(counts) - counts
-    squares = _below(octaves, found)
-    noise, hidden = _below(octaves, own[there]), _below(octaves, floor[there])
-    rms, own_rms, floor_rms = (np.sqrt(total / np.maximum(below, 1)) for total in (squares, noise, hidden))
-    begins = 2.0 ** (np.arange(counts.size) + float(least) - 1.0)
+    squares, noises, hidden = (_below(octaves, values) for values in (found, own[there], floor[there]))
+    rms, own_rms, floor_rms = (np.sqrt(total / np.maximum(below, 1)) for total in (squares, noises, hidden))
     own_rms = np.maximum(own_rms, number.roundoff * rms)
     seen = np.log2(rms / np.maximum(floor_rms, number.tiny))
     themselves = np.log2(rms / np.maximum(own_rms, number.tiny))
@@ -64,5 +67,5 @@ def _below(octaves: Array, values: Array) -> Array:
     wide = values.astype(np.float64)
     totals = np.bincount(octaves, weights=wide * wide)
     # Not by a difference: the largest would leave nothing of the others' digits.
-    found: Array = np.concatenate([[0.0], np.cumsum(totals)[:-1]])
+    found: Array = np.concatenate([[0.0], np.cumsum(totals)])
     return found

@@ -139,11 +139,16 @@ def _float(
     layout = layout_of(reference.shape, reference.dtype)
     number = reference.format
     pure = r is not None
-    if r is not None and left_out is None and (settled := _settled(r, runs, layout, number)) is not None:
+    r = runs[0] if r is None else r
+    apart = tied if left_out is None else left_out
+    sums = _sums(r, runs, layout, number, pure, apart)
+    # Where one element is that far off, by noise or not, it pays to look.
+    is_far = pure and left_out is None and float(sums.floor.max()) * 2 * STRAY > sums.signal[0]
+    if is_far and (settled := _settled(r, runs, layout, number)) is not None:
         # Of the same numbers float64 makes another decision: a threshold of 0.3, of which float32 has another one.
         r = np.where(settled, runs[0].astype(np.float64), r)
-    given = r = runs[0] if r is None else r
-    sums = _sums(r, runs, layout, number, pure, tied if left_out is None else left_out)
+        sums = _sums(r, runs, layout, number, pure, apart)
+    given = r
     if left_out is None and pure and (strays := _strays(sums, layout, number)) is not None:
         sums = _sums(r, runs, layout, number, pure, strays if tied is None else strays | tied)
     codes = sums.codes
@@ -170,7 +175,7 @@ def _float(
         blind=blind,
     )
     reference = replace(reference, eager_numbers=measure(reference.eager, reference))
-    if rests and (large := hidden.large(own, sums.floor, r, codes, number)) is not None:
+    if rests and (large := hidden.large(own, sums.floor, r, codes, float(sums.noise[0]), number)) is not None:
         without = large if codes is None else large | (codes == UNSTABLE)
         rest = _float(given, runs, replace(begun, blind=""), without, None, rests - 1)
         reference = replace(reference, rest=rest)
