@@ -12,7 +12,7 @@ from .groups import Array
 from .numbers import FloatFormat
 
 # The smallest of the large ones is so many times the others' root mean square: a mask, a time stamp or a coordinate is,
-# and the tail of one distribution hardly ever (exponentials of logits are, of a standard deviation from 6 on).
+# and the tail of one distribution hardly ever (of exponentials of widely spread numbers it may be).
 APART = 256.0
 # Fewer have no root mean square worth the name.
 FEWEST = 16

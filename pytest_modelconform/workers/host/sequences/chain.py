@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 
 from pytest_modelconform.terms import runs as terms
 from pytest_modelconform.terms.runs import NOISY_RUNS, WIDE, WIDE_RUNS
 
 from ... import tensors
+from ...arrays import from_array
 from ...loop import WorkerError, place_of
 from ...tensors import Tensor
 from ...torch_tensors import encode, leaves
@@ -230,19 +232,19 @@ def _by_operators(
     """Chains under OperatorNoise; False where there is something in which it sees no operator."""
     draws = Draws(torch.Generator().manual_seed(seed_of(built.case.seed, built.name, "operator noise", "steps")))
     magnitudes = {key: Magnitudes() for key in keys}
-    decides = packed = False
+    decides = packed = tied = False
 
     def chain(k: int, scale: float, alike: bool) -> None:
         start = draws.state
 
         def call(key: str, one: Call) -> Any:
-            nonlocal decides, packed
+            nonlocal decides, packed, tied
             if alike:
                 draws.state = start
             mode = OperatorNoise(draws, scale, magnitudes[key], turn=k - 1)
             with in_sight(built.model), mode:
                 returned = run(built, key, built.model, *one)
-            decides, packed = decides or mode.decides, packed or mode.packed
+            decides, packed, tied = decides or mode.decides, packed or mode.packed, tied or mode.tied
             return returned
 
         _add(built, k, keys, _chain(keys, given, fed_back, call), runs)
@@ -267,7 +269,24 @@ def _by_operators(
         if decides:
             for found in runs.values():
                 without_numbers(k, found)
+    if tied:
+        for found in runs.values():
+            found.update(_any_order(found))
     return True
+
+
+def _any_order(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """That a step's integers may be indices of equal elements, of which its runs don't show all."""
+    first = terms.key(terms.FIRST, "")
+    integers = {
+        name.removeprefix(first): tensor
+        for name, tensor in found.items()
+        if name.startswith(first) and tensor.dtype not in FLOATING
+    }
+    return {
+        terms.key(terms.TIED, path): from_array(np.ones(tensor.shape, dtype=np.uint8))
+        for path, tensor in integers.items()
+    }
 
 
 def _by_moves(built: Built, keys: Sequence[str], given: Sequence[Call], fed_back: Sequence[Wire], runs: Runs) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from pytest_modelconform.compare import compare_tensor
+from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.workers import arrays
 from pytest_modelconform.workers.loop import WorkerError
 from tests.support import sequences
@@ -56,6 +58,21 @@ def test_where_rounding_decides_the_last_chains_are_wide(tmp_path: Path) -> None
     sequences.answer(tmp_path, found)
     assert not {"e4:/y", "e5:/y"} & runs_of(tmp_path, 4).keys()
     assert "e3:/y" in runs_of(tmp_path, 4)
+
+
+def test_of_equal_elements_any_index_may_come(tmp_path: Path) -> None:
+    order = '"state": after, "order": (x > 9.0).float().topk(5).indices}'
+    found = sequences.case().replace('"state": after}', order)
+    assert found != sequences.case()
+    sequences.answer(tmp_path, found)
+    tied = [name for name in runs_of(tmp_path, 2) if name.startswith("tied:")]
+    assert tied == ["tied:/order"]
+    eager = runs_of(tmp_path, 2)["e0:/order"]
+    made = sequences.prepared(tmp_path, found).sets["step-2"].references["['order']"]
+    assert made.unstable
+    assert made.allowed is None
+    others = np.flip(eager, -1) + 7
+    assert compare_tensor(others, made, Tolerance(), where="output", dtype="int64").ok
 
 
 def test_what_is_lost_without_a_difference(tmp_path: Path) -> None:
