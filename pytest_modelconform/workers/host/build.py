@@ -144,7 +144,11 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
         generated: dict[str, Generated] = {}
         if not case.fixed_inputs:
             generated = generate(
-                inputs, exporter_set, shapes, dimensions(case.dynamic_shapes), lambda: make(exporter_set, "anew")
+                inputs,
+                exporter_set,
+                shapes,
+                dimensions(case.dynamic_shapes),
+                lambda purpose: make(exporter_set, purpose),
             )
         if LAYOUT in case.accept:
             generated.pop(TRANSPOSED, None)  # the model itself takes these for other inputs

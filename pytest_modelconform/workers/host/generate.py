@@ -105,29 +105,34 @@ def generate(
     exporter_set: str,
     leaves: Mapping[str, list[dict[str, Any]]],
     dimensions: Mapping[str, Dimension],
-    anew: Callable[[], Call],
+    draw: Callable[[str], Call],
 ) -> dict[str, Generated]:
     """Make the sets that a case's own leave to be wished for, by name. The model is not run.
 
     inputs: the case's own sets. leaves: of each set the tensors with `shape` (dynamic dimensions by name) and `actual`.
-    dimensions: what these names mean. anew: makes the exporters' set again from other random numbers.
+    dimensions: what these names mean. draw: makes the exporters' set from other random numbers, of each purpose others.
     """
-    again = anew()
-    shapes = [leaf["actual"] for leaf in leaves[exporter_set]]
-    if [list(t.shape) for t in _tensors(again)] != shapes:
-        again = inputs[exporter_set]
-    if _same(again, inputs[exporter_set]):
-        again = _map(again, _rolled)  # not a random function: the values in another order
+
+    def other_than(values: Call, purpose: str) -> Call:
+        drawn = draw(purpose)
+        if not _alike(drawn, values) or _same(drawn, values):
+            return _map(values, _rolled)  # not a random function: the values in another order
+        return drawn
+
+    again = other_than(inputs[exporter_set], "anew")
     found: dict[str, Generated] = {}
     if not _same(again, inputs[exporter_set]):
+        shapes = [leaf["actual"] for leaf in leaves[exporter_set]]
         alike = [key for key in inputs if key != exporter_set and [leaf["actual"] for leaf in leaves[key]] == shapes]
         if not alike:
             found[VALUES] = Generated(again, "the exporters' shapes with other values")
     turned = _map(again, _transposed)
     if any(not t.is_contiguous() for t in _tensors(turned)):
         found[TRANSPOSED] = Generated(turned, "transposed (non-contiguous) tensors", may_refuse=True)
-    for name, wanted, why, may_refuse in _sizes(exporter_set, leaves, dimensions):
-        sized = _resized(again, leaves[exporter_set], wanted)
+    sizes = list(_sizes(exporter_set, leaves, dimensions))
+    added = other_than(again, "added") if sizes else again
+    for name, wanted, why, may_refuse in sizes:
+        sized = _resized(again, added, leaves[exporter_set], wanted)
         if sum(t.numel() for t in _tensors(sized)) <= LARGEST:
             said = ", ".join(f"{dimension} = {length}" for dimension, length in wanted.items())
             found[name] = Generated(sized, f"{why}: {said}", may_refuse)
@@ -215,15 +220,25 @@ def _lengths(entries: list[dict[str, Any]]) -> dict[str, int]:
     }
 
 
-def _resized(call: Call, entries: list[dict[str, Any]], wanted: Mapping[str, int]) -> Call:
-    """Repeat or cut tensors along their dynamic dimensions: a row stays a row, a mask a mask."""
-    shapes = iter(entries)
+def _resized(call: Call, added: Call, entries: list[dict[str, Any]], wanted: Mapping[str, int]) -> Call:
+    """Cut tensors along their dynamic dimensions, or lengthen them by rows of `added`, a call of the same shapes.
+
+    All tensors' rows come from the same call, so that a row stays a row and a mask a mask. Rows that only were repeated
+    would not be missed: a maximum, a mean or an attention over two equal halves is that over one, and an artifact that
+    leaves out what is beyond the exporters' length would pass.
+    """
+    entry, others = iter(entries), iter(_tensors(added))
 
     def resize(value: torch.Tensor) -> torch.Tensor:
-        for axis, declared in enumerate(next(shapes)["shape"]):
-            length = wanted.get(declared, value.shape[axis]) if isinstance(declared, str) else value.shape[axis]
-            if length != value.shape[axis] and value.shape[axis]:
-                value = value.index_select(axis, torch.arange(length) % value.shape[axis])
+        other = next(others)
+        for axis, declared in enumerate(next(entry)["shape"]):
+            had = value.shape[axis]
+            length = wanted.get(declared, had) if isinstance(declared, str) else had
+            if length != had and had:
+                rows = torch.arange(length) % (2 * had)
+                value, other = (
+                    torch.cat(two, axis).index_select(axis, rows) for two in ((value, other), (other, value))
+                )
         return value
 
     return _map(call, resize)
@@ -260,6 +275,10 @@ def _tensors(call: Call) -> list[torch.Tensor]:
     return [leaf for leaf in tree_leaves(call) if isinstance(leaf, torch.Tensor)]
 
 
+def _alike(one: Call, two: Call) -> bool:
+    """Whether the tensors have the same shapes and dtypes."""
+    return [(t.shape, t.dtype) for t in _tensors(one)] == [(t.shape, t.dtype) for t in _tensors(two)]
+
+
 def _same(one: Call, two: Call) -> bool:
-    pairs = zip(_tensors(one), _tensors(two), strict=True)
-    return all(a.dtype == b.dtype and torch.equal(a, b) for a, b in pairs)
+    return all(torch.equal(a, b) for a, b in zip(_tensors(one), _tensors(two), strict=True))

@@ -22,7 +22,7 @@ class Net(torch.nn.Module):
 def made(sets: dict[str, Call], spec: Any = None, again: Call | None = None) -> dict[str, Generated]:
     leaves = {key: leaf_shapes("case", key, Net(), spec, *call) for key, call in sets.items()}
     first = next(iter(sets))
-    return generate(sets, first, leaves, dimensions(spec), lambda: again or sets[first])
+    return generate(sets, first, leaves, dimensions(spec), lambda purpose: again or sets[first])
 
 
 def call(*shape: int, start: int = 0) -> Call:
@@ -72,8 +72,6 @@ def test_sizes_that_no_set_has() -> None:
     assert shape(found["auto-least"]) == [1, 2]
     assert found["auto-least"].may_refuse
     assert "auto-most" not in found
-    # Rows are repeated: a mask stays a mask.
-    assert found["auto-shape"].inputs[0][0][2].tolist() == found["auto-shape"].inputs[0][0][0].tolist()
     # What the case's own sets vary isn't varied again.
     found = made({"a": call(2, 7), "b": call(3, 9)}, spec)
     assert "auto-shape" not in found
@@ -82,6 +80,28 @@ def test_sizes_that_no_set_has() -> None:
     # A sequence of integers may be as short as one.
     ids: dict[str, Call] = {"a": ((torch.arange(14).reshape(2, 7),), {})}
     assert shape(made(ids, spec)["auto-least"]) == [1, 1]
+
+
+def test_added_rows_are_other_rows() -> None:
+    """Of every tensor from the same draw: a mask fits its row. Repeated ones would not be missed in a maximum."""
+    draws = {"anew": 100.0, "added": 200.0}
+
+    def draw(purpose: str) -> Call:
+        x = draws[purpose] + torch.arange(6.0).reshape(2, 3)
+        return (x, (x[:, 0] % 2 == 0)), {}
+
+    sets: dict[str, Call] = {"a": ((torch.zeros(2, 3), torch.ones(2, dtype=torch.bool)), {})}
+    spec = {"x": {0: Dim("batch", max=5), 1: Dim("length", max=4)}, "y": {0: "batch"}}
+    leaves = {key: leaf_shapes("case", key, Net(), spec, *call) for key, call in sets.items()}
+    found = generate(sets, "a", leaves, dimensions(spec), draw)["auto-most"]
+    x, mask = found.inputs[0]
+    one, other = [100, 101, 102, 200], [103, 104, 105, 203]
+    beyond, further = [200, 201, 202, 100], [203, 204, 205, 103]
+    assert x.tolist() == [one, other, beyond, further, one]
+    assert mask.tolist() == [row[0] % 2 == 0 for row in x.tolist()]
+    # A function that always gives the same: its values, beyond those in other places.
+    fixed = made({"a": call(2, 3)}, {"x": {0: "batch"}})["auto-shape"].inputs[0][0]
+    assert fixed.tolist() == [[2, 0, 1], [5, 3, 4], [0, 1, 2]]
 
 
 def test_sizes_at_their_bounds() -> None:
