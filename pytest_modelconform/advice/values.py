@@ -78,7 +78,14 @@ def traced_output(failure: Failure) -> str | None:
 
 
 def named_tuple(failure: Failure) -> str | None:
-    """What an operator with several results returns, returned as it is: torch.export.save knows no name for it."""
+    """A named tuple that torch.export.save can't write: the user's own, or what an operator with several results is."""
+    # Who loads an artifact doesn't have the case's file, so that a name that is registered there would not help.
+    if own := failure.search(r"Can't serialize TreeSpec of namedtuple class <class '(?:[\w.<>]+\.)?(?P<name>\w+)'>"):
+        return (
+            f"forward takes or returns a named tuple of your own, {own['name']}, which torch.export.save can't write. "
+            "Make a plain tuple or a dict of it: `return tuple(out)`, or in a module around the model "
+            "`return self.model(x)._asdict()`"
+        )
     found = failure.search(r"No registered serialization name for <class 'torch\.return_types\.(?P<name>\w+)'>")
     if found is None:
         return None

@@ -46,6 +46,7 @@ TOLD = [
     ("several", "torchscript-trace", "`return y, *states`", ["several_tuple"]),
     ("nothing", "torchscript-trace", "without None", ["several_tuple"]),
     ("best", "export", "Make a tuple of it: `tuple(x.topk(…))`", ["best_tuple"]),
+    ("named", "export", "a named tuple of your own, Row,", ["named_plain", "detected_tuple"]),
     ("detected", "torchscript-trace", "and no Found", ["detected_tuple"]),
     ("detected", "export", "and no Found", ["detected_tuple"]),
     ("detected", "onnx", "and no Found", ["detected_tuple"]),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -175,6 +175,25 @@ class Best(Net):
 class BestTuple(Net):
     def forward(self, x: Tensor) -> Any:
         return tuple(self.a(x).topk(2))
+
+
+class Row(NamedTuple):
+    boxes: Tensor
+    scores: Tensor
+
+
+class Named(Net):
+    def forward(self, x: Tensor) -> Any:
+        return Row(self.a(x), x.sigmoid())
+
+
+class NamedPlain(Net):
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Named()
+
+    def forward(self, x: Tensor) -> Any:
+        return self.model(x)._asdict()
 
 
 @dataclass
@@ -361,6 +380,8 @@ nothing = case(Nothing)
 deformed = case(Deformed)
 best = case(Best)
 best_tuple = case(BestTuple)
+named = case(Named)
+named_plain = case(NamedPlain)
 detected = case(Detected)
 detected_tuple = case(DetectedTuple)
 checkpointed = case(Checkpointed)
