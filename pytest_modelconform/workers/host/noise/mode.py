@@ -169,12 +169,16 @@ class OperatorNoise(TorchDispatchMode):
                 torch.addcmul(result, result, noise, value=self.scale * spread.factor, out=result)
                 return
             spread = wide(result).abs() * spread.factor
-        if wide(result) is result and math.isfinite(float(value.real.sum())):
+        if wide(result) is result and math.isfinite(float(value.real.sum()) + _total(spread)):
             torch.addcmul(value, noise, torch.as_tensor(spread, dtype=noise.dtype), value=self.scale, out=result)
             return
-        # NaN, infinities and what becomes one stay.
+        # NaN, infinities and what becomes one stay: an operand's infinity that the result doesn't show is no noise.
         moved = (wide(value) + noise * (self.scale * spread)).to(result.dtype)
         result.copy_(torch.where(torch.isfinite(moved) & torch.isfinite(result), moved, result))
+
+
+def _total(spread: Tensor | float) -> float:
+    return float(spread.sum()) if isinstance(spread, torch.Tensor) else spread
 
 
 def _is_view(schema: Any) -> bool:

@@ -99,7 +99,8 @@ def _adds(call: Call) -> Sequence[Spread]:
 
 
 def _scattered(call: Call) -> Sequence[Spread]:
-    return [None] if call["reduce"] in ("amax", "amin") else _by_index(call)
+    # The names of scatter_reduce and index_reduce, and those of segment_reduce.
+    return [None] if call["reduce"] in ("amax", "amin", "max", "min") else _by_index(call)
 
 
 def _product_of_all(call: Call) -> Sequence[Spread]:
@@ -175,14 +176,14 @@ FORMULAS: dict[str, Formula] = {
                 "col2im",
                 "avg_pool2d_backward",
             ),
-            *("_adaptive_avg_pool2d_backward", "max_pool2d_with_indices_backward", "index_reduce", "segment_reduce"),
-            *("avg_pool3d_backward", "_adaptive_avg_pool3d_backward", "select_backward", "unfold_backward"),
+            *("_adaptive_avg_pool2d_backward", "max_pool2d_with_indices_backward", "avg_pool3d_backward"),
+            *("_adaptive_avg_pool3d_backward", "select_backward", "unfold_backward"),
             *("upsample_nearest2d_backward", "upsample_bilinear2d_backward", "upsample_nearest1d_backward"),
         ),
         _by_index,
     ),
     **dict.fromkeys(("index_put", "_index_put_impl", "_unsafe_index_put"), _adds),
-    "scatter_reduce": _scattered,
+    **dict.fromkeys(("scatter_reduce", "index_reduce", "segment_reduce"), _scattered),
     "prod": _product_of_all,
     "cumprod": _product_of_all,
     **dict.fromkeys(("linalg_vector_norm", "norm", "var", "std", "var_mean", "std_mean"), _norm),

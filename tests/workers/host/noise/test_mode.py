@@ -138,6 +138,7 @@ def test_in_other_dtypes_by_units_of_theirs(dtype: torch.dtype, name: str) -> No
 
 # -- what is exact in every arithmetic ---------------------------------------------------------------------------------
 
+START = torch.full((3, 6), -math.inf)
 WHOLE = torch.arange(48.0).reshape(6, 8)
 HOT = functional.one_hot(torch.tensor([2, 0, 5]), 6).float()
 EXACT: dict[str, Callable[[], Tensor]] = {
@@ -156,10 +157,14 @@ EXACT: dict[str, Callable[[], Tensor]] = {
     "tanh of nothing": lambda: torch.zeros(4).tanh(),
     "random": lambda: torch.rand(3, generator=generator()),
     "half": lambda: X.half(),
+    "greatest by index": lambda: START.index_reduce(0, torch.tensor([0, 2, 0]), drawn(3, 6), "amax"),
+    "greatest by place": lambda: START.scatter_reduce(0, torch.tensor([[0] * 6, [2] * 6]), drawn(2, 6), "amax"),
+    "greatest by segment": lambda: torch.segment_reduce(drawn(5, 6), "max", lengths=torch.tensor([2, 3])),
     "scattered": lambda: torch.zeros(3, 6).index_put((torch.tensor([0, 2]),), ROW[:2]),
 }
 
 
+@pytest.mark.filterwarnings("ignore:index_reduce:UserWarning")  # in beta
 @pytest.mark.parametrize("name", EXACT)
 def test_what_is_exact_does_not_move(name: str) -> None:
     with torch.no_grad():
@@ -183,6 +188,11 @@ def test_nan_infinities_and_masks_stay() -> None:
     result, _ = noisy(lambda: strange * 1.1)
     assert result[1:].isnan().tolist() == [True, False, False]
     assert result[2:].tolist() == [math.inf, -math.inf]
+    # Nor is an operand's infinity noise, where the result has none: that would leave out all of it.
+    written = torch.zeros(1, 2, dtype=torch.int64)
+    result, _ = noisy(lambda: strange[None, 1:].scatter_reduce(1, written, drawn(1, 2), "mean", include_self=False))
+    assert result[0, 0].isfinite()
+    assert result[0, 1:].tolist() == [math.inf, -math.inf]
 
 
 # -- how much ----------------------------------------------------------------------------------------------------------
