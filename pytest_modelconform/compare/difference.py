@@ -9,13 +9,31 @@ import numpy as np
 
 from ..terms.case import Tolerance
 from ..terms.tolerances import is_explicit, limits
-from .closeness import closeness, cosine_similarity, right_bits
+from .closeness import (
+    LEAST_ASKED,
+    LEAST_OF_GROUP,
+    closeness,
+    cosine_similarity,
+    right_bits,
+    worst_of_group,
+)
 from .groups import Array
 from .imprecise import is_close, what_is_lost
 from .measure import NotFiniteError, measure, strange_in, worst_position
 from .numbers import FLOAT_FORMATS, UNSTABLE, Numbers, flat, is_complex, layout_of
 from .reference import Reference
-from .words import beyond, bits_words, digits_up, element_words, model_values, pair, place, significant, up
+from .words import (
+    beyond,
+    bits_words,
+    digits_up,
+    element_words,
+    few_bits_words,
+    model_values,
+    pair,
+    place,
+    significant,
+    up,
+)
 
 Value = bool | int | float | str
 # What is left beside larger ones is more often a tail, of which a few draws say less.
@@ -261,16 +279,23 @@ def _by_tolerance(
         faults.append(f"its cosine similarity is {cosine:.6f} (at least {tolerance.cosine:g} is asked for)")
         needs.append(f"cosine={math.floor(cosine * 1e6) / 1e6:g}")
         near.append(_half_as_exact(1.0 - cosine, 1.0 - tolerance.cosine))
-    bits = math.inf if tolerance.bits is None else right_bits(values, reference)
     # More than faithful arithmetic has can't be asked for: what is within its noise is right.
-    if tolerance.bits is not None and bits < tolerance.bits and not _within_noise(result, reference, tolerance):
-        if not element and result.worst is not None:
-            element = element_words(
-                worst_position(values, reference, measure(values, reference)), values, reference, where
-            )
-        faults.append(f"{bits:.1f} bits are right (at least {tolerance.bits:g} are asked for)")
-        needs.append(f"bits={math.floor(bits * 10) / 10:g}")
-        near.append(bits >= tolerance.bits / 2)
+    if tolerance.bits is not None and not _within_noise(result, reference, tolerance):
+        right = right_bits(values, reference)
+        at: int | None = None
+        if right.bits < tolerance.bits:
+            faults.append(f"{right.bits:.1f} bits are right (at least {tolerance.bits:g} are asked for)")
+            needs.append(f"bits={math.floor(right.bits * 10) / 10:g}")
+            near.append(right.bits >= tolerance.bits / 2)
+            if result.worst is not None:
+                at = worst_position(values, reference, measure(values, reference))
+        elif tolerance.bits >= LEAST_ASKED and right.least < LEAST_OF_GROUP:
+            faults.append(few_bits_words(reference, right.group, right.bits, right.least, LEAST_OF_GROUP, where))
+            near.append(False)
+            at = worst_of_group(values, reference, right.group)
+        if at is not None and not element:
+            result = _at(result, at, values, reference)
+            element = element_words(at, values, reference, where)
     if not faults:
         return result
     if all(near):

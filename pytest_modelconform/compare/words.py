@@ -84,6 +84,12 @@ def bits_words(reference: Reference, group: int, loss: float, allowed: float, wh
     return f"{said} significant bits agree{inside} ({allowed:g} may be lost)"
 
 
+def few_bits_words(reference: Reference, group: int, bits: float, fewest: float, least: float, where: str) -> str:
+    """Say that a group has fewer right bits than each must: "5.1 bits are right, but -1.0 in output[:, 4] (…)"."""
+    inside = group_words(layout_of(reference.shape, reference.dtype), group, is_complex(reference.dtype), where)
+    return f"{bits:.1f} bits are right, but {fewest:.1f}{inside} (at least {least:g} in each slice)"
+
+
 def significant(reference: Reference, group: int = 0) -> float:
     """The bits of a group that faithful arithmetic keeps, log2(S / N); -inf for a group of zeros, or without noise."""
     if reference.signal is None or reference.noise is None or not reference.signal[group] > 0.0:

@@ -377,6 +377,21 @@ def test_masks_are_compared_by_themselves(judge: Path, tmp_path: Path, dtype: st
     assert all(close(answer.numbers[name], getattr(difference, name)) for name in NUMBERS)
 
 
+def test_every_slice_has_a_bit_in_both(judge: Path, tmp_path: Path) -> None:
+    values = np.random.default_rng(3).standard_normal((100, 5)) * [300, 300, 300, 300, 1]
+    runs = [cast(values, "float32")] * 5
+    reference = make_reference(values, runs[0], runs[1:], "float32")
+    output = cast(np.round(values / 16) * 16, "float32")
+    from_runs.write(tmp_path, "s", {"": reference})
+    tolerances = [Tolerance(bits=bits) for bits in (4.0, 1.0)]
+    told = answers(judge, [line(tmp_path, "s", {"": output}, tolerance) for tolerance in tolerances])
+    assert [answer.ok for answer in told] == [False, True]
+    difference = compare_tensor(output, reference, tolerances[0], where="output", dtype="float32")
+    assert told[0].message == difference.message
+    assert "in output[:, 4] (at least 1 in each slice)" in told[0].message
+    assert told[0].index == str(list(difference.worst_index or ()))
+
+
 def check_element(answer: Answer, output: Array, reference: Reference, tolerance: Tolerance, about: str) -> None:
     """The worst element is the one that the message names; where there is none, that which Python finds."""
     if answer.message.startswith(("wrong values: ", "inexact values: ", "NaN ")):

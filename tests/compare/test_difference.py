@@ -590,6 +590,41 @@ def test_bits_replace_the_rule() -> None:
     assert "bits are right" in both
 
 
+def test_every_slice_has_a_bit() -> None:
+    """Scores beside boxes in pixels: a tensor's bits are the boxes'."""
+    random = np.random.default_rng(3)
+    r = random.standard_normal((100, 5)) * [300, 300, 300, 300, 1]
+    reference = simple(r)
+    rounded = (np.round(r / 16) * 16).astype(np.float32)  # one step for all
+    difference = check(rounded, reference, Tolerance(bits=4))
+    found = re.fullmatch(
+        r"wrong values: output\[0\]\[(\d+), 4\] is 0, PyTorch gives (\S+); "
+        r"[56]\.\d bits are right, but 0\.0 in output\[0\]\[:, 4\] \(at least 1 in each slice\)",
+        difference.message,
+    )
+    assert found, difference.message
+    assert float(found[2]) == pytest.approx(r[int(found[1]), 4], rel=1e-2)
+    assert abs(float(found[2])) == pytest.approx(np.abs(r[:, 4]).max(), rel=1e-2)
+    assert difference.worst_index == (int(found[1]), 4)
+    # A step of its own.
+    rounded[:, 4] = np.round(r[:, 4] * 4) / 4
+    assert check(rounded, reference, Tolerance(bits=4)).ok
+    rounded[:, 4] *= -1
+    assert "but -1.0 in output[0][:, 4]" in check(rounded, reference, Tolerance(bits=4)).message
+    # Who asks for one bit, asks for no more; and other rules have nothing to do with it.
+    assert check(rounded, reference, Tolerance(bits=1)).ok
+    assert check(rounded, reference, Tolerance(atol=10)).ok
+    # Zeros, tails, noise and slices of a few elements tell nothing.
+    for size in (0.0, 1e-2):
+        small = r * [1, 1, 1, 1, size]
+        other = np.add(small, [0, 0, 0, 0, 0.02])
+        assert check(other.astype(np.float32), simple(small), Tolerance(bits=4)).ok, size
+    runs = [(r + random.standard_normal(r.shape)).astype(np.float32) for _ in range(4)]
+    noisy = make_reference(r, runs[0], runs[1:], "float32")
+    assert check((r + 2 * random.standard_normal(r.shape)).astype(np.float32), noisy, Tolerance(bits=4)).ok
+    assert check(rounded[:60], simple(r[:60]), Tolerance(bits=4)).ok
+
+
 def test_no_more_bits_are_asked_for_than_faithful_arithmetic_has() -> None:
     r = some(1000)
 

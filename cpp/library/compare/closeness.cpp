@@ -4,6 +4,16 @@
 #include <cmath>
 
 namespace modelconform {
+namespace {
+
+// Half of the difference of their logarithms, of two sums of squares.
+double bits_between(double signal, double error) {
+  if (error == 0.0) return kMostBits;
+  if (signal == 0.0 || !std::isfinite(error)) return -kMostBits;
+  return std::clamp(0.5 * (std::log2(signal) - std::log2(error)), -kMostBits, kMostBits);
+}
+
+}  // namespace
 
 Closeness closeness_of(const Pairing& pairing, double rtol, double atol) {
   Closeness close;
@@ -42,18 +52,48 @@ double cosine_of(const Pairing& pairing) {
   return std::isfinite(cosine) ? std::clamp(cosine, -1.0, 1.0) : 0.0;
 }
 
-double right_bits_of(const Pairing& pairing) {
-  constexpr double kMost = 60.0;
-  double signal = 0.0;
-  double error = 0.0;
-  for (std::size_t i = 0; i < pairing.size(); ++i) {
-    if (pairing.code(i) != kOrdinary) continue;
-    signal += pairing.expected(i) * pairing.expected(i);
-    error += pairing.error(i) * pairing.error(i);
+RightBits right_bits_of(const Pairing& pairing, const OutputReference& reference) {
+  // Of the tensor's rms: what is smaller has no step of its own in a format of 8 bits by tensor.
+  constexpr double kStepless = 0x1p-12;
+  constexpr double kFaithful = 0x1p2;  // times the noise
+  const Layout layout(reference.shape, reference.dtype);
+  const auto over_ordinary = [&](const auto& term) {
+    return layout.sums([&](std::size_t i) { return pairing.code(i) == kOrdinary ? term(i) : 0.0; });
+  };
+  const auto squared = [](double value) { return value * value; };
+  const auto signal = over_ordinary([&](std::size_t i) { return squared(pairing.expected(i)); });
+  const auto error = over_ordinary([&](std::size_t i) { return squared(pairing.error(i)); });
+  const auto counts = over_ordinary([](std::size_t) { return 1.0; });
+  RightBits found{bits_between(signal[0], error[0]), kMostBits, 0};
+  const double whole = signal[0] / std::max(counts[0], 1.0);
+  for (std::size_t group = 1; group < layout.groups(); ++group) {
+    const bool is_tail = !(signal[group] / counts[group] > whole * squared(kStepless));
+    if (counts[group] < static_cast<double>(kSmallestGroup) || is_tail) continue;
+    if (!reference.noise.empty() &&
+        std::sqrt(error[group] / counts[group]) <= kFaithful * reference.noise[group]) {
+      continue;
+    }
+    const double bits = bits_between(signal[group], error[group]);
+    if (bits < found.least) {
+      found.least = bits;
+      found.group = group;
+    }
   }
-  if (error == 0.0) return kMost;
-  if (signal == 0.0 || !std::isfinite(error)) return -kMost;
-  return std::clamp(0.5 * (std::log2(signal) - std::log2(error)), -kMost, kMost);
+  return found;
+}
+
+std::size_t worst_of_group(const Pairing& pairing, const Layout& layout, std::size_t group) {
+  const auto name = layout.name(group);
+  std::size_t worst = 0;
+  double greatest = -1.0;
+  for (std::size_t i = 0; i < pairing.size(); ++i) {
+    if (name && layout.index(i)[name->first] != name->second) continue;
+    if (const double error = std::fabs(pairing.error(i)); error > greatest) {
+      greatest = error;
+      worst = i;
+    }
+  }
+  return worst;
 }
 
 }  // namespace modelconform

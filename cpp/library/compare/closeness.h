@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <limits>
 
+#include "groups.h"
 #include "measure.h"
 
 namespace modelconform {
@@ -23,7 +24,21 @@ Closeness closeness_of(const Pairing& pairing, double rtol, double atol);
 // 1 where both are zero everywhere.
 double cosine_of(const Pairing& pairing);
 
-// log2(rms(r) / rms(y - r)), at most 60 either way.
-double right_bits_of(const Pairing& pairing);
+// Where so many bits are asked for of a tensor, no group may have fewer than that.
+constexpr double kLeastAsked = 2.0;
+constexpr double kLeastOfGroup = 1.0;
+
+// log2(rms(r) / rms(y - r)), at most 60 either way: of the tensor, and the fewest of a group that
+// tells anything (60 without one).
+struct RightBits {
+  double bits = 0.0;
+  double least = 0.0;
+  std::size_t group = 0;
+};
+
+RightBits right_bits_of(const Pairing& pairing, const OutputReference& reference);
+
+// The element of a group that is off by most.
+std::size_t worst_of_group(const Pairing& pairing, const Layout& layout, std::size_t group);
 
 }  // namespace modelconform

@@ -250,20 +250,28 @@ Difference Comparison::by_tolerance(std::optional<std::size_t> worst_position) {
       is_near = is_near && is_half_as_exact(1.0 - cosine, 1.0 - *tolerance.cosine);
     }
   }
-  if (tolerance.bits) {
-    const double bits = right_bits_of(pairing);
-    // More than faithful arithmetic has can't be asked for: what is within its noise is right.
-    const Limits limits = limits_of(tolerance);
-    const bool is_within_noise = !reference.reduced && result.loss && result.worst &&
-                                 *result.loss <= limits.bits_lost && *result.worst <= limits.worst;
-    if (bits < *tolerance.bits && !is_within_noise) {
-      if (element.empty() && result.worst) {
-        element = element_text(worst_position.value_or(0), values, reference, where);
-      }
-      faults.push_back(formatted("%.1f", bits) + " bits are right (at least " +
+  // More than faithful arithmetic has can't be asked for: what is within its noise is right.
+  const Limits limits = limits_of(tolerance);
+  const bool is_within_noise = !reference.reduced && result.loss && result.worst &&
+                               *result.loss <= limits.bits_lost && *result.worst <= limits.worst;
+  if (tolerance.bits && !is_within_noise) {
+    const RightBits right = right_bits_of(pairing, reference);
+    std::optional<std::size_t> at;
+    if (right.bits < *tolerance.bits) {
+      faults.push_back(formatted("%.1f", right.bits) + " bits are right (at least " +
                        general(*tolerance.bits) + " are asked for)");
-      needs.push_back("bits=" + general(std::floor(bits * 10) / 10));
-      is_near = is_near && bits >= *tolerance.bits / 2;
+      needs.push_back("bits=" + general(std::floor(right.bits * 10) / 10));
+      is_near = is_near && right.bits >= *tolerance.bits / 2;
+      if (result.worst) at = worst_position.value_or(0);
+    } else if (*tolerance.bits >= kLeastAsked && right.least < kLeastOfGroup) {
+      faults.push_back(few_bits_text(reference, right, where));
+      is_near = false;
+      const Layout layout(reference.shape, reference.dtype);
+      at = worst_of_group(pairing, layout, right.group);
+    }
+    if (at && element.empty()) {
+      take_worst(at);
+      element = element_text(*at, values, reference, where);
     }
   }
   if (faults.empty()) return result;

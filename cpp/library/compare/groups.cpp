@@ -5,9 +5,6 @@
 namespace modelconform {
 namespace {
 
-// Elements; below that a root mean square says little about a group.
-constexpr std::size_t kSmallestGroup = 64;
-
 Shape with_pairs(Shape shape, DType dtype) {
   if (is_complex(dtype)) shape.push_back(2);
   return shape;

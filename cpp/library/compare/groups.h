@@ -10,6 +10,9 @@
 
 namespace modelconform {
 
+// Elements; below that a root mean square says little about a group.
+constexpr std::size_t kSmallestGroup = 64;
+
 // Group 0 is the whole tensor; then come the indices of each axis that has groups, in turn.
 class Layout {
  public:

@@ -190,6 +190,14 @@ std::string bits_text(const OutputReference& reference, std::size_t group, doubl
   return said + " significant bits agree" + inside + " (" + general(allowed) + " may be lost)";
 }
 
+std::string few_bits_text(const OutputReference& reference, const RightBits& right,
+                          const std::string& where) {
+  const Layout layout(reference.shape, reference.dtype);
+  return formatted("%.1f", right.bits) + " bits are right, but " + formatted("%.1f", right.least) +
+         group_text(layout, right.group, is_complex(reference.dtype), where) + " (at least " +
+         general(kLeastOfGroup) + " in each slice)";
+}
+
 Element element_of(std::size_t position, const Tensor& values, const OutputReference& reference,
                    const std::string& where, bool eager) {
   Element element;

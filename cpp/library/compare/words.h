@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "../compare.h"
+#include "closeness.h"
 #include "groups.h"
 #include "measure.h"
 
@@ -34,6 +35,10 @@ double significant_bits(const OutputReference& reference, std::size_t group);
 // more than is allowed.
 std::string bits_text(const OutputReference& reference, std::size_t group, double loss,
                       double allowed, const std::string& where);
+
+// "5.1 bits are right, but -1.0 in output[:, 4] (at least 1 in each slice)".
+std::string few_bits_text(const OutputReference& reference, const RightBits& right,
+                          const std::string& where);
 
 // An element with its value and the reference's; `eager` for eager's own in place of float64's.
 Element element_of(std::size_t position, const Tensor& values, const OutputReference& reference,
