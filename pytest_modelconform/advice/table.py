@@ -18,6 +18,7 @@ RULES: Sequence[Rule] = (
     values.cache_object,
     values.not_copied,
     values.complex_numbers,
+    values.number,
     values.named_tuple,
     values.unknown_object,
     values.traced_output,

@@ -31,6 +31,11 @@ _OBJECTS = (
     r"Unsupported input type <class '(?:[\w.]+\.)?(?P<name>\w+)'>",
     r"Tracer cannot infer type of [\s\S]*instead got value of type (?P<name>\w+)",
 )
+_PLAIN = r"(?:float|int|bool|str)"
+_NUMBERS = (
+    rf"^[^\n]*Type '[^'\n]*\b{_PLAIN}\b[^'\n]*' cannot be traced",
+    rf"can be inputs to traced functions\. Got {_PLAIN}\b",
+)
 # What traced_output speaks of.
 _FAMILIAR = frozenset(("dict", "tuple", "list", "NoneType", "int", "float", "bool", "str"))
 _COMPLEX = "|".join(
@@ -75,6 +80,22 @@ def traced_output(failure: Failure) -> str | None:
         "such a tuple, without None, numbers and dicts of several kinds: `return y, *states`. torch.export takes the "
         "model as it is: formats `export` and `onnx`"
     )
+
+
+def number(failure: Failure) -> str | None:
+    """A number, a bool or a string that forward takes, where a trace is made."""
+    wrapped = (
+        "rap the model in a module that gives it: `return self.model(x, guidance=3.0)`. torch.export makes a constant "
+        "of it: formats `export` and `onnx`"
+    )
+    if failure.search("makes an input of each number that forward takes"):
+        return f"callers would have to feed the number, a default, too. W{wrapped}"
+    if any(failure.search(pattern) for pattern in _NUMBERS):
+        return (
+            "a trace takes tensors only, and forward is given a number, a bool or a string. Leave it out of the input "
+            f"sets where it is forward's default. Else w{wrapped}"
+        )
+    return None
 
 
 def named_tuple(failure: Failure) -> str | None:

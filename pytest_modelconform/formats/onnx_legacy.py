@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import external_data, translated
-from .base import Signature, flat_signature
+from .base import ExportMismatch, Signature, flat_signature
 from .foreign import of_onnx
 from .onnx import FUNCTION
 from .opsets import check_opset, with_shapes_of_file
@@ -83,8 +84,25 @@ def store(built: Built, folder: Path, **options: Any) -> Signature:
     graph = stored.graph
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value.name for value in graph.input if value.name not in constants]
+    _check_numbers(built, inputs, names)
     signature = flat_signature("model.onnx", built, inputs, [value.name for value in graph.output], names)
     if "dynamic_axes" in given:
         signature = with_shapes_of_file(signature, folder)
     # Beyond 2 GB the exporter itself writes a file for each tensor.
     return signature | external_data.of_graph(graph)
+
+
+def _check_numbers(built: Built, inputs: Sequence[str], names: Sequence[str]) -> None:
+    """Raise ExportMismatch where a number became an input of the graph: this exporter feeds forward's defaults, too."""
+    from ..workers.host.forward import signature
+
+    strange = [name for name in inputs if name not in names]
+    args, kwargs = built.clone_inputs()
+    bound = signature(built.model).bind(*args, **kwargs)
+    bound.apply_defaults()
+    numbers = {name: value for name, value in bound.arguments.items() if isinstance(value, (bool, int, float))}
+    if strange and numbers:
+        raise ExportMismatch(
+            f"the older ONNX exporter makes an input of each number that forward takes: graph input {strange[0]!r}, "
+            f"where forward has {', '.join(f'{name}={value!r}' for name, value in numbers.items())}"
+        )

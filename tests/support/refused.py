@@ -177,6 +177,20 @@ class BestTuple(Net):
         return tuple(self.a(x).topk(2))
 
 
+class Guided(Net):
+    def forward(self, x: Tensor, guidance: float = 3.0) -> Tensor:
+        return self.a(x) * guidance
+
+
+class GuidedMore(Net):
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Guided()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x, guidance=5.0)
+
+
 class Row(NamedTuple):
     boxes: Tensor
     scores: Tensor
@@ -380,6 +394,10 @@ nothing = case(Nothing)
 deformed = case(Deformed)
 best = case(Best)
 best_tuple = case(BestTuple)
+guided = case(Guided, {"three": lambda: (torch.randn(3, 4), 5.0)})
+guided_by_name = case(Guided, {"three": lambda: {"x": torch.randn(3, 4), "guidance": 5.0}})
+guided_default = case(Guided)
+guided_more = case(GuidedMore)
 named = case(Named)
 named_plain = case(NamedPlain)
 detected = case(Detected)
