@@ -121,3 +121,14 @@ def lacking(failure: Failure) -> str | None:
             "it (`--modelconform-formats onnx`), or write it with other operators"
         )
     return None
+
+
+def kernel(failure: Failure) -> str | None:
+    """An operator that ONNX Runtime has in other dtypes."""
+    found = failure.search(r"Could not find an implementation for (?P<name>\w+)\(\d+\) node")
+    if found is None:
+        return None
+    return (
+        f"ONNX Runtime has no {found['name']} on the CPU for the dtype that this one has: bfloat16, float16 or "
+        "float64, of the row, of a cast in forward or of torch.autocast. Compute there in float32, which it always has"
+    )

@@ -30,6 +30,7 @@ RULES: Sequence[Rule] = (
     operators.own,
     operators.newer,
     operators.lacking,
+    operators.kernel,
     files.too_new,
     files.saved_on_gpu,
     files.asks_for_gpu,

@@ -12,8 +12,9 @@ from .numbers import MOST_BITS, RELATIVE, layout_of, piece
 from .reference import Reference
 
 # Where so many bits are asked for of a tensor, no group may have fewer than that: scores in a column beside boxes in
-# pixels are no more than the boxes' last bits. (Measured: of 333 outputs of the zoo that keep what is asked of `onnx-fp16`
-# and `onnx-int8`, the worst group has 2.4. Of sets by which a format wasn't calibrated, many groups have none.)
+# pixels are no more than the boxes' last bits. (Measured: of 333 outputs of the zoo that keep what is asked of
+# `onnx-fp16` and `onnx-int8`, the worst group has 2.4. Of sets by which a format wasn't calibrated, many groups have
+# none.)
 LEAST_ASKED, LEAST_OF_GROUP = 2.0, 1.0
 # Of the tensor's rms: what is smaller has no step of its own in a format of 8 bits by tensor, nor 16 times that.
 _STEPLESS = 2.0**-12

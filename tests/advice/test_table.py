@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+import onnxruntime
 import pytest
 import torch
 
@@ -98,6 +99,12 @@ def test_real_errors_of_exporters(case: str, format_name: str, words: str, fixed
     assert words in str(advice(failure)), failure.message
     for name in fixed:
         export(name, format_name, tmp_path / name)
+
+
+def test_a_dtype_that_onnx_runtime_has_no_kernel_for(tmp_path: Path) -> None:
+    export("autocast", "onnx", tmp_path / "made")
+    failure = said(lambda: onnxruntime.InferenceSession(tmp_path / "made" / "model.onnx"), Stage.LOAD)
+    assert "no Gemm on the CPU for the dtype that this one has: bfloat16" in str(advice(failure)), failure.message
 
 
 def test_what_torch_export_cannot_follow_is_not_said_of_forward() -> None:

@@ -177,6 +177,12 @@ class BestTuple(Net):
         return tuple(self.a(x).topk(2))
 
 
+class Autocast(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return self.a(x).float()
+
+
 class Guided(Net):
     def forward(self, x: Tensor, guidance: float = 3.0) -> Tensor:
         return self.a(x) * guidance
@@ -394,6 +400,7 @@ nothing = case(Nothing)
 deformed = case(Deformed)
 best = case(Best)
 best_tuple = case(BestTuple)
+autocast = case(Autocast)
 guided = case(Guided, {"three": lambda: (torch.randn(3, 4), 5.0)})
 guided_by_name = case(Guided, {"three": lambda: {"x": torch.randn(3, 4), "guidance": 5.0}})
 guided_default = case(Guided)

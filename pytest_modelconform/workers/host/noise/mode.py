@@ -71,7 +71,7 @@ class OperatorNoise(TorchDispatchMode):
     promise (ties.py); None leaves them. decides: whether an operator was seen that makes a decision of what rounding
     moves: a comparison, an index, a whole number. general: how often an operator was moved without a formula, by name.
     packed: whether nested tensors were seen, in which nothing is moved. tied: whether `turn` has changed an order.
-    rounded: steps of a quantised model, as it runs.
+    rounded: steps of a quantised model, as it runs. dtypes: of what operators with noise return.
     """
 
     @classmethod
@@ -99,6 +99,7 @@ class OperatorNoise(TorchDispatchMode):
         self.packed = False
         self.tied = False
         self.rounded = WeakTensorKeyDictionary()
+        self.dtypes: set[torch.dtype] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Called for each operator."""
@@ -128,6 +129,7 @@ class OperatorNoise(TorchDispatchMode):
         made = _written(schema, args, kwargs) if schema.is_mutable else leaves(returned)
         results = [result for result in made if floating(result) and result.numel()]
         if results:
+            self.dtypes.add(results[0].dtype)
             self._move(Call(name, func, *before, results, returned, self.draws, self.longest))
         return returned
 

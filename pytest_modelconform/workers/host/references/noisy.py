@@ -110,6 +110,7 @@ def _noisy_runs(built: Built, key: str, runs: dict[str, Tensor]) -> None:
     magnitudes = Magnitudes()
 
     packed = tied = False
+    dtypes: set[torch.dtype] = set()
 
     def add(k: int, scale: float) -> bool:
         nonlocal packed, tied
@@ -121,9 +122,11 @@ def _noisy_runs(built: Built, key: str, runs: dict[str, Tensor]) -> None:
         add_outputs(built, key, k, returned, runs)
         packed |= mode.packed
         tied |= mode.tied
+        dtypes.update(mode.dtypes)
         return mode.decides
 
     decided = [add(k, 1.0) for k in range(1, NOISY_RUNS + 1)]
+    _note_half(built, dtypes)
     if packed:
         # Inside of packed batches no operator is seen.
         _by_moves(built, key, Jitter(built.model), runs)
@@ -141,6 +144,15 @@ def _noisy_runs(built: Built, key: str, runs: dict[str, Tensor]) -> None:
         add(k, side * WIDE if decides else 1.0)
         if decides:
             without_numbers(k, runs)
+
+
+def _note_half(built: Built, dtypes: set[torch.dtype]) -> None:
+    """Say of a float32 model that it computes with fewer bits in places: its noise is that of these."""
+    found = [str(dtype).removeprefix("torch.") for dtype in (torch.bfloat16, torch.float16) if dtype in dtypes]
+    which = " and ".join(found)
+    said = f"computes in {which} in places (torch.autocast, or a cast in forward): its noise is that of {which}"
+    if found and built.dtype == "float32" and said not in built.notes:
+        built.notes.append(said)
 
 
 def _tied(built: Built, key: str) -> dict[str, Tensor]:

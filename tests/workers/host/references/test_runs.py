@@ -230,6 +230,14 @@ def test_what_is_worth_knowing_of_a_model(tmp_path: Path) -> None:
     assert any(note.startswith("can't see 1 of its 3 tensors: ") and "(count)" in note for note in made.notes)
 
 
+def test_a_model_that_computes_in_fewer_bits_says_so(tmp_path: Path) -> None:
+    made = references(tmp_path, make(tmp_path, "return y.bfloat16().tanh().float()"))
+    said = "computes in bfloat16 in places (torch.autocast, or a cast in forward): its noise is that of bfloat16"
+    assert said in made.notes
+    made = references(tmp_path, make(tmp_path, "return y.tanh()"))
+    assert not any("bfloat16" in note for note in made.notes)
+
+
 def test_elements_that_are_not_compared_are_counted(tmp_path: Path) -> None:
     # Three of 64 numbers are where rounding decides; another is at an edge, too, and exact.
     head = HEAD.format("return y, (self.edge * self.third * 3).round().long()", "").replace(
