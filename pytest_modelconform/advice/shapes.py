@@ -76,8 +76,9 @@ def constraints(failure: Failure) -> str | None:
         name, length = found["name"], found["length"]
         return (
             f"as torch.export reads it, forward takes {name} = {length} only, but `dynamic_shapes` promises any. "
-            "Look for what has that length: a parameter or buffer, `int(x.shape[i])`, a Python loop. Use `x.shape[i]` "
-            f"as it is, or leave {name} out of `dynamic_shapes`"
+            "Look for what has that length: a parameter or buffer, `int(x.shape[i])`, a Python loop, an nn.LSTM or "
+            f"nn.GRU, which it unrolls over time. Use `x.shape[i]` as it is, or leave {name} out of `dynamic_shapes`; "
+            "formats that trace (`torchscript-trace`, `onnx-legacy`) keep a recurrent layer"
         )
     if found := failure.search(_EQUAL):
         places = [(found[name], found[f"{name}_axis"]) for name in ("one", "other")]

@@ -47,6 +47,7 @@ TOLD = [
     ("several", "torchscript-trace", "`return y, *states`", ["several_tuple"]),
     ("nothing", "torchscript-trace", "without None", ["several_tuple"]),
     ("best", "export", "Make a tuple of it: `tuple(x.topk(…))`", ["best_tuple"]),
+    ("recurrent", "export", "an nn.LSTM or nn.GRU, which it unrolls over time", ["recurrent_fixed"]),
     ("guided", "torchscript-trace", "`return self.model(x, guidance=3.0)`", ["guided_default", "guided_more"]),
     ("guided_by_name", "torchscript-trace", "forward is given a number", ["guided_default", "guided_more"]),
     ("guided", "onnx-legacy", "callers would have to feed the number", ["guided_more"]),
@@ -99,6 +100,11 @@ def test_real_errors_of_exporters(case: str, format_name: str, words: str, fixed
     assert words in str(advice(failure)), failure.message
     for name in fixed:
         export(name, format_name, tmp_path / name)
+
+
+@pytest.mark.parametrize("format_name", ["torchscript-trace", "onnx-legacy"])
+def test_formats_that_keep_a_recurrent_layer(format_name: str, tmp_path: Path) -> None:
+    export("recurrent", format_name, tmp_path / "made")
 
 
 def test_a_dtype_that_onnx_runtime_has_no_kernel_for(tmp_path: Path) -> None:

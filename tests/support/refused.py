@@ -183,6 +183,15 @@ class Autocast(Net):
             return self.a(x).float()
 
 
+class Recurrent(Net):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = nn.GRU(4, 4, batch_first=True)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.gru(x)[0]
+
+
 class Guided(Net):
     def forward(self, x: Tensor, guidance: float = 3.0) -> Tensor:
         return self.a(x) * guidance
@@ -401,6 +410,9 @@ deformed = case(Deformed)
 best = case(Best)
 best_tuple = case(BestTuple)
 autocast = case(Autocast)
+frames = {"six": lambda: (torch.randn(2, 6, 4),)}
+recurrent = case(Recurrent, frames, {"x": {1: "frames"}})
+recurrent_fixed = case(Recurrent, frames)
 guided = case(Guided, {"three": lambda: (torch.randn(3, 4), 5.0)})
 guided_by_name = case(Guided, {"three": lambda: {"x": torch.randn(3, 4), "guidance": 5.0}})
 guided_default = case(Guided)
