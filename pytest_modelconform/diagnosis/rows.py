@@ -88,8 +88,8 @@ def _explain(
 ) -> str:
     """What is in the wrong rows, where that can be told."""
     y = np.moveaxis(judge.y, axis, 0)
-    if judge.y.dtype.kind == "f" and np.isnan(y[rows]).reshape(rows.size, -1).any(1).all():
-        return ", where NaN is (attention over masked positions only divides 0 by 0)"
+    if judge.y.dtype.kind == "f" and (strange := _not_finite(y[rows].reshape(rows.size, -1))):
+        return strange
     if not y[rows].any():
         return ", which are 0" if rows.size > 1 else ", which is 0"
     model = np.moveaxis(judge.model, axis, 0)
@@ -101,6 +101,16 @@ def _explain(
             return f", which hold what the model gives for input set {other.name!r}: a constant was baked in"
     if exported is not None and len(exported.shape) > axis and exported.shape[axis] == rows[0]:
         return f" (the exporters' input set has {exported.shape[axis]} there: the length was baked in)"
+    return ""
+
+
+def _not_finite(y: Array) -> str:
+    """What makes NaN or infinity, where each wrong row has some; onnxscript leaves out what it takes for 0."""
+    left_out = "a small number that is added, and that the ONNX exporter leaves out up to 1e-8"
+    if np.isnan(y).any(1).all():
+        return f", where NaN is (0 divided by 0: attention over masked positions only, or {left_out})"
+    if np.isinf(y).any(1).all():
+        return f", where infinity is (the logarithm of 0, or a division by 0: {left_out})"
     return ""
 
 

@@ -163,8 +163,19 @@ def test_one_wrong_row() -> None:
 
 
 def test_a_row_of_nan() -> None:
-    says = "output is wrong only in row 3 of axis 0 (of 12), where NaN is (attention over masked positions only divides"
+    says = (
+        "output is wrong only in row 3 of axis 0 (of 12), where NaN is (0 divided by 0: attention over masked positions"
+    )
     assert says in only(of(TABLE, wrong_rows(3, value=np.nan)))
+
+
+def test_a_row_with_infinity() -> None:
+    says = (
+        "output is wrong only in row 3 of axis 0 (of 12), where infinity is (the logarithm of 0, or a division by 0: "
+    )
+    y = wrong_rows(3, value=TABLE[3])
+    y[3, 7] = -np.inf
+    assert says in only(of(TABLE, y))
 
 
 def test_a_row_of_zeros() -> None:
