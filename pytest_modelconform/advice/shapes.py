@@ -22,6 +22,8 @@ _DISTRIBUTION = (
     r"Multinomial|MultivariateNormal|Normal|OneHotCategorical|Poisson|StudentT|Uniform|VonMises)\("
 )
 _TRIED = 256  # sizes, from the smallest on
+# A bound that is no size: 2^63 - 2, and its multiples.
+_BEYOND = 1 << 60
 
 
 def data_dependent(failure: Failure) -> str | None:
@@ -96,6 +98,11 @@ def constraints(failure: Failure) -> str | None:
         )
     if always := _unproved(failure.message):
         name, guard = always
+        if any(int(number) >= _BEYOND for number in re.findall(r"\d+", guard)):
+            return (
+                f"a multiple of {name} has to stay within 64 bits, which torch.export takes for a condition on {name}. "
+                f'Give it a greatest length: `torch.export.Dim("{name}", max=1024)` in place of "{name}"'
+            )
         return (
             f"torch.export can't prove that {guard}, which holds for every {name}, and takes it for a condition on "
             f"{name}. It looks at run time instead with "
@@ -132,6 +139,16 @@ def constraints(failure: Failure) -> str | None:
     return (
         "`dynamic_shapes` promises sizes that forward, as torch.export reads it, doesn't take. Write there what "
         "torch.export suggests (the whole message is in the log), or leave the dimension out"
+    )
+
+
+def beyond_64_bits(failure: Failure) -> str | None:
+    """A comparison of a size with a number that ONNX can't hold: that of the largest size, times something."""
+    if not failure.search("Python int too large to convert to C long"):
+        return None
+    return (
+        "a size without a greatest value is compared with a number beyond 64 bits. Give each dynamic dimension a "
+        'greatest length: `torch.export.Dim("batch", max=1024)` in place of "batch"'
     )
 
 

@@ -15,6 +15,7 @@ RULES: Sequence[Rule] = (
     shapes.data_dependent,
     shapes.one,
     shapes.constraints,
+    shapes.beyond_64_bits,
     values.cache_object,
     values.not_copied,
     values.complex_numbers,

@@ -47,6 +47,7 @@ TOLD = [
     ("several", "torchscript-trace", "`return y, *states`", ["several_tuple"]),
     ("nothing", "torchscript-trace", "without None", ["several_tuple"]),
     ("best", "export", "Make a tuple of it: `tuple(x.topk(…))`", ["best_tuple"]),
+    ("chosen", "export", '`torch.export.Dim("batch", max=1024)` in place of "batch"', ["chosen_bound"]),
     ("recurrent", "export", "an nn.LSTM or nn.GRU, which it unrolls over time", ["recurrent_fixed"]),
     ("guided", "torchscript-trace", "`return self.model(x, guidance=3.0)`", ["guided_default", "guided_more"]),
     ("guided_by_name", "torchscript-trace", "forward is given a number", ["guided_default", "guided_more"]),
@@ -111,6 +112,17 @@ def test_a_dtype_that_onnx_runtime_has_no_kernel_for(tmp_path: Path) -> None:
     export("autocast", "onnx", tmp_path / "made")
     failure = said(lambda: onnxruntime.InferenceSession(tmp_path / "made" / "model.onnx"), Stage.LOAD)
     assert "no Gemm on the CPU for the dtype that this one has: bfloat16" in str(advice(failure)), failure.message
+
+
+def test_a_number_beyond_64_bits() -> None:
+    """Of a robot's arm, whose quaternions are chosen by a mask; with a bound it is exported."""
+    said = (
+        "ConversionError: Failed to convert the exported program to an ONNX model.\n"
+        "caused by ConversionError: Error when translating node %le_2 : [num_users=0] = call_function"
+        "[target=operator.le](args = (%sym_size_int_4, 36893488147419103224), kwargs = {}).\n"
+        "<class 'OverflowError'>: Python int too large to convert to C long"
+    )
+    assert '`torch.export.Dim("batch", max=1024)`' in str(advice(Failure(Stage.EXPORT, said)))
 
 
 def test_what_torch_export_cannot_follow_is_not_said_of_forward() -> None:

@@ -183,6 +183,16 @@ class Autocast(Net):
             return self.a(x).float()
 
 
+class Chosen(Net):
+    """One row of each matrix by a mask, as pytorch3d makes quaternions."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.a(x)
+        rows = torch.stack([y, y.sin(), y.cos(), -y], -2)
+        chosen = nn.functional.one_hot(y.argmax(-1), 4) > 0.5
+        return rows[chosen, :].reshape(x.shape[0], 4)
+
+
 class Recurrent(Net):
     def __init__(self) -> None:
         super().__init__()
@@ -410,6 +420,8 @@ deformed = case(Deformed)
 best = case(Best)
 best_tuple = case(BestTuple)
 autocast = case(Autocast)
+chosen = case(Chosen, SIX, BATCH)
+chosen_bound = case(Chosen, SIX, {"x": {0: torch.export.Dim("batch", max=1024)}})
 frames = {"six": lambda: (torch.randn(2, 6, 4),)}
 recurrent = case(Recurrent, frames, {"x": {1: "frames"}})
 recurrent_fixed = case(Recurrent, frames)
