@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     marks = {mark.name for mark in item.iter_markers()}
     shared.begin_test(marks)
     if "compiles" in marks:
+        _forget_no_compiler()
         return (yield)
     before = os.environ.get("CXX")
     os.environ["CXX"] = str(NO_COMPILER)
@@ -46,6 +48,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
             del os.environ["CXX"]
         else:
             os.environ["CXX"] = before
+
+
+def _forget_no_compiler() -> None:
+    """Inductor reads the compiler's name when it is imported, which may be in a test that is held to none."""
+    config = sys.modules.get("torch._inductor.config")
+    if config is not None and config.cpp.cxx == (None, str(NO_COMPILER)):
+        config.cpp.cxx = (None, os.environ.get("CXX", "g++"))
 
 
 @pytest.hookimpl(optionalhook=True)

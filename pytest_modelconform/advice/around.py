@@ -34,7 +34,8 @@ def compiled(failure: Failure) -> str | None:
     if "trace a dynamo-optimized function" not in failure.message:
         return None
     return (
-        "the model, or a part of it, was given to torch.compile. Return the module itself from `model`: without "
-        "torch.compile, or its `_orig_mod`. `--modelconform-runtimes torch-compile` compares what torch.compile makes "
-        "of it"
+        "the model, or a part of it, was given to torch.compile, or it calls torch.cond or torch.while_loop, which do "
+        "that themselves. Return the module itself from `model`: without torch.compile, or its `_orig_mod`. "
+        "`--modelconform-runtimes torch-compile` compares what torch.compile makes of it. What has torch.cond can't be "
+        "traced: use the formats `export` and `onnx`"
     )

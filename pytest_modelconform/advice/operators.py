@@ -110,10 +110,12 @@ def _own(failure: Failure, pattern: str) -> str:
 
 def lacking(failure: Failure) -> str | None:
     """An operator of torch that an ONNX exporter has no function for."""
-    if found := failure.search(r"No ONNX function found for <OpOverload\(op='aten\.(?P<name>\w+)'"):
+    if found := failure.search(r"No ONNX function found for <OpOverload\(op='aten\.sort', overload='stable'"):
+        return "the ONNX exporter has a function for `sort`, and none for `stable=True`: leave that out, if you can"
+    if found := failure.search(r"No ONNX function found for <OpOverload\(op='(?P<space>aten|prims)\.(?P<name>\w+)'"):
         return (
-            f"the ONNX exporter has no function for aten::{found['name']}. Write it with other operators, or say what "
-            "it is in ONNX: `operators=Operators(translations=…)`"
+            f"the ONNX exporter has no function for {found['space']}::{found['name']}. Write it with other operators, "
+            "or say what it is in ONNX: `operators=Operators(translations=…)`"
         )
     if found := failure.search(r"Exporting the operator 'aten::(?P<name>\w+)' to ONNX opset version \d+ is not supp"):
         return (
@@ -130,5 +132,6 @@ def kernel(failure: Failure) -> str | None:
         return None
     return (
         f"ONNX Runtime has no {found['name']} on the CPU for the dtype that this one has: bfloat16, float16 or "
-        "float64, of the row, of a cast in forward or of torch.autocast. Compute there in float32, which it always has"
+        "float64, of the row, of a cast in forward or of torch.autocast, or a small integer. Compute there in float32 "
+        "or int64"
     )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
+from torch.nn.utils.spectral_norm import SpectralNorm
 
 # Just under the sqrt(2) of He et al., arXiv:1502.01852, which keeps the variance through a ReLU. It matters where batch
 # norms don't normalise, because their statistics are ours. Measured over cases/vision with torchvision 0.29.1: at
@@ -20,6 +24,7 @@ TOKEN_STD = 0.5
 # What multiplies a signal: norm weights, layer scale (arXiv:2103.17239), the magnitude of weight norm.
 SCALE_NAMES = ("weight", "scale", "gamma", "original0", "_g")
 
+_POWER_ITERATIONS = 30
 _CONV_TRANSPOSE = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _EMBEDDING = (nn.Embedding, nn.EmbeddingBag)
 _MATRIX = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -37,6 +42,8 @@ def fill(module: nn.Module, seed: int = 0) -> None:
     seen: set[int] = set()
     with torch.no_grad():
         for prefix, owner in module.named_modules():
+            if _is_orthogonal(owner):
+                continue
             for name, tensor in (*owner.named_parameters(recurse=False), *_statistics(owner)):
                 full_name = f"{prefix}.{name}" if prefix else name
                 if nn.parameter.is_lazy(tensor):
@@ -47,6 +54,51 @@ def fill(module: nn.Module, seed: int = 0) -> None:
                 seen.add(id(tensor))
                 real = torch.view_as_real(tensor) if tensor.is_complex() else tensor
                 real.copy_(_draw(owner, name, tuple(tensor.shape), tuple(real.shape), _generator(seed, full_name)))
+        for prefix, owner in module.named_modules():
+            _parametrized(owner, partial(_generator_below, seed, prefix))
+
+
+def _is_orthogonal(owner: nn.Module) -> bool:
+    """Whether this holds what torch.nn.utils.parametrizations.orthogonal makes a matrix of: not any numbers will do."""
+    return isinstance(owner, ParametrizationList) and any(type(step).__name__ == "_Orthogonal" for step in owner)
+
+
+def _parametrized(owner: nn.Module, generator: Callable[[str], torch.Generator]) -> None:
+    """Make the weights of a layer what its orthogonal or spectral_norm says of them."""
+    parametrizations: Any = getattr(owner, "parametrizations", {})
+    lists = dict(parametrizations.items()) if is_parametrized(owner) else {}
+    for name, steps in lists.items():
+        if _is_orthogonal(steps):
+            setattr(owner, name, _orthogonal(getattr(owner, name), generator(name)))
+    norms = {step: name for name, steps in lists.items() for step in steps if type(step).__name__ == "_SpectralNorm"}
+    hooks = [hook for hook in owner._forward_pre_hooks.values() if isinstance(hook, SpectralNorm)]
+    # As training would have: what they divide by is the greatest singular value only then.
+    for step, name in norms.items():
+        _draw_unit_vectors(
+            [v for v in (getattr(step, "_u", None), getattr(step, "_v", None)) if v is not None], generator
+        )
+        step.training, training = True, step.training
+        for _ in range(_POWER_ITERATIONS):
+            getattr(owner, name)
+        step.training = training
+    for hook in hooks:
+        _draw_unit_vectors([getattr(owner, f"{hook.name}_{which}") for which in "uv"], generator)
+        for _ in range(_POWER_ITERATIONS):
+            hook.compute_weight(owner, do_power_iteration=True)
+
+
+def _draw_unit_vectors(vectors: Sequence[Tensor], generator: Callable[[str], torch.Generator]) -> None:
+    for vector in vectors:
+        drawn = torch.randn(vector.shape, generator=generator("spectral_norm"), dtype=torch.float64)
+        vector.copy_(drawn / drawn.norm())
+
+
+def _orthogonal(weight: Tensor, generator: torch.Generator) -> Tensor:
+    """A matrix (or several) of that shape, whose rows or columns, the fewer of them, are orthonormal."""
+    drawn = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+    wide = drawn.shape[-2] < drawn.shape[-1]
+    found: Tensor = torch.linalg.qr(drawn.mT if wide else drawn).Q
+    return (found.mT if wide else found).to(weight)
 
 
 def _statistics(owner: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -59,6 +111,10 @@ def _statistics(owner: nn.Module) -> Iterator[tuple[str, Tensor]]:
 def _generator(seed: int, name: str) -> torch.Generator:
     digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)  # manual_seed takes 63 bits everywhere
+
+
+def _generator_below(seed: int, prefix: str, name: str) -> torch.Generator:
+    return _generator(seed, f"{prefix}.{name}" if prefix else name)
 
 
 def _draw(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -209,6 +212,30 @@ def test_dtype_gradients_and_device_are_kept() -> None:
     assert module.conv.weight.grad_fn is None
     wide, narrow = generic_weights(nn.Linear(8, 8).double()), generic_weights(nn.Linear(8, 8))
     assert torch.equal(wide.weight.float(), narrow.weight)
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (4, 6), (4, 4)])
+@pytest.mark.parametrize("how", ["householder", "cayley", "matrix_exp"])
+def test_orthogonal_stays_orthogonal(shape: tuple[int, int], how: str) -> None:
+    """Householder's numbers have signs of 1 on their diagonal; with others the weight would be 0."""
+    layers: list[Any] = [nn.utils.parametrizations.orthogonal(nn.Linear(*shape), orthogonal_map=how) for _ in range(2)]
+    weights = [generic_weights(layer).weight.detach() for layer in layers]
+    assert torch.equal(*weights)
+    for weight in weights:
+        rows = weight if weight.shape[0] <= weight.shape[1] else weight.T
+        torch.testing.assert_close(rows @ rows.T, torch.eye(rows.shape[0]), atol=1e-5, rtol=0.0)
+    other = generic_weights(layers[0], seed=1).weight.detach()
+    assert not torch.allclose(other, weights[1])
+
+
+@pytest.mark.parametrize("norm", [nn.utils.parametrizations.spectral_norm, nn.utils.spectral_norm])
+@pytest.mark.parametrize("layer", [nn.Linear(16, 8), nn.Conv2d(3, 8, 3)])
+def test_a_spectral_norm_is_one(norm: Callable[[nn.Module], Any], layer: nn.Module) -> None:
+    normed = generic_weights(norm(copy.deepcopy(layer)).eval())
+    normed(torch.ones(1, 16) if isinstance(layer, nn.Linear) else torch.ones(1, 3, 8, 8))
+    weight = normed.weight.detach()
+    assert float(torch.linalg.matrix_norm(weight.flatten(1), 2)) == pytest.approx(1.0, abs=0.02)
+    assert not normed.training
 
 
 def test_weight_norm_and_shared_modules() -> None:
