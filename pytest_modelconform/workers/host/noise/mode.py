@@ -12,6 +12,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from .. import control_flow
 from ..operands import leaves, mapped
 from . import arithmetic, functions, norms, products, steps, sums, ties
 from .call import Call, Draws, Formula, Relative, Replaced, Spread, Tensor, Unknown, floating, wide
@@ -224,7 +225,7 @@ def in_sight(model: torch.nn.Module) -> Iterator[None]:
     recurrent = any(isinstance(module, torch.nn.RNNBase) or _calls_recurrent(module) for module in model.modules())
     try:
         backends.mkldnn.enabled = enabled and not recurrent
-        with sdpa_kernel(SDPBackend.MATH):
+        with sdpa_kernel(SDPBackend.MATH), control_flow.in_python():
             yield
     finally:
         backends.mkldnn.enabled = enabled

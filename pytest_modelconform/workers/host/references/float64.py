@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
-from .. import large
+from .. import control_flow, large
 from ..noise import steps
 from ..operands import leaves, mapped
 
@@ -134,7 +134,7 @@ def run_wide(wide: torch.nn.Module, args: Any, kwargs: Any, run: Callable[..., A
     default = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        with Float64() as mode:
+        with control_flow.in_python(), Float64() as mode:
             outputs = run(wide, args, kwargs)
     except Exception as error:
         return None, f"the model does not run in float64: {type(error).__name__}: {error}"
