@@ -88,11 +88,11 @@ def _explain(
 ) -> str:
     """What is in the wrong rows, where that can be told."""
     y = np.moveaxis(judge.y, axis, 0)
-    if judge.y.dtype.kind == "f" and (strange := _not_finite(y[rows].reshape(rows.size, -1))):
+    model = np.moveaxis(judge.model, axis, 0)
+    if judge.y.dtype.kind == "f" and (strange := _not_finite(y[rows], np.isfinite(model[rows]))):
         return strange
     if not y[rows].any():
         return ", which are 0" if rows.size > 1 else ", which is 0"
-    model = np.moveaxis(judge.model, axis, 0)
     if rows.size <= _FEW and (copied := _copied(judge, y, model, rows)):
         return copied
     for other in others:
@@ -104,12 +104,16 @@ def _explain(
     return ""
 
 
-def _not_finite(y: Array) -> str:
-    """What makes NaN or infinity, where each wrong row has some; onnxscript leaves out what it takes for 0."""
+def _not_finite(y: Array, defined: Array) -> str:
+    """What makes NaN or infinity, where each wrong row has some that the model doesn't have.
+
+    defined: where the model is finite. onnxscript leaves out what it takes for 0.
+    """
+    nan, infinite = ((found & defined).reshape(len(y), -1).any(1).all() for found in (np.isnan(y), np.isinf(y)))
     left_out = "a small number that is added, and that the ONNX exporter leaves out up to 1e-8"
-    if np.isnan(y).any(1).all():
+    if nan:
         return f", where NaN is (0 divided by 0: attention over masked positions only, or {left_out})"
-    if np.isinf(y).any(1).all():
+    if infinite:
         return f", where infinity is (the logarithm of 0, or a division by 0: {left_out})"
     return ""
 

@@ -97,11 +97,13 @@ def _check_numbers(built: Built, inputs: Sequence[str], names: Sequence[str]) ->
     from ..workers.host.forward import signature
 
     strange = [name for name in inputs if name not in names]
+    if not strange:
+        return
     args, kwargs = built.clone_inputs()
     bound = signature(built.model).bind(*args, **kwargs)
     bound.apply_defaults()
     numbers = {name: value for name, value in bound.arguments.items() if isinstance(value, (bool, int, float))}
-    if strange and numbers:
+    if numbers:
         raise ExportMismatch(
             f"the older ONNX exporter makes an input of each number that forward takes: graph input {strange[0]!r}, "
             f"where forward has {', '.join(f'{name}={value!r}' for name, value in numbers.items())}"

@@ -106,6 +106,12 @@ def test_real_errors_of_exporters(case: str, format_name: str, words: str, fixed
 @pytest.mark.parametrize("format_name", ["torchscript-trace", "onnx-legacy"])
 def test_formats_that_keep_a_recurrent_layer(format_name: str, tmp_path: Path) -> None:
     export("recurrent", format_name, tmp_path / "made")
+    longer = torch.randn(2, 9, 4)
+    if format_name == "onnx-legacy":
+        [y] = onnxruntime.InferenceSession(tmp_path / "made" / "model.onnx").run(None, {"x": longer.numpy()})
+    else:
+        y = torch.jit.load(tmp_path / "made" / "model.pt")(longer)
+    assert tuple(y.shape) == (2, 9, 4)
 
 
 def test_a_dtype_that_onnx_runtime_has_no_kernel_for(tmp_path: Path) -> None:

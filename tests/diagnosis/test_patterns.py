@@ -174,6 +174,14 @@ def test_rows_with_infinity() -> None:
     assert says in only(of(TABLE, wrong_rows(3, 5, value=-np.inf)))
 
 
+def test_infinity_that_is_the_models_own_explains_nothing() -> None:
+    masked = TABLE.copy()
+    masked[:, 0] = -np.inf
+    y = faithful(masked)
+    y[3, 1:] = numbers(39, seed=3)
+    assert not any("infinity" in hint for hint in of(masked, y)[0])
+
+
 def test_a_row_of_zeros() -> None:
     assert "only in rows 2, 5 and 7 of axis 0 (of 12), which are 0;" in only(of(TABLE, wrong_rows(2, 5, 7, value=0)))
 
