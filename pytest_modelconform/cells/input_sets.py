@@ -12,6 +12,7 @@ from ..terms.case import Tolerance
 from ..terms.cell import FULL, Cell
 from ..terms.limits import STATED, TRANSPOSED_INPUTS
 from ..terms.outcome import STYLES, Outcome, Stage, Verdict
+from ..terms.runs import ZEROS
 from ..terms.tolerances import choose, loss_note
 from ..terms.wording import input_name
 from . import compiled, limits
@@ -232,6 +233,8 @@ class InputSets:
         narrows = self.registry.runtime(self.cell.runtime).NARROWS
         made = compiled.of_set(ran.compiled)
         result = replace(compare_runs(ran.runs, entry, tolerance, narrows), seconds=ran.seconds, compiled=made)
+        if entry.name == ZEROS and entry.generated:
+            result = replace(result, numbers={})  # they are no part of what the cell has right
         conflict = static_conflict(self.artifact.signature, entry)
         changed = sorted(ran.inputs_changed - entry.inputs_changed)
         runs = () if result.verdict is Verdict.PASS else ran.runs
@@ -248,4 +251,4 @@ class InputSets:
     def _tolerance(self, entry: InputSet) -> Tolerance:
         """That of the cell for an input set."""
         tolerance, _ = choose(self.judge.tolerance, self.judge.tolerances, self.cell)
-        return of_generated(self.cell.format, tolerance) if entry.generated else tolerance
+        return of_generated(self.cell.format, tolerance, entry.name) if entry.generated else tolerance

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 # The input sets that are made from a case's own; workers/host/generate.py says what each is for.
-VALUES, TRANSPOSED, SHAPE, LEAST, MOST = GENERATED = (
+VALUES, TRANSPOSED, SHAPE, LEAST, MOST, ZEROS = GENERATED = (
     "auto-values",
     "auto-transposed",
     "auto-shape",
     "auto-least",
     "auto-most",
+    "auto-zeros",
 )
 
 # How many runs have each operator's result moved by what another faithful arithmetic could have made of it: e1 …

@@ -30,7 +30,7 @@ def test_each_field_and_each_optimizer_is_there() -> None:
 
 def test_how_runs_are_called() -> None:
     # As they stand on disk, where the references of another session are read.
-    assert runs.GENERATED == ("auto-values", "auto-transposed", "auto-shape", "auto-least", "auto-most")
+    assert runs.GENERATED == ("auto-values", "auto-transposed", "auto-shape", "auto-least", "auto-most", "auto-zeros")
     assert [runs.key(runs.noisy(k), "/y") for k in (1, 7)] == ["e1:/y", "e7:/y"]
     assert runs.NOISY_RUNS + runs.WIDE_RUNS == 5
     assert runs.runs_file("a") == "runs-a.safetensors"

@@ -137,4 +137,6 @@ def test_generated_sets_are_none_that_int8_was_calibrated_with(
     format_name: str, given: Tolerance | None, bits: float | None
 ) -> None:
     tolerance = given or ACCURACIES[format_name.partition("@")[0]]
-    assert of_generated(format_name, tolerance).bits == bits
+    assert of_generated(format_name, tolerance, "auto-shape").bits == bits
+    # Of zeros, only what is NaN or infinite counts.
+    assert of_generated(format_name, tolerance, "auto-zeros").bits == -60

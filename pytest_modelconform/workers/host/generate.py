@@ -1,4 +1,4 @@
-"""Further input sets, made from a case's own: other values, other sizes, sizes at their bounds, transposed tensors.
+"""Further input sets, made from a case's own: other values and sizes, sizes at their bounds, transposed tensors, zeros.
 
 An export can be right for the inputs that it was made with and wrong for others: a value or a size that was baked in,
 strides that were taken for granted. What a case's own sets don't vary is varied here.
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
-from pytest_modelconform.terms.runs import LEAST, MOST, SHAPE, TRANSPOSED, VALUES
+from pytest_modelconform.terms.runs import LEAST, MOST, SHAPE, TRANSPOSED, VALUES, ZEROS
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -136,6 +136,12 @@ def generate(
         if sum(t.numel() for t in _tensors(sized)) <= LARGEST:
             said = ", ".join(f"{dimension} = {length}" for dimension, length in wanted.items())
             found[name] = Generated(sized, f"{why}: {said}", may_refuse)
+    # Padding, silence, a node without edges: what keeps 0 from being divided by shows nowhere else.
+    zeros = _map(again, _zeros)
+    if not _same(zeros, again) and all(
+        not _alike(zeros, given) or not _same(zeros, given) for given in inputs.values()
+    ):
+        found[ZEROS] = Generated(zeros, "zero for every floating-point number")
     return {name: generated for name, generated in found.items() if name not in inputs}
 
 
@@ -251,6 +257,10 @@ def _rolled(value: torch.Tensor) -> torch.Tensor:
         if not torch.equal(rolled, value):
             return rolled
     return value
+
+
+def _zeros(value: torch.Tensor) -> torch.Tensor:
+    return torch.zeros_like(value) if value.is_floating_point() or value.is_complex() else value
 
 
 def _transposed(value: torch.Tensor) -> torch.Tensor:

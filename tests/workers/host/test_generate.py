@@ -36,7 +36,7 @@ def shape(generated: Generated) -> list[int]:
 
 def test_other_values_come_from_the_cases_own_function() -> None:
     found = made({"a": call(3)}, again=call(3, start=9))
-    assert set(found) == {"auto-values"}
+    assert set(found) == {"auto-values", "auto-zeros"}
     assert found["auto-values"].inputs[0][0].tolist() == [9, 10, 11]
     assert not found["auto-values"].may_refuse
     # A function that always gives the same: its values in other places.
@@ -44,9 +44,9 @@ def test_other_values_come_from_the_cases_own_function() -> None:
     # Or another shape.
     assert made({"a": call(3)}, again=call(4))["auto-values"].inputs[0][0].tolist() == [2, 0, 1]
     # Nothing to vary.
-    assert made({"a": ((torch.ones(3),), {})}) == {}
+    assert set(made({"a": ((torch.ones(3),), {})})) == {"auto-zeros"}
     # The case has such a set itself.
-    assert made({"a": call(3), "b": call(3, start=5)}) == {}
+    assert set(made({"a": call(3), "b": call(3, start=5)})) == {"auto-zeros"}
 
 
 def test_transposed_inputs() -> None:
@@ -60,6 +60,18 @@ def test_transposed_inputs() -> None:
     # There is nothing to transpose in these.
     assert "auto-transposed" not in made({"a": call(1, 5)})
     assert "auto-transposed" not in made({"a": call(5)})
+
+
+def test_zeros_for_all_numbers() -> None:
+    sets: dict[str, Call] = {"a": ((torch.ones(2, 3), torch.arange(2)), {})}
+    found = made(sets)["auto-zeros"]
+    x, index = found.inputs[0]
+    assert x.tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert index.tolist() == [1, 0]
+    assert not found.may_refuse
+    # Integers have no such set, and a case may have it itself.
+    assert "auto-zeros" not in made({"a": ((torch.arange(6),), {})})
+    assert "auto-zeros" not in made({"a": call(3), "b": ((torch.zeros(3),), {})})
 
 
 def test_sizes_that_no_set_has() -> None:
@@ -137,7 +149,11 @@ def test_derived_dimensions_follow_their_root() -> None:
     assert shape(made({"a": call(2, 8)}, {"x": {0: "batch", 1: 4 * Dim("quarter")}})["auto-least"]) == [1, 8]
     assert dimension(4 * Dim("quarter"), "4*quarter").root_of(9) is None
     # A length that doesn't come from any root: nothing is known of it.
-    assert set(made({"a": call(2, 9)}, {"x": {1: 4 * Dim("quarter")}})) == {"auto-values", "auto-transposed"}
+    assert set(made({"a": call(2, 9)}, {"x": {1: 4 * Dim("quarter")}})) == {
+        "auto-values",
+        "auto-transposed",
+        "auto-zeros",
+    }
 
 
 def test_a_dimension_shared_by_two_inputs() -> None:
@@ -155,7 +171,7 @@ TWO = "inputs={'a': lambda: (torch.rand(2, 3),)}, dynamic_shapes={'x': {0: 'batc
 
 def test_a_case_gets_them(tmp_path: Path) -> None:
     found = built(tmp_path, f"model=lambda: Net(), {TWO}")
-    assert list(found.inputs) == ["a", "auto-values", "auto-transposed", "auto-shape", "auto-least"]
+    assert list(found.inputs) == ["a", "auto-values", "auto-transposed", "auto-shape", "auto-least", "auto-zeros"]
     assert set(found.generated) == set(found.inputs) - {"a"}
     assert not torch.equal(found.inputs["a"][0][0], found.inputs["auto-values"][0][0])
     assert found.exporter_set == "a"

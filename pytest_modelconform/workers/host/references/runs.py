@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils._pytree import tree_leaves
 
 from pytest_modelconform.terms import runs as terms
 from pytest_modelconform.terms.case import INT8, TORCH
-from pytest_modelconform.terms.runs import TRANSPOSED, VALUES
+from pytest_modelconform.terms.runs import TRANSPOSED, VALUES, ZEROS
 
 from ... import tensors
+from ...arrays import to_array
 from ...loop import WorkerError, place_of
 from ...tensors import Tensor
 from ...torch_tensors import Tree, encode, leaves
@@ -68,6 +70,8 @@ def make(
     def one_set(key: str) -> None:
         runs[key] = {}
         sets[key] = _one_set(built, key, runs[key], folder, wide)
+        if key == ZEROS:
+            _check_defined(runs[key])
 
     settled = _settled(built) if noise is None else []
     for key in built.inputs:
@@ -98,6 +102,13 @@ def make(
         "parameters": sum(p.numel() for p in built.model.parameters()),
         "unseen": blind_spots.find(built, runs, run, wide) if search else blind_spots.NOT_LOOKED_FOR,
     }
+
+
+def _check_defined(runs: Mapping[str, Tensor]) -> None:
+    """Raise WorkerError where zeros make NaN or infinity: what the model doesn't define, nobody has to define alike."""
+    for name, tensor in runs.items():
+        if tensor.dtype in noisy.FLOATING and not np.isfinite(to_array(tensor).astype(np.complex128)).all():
+            raise WorkerError(f"zeros make NaN or infinity in {name.partition(':')[2] or 'the output'}", "reference")
 
 
 def _settled(built: Built) -> list[str]:
