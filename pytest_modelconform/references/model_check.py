@@ -275,7 +275,10 @@ def _of_unseen(unseen: Unseen) -> str:
             f"{said}{which} all 0 or all 1, as in a model that was never trained: use "
             "`model=lambda: generic_weights(Net(…))`"
         )
-    return f"{said}Other inputs may show them; what the model computes away (a bias before a norm) nothing can"
+    return (
+        f"{said}Other inputs may show {them}, or other numbers in {them}; what the model computes away (a bias before "
+        "a norm) nothing can"
+    )
 
 
 def _list(names: Any) -> str:

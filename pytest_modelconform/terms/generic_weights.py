@@ -58,6 +58,15 @@ def fill(module: nn.Module, seed: int = 0) -> None:
             _parametrized(owner, partial(_generator_below, seed, prefix))
 
 
+def filled(module: nn.Module) -> set[str]:
+    """The names of the parameters and buffers that `fill` gives other values."""
+    names: set[str] = set()
+    for prefix, owner in module.named_modules():
+        own = (*owner.named_parameters(recurse=False), *_statistics(owner))
+        names |= {f"{prefix}.{name}" if prefix else name for name, _ in own}
+    return names
+
+
 def _is_orthogonal(owner: nn.Module) -> bool:
     """Whether this holds what torch.nn.utils.parametrizations.orthogonal makes a matrix of: not any numbers will do."""
     return isinstance(owner, ParametrizationList) and any(type(step).__name__ == "_Orthogonal" for step in owner)

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from pytest_modelconform.compare import Reference, compare_tensor, make_reference
 from pytest_modelconform.terms import runs as terms
+from pytest_modelconform.terms.generic_weights import filled
 from pytest_modelconform.terms.tolerances import limits
 
 from ...arrays import to_array
@@ -125,8 +126,12 @@ def _how_many(names: Sequence[str], estimates: Mapping[str, float], limit: float
 
 
 def _constant(built: Built, names: list[str]) -> list[str]:
-    """Which of these tensors hold one value only, as biases of 0 and scales of 1 do before any training."""
-    state = dict(_state(built.model))
+    """Which of these tensors hold one value only, as biases of 0 and scales of 1 do before any training.
+
+    Only those that generic_weights fills: it is what helps.
+    """
+    fills = filled(built.model)
+    state = {name: value for name, value in _state(built.model) if name in fills}
     return sorted(name for name in names if name in state and bool((state[name] == state[name].reshape(-1)[0]).all()))
 
 

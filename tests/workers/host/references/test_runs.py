@@ -456,9 +456,15 @@ def test_tensors_that_are_not_seen_come_with_what_to_do(tmp_path: Path) -> None:
         "can't see 1 of its 2 tensors: if an export changed it by 1 %, no output would show it (linear.bias). It is "
         "all 0 or all 1, as in a model that was never trained: use `model=lambda: generic_weights(Net(…))`"
     )
+    # A buffer that generic_weights leaves as it is: it would not help.
+    buffer = HEAD.format("return y + self.average", "").replace(
+        "self.calls = 0", "self.register_buffer('average', torch.zeros(8))"
+    )
+    [note] = references(tmp_path, make(tmp_path, head=buffer)).notes
+    assert "(average). Other inputs may show it, or other numbers in it; what" in note
     # A number that a norm takes off again, row by row.
     norm = HEAD.format("return torch.nn.functional.layer_norm(y + self.shift[: len(y)], (8,))", "").replace(
         "self.calls = 0", "self.shift = torch.nn.Parameter(torch.rand(4, 1))"
     )
     [note] = references(tmp_path, make(tmp_path, head=norm)).notes
-    assert "(shift). Other inputs may show them; what the model computes away (a bias before a norm)" in note
+    assert "(shift). Other inputs may show it, or other numbers in it; what the model computes away" in note
