@@ -101,6 +101,38 @@ def newer(failure: Failure) -> str | None:
     )
 
 
+def mixed_bounds(failure: Failure) -> str | None:
+    """A clamp between an int and a float, for which torch.onnx looks for an overload that there isn't."""
+    if not failure.search(r"Cannot find a compatible OpOverload for aten\.clamp\b"):
+        return None
+    return (
+        "the ONNX exporter finds no clamp for an int beside a float. Write both bounds as floats: `x.clamp(0.0, 0.5)` "
+        "in place of `x.clamp(0, 0.5)`"
+    )
+
+
+def packed(failure: Failure) -> str | None:
+    """A packed sequence in a recurrent layer, whose number of rows at each time is a tensor to torch.export."""
+    if not failure.search(r"zeros\(\): argument 'size' failed to unpack the object [\s\S]*but got FakeTensor"):
+        return None
+    return (
+        "torch.export can't follow a packed sequence into an nn.LSTM or nn.GRU. Give the layer the padded batch: in "
+        "one direction its outputs within each length are the same, and the last state is the output at `lengths - 1`. "
+        "The formats torchscript-trace and onnx-legacy take packed sequences"
+    )
+
+
+def functional_gradient(failure: Failure) -> str | None:
+    """torch.func.grad, alone or below vmap: what it wraps has no storage, and the export can't be made or written."""
+    if not failure.search(r"'Tensor' object has no attribute 'constant'|storage of TensorWrapper"):
+        return None
+    return (
+        "torch.export can't keep `torch.func.grad`. Use autograd: `x = x.detach().requires_grad_()`, then "
+        "`torch.autograd.grad(f(x).sum(), x)[0]`, both below `with torch.enable_grad():`. Where a row of f depends on "
+        "no other row, the gradient of the sum is that of each row"
+    )
+
+
 def _own(failure: Failure, pattern: str) -> str:
     """An operator in a message, if it is nobody's but the user's; else ""."""
     found = failure.search(pattern)

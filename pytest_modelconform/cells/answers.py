@@ -12,6 +12,7 @@ from ..compare import Difference, Tree, compare_structure, compare_tensor, flatt
 from ..references.prepared import InputSet
 from ..terms.case import Tolerance
 from ..terms.outcome import STYLES, Outcome, Stage, Verdict
+from ..terms.runs import ZEROS
 from ..terms.signature import Signature
 from ..terms.wording import input_name
 from ..workers import arrays
@@ -259,10 +260,11 @@ def summarise(
         name, worst = exported, ran[exported]
     failing = [(n, r) for n, r in ran.items() if Outcome(r.verdict).doubtful]
     lines = [f"{named(n, r)}: {r.message}" for n, r in failing]
-    if sizes is not None and failing and any(r.verdict is Verdict.PASS for r in ran.values()):
+    telling = {n: result for n, result in results.items() if not _says_little(n, result)}
+    if sizes is not None and failing and any(r.verdict is Verdict.PASS for r in telling.values()):
         # Before what is long, a library's stack say: reports cut messages.
         long = next((place for place, line in enumerate(lines) if line.count("\n") > 3), len(lines))
-        lines.insert(long, _by_verdict(results, sizes))
+        lines.insert(long, _by_verdict(telling, sizes))
     message = "\n".join(lines)
     if worst.verdict is Verdict.UNSUPPORTED:
         message = f"{named(name, worst)}: {worst.message}"
@@ -300,12 +302,16 @@ _SAID = {
 _MOST_SETS = 4
 
 
+def _says_little(name: str, result: SetResult) -> bool:
+    """Whether a set is no example of what works: the whole column refuses it, or no number of it was compared."""
+    return bool(result.limit) or (name == ZEROS and result.verdict is Verdict.PASS)
+
+
 def _by_verdict(results: Mapping[str, SetResult], sizes: Mapping[str, str]) -> str:
     """Which input sets came to what: "Right for x (2, 5, 8) ('five'), wrong for x (2, 9, 8) ('nine')."."""
     found: dict[Verdict, dict[str, list[str]]] = {}
     for name, result in results.items():
-        if not result.limit:
-            found.setdefault(result.verdict, {}).setdefault(sizes.get(name, ""), []).append(repr(name))
+        found.setdefault(result.verdict, {}).setdefault(sizes.get(name, ""), []).append(repr(name))
 
     def said(names: Sequence[str], size: str) -> str:
         more = [f"{len(names) - _MOST_SETS} more"] if len(names) > _MOST_SETS else []

@@ -17,6 +17,7 @@ from ..terms.accuracy import accuracy
 from ..terms.case import Tolerance
 from ..terms.cell import FULL, Cell
 from ..terms.outcome import Outcome, Verdict
+from ..terms.runs import NO_TIME, ZEROS
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     # What the case host ran, which of it there was no time or room for, in words, and the seconds that it had.
     Asked: TypeAlias = tuple[Sequence[Variant], str, float]
-from ..terms.runs import NO_TIME
 
 # Hints that name a precision.
 _OF_PRECISION = re.compile(r"\b(b?float(16|8)|int8)")
@@ -225,6 +225,9 @@ def _seen(outcome: Outcome, evidence: Evidence, narrows: Mapping[str, str]) -> l
     ran = {verdict.value for verdict in (Verdict.PASS, Verdict.IMPRECISE, Verdict.MISMATCH)}
     said = sizes(evidence.prepared.sets)
     for name, entry in evidence.prepared.sets.items():
+        verdict = outcome.inputs.get(name, {}).get("verdict", Verdict.PASS.value)
+        if name == ZEROS and verdict == Verdict.PASS.value:
+            continue  # no number of it was compared
         runs = [outputs(run, entry) for run in evidence.runs.get(name, ())]
         nothing: dict[str, Any] = {}
         first, again, *_ = [*runs, nothing, nothing]
@@ -234,7 +237,7 @@ def _seen(outcome: Outcome, evidence: Evidence, narrows: Mapping[str, str]) -> l
             first,
             again,
             evidence.tolerance,
-            ran=outcome.inputs.get(name, {}).get("verdict", Verdict.PASS.value) in ran,
+            ran=verdict in ran,
             shapes=entry.shapes,
             sizes=said[name],
         )

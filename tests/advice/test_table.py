@@ -21,6 +21,7 @@ from pytest_modelconform.advice.failure import Failure
 from pytest_modelconform.advice.table import STAGES, advice, advised
 from pytest_modelconform.terms.outcome import NOT_FIT, Outcome, Stage, Verdict
 from pytest_modelconform.workers.host.build import build
+from pytest_modelconform.workers.host.state import Globals
 from pytest_modelconform.workers.loop import describe
 from pytest_modelconform.workers.python import program_file
 from pytest_modelconform.workers.torch_tensors import leaves
@@ -48,6 +49,12 @@ TOLD = [
     ("nothing", "torchscript-trace", "without None", ["several_tuple"]),
     ("best", "export", "Make a tuple of it: `tuple(x.topk(…))`", ["best_tuple"]),
     ("chosen", "export", '`torch.export.Dim("batch", max=1024)` in place of "batch"', ["chosen_bound"]),
+    ("clamped", "onnx", "`x.clamp(0.0, 0.5)`", ["clamped_floats"]),
+    ("packed", "export", "Give the layer the padded batch", ["packed_not"]),
+    ("packed", "onnx", "Give the layer the padded batch", ["packed_not"]),
+    ("score", "export", "`torch.autograd.grad(f(x).sum(), x)[0]`", ["score_by_autograd"]),
+    ("score", "onnx", "`torch.autograd.grad(f(x).sum(), x)[0]`", ["score_by_autograd"]),
+    ("score_of_one", "export", "`torch.autograd.grad(f(x).sum(), x)[0]`", []),
     ("recurrent", "export", "an nn.LSTM or nn.GRU, which it unrolls over time", ["recurrent_fixed"]),
     ("guided", "torchscript-trace", "`return self.model(x, guidance=3.0)`", ["guided_default", "guided_more"]),
     ("guided_by_name", "torchscript-trace", "forward is given a number", ["guided_default", "guided_more"]),
@@ -84,13 +91,17 @@ def said(function: Callable[[], object], stage: Stage = Stage.EXPORT) -> Failure
 
 def export(case: str, format_name: str, folder: Path) -> None:
     """As the case host does it."""
+    before = Globals()
     built = build(str(FILE), "refused.py", case)
     format_module: Any = importlib.import_module(f"pytest_modelconform.formats.{format_name.replace('-', '_')}")
     folder.mkdir()
     args, kwargs = built.clone_inputs()
-    with torch.no_grad():
-        built.output_paths = [path for path, _ in leaves(built.model(*args, **kwargs))]
-        format_module.export(built, folder)
+    try:
+        with torch.no_grad():
+            built.output_paths = [path for path, _ in leaves(built.model(*args, **kwargs))]
+            format_module.export(built, folder)
+    finally:
+        before.restore()
 
 
 @pytest.mark.parametrize(

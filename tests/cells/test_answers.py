@@ -229,6 +229,10 @@ def test_which_input_sets_are_right_is_said_with_their_sizes() -> None:
         "Right for x (2, 5) ('five', 'again'), wrong for x (2, 9) ('nine'), an error for x (2, 2) ('two').",
         "input set 'two': RuntimeError: select()",
     ]
+    # What passes because no number of it was compared is no example.
+    assert "auto-zeros" not in summarise({**results, "auto-zeros": SetResult(Verdict.PASS)}, sizes=sizes(given)).message
+    nine = {"nine": results["nine"], "auto-zeros": SetResult(Verdict.PASS)}
+    assert summarise(nine, sizes=sizes(given)).message == "input set 'nine': wrong values: …"
     del results["two"], given["two"]
     # Where all have one size, or nothing is right, there are names only, or nothing to say.
     alike = {name: InputSet(**{**vars(entry), "shapes": {"/args/0": [2]}}) for name, entry in given.items()}

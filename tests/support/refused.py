@@ -417,6 +417,70 @@ several = case(Several)
 several_tuple = case(SeveralTuple)
 nothing = case(Nothing)
 deformed = case(Deformed)
+
+
+class Clamped(nn.Module):
+    """A clamp between an int and a float."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(0, 0.5)
+
+
+class ClampedFloats(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(0.0, 0.5)
+
+
+class Packed(nn.Module):
+    """x (batch, time, 4) of lengths (batch) → the last state (1, batch, 4)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.LSTM(4, 4, batch_first=True)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        sequence = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        last: Tensor = self.layer(sequence)[1][0]
+        return last
+
+
+class PackedNot(Packed):
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        y: Tensor = self.layer(x)[0]
+        return y[torch.arange(len(y)), lengths - 1][None]
+
+
+class Score(nn.Module):
+    """The gradient of a row's energy, x (batch, 4) → (batch, 4)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        score: Tensor = torch.func.vmap(torch.func.grad(lambda row: row.sin().sum()))(x)
+        return score
+
+
+class ScoreOfOne(nn.Module):
+    """Without vmap, torch.export makes a program that it can't write."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        score: Tensor = torch.func.grad(lambda x: x.sin().sum())(x)
+        return score
+
+
+class ScoreByAutograd(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(x.sin().sum(), x)[0]
+
+
+clamped = case(Clamped)
+clamped_floats = case(ClampedFloats)
+PADDED = {"two": lambda: (torch.randn(2, 3, 4), torch.tensor([2, 3]))}
+packed = case(Packed, PADDED)
+packed_not = case(PackedNot, PADDED)
+score = case(Score)
+score_of_one = case(ScoreOfOne)
+score_by_autograd = case(ScoreByAutograd)
 best = case(Best)
 best_tuple = case(BestTuple)
 autocast = case(Autocast)

@@ -137,6 +137,7 @@ class Host:
             raise
         finally:
             seconds = time.perf_counter() - begin
+            self.globals.restore()
             self.keep_if_untouched(built)
             release_memory(request.get("device", "cpu"))
         signature = {**made.signature, "format": format_name}

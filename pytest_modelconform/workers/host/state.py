@@ -35,6 +35,8 @@ class Globals:
         for owner, name, value in self.flags:
             if getattr(owner, name) != value:
                 setattr(owner, name, value)
+        # A strict export of torch.func that fails stays inside of it, and random numbers are refused from then on.
+        torch._C._functorch.pop_dynamic_layer_stack_and_undo_to_depth(0)
         torch.set_default_dtype(self.dtype)
         torch.set_default_device(None)
         torch.set_grad_enabled(True)

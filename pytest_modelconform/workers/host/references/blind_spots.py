@@ -61,6 +61,8 @@ def find(
     if built.dtype in ("float16", "bfloat16"):
         return NOT_LOOKED_FOR  # 1 % is not much there, and what the case sees it sees in float32
     total = len(list(_state(built.model)))
+    if not total:
+        return {"tensors": 0, "unseen": [], "skipped": "", "constant": []}
     references = _references(built, runs[built.exporter_set])
     if not any(isinstance(output, _Output) for output in references.values()):
         return {
