@@ -3,8 +3,9 @@
     python -m benchmarks.cluster.nodes FOLDER NODES
 
 It prints the address of the head, which takes no cells, and then a line for each command. `kill N` kills the N-th node,
-from 0, as a machine that loses its power would be gone; `add NAME=VALUE …` adds a node with further variables. Each
-node has a cache and a temporary folder of its own below FOLDER. All of it ends with stdin.
+from 0, as a machine that loses its power would be gone; `gone N` waits until Ray has noticed; `add NAME=VALUE …` adds a
+node with further variables. Each node has a cache and a temporary folder of its own below FOLDER. All of it ends with
+stdin.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,8 @@ def main(folder: Path, count: int) -> None:
         command, *words = line.split()
         if command == "kill":
             _kill(nodes[int(words[0])])
+        elif command == "gone":
+            _wait_until_gone(cluster, nodes[int(words[0])].node_id)
         elif command == "add":
             add(*words)
         print("done", flush=True)
@@ -63,6 +67,15 @@ def _kill(node: Any) -> None:
     for process in [raylet, *_below(raylet)]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
+
+
+def _wait_until_gone(cluster: Any, node: str) -> None:
+    """Wait until Ray's head no longer counts on a node. Raises TimeoutError after five minutes."""
+    until = time.monotonic() + 300
+    while any(known["NodeID"] == node and known["Alive"] for known in cluster.global_state.node_table()):
+        if time.monotonic() > until:
+            raise TimeoutError(f"Ray still counts on node {node}")
+        time.sleep(0.5)
 
 
 def _below(parent: int) -> list[int]:

@@ -20,7 +20,7 @@ from tests.support.clusters import Cluster, needs_ray
 
 pytestmark = needs_ray
 
-# A model that takes a minute the first time that it is built, and says on which node that was.
+# A model that takes minutes the first time that it is built, and says on which node that was: until it is killed there.
 HELD = (
     runs.CASE
     + """\
@@ -35,7 +35,7 @@ NOTE = Path(__file__).with_suffix(".txt")
 def model():
     if not NOTE.exists():
         NOTE.write_text(os.environ["MODELCONFORM_CACHE"])
-        time.sleep(60)
+        time.sleep(300)
     return Net()
 
 
@@ -94,7 +94,8 @@ def test_a_node_is_killed_in_the_middle_and_another_is_a_stranger(cluster: Clust
     assert Counter(cell.id for cell, _ in found.cells) == Counter(expected)
     assert {outcome.verdict.value for _, outcome in found.cells} == {"pass"}
     said = " ".join(output.split())
-    assert "has lost held.py::held[eager]" in said, output
+    # The node took either of its cells first.
+    assert "has lost held.py::held[" in said, output
     assert "it runs again" in said, output
     # What is said while it runs may be wrapped.
     assert "takes no cell: its environment differs: stranger is 1.0 instead of missing" in output, output
@@ -104,6 +105,8 @@ def test_a_node_is_killed_in_the_middle_and_another_is_a_stranger(cluster: Clust
     assert (project / "run.xml").read_text().count("<testcase ") == len(expected)
     assert cluster.processes() == []
     assert [path for path in cluster.left() if f"node{killed}" not in path.parts] == []
+    # The runs that follow would lose cells to it, too.
+    cluster.wait_until_gone(killed)
 
 
 def test_ctrl_c_ends_all_and_the_rest_can_be_run(cluster: Cluster, tmp_path: Path) -> None:
@@ -159,7 +162,7 @@ def test_a_cell_that_is_lost_again_and_again_is_not_run(cluster: Cluster, tmp_pa
 
 def test_the_first_failure_ends_all(cluster: Cluster, tmp_path: Path) -> None:
     wrong = runs.PLAIN.replace("return x", "return x.nothing + x")
-    project = runs.write(tmp_path, {"held.py": HELD.replace("60", "300"), "wrong.py": wrong})
+    project = runs.write(tmp_path, {"held.py": HELD, "wrong.py": wrong})
     process = begin(cluster, project, "--modelconform-log=run.jsonl", "-x")
     output = process.communicate(timeout=250)[0]
 

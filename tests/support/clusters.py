@@ -39,6 +39,10 @@ class Cluster:
         """Kill a node with all that runs on it."""
         self._ask(f"kill {number}")
 
+    def wait_until_gone(self, number: int) -> None:
+        """Wait until Ray has noticed that a node was killed: until then it gives it work."""
+        self._ask(f"gone {number}")
+
     def add(self, **variables: str) -> None:
         """Add a node, with these in its environment."""
         self._ask(" ".join(["add", *(f"{name}={value}" for name, value in variables.items())]))
