@@ -157,8 +157,10 @@ def check_information(made: Mapping[str, Mapping[str, Reference]], blind_ok: boo
     found = []
     if unseen:
         said = _list(f"output{path} is {what}" for path, what in unseen.items())
+        left = any("by rounding" in what for what in unseen.values())
+        compared = "What rounding leaves of them is" if left else "They are"
         found.append(
-            f"sees {len(by_path) - len(unseen)} of {len(by_path)} outputs: {said} in every input set. They are "
+            f"sees {len(by_path) - len(unseen)} of {len(by_path)} outputs: {said} in every input set. {compared} "
             'compared, but other inputs or weights would show more (blind_ok="why" silences this)'
         )
     partly = [

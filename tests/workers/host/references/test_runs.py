@@ -142,6 +142,7 @@ def test_outputs_without_information_are_a_note(tmp_path: Path) -> None:
     assert (made.outputs, made.blind) == (4, nothing)
     [note] = [note for note in made.notes if note.startswith("sees ")]
     assert note.startswith("sees 1 of 4 outputs: output[1] is zero everywhere, output[2] is 0 everywhere, ")
+    assert "every input set. They are compared, but" in note
     prepared = Prepared(made, "d", tmp_path, cached=False)
     assert [reference.kind for reference in prepared.sets["a"].references.values()] == [
         "float",
@@ -151,6 +152,11 @@ def test_outputs_without_information_are_a_note(tmp_path: Path) -> None:
     ]
     silent = references(tmp_path, {**make(tmp_path, "return y, y * 0"), "blind_ok": True})
     assert not any(note.startswith("sees ") for note in silent.notes)
+    # Sums that rounding alone tells apart.
+    content = make(tmp_path, "return y, (y - y.mean(0) - y + y.mean(0) > 0).long()")
+    [note] = [note for note in references(tmp_path, content).notes if note.startswith("sees ")]
+    assert "sees 1 of 2 outputs: output[1] is decided by rounding" in note
+    assert "every input set. What rounding leaves of them is compared, but" in note
 
 
 def test_an_output_that_one_set_shows(tmp_path: Path) -> None:
