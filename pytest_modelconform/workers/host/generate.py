@@ -141,7 +141,7 @@ def generate(
     if not _same(zeros, again) and all(
         not _alike(zeros, given) or not _same(zeros, given) for given in inputs.values()
     ):
-        found[ZEROS] = Generated(zeros, "zero for every floating-point number")
+        found[ZEROS] = Generated(zeros, "zero for every floating-point number, compared for NaN and infinity")
     return {name: generated for name, generated in found.items() if name not in inputs}
 
 
