@@ -187,13 +187,16 @@ class Maker {
   const Arrays& arrays_;
 };
 
-Tolerance tolerance_in(const std::string& folder) {
+// That of an input set which has its own, as some generated ones do, or else the case's.
+Tolerance tolerance_in(const std::string& folder, const std::string& input_set) {
   const std::string path = folder + "/case.json";
   std::ifstream file(path, std::ios::binary);
   if (!file) return {};
   const Json content = read_json(path, file);
   try {
-    const Json& found = content.at("tolerance");
+    const Json sets = content.value("input_sets", Json::object());
+    const Json set = sets.value(input_set, Json::object());
+    const Json& found = set.contains("tolerance") ? set.at("tolerance") : content.at("tolerance");
     return {number(found, "bits_lost"), number(found, "worst"),  number(found, "rtol"),
             number(found, "atol"),      number(found, "cosine"), number(found, "bits")};
   } catch (const Json::exception& error) {
@@ -224,7 +227,7 @@ Reference Reference::read(const std::string& folder, const std::string& input_se
   } catch (const std::invalid_argument& error) {
     throw TensorFileError(stem + ".json: " + error.what());
   }
-  reference.tolerance = tolerance_in(folder);
+  reference.tolerance = tolerance_in(folder, input_set);
   return reference;
 }
 

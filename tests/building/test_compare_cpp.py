@@ -474,6 +474,12 @@ def test_the_tolerance_of_the_case_is_the_references_own(judge: Path, tmp_path: 
     (tmp_path / "case.json").write_text(json.dumps({"tolerance": asdict(Tolerance(rtol=0.01))}))
     (own,) = answers(judge, [question])
     assert own.ok
+    # An input set may have another one.
+    strict, own_of_set = asdict(Tolerance(rtol=1e-6)), {"s": {"tolerance": asdict(Tolerance(bits=-60.0))}}
+    for sets, ok in (({"t": {}, **own_of_set}, True), ({"s": {}}, False)):
+        (tmp_path / "case.json").write_text(json.dumps({"tolerance": strict, "input_sets": sets}))
+        (of_set,) = answers(judge, [question])
+        assert of_set.ok == ok
     (tmp_path / "case.json").write_text("{}")
     (broken,) = ask(judge, [question])
     assert broken[0] == "error"

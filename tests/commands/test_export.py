@@ -53,6 +53,10 @@ def test_artifact_inputs_and_references_are_written_and_listed(project: Path, tm
     assert sets["one"]["args"] == [{"tensor": "/args/0"}]
     assert sets["one"]["shapes"] == {"/args/0": [1, 2]}
     assert [name for name in sets if sets[name]["generated"]] == [name for name in sets if name.startswith("auto-")]
+    # Of zeros no number is compared, in C++ either.
+    assert {name: entry["tolerance"]["bits"] for name, entry in sets.items() if "tolerance" in entry} == {
+        "auto-zeros": -60.0
+    }
     for name in sets:
         x = arrays.read(target / f"inputs-{name}.safetensors")["/args/0"]
         meta = json.loads((target / f"references-{name}.json").read_text())[""]

@@ -15,9 +15,10 @@ from ...advice.table import advised
 from ...cells.stages import Artifact, Budget, StageFailure
 from ...formats import base as format_base
 from ...formats.base import Format
-from ...references.prepared import Prepared
+from ...references.prepared import InputSet, Prepared
 from ...report import places
-from ...terms.case import DEFAULTS
+from ...terms.accuracy import of_generated
+from ...terms.case import DEFAULTS, Tolerance
 from ...terms.cell import EAGER, Cell
 from ...terms.exports import is_variant
 from ...terms.tolerances import choose
@@ -139,9 +140,16 @@ class _Export:
                     "generated": entry.generated,
                     "may_refuse": entry.may_refuse,
                     "inputs_changed": sorted(entry.inputs_changed),
+                    **_own_tolerance(self.format, tolerance, entry),
                 }
                 for entry in prepared.sets.values()
             },
             "notes": list(prepared.content.notes),
         }
         return description, prepared, artifact, module
+
+
+def _own_tolerance(format_name: str, tolerance: Tolerance, entry: InputSet) -> dict[str, Any]:
+    """What stands beside an input set that isn't compared as the case says: {"tolerance": …}, or nothing."""
+    own = of_generated(format_name, tolerance, entry.name) if entry.generated else tolerance
+    return {} if own == tolerance else {"tolerance": asdict(own)}
