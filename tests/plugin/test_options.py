@@ -280,7 +280,7 @@ def test_json(start: Start, pytester: pytest.Pytester, variant: list[str]) -> No
     assert good["id"] == f"plain.py::{GOOD}"
     assert (good["case"], good["format"], good["runtime"]) == ("plain", "torchscript-trace", "fake-good-never")
     assert (good["verdict"], good["stage"], good["expected"], good["message"]) == ("pass", None, None, "")
-    assert set(good["inputs"]) == {"seven", "one", "auto-transposed"}
+    assert set(good["inputs"]) == {"seven", "one", "auto-transposed", "auto-zeros"}
     assert set(good["seconds"]) == {"export", "load", "run"}
     assert good["artifact_bytes"] > 100
     assert Path(good["artifact"]).stat().st_size > 100

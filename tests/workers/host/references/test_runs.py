@@ -77,7 +77,7 @@ def test_a_reference(tmp_path: Path) -> None:
     assert made.notes == []
     assert not (tmp_path / "runs-a.safetensors").exists()
     prepared = Prepared(made, "d", tmp_path, cached=False)
-    assert list(prepared.sets) == ["a", "b", "auto-transposed"]
+    assert list(prepared.sets) == ["a", "b", "auto-transposed", "auto-zeros"]
     assert prepared.sets["auto-transposed"].generated == "transposed (non-contiguous) tensors"
     assert prepared.sets["auto-transposed"].may_refuse
     assert not prepared.sets["b"].may_refuse
@@ -189,7 +189,7 @@ def test_a_model_that_ignores_its_inputs(tmp_path: Path) -> None:
     ):
         references(tmp_path, content)
     content = make(tmp_path, "return self.linear.weight * 2", ", blind_ok='a table of constants'")
-    assert set(references(tmp_path, content).sets) == {"a", "b", "auto-transposed"}
+    assert set(references(tmp_path, content).sets) == {"a", "b", "auto-transposed", "auto-zeros"}
 
 
 def test_a_model_that_reads_past_the_strides(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_a_model_that_reads_past_the_strides(tmp_path: Path) -> None:
     content = make(
         tmp_path, "return y + x.as_strided((x.shape[0], 8), (8, 1))", ", accept={'layout': 'rows come as they are'}"
     )
-    assert list(references(tmp_path, content).sets) == ["a", "b", "auto-values"]
+    assert list(references(tmp_path, content).sets) == ["a", "b", "auto-values", "auto-zeros"]
 
 
 def test_a_threshold_that_a_value_is_close_to(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_a_threshold_that_a_value_is_close_to(tmp_path: Path) -> None:
 def test_a_generated_set_that_the_model_refuses_is_left_out(tmp_path: Path) -> None:
     made = references(tmp_path, make(tmp_path, "return self.linear(x.view(-1).view(-1, 8))"))
     # Transposed inputs have no view; their values in row-major order take their place.
-    assert list(made.sets) == ["a", "b", "auto-values"]
+    assert list(made.sets) == ["a", "b", "auto-values", "auto-zeros"]
     [note] = made.notes
     assert note.startswith("input set 'auto-transposed' (transposed (non-contiguous) tensors) is left out: case 'ref")
     assert "view size is not compatible" in note
