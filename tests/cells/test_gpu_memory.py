@@ -53,8 +53,8 @@ class Machine:
         return runs.run(self.project, *options, *arguments, runtimes=fake_gpu.NAME, env=env)
 
     def tries(self, rows: int) -> list[tuple[int, int, bool]]:
-        """Of what asked for so much: the most, what others had, whether it was had. A try runs two input sets."""
-        return [(most, others, is_had) for size, most, others, is_had, *_ in self.asked if size == rows][::2]
+        """Of what asked for so much: the most, what others had, whether it was had. A try runs three input sets."""
+        return [(most, others, is_had) for size, most, others, is_had, *_ in self.asked if size == rows][::3]
 
     @property
     def asked(self) -> list[list[Any]]:

@@ -36,8 +36,14 @@ PAIRS = ("torchscript_trace-torch", "onnx_legacy-ort", "onnx_legacy-openvino", "
 def test_healthy_models_are_judged_and_pass(seen: Run, case: str) -> None:
     assert seen.verdict(f"{case}[eager]") == ("pass", None)
     found = {pair: seen.verdict(f"{case}[{pair}-cpu]")[0] for pair in PAIRS}
-    # torch.export has no operator of torchvision's for boxes of a number that isn't known.
-    assert {verdict for pair, verdict in found.items() if (case, pair) != ("roi_head", "export-torch")} == {"pass"}
+    if case == "roi_head":
+        # torch.export has no operator of torchvision's for boxes of a number that isn't known.
+        del found["export-torch"]
+        # OpenVINO makes NaN of an empty box (docs/findings.md). With all others it is right.
+        assert found.pop("onnx_legacy-openvino") == "mismatch"
+        inputs = seen.cells["roi_head[onnx_legacy-openvino-cpu]"]["inputs"]
+        assert [name for name, entry in inputs.items() if entry["verdict"] != "pass"] == ["auto-zeros"]
+    assert set(found.values()) == {"pass"}
 
 
 def test_what_a_case_cannot_see_is_a_note_and_in_its_record(seen: Run) -> None:

@@ -95,7 +95,8 @@ def test_the_references(made: tuple[Built, Prepared]) -> None:
         [reference] = entry.references.values()
         assert reference.kind == "float"
         assert reference.reference_bits is not None
-        assert 5.5 < reference.reference_bits < 12
+        # Of zeros no number is compared.
+        assert entry.name == "auto-zeros" or 5.5 < reference.reference_bits < 12
 
 
 def faulty(built: Built, change: Callable[[list[Any]], list[Any]], which: int, name: str) -> torch.nn.Module:
