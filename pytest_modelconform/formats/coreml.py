@@ -61,13 +61,19 @@ def export(built: Built, folder: Path) -> Signature:
         check_features("input", description.input, [values[name] for name in names])
         results = output_values(program)
         check_features("output", description.output, results)
-        outputs = [feature.name for feature in description.output]
-        signature = flat_signature("model.mlpackage", built, [f.name for f in description.input], outputs, names)
+        inputs, outputs = ([f.name for f in features] for features in (description.input, description.output))
+        signature = flat_signature("model.mlpackage", built, inputs, outputs, [stored_as(n, inputs) for n in names])
         # As numbers 0 and 1: Core ML has no tensors of bool.
         booleans = [name for name, value in zip(outputs, results, strict=True) if dtype_name(value) == "bool"]
         return {**signature, "booleans": booleans}
 
     return dynamic_or_static(built, convert)
+
+
+def stored_as(name: str, features: Sequence[str]) -> str:
+    """What coremltools calls an input. It renames what its text format can't have: "state", "int8", "_x"."""
+    candidates = (name, f"{name}_workaround", f"var{name}")
+    return next((candidate for candidate in candidates if candidate in features), name)
 
 
 def dtype_name(value: Any) -> str:

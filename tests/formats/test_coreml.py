@@ -31,15 +31,16 @@ class Net(torch.nn.Module):
         super().__init__()
         self.embedding = torch.nn.Embedding(5, 3)
 
-    def forward(self, tokens, mask):
-        y = self.embedding(tokens).masked_fill(mask, 0.0)
+    # coremltools reserves the word "state".
+    def forward(self, tokens, state):
+        y = self.embedding(tokens).masked_fill(state, 0.0)
         return y, y.argmax(-1), y > 0
 
 
 case = Case(
     model=lambda: generic_weights(Net()),
     inputs={"two": lambda: (torch.randint(0, 5, (2, 4)), torch.rand(2, 4, 3) > 0.5)},
-    dynamic_shapes={"tokens": {0: "batch"}, "mask": {0: "batch"}},
+    dynamic_shapes={"tokens": {0: "batch"}, "state": {0: "batch"}},
 )
 """
 
@@ -91,7 +92,7 @@ def test_a_package_that_something_else_wrote_says_how_it_is_called(converted: tu
     assert found is not None
     assert found["file"] == signature["file"]
     described = [(value["name"], value["dtype"], value["shape"]) for value in found["inputs"]]
-    assert described == [("tokens", "int32", ["?", 4]), ("mask", "float32", ["?", 4, 3])]
+    assert described == [("tokens", "int32", ["?", 4]), ("state_workaround", "float32", ["?", 4, 3])]
     assert [value["name"] for value in found["outputs"]] == [value["name"] for value in signature["outputs"]]
 
 
@@ -101,7 +102,7 @@ def test_a_spec_that_does_not_fit_is_an_error(converted: tuple[Path, dict[str, A
 
     inputs = coremltools.models.utils.load_spec(str(folder / signature["file"])).description.input
     tokens, mask = torch.empty(2, 4, dtype=torch.int64), torch.empty(2, 4, 3, dtype=torch.bool)
-    with pytest.raises(ExportMismatch, match=r"the spec has 2 inputs \(tokens, mask\), the program has 1"):
+    with pytest.raises(ExportMismatch, match=r"the spec has 2 inputs \(tokens, state_workaround\), the program has 1"):
         coreml.check_features("input", inputs, [tokens])
     with pytest.raises(ExportMismatch, match=r"input tokens is INT32 in the spec and float32 .* Core ML has FLOAT32"):
         coreml.check_features("input", inputs, [tokens.float(), mask])
