@@ -13,7 +13,7 @@ from ...terms.cell import COLLECT, EAGER, FULL, INFERENCE, Cell
 from ...terms.outcome import STYLES, WITH_BITS, Outcome, Stage, Verdict
 from ...terms.wording import input_name
 from ..guilty import blame_of, name_of, right, title
-from ..log import Log
+from ..log import Log, missing
 from ..matrix import Column, Row, field_of, fold, is_blocked, is_partly
 from ..upstream import blame, is_upstream, repro
 
@@ -117,6 +117,7 @@ def about(log: Log) -> dict[str, Any]:
     shown["environments"] = {name: list(pins) for name, pins in dict(found.get("environments", {})).items()}
     shown["arguments"] = list(dict(found.get("options", {})).get("arguments", ()))
     shown["complete"] = log.complete
+    shown["missing"] = missing(log)
     return shown
 
 

@@ -496,6 +496,8 @@ def test_a_log_that_was_cut_off_says_so(visit: Open) -> None:
     small = html_logs.small()
     page = visit(Log(small.environment, small.cells, complete=False))
     expect(page.locator("#notice")).to_contain_text("cut off")
+    page = visit(Log({**small.environment, "missing": ["shard 2 of 3"]}, small.cells, complete=False))
+    expect(page.locator("#notice")).to_have_text("This run lacks shard 2 of 3: what is not here was not run.")
 
 
 def test_a_log_without_cells_is_shown(visit: Open) -> None:

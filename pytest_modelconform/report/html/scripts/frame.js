@@ -10,7 +10,8 @@ function drawFrame() {
   document.querySelector("#versions .panel").append(h("dl", {}, all.map(([name, version]) => [h("dt", {}, name), h("dd", {}, version)])));
   showTheme();
   if (!about.complete) {
-    document.getElementById("notice").dataset.lasting = "This run was cut off: what is not here was not run.";
+    const lacking = about.missing?.length ? `lacks ${about.missing.join(", ")}` : "was cut off";
+    document.getElementById("notice").dataset.lasting = `This run ${lacking}: what is not here was not run.`;
   }
 }
 
