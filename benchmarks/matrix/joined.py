@@ -68,7 +68,11 @@ def write(whole: Log, folder: Path, names: Sequence[str] = REPORTS) -> None:
 
 def brief(whole: Log) -> Log:
     """The log with less of each cell: no paths of one machine; of input sets that pass their numbers, no outputs."""
-    return Log(whole.environment, [(cell, _brief(outcome)) for cell, outcome in whole.cells], whole.complete)
+    environment = dict(whole.environment)
+    if "options" in environment:
+        # The command line is that of one session among many.
+        environment["options"] = {key: value for key, value in environment["options"].items() if key != "arguments"}
+    return Log(environment, [(cell, _brief(outcome)) for cell, outcome in whole.cells], whole.complete)
 
 
 def _ran(whole: Log) -> Log:

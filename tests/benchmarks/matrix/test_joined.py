@@ -72,6 +72,9 @@ def test_the_page_has_what_is_wrong_whole_and_no_paths() -> None:
     assert found.message == "\n".join("a" * 12)
     ((_, found),) = brief(Log({}, [(ORT, Outcome(Verdict.ERROR, Stage.RUN, "b" * 999))], True)).cells
     assert found.message == "b" * 400
+    options = {"formats": ["onnx"], "arguments": ["--modelconform-log=/x/0001.jsonl"]}
+    shown = brief(Log({"python": "3", "options": options}, [], True)).environment
+    assert shown == {"python": "3", "options": {"formats": ["onnx"]}}
 
 
 def test_reports_of_a_joined_log_are_written(tmp_path: Path) -> None:
