@@ -9,6 +9,8 @@ from ..environments import Environment
 from .base import ExportMismatch, Signature, flat_signature
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..workers.host.build import Built
 
 # brocolli writes Caffe's messages, for which it wants `caffe.proto.caffe_pb2`. Caffe isn't on PyPI but as a source
@@ -55,20 +57,38 @@ def export(built: Built, folder: Path) -> Signature:
     import torch
     from brocolli.converter.pytorch_caffe_parser import PytorchCaffeParser
     from torch.fx.node import map_arg
-    from torch.utils._pytree import tree_leaves
 
-    args, kwargs = built.clone_inputs()
-    tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+    tensors = _tensors(built)
     with torch.no_grad():
-        parser = PytorchCaffeParser(built.model, tensors)
+        parser = PytorchCaffeParser(built.model, list(tensors.values()))
         parser.convert()
         parser.save(str(folder / "model"))
     nodes = parser.pytorch_graph.nodes
-    inputs = [node.name for node in nodes if node.op == "placeholder"]
+    # A node's target is forward's parameter. Its name is another where Python has that name: `input` is `input_1`.
+    named = {node.target: node.name for node in nodes if node.op == "placeholder"}
+    if list(named) != list(tensors):
+        raise ExportMismatch(f"the net has inputs {', '.join(named)}, the call gives {', '.join(tensors)}")
     outputs: list[str] = []
     [end] = [node for node in nodes if node.op == "output"]
     map_arg(end.args, lambda node: outputs.append(parser.find_name(node)))
-    if len(inputs) != len(tensors):
-        raise ExportMismatch(f"the net has inputs {', '.join(inputs)}, the call {len(tensors)} tensors")
-    signature = flat_signature("model.prototxt", built, inputs, outputs, inputs)
+    # Keyword arguments stand in the call's order, which may be another than forward's.
+    names = [named[built.argument_name(leaf["path"])] for leaf in built.input_leaves]
+    signature = flat_signature("model.prototxt", built, list(named.values()), outputs, names)
     return {**signature, "weights": "model.caffemodel"}
+
+
+def _tensors(built: Built) -> dict[str, Tensor]:
+    """The call's tensors by forward's parameters, in their order: brocolli makes one input of each.
+
+    Raises ExportMismatch where an argument is none or several: brocolli would hand them to the wrong parameters.
+    """
+    from torch import Tensor
+
+    tensors: dict[str, Tensor] = {}
+    for name, value in built.by_name(*built.clone_inputs()).items():
+        if not isinstance(value, Tensor):
+            raise ExportMismatch(
+                f"brocolli makes one input of each argument that is a tensor; {name!r} is a {type(value).__name__}"
+            )
+        tensors[name] = value
+    return tensors

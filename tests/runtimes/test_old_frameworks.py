@@ -56,6 +56,20 @@ class Two(nn.Module):
         return {"sum": found.sum(1), "tokens": tokens + 1}
 
 
+class Swapped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 2, 3)
+
+    def forward(self, input, y):
+        return self.conv(input) + y
+
+
+class Listed(Swapped):
+    def forward(self, xs):
+        return self.conv(xs[0]) + xs[1]
+
+
 image = Case(
     model=lambda: Image(),
     inputs={"two": lambda: (torch.rand(2, 1, 6, 5),), "one": lambda: (torch.rand(1, 1, 6, 5),)},
@@ -65,6 +79,14 @@ two = Case(
     model=lambda: Two(),
     inputs={"a": lambda: {"tokens": torch.randint(0, 10, (2, 3)), "scale": torch.rand(2, 3, 4)}},
     dtypes=("float32", "bfloat16"),
+)
+swapped = Case(
+    model=lambda: Swapped(),
+    inputs={"a": lambda: {"y": torch.rand(1, 2, 4, 3), "input": torch.rand(1, 1, 6, 5)}},
+)
+listed = Case(
+    model=lambda: Listed(),
+    inputs={"a": lambda: ([torch.rand(1, 1, 6, 5), torch.rand(1, 2, 4, 3)],)},
 )
 """
 
@@ -112,6 +134,16 @@ def test_caffe_has_layers_only(seen: Run) -> None:
     # brocolli leaves the constant out, without a word.
     assert seen.verdict(cell("plain", "caffe")) == ("error", "run")
     assert "inputs.size() >= 2" in seen.message(cell("plain", "caffe"))
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_keyword_arguments_may_stand_in_another_order_than_forwards(seen: Run, runtime: str) -> None:
+    assert seen.verdict(cell("swapped", runtime)) == ("pass", None), seen.stdout
+
+
+def test_caffe_has_an_input_for_each_argument(seen: Run) -> None:
+    assert seen.verdict(cell("listed", "caffe")) == ("error", "export")
+    assert "'xs' is a list" in seen.message(cell("listed", "caffe"))
 
 
 @pytest.mark.parametrize("runtime", ["tensorflow", "keras"])
