@@ -99,7 +99,7 @@ def number(failure: Failure) -> str | None:
 
 
 def named_tuple(failure: Failure) -> str | None:
-    """A named tuple that torch.export.save can't write: the user's own, or what an operator with several results is."""
+    """A class that torch.export.save can't write: of a named tuple, a dataclass, an operator with several results."""
     # Who loads an artifact doesn't have the case's file, so that a name that is registered there would not help.
     if own := failure.search(r"Can't serialize TreeSpec of namedtuple class <class '(?:[\w.<>]+\.)?(?P<name>\w+)'>"):
         return (
@@ -107,10 +107,17 @@ def named_tuple(failure: Failure) -> str | None:
             "Make a plain tuple or a dict of it: `return tuple(out)`, or in a module around the model "
             "`return self.model(x)._asdict()`"
         )
-    found = failure.search(r"No registered serialization name for <class 'torch\.return_types\.(?P<name>\w+)'>")
+    found = failure.search(r"No registered serialization name for <class '(?P<module>[\w.<>]+\.)?(?P<name>\w+)'>")
     if found is None:
         return None
     name = found["name"]
+    if found["module"] != "torch.return_types.":
+        return (
+            f"{name} is registered without a name that torch.export.save could write. Take and return tuples or dicts, "
+            "or register it in a module of its own beside the case, "
+            f'`torch.export.register_dataclass({name}, serialized_type_name="{name}")`: who loads the file imports '
+            "that module first"
+        )
     return (
         f"forward returns a torch.return_types.{name}, as {name} gives it, which torch.export.save can't write. Make a "
         f"tuple of it: `tuple(x.{name}(…))`"

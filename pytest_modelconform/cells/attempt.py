@@ -82,7 +82,7 @@ class Attempt:
             return Tried(failure.outcome(), fresh=True)
         try:
             self.refuse_to_load(prepared)
-            worker = unspoilt(self.tools, self.cell, artifact, running(self.tools, self.cell))
+            worker = unspoilt(self.tools, self.cell, artifact, self.ref.file.parent, running(self.tools, self.cell))
         except StageFailure as failure:
             return Tried(self._with(artifact, failure.outcome()), artifact.fresh)
         was_used, worker.used = worker.used, True
@@ -151,7 +151,7 @@ class Attempt:
         if cell.task not in (INFERENCE, SEQUENCE):
             trainings = Trainings(tools.exports, self.ref, judge, cell, worker, self.budget)
             return Executed(trainings.outcome(tools.folder))
-        reload = functools.partial(load, tools, cell, artifact, worker, self.budget)
+        reload = functools.partial(load, tools, cell, artifact, self.ref.file.parent, worker, self.budget)
         sets = InputSets(
             tools.registry,
             tools.pool,
@@ -182,7 +182,7 @@ class Attempt:
 
     def _executed_now(self, judge: Prepared, artifact: Artifact, worker: AnyWorker) -> Executed:
         try:
-            seconds = load(self.tools, self.cell, artifact, worker, self.budget)
+            seconds = load(self.tools, self.cell, artifact, self.ref.file.parent, worker, self.budget)
         except StageFailure as failure:
             return Executed(failure.outcome())
         took = {"load": seconds}

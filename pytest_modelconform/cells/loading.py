@@ -87,7 +87,7 @@ def _smoke(tools: Tools, cell: Cell, worker: AnyWorker) -> str:
     try:
         prepared = tools.exports.find(ref, budget)
         artifact = tools.exports.artifact(ref, prepared, smoke, budget, lambda outcome: False)
-        request = load_request(tools, smoke, artifact)
+        request = load_request(tools, smoke, artifact, ref.file.parent)
         with tools.pool.turns.held() if worker.on_gpu else contextlib.nullcontext():
             budget.ask(worker, "load", precision=smoke.precision, **request)
             sets = InputSets(tools.registry, tools.pool, smoke, prepared, artifact, worker, budget, tools.outputs)
@@ -100,27 +100,32 @@ def _smoke(tools: Tools, cell: Cell, worker: AnyWorker) -> str:
     return outcome.message if outcome.failed else ""
 
 
-def unspoilt(tools: Tools, cell: Cell, artifact: Artifact, worker: AnyWorker) -> AnyWorker:
-    """A worker that knows no operators of other cases, where the artifact calls some. Raises StageFailure.
+def unspoilt(tools: Tools, cell: Cell, artifact: Artifact, beside: Path, worker: AnyWorker) -> AnyWorker:
+    """A worker that knows no operators and classes of other cases, where the artifact has some. Raises StageFailure.
 
-    Registered operators stay for good: those of another case would let this one pass though it names none.
+    What is registered stays for good: operators of another case would let this one pass though it names none, and a
+    class may have the name of another folder's.
     """
-    own = own_operators.names(tools.registry.runtime(cell.runtime), artifact.signature)
-    if worker.registered <= own or not own_operators.may_call(artifact.signature):
+    own = _registers(tools, cell, artifact, beside)
+    asks = own_operators.may_call(artifact.signature) or "containers" in artifact.signature.stored
+    if worker.registered <= own or not asks:
         return worker
     tools.pool.discard(worker)
     return running(tools, cell)
 
 
-def load(tools: Tools, cell: Cell, artifact: Artifact, worker: AnyWorker, budget: Budget) -> float:
-    """Have a worker load an artifact; the seconds that it took. Raises StageFailure."""
-    request = load_request(tools, cell, artifact)
+def load(tools: Tools, cell: Cell, artifact: Artifact, beside: Path, worker: AnyWorker, budget: Budget) -> float:
+    """Have a worker load an artifact; the seconds that it took. Raises StageFailure.
+
+    beside: the folder of the case's file, whose modules may define classes that the artifact takes or returns.
+    """
+    request = load_request(tools, cell, artifact, beside)
     what = f"to load and run {artifact.size / 1e9:.1f} GB in {cell.runtime}"
     needed, reservations = _needed(tools, cell, artifact), tools.pool.reservations
     if lacking := memory.lacking_after_a_while(what, needed, lambda: reservations.claim(needed)):
         reservations.give_up()
         raise StageFailure(Stage.LOAD, Verdict.UNAVAILABLE, lacking)
-    worker.registered |= own_operators.names(tools.registry.runtime(cell.runtime), artifact.signature)
+    worker.registered |= _registers(tools, cell, artifact, beside)
     try:
         found = budget.ask(worker, "load", precision=cell.precision, **request)
         answer = typed.answer(worker, "load", found, LoadAnswer)
@@ -130,6 +135,14 @@ def load(tools: Tools, cell: Cell, artifact: Artifact, worker: AnyWorker, budget
             failure = StageFailure(failure.stage, failure.verdict, f"{more}\n{failure}")
         raise failure from problem
     return answer.seconds or 0.0
+
+
+def _registers(tools: Tools, cell: Cell, artifact: Artifact, beside: Path) -> set[str]:
+    """What loading an artifact registers in a worker, but for what packages do: that is the same for all cases."""
+    operators = own_operators.names(tools.registry.runtime(cell.runtime), artifact.signature)
+    modules = artifact.signature.stored.get("containers", ())
+    tops = [beside / name.partition(".")[0] for name in modules]
+    return operators | {str(top) for top in tops if top.is_dir() or top.with_suffix(".py").is_file()}
 
 
 def _needed(tools: Tools, cell: Cell, artifact: Artifact) -> float:
@@ -145,7 +158,7 @@ def _needed(tools: Tools, cell: Cell, artifact: Artifact) -> float:
         raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, str(fault)) from fault
 
 
-def load_request(tools: Tools, cell: Cell, artifact: Artifact) -> dict[str, Any]:
+def load_request(tools: Tools, cell: Cell, artifact: Artifact, beside: Path) -> dict[str, Any]:
     """What a cell's runtime is asked to load. Raises StageFailure where what it needs can't be built."""
     runtime = tools.registry.runtime(cell.runtime)
     try:
@@ -158,6 +171,8 @@ def load_request(tools: Tools, cell: Cell, artifact: Artifact) -> dict[str, Any]
         raise StageFailure(Stage.BUILD, Verdict.ERROR, str(error)) from error
     if why := own_operators.unsupported(runtime, artifact.signature):
         raise StageFailure(Stage.LOAD, Verdict.UNSUPPORTED, f"runtime {cell.runtime} can't: {why}")
+    if "containers" in request:
+        request["path"] = [str(beside), *tools.pool.path]
     return request | own_operators.fields(
         runtime, artifact.signature, request, tools.pool.cache, tools.pool.path, tools.pool.progress
     )

@@ -119,7 +119,8 @@ def fields(
         modules += [name for name in names if not operators.is_native(name)]
         libraries += loadable(kind, [name for name in names if operators.is_native(name)], cache, say)
     found: dict[str, Any] = {"libraries": libraries} if libraries else {}
-    return found | ({"modules": modules, "path": list(path)} if modules else {})
+    known = request.get("path", ())
+    return found | ({"modules": modules, "path": [*known, *path]} if modules else {})
 
 
 def advice(signature: Signature, case_file: Path, message: str) -> str:

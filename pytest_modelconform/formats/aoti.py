@@ -73,6 +73,7 @@ def export(built: Built, folder: Path) -> Signature:
     import torch
     from torch._inductor import config
 
+    from ..workers.host import containers
     from ..workers.host.operators import of_program
 
     known = config.get_config_copy()
@@ -82,14 +83,14 @@ def export(built: Built, folder: Path) -> Signature:
         program = exported(built)
         # First, since what does not fit need not be compiled.
         signature = signature_of(program, built)
-        operators = of_program(program)
+        signature |= {"operators": of_program(program), **containers.signed(program)}
         torch._inductor.aoti_compile_and_package(
             program,
             package_path=str(folder / "model.pt2"),
             inductor_configs={**ours, **given.pop("inductor_configs", {})},
             **given,
         )
-    return {**signature, "operators": operators}
+    return signature
 
 
 def signature_of(program: torch.export.ExportedProgram, built: Built) -> Signature:

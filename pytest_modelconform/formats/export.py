@@ -32,8 +32,9 @@ def export(built: Built, folder: Path) -> Signature:
     """`torch.export.export` and `torch.export.save`."""
     import torch
 
+    from ..workers.host import containers
     from ..workers.host.operators import of_program
 
     program = exported(built)
     torch.export.save(program, folder / "model.pt2")
-    return tree_signature("model.pt2", of_program(program), built.input_leaves)
+    return {**tree_signature("model.pt2", of_program(program), built.input_leaves), **containers.signed(program)}

@@ -142,7 +142,7 @@ def _program(path: Path, built: Built, export: Export) -> Signature:
     """An ExportedProgram is called as it was exported, so that arguments by place stay so, and those by name, too."""
     import torch
 
-    from ..workers.host import operators
+    from ..workers.host import containers, operators
     from .program import input_names
 
     program = torch.export.load(path)
@@ -166,7 +166,9 @@ def _program(path: Path, built: Built, export: Export) -> Signature:
     stated = None
     if len(leaves) == len(shapes):
         stated = [{**leaf, "shape": shape} for leaf, shape in zip(leaves, shapes, strict=True)]
-    return {**tree_signature(path.name, operators.of_program(program), stated), **called}
+    held = containers.signed(program)
+    notes = [*held.get("notes", ()), *called["notes"]]
+    return {**tree_signature(path.name, operators.of_program(program), stated), **held, **called, "notes": notes}
 
 
 def _in_order_of(arguments: Sequence[Sequence[str]] | None, built: Built) -> list[dict[str, Any]]:

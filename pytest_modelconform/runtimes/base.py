@@ -35,12 +35,14 @@ def python_worker(file: Path, device: str, threads: int, python: str = sys.execu
 def load_request(artifact: Path, signature: dict[str, Any]) -> dict[str, Any]:
     """The usual `load`: the artifact's main file, its format and the packages whose operators it uses.
 
-    Where an ONNX file has weights in files beside it, these, too: readers of files find them, a page does not.
+    Where an ONNX file has weights in files beside it, these, too: readers of files find them, a page does not. And of a
+    program that takes or returns classes of packages, the modules that register these.
     """
     model = str(artifact / signature["file"])
     found = {"model": model, "format": signature["format"], "operators": signature.get("operators", [])}
     external = [str(artifact / name) for name in signature.get("external", [])]
-    return found | ({"external": external} if external else {})
+    found |= {"external": external} if external else {}
+    return found | ({"containers": signature["containers"]} if signature.get("containers") else {})
 
 
 def build(signature: dict[str, Any], cache: Path, progress: Callable[[str], None]) -> dict[str, Any]:

@@ -25,9 +25,7 @@ def register(names: Sequence[str], path: Sequence[str] = ()) -> None:
     path: folders to look for modules in, behind all others. Raises WorkerError naming what can't be loaded, and why.
     """
     for folder in path:
-        if folder not in sys.path:
-            sys.path.append(folder)
-            _added.append(folder)
+        _look_in(folder)
     for name in names:
         what = os.path.basename(name)
         try:
@@ -60,6 +58,24 @@ def packages(namespaces: Sequence[str]) -> None:
         importlib.import_module(namespace)
 
 
+def containers(modules: Sequence[str], path: Sequence[str] = ()) -> None:
+    """Import the modules that register the classes which a program takes or returns. Raises WorkerError.
+
+    path: folders to look for modules in, behind all others.
+    """
+    for folder in path:
+        _look_in(folder)
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            raise WorkerError(
+                f"the program takes or returns a class of {name}, which can't be imported where it is loaded: "
+                f"{type(error).__name__}: {error}",
+                kind=type(error).__name__,
+            ) from error
+
+
 def _is_installed(package: str) -> bool:
     """Whether there is such a package. A case file is none, though it may have the name of its operators' namespace."""
     before = sys.path
@@ -75,6 +91,12 @@ def registered() -> list[str]:
     dispatcher: Any = torch._C
     found: list[str] = dispatcher._dispatch_get_all_op_names()
     return found
+
+
+def _look_in(folder: str) -> None:
+    if folder not in sys.path:
+        sys.path.append(folder)
+        _added.append(folder)
 
 
 def _import_file(path: str) -> None:

@@ -81,7 +81,7 @@ def test_a_load_takes_what_its_runtime_was_measured_with(
     for free, said in ((times * size - 10**6, "to load and run 1.0 GB in"), (times * size + 10**6, "asked")):
         monkeypatch.setattr(capacity, "memory", lambda free=free: Memory(total=10**11, free=int(free)))
         with pytest.raises(StageFailure, match=said):
-            loading.load(parts, Cell("a.py", "a", **names), parts, parts, parts)
+            loading.load(parts, Cell("a.py", "a", **names), parts, Path(), parts, parts)
 
 
 def test_references_that_do_not_fit(tmp_path: Path) -> None:

@@ -122,5 +122,5 @@ def test_no_cell_runs_on_what_another_case_has_registered(
     tools: Any = SimpleNamespace(registry=registry, pool=pool)
     used: Any = workers[0]
     artifact: Any = SimpleNamespace(signature=stored)
-    found = loading.unspoilt(tools, Cell("a.py", "a", "export", "torch"), artifact, used)
+    found = loading.unspoilt(tools, Cell("a.py", "a", "export", "torch"), artifact, Path(), used)
     assert (found is not used) == fresh

@@ -79,3 +79,13 @@ def test_a_file_of_a_case_is_no_package_though_it_has_the_namespaces_name(folder
     registering.register(["modelconform_named"], [str(folder)])
     with pytest.raises(WorkerError, match="calls operators of 'modelconform_case'"):
         registering.packages(["modelconform_case"])
+
+
+def test_modules_of_classes_are_looked_for_beside_the_case_last(folder: Path) -> None:
+    (folder / "modelconform_outputs.py").write_text("class Out: pass\n")
+    (folder / "json.py").write_text("raise AssertionError\n")
+    registering.containers(["modelconform_outputs", "json"], [str(folder)])
+    assert sys.modules["modelconform_outputs"].__file__ == str(folder / "modelconform_outputs.py")
+    message = "a class of modelconform_none.outputs, which can't be imported where it is loaded: ModuleNotFoundError: "
+    with pytest.raises(WorkerError, match=message):
+        registering.containers(["modelconform_none.outputs"])

@@ -161,7 +161,8 @@ class Execution:
         if self.arguments.threads:
             self.machinery.pool.threads = self.arguments.threads
         worker = start(lambda: self.machinery.pool.runtime(self.cell.runtime, self.cell.device))
-        request = load_request(self.machinery.pipeline.tools, self.cell, self.found.artifact)
+        beside = (self.arguments.case or self.arguments.artifact).absolute().parent
+        request = load_request(self.machinery.pipeline.tools, self.cell, self.found.artifact, beside)
         loaded = self._read(self._ask(worker, Stage.LOAD, "load", precision=FULL, **request), LoadAnswer, Stage.LOAD)
         about = f"{worker.info.get('version', '')} on {self.cell.device}"
         print(f"{self.found.artifact.path.name} ({self.found.format}) in {runtime.NAME} {about}")

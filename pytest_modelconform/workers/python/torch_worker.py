@@ -67,8 +67,10 @@ def handlers(device: str, threads: int) -> Handlers:
 
 
 def register_operators(request: Mapping[str, Any]) -> None:
-    """Register what a load request names: a case's own operators, and packages'. Raises WorkerError."""
-    registering.register([*request.get("libraries", []), *request.get("modules", [])], request.get("path", []))
+    """Register what a load request names: operators of a case and of packages, and classes. Raises WorkerError."""
+    path = request.get("path", [])
+    registering.register([*request.get("libraries", []), *request.get("modules", [])], path)
+    registering.containers(request.get("containers", []), path)
     registering.packages(request.get("operators", []))
 
 

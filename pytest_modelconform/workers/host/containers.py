@@ -1,0 +1,43 @@
+"""Which classes of packages hold an ExportedProgram's tensors: a process that loads it has to import these first.
+
+Models of transformers and diffusers return such a class unless told otherwise (`BaseModelOutput`). The program's file
+has its name only, and PyTorch refuses to read it where nothing has registered the class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from .cases import PACKAGE
+
+# What every process with torch in it has registered.
+_KNOWN = {"builtins", "collections", "torch"}
+
+
+def signed(program: torch.export.ExportedProgram) -> dict[str, Any]:
+    """What a signature says of a program's containers: `containers`, modules to import, and a note; {} where none is.
+
+    A case file's own classes are no matter of it: nobody else can import them.
+    """
+    classes: dict[str, str] = {}
+    for spec in (program.call_spec.in_spec, program.call_spec.out_spec):
+        for kind in _kinds(spec) if spec is not None else ():
+            module = getattr(kind, "__module__", "builtins")
+            if module.partition(".")[0] not in {*_KNOWN, PACKAGE}:
+                classes.setdefault(module, kind.__name__)
+    if not classes:
+        return {}
+    imports = ", ".join(f"import {module}" for module in sorted(classes))
+    names = ", ".join(classes[module] for module in sorted(classes))
+    # In C++ a package of AOTInductor takes and gives tensors alone.
+    note = f"to load it in Python, `{imports}` first, which registers {names}; or have the model return a tuple"
+    return {"containers": sorted(classes), "notes": [note]}
+
+
+def _kinds(spec: Any) -> Iterator[Any]:
+    yield spec.type
+    for child in spec.children():
+        yield from _kinds(child)
