@@ -161,7 +161,8 @@ class Execution:
         if self.arguments.threads:
             self.machinery.pool.threads = self.arguments.threads
         worker = start(lambda: self.machinery.pool.runtime(self.cell.runtime, self.cell.device))
-        beside = (self.arguments.case or self.arguments.artifact).absolute().parent
+        case_file = case_argument.located(self.arguments.case.partition("::")[0])
+        beside = Path(case_file if self.arguments.case else self.arguments.artifact).absolute().parent
         request = load_request(self.machinery.pipeline.tools, self.cell, self.found.artifact, beside)
         loaded = self._read(self._ask(worker, Stage.LOAD, "load", precision=FULL, **request), LoadAnswer, Stage.LOAD)
         about = f"{worker.info.get('version', '')} on {self.cell.device}"
