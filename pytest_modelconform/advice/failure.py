@@ -10,7 +10,11 @@ from ..terms.outcome import Stage
 
 # Where an exception passed last through the case, as workers/loop.py writes it, and as torch.export does.
 _OURS = re.compile(r"^  at (?:.+?):\d+, in \w+: (?P<line>.+)$", re.MULTILINE)
-_TORCHS = re.compile(r'^The following call raised this error:\n  File ".+", line \d+, in \w+\n +(?P<line>.+)$', re.M)
+_TORCHS = re.compile(
+    r'^The following call raised this error:\n  File "(?P<file>.+)", line (?P<number>\d+), in \w+\n +(?P<line>.+)$',
+    re.M,
+)
+_PACKAGES = "site-packages/"
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,15 @@ class Failure:
 
     @property
     def line(self) -> str:
-        """The line of the case's code that it is of, in backquotes; "forward" where none is told."""
-        found = _OURS.search(self.message) or _TORCHS.search(self.message)
+        """The line of the case's code that it is of, in backquotes; "forward" where none is told.
+
+        Where a package's code is further in, it is that line, with its place.
+        """
+        inner = _TORCHS.search(self.message)
+        package = inner["file"].partition(_PACKAGES)[2] if inner else ""
+        if inner and package and not package.startswith("torch/"):
+            return f"`{inner['line'].strip()}` ({package}:{inner['number']})"
+        found = _OURS.search(self.message) or inner
         return f"`{found['line'].strip()}`" if found else "forward"
 
     def search(self, pattern: str) -> re.Match[str] | None:

@@ -40,6 +40,11 @@ def data_dependent(failure: Failure) -> str | None:
             f"{failure.line} checks the values of its arguments, which no export knows: pass `validate_args=False` to "
             f"{made['name']} (for all: `torch.distributions.Distribution.set_default_validate_args(False)`)"
         )
+    if found is not None and failure.line.startswith("`assert "):
+        return (
+            f"{failure.line} checks a tensor's value, which no export knows. Skip it while the model is exported: "
+            "`if not torch.compiler.is_exporting():` before it"
+        )
     if found is not None:
         return (
             f"{failure.line} branches on a tensor's value, which no export knows. Compute both and choose: "

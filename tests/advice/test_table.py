@@ -35,6 +35,8 @@ FILE = REPOSITORY / "tests" / "support" / "refused.py"
 TOLD = [
     ("branch", "export", "`if x.sum() > 0:` branches on a tensor's value", ["branch_chosen", "branch_both"]),
     ("branch", "onnx", "`if x.sum() > 0:` branches on a tensor's value", []),
+    ("asserted", "export", "`assert (x.abs() < 100.0).all()` checks a tensor's value", ["asserted_in_eager"]),
+    ("imaginary", "onnx-legacy", "the older ONNX exporter has no complex numbers", []),
     ("mask", "export", "`if kept.shape[0] == 0:` asks for a length that values", ["mask_checked", "mask_kept"]),
     ("cut", "export", "`return self.a(x)[:, : int(n)]` makes a size of a tensor's value", ["cut_kept"]),
     ("added", "export", "forward takes batch = 6 only, but `dynamic_shapes` promises any", ["added_static"]),
@@ -503,3 +505,18 @@ def test_opsets_are_said_as_the_case_says_them() -> None:
     late = "Opset 29 is under development. Current official support for domain ai.onnx is till opset 28."
     assert '"opset_version": 28' in str(advice(Failure(Stage.LOAD, late)))
     assert "convert_version(model, 28)" in str(advice(Failure(Stage.LOAD, late, "onnx")))
+
+
+def test_the_line_is_the_packages_where_it_is_further_in() -> None:
+    message = """\
+GuardOnDataDependentSymNode: Could not guard on data-dependent expression Eq(u0, 1).  (Size-like symbols: none)
+  at cases/audio.py:28, in forward: return self.head(x)
+
+The following call raised this error:
+  File "/a/lib/python3.11/site-packages/{file}", line 72, in forward
+    assert (envelope > 1e-11).all()
+"""
+    found = Failure(Stage.EXPORT, message.format(file="vocos/spectral_ops.py"))
+    assert found.line == "`assert (envelope > 1e-11).all()` (vocos/spectral_ops.py:72)"
+    # PyTorch's own code is no matter of the user's.
+    assert Failure(Stage.EXPORT, message.format(file="torch/nn/modules.py")).line == "`return self.head(x)`"

@@ -38,6 +38,24 @@ class Branch(Net):
         return self.a(-x)
 
 
+class Asserted(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        assert (x.abs() < 100.0).all()
+        return self.a(x)
+
+
+class AssertedInEager(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        if not torch.compiler.is_exporting():
+            assert (x.abs() < 100.0).all()
+        return self.a(x)
+
+
+class Imaginary(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.a(x) * 1j).imag
+
+
 class BranchChosen(Net):
     def forward(self, x: Tensor) -> Tensor:
         return torch.where(x.sum() > 0, self.a(x), self.a(-x))
@@ -493,6 +511,9 @@ guided = case(Guided, {"three": lambda: (torch.randn(3, 4), 5.0)})
 guided_by_name = case(Guided, {"three": lambda: {"x": torch.randn(3, 4), "guidance": 5.0}})
 guided_default = case(Guided)
 guided_more = case(GuidedMore)
+asserted = case(Asserted)
+asserted_in_eager = case(AssertedInEager)
+imaginary = case(Imaginary)
 named = case(Named)
 named_plain = case(NamedPlain)
 detected = case(Detected)
