@@ -142,8 +142,11 @@ def _own(failure: Failure, pattern: str) -> str:
 
 def lacking(failure: Failure) -> str | None:
     """An operator of torch that an ONNX exporter has no function for."""
-    if found := failure.search(r"No ONNX function found for <OpOverload\(op='aten\.sort', overload='stable'"):
-        return "the ONNX exporter has a function for `sort`, and none for `stable=True`: leave that out, if you can"
+    if failure.search(
+        r"No ONNX function found for <OpOverload\(op='aten\.sort', overload='stable'"
+        r"|ONNX export of operator Sort, Out parameter is not supported"
+    ):
+        return "ONNX exporters have a function for `sort`, and none for its argument `stable`: leave it out, if you can"
     if found := failure.search(r"No ONNX function found for <OpOverload\(op='(?P<space>aten|prims)\.(?P<name>\w+)'"):
         return (
             f"the ONNX exporter has no function for {found['space']}::{found['name']}. Write it with other operators, "

@@ -36,6 +36,8 @@ TOLD = [
     ("branch", "export", "`if x.sum() > 0:` branches on a tensor's value", ["branch_chosen", "branch_both"]),
     ("branch", "onnx", "`if x.sum() > 0:` branches on a tensor's value", []),
     ("asserted", "export", "`assert (x.abs() < 100.0).all()` checks a tensor's value", ["asserted_in_eager"]),
+    ("sorted_unstably", "onnx", "none for its argument `stable`", ["sorted_plainly"]),
+    ("sorted_unstably", "onnx-legacy", "none for its argument `stable`", ["sorted_plainly"]),
     ("imaginary", "onnx-legacy", "the older ONNX exporter has no complex numbers", []),
     ("mask", "export", "`if kept.shape[0] == 0:` asks for a length that values", ["mask_checked", "mask_kept"]),
     ("cut", "export", "`return self.a(x)[:, : int(n)]` makes a size of a tensor's value", ["cut_kept"]),

@@ -56,6 +56,16 @@ class Imaginary(Net):
         return (self.a(x) * 1j).imag
 
 
+class SortedUnstably(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sort(self.a(x), stable=False).values
+
+
+class Sorted(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sort(self.a(x)).values
+
+
 class BranchChosen(Net):
     def forward(self, x: Tensor) -> Tensor:
         return torch.where(x.sum() > 0, self.a(x), self.a(-x))
@@ -514,6 +524,8 @@ guided_more = case(GuidedMore)
 asserted = case(Asserted)
 asserted_in_eager = case(AssertedInEager)
 imaginary = case(Imaginary)
+sorted_unstably = case(SortedUnstably)
+sorted_plainly = case(Sorted)
 named = case(Named)
 named_plain = case(NamedPlain)
 detected = case(Detected)
