@@ -13,6 +13,8 @@ ARGUMENTS = [
     "--iree-hal-target-device=local",
     "--iree-hal-local-target-device-backends=llvm-cpu",
     "--iree-llvmcpu-target-cpu=host",
+    # Without it float64 becomes float32, and outputs of float64 get half their bytes.
+    "--iree-input-demote-f64-to-f32=false",
 ]
 
 
