@@ -85,16 +85,11 @@ def traced_output(failure: Failure) -> str | None:
 
 def number(failure: Failure) -> str | None:
     """A number, a bool or a string that forward takes, where a trace is made."""
-    wrapped = (
-        "rap the model in a module that gives it: `return self.model(x, guidance=3.0)`. torch.export makes a constant "
-        "of it: formats `export` and `onnx`"
-    )
-    if failure.search("makes an input of each number that forward takes"):
-        return f"callers would have to feed the number, a default, too. W{wrapped}"
     if any(failure.search(pattern) for pattern in _NUMBERS):
         return (
             "a trace takes tensors only, and forward is given a number, a bool or a string. Leave it out of the input "
-            f"sets where it is forward's default. Else w{wrapped}"
+            "sets where it is forward's default. Else wrap the model in a module that gives it: "
+            "`return self.model(x, guidance=3.0)`. torch.export makes a constant of it: formats `export` and `onnx`"
         )
     return None
 

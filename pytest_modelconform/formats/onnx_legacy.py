@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import external_data, translated
-from .base import ExportMismatch, Signature, flat_signature
+from .base import Signature, flat_signature
 from .foreign import of_onnx
 from .onnx import FUNCTION
 from .opsets import check_opset, with_shapes_of_file
 from .scripted import flat_call, is_script
 
 if TYPE_CHECKING:
+    import torch
+
     from ..workers.host.build import Built
+
+    # A model, and the arguments of its call.
+    Call = tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any]]
 
 NAME = "onnx-legacy"
 SUFFIXES = (".onnx",)
@@ -32,6 +38,16 @@ EXPORT_OPTIONS = {
     )
 }
 
+_CONSTANTS = (bool, int, float, str, type(None))
+_NUMBERS_NOTE = (
+    "the older ONNX exporter makes an input of a number that forward computes with, of a default, too. Exported "
+    "through a module around the model that gives {}; do the same, or callers have to feed it"
+)
+_BY_NAME_NOTE = (
+    "the older ONNX exporter gives all of forward's parameters by place, and {} can only be given by name. Exported "
+    "through a module around the model that does so; do the same"
+)
+
 
 def memory(size: int) -> float:
     """Bytes of memory that the exporter takes beside a model: transposed weights, and up to 2 GB copies of the file."""
@@ -45,23 +61,41 @@ def export(built: Built, folder: Path) -> Signature:
 
 def store(built: Built, folder: Path, **options: Any) -> Signature:
     """Export with further options of `torch.onnx.export`."""
+    names = [built.argument_name(leaf["path"]) for leaf in built.input_leaves]
+    given = built.options.get(FUNCTION, {})
+    # What the user calls them: the first ones, in the graph's order.
+    renamed = list(given.get("input_names") or ())
+    names = [*renamed[: len(names)], *names[len(renamed) :]]
+    args, kwargs = built.clone_inputs()
+    call: Call = (built.model, args, kwargs)
+    notes = []
+    if is_script(built):
+        call = (*flat_call(built), {})
+    elif by_name := _only_by_name(built):
+        call = _through_a_module(built)
+        notes = [_BY_NAME_NOTE.format(", ".join(by_name))]
+    graph = _exported(built, folder, call, names, options)
+    if not notes and any(name not in names for name in _inputs(graph)) and (numbers := _numbers(built)):
+        graph = _exported(built, folder, _through_a_module(built), names, options)
+        notes = [_NUMBERS_NOTE.format(", ".join(f"{name}={value!r}" for name, value in numbers.items()))]
+    signature = flat_signature("model.onnx", built, _inputs(graph), [value.name for value in graph.output], names)
+    if "dynamic_axes" in given:
+        signature = with_shapes_of_file(signature, folder)
+    # Beyond 2 GB the exporter itself writes a file for each tensor.
+    return signature | external_data.of_graph(graph) | ({"notes": notes} if notes else {})
+
+
+def _exported(built: Built, folder: Path, call: Call, names: Sequence[str], options: Mapping[str, Any]) -> Any:
+    """The graph of the file that it writes, an onnx.GraphProto."""
     import onnx
     import torch
 
-    model: torch.nn.Module = built.model
-    args, kwargs = built.clone_inputs()
-    if is_script(built):
-        (model, args), kwargs = flat_call(built), {}
-    names = [built.argument_name(leaf["path"]) for leaf in built.input_leaves]
-    outputs = [f"output{path}".replace("/", "_") for path in built.output_paths]
+    model, args, kwargs = call
     axes = {
         name: {axis: length for axis, length in enumerate(leaf["shape"]) if isinstance(length, str)}
         for name, leaf in zip(names, built.input_leaves, strict=True)
     }
     given = built.options.get(FUNCTION, {})
-    # What the user calls them: the first ones, in the graph's order.
-    renamed = list(given.get("input_names") or ())
-    names = [*renamed[: len(names)], *names[len(renamed) :]]
     # The fused path of nn.TransformerEncoderLayer is an operator that this exporter doesn't know. The host resets it.
     torch.backends.mha.set_fastpath_enabled(False)
     with torch.no_grad(), translated.registered(built):
@@ -69,11 +103,12 @@ def store(built: Built, folder: Path, **options: Any) -> Signature:
             model,
             args,
             str(folder / "model.onnx"),
-            kwargs=kwargs or None,
+            # Without any it takes a dict at the end of `args` for them.
+            kwargs=kwargs or ({} if args and isinstance(args[-1], dict) else None),
             dynamo=False,
             **{
-                "input_names": names,
-                "output_names": outputs,
+                "input_names": list(names),
+                "output_names": [f"output{path}".replace("/", "_") for path in built.output_paths],
                 "dynamic_axes": {name: dynamic for name, dynamic in axes.items() if dynamic},
                 **options,
                 **given,
@@ -81,30 +116,53 @@ def store(built: Built, folder: Path, **options: Any) -> Signature:
         )
     stored = onnx.load(folder / "model.onnx", load_external_data=False)
     check_opset(next((one.version for one in stored.opset_import if not one.domain), None), given)
-    graph = stored.graph
+    return stored.graph
+
+
+def _inputs(graph: Any) -> list[str]:
     constants = {tensor.name for tensor in graph.initializer}
-    inputs = [value.name for value in graph.input if value.name not in constants]
-    _check_numbers(built, inputs, names)
-    signature = flat_signature("model.onnx", built, inputs, [value.name for value in graph.output], names)
-    if "dynamic_axes" in given:
-        signature = with_shapes_of_file(signature, folder)
-    # Beyond 2 GB the exporter itself writes a file for each tensor.
-    return signature | external_data.of_graph(graph)
+    return [value.name for value in graph.input if value.name not in constants]
 
 
-def _check_numbers(built: Built, inputs: Sequence[str], names: Sequence[str]) -> None:
-    """Raise ExportMismatch where a number became an input of the graph: this exporter feeds forward's defaults, too."""
+def _only_by_name(built: Built) -> list[str]:
+    """Forward's parameters that can't be given by place, where this exporter gives all of them so, defaults, too."""
     from ..workers.host.forward import signature
 
-    strange = [name for name in inputs if name not in names]
-    if not strange:
-        return
+    parameters = signature(built.model).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+
+
+def _numbers(built: Built) -> dict[str, bool | int | float]:
+    """Numbers that forward takes, by parameter: those of the call, and defaults."""
+    from ..workers.host.forward import signature
+
     args, kwargs = built.clone_inputs()
     bound = signature(built.model).bind(*args, **kwargs)
     bound.apply_defaults()
-    numbers = {name: value for name, value in bound.arguments.items() if isinstance(value, (bool, int, float))}
-    if numbers:
-        raise ExportMismatch(
-            f"the older ONNX exporter makes an input of each number that forward takes: graph input {strange[0]!r}, "
-            f"where forward has {', '.join(f'{name}={value!r}' for name, value in numbers.items())}"
-        )
+    return {name: value for name, value in bound.arguments.items() if isinstance(value, (bool, int, float))}
+
+
+def _through_a_module(built: Built) -> Call:
+    """A module around the model that takes the call's tensors by place and gives the rest, and the call of it.
+
+    The exporter makes an input of a number that forward computes with, of a default, too, and callers had to feed it.
+    The newer one and torch.export make constants of numbers, as this does.
+    """
+    import torch
+
+    args, kwargs = built.clone_inputs()
+
+    class Around(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = built.model
+            self.training = built.model.training
+
+        def forward(self, *values: Any) -> Any:
+            left = iter(values)
+            by_place = [value if isinstance(value, _CONSTANTS) else next(left) for value in args]
+            by_name = {name: value if isinstance(value, _CONSTANTS) else next(left) for name, value in kwargs.items()}
+            return self.model(*by_place, **by_name)
+
+    values = [value for value in (*args, *kwargs.values()) if not isinstance(value, _CONSTANTS)]
+    return Around(), tuple(values), {}

@@ -62,8 +62,6 @@ TOLD = [
     ("recurrent", "export", "an nn.LSTM or nn.GRU, which it unrolls over time", ["recurrent_fixed"]),
     ("guided", "torchscript-trace", "`return self.model(x, guidance=3.0)`", ["guided_default", "guided_more"]),
     ("guided_by_name", "torchscript-trace", "forward is given a number", ["guided_default", "guided_more"]),
-    ("guided", "onnx-legacy", "callers would have to feed the number", ["guided_more"]),
-    ("guided_default", "onnx-legacy", "callers would have to feed the number", ["guided_more"]),
     ("named", "export", "a named tuple of your own, Row,", ["named_plain", "detected_tuple"]),
     ("detected", "torchscript-trace", "and no Found", ["detected_tuple"]),
     ("detected", "export", "and no Found", ["detected_tuple"]),

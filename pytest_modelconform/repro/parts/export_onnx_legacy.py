@@ -5,18 +5,20 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import onnx
 import torch
 
 from .tensor_files import HERE
 
 
 def export(model: Any, args: Any, kwargs: Any, dynamic_shapes: Any, facts: dict[str, Any]) -> None:
-    parameters = list(inspect.signature(model.forward).parameters)
+    parameters = inspect.signature(model.forward).parameters
+    ordered = list(parameters)
     names = []
     for leaf in facts["inputs"]:
         kind, first, *rest = leaf["path"].removeprefix("/").split("/")
         if kind == "args":
-            first = parameters[int(first)] if int(first) < len(parameters) else f"input_{first}"
+            first = ordered[int(first)] if int(first) < len(ordered) else f"input_{first}"
         names.append("_".join([first, *rest]))
     axes = {
         name: {axis: length for axis, length in enumerate(leaf["shape"]) if isinstance(length, str)}
@@ -24,15 +26,44 @@ def export(model: Any, args: Any, kwargs: Any, dynamic_shapes: Any, facts: dict[
     }
     # The fused path of nn.TransformerEncoderLayer is an operator that this exporter doesn't know.
     torch.backends.mha.set_fastpath_enabled(False)
-    with torch.no_grad():
-        torch.onnx.export(
-            model,
-            args,
-            str(HERE / "model.onnx"),
-            kwargs=kwargs or None,
-            dynamo=False,
-            input_names=names,
-            output_names=[f"output{path}".replace("/", "_") for path in facts["outputs"]],
-            dynamic_axes={name: dynamic for name, dynamic in axes.items() if dynamic},
-            **facts["options"],
-        )
+
+    def write(model: Any, args: Any, kwargs: Any) -> list[str]:
+        with torch.no_grad():
+            torch.onnx.export(
+                model,
+                args,
+                str(HERE / "model.onnx"),
+                kwargs=kwargs or ({} if args and isinstance(args[-1], dict) else None),
+                dynamo=False,
+                input_names=names,
+                output_names=[f"output{path}".replace("/", "_") for path in facts["outputs"]],
+                dynamic_axes={name: dynamic for name, dynamic in axes.items() if dynamic},
+                **facts["options"],
+            )
+        graph = onnx.load(HERE / "model.onnx", load_external_data=False).graph
+        constants = {tensor.name for tensor in graph.initializer}
+        return [value.name for value in graph.input if value.name not in constants]
+
+    by_name = any(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters.values())
+    # It gives all of forward's parameters by place, and makes inputs of the numbers among them.
+    if by_name or set(write(model, args, kwargs)) - set(names):
+        write(*around(model, args, kwargs))
+
+
+def around(model: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
+    """A module that takes the call's tensors by place and gives the rest, and the call of it."""
+    constants = (bool, int, float, str, type(None))
+
+    class Around(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+            self.training = model.training
+
+        def forward(self, *values: Any) -> Any:
+            left = iter(values)
+            by_place = [value if isinstance(value, constants) else next(left) for value in args]
+            by_name = {name: value if isinstance(value, constants) else next(left) for name, value in kwargs.items()}
+            return self.model(*by_place, **by_name)
+
+    return Around(), tuple(value for value in (*args, *kwargs.values()) if not isinstance(value, constants)), {}
