@@ -86,6 +86,37 @@ def test_made_from_onnx(name: str, tmp_path: Path) -> None:
             judge(worker, made[0][0], signature, name, tmp_path)
 
 
+@pytest.mark.parametrize("outside", [TensorProto.DOUBLE, TensorProto.FLOAT])
+def test_iree_keeps_float64_that_it_takes_or_returns(outside: int, tmp_path: Path) -> None:
+    """Inside of a model it is IREE's own matter: sine, as of positions, it has for float32 only."""
+    source, kind = tmp_path / "source", "float64" if outside == TensorProto.DOUBLE else "float32"
+    source.mkdir()
+    inner = "Sqrt" if outside == TensorProto.DOUBLE else "Sin"
+    nodes = [
+        graphs.make_node("Cast", ["x"], ["wide"], to=TensorProto.DOUBLE),
+        graphs.make_node(inner, ["wide"], ["root"]),
+        graphs.make_node("Cast", ["root"], ["y"], to=outside),
+    ]
+    values = [graphs.make_tensor_value_info(name, outside, [3]) for name in ("x", "y")]
+    graph = graphs.make_graph(nodes, "main_graph", values[:1], values[1:])
+    onnx.save(
+        graphs.make_model(graph, opset_imports=[graphs.make_opsetid("", 18)], ir_version=10), source / "model.onnx"
+    )
+    inputs = [{"name": "x", "path": "/args/0", "dtype": kind, "shape": [3]}]
+    signature = {"file": "model.onnx", "layout": "flat", "inputs": inputs, "outputs": [{"name": "y", "path": ""}]}
+    with small_onnx.converter("iree", tmp_path) as worker:
+        made = small_onnx.converted(worker, "iree", source, signature, tmp_path / "made")
+    runtime = small_onnx.registry().runtime("iree")
+    x = np.array([2.0, 3.0, 5.0], kind)
+    with small_onnx.started("iree", runtime.command("cpu", 1, tmp_path, print)) as worker:
+        small_onnx.load(worker, "iree", tmp_path / "made", made)
+        [y] = small_onnx.outputs(worker, made, {"/args/0": x}, tmp_path)
+    assert y.dtype.name == kind
+    np.testing.assert_allclose(
+        y, np.sqrt(x) if inner == "Sqrt" else np.sin(x), rtol=1e-15 if kind == "float64" else 1e-6
+    )
+
+
 def test_mnn_keeps_the_bits_of_a_convolution_and_refuses_what_it_would_cut(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     weight = generator.standard_normal((64, 64, 3, 3)).astype(np.float32)
