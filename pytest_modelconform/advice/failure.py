@@ -8,8 +8,12 @@ from dataclasses import dataclass
 
 from ..terms.outcome import Stage
 
-# Where an exception passed last through the case, as workers/loop.py writes it, and as torch.export does.
-_OURS = re.compile(r"^  at (?:.+?):\d+, in \w+: (?P<line>.+)$", re.MULTILINE)
+# Where an exception passed last through the case, as workers/loop.py writes it, a package's line before the case's
+# own, and as torch.export does.
+_OURS = re.compile(
+    r"^  at (?P<place>.+?:\d+), in \w+: (?P<line>.+)$(?P<called>\n  at )?",
+    re.MULTILINE,
+)
 _TORCHS = re.compile(
     r'^The following call raised this error:\n  File "(?P<file>.+)", line (?P<number>\d+), in \w+\n +(?P<line>.+)$',
     re.M,
@@ -40,7 +44,10 @@ class Failure:
         package = inner["file"].partition(_PACKAGES)[2] if inner else ""
         if inner and package and not package.startswith("torch/"):
             return f"`{inner['line'].strip()}` ({package}:{inner['number']})"
-        found = _OURS.search(self.message) or inner
+        ours = _OURS.search(self.message)
+        if ours and ours["called"]:
+            return f"`{ours['line'].strip()}` ({ours['place']})"
+        found = ours or inner
         return f"`{found['line'].strip()}`" if found else "forward"
 
     def search(self, pattern: str) -> re.Match[str] | None:

@@ -21,7 +21,7 @@ _DISTRIBUTION = (
     r"\b(?P<name>Bernoulli|Beta|Binomial|Categorical|Dirichlet|Exponential|Gamma|Independent|Laplace|LogNormal|"
     r"Multinomial|MultivariateNormal|Normal|OneHotCategorical|Poisson|StudentT|Uniform|VonMises)\("
 )
-_TRIED = 256  # sizes, from the smallest on
+_TRIED = 4096  # sizes, from the smallest on
 # A bound that is no size: 2^63 - 2, and its multiples.
 _BEYOND = 1 << 60
 
@@ -49,6 +49,12 @@ def data_dependent(failure: Failure) -> str | None:
         return (
             f"{failure.line} branches on a tensor's value, which no export knows. Compute both and choose: "
             "`torch.where(condition, a, b)`; or give both as functions: `torch.cond(condition, f, g, (x,))`"
+        )
+    if failure.search(r"DataDependentOutputException: aten\.(?:equal|allclose)\b"):
+        return (
+            f"{failure.line} asks whether tensors are equal, which no export knows. Where it is a check, skip it while "
+            "the model is exported: `if not torch.compiler.is_exporting():` before it; else choose by values: "
+            "`torch.where((a == b).all(), c, d)`"
         )
     if failure.search("Could not extract specialized integer from data-dependent expression"):
         return (
@@ -160,7 +166,7 @@ def beyond_64_bits(failure: Failure) -> str | None:
 def fixed(failure: Failure) -> str | None:
     """A dimension that an exporter made a constant without a word, and a runtime then refuses."""
     found = failure.search(
-        r"Got invalid dimensions for input: (?P<name>\S+) for the following indices\n(?:  at .*\n)?"
+        r"Got invalid dimensions for input: (?P<name>\S+) for the following indices\n(?:  at .*\n)*"
         r" index: (?P<axis>\d+) Got: (?P<got>\d+) Expected: (?P<length>\d+)"
     )
     if found is None:
@@ -219,14 +225,18 @@ def _kept(message: str, name: str, bounds: str) -> str:
     tried = [_tried(guard, name, range_from) for guard, _ in _guards(message).get(name, [])]
     if not tried or not all(tried):
         return bounds
-    failed = [max((place for place, holds in enumerate(results) if not holds), default=-1) for results in tried]
-    # What fails far on is no bound.
-    return bounds.replace(found[0], f"min={least + max(failed) + 1}") if max(failed) < 8 else bounds
+    failed = [[place for place, holds in enumerate(results) if not holds] for results in tried]
+    # What fails far on is no bound, unless all do up to there.
+    if any(places and places[-1] >= 8 and len(places) <= places[-1] for places in failed):
+        return bounds
+    beyond = max((places[-1] + 1 for places in failed if places), default=0)
+    return bounds.replace(found[0], f"min={least + beyond}") if beyond < _TRIED else bounds
 
 
 def _tried(guard: str, name: str, within: str) -> list[bool]:
     """Whether the sizes of a range satisfy a guard, from the smallest on. Empty if it isn't on that size alone."""
     expression = re.sub(rf"\b{re.escape(name)}\b", "n", guard)
+    expression = re.sub(r" and n <= IntInfinity\(\)$", "", expression)
     # Numbers, the size and operators: nothing that would have to be looked up, and neither powers nor shifts.
     if not re.fullmatch(r"(?:[\d\s()+\-*/%<>=!n]|\band\b|\bor\b)+", expression) or re.search(r"\*\*|<<|>>", expression):
         return []
@@ -234,7 +244,8 @@ def _tried(guard: str, name: str, within: str) -> list[bool]:
     most = re.search(rf"\b{re.escape(name)} <= (\d+)", within)
     sizes = range(int(least[1]) if least else 2, int(most[1]) + 1 if most else sys.maxsize)[:_TRIED]
     try:
-        return [bool(eval(expression, {"__builtins__": {}}, {"n": n})) for n in sizes]
+        compiled = compile(expression.strip(), "guard", "eval")
+        return [bool(eval(compiled, {"__builtins__": {}}, {"n": n})) for n in sizes]
     except (SyntaxError, NameError, ArithmeticError, TypeError):
         return []
 

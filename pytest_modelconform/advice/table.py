@@ -35,6 +35,8 @@ RULES: Sequence[Rule] = (
     operators.functional_gradient,
     operators.lacking,
     operators.kernel,
+    values.foreign_object,
+    values.untyped_default,
     files.too_new,
     files.saved_on_gpu,
     files.asks_for_gpu,

@@ -72,6 +72,27 @@ def not_copied(failure: Failure) -> str | None:
     )
 
 
+def foreign_object(failure: Failure) -> str | None:
+    """An object that is no nest of tensors, where the model itself takes or returns it."""
+    if found := failure.search(r"\ba (?:[\w.]+\.)?(?P<name>\w+) has no place in inputs or outputs"):
+        distribution = ", of a distribution its mean and variance, say" if "Normal" in found["name"] else ""
+        return (
+            f"no format stores a {found['name']}. Wrap the model in a module that takes and returns what is in it as "
+            f"tensors{distribution}"
+        )
+    return None
+
+
+def untyped_default(failure: Failure) -> str | None:
+    """A parameter of a script that has None as its default and no annotation."""
+    if failure.is_export and failure.message.startswith("RuntimeError: strides() called on an undefined Tensor"):
+        return (
+            "torch.jit.script takes every parameter without an annotation for a tensor, and a default of None is none: "
+            "write `mask: Optional[torch.Tensor] = None`"
+        )
+    return None
+
+
 def traced_output(failure: Failure) -> str | None:
     """What a trace can't return: a dict of different things, None, an object."""
     if not re.search(_TRACED, failure.message):
@@ -87,9 +108,9 @@ def number(failure: Failure) -> str | None:
     """A number, a bool or a string that forward takes, where a trace is made."""
     if any(failure.search(pattern) for pattern in _NUMBERS):
         return (
-            "a trace takes tensors only, and forward is given a number, a bool or a string. Leave it out of the input "
-            "sets where it is forward's default. Else wrap the model in a module that gives it: "
-            "`return self.model(x, guidance=3.0)`. torch.export makes a constant of it: formats `export` and `onnx`"
+            "a trace takes tensors only, and forward is given a number, a bool or a string beside tensors in "
+            "a list or a dict. Wrap the model in a module that gives it: `return self.model(x, (3.0, mask))`. "
+            "torch.export makes a constant of it: formats `export` and `onnx`"
         )
     return None
 

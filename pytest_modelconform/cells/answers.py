@@ -70,6 +70,20 @@ def other_arguments(exported: Collection[str], entry: InputSet) -> str | None:
     return f"only {whose} has {input_name(odd[0])}, and an export has one fixed list of inputs: make two cases of it"
 
 
+def other_constants(exported: Mapping[str, str], entry: InputSet) -> str | None:
+    """Which number, text or None an input set gives another than the exported one, and what to do; None for none.
+
+    exported: those of the exported set, by forward's parameters.
+    """
+    for name, value in entry.constants.items():
+        if exported.get(name, value) != value:
+            return (
+                f"this set gives {name}={value}, the exported set {name}={exported[name]}, and an export has that as a "
+                "constant: make two cases of it"
+            )
+    return None
+
+
 class UnsuitableInputs(Exception):
     """An input set has other tensors than the one that was exported."""
 
@@ -95,7 +109,8 @@ def called_with(signature: Signature, entry: InputSet) -> dict[str, Any]:
     given = {f"/args/{place}": tree for place, tree in enumerate(entry.args)}
     given |= {f"/kwargs/{name}": tree for name, tree in entry.kwargs}
     paths = {path for _, path in signature.arguments}
-    if odd := sorted(paths - set(given)) or sorted(set(given) - paths - set(signature.dropped)):
+    unused = {*signature.dropped, *signature.constants}
+    if odd := sorted(paths - set(given)) or sorted(set(given) - paths - unused):
         raise UnsuitableInputs(f"the artifact's call was matched with the exported set's, and {odd[0]} is in one only")
     return {
         "args": [given[path] for name, path in signature.arguments if not name],

@@ -22,6 +22,7 @@ from .answers import (
     UnsuitableInputs,
     compare_runs,
     other_arguments,
+    other_constants,
     read_runs,
     run_request,
     static_conflict,
@@ -198,10 +199,16 @@ class InputSets:
         return Ran(runs, frozenset(answer.inputs_changed), seconds, answer.compiled)
 
     def _other_arguments(self, entry: InputSet) -> str | None:
-        """Why the artifact can't take a set with a tensor more or less than the exported one; None where it can."""
+        """Why the artifact can't take a set with other arguments than the exported one; None where it can."""
         if self.registry.format(self.cell.format).ANY_ARGUMENTS:
             return None
-        return other_arguments(self.judge.exported_shapes, entry)
+        return other_arguments(self.judge.exported_shapes, entry) or self._other_constants(entry)
+
+    def _other_constants(self, entry: InputSet) -> str | None:
+        """Which constant of the artifact a set gives another value than the exported one; None where it gives none."""
+        exported = self.judge.sets.get(self.judge.content.exporter_set)
+        takes_any = self.registry.format(self.cell.format).ANY_ARGUMENTS
+        return other_constants(exported.constants, entry) if exported and not takes_any else None
 
     def _other_size(self, entry: InputSet, conflict: str | None) -> str:
         """In which input a set has another size than the exported one, and what to do; "" where it hasn't.
@@ -242,6 +249,10 @@ class InputSets:
             change = f"changes its input {changed[0]} in place, the model does not"
             message = f"{result.message}\n{change}" if result.message else change
             result = replace(result, verdict=Verdict.MISMATCH, stage=Stage.COMPARE, message=message)
+        other = self._other_constants(entry)
+        if other and result.verdict in (Verdict.MISMATCH, Verdict.IMPRECISE):
+            # It may have nothing else to give.
+            return replace(result, verdict=Verdict.UNSUPPORTED, stage=Stage.RUN, message=other, numbers={}), ()
         if conflict and result.verdict is Verdict.MISMATCH:
             message = f"{result.message}; {conflict}, and the runtime runs it all the same"
             result = replace(result, message=message)

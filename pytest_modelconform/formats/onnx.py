@@ -69,6 +69,8 @@ def export(built: Built, folder: Path) -> Signature:
     given = at_export(built)
     # The exporter derives the shapes from these only where it is given none.
     shapes = None if "dynamic_axes" in given else built.dynamic_shapes
+    if args and isinstance(args[-1], dict) and not kwargs:
+        args = (*args, {})  # it takes a dict at the end for arguments by name, whatever `kwargs` says
     with torch.no_grad():
         program = torch.onnx.export(
             module_for_export(built),

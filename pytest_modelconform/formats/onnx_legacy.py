@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import external_data, translated
+from . import external_data, tensors_alone, translated
 from .base import Signature, flat_signature
 from .foreign import of_onnx
 from .onnx import FUNCTION
@@ -38,7 +38,6 @@ EXPORT_OPTIONS = {
     )
 }
 
-_CONSTANTS = (bool, int, float, str, type(None))
 _NUMBERS_NOTE = (
     "the older ONNX exporter makes an input of a number that forward computes with, of a default, too. Exported "
     "through a module around the model that gives {}; do the same, or callers have to feed it"
@@ -66,23 +65,46 @@ def store(built: Built, folder: Path, **options: Any) -> Signature:
     # What the user calls them: the first ones, in the graph's order.
     renamed = list(given.get("input_names") or ())
     names = [*renamed[: len(names)], *names[len(renamed) :]]
-    args, kwargs = built.clone_inputs()
-    call: Call = (built.model, args, kwargs)
     notes = []
     if is_script(built):
-        call = (*flat_call(built), {})
+        graph = _exported(built, folder, (*flat_call(built), {}), names, options)
     elif by_name := _only_by_name(built):
-        call = _through_a_module(built)
+        graph = _with_tensors_alone(built, folder, names, options)
         notes = [_BY_NAME_NOTE.format(", ".join(by_name))]
-    graph = _exported(built, folder, call, names, options)
-    if not notes and any(name not in names for name in _inputs(graph)) and (numbers := _numbers(built)):
-        graph = _exported(built, folder, _through_a_module(built), names, options)
-        notes = [_NUMBERS_NOTE.format(", ".join(f"{name}={value!r}" for name, value in numbers.items()))]
+    else:
+        graph, numbers = _as_it_is(built, folder, names, options)
+        if numbers:
+            notes = [_NUMBERS_NOTE.format(", ".join(f"{name}={value!r}" for name, value in numbers.items()))]
     signature = flat_signature("model.onnx", built, _inputs(graph), [value.name for value in graph.output], names)
     if "dynamic_axes" in given:
         signature = with_shapes_of_file(signature, folder)
     # Beyond 2 GB the exporter itself writes a file for each tensor.
     return signature | external_data.of_graph(graph) | ({"notes": notes} if notes else {})
+
+
+def _as_it_is(
+    built: Built, folder: Path, names: Sequence[str], options: Mapping[str, Any]
+) -> tuple[Any, Mapping[str, Any]]:
+    """The graph of the model itself, or where it would have inputs for them, of its tensors alone; then the numbers."""
+    numbers = _numbers(built)
+    refused = None
+    try:
+        graph = _exported(built, folder, (built.model, *built.clone_inputs()), names, options)
+        if not numbers or all(name in names for name in _inputs(graph)):
+            return graph, {}
+    except Exception as error:
+        if not numbers:
+            raise
+        refused = error  # forward may have failed at a number that was a tensor here
+    try:
+        return _with_tensors_alone(built, folder, names, options), numbers
+    except Exception as error:
+        raise refused or error from None
+
+
+def _with_tensors_alone(built: Built, folder: Path, names: Sequence[str], options: Mapping[str, Any]) -> Any:
+    with tensors_alone.taken(built) as call:
+        return _exported(built, folder, (call.model, call.values, {}), names, options)
 
 
 def _exported(built: Built, folder: Path, call: Call, names: Sequence[str], options: Mapping[str, Any]) -> Any:
@@ -129,40 +151,16 @@ def _only_by_name(built: Built) -> list[str]:
     from ..workers.host.forward import signature
 
     parameters = signature(built.model).parameters.values()
-    return [parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+    own = [parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+    return list(dict.fromkeys([*own, *tensors_alone.only_by_name(built)]))
 
 
-def _numbers(built: Built) -> dict[str, bool | int | float]:
-    """Numbers that forward takes, by parameter: those of the call, and defaults."""
-    from ..workers.host.forward import signature
+def _numbers(built: Built) -> dict[str, Any]:
+    """Numbers that forward takes, and lists of such, by parameter: those of the call, and defaults."""
+    from ..workers.host.forward import is_constant, signature
 
     args, kwargs = built.clone_inputs()
     bound = signature(built.model).bind(*args, **kwargs)
     bound.apply_defaults()
-    return {name: value for name, value in bound.arguments.items() if isinstance(value, (bool, int, float))}
-
-
-def _through_a_module(built: Built) -> Call:
-    """A module around the model that takes the call's tensors by place and gives the rest, and the call of it.
-
-    The exporter makes an input of a number that forward computes with, of a default, too, and callers had to feed it.
-    The newer one and torch.export make constants of numbers, as this does.
-    """
-    import torch
-
-    args, kwargs = built.clone_inputs()
-
-    class Around(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = built.model
-            self.training = built.model.training
-
-        def forward(self, *values: Any) -> Any:
-            left = iter(values)
-            by_place = [value if isinstance(value, _CONSTANTS) else next(left) for value in args]
-            by_name = {name: value if isinstance(value, _CONSTANTS) else next(left) for name, value in kwargs.items()}
-            return self.model(*by_place, **by_name)
-
-    values = [value for value in (*args, *kwargs.values()) if not isinstance(value, _CONSTANTS)]
-    return Around(), tuple(values), {}
+    given = {name: value for name, value in bound.arguments.items() if is_constant(value)}
+    return {name: value for name, value in given.items() if not isinstance(value, (str, type(None)))}

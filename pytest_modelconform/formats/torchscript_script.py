@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..terms.cell import TASKS as TASKS  # artifacts can be trained, too
+from . import properties
 from .base import Signature, tree_signature
 from .foreign import of_torchscript
 
@@ -35,6 +36,8 @@ def export(built: Built, folder: Path) -> Signature:
     from ..workers.host import kept_devices
     from ..workers.host.operators import of_script
 
-    scripted = torch.jit.script(built.model, **built.options.get("torch.jit.script", {}))
+    with properties.without_failing(built.model) as failing:
+        scripted = torch.jit.script(built.model, **built.options.get("torch.jit.script", {}))
     torch.jit.save(scripted, folder / "model.pt")
-    return {**tree_signature("model.pt", of_script(scripted)), "kept_devices": kept_devices.of_script(scripted)}
+    told = {"kept_devices": kept_devices.of_script(scripted), "notes": properties.note("torch.jit.script", failing)}
+    return {**tree_signature("model.pt", of_script(scripted)), **told}

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from ..terms.cell import TASKS as TASKS  # artifacts can be trained, too
 from ..terms.cell import TRAINING
-from . import torchscript_script
+from . import properties, tensors_alone, torchscript_script
 from .base import Signature, tree_signature
 from .foreign import of_torchscript
 from .scripted import is_script
 
 if TYPE_CHECKING:
+    import torch
+
     from ..workers.host.build import Built
 
 NAME = "torchscript-trace"
@@ -23,6 +25,10 @@ REQUIRES = ("torch",)
 REPRO = "pytest_modelconform.repro.parts.export_torchscript_trace"
 MAIN = True
 REPEATS = 3
+_NOTE = (
+    "torch.jit.trace takes tensors only, by the names of forward's plain parameters: no numbers, and nothing after `*` "
+    "or in `**kwargs`. Traced through a module around the model that gives {}; do the same"
+)
 EXPORT_OPTIONS = {"torch.jit.trace": ("func", "example_inputs", "example_kwarg_inputs", "optimize")}
 
 
@@ -40,19 +46,32 @@ def export(built: Built, folder: Path) -> Signature:
     from ..workers.host import kept_devices
     from ..workers.host.operators import of_script
 
-    args, kwargs = built.clone_inputs()
-    # strict=False admits dicts as outputs. check_trace would run the model again, and that is what our cells do.
-    options = {"strict": False, "check_trace": False, **built.options.get("torch.jit.trace", {})}
     # What is trained is traced as it is trained: models may ask whether gradients are recorded.
     state = [(value, value.detach().clone()) for value in built.model.buffers()]
-    with torch.set_grad_enabled(built.task == TRAINING):
-        if kwargs:
-            # trace takes either; keyword arguments keep their names in the schema.
-            traced = torch.jit.trace(built.model, example_kwarg_inputs=built.by_name(args, kwargs), **options)
-        else:
-            traced = torch.jit.trace(built.model, args, **options)
+    with torch.set_grad_enabled(built.task == TRAINING), properties.without_failing(built.model) as failing:
+        traced, told = _traced(built)
+    told = {**told, "notes": [*told.get("notes", ()), *properties.note("torch.jit.trace", failing)]}
     with torch.no_grad():
         for value, before in state:
             value.copy_(before)  # tracing runs the model, and batch norms in training mode take note of what they see
     torch.jit.save(traced, folder / "model.pt")
-    return {**tree_signature("model.pt", of_script(traced)), "kept_devices": kept_devices.of_script(traced)}
+    return {**tree_signature("model.pt", of_script(traced)), "kept_devices": kept_devices.of_script(traced), **told}
+
+
+def _traced(built: Built) -> tuple[torch.jit.ScriptModule, Signature]:
+    """The trace, and what its signature says besides."""
+    import torch
+
+    args, kwargs = built.clone_inputs()
+    # strict=False admits dicts as outputs. check_trace would run the model again, and that is what our cells do.
+    options = {"strict": False, "check_trace": False, **built.options.get("torch.jit.trace", {})}
+    if given := tensors_alone.only_by_name(built) or tensors_alone.fixed(built):
+        with tensors_alone.taken(built) as call:
+            traced = torch.jit.trace(call.model, call.values, **options)
+        notes = [_NOTE.format(", ".join(given))]
+        called = {"arguments": call.arguments, "constants": call.constants} if call.constants else {}
+        return traced, {"notes": notes, **called}
+    if kwargs:
+        # trace takes either; keyword arguments keep their names in the schema.
+        return torch.jit.trace(built.model, example_kwarg_inputs=built.by_name(args, kwargs), **options), {}
+    return torch.jit.trace(built.model, args, **options), {}

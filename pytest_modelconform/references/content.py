@@ -64,7 +64,8 @@ class SetEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     args, kwargs: trees of the call; keys of tensors are those in the set's file, and kwargs are pairs of name and tree.
     outputs: eager's tree; its keys are paths. leaves: the tensors of the inputs. inputs_changed: paths of those that
-    the model writes to. seconds: what eager took. impure: why there is no float64 reference, or "".
+    the model writes to. seconds: what eager took. impure: why there is no float64 reference, or "". constants: what
+    else forward is given, of defaults, too: by parameter, as Python writes it.
     """
 
     args: list[Tree]
@@ -74,6 +75,7 @@ class SetEntry(msgspec.Struct, frozen=True, kw_only=True):
     inputs_changed: list[str]
     seconds: float
     impure: str
+    constants: dict[str, str] = {}
 
 
 class InferenceSet(SetEntry, frozen=True, kw_only=True):

@@ -25,8 +25,8 @@ class InputSet:
 
     args, kwargs: trees whose keys are those of the tensors in `file`. outputs: eager's tree; its keys are paths.
     shapes: of each input tensor, by path; names: what forward calls them, by path. references: by the path of the
-    output, as messages write it. generated: what a set that isn't the case's own is for, else "". may_refuse: whether
-    an artifact that refuses it keeps within what the case promises.
+    output, as messages write it. constants: what else forward is given, by parameter. generated: what a set that isn't
+    the case's own is for, else "". may_refuse: whether an artifact that refuses it keeps within what the case promises.
     """
 
     name: str
@@ -40,6 +40,7 @@ class InputSet:
     generated: str = ""
     may_refuse: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ class Prepared:
             generated=generated.why if generated else "",
             may_refuse=generated.may_refuse if generated else False,
             names={leaf.path: leaf.name for leaf in entry.leaves},
+            constants=entry.constants,
         )
 
 

@@ -44,6 +44,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     # How one of layout `tree` is called where the model's own call won't do: pairs of the artifact's argument, "" for
     # one by place, and the path of the model's, `/args/0`.
     arguments: tuple[tuple[str, str], ...] = ()
+    constants: tuple[str, ...] = ()  # paths of the arguments that are constants in it, and that it isn't called with
     notes: tuple[str, ...] = ()  # what there is to know of how it was matched with the model, as sentences
     kept_devices: tuple[str, ...] = ()  # places that keep the device that they were exported on
     # The whole of signature.json: runtimes and converters read in it what only they know, such as `weights`.

@@ -24,6 +24,12 @@ UNSUPPORTED = "Unsupported"
 
 # Folders of what is installed.
 _INSTALLED = ("site-packages", "dist-packages")
+# What PyTorch and exporters are made of. What else is installed, and called by PyTorch, is a model's code.
+_TOOLS = (
+    *("torch", "torchgen", "functorch", "torchao", "torchax", "executorch", "litert_torch", "coremltools", "iree"),
+    *("onnx", "onnxscript", "onnx_ir", "onnxruntime", "numpy", "sympy", "mpmath", "networkx", "jax", "jaxlib"),
+    *("tensorflow", "keras", "tvm", "openvino", "nncf", "typing_extensions"),
+)
 
 Answer = Dict[str, Any]
 Handler = Callable[[Dict[str, Any]], Answer]
@@ -118,37 +124,63 @@ def explain(error: BaseException) -> str:
     """An exception's message; after its first line where it was raised, and by what: exporters wrap that in advice."""
     first, _, rest = str(error).partition("\n")
     lines: List[str] = []
-    places: List[str] = []
+    places: List[str] = []  # of each exception in the chain
     cause: Optional[BaseException] = error
     for _ in range(4):
         if cause is None:
             break
         if cause is not error:
             lines.append("caused by %s: %s" % (type(cause).__name__, str(cause).strip().partition("\n")[0]))
-        places.append(place_of(cause))
+        places.append(places_of(cause))
         cause = cause.__cause__
     # What was raised first tells the line, where an exporter has wrapped it.
     number = max((i for i, place in enumerate(places) if place), default=None)
     if number is not None:
-        lines.insert(number, "  at %s" % places[number])
+        lines.insert(number, places[number])
     return "\n".join([first, *lines, rest] if rest else [first, *lines])
 
 
-def place_of(error: BaseException) -> str:
-    """Where an exception passed last through its author's code: "net.py:12, in forward: x = self.first(x)", or "".
+def places_of(error: BaseException) -> str:
+    """Where an exception passed last through a model: lines of "  at net.py:12, in forward: x = self.first(x)", or "".
 
-    The author is whoever wrote the case or the worker: neither we nor a library that is installed.
+    One is its author's, who wrote the case or the worker: neither we nor a library that is installed. Before it is that
+    of an installed package which PyTorch, or the author, called for a part of the model.
     """
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_the_authors(frame.filename)]
-    if not frames:
-        return ""
-    last = frames[-1]
+    stack = traceback.extract_tb(error.__traceback__)
+    own = [i for i, frame in enumerate(stack) if _is_the_authors(frame.filename)]
+    files = [_installed(frame.filename) for frame in stack]
+    packages = [file.partition(os.sep)[0] for file in files]
+    called = packages.index("torch") if "torch" in packages else len(packages)
+    models = [i for i, package in enumerate(packages) if i > called and package and package not in _TOOLS]
+    found = []
+    if models and models[-1] > max(own, default=-1):
+        found.append(_place(stack[models[-1]], files[models[-1]]))
+    if own:
+        last = stack[own[-1]]
+        found.append(_place(last, _without(_folder() + os.sep, last.filename)))
+    return "\n".join(found)
+
+
+def _place(frame: traceback.FrameSummary, file: str) -> str:
+    return "  at %s:%s, in %s%s" % (file, frame.lineno, frame.name, ": " + frame.line if frame.line else "")
+
+
+def _folder() -> str:
     try:
-        here = os.getcwd() + os.sep
-    except OSError:  # the folder is gone
-        here = os.sep * 2
-    file = last.filename[len(here) :] if last.filename.startswith(here) else last.filename
-    return "%s:%s, in %s%s" % (file, last.lineno, last.name, ": " + last.line if last.line else "")
+        return os.getcwd()
+    except OSError:  # it is gone
+        return os.sep
+
+
+def _without(prefix: str, text: str) -> str:
+    return text[len(prefix) :] if text.startswith(prefix) else text
+
+
+def _installed(file: str) -> str:
+    """The path of a file from the folder of what is installed on, "" where it isn't there."""
+    parts = os.path.abspath(file).split(os.sep)
+    places = [i for i, part in enumerate(parts) if part in _INSTALLED]
+    return os.sep.join(parts[places[-1] + 1 :]) if places else ""
 
 
 def _is_the_authors(file: str) -> bool:

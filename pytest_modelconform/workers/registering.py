@@ -13,6 +13,7 @@ import torch
 
 from pytest_modelconform.terms.operators import LIBRARIES, PYTHON
 
+from .imported import file_of
 from .loop import WorkerError
 
 # Folders of cases' modules, added to sys.path.
@@ -103,8 +104,8 @@ def _import_file(path: str) -> None:
     """Import a file under its name, unless it was imported already, under whatever name: operators register once."""
     real = os.path.realpath(path)
     for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str) and os.path.realpath(file) == real:
+        file = file_of(module)
+        if file and os.path.realpath(file) == real:
             return
     name = os.path.splitext(os.path.basename(path))[0]
     # An installed module of that name is another one.

@@ -35,6 +35,7 @@ FILE = REPOSITORY / "tests" / "support" / "refused.py"
 TOLD = [
     ("branch", "export", "`if x.sum() > 0:` branches on a tensor's value", ["branch_chosen", "branch_both"]),
     ("branch", "onnx", "`if x.sum() > 0:` branches on a tensor's value", []),
+    ("compared_always", "export", "torch.equal(x, self.seen))` asks whether tensors are equal", ["compared"]),
     ("asserted", "export", "`assert (x.abs() < 100.0).all()` checks a tensor's value", ["asserted_in_eager"]),
     ("sorted_unstably", "onnx", "none for its argument `stable`", ["sorted_plainly"]),
     ("sorted_unstably", "onnx-legacy", "none for its argument `stable`", ["sorted_plainly"]),
@@ -60,8 +61,9 @@ TOLD = [
     ("score", "onnx", "`torch.autograd.grad(f(x).sum(), x)[0]`", ["score_by_autograd"]),
     ("score_of_one", "export", "`torch.autograd.grad(f(x).sum(), x)[0]`", []),
     ("recurrent", "export", "an nn.LSTM or nn.GRU, which it unrolls over time", ["recurrent_fixed"]),
-    ("guided", "torchscript-trace", "`return self.model(x, guidance=3.0)`", ["guided_default", "guided_more"]),
-    ("guided_by_name", "torchscript-trace", "forward is given a number", ["guided_default", "guided_more"]),
+    ("masked", "torchscript-script", "`mask: Optional[torch.Tensor] = None`", ["masked_or_not"]),
+    ("guided", "torchscript-trace", "`return self.model(x, (3.0, mask))`", ["guided_default", "guided_more"]),
+    ("guided_by_name", "torchscript-trace", "a string beside tensors in a list", ["guided_default", "guided_more"]),
     ("named", "export", "a named tuple of your own, Row,", ["named_plain", "detected_tuple"]),
     ("detected", "torchscript-trace", "and no Found", ["detected_tuple"]),
     ("detected", "export", "and no Found", ["detected_tuple"]),
@@ -188,6 +190,14 @@ def test_sizes_that_a_pooling_takes() -> None:
     assert '`4 * torch.export.Dim("part")` in place of "height"' in told
 
 
+def test_an_object_that_is_no_nest_of_tensors() -> None:
+    said = "case 'gp', input set 'a': a gpytorch.distributions.{} has no place in inputs or outputs: tensors, numbers"
+    told = str(advice(Failure(Stage.REFERENCE, said.format("MultivariateNormal"))))
+    assert told.startswith("no format stores a MultivariateNormal. Wrap the model in a module that")
+    assert told.endswith("as tensors, of a distribution its mean and variance, say")
+    assert str(advice(Failure(Stage.REFERENCE, said.format("Graph")))).endswith("as tensors")
+
+
 def test_a_bound_is_one_that_its_own_guards_take() -> None:
     said = (
         "UserError: Constraints violated (points)!\n"
@@ -199,6 +209,22 @@ def test_a_bound_is_one_that_its_own_guards_take() -> None:
     assert '`torch.export.Dim("points", min=9)`' in str(advice(Failure(Stage.EXPORT, said)))
     as_it_is = said.replace("!= 8", "!= 4")
     assert '`torch.export.Dim("points", min=8)`' in str(advice(Failure(Stage.EXPORT, as_it_is)))
+
+
+def test_a_bound_is_one_from_which_on_they_do() -> None:
+    """As of a U-Net whose encoder halves a picture five times."""
+    height = "L['x'].size()[2]"
+    said = (
+        "UserError: Constraints violated (h)!\n"
+        f"  - Not all values of h = {height} in the specified range satisfy the generated guard "
+        f"(1 + (((-1) + {height}) // 32)) != 1.\n"
+        f"  - Not all values of h = {height} in the specified range satisfy the generated guard "
+        f"17 <= {height} and {height} <= IntInfinity()\n"
+        "Suggested fixes:\n  h = Dim('h', min=17)\n"
+    )
+    assert '`torch.export.Dim("h", min=33)`' in str(advice(Failure(Stage.EXPORT, said)))
+    for kept in ("!= 41", "> 1000", "% 7 != 0"):
+        assert "min=17" in str(advice(Failure(Stage.EXPORT, said.replace("!= 1.", f"{kept}."))))
 
 
 def test_a_check_of_a_distribution_is_no_branch() -> None:

@@ -1,4 +1,4 @@
-"""Numbers and parameters that only go by name, in the older ONNX exporter: it would make inputs of the former."""
+"""Calls that exporters have no place for: numbers, parameters that only go by name, a dict as the last argument."""
 
 from __future__ import annotations
 
@@ -36,6 +36,38 @@ class Unused(Guided):
         return self.linear(x) if times == 1 else x
 
 
+class Passes(Guided):
+    def forward(self, *args, **kwargs):
+        return super().forward(*args, **kwargs)
+
+
+class Lengths(Guided):
+    def forward(self, x, lengths, causal=False):
+        x = nn.functional.scaled_dot_product_attention(x[None], x[None], x[None], is_causal=causal)[0]
+        return self.linear(x[: lengths[0]]) + lengths[1]
+
+
+class Attached(Guided):
+    trainer = property(lambda self: 1 / 0)
+
+    def forward(self, x):
+        return self.linear(x)
+
+
+class Holds(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = Attached()
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+class Batch(Guided):
+    def forward(self, batch):
+        return self.linear(batch["x"]) + batch["y"]
+
+
 class Several(Guided):
     def forward(self, *xs, guidance=3.0):
         return self.linear(xs[0]) * guidance + xs[1]
@@ -52,8 +84,20 @@ named = Case(
     inputs={"a": lambda: {"guidance": 2, "forwards": False, "extra": {"k": torch.randn(4)}, "x": x()}},
 )
 several = Case(model=lambda: Several(), inputs={"a": lambda: (x(), x())})
+passes = Case(
+    model=lambda: Passes(),
+    inputs={
+        "a": lambda: {"extra": {"k": torch.randn(4)}, "x": x(), "forwards": False},
+        "same": lambda: {"x": x(), "forwards": False, "extra": {"k": torch.randn(4)}},
+    },
+)
+batch = Case(model=lambda: Batch(), inputs={"a": lambda: ({"x": x(), "y": torch.randn(4)},)})
+lengths = Case(model=lambda: Lengths(), inputs={"a": lambda: {"x": x(), "lengths": [2, 3], "causal": True}})
+holds = Case(model=lambda: Holds(), inputs={"a": lambda: (x(),)})
+other = Case(model=lambda: Default(), inputs={"a": lambda: (x(), 5.0), "b": lambda: (x(),)})
 unused = Case(model=lambda: Unused(), inputs={"a": lambda: (x(),)})
 """
+TRACED = "Traced through a module around the model that gives {}; do the same"
 GIVES = "through a module around the model that gives guidance={}; do the same, or callers have to feed it"
 BY_NAME = "gives all of forward's parameters by place, and {} can only be given by name"
 
@@ -62,8 +106,8 @@ BY_NAME = "gives all of forward's parameters by place, and {} can only be given 
 def seen(session_folder: Path) -> Run:
     def make(folder: Path) -> Run:
         runs.write(folder, {"guided.py": CASES})
-        options = ("--modelconform-formats=onnx-legacy", "--modelconform-threads=0", "-n", "0")
-        return runs.run(folder, *options, runtimes="ort", seconds=600)
+        options = ("--modelconform-formats=torchscript-trace,onnx,onnx-legacy", "--modelconform-threads=0", "-n", "0")
+        return runs.run(folder, *options, runtimes="torch,ort", seconds=600)
 
     return runs.once(session_folder, "numbers", make)
 
@@ -75,11 +119,55 @@ def seen(session_folder: Path) -> Run:
         ("given", GIVES.format(5.0)),
         ("named", BY_NAME.format("extra")),
         ("several", BY_NAME.format("guidance")),
+        ("passes", BY_NAME.format("extra, x, forwards")),
+        ("batch", ""),
+        ("lengths", GIVES.format("[2, 3], causal=True").replace("guidance", "lengths")),
         ("unused", ""),
     ],
 )
-def test_they_are_constants_and_a_note_says_so(case: str, note: str, seen: Run) -> None:
+def test_the_older_onnx_exporter_has_them_as_constants_and_a_note_says_so(case: str, note: str, seen: Run) -> None:
     cell = seen.cells[f"{case}[onnx_legacy-ort-cpu]"]
     assert cell["verdict"] == "pass", cell["message"]
     assert note in str(cell["notes"])
     assert bool(note) == bool(cell["notes"])
+
+
+@pytest.mark.parametrize(
+    ("case", "note"),
+    [
+        ("default", ""),
+        ("given", TRACED.format("guidance")),
+        ("named", TRACED.format("extra")),
+        ("several", ""),
+        ("passes", TRACED.format("extra, x, forwards")),
+        ("batch", ""),
+        ("lengths", TRACED.format("lengths, causal")),
+    ],
+)
+def test_a_trace_is_called_with_the_tensors_alone(case: str, note: str, seen: Run) -> None:
+    cell = seen.cells[f"{case}[torchscript_trace-torch-cpu]"]
+    assert cell["verdict"] == "pass", cell["message"]
+    assert note in str(cell["notes"])
+    assert bool(note) == bool(cell["notes"])
+
+
+def test_a_trace_leaves_out_properties_that_cannot_be_read(seen: Run) -> None:
+    cell = seen.cells["holds[torchscript_trace-torch-cpu]"]
+    assert cell["verdict"] == "pass", cell["message"]
+    assert "and Attached.trainer can't be read. Exported without" in str(cell["notes"])
+
+
+def test_a_dict_as_the_last_argument_is_one_to_the_newer_onnx_exporter_too(seen: Run) -> None:
+    assert seen.cells["batch[onnx-ort-cpu]"]["verdict"] == "pass"
+
+
+@pytest.mark.parametrize("column", ["torchscript_trace-torch", "onnx-ort", "onnx_legacy-ort"])
+def test_a_set_that_gives_another_number_is_refused(column: str, seen: Run) -> None:
+    """The artifact has the exported set's, of a default, too: another one is no fault of the export."""
+    cell = seen.cells[f"other[{column}-cpu]"]
+    assert cell["verdict"] == "pass", cell["message"]
+    assert {name: entry["verdict"] for name, entry in cell["inputs"].items() if name in "ab"} == {
+        "a": "pass",
+        "b": "unsupported",
+    }
+    assert "this set gives guidance=3.0, the exported set guidance=5.0" in cell["inputs"]["b"]["message"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,26 @@ class AssertedInEager(Net):
         if not torch.compiler.is_exporting():
             assert (x.abs() < 100.0).all()
         return self.a(x)
+
+
+class Compared(Net):
+    seen: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(3, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        known = not torch.compiler.is_exporting() and torch.equal(x, self.seen)
+        return self.answer(x, known)
+
+    def answer(self, x: Tensor, known: bool) -> Tensor:
+        return x if known else self.a(x)
+
+
+class ComparedAlways(Compared):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.answer(x, torch.equal(x, self.seen))
 
 
 class Imaginary(Net):
@@ -233,6 +253,23 @@ class Recurrent(Net):
 class Guided(Net):
     def forward(self, x: Tensor, guidance: float = 3.0) -> Tensor:
         return self.a(x) * guidance
+
+
+class Masked(Net):
+    def forward(self, x: Tensor, mask=None) -> Tensor:  # type: ignore[no-untyped-def]
+        y: Tensor = self.a(x)
+        return y if mask is None else y * mask
+
+
+class MaskedOrNot(Net):
+    def forward(self, x: Tensor, mask: Optional[Tensor] = None) -> Tensor:  # noqa: UP045 - as TorchScript has it
+        y: Tensor = self.a(x)
+        return y if mask is None else y * mask
+
+
+class GuidedByPair(Net):
+    def forward(self, x: Tensor, guidance: tuple[float, Tensor]) -> Tensor:
+        return self.a(x) * guidance[0] + guidance[1]
 
 
 class GuidedMore(Net):
@@ -517,10 +554,20 @@ chosen_bound = case(Chosen, SIX, {"x": {0: torch.export.Dim("batch", max=1024)}}
 frames = {"six": lambda: (torch.randn(2, 6, 4),)}
 recurrent = case(Recurrent, frames, {"x": {1: "frames"}})
 recurrent_fixed = case(Recurrent, frames)
-guided = case(Guided, {"three": lambda: (torch.randn(3, 4), 5.0)})
-guided_by_name = case(Guided, {"three": lambda: {"x": torch.randn(3, 4), "guidance": 5.0}})
+masked = case(Masked)
+masked_or_not = case(MaskedOrNot)
+
+
+def guidance() -> tuple[float, Tensor]:
+    return 5.0, torch.ones(1)
+
+
+guided = case(GuidedByPair, {"three": lambda: (torch.randn(3, 4), guidance())})
+guided_by_name = case(GuidedByPair, {"three": lambda: {"x": torch.randn(3, 4), "guidance": guidance()}})
 guided_default = case(Guided)
 guided_more = case(GuidedMore)
+compared = case(Compared)
+compared_always = case(ComparedAlways)
 asserted = case(Asserted)
 asserted_in_eager = case(AssertedInEager)
 imaginary = case(Imaginary)

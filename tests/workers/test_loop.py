@@ -256,13 +256,42 @@ def test_an_exception_names_the_line_of_its_author_not_of_libraries(tmp_path: Pa
     with pytest.raises(json.JSONDecodeError) as caught:
         json.loads("{")
     assert re.fullmatch(
-        r"tests/workers/test_loop\.py:\d+, in test_an_exception_names_\w+: json\.loads\(\"{\"\)",
-        loop.place_of(caught.value),
+        r"  at tests/workers/test_loop\.py:\d+, in test_an_exception_names_\w+: json\.loads\(\"{\"\)",
+        loop.places_of(caught.value),
     )
     with pytest.raises(WorkerError) as ours:
         handle({"op": "nothing"}, {})
     assert loop.explain(ours.value).splitlines()[1].startswith("  at tests/workers/test_loop.py:")
-    assert loop.place_of(ValueError("never raised")) == ""
+    assert loop.places_of(ValueError("never raised")) == ""
+
+
+@pytest.mark.parametrize(
+    ("stack", "place"),
+    [
+        (("torch/jit/_trace.py", "nets/model.py", "einops.py"), "  at einops.py:1, in call"),
+        (("torch/jit/_trace.py", "nets/model.py", "torch/nn/functional.py"), "  at nets/model.py:1, in call"),
+        (
+            ("torch/nn.py", "/case.py", "nets/model.py"),
+            "  at nets/model.py:1, in call\n  at /case.py:1, in call",
+        ),
+        (("torch/jit/_trace.py", "nets/model.py", "/case.py", "torch/nn/modules.py"), "  at /case.py:1, in call"),
+        (("torch/onnx/utils.py", "onnxscript/values.py"), ""),
+        (("converter/main.py",), ""),
+    ],
+)
+def test_without_a_line_of_its_author_it_is_that_of_a_package_which_pytorch_called(
+    stack: tuple[str, ...], place: str
+) -> None:
+    functions: dict[str, Any] = {"": "".join}
+    for outer, inner in zip(reversed(stack), ["", *reversed(stack)], strict=False):
+        scope = {"inner": functions[inner]}
+        exec(compile("def call(value): inner(value)", str(Path("/lib/site-packages", outer)), "exec"), scope)
+        functions[outer] = scope["call"]
+    with pytest.raises(TypeError) as caught:
+        functions[stack[0]](0)
+    assert caught.value.__traceback__ is not None
+    # Without this file's line, which would be its author's.
+    assert loop.places_of(caught.value.with_traceback(caught.value.__traceback__.tb_next)) == place
 
 
 def test_the_line_is_told_where_an_exporter_has_wrapped_the_error() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import onnx
 import torch
 
+from .around_model import around, tensors_of
 from .tensor_files import HERE
 
 
@@ -44,26 +45,9 @@ def export(model: Any, args: Any, kwargs: Any, dynamic_shapes: Any, facts: dict[
         constants = {tensor.name for tensor in graph.initializer}
         return [value.name for value in graph.input if value.name not in constants]
 
+    plain = [name for name, parameter in parameters.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
     by_name = any(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters.values())
+    by_name = by_name or any(name not in plain for name in kwargs)
     # It gives all of forward's parameters by place, and makes inputs of the numbers among them.
     if by_name or set(write(model, args, kwargs)) - set(names):
-        write(*around(model, args, kwargs))
-
-
-def around(model: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
-    """A module that takes the call's tensors by place and gives the rest, and the call of it."""
-    constants = (bool, int, float, str, type(None))
-
-    class Around(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-            self.training = model.training
-
-        def forward(self, *values: Any) -> Any:
-            left = iter(values)
-            by_place = [value if isinstance(value, constants) else next(left) for value in args]
-            by_name = {name: value if isinstance(value, constants) else next(left) for name, value in kwargs.items()}
-            return self.model(*by_place, **by_name)
-
-    return Around(), tuple(value for value in (*args, *kwargs.values()) if not isinstance(value, constants)), {}
+        write(around(model, args, kwargs), tensors_of(args, kwargs), {})

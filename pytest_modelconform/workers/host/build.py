@@ -8,6 +8,7 @@ import inspect
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -119,15 +120,23 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
             signature(model)
         except TypeError as error:
             raise WorkerError(f"case {name!r}, field 'model': {error}", "build") from error
+
+        def given(key: str, *purpose: str) -> Call:
+            where = f"case {name!r}, input set {key!r}"
+            value = _call(case.inputs[key], path, where, case, name, key, *purpose)
+            return normalise(model, value if case.framework == TORCH else frameworks.to_torch(value), name, key)
+
+        if module.has_lazy_weights(model):
+            args, kwargs = given(next(iter(case.inputs)))
+            settled = partial(module.settle, model, args, kwargs)
+            _call(settled, path, f"case {name!r}, the call that lazy modules wait for", case, name, "model")
         module.set_mode(name, model, case.mode == "train")
         # A part of another case was cast, and quantised, with it.
         is_part = isinstance(case, PartCase)
         as_is = is_part or dtype in ("float32", INT8)
 
         def make(key: str, *purpose: str) -> Call:
-            where = f"case {name!r}, input set {key!r}"
-            given = _call(case.inputs[key], path, where, case, name, key, *purpose)
-            call = normalise(model, given if case.framework == TORCH else frameworks.to_torch(given), name, key)
+            call = given(key, *purpose)
             return call if as_is else cast.cast(call, dtype)
 
         if not as_is:

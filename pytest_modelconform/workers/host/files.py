@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..imported import file_of
+
 _recording: list[set[str]] = []
 
 
@@ -90,7 +92,7 @@ def local_modules(besides: str) -> set[str]:
     """
     found = set()
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
+        file = file_of(module)
         if file and not name.startswith(besides) and name != "__main__" and not _is_installed(file):
             real = os.path.realpath(file)
             if os.path.isfile(real):

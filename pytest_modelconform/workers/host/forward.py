@@ -32,6 +32,29 @@ def _parameter(argument: Any) -> inspect.Parameter:
     )
 
 
+_CONSTANTS = (bool, int, float, str, type(None))
+
+
+def constants(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, str]:
+    """What a call gives forward besides tensors, as Python writes it, by parameter; defaults, too."""
+    bound = signature(model).bind(*args, **kwargs)
+    bound.apply_defaults()
+    parameters = bound.signature.parameters
+    given: dict[str, Any] = {}
+    for name, value in bound.arguments.items():
+        given.update(value if parameters[name].kind is inspect.Parameter.VAR_KEYWORD else {name: value})
+    return {name: repr(value) for name, value in given.items() if is_constant(value)}
+
+
+def is_constant(value: Any) -> bool:
+    """Whether an argument is made of numbers, texts and None alone."""
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(map(is_constant, value))
+    if isinstance(value, dict):
+        return bool(value) and all(map(is_constant, value.values()))
+    return isinstance(value, _CONSTANTS)
+
+
 def as_written(model: Any) -> AbstractContextManager[Any]:
     """While this is entered, a ScriptModule runs operator by operator, as it is written.
 

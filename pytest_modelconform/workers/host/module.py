@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from ..loop import WorkerError
 
@@ -37,6 +38,18 @@ def _instead(returned: Any) -> str:
     if isinstance(returned, (types.FunctionType, torch.jit.ScriptFunction)):
         return ": call it in the forward of a module"
     return ""
+
+
+def has_lazy_weights(model: torch.nn.Module) -> bool:
+    """Whether a model has weights whose sizes its first call decides (nn.LazyLinear)."""
+    return any(is_lazy(value) for value in (*model.parameters(), *model.buffers()))
+
+
+def settle(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Call a model once, so that its lazy modules make their weights; nothing else changes."""
+    model.eval()
+    with torch.no_grad():
+        model(*args, **kwargs)
 
 
 def set_mode(name: str, model: torch.nn.Module, training: bool) -> None:

@@ -10,6 +10,8 @@ import os
 import sys
 from types import ModuleType
 
+from ..imported import file_of
+
 # The folders that were entered, each with its modules that are put aside while another folder's are there.
 _aside: dict[str, dict[str, ModuleType]] = {}
 
@@ -44,7 +46,7 @@ def _put_aside(folder: str) -> None:
 
 def _home(module: ModuleType) -> str | None:
     """The folder among those that were entered that a module is from."""
-    file = getattr(module, "__file__", None)
+    file = file_of(module)
     if not file:
         return None
     folder = os.path.dirname(os.path.realpath(file))

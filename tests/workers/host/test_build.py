@@ -293,3 +293,18 @@ def test_a_syntax_error_shows_the_line_and_nothing_of_the_import(tmp_path: Path)
     assert (str(caught.value), caught.value.kind) == ("line 2: SyntaxError: '(' was never closed", "")
     assert "importlib" not in caught.value.details
     assert caught.value.details.startswith(f'  File "{path}", line 2\n    case = Case(')
+
+
+def test_lazy_modules_are_given_their_weights(tmp_path: Path) -> None:
+    lazy = "torch.nn.Sequential(torch.nn.LazyLinear(3), torch.nn.LazyBatchNorm1d())"
+    fields = f"model=lambda: {lazy}, inputs={{'one': lambda: (torch.randn(2, 4),)}}, mode='train'"
+    first, second = built(tmp_path, fields), built(tmp_path, fields)
+    assert {name: tuple(value.shape) for name, value in first.model.named_parameters()} == {
+        "0.weight": (3, 4),
+        "0.bias": (3,),
+        "1.weight": (3,),
+        "1.bias": (3,),
+    }
+    assert first.digest == second.digest
+    assert first.model.training
+    assert int(first.model.get_buffer("1.num_batches_tracked")) == 0

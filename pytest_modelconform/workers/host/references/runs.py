@@ -19,11 +19,12 @@ from pytest_modelconform.terms.runs import TRANSPOSED, VALUES, ZEROS
 
 from ... import tensors
 from ...arrays import to_array
-from ...loop import WorkerError, place_of
+from ...loop import WorkerError, places_of
 from ...tensors import Tensor
 from ...torch_tensors import Tree, encode, leaves
 from ..build import Built, encode_inputs
 from ..cast import failing_operator
+from ..forward import constants
 from ..frameworks import NoisyModule
 from ..generate import contiguous
 from ..part_case import PartCase
@@ -194,6 +195,7 @@ def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str, wide:
             {"path": path, "shape": list(tensor.shape), "name": built.argument_name(path)}
             for path, tensor in written.items()
         ],
+        "constants": constants(built.model, *built.inputs[key]),
     }
 
 
@@ -207,7 +209,7 @@ def _failure(built: Built, key: str, error: Exception) -> str:
         operator = failing_operator(lambda: run(built, key, built.model, *built.clone_inputs(key))) or ""
     inside = f" in {built.dtype}" if built.dtype != "float32" else ""
     lines = [f"the model itself fails{inside}{operator and f', operator {operator}'}: {type(error).__name__}: {error}"]
-    lines += [f"  at {place}" for place in (place_of(error),) if place]
+    lines += [places for places in (places_of(error),) if places]
     lines += [f"  in {module}" for module in (_module_of(built.model, error),) if module]
     return "\n".join([*lines, f"  called with {_inputs(built, key)}"])
 

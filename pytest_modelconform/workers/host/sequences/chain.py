@@ -20,7 +20,7 @@ from pytest_modelconform.terms.runs import NOISY_RUNS, WIDE, WIDE_RUNS
 
 from ... import tensors
 from ...arrays import from_array
-from ...loop import WorkerError, place_of
+from ...loop import WorkerError, places_of
 from ...tensors import Tensor
 from ...torch_tensors import encode, leaves
 from .. import declared, files, large
@@ -138,7 +138,8 @@ def _one_step(built: Built, key: str, call: Call, runs: dict[str, Tensor], folde
         returned = run(built, key, built.model, *own)
     except Exception as error:
         said = ", ".join(f"{built.argument_name(p)} {t.dtype} {tuple(t.shape)}" for p, t in written.items())
-        at = f"\n  at {place_of(error)}" if place_of(error) else ""
+        places = places_of(error)
+        at = f"\n{places}" if places else ""
         raise WorkerError(
             f"case {built.name!r}, field 'sequence': the model itself fails in {key}: {type(error).__name__}: {error}"
             f"{at}\n  called with {said}",
