@@ -54,9 +54,11 @@ def cache_object(failure: Failure) -> str | None:
         return None
     return (
         f"a {found['kind']} is an object, and artifacts take and return tensors. If you don't ship the cache, build "
-        "the model without it: `model.config.use_cache = False`. If you do, wrap the model in a module whose forward "
-        "takes and returns the keys and values as tensors, and makes the cache of them inside; `Case(sequence=…)` then "
-        "feeds them back, step by step"
+        "the model without it: `model.config.use_cache = False`. If you only return a DynamicCache, have torch.export "
+        "know it, at the top of the case file: `from transformers.integrations.executorch import "
+        "register_dynamic_cache_export_support as register; register()`. If you take one, too, wrap the model in a "
+        "module whose forward takes and returns the keys and values as tensors, and makes the cache of them inside; "
+        "`Case(sequence=…)` then feeds them back, step by step"
     )
 
 

@@ -62,13 +62,17 @@ def packages(namespaces: Sequence[str]) -> None:
 def containers(modules: Sequence[str], path: Sequence[str] = ()) -> None:
     """Import the modules that register the classes which a program takes or returns. Raises WorkerError.
 
-    path: folders to look for modules in, behind all others.
+    modules: names, some with a function to call, "module:function". path: folders to look for modules in, behind all
+    others.
     """
     for folder in path:
         _look_in(folder)
-    for name in modules:
+    for entry in modules:
+        name, _, function = entry.partition(":")
         try:
-            importlib.import_module(name)
+            module = importlib.import_module(name)
+            if function:
+                getattr(module, function)()
         except Exception as error:
             raise WorkerError(
                 f"the program takes or returns a class of {name}, which can't be imported where it is loaded: "

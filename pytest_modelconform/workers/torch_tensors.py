@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
+from torch.utils import _pytree
 
 from . import tensors
 from .loop import WorkerError
@@ -62,7 +63,8 @@ def encode(
 ) -> Tree:
     """The tree of a nest of tensors; the tensors go into `out` under `key(path)`.
 
-    constants: whether numbers and bools stay constants (inputs) or become tensors without dimensions (outputs).
+    constants: whether numbers and bools stay constants (inputs) or become tensors without dimensions (outputs). Among
+    outputs an object of a class that is registered as a pytree's node is a dict: no call has to be made of it.
     Raises WorkerError for an object that has no place in a tree.
     """
     if value is None:
@@ -89,6 +91,8 @@ def encode(
     if isinstance(value, (list, tuple)):
         kind = "list" if isinstance(value, list) else "tuple"
         return {kind: [encode(v, key, out, f"{path}/{i}", constants) for i, v in enumerate(value)]}
+    if not constants and (children := _registered(value)) is not None:
+        return {"dict": [[k, encode(v, key, out, f"{path}/{k}")] for k, v in children]}
     where = f"{path.removeprefix('/')}: " if path else ""
     raise WorkerError(
         f"{where}a {type(value).__module__}.{type(value).__qualname__} has no place in inputs or outputs: tensors, "
@@ -109,6 +113,22 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, torch.Tensor]]:
     elif isinstance(value, (list, tuple)):
         for i, v in enumerate(value):
             yield from leaves(v, f"{path}/{i}")
+    elif (children := _registered(value)) is not None:
+        for k, v in children:
+            yield from leaves(v, f"{path}/{k}")
+
+
+def _registered(value: Any) -> list[tuple[str | int, Any]] | None:
+    """The parts of an object whose class is registered as a pytree's node, by name or place; None for any other."""
+    node = _pytree.SUPPORTED_NODES.get(type(value))
+    if node is None:
+        return None
+    if node.flatten_with_keys_fn is None:
+        return list(enumerate(node.flatten_fn(value)[0]))
+    named, _ = node.flatten_with_keys_fn(value)
+    # A key of a mapping, an index of a sequence, or an attribute's name.
+    fields = ("key", "idx", "name")
+    return [(next(getattr(k, field) for field in fields if hasattr(k, field)), v) for k, v in named]
 
 
 def decode(tree: Tree, get: Callable[[str], torch.Tensor]) -> Any:

@@ -81,6 +81,12 @@ def test_a_file_of_a_case_is_no_package_though_it_has_the_namespaces_name(folder
         registering.packages(["modelconform_case"])
 
 
+def test_a_function_that_registers_classes_is_called(folder: Path) -> None:
+    (folder / "modelconform_cache.py").write_text("called = []\n\n\ndef register():\n    called.append(1)\n")
+    registering.containers(["modelconform_cache:register"], [str(folder)])
+    assert sys.modules["modelconform_cache"].called == [1]
+
+
 def test_modules_of_classes_are_looked_for_beside_the_case_last(folder: Path) -> None:
     (folder / "modelconform_outputs.py").write_text("class Out: pass\n")
     (folder / "json.py").write_text("raise AssertionError\n")

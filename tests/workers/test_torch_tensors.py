@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils import _pytree
 
 from pytest_modelconform.workers import tensors, torch_tensors
 from pytest_modelconform.workers.loop import WorkerError
 from pytest_modelconform.workers.tensors import DTYPES, Tensor
-from pytest_modelconform.workers.torch_tensors import decode, encode, from_torch, order_of, same_bits, to_torch
+from pytest_modelconform.workers.torch_tensors import decode, encode, from_torch, leaves, order_of, same_bits, to_torch
 
 Pair = collections.namedtuple("Pair", ["first", "second"])
 
@@ -84,6 +85,53 @@ def test_trees() -> None:
     assert back["a"][1][1] is None
     assert isinstance(back[3], tuple)
     assert same_bits(back["a"][0], x)
+
+
+class Kept:
+    """A class that is registered as a node, as transformers' DynamicCache can be."""
+
+    def __init__(self, keys: list[torch.Tensor], values: list[torch.Tensor]) -> None:
+        self.keys, self.values = keys, values
+
+
+class Row(Kept):
+    """One that is registered without names."""
+
+
+_pytree.register_pytree_node(
+    Kept,
+    lambda kept: ([kept.keys, kept.values], None),
+    lambda found, _: Kept(*found),
+    serialized_type_name="modelconform.Kept",
+    flatten_with_keys_fn=lambda kept: (
+        [(_pytree.MappingKey("keys"), kept.keys), (_pytree.GetAttrKey("values"), kept.values)],
+        None,
+    ),
+)
+_pytree.register_pytree_node(
+    Row,
+    lambda row: ([row.keys, row.values], None),
+    lambda found, _: Row(*found),
+    serialized_type_name="modelconform.Row",
+)
+
+
+@pytest.mark.parametrize(("kind", "names"), [(Kept, ("keys", "values")), (Row, (0, 1))])
+def test_a_node_of_a_pytree_is_a_dict_among_outputs(kind: type[Kept], names: tuple[Any, Any]) -> None:
+    x, y = torch.ones(2), torch.zeros(3)
+    value = (kind([x], [y, x]), y)
+    out: dict[str, Tensor] = {}
+    first, second = names
+    assert encode(value, str, out)["tuple"][0] == {
+        "dict": [
+            [first, {"list": [{"tensor": f"/0/{first}/0"}]}],
+            [second, {"list": [{"tensor": f"/0/{second}/0"}, {"tensor": f"/0/{second}/1"}]}],
+        ]
+    }
+    assert [path for path, _ in leaves(value)] == list(out)
+    assert all(one is other for (_, one), other in zip(leaves(value), _pytree.tree_leaves(value), strict=True))
+    with pytest.raises(WorkerError, match="has no place in inputs or outputs"):
+        encode(value, str, {}, constants=True)
 
 
 def test_constants_stay_constants() -> None:

@@ -18,8 +18,11 @@ os.environ["AOTI_RUNTIME_CHECK_INPUTS"] = "1"
 
 def load(path: Path, device: str, fast: bool) -> Any:
     signature = json.loads((path.parent / "signature.json").read_text())
-    for package in (*signature.get("operators", ()), *signature.get("containers", ())):
-        importlib.import_module(package)  # registers its operators, or classes that hold tensors
+    for entry in (*signature.get("operators", ()), *signature.get("containers", ())):
+        package, _, function = entry.partition(":")
+        module = importlib.import_module(package)  # registers its operators, or classes that hold tensors
+        if function:
+            getattr(module, function)()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = fast
     torch.set_float32_matmul_precision("medium" if fast else "highest")
     if signature["format"].startswith("torchscript"):

@@ -35,5 +35,11 @@ def leaves(value: Any, name: str = "output") -> dict[str, Any]:
         return {name: to_numpy(torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None))}
     if hasattr(value, "__dataclass_fields__"):
         value = {key: getattr(value, key) for key in value.__dataclass_fields__}
+    node = torch.utils._pytree.SUPPORTED_NODES.get(type(value))
+    if node is not None and not isinstance(value, (dict, list, tuple)):
+        if node.flatten_with_keys_fn is None:
+            value = dict(enumerate(node.flatten_fn(value)[0]))
+        else:
+            value = {str(key).strip("[].'"): entry for key, entry in node.flatten_with_keys_fn(value)[0]}
     pairs = value.items() if hasattr(value, "items") else enumerate(value if isinstance(value, (list, tuple)) else ())
     return {path: leaf for key, entry in pairs for path, leaf in leaves(entry, f"{name}/{key}").items()}

@@ -51,3 +51,12 @@ def test_a_class_of_the_case_file_is_left_out(monkeypatch: Any) -> None:
     for kind in (Given, Found):
         monkeypatch.setattr(kind, "__module__", "modelconform_cases.net")
     assert containers.signed(made) == {}
+
+
+def test_what_a_function_registers_is_called(monkeypatch: Any) -> None:
+    made = program(Given(torch.randn(2)))
+    function = "transformers.integrations.executorch:register_dynamic_cache_export_support"
+    monkeypatch.setattr(containers, "_BY_FUNCTION", {(__name__, "Found"): function})
+    found = containers.signed(made)
+    assert found["containers"] == [__name__, function]
+    assert "register_dynamic_cache_export_support; register_dynamic_cache_export_support()" in found["notes"][0]
