@@ -53,7 +53,7 @@ from .made import Made
 from .pool import AnyWorker, Pool
 from .registry import Registry
 from .stages import Artifact, Budget, StageFailure, failure_of, kept, start
-from .worker import WorkerProblem, WorkerRefused
+from .worker import InlineWorker, WorkerProblem, WorkerRefused
 
 T = TypeVar("T")
 # What a case host reads the files of cases with, whatever package it was started from.
@@ -458,7 +458,8 @@ class Exports:
                 exported(folder)
 
         def exported(folder: Path) -> None:
-            fresh = not start(host).used
+            worker = start(host)
+            fresh = not worker.used
             try:
                 answer = self._ask_host(budget, *asked, host=host, folder=str(folder), **request)
             except StageFailure as failure:
@@ -467,7 +468,9 @@ class Exports:
                 if expects(failure.outcome()):
                     refusals.keep(self.cache, key, failure, lambda: self._packages(host))
                     raise
-                if fresh or failure.verdict is Verdict.UNSUPPORTED:
+                # In this process nothing is fresh, and what failed once fails otherwise: torch.jit.script says that a
+                # method is there already.
+                if fresh or isinstance(worker, InlineWorker) or failure.verdict is Verdict.UNSUPPORTED:
                     raise
                 fresh = True
                 self._fresh_host(host)

@@ -6,6 +6,8 @@ A LightningModule's `trainer` raises where no trainer is attached, for one.
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -50,15 +52,19 @@ def note(function: str, failing: Sequence[str]) -> list[str]:
 
 def _failing(module: torch.nn.Module) -> list[str]:
     found = []
-    for name in dir(type(module)):
-        if isinstance(getattr(type(module), name, None), property):
-            try:
-                getattr(module, name)
-            except AttributeError:
-                pass  # as if there were none, which is understood
-            except Exception:
-                found.append(name)
+    for name in _of_class(type(module)):
+        try:
+            getattr(module, name)
+        except AttributeError:
+            pass  # as if there were none, which is understood
+        except Exception:
+            found.append(name)
     return found
+
+
+@functools.lru_cache(maxsize=256)
+def _of_class(kind: Any) -> list[str]:
+    return [name for name in dir(kind) if isinstance(inspect.getattr_static(kind, name, None), property)]
 
 
 def _raise(module: Any) -> Any:

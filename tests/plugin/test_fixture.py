@@ -82,6 +82,22 @@ def test_export(modelconform):
     assert "fake_good_never-cpu]: mismatch" not in said.replace("test_export[torchscript_trace-fake_good_never", "")
 
 
+def test_an_export_that_fails_says_what_it_said_first(pytester: pytest.Pytester) -> None:
+    """A second torch.jit.script of a class in one process only says that there is a forward already."""
+    body = """
+class Batch(Net):
+    def forward(self, batch):
+        return batch["x"] * self.weight
+
+def test_it(modelconform):
+    named = {"formats": ["torchscript-script"], "runtimes": ["torch"]}
+    modelconform.check(Batch(), ({"x": x},), **named)
+"""
+    result = outcomes(pytester, body)
+    result.assert_outcomes(failed=1)
+    assert "indexing tensor with unsupported index type 'str'" in result.stdout.str()
+
+
 def test_two_models_in_one_test_are_not_taken_for_one_another(pytester: pytest.Pytester) -> None:
     body = """
 class Other(Net):
