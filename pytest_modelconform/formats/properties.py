@@ -52,7 +52,8 @@ def note(function: str, failing: Sequence[str]) -> list[str]:
 
 def _failing(module: torch.nn.Module) -> list[str]:
     found = []
-    for name in _of_class(type(module)):
+    kind: Any = type(module)
+    for name in _of_class(kind):
         try:
             getattr(module, name)
         except AttributeError:
