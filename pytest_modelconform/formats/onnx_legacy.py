@@ -86,12 +86,16 @@ def _as_it_is(
     built: Built, folder: Path, names: Sequence[str], options: Mapping[str, Any]
 ) -> tuple[Any, Mapping[str, Any]]:
     """The graph of the model itself, or where it would have inputs for them, of its tensors alone; then the numbers."""
+    from torch.onnx.errors import UnsupportedOperatorError
+
     numbers = _numbers(built)
     refused = None
     try:
         graph = _exported(built, folder, (built.model, *built.clone_inputs()), names, options)
         if not numbers or all(name in names for name in _inputs(graph)):
             return graph, {}
+    except UnsupportedOperatorError:
+        raise
     except Exception as error:
         if not numbers:
             raise

@@ -75,8 +75,9 @@ def taken(built: Built) -> Iterator[TensorCall]:
     )
     forward.__signature__ = forward_signature  # type: ignore[attr-defined]
     members = {"forward": forward, "__module__": own.__module__, "__qualname__": own.__qualname__}
+    changed = type(own.__name__, (own,), members)
     hidden = model.__dict__.pop("forward", None)  # of libraries that wrap one model's call, which `original` is
-    model.__class__ = type(own.__name__, (own,), members)
+    model.__class__ = changed
     try:
         arguments = [
             ("" if path.startswith("/args/") else name, path) for name, path in zip(names, tensors, strict=True)

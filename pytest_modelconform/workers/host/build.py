@@ -36,8 +36,8 @@ files.watch(torch.jit, "load")
 class Built:
     """A case's model with all its input sets.
 
-    inputs: (args, kwargs) by input set; keyword arguments that forward takes by position have become positional ones
-    where that leaves no gap, the others are in forward's order. exporter_set: the set that exporters see.
+    inputs: (args, kwargs) by input set; keyword arguments are in forward's order, and what exporters see by place the
+    other sets give by place, too, and the rest by name. exporter_set: the set that exporters see.
     dynamic_shapes: in torch.export's notation, with `Dim`s. input_leaves: path, dtype and shape (dynamic dimensions by
         name) of each tensor of that set, in the order of a flattened call.
     output_paths: paths of the tensors that eager returns, in order. digest: of parameters, buffers and inputs.
@@ -146,6 +146,9 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
         declared.check(name, signature(model), case.dynamic_shapes, inputs)
         complete = declared.check_given(name, signature(model), case.dynamic_shapes, inputs)
         exporter_set = choose_exporter_set(name, {key: shapes[key] for key in complete})
+        for key, call in inputs.items():
+            inputs[key] = called_alike(model, call, len(inputs[exporter_set][0]))
+            shapes[key] = leaf_shapes(name, key, model, case.dynamic_shapes, *inputs[key])
         notes = cast.notes(model, inputs, dtype) if dtype != "float32" and not is_part else []
         if dtype == INT8 and not is_part:
             model, note = quantise.quantised(name, model, inputs, exporter_set, with_dims(case.dynamic_shapes, {}))
@@ -235,6 +238,24 @@ def normalise(model: torch.nn.Module, value: Any, name: str, key: str) -> tuple[
     except TypeError as error:
         raise WorkerError(f"{where}: it doesn't fit forward{signature(model)}: {error}", "build") from error
     return args, dict(_in_order(bound, kwargs))
+
+
+def called_alike(model: torch.nn.Module, call: Call, places: int) -> Call:
+    """The same call with as many arguments by place, and the others by name; as it is where forward can't take that.
+
+    Else two sets that give one tensor, one by place and one by name, had different inputs to an export.
+    """
+    args, kwargs = call
+    parameters = list(signature(model).parameters.values())
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    first, given = parameters[:places], signature(model).bind(*args, **kwargs).arguments
+    if len(args) == places or any(one.kind not in by_place or one.name not in given for one in first):
+        return call
+    rest = [one for one in parameters[places:] if one.name in given]
+    if any(one.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL) for one in rest):
+        return call
+    moved = {one.name: given[one.name] for one in rest if one.kind is not inspect.Parameter.VAR_KEYWORD}
+    return tuple(given[one.name] for one in first), moved | {k: v for k, v in kwargs.items() if k not in given}
 
 
 def _in_order(bound: inspect.BoundArguments, kwargs: dict[str, Any]) -> Iterator[tuple[str, Any]]:

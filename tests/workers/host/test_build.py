@@ -14,6 +14,7 @@ from torch import nn
 from pytest_modelconform.workers.host.build import (
     Built,
     build,
+    called_alike,
     choose_exporter_set,
     digest,
     leaf_shapes,
@@ -67,6 +68,28 @@ def test_a_case(tmp_path: Path) -> None:
     assert list(found.by_name(*found.clone_inputs("one"))) == ["x"]
 
 
+@pytest.mark.parametrize(
+    ("head", "call", "places", "alike"),
+    [
+        ("x, mask=None, *, scale=1.0", ((1, 2), {"scale": 3}), 0, ((), {"x": 1, "mask": 2, "scale": 3})),
+        ("x, mask=None, *, scale=1.0", ((), {"x": 1, "mask": 2, "scale": 3}), 1, ((1,), {"mask": 2, "scale": 3})),
+        ("x, mask=None", ((1,), {"mask": 2}), 2, ((1, 2), {})),
+        ("x, mask=None", ((1,), {}), 2, None),
+        ("x, /, mask", ((1, 2), {}), 0, None),
+        ("*xs", ((1, 2), {}), 1, None),
+        ("x, **more", ((1,), {"a": 2}), 0, ((), {"x": 1, "a": 2})),
+        ("x, **more", ((), {"x": 1, "a": 2}), 1, ((1,), {"a": 2})),
+    ],
+)
+def test_arguments_that_exporters_see_by_place_are_given_so(
+    head: str, call: Any, places: int, alike: Any | None
+) -> None:
+    scope: dict[str, Any] = {}
+    exec(f"def forward(self, {head}): pass", scope)
+    model = type("Net", (torch.nn.Module,), {"forward": scope["forward"]})()
+    assert called_alike(model, call, places) == (alike or call)
+
+
 def test_train_mode(tmp_path: Path) -> None:
     assert built(tmp_path, f"model=lambda: Net(), inputs={INPUTS}, mode='train'").model.training
 
@@ -80,7 +103,7 @@ def test_random_numbers_are_the_cases_own(tmp_path: Path) -> None:
     again, other = build(str(path), path.name, "again"), build(str(path), path.name, "other")
     assert first.digest == again.digest != other.digest
     assert torch.equal(first.model.state_dict()["linear.weight"], again.model.state_dict()["linear.weight"])
-    assert not torch.equal(first.inputs["one"][0][0], first.inputs["two"][1]["x"][:1])
+    assert not torch.equal(first.inputs["one"][0][0], first.inputs["two"][0][0][:1])
 
 
 def test_inputs_are_cloned(tmp_path: Path) -> None:
