@@ -99,6 +99,12 @@ def traced_output(failure: Failure) -> str | None:
     """What a trace can't return: a dict of different things, None, an object."""
     if not re.search(_TRACED, failure.message):
         return None
+    if failure.search(r"Tracer cannot infer type of \w+Output\w*\("):
+        return (
+            "a trace returns tensors, tuples of them, or a dict of tensors only. A model of transformers or diffusers "
+            'returns a tuple where the input sets have `"return_dict": False`, which becomes part of the artifact. '
+            "torch.export takes the model as it is: formats `export` and `onnx`"
+        )
     return (
         "a trace returns tensors, tuples of them, or a dict of tensors only. Wrap the model in a module that returns "
         "such a tuple, without None, numbers and dicts of several kinds: `return y, *states`. torch.export takes the "

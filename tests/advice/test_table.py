@@ -190,6 +190,12 @@ def test_sizes_that_a_pooling_takes() -> None:
     assert '`4 * torch.export.Dim("part")` in place of "height"' in told
 
 
+def test_an_output_of_transformers_in_a_trace() -> None:
+    said = "RuntimeError: Tracer cannot infer type of CLIPOutput(loss=None, logits=tensor([1.]))"
+    assert '`"return_dict": False`' in str(advice(Failure(Stage.EXPORT, said)))
+    assert "`return y, *states`" in str(advice(Failure(Stage.EXPORT, said.replace("CLIPOutput", "Found"))))
+
+
 def test_an_object_that_is_no_nest_of_tensors() -> None:
     said = "case 'gp', input set 'a': a gpytorch.distributions.{} has no place in inputs or outputs: tensors, numbers"
     told = str(advice(Failure(Stage.REFERENCE, said.format("MultivariateNormal"))))
