@@ -21,7 +21,7 @@ from pytest_modelconform.terms.runs import TRANSPOSED
 from ..loop import WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, encode, view_of
-from . import cast, declared, files, frameworks, module, quantise
+from . import cast, declared, dense, files, frameworks, module, quantise
 from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_file, operator_files, short_trace
 from .clones import clone
 from .forward import signature
@@ -378,7 +378,8 @@ def digest(model: torch.nn.Module, inputs: dict[str, Any]) -> str:
         total.update(repr(tree).encode())
     # One after another, and not copied: there may be gigabytes.
     for name, value in {**dict(model.named_parameters()), **dict(model.named_buffers())}.items():
-        add(name, view_of(value))
+        for ending, part in dense.parts(value):
+            add(f"{name}{ending}", view_of(part))
     for name, tensor in given.items():
         add(name, tensor)
     return total.hexdigest()

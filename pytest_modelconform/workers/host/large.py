@@ -19,6 +19,7 @@ from pytest_modelconform.cache.reservations import Reservations
 from pytest_modelconform.terms import memory
 
 from ..loop import WorkerError
+from . import dense
 
 if TYPE_CHECKING:
     from .build import Built
@@ -32,7 +33,7 @@ _M_MMAP_THRESHOLD = -3  # malloc.h
 
 def size_of(model: torch.nn.Module) -> int:
     """Bytes of a model's parameters and buffers, each once."""
-    return sum(value.nbytes for value in {id(v): v for v in (*model.parameters(), *model.buffers())}.values())
+    return sum(dense.size(value) for value in {id(v): v for v in (*model.parameters(), *model.buffers())}.values())
 
 
 def is_large(model: torch.nn.Module) -> bool:

@@ -26,6 +26,7 @@ from ...tensors import Tensor
 from ...torch_tensors import from_torch, leaves
 from .. import large
 from ..build import Built
+from ..dense import is_dense
 from ..state import seed_of
 from .float64 import Widened, run_wide
 
@@ -72,15 +73,15 @@ def find(
         }
     search = _Search(built, references, call, wide, built.exporter_set)
     estimates, near = search.estimates()
-    # No floating-point output depends on these, as on a head whose detections are all sorted out; integers may.
+    # These have no gradient: no output depends on them, as on a head whose detections are all sorted out, or what lies
+    # between has none (integers, quantisation, batch norms in TorchScript, which aren't rewritten).
     silent = [name for name, estimate in estimates.items() if estimate == 0]
-    # Batch norms in TorchScript aren't rewritten as those in Python are, so that their statistics have no gradient.
-    scripted = isinstance(built.model, torch.jit.ScriptModule)
-    counted = scripted or any(not isinstance(output, _Output) for output in references.values())
-    tried = sorted(near, key=estimates.__getitem__) + (silent if counted else [])
-    found = [] if counted else silent
+    tried = sorted(near, key=estimates.__getitem__) + silent
+    found: list[str] = []
     left = _try(search, tried, estimates, found)
     skipped = f"only {len(tried) - left} of {len(tried)} that may be among them could be tried" if left else ""
+    if others := {type(value).__name__ for value in built.model.parameters() if not is_dense(value)}:
+        skipped = skipped or f"weights of a class of their own ({', '.join(sorted(others))}) aren't changed"
     # Another set may take another branch. A generated one is not the case's to rely on.
     for key in built.inputs:
         if found and key in runs and key != built.exporter_set and key not in built.generated:
@@ -138,10 +139,11 @@ def _constant(built: Built, names: list[str]) -> list[str]:
 
 
 def _state(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """Parameters and buffers of floating point by name, each once."""
+    """Parameters and buffers of floating point by name, each once; none that is sparse, or of a class of its own."""
     seen: set[int] = set()
     for name, value in (*model.named_parameters(), *model.named_buffers()):
-        if id(value) not in seen and value.numel() and (value.is_floating_point() or value.is_complex()):
+        floating = value.is_floating_point() or value.is_complex()
+        if id(value) not in seen and value.numel() and floating and is_dense(value):
             seen.add(id(value))
             yield name, value
 

@@ -66,6 +66,23 @@ def test_without_gradients_each_tensor_is_tried(tmp_path: Path) -> None:
     assert found == {"tensors": 2, "unseen": ["b.weight"], "skipped": "", "constant": []}
 
 
+def test_what_has_no_gradient_is_tried(tmp_path: Path) -> None:
+    """As in a quantised model: rounding has none, and a change shows all the same."""
+    init = "self.a = torch.nn.Linear(8, 8); self.b = torch.nn.Linear(8, 8)"
+    found = unseen(tmp_path, init, "return torch.round(self.a(x) * 64) / 64")
+    assert found == {"tensors": 4, "unseen": ["b.bias", "b.weight"], "skipped": "", "constant": []}
+
+
+def test_weights_of_a_class_of_their_own_are_named(tmp_path: Path) -> None:
+    init = (
+        "from torch.testing._internal.two_tensor import TwoTensor; w = torch.rand(8, 8); "
+        "self.a = torch.nn.Linear(8, 8); self.w = torch.nn.Parameter(TwoTensor(w, w), requires_grad=False)"
+    )
+    found = unseen(tmp_path, init, "return self.a(x)")
+    assert found["skipped"] == "weights of a class of their own (TwoTensor) aren't changed"
+    assert (found["tensors"], found["unseen"]) == (2, [])
+
+
 def test_masks_of_infinities_are_no_obstacle(tmp_path: Path) -> None:
     forward = "return (self.a(x), torch.full((len(x), len(x)), float('-inf')).triu(1) + self.a(x) @ self.a(x).T)"
     found = unseen(tmp_path, "self.a = torch.nn.Linear(8, 8)", forward)
