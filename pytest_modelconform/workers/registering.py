@@ -13,7 +13,7 @@ import torch
 
 from pytest_modelconform.terms.operators import LIBRARIES, PYTHON
 
-from .imported import file_of
+from .module_file import file_of
 from .loop import WorkerError
 
 # Folders of cases' modules, added to sys.path.

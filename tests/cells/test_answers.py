@@ -11,6 +11,7 @@ from pytest_modelconform.cells.answers import (
     UnsuitableInputs,
     compare_runs,
     named_outputs,
+    other_constants,
     read_runs,
     run_request,
     static_conflict,
@@ -343,3 +344,19 @@ def test_a_cell_is_imprecise_if_no_set_is_worse() -> None:
     refused = SetResult(Verdict.UNSUPPORTED, Stage.RUN, "static")
     assert summarise({"a": close, "b": refused}).verdict is Verdict.IMPRECISE
     assert summarise({"a": close, "b": SetResult(Verdict.ERROR, Stage.RUN, "no")}).verdict is Verdict.ERROR
+
+
+@pytest.mark.parametrize(
+    ("exported", "given", "said"),
+    [
+        ({"k": "3"}, {"k": "4"}, "this set gives k=4, the exported set k=3, and an export has that as a constant"),
+        ({"k": "3", "mask": "None"}, {"k": "3"}, ""),
+        # A tensor in the one and None in the other are other tensors, which other_arguments finds.
+        ({}, {"mask": "None"}, ""),
+    ],
+)
+def test_a_set_with_another_number(exported: dict[str, str], given: dict[str, str], said: str) -> None:
+    entry = InputSet("one", Path("inputs"), [], [], {}, {}, frozenset(), {}, constants=given)
+    found = other_constants(exported, entry)
+    assert (found or "").startswith(said)
+    assert bool(found) == bool(said)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..imported import file_of
+from ..module_file import file_of
 
 _recording: list[set[str]] = []
 

@@ -10,7 +10,7 @@ import os
 import sys
 from types import ModuleType
 
-from ..imported import file_of
+from ..module_file import file_of
 
 # The folders that were entered, each with its modules that are put aside while another folder's are there.
 _aside: dict[str, dict[str, ModuleType]] = {}

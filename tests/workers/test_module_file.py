@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from pytest_modelconform.workers import imported
+from pytest_modelconform.workers import module_file
 from pytest_modelconform.workers.host import files, siblings
 from pytest_modelconform.workers.host.cases import import_file
 
@@ -24,13 +24,13 @@ class Slotted:
 
 
 def test_the_file_of_a_module() -> None:
-    assert imported.file_of(imported) == imported.__file__
-    assert imported.file_of(Lazy("lazy")) is None
-    assert imported.file_of(sys) is None
+    assert module_file.file_of(module_file) == module_file.__file__
+    assert module_file.file_of(Lazy("lazy")) is None
+    assert module_file.file_of(sys) is None
     slotted = Slotted()
-    assert imported.file_of(slotted) is None
+    assert module_file.file_of(slotted) is None
     slotted.__file__ = "/a.py"
-    assert imported.file_of(slotted) == "/a.py"
+    assert module_file.file_of(slotted) == "/a.py"
 
 
 def test_a_module_that_imports_when_it_is_asked_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
