@@ -13,8 +13,8 @@ import torch
 
 from pytest_modelconform.terms.operators import LIBRARIES, PYTHON
 
-from .module_file import file_of
 from .loop import WorkerError
+from .module_file import file_of
 
 # Folders of cases' modules, added to sys.path.
 _added: list[str] = []
