@@ -77,6 +77,11 @@ def not_copied(failure: Failure) -> str | None:
 def foreign_object(failure: Failure) -> str | None:
     """An object that is no nest of tensors, where the model itself takes or returns it."""
     if found := failure.search(r"\ba (?:[\w.]+\.)?(?P<name>\w+) has no place in inputs or outputs"):
+        if found["name"] in ("dtype", "device", "layout", "memory_format", "slice"):
+            return (
+                f"input sets hold no {found['name']}. Leave it out where it is forward's default; else wrap the model "
+                "in a module that gives it: `return self.model(x, dtype=torch.float64)`"
+            )
         distribution = ", of a distribution its mean and variance, say" if "Normal" in found["name"] else ""
         return (
             f"no format stores a {found['name']}. Wrap the model in a module that takes and returns what is in it as "

@@ -160,11 +160,17 @@ def _only_by_name(built: Built) -> list[str]:
 
 
 def _numbers(built: Built) -> dict[str, Any]:
-    """Numbers that forward takes, and lists of such, by parameter: those of the call, and defaults."""
+    """Numbers that forward takes, lists of such, and dtypes, by parameter: those of the call, and defaults."""
+    import torch
+
     from ..workers.host.forward import is_constant, signature
 
     args, kwargs = built.clone_inputs()
     bound = signature(built.model).bind(*args, **kwargs)
     bound.apply_defaults()
-    given = {name: value for name, value in bound.arguments.items() if is_constant(value)}
-    return {name: value for name, value in given.items() if not isinstance(value, (str, type(None)))}
+    objects = (torch.dtype, torch.device, torch.layout, torch.memory_format, slice)
+    return {
+        name: value
+        for name, value in bound.arguments.items()
+        if isinstance(value, objects) or (is_constant(value) and not isinstance(value, (str, type(None))))
+    }

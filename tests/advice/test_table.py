@@ -202,6 +202,8 @@ def test_an_object_that_is_no_nest_of_tensors() -> None:
     assert told.startswith("no format stores a MultivariateNormal. Wrap the model in a module that")
     assert told.endswith("as tensors, of a distribution its mean and variance, say")
     assert str(advice(Failure(Stage.REFERENCE, said.format("Graph")))).endswith("as tensors")
+    said = "kwargs/dtype: a torch.dtype has no place in inputs or outputs"
+    assert str(advice(Failure(Stage.REFERENCE, said))).startswith("input sets hold no dtype. Leave it out")
 
 
 def test_a_bound_is_one_that_its_own_guards_take() -> None:

@@ -36,6 +36,11 @@ class Unused(Guided):
         return self.linear(x) if times == 1 else x
 
 
+class Typed(Guided):
+    def forward(self, x, dtype=torch.float32, rows=slice(0, 2)):
+        return self.linear(x[rows]).to(dtype)
+
+
 class Passes(Guided):
     def forward(self, *args, **kwargs):
         return super().forward(*args, **kwargs)
@@ -95,6 +100,7 @@ batch = Case(model=lambda: Batch(), inputs={"a": lambda: ({"x": x(), "y": torch.
 lengths = Case(model=lambda: Lengths(), inputs={"a": lambda: {"x": x(), "lengths": [2, 3], "causal": True}})
 holds = Case(model=lambda: Holds(), inputs={"a": lambda: (x(),)})
 other = Case(model=lambda: Default(), inputs={"a": lambda: (x(), 5.0), "b": lambda: (x(),)})
+typed = Case(model=lambda: Typed(), inputs={"a": lambda: (x(),)})
 unused = Case(model=lambda: Unused(), inputs={"a": lambda: (x(),)})
 """
 TRACED = "Traced through a module around the model that gives {}; do the same"
@@ -121,6 +127,7 @@ def seen(session_folder: Path) -> Run:
         ("several", BY_NAME.format("guidance")),
         ("passes", BY_NAME.format("extra, x, forwards")),
         ("batch", ""),
+        ("typed", GIVES.format("torch.float32, rows=slice(0, 2, None)").replace("guidance", "dtype")),
         ("lengths", GIVES.format("[2, 3], causal=True").replace("guidance", "lengths")),
         ("unused", ""),
     ],
