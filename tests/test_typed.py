@@ -36,6 +36,7 @@ ENTRY: dict[str, Any] = {
     "inputs_changed": [],
     "seconds": 1,
     "impure": "",
+    "constants": {"scale": "2.0"},
     "state_changed": [],
     "views": [],
     "repeats": True,

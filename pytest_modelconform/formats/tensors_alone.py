@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..workers.host.forward import is_constant, signature
-
 if TYPE_CHECKING:
     import torch
 
@@ -36,6 +34,8 @@ class TensorCall:
 
 def only_by_name(built: Built) -> list[str]:
     """Arguments of the exporters' call that a forward has no plain parameter for: after `*`, in `**kwargs`."""
+    from ..workers.host.forward import signature
+
     _, kwargs = built.inputs[built.exporter_set]
     parameters = signature(built.model).parameters
     plain = [name for name, one in parameters.items() if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
@@ -44,6 +44,8 @@ def only_by_name(built: Built) -> list[str]:
 
 def fixed(built: Built) -> dict[str, Any]:
     """What the exporters' call gives that is numbers, texts and None alone, by parameter."""
+    from ..workers.host.forward import is_constant
+
     args, kwargs = built.inputs[built.exporter_set]
     given = {built.argument_name(f"/args/{place}"): value for place, value in enumerate(args)} | kwargs
     return {name: value for name, value in given.items() if is_constant(value)}
@@ -55,6 +57,8 @@ def taken(built: Built) -> Iterator[TensorCall]:
 
     The model stays the same object of a class of the same name, so that its parameters keep their names, too.
     """
+    from ..workers.host.forward import is_constant
+
     model = built.model
     args, kwargs = built.clone_inputs()
     paths = [f"/args/{place}" for place in range(len(args))] + [f"/kwargs/{name}" for name in kwargs]
@@ -91,6 +95,8 @@ def taken(built: Built) -> Iterator[TensorCall]:
 
 def _names(built: Built, paths: list[str]) -> list[str]:
     """What the new forward calls them: one by name its own name, one by place the name of its plain parameter."""
+    from ..workers.host.forward import signature
+
     plain = [
         name
         for name, one in signature(built.model).parameters.items()
