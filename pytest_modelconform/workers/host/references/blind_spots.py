@@ -76,8 +76,13 @@ def find(
     # These have no gradient: no output depends on them, as on a head whose detections are all sorted out, or what lies
     # between has none (integers, quantisation, batch norms in TorchScript, which aren't rewritten).
     silent = [name for name, estimate in estimates.items() if estimate == 0]
-    tried = sorted(near, key=estimates.__getitem__) + silent
+    tried = sorted(near, key=estimates.__getitem__)
     found: list[str] = []
+    # In one run, where there is memory for as many changed ones: for each by itself there is no time.
+    if silent and (search.is_large or search.sees(silent)):
+        tried += silent
+    else:
+        found += silent
     left = _try(search, tried, estimates, found)
     skipped = f"only {len(tried) - left} of {len(tried)} that may be among them could be tried" if left else ""
     if others := {type(value).__name__ for value in built.model.parameters() if not is_dense(value)}:
