@@ -24,7 +24,7 @@ from ...tensors import Tensor
 from ...torch_tensors import Tree, encode, leaves
 from ..build import Built, encode_inputs
 from ..cast import failing_operator
-from ..forward import constants
+from ..forward import constants, signature
 from ..frameworks import NoisyModule
 from ..generate import contiguous
 from ..part_case import PartCase
@@ -195,8 +195,16 @@ def _one_set(built: Built, key: str, runs: dict[str, Tensor], folder: str, wide:
             {"path": path, "shape": list(tensor.shape), "name": built.argument_name(path)}
             for path, tensor in written.items()
         ],
-        "constants": constants(built.model, *built.inputs[key]),
+        "constants": _constants(built, key),
     }
+
+
+def _constants(built: Built, key: str) -> dict[str, str]:
+    """What an export has as constants, of what a set gives: all but numbers that `dynamic_shapes` says to vary."""
+    spec = built.case.dynamic_shapes or {}
+    named = spec if isinstance(spec, Mapping) else dict(zip(signature(built.model).parameters, spec, strict=False))
+    found = constants(built.model, *built.inputs[key])
+    return {name: value for name, value in found.items() if not named.get(name)}
 
 
 def _failure(built: Built, key: str, error: Exception) -> str:

@@ -474,3 +474,21 @@ def test_tensors_that_are_not_seen_come_with_what_to_do(tmp_path: Path) -> None:
     )
     [note] = references(tmp_path, make(tmp_path, head=norm)).notes
     assert "(shift). Other inputs may show it, or other numbers in it; what the model computes away" in note
+
+
+@pytest.mark.parametrize(
+    ("shapes", "told"),
+    [
+        ("None", {"k": "3", "mode": "'sum'"}),
+        ("{'x': {0: 'n'}, 'k': None}", {"k": "3", "mode": "'sum'"}),
+        # torch.export can take a number as an input: with another one its artifact has to be right.
+        ("{'x': None, 'k': torch.export.Dim.DYNAMIC}", {"mode": "'sum'"}),
+    ],
+)
+def test_what_an_export_has_as_constants(shapes: str, told: dict[str, str], tmp_path: Path) -> None:
+    head = (
+        "import torch\nfrom pytest_modelconform import Case\n\n\nclass Net(torch.nn.Module):\n"
+        "    def forward(self, x, k, mode='sum'):\n        return x * k\n\n\n"
+        f"case = Case(model=Net, inputs={{'a': lambda: (torch.randn(2, 4), 3)}}, dynamic_shapes={shapes})\n"
+    )
+    assert make(tmp_path, head=head)["sets"]["a"]["constants"] == told
