@@ -34,7 +34,7 @@ GROUPS = (
     Group("onnx-readers", _ONNX, ("tract", "opencv")),
     Group("onnx-javascript", _ONNX, ("ort-node", "ort-wasm", "ort-web", "ort-webgpu")),
     Group("openvino", ("openvino",), _READERS),
-    Group("converted", ("mnn", "ncnn", "stablehlo"), ("mnn", "ncnn", "jax")),
+    Group("converted", ("mnn", "ncnn"), ("mnn", "ncnn")),
     Group("compilers", ("iree", "tvm"), ("iree", "tvm")),
     Group("old", ("onnx-opset9", "caffe2", "mxnet", "caffe"), ("ort", "caffe2", "mxnet", "caffe")),
     Group("onnx-decomposed", ("onnx-decomposed",), (*_READERS, "tract", "opencv")),
@@ -43,10 +43,9 @@ GROUPS = (
         ("onnx-fp16", "onnx-int8", "openvino-int8"),
         (*_READERS, "ort-node", "ort-wasm", "ort-web"),
     ),
-    Group("mobile", ("litert", "litert-int8", "executorch-portable"), ("litert", "litert-web", "executorch")),
+    Group("executorch", ("executorch", "executorch-portable"), ("executorch",)),
     Group("others", ("tensorflow", "twin-keras", "twin-jax", "coreml"), ("tensorflow", "keras", "jax", "coreml")),
     Group("state-dict", ("state-dict",), ("cpp-frontend",)),
-    Group("xnnpack", ("executorch",), ("executorch",)),
     Group(
         "other-torch",
         (
@@ -57,6 +56,9 @@ GROUPS = (
     ),
     Group("aoti", ("aoti",), ("torch", "libtorch-cpp")),
     Group("torch-compile", ("module", "export"), ("torch-compile", "torch-compile-fullgraph")),
+    # Exports of minutes.
+    Group("litert", ("litert", "litert-int8"), ("litert", "litert-web")),
+    Group("stablehlo", ("stablehlo",), ("jax",)),
     # NumPy, node by node: half a minute a cell.
     Group(
         "onnx-reference", (*_ONNX, "onnx-decomposed", "onnx-fp16", "onnx-int8", "openvino-int8"), ("onnx-reference",)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..terms.case import TORCH
 from ..terms.outcome import NOT_FIT, Outcome, Stage, Verdict
-from . import around, files, operators, shapes, values
+from . import around, files, operators, scripts, shapes, values
 from .failure import Failure, Rule
 
 # The first one that has something to say is heard: what is special stands before what is general.
@@ -37,6 +37,15 @@ RULES: Sequence[Rule] = (
     operators.kernel,
     values.foreign_object,
     values.untyped_default,
+    values.sparse,
+    scripts.variable_arguments,
+    scripts.parents_method,
+    scripts.hook,
+    scripts.source,
+    scripts.statement,
+    scripts.annotation,
+    scripts.closed_over,
+    scripts.size_as_flag,
     files.too_new,
     files.saved_on_gpu,
     files.asks_for_gpu,

@@ -100,6 +100,16 @@ def untyped_default(failure: Failure) -> str | None:
     return None
 
 
+def sparse(failure: Failure) -> str | None:
+    """A sparse tensor among a model's buffers, which torch.export.save looks for the storage of."""
+    if not (failure.is_export and failure.search("Cannot access storage of SparseTensorImpl")):
+        return None
+    return (
+        "torch.export.save can't write a sparse tensor, and the model keeps one. Keep it dense, "
+        '`model.register_buffer("mask", model.mask.to_dense())`, with `.to_sparse()` where forward needs it so'
+    )
+
+
 def traced_output(failure: Failure) -> str | None:
     """What a trace can't return: a dict of different things, None, an object."""
     if not re.search(_TRACED, failure.message):

@@ -14,7 +14,7 @@ MOST_LINES, _WIDTH = 40, 110
 
 
 class TooLong(Exception):
-    """The file would have more than `MOST_LINES` lines."""
+    """The file would have more than `MOST_LINES` lines below its docstring."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,8 @@ def written(sketch: Sketch, choice: Choice, facts: Facts, texts: Mapping[str, st
     packages = sorted({line.imports for line in sketch.lines if line.imports})
     # Logs and pages show the text alone.
     beside = f"It reads {TENSORS}, which `modelconform blame -o DIR` writes beside it."
-    lines = [*_docstring([*facts.said, *[beside] * reads]), ""]
+    said = [*_docstring([*facts.said, *[beside] * reads]), ""]
+    lines = []
     if reads:
         lines += ["from pathlib import Path", ""]
     lines += ["import torch", *(f"import {name}" for name in packages), ""]
@@ -50,9 +51,10 @@ def written(sketch: Sketch, choice: Choice, facts: Facts, texts: Mapping[str, st
     if not sketch.layer:
         lines += ["", *_model(sketch, choice, tensors), "", ""]
     lines += _case(sketch, facts, tensors, packages, reads)
+    # What is said differs from try to try; who has found an example has to be able to write it with more words.
     if len(lines) > MOST_LINES:
         raise TooLong
-    return "\n".join(lines) + "\n"
+    return "\n".join(said + lines) + "\n"
 
 
 def _case(sketch: Sketch, facts: Facts, tensors: Mapping[str, str], packages: Sequence[str], reads: bool) -> list[str]:

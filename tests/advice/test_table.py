@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import io
 import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy
 import onnxruntime
@@ -21,11 +19,10 @@ from pytest_modelconform.advice.failure import Failure
 from pytest_modelconform.advice.table import STAGES, advice, advised
 from pytest_modelconform.terms.outcome import NOT_FIT, Outcome, Stage, Verdict
 from pytest_modelconform.workers.host.build import build
-from pytest_modelconform.workers.host.state import Globals
-from pytest_modelconform.workers.loop import describe
 from pytest_modelconform.workers.python import program_file
-from pytest_modelconform.workers.torch_tensors import leaves
+from tests.support import refusals
 from tests.support.fakes import REPOSITORY
+from tests.support.refusals import said
 
 pytestmark = [pytest.mark.compiles, pytest.mark.filterwarnings("ignore")]
 # Not imported here: its operators can be registered once only.
@@ -84,28 +81,8 @@ TOLD = [
 ]  # fmt: skip
 
 
-def said(function: Callable[[], object], stage: Stage = Stage.EXPORT) -> Failure:
-    """What a cell would say of what a function raises."""
-    with pytest.raises(Exception) as raised:  # noqa: PT011 (all kinds are asked for)
-        function()
-    error = describe(raised.value)
-    message = f"{error['type']}: {error['message']}" if error["type"] else error["message"]
-    return Failure(Stage(error["stage"] or stage), message)
-
-
 def export(case: str, format_name: str, folder: Path) -> None:
-    """As the case host does it."""
-    before = Globals()
-    built = build(str(FILE), "refused.py", case)
-    format_module: Any = importlib.import_module(f"pytest_modelconform.formats.{format_name.replace('-', '_')}")
-    folder.mkdir()
-    args, kwargs = built.clone_inputs()
-    try:
-        with torch.no_grad():
-            built.output_paths = [path for path, _ in leaves(built.model(*args, **kwargs))]
-            format_module.export(built, folder)
-    finally:
-        before.restore()
+    refusals.export(FILE, case, format_name, folder)
 
 
 @pytest.mark.parametrize(
