@@ -403,10 +403,11 @@ class Exports:
                 "signature": source.signature.stored,
                 "folder": str(folder),
             }
-            if self.registry.format(cell.format).CALIBRATES:
-                request["calibration"] = calibration(source.signature, prepared)
             converter = functools.partial(self.pool.converter, cell.format)
-            answer = self._ask_host(budget, Stage.EXPORT, "convert", Converted, host=converter, **request)
+            with tempfile.TemporaryDirectory(prefix="modelconform-") as inputs:
+                if self.registry.format(cell.format).CALIBRATES:
+                    request["calibration"] = calibration(source.signature, prepared, Path(inputs))
+                answer = self._ask_host(budget, Stage.EXPORT, "convert", Converted, host=converter, **request)
             signature = {**answer.signature, "format": cell.format}
             (folder / "signature.json").write_text(store.dumps(signature))
             # What the way from the model took, as for formats that are made in one step.

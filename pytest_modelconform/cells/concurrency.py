@@ -12,7 +12,7 @@ from ..terms.cell import Cell
 from ..terms.outcome import FROM_THREADS, Outcome, Stage, Verdict
 from ..terms.tolerances import choose
 from ..workers import arrays
-from . import from_threads
+from . import from_threads, pairs
 from .answers import Run, UnsuitableInputs, compare_runs, run_request, structured
 from .protocol import NONSENSE, ConcurrentAnswer, ErrorAnswer, Trial, broken
 from .stages import verdict_of
@@ -208,7 +208,13 @@ class AtOnce:
             threads=list(wanted.threads),
             clones=list(wanted.clones),
             repeats=wanted.repeats,
-            calls=[{"inputs": str(entry.file), **run_request(artifact.signature, entry)} for entry in sets],
+            calls=[
+                {
+                    "inputs": str(pairs.inputs_file(entry, artifact.signature, self.folder)),
+                    **run_request(artifact.signature, entry),
+                }
+                for entry in sets
+            ],
         )
         return read(answer, ConcurrentAnswer)
 
@@ -272,7 +278,7 @@ class Trials:
         entry = self.sets[first.call]
         layout = self.signature.layout
         trees = [structured(tree, layout, self.signature, entry.outputs) for tree in (first.outputs, first.serial)]
-        runs = [(tree, found) for tree in trees]
+        runs = pairs.joined([(tree, found) for tree in trees], entry, self.signature)
         result = compare_runs(runs[:1], entry, self.tolerance, self.narrows)
         # Beyond the tolerance where serial runs aren't, it is a mismatch however close: the threads are its cause.
         if result.verdict is Verdict.MISMATCH or (result.verdict is Verdict.IMPRECISE and entry.name not in self.close):

@@ -15,7 +15,7 @@ from ..terms.outcome import STYLES, Outcome, Stage, Verdict
 from ..terms.runs import ZEROS
 from ..terms.tolerances import choose, loss_note
 from ..terms.wording import input_name
-from . import compiled, limits
+from . import compiled, limits, pairs
 from .answers import (
     Run,
     SetResult,
@@ -164,12 +164,13 @@ class InputSets:
         """Run a set, or say why that is its result. repeats: how often; 0: as the format needs."""
         self.target.unlink(missing_ok=True)
         repeats = repeats or self.registry.format(self.cell.format).REPEATS
-        files = {"inputs": str(entry.file), "outputs": str(self.target)}
         signature = self.artifact.signature
         try:
+            inputs = pairs.inputs_file(entry, signature, self.target.parent)
+            files = {"inputs": str(inputs), "outputs": str(self.target)}
             request = run_request(signature, entry)
             answer = read(self.budget.ask(self.worker, "run", repeats=repeats, **files, **request), RunAnswer)
-            runs = read_runs(answer, self.target, repeats, signature, entry.outputs)
+            runs = pairs.joined(read_runs(answer, self.target, repeats, signature, entry.outputs), entry, signature)
         except WorkerRefused as problem:
             if self.reload is not None and self.registry.runtime(self.cell.runtime).RELOADS:
                 self.reload()

@@ -81,9 +81,9 @@ def _least(judge: Judge) -> float:
 def scaled(judge: Judge) -> str | None:
     """Values times c."""
     y, r = _pair(judge)
-    if not distinct(r, _FEW) or not (square := float((r * r).sum())):
+    if not distinct(r, _FEW) or not (square := float(np.square(np.abs(r)).sum())):
         return None
-    c = float((y * r).sum()) / square
+    c = float((y * r.conj()).sum().real) / square
     if not c or not math.isfinite(c) or abs(c - 1) <= _least(judge) or not judge.explains(judge.y / c):
         return None
     if f"{c:.6g}" == "1":
@@ -96,7 +96,7 @@ def shifted(judge: Judge) -> str | None:
     y, r = _pair(judge)
     if not distinct(r, _FEW):
         return None
-    c = float(np.mean(y - r))
+    c = float(np.mean(y - r).real)
     if not c or not math.isfinite(c) or abs(c) <= _least(judge) * spread(r) or not judge.explains(judge.y - c):
         return None
     return f"has the model's values {'plus' if c > 0 else 'minus'} {abs(c):.6g}"

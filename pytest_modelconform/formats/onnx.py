@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..terms.wording import output_name
 from . import external_data, translated
 from .base import Signature, flat_signature
 from .foreign import of_onnx
@@ -48,6 +49,10 @@ EXPORT_OPTIONS = {
         "autograd_inlining",
     )
 }
+_PAIRS_NOTE = (
+    "ONNX's operators have no complex numbers: in the file, {} {} pairs of real ones, with a last dimension of 2 "
+    "(`torch.view_as_real`, `torch.view_as_complex`)"
+)
 # Options of that function which it heeds when it writes a file itself.
 _AT_SAVE = {
     "external_data": "external_data",
@@ -106,4 +111,20 @@ def store(program: ONNXProgram, built: Built, folder: Path) -> Signature:
     renamed = list(given.get("input_names") or ())
     names = [*renamed[: len(names)], *names[len(renamed) :]]
     signature = flat_signature("model.onnx", built, inputs, outputs, names) | external_data.described(folder)
+    signature |= _pairs(program, built)
     return with_shapes_of_file(signature, folder) if "dynamic_axes" in given else signature
+
+
+def _pairs(program: ONNXProgram, built: Built) -> Signature:
+    """What the signature says of a model that takes or returns complex numbers: the file has pairs of real ones."""
+    exported = program.exported_program
+    assert exported is not None
+    found = [built.argument_name(leaf["path"]) for leaf in built.input_leaves if leaf["dtype"].startswith("complex")]
+    values = {node.name: node.meta.get("val") for node in exported.graph.nodes}
+    for name, path in zip(exported.graph_signature.user_outputs, built.output_paths, strict=False):
+        value = values.get(name) if isinstance(name, str) else None
+        if getattr(value, "is_complex", bool)():
+            found.append(output_name(path))
+    if not found:
+        return {}
+    return {"pairs": True, "notes": [_PAIRS_NOTE.format(", ".join(found), "is" if len(found) == 1 else "are")]}

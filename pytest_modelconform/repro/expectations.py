@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..cells.pairs import REAL
 from ..compare import Reference, flatten
 from ..compare.difference import FEW_ELEMENTS
 from ..compare.numbers import AS_EAGER, LEFT_OUT, RELATIVE, UNSTABLE, layout_of
@@ -37,6 +38,13 @@ def of_set(entry: InputSet, tolerance: Tolerance, narrows: Mapping[str, str]) ->
         if not (tolerance.cosine is not None and reference.kind == "float"):
             stated[name]["cosine"] = None
     return stated, arrays
+
+
+def as_pairs(stated: Mapping[str, Any]) -> dict[str, Any]:
+    """What a script says of an output, where the artifact returns complex numbers as pairs (cells/pairs.py)."""
+    if stated["dtypes"][0] not in REAL:
+        return dict(stated)
+    return {**stated, "dtypes": [REAL[name] for name in stated["dtypes"]], "shape": [*stated["shape"], 2]}
 
 
 def _of_reference(reference: Reference, tolerance: Tolerance) -> tuple[Any, Any, float]:

@@ -30,6 +30,8 @@ def write_inputs(
             continue
         outputs, arrays = expectations.of_set(entry, tolerance, runtime.NARROWS)
         folder.add(entry.file)
+        if artifact.signature.pairs:
+            outputs = {name: expectations.as_pairs(about) for name, about in outputs.items()}
         folder.add_arrays(f"expected-{name}.safetensors", arrays)
         refuses = entry.may_refuse or static_conflict(artifact.signature, entry) is not None
         stated[name] = {"may_refuse": refuses, "outputs": outputs}
@@ -82,6 +84,8 @@ def facts_of(
     else:
         facts["inputs"] = {value.name: value.path for value in artifact.signature.inputs or ()}
         facts["outputs"] = {value.name: f"output{value.path}" for value in artifact.signature.outputs}
+        if artifact.signature.pairs:
+            facts["pairs"] = True
     return facts | {"sets": dict(sets)}
 
 

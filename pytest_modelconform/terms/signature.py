@@ -45,6 +45,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     # one by place, and the path of the model's, `/args/0`.
     arguments: tuple[tuple[str, str], ...] = ()
     constants: tuple[str, ...] = ()  # paths of the arguments that are constants in it, and that it isn't called with
+    pairs: bool = False  # what is complex in the model is pairs of real numbers in it, a last dimension of 2
     notes: tuple[str, ...] = ()  # what there is to know of how it was matched with the model, as sentences
     kept_devices: tuple[str, ...] = ()  # places that keep the device that they were exported on
     # The whole of signature.json: runtimes and converters read in it what only they know, such as `weights`.

@@ -33,6 +33,12 @@ def input_name(path: str) -> str:
     return f"{name if kind == 'kwargs' else f'input {name}'}{inside}"
 
 
+def output_name(path: str) -> str:
+    """An output as Python gets at it: `/boxes` is output['boxes'], `/0` is output[0]."""
+    inside = "".join(f"[{part if part.isdigit() else repr(part)}]" for part in path.split("/")[1:])
+    return f"output{inside}"
+
+
 _ESCAPES = re.compile(
     r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
 )

@@ -28,7 +28,7 @@ def given(length: int | str, *sets: InputSet) -> list[dict[str, Any]]:
         "operators": [],
     }
     prepared: Any = SimpleNamespace(sets={one.name: one for one in sets})
-    return calibration(Signature.read(stored), prepared)
+    return calibration(Signature.read(stored), prepared, Path("nowhere"))
 
 
 def test_the_sets_of_the_case_that_the_artifact_takes() -> None:

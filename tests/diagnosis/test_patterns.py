@@ -481,6 +481,21 @@ def test_only_the_exported_set_passes_and_the_others_are_close() -> None:
     assert only_exported([seen("a", {"": TABLE}, {}), *others], "a") is None
 
 
+def test_complex_numbers_times_a_factor() -> None:
+    r = numbers(6, 9) + 1j * numbers(6, 9, seed=1)
+
+    def run(seed: int) -> Array:
+        return np.asarray(r * (1 + 1e-7 * numbers(6, 9, seed=seed)), dtype=np.complex64)
+
+    made = make_reference(r, run(2), [run(seed) for seed in (3, 4, 5)], "complex64")
+    assert only(hints([Seen("first", {"": made}, {"": 2.5 * run(6)}, {})], "first")) == (
+        "output has the model's values times 2.5"
+    )
+    assert only(hints([Seen("first", {"": made}, {"": run(6) + np.float32(2)}, {})], "first")) == (
+        "output has the model's values plus 2"
+    )
+
+
 def test_complex_numbers_as_pairs() -> None:
     r = numbers(6, 9) + 1j * numbers(6, 9, seed=1)
 

@@ -14,7 +14,7 @@ import pytest
 from pytest_modelconform.formats import base as format_base
 from pytest_modelconform.formats.built_in import BUILT_IN as FORMATS
 from pytest_modelconform.references.prepared import InputSet
-from pytest_modelconform.repro import run_script, script
+from pytest_modelconform.repro import expectations, run_script, script
 from pytest_modelconform.repro.folder import MANIFEST, Folder
 from pytest_modelconform.repro.parts import compare
 from pytest_modelconform.repro.run_script import call_of
@@ -174,3 +174,10 @@ def test_only_what_was_written_earlier_is_removed(tmp_path: Path) -> None:
         Folder.opened(tmp_path)
     with pytest.raises(Refused, match="is a file"):
         Folder.opened(outside)
+
+
+def test_complex_outputs_of_a_file_that_has_pairs() -> None:
+    said = {"dtypes": ["complex64"], "shape": [2, 3], "rms": 1.0, "cosine": None}
+    assert expectations.as_pairs(said) == {**said, "dtypes": ["float32"], "shape": [2, 3, 2]}
+    real = {**said, "dtypes": ["float64", "float32"]}
+    assert expectations.as_pairs(real) == real
