@@ -160,6 +160,16 @@ def lacking(failure: Failure) -> str | None:
     return None
 
 
+def index_dtype(failure: Failure) -> str | None:
+    """An index that the ONNX exporter leaves in 32 bits, where ONNX wants 64."""
+    if not failure.search(r"Type 'tensor\(int32\)' of input parameter \(\S+\) of operator \((?:GatherND|ScatterND)\)"):
+        return None
+    return (
+        "ONNX takes indices in int64 here, and the exporter leaves those of int32 as they are: index with "
+        "`x[:, i.long()]`"
+    )
+
+
 def kernel(failure: Failure) -> str | None:
     """An operator that ONNX Runtime has in other dtypes."""
     found = failure.search(r"Could not find an implementation for (?P<name>\w+)\(\d+\) node")

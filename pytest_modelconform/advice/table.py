@@ -34,6 +34,7 @@ RULES: Sequence[Rule] = (
     operators.packed,
     operators.functional_gradient,
     operators.lacking,
+    operators.index_dtype,
     operators.kernel,
     values.foreign_object,
     values.untyped_default,

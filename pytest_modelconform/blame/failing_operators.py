@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ..terms.blame import Blame
 from ..terms.outcome import Outcome
 from ..terms.program import Operator, Part
+from .dataflow import Dataflow
 from .failures import MOST, Found, Progress, first_line, is_searched, lacks_failing_set, said
 from .hints import likely
 from .reducing import fewest, shortest
@@ -38,6 +40,8 @@ class FailingOperators:
     of_module: bool = False
     # The fewest so far of the place that is searched for.
     best: Found | None = None
+    # What is not searched any more: what was found, and other calls of the same operators.
+    aside: set[str] = field(default_factory=set)
 
     def run(self) -> None:
         """Search. Raises OutOfTime."""
@@ -109,7 +113,16 @@ class FailingOperators:
 
     def _part(self, operators: Sequence[Operator]) -> Part:
         every = len(operators) == len(self.trials.program.operators)
-        return Part() if every else Part(operators=tuple(operator.name for operator in operators))
+        if every:
+            return Part()
+        names = tuple(operator.name for operator in operators)
+        # What rests on weights alone would come along with whatever needs it, and fail there.
+        return Part(operators=names, fixed=tuple(self.flow.in_order((self.aside & self.flow.constant) - {*names})))
+
+    @cached_property
+    def flow(self) -> Dataflow:
+        """What rests on what."""
+        return Dataflow(self.trials.program.operators)
 
     # -- several places --------------------------------------------------------------------------------------------
 
@@ -127,6 +140,7 @@ class FailingOperators:
             calls = "other call, which was" if len(alike) == 1 else "other calls, which were"
             self.notes.append(f"{guilty[-1].target} has {len(alike)} {calls} not tried.")
             names |= {operator.name for operator in alike}
+        self.aside |= names
         return [operator for operator in operators if operator.name not in names]
 
     def _unlike(self, whole: Tried) -> str:

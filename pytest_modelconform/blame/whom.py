@@ -58,7 +58,8 @@ def _opinion(machine: Machine, case: Declared, tried: Tried, progress: Progress)
         if tried.outcome.stage is Stage.COMPARE:
             # So that others find its numbers.
             machine.machinery.pipeline.run(ref, cell, lambda outcome: True)
-        found = concern.of(tried.outcome, cell, asker.way, asker.opinions(tried.outcome))
+        own = tried.outcome
+        found = concern.of(own, cell, asker.way, asker.opinions(own), asker.refusal(own))
     finally:
         asker.close()
     return _PARTIES.get(found.party, UNKNOWN), found.why

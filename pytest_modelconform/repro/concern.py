@@ -111,20 +111,20 @@ def at_export(way: Way, failed: str) -> Concern:
     )
 
 
-def of(own: Outcome, cell: Cell, way: Way, opinions: Sequence[Opinion]) -> Concern:
-    """Of a cell whose artifact can be made."""
+def of(own: Outcome, cell: Cell, way: Way, opinions: Sequence[Opinion], refusal: str = "") -> Concern:
+    """Of a cell whose artifact can be made. refusal: why the format's own checker refuses the artifact, if it does."""
     if own.stage is Stage.ENVIRONMENT or own.verdict is Verdict.UNAVAILABLE:
         why = (own.message.splitlines() or [""])[0]
         said = f"{cell.runtime} can't run on this machine, so that nothing is known of the model: {why}"
         return Concern(Party.INSTALLATION, said)
     if not own.doubtful:
         return Concern(Party.NOBODY, "It does not fail on this machine now.")
-    return _Judgement(own, cell, way, opinions).concern()
+    return _Judgement(own, cell, way, opinions, refusal).concern()
 
 
 class _Judgement:
-    def __init__(self, own: Outcome, cell: Cell, way: Way, opinions: Sequence[Opinion]) -> None:
-        self.own, self.cell, self.way, self.opinions = own, cell, way, opinions
+    def __init__(self, own: Outcome, cell: Cell, way: Way, opinions: Sequence[Opinion], refusal: str) -> None:
+        self.own, self.cell, self.way, self.opinions, self.refusal = own, cell, way, opinions, refusal
         self.failing = failing_sets(own)
         self.right = self._names(About.SAME, self._is_right)
         self.alike = self._names(About.SAME, self._is_alike)
@@ -141,6 +141,8 @@ class _Judgement:
             return Concern(Party.RUNTIME, self._died())
         if not self.way.stored:
             return Concern(Party.RUNTIME, f"Nothing was exported: {self.cell.runtime} is given the model itself.")
+        if self.refusal:
+            return self._invalid()
         evaluator = next((name for name in EVALUATORS if name in (*self.right, *self.alike)), "")
         if self.right and (not self.alike or evaluator in self.right):
             return Concern(Party.RUNTIME, self._only_it())
@@ -199,6 +201,14 @@ class _Judgement:
         if self.alike:
             return f"{said} {_and(self.alike)} {_fails(self.alike)} as {self.cell.runtime} does."
         return said
+
+    def _invalid(self) -> Concern:
+        said = f"ONNX's own checker refuses the file: {self.refusal}."
+        if self.right:
+            said += f" {_and(self.right)} {_runs(self.right)} it all the same."
+        if not self.way.capture:
+            return Concern(Party.CASE, f"{said} The case's model is this file.")
+        return self._at_fault(said) if len(self.way.through) > 1 else Concern(Party.EXPORTER, said)
 
     def _exported(self) -> Concern:
         if any(opinion.agrees for opinion in self.opinions):

@@ -89,7 +89,7 @@ class Maker:
                 f"the case itself says how {self.work.columns[-1]} is made: look there first, before you report an "
                 "exporter"
             )
-        found = concern.of(own, self.work.cell, self.asker.way, opinions)
+        found = concern.of(own, self.work.cell, self.asker.way, opinions, self.asker.refusal(own))
         judge = self.work.judge(prepared)
         folder = Folder.opened(path)
         scripts = Scripts(self.work, folder, prepared, judge, artifact, found, opinions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import environments
@@ -11,6 +12,7 @@ from ..cells.concurrency import failed_at_once
 from ..formats.origins import origin
 from ..terms.cell import CaseRef, Cell
 from ..terms.outcome import Outcome, Stage, Verdict
+from . import checker
 from .concern import EVALUATORS, About, Opinion, Way, is_right
 
 if TYPE_CHECKING:
@@ -70,6 +72,12 @@ class Asker:
         if not any(opinion.agrees or is_right(opinion, own) for opinion in self._agreeing(found)):
             found += self._asked(About.CAPTURED, self._captured(), _MOST_OTHERS, own)
         return self._agreeing(found)
+
+    def refusal(self, own: Outcome) -> str:
+        """Why ONNX's own checker refuses the artifact of a cell that doesn't load it; "" where it doesn't."""
+        if own.stage is not Stage.LOAD or own.verdict is not Verdict.ERROR or not own.artifact:
+            return ""
+        return checker.refusal(Path(own.artifact), min(self.left(), 60.0))
 
     def close(self) -> None:
         """Remove what the cells left."""

@@ -112,6 +112,14 @@ def test_a_dtype_that_onnx_runtime_has_no_kernel_for(tmp_path: Path) -> None:
     assert "no Gemm on the CPU for the dtype that this one has: bfloat16" in str(advice(failure)), failure.message
 
 
+def test_an_index_of_32_bits(tmp_path: Path) -> None:
+    for name in ("picked", "picked_long"):
+        export(name, "onnx", tmp_path / name)
+    failure = said(lambda: onnxruntime.InferenceSession(tmp_path / "picked" / "model.onnx"), Stage.LOAD)
+    assert "`x[:, i.long()]`" in str(advice(failure)), failure.message
+    onnxruntime.InferenceSession(tmp_path / "picked_long" / "model.onnx")
+
+
 def test_a_number_beyond_64_bits() -> None:
     """Of a robot's arm, whose quaternions are chosen by a mask; with a bound it is exported."""
     said = (

@@ -384,3 +384,27 @@ def test_which_outcomes_are_searched_here() -> None:
     assert not is_searched(failed("", Stage.REFERENCE))
     assert not is_searched(failed("", Stage.ENVIRONMENT))
     assert not is_searched(Outcome(Verdict.UNSUPPORTED, Stage.EXPORT))
+
+
+@dataclass
+class OnWeights(Fake):
+    """One whose operators `made` and `written` rest on weights alone: they come along with what needs them."""
+
+    def tried(self, part: Part) -> Tried:
+        names = set(part.operators)
+        if part.operators and "sampled" in names:
+            names |= {"made", "written"} - set(part.fixed)
+        return super().tried(replace(part, operators=tuple(names)))
+
+
+def test_what_was_found_on_weights_does_not_come_along_with_what_needs_it() -> None:
+    """torchvision's rotate: the grid is made of numbers alone, and grid_sampler was named for what made it."""
+    operators = (
+        Operator(name="made", target="aten.copy.default", call=""),
+        Operator(name="written", target="aten.select_scatter.default", call="", takes=("made",)),
+        Operator(name="sampled", target="aten.grid_sampler.default", call="", takes=("x", "written")),
+        Operator(name="relu", target="aten.relu.default", call="", takes=("sampled",)),
+    )
+    fake = OnWeights(Program(operators=operators), needs("made", "written"))
+    blame = searched(fake, BROKEN, lambda line: None)
+    assert named(blame) == [["made", "written"]]

@@ -167,3 +167,18 @@ def test_a_model_that_is_not_stored_has_no_exporter() -> None:
         Party.RUNTIME,
         "Nothing was exported: torch-compile is given the model itself.",
     )
+
+
+def test_a_file_that_the_checker_refuses_is_its_writers_fault() -> None:
+    right = [said("onnx-reference", PASS), said("openvino", PASS)]
+    found = concern.of(UNLOADED, cell(), ONNX, right, "indices must be int64")
+    assert (found.party, found.why) == (
+        Party.EXPORTER,
+        "ONNX's own checker refuses the file: indices must be int64. onnx-reference and openvino run it all the same.",
+    )
+    own = concern.of(UNLOADED, cell(), Way(["onnx"], ""), [], "indices must be int64")
+    assert (own.party, own.why.endswith("The case's model is this file.")) == (Party.CASE, True)
+    # Of a converted file: where its source is right, the converter wrote what is invalid.
+    converted = Way(["onnx-int8", "onnx"], "torch.export")
+    source = [said("ort", PASS, About.SOURCE)]
+    assert concern.of(UNLOADED, cell("onnx-int8"), converted, source, "no int8").party is Party.CONVERTER

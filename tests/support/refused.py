@@ -267,6 +267,16 @@ class MaskedOrNot(Net):
         return y if mask is None else y * mask
 
 
+class Picked(nn.Module):
+    def forward(self, x: Tensor, i: Tensor) -> Tensor:
+        return x[:, i]
+
+
+class PickedLong(nn.Module):
+    def forward(self, x: Tensor, i: Tensor) -> Tensor:
+        return x[:, i.long()]
+
+
 class GuidedByPair(Net):
     def forward(self, x: Tensor, guidance: tuple[float, Tensor]) -> Tensor:
         return self.a(x) * guidance[0] + guidance[1]
@@ -554,6 +564,9 @@ chosen_bound = case(Chosen, SIX, {"x": {0: torch.export.Dim("batch", max=1024)}}
 frames = {"six": lambda: (torch.randn(2, 6, 4),)}
 recurrent = case(Recurrent, frames, {"x": {1: "frames"}})
 recurrent_fixed = case(Recurrent, frames)
+PICKED = {"one": lambda: (torch.randn(3, 4), torch.tensor([[0, 2], [3, 1]], dtype=torch.int32))}
+picked = Case(model=Picked, inputs=PICKED)
+picked_long = Case(model=PickedLong, inputs=PICKED)
 masked = case(Masked)
 masked_or_not = case(MaskedOrNot)
 
