@@ -178,6 +178,20 @@ def fixed(failure: Failure) -> str | None:
     )
 
 
+def split(failure: Failure) -> str | None:
+    """A dynamic size that ExecuTorch makes the exported one, where a model splits or chunks."""
+    if not failure.search(
+        r"Attempted to resize a bounded tensor with a maximum capacity of|"
+        r"Attempted to resize a static tensor\..*\(aten::split_with_sizes_copy\.out\)"
+    ):
+        return None
+    return (
+        "ExecuTorch makes a dynamic size the exported one where forward, or a layer such as nn.LSTMCell, calls `chunk` "
+        "or `split`: take slices, `x[..., :n]` and `x[..., n:]`. If it calls neither, give the dimension an upper "
+        'bound that the inputs keep: `torch.export.Dim("batch", max=16)`'
+    )
+
+
 def _unproved(message: str) -> tuple[str, str] | None:
     """A dimension, and a guard on it that torch.export asks for though every size in its range satisfies it.
 

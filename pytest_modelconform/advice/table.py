@@ -53,7 +53,7 @@ RULES: Sequence[Rule] = (
 )
 STAGES = (Stage.BUILD, Stage.REFERENCE, Stage.EXPORT, Stage.LOAD)
 # What ends later has run. Numbers tell of its cause (diagnosis/), and these where an exception is all there is.
-OF_RUNS: Sequence[Rule] = (shapes.fixed,)
+OF_RUNS: Sequence[Rule] = (shapes.fixed, shapes.split)
 
 
 def advice(failure: Failure) -> str | None:

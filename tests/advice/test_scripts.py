@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_modelconform.advice.failure import Failure
 from pytest_modelconform.advice.table import advice
+from pytest_modelconform.terms.outcome import Stage
 from tests.support.fakes import REPOSITORY
 from tests.support.refusals import export, said
 
@@ -48,3 +50,19 @@ def test_real_errors_of_exporters(case: str, format_name: str, words: str, fixed
 def test_what_a_script_refuses_is_traced(case: str, tmp_path: Path) -> None:
     export(FILE, case, TRACE, tmp_path / "made")
     assert (tmp_path / "made" / "model.pt").exists()
+
+
+@pytest.mark.parametrize(
+    "said_of_it",
+    [
+        "RuntimeError: method->set_inputs() for method 'forward' failed with error 0x10: Attempted to resize a bounded "
+        "tensor with a maximum capacity of 24 elements to 40 elements.",
+        "RuntimeError: method->execute() failed with error 0x12: Attempted to resize a static tensor. Expected shape "
+        "(3, 4), but received (1, 4). (aten::split_with_sizes_copy.out)",
+    ],
+)
+def test_a_size_that_executorch_fixes(said_of_it: str) -> None:
+    """As the cell of `x.chunk(2, -1)` says it (docs/findings.md, "Halves of a dynamic batch")."""
+    assert "`x[..., :n]` and `x[..., n:]`" in str(advice(Failure(Stage.RUN, said_of_it)))
+    other = said_of_it.replace("split_with_sizes_copy", "arange").replace("bounded", "static")
+    assert advice(Failure(Stage.RUN, other)) is None
