@@ -77,7 +77,8 @@ def statement(failure: Failure) -> str | None:
 def annotation(failure: Failure) -> str | None:
     """A parameter or a result that is annotated with a class of Python's."""
     found = failure.search(r"\bUnknown type (?:annotation|name):? '(?:<class ')?(?:[\w.<>]+\.)?(?P<name>\w+)")
-    if found is None:
+    # Who loads a script says it of a class that isn't in the file.
+    if found is None or not failure.is_export:
         return None
     return (
         "torch.jit.script reads annotations as types: Tensor, int, float, bool, str, and List, Dict, Tuple and "

@@ -187,8 +187,7 @@ def split(failure: Failure) -> str | None:
         return None
     return (
         "ExecuTorch makes a dynamic size the exported one where forward, or a layer such as nn.LSTMCell, calls `chunk` "
-        "or `split`: take slices, `x[..., :n]` and `x[..., n:]`. If it calls neither, give the dimension an upper "
-        'bound that the inputs keep: `torch.export.Dim("batch", max=16)`'
+        "or `split`: take slices, `x[..., :n]` and `x[..., n:]`"
     )
 
 

@@ -165,9 +165,10 @@ class InputSets:
         self.target.unlink(missing_ok=True)
         repeats = repeats or self.registry.format(self.cell.format).REPEATS
         signature = self.artifact.signature
+        # What is wrong with our own file is not the worker's answer.
+        inputs = pairs.inputs_file(entry, signature, self.target.parent)
+        files = {"inputs": str(inputs), "outputs": str(self.target)}
         try:
-            inputs = pairs.inputs_file(entry, signature, self.target.parent)
-            files = {"inputs": str(inputs), "outputs": str(self.target)}
             request = run_request(signature, entry)
             answer = read(self.budget.ask(self.worker, "run", repeats=repeats, **files, **request), RunAnswer)
             runs = pairs.joined(read_runs(answer, self.target, repeats, signature, entry.outputs), entry, signature)

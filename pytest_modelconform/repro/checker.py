@@ -16,6 +16,7 @@ _REFUSED = 3
 # registered with ONNX (a runtime's own, the case's) are no fault of the file, and it can't infer shapes behind them.
 _SCRIPT = f"""
 import sys
+sys.path = [place for place in sys.path if place]  # a folder `onnx` where this was started is another one
 import onnx
 model = onnx.load(sys.argv[1], load_external_data=False)
 own = {{(function.domain, function.name) for function in model.functions}}

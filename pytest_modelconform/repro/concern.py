@@ -206,9 +206,9 @@ class _Judgement:
         said = f"ONNX's own checker refuses the file: {self.refusal}."
         if self.right:
             said += f" {_and(self.right)} {_runs(self.right)} it all the same."
-        if not self.way.capture:
+        if len(self.way.through) == 1 and not self.way.capture:
             return Concern(Party.CASE, f"{said} The case's model is this file.")
-        return self._at_fault(said) if len(self.way.through) > 1 else Concern(Party.EXPORTER, said)
+        return self._at_fault(said)
 
     def _exported(self) -> Concern:
         if any(opinion.agrees for opinion in self.opinions):

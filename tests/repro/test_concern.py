@@ -181,4 +181,5 @@ def test_a_file_that_the_checker_refuses_is_its_writers_fault() -> None:
     # Of a converted file: where its source is right, the converter wrote what is invalid.
     converted = Way(["onnx-int8", "onnx"], "torch.export")
     source = [said("ort", PASS, About.SOURCE)]
-    assert concern.of(UNLOADED, cell("onnx-int8"), converted, source, "no int8").party is Party.CONVERTER
+    for way in (converted, Way(["onnx-int8", "onnx"], "")):
+        assert concern.of(UNLOADED, cell("onnx-int8"), way, source, "no int8").party is Party.CONVERTER

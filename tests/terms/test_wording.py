@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pytest_modelconform.terms.wording import MOST_CHARACTERS, MOST_LINES, fault_of_ours, fitting
+from pytest_modelconform.terms.wording import MOST_CHARACTERS, MOST_LINES, fault_of_ours, fitting, output_name
 
 
 def test_a_message_keeps_its_beginning_and_its_end() -> None:
@@ -24,3 +24,12 @@ def test_a_fault_of_ours_is_one_line_with_its_places() -> None:
     assert "pytest_modelconform/terms/wording.py:" in said
     assert said.endswith("this is a fault of pytest-modelconform: please report it")
     assert "\n" not in fault_of_ours(ValueError("several\nlines"))
+
+
+def test_an_output_as_python_gets_at_it() -> None:
+    assert [output_name(path) for path in ("", "/0", "/boxes", "/states/1")] == [
+        "output",
+        "output[0]",
+        "output['boxes']",
+        "output['states'][1]",
+    ]
