@@ -39,6 +39,9 @@ Value = bool | int | float | str
 # What is left beside larger ones is more often a tail, of which a few draws say less.
 FEW_OF_REST = 128
 _HIDDEN_END = "the others would hardly count"
+# Integers that may be grey levels. Others may be indices: whatever is near an index is another thing.
+LEVELS = ("uint8", "int8")
+FEW_LEVELS = 2  # Rounded otherwise, not computed otherwise.
 FEW_ELEMENTS = 16  # a root mean square over fewer is itself uncertain: one more bit may be lost
 
 
@@ -332,17 +335,25 @@ def _exactly(result: Difference, values: Array, reference: Reference, tolerance:
     if not positions.size:
         return replace(result, max_abs=0.0)
     sizes = np.abs(values[positions].astype(np.float64) - reference.eager[positions].astype(np.float64))
-    worst = int(positions[sizes.argmax()])
-    element = element_words(worst, values, reference, where)
     kind = "bools" if reference.dtype == "bool" else "integers"
+    share, levels = 0, 0.0
     must = f"{kind} must be equal"
     if tolerance.bits is not None:
         # As of numbers: of so many bits, that share is all that may be wrong.
-        most = math.floor(values.size * 2.0**-tolerance.bits)
-        if positions.size <= most:
-            return _at(replace(result, max_abs=float(sizes.max())), worst, values, reference)
-        must = f"{most} {kind} may (bits={tolerance.bits:g})"
-    message = f"wrong values: {element}; {positions.size} of {values.size} elements differ, and {must}"
+        share = math.floor(values.size * 2.0**-tolerance.bits)
+        must = f"{share} {kind} may (bits={tolerance.bits:g})"
+    elif reference.dtype in LEVELS and tolerance.levels is not None:
+        levels = tolerance.levels
+        must = f"{kind} may be {levels:g} apart (levels={levels:g})"
+    elif reference.dtype in LEVELS and (apart := float(sizes.max())) <= FEW_LEVELS:
+        must += f"; if they are pixels, Tolerance(levels={apart:g}) lets them be {apart:g} apart"
+    worst = int(positions[sizes.argmax()])
+    # As float64, large integers that differ may be 0 apart.
+    wrong = int(np.count_nonzero(sizes > levels)) if levels else positions.size
+    if wrong <= share:
+        return _at(replace(result, max_abs=float(sizes.max())), worst, values, reference)
+    element = element_words(worst, values, reference, where)
+    message = f"wrong values: {element}; {wrong} of {values.size} elements differ, and {must}"
     return _at(replace(result, ok=False, max_abs=float(sizes.max()), message=message), worst, values, reference)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..cells.pairs import REAL
 from ..compare import Reference, flatten
-from ..compare.difference import FEW_ELEMENTS
+from ..compare.difference import FEW_ELEMENTS, LEVELS
 from ..compare.numbers import AS_EAGER, LEFT_OUT, RELATIVE, UNSTABLE, layout_of
 from ..references.prepared import InputSet
 from ..terms.case import Tolerance
@@ -50,7 +50,8 @@ def as_pairs(stated: Mapping[str, Any]) -> dict[str, Any]:
 def _of_reference(reference: Reference, tolerance: Tolerance) -> tuple[Any, Any, float]:
     eager = np.asarray(reference.eager)
     if reference.kind in ("exact", "empty"):
-        allowed = np.zeros(eager.shape, np.float32)
+        levels = tolerance.levels if tolerance.levels is not None and reference.dtype in LEVELS else 0.0
+        allowed = np.full(eager.shape, levels, np.float32)
         if reference.kind == "empty":
             allowed[...] = np.inf
         if reference.codes is not None:

@@ -74,6 +74,8 @@ class Tolerance:
     bits: if given, replaces the rule by how many bits of each tensor have to be right at least, log2 of its root mean
         square over the error's; of integers and bools, one in 2^bits may differ. For models that were made less exact.
         What would pass without it passes.
+    levels: how far off an integer of 8 bits may be: the grey level of a pixel, or a quantised number. None: not at all.
+        All other integers, which may be indices, must be equal.
     reason: why; shown with the cell. A tolerance for one runtime has to have one.
     strict: what is imprecise (beyond `bits_lost` or `worst`, but close on the tensor's own scale) fails, too.
     """
@@ -84,6 +86,7 @@ class Tolerance:
     atol: float | None = None
     cosine: float | None = None
     bits: float | None = None
+    levels: float | None = None
     reason: str = ""
     strict: bool = False
 

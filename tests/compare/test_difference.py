@@ -654,6 +654,34 @@ def test_integers_may_differ_in_a_share_of_the_bits_asked_for() -> None:
     )
 
 
+def test_pixels_may_be_levels_apart_where_the_case_says_so_and_indices_never() -> None:
+    image = np.arange(64, dtype=np.uint8)
+    reference = make_reference(image, image, [image] * 5, "uint8")
+    near = image.copy()
+    near[5:8] += 1
+    message = check(near, reference).message
+    assert message.endswith(
+        "3 of 64 elements differ, and integers must be equal; "
+        "if they are pixels, Tolerance(levels=1) lets them be 1 apart"
+    )
+    within = check(near, reference, Tolerance(levels=1))
+    assert (within.ok, within.max_abs) == (True, 1.0)
+    near[5] = 0
+    message = check(near, reference, Tolerance(levels=1)).message
+    assert "[5] is 0, PyTorch gives 5; 1 of 64 elements differ" in message
+    assert message.endswith("integers may be 1 apart (levels=1)")
+    assert "levels" not in check(near, reference).message
+    # 0 and 255 are far from each other, whatever their difference in eight bits.
+    image[5] = 255
+    assert not check(near, make_reference(image, image, [image] * 5, "uint8"), Tolerance(levels=1)).ok
+    indices = np.arange(64, dtype=np.int64)
+    other = make_reference(indices, indices, [indices] * 5, "int64")
+    assert check(indices, other, Tolerance(levels=1)).ok
+    message = check(indices + 1, other, Tolerance(levels=1)).message
+    assert message.endswith("64 of 64 elements differ, and integers must be equal")
+    assert "levels" not in check(indices + 1, other).message
+
+
 def test_explicit_tolerances_still_want_nan_where_eager_has_it() -> None:
     r = with_specials()
     actual = faithful(r)

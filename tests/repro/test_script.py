@@ -129,6 +129,9 @@ def test_what_is_compared(capsys: pytest.CaptureFixture[str]) -> None:
     whole = np.array([1, 2, 2**60 + 1])
     assert compare.compare("output", whole, wanted("int64"), whole, zero) == 0
     assert compare.compare("output", whole - [0, 0, 1], wanted("int64"), whole, zero) == 1
+    pixels, one = np.array([1, 2, 3], np.uint8), np.ones(3, np.float32)
+    assert compare.compare("output", pixels + np.array([1, 0, 1], np.uint8), wanted("uint8"), pixels, one) == 0
+    assert compare.compare("output", pixels + np.array([2, 0, 0], np.uint8), wanted("uint8"), pixels, one) == 1
     close = np.array([1.0, 2.0, 3.0])
     most = np.array([1, 1, 1], np.float32)
     off = (close + 0.5).astype(np.float32)

@@ -57,8 +57,10 @@ def compare(name: str, value: Any, wanted: dict[str, Any], expected: Any, allowe
         difference = np.abs(got - want)
     same = (got == want) | (np.isnan(got) & np.isnan(want))
     difference = np.where(same, 0.0, np.where(np.isnan(difference), np.inf, difference))
-    # Integers that float64 doesn't hold.
-    bad = value != expected if expected.dtype.kind in "iub" else difference > allowed
+    # Of those that must be equal, integers that float64 doesn't hold, too.
+    bad = difference > allowed
+    if expected.dtype.kind in "iub":
+        bad |= (value != expected) & (allowed == 0)
     bad &= ~np.isinf(allowed)
     counted = difference[np.isfinite(allowed) & np.isfinite(want)]
     rms = float(np.sqrt(np.mean(np.square(counted)))) if counted.size else 0.0
