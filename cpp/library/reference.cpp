@@ -198,7 +198,8 @@ Tolerance tolerance_in(const std::string& folder, const std::string& input_set) 
     const Json set = sets.value(input_set, Json::object());
     const Json& found = set.contains("tolerance") ? set.at("tolerance") : content.at("tolerance");
     return {number(found, "bits_lost"), number(found, "worst"),  number(found, "rtol"),
-            number(found, "atol"),      number(found, "cosine"), number(found, "bits")};
+            number(found, "atol"),      number(found, "cosine"), number(found, "bits"),
+            number(found, "levels")};
   } catch (const Json::exception& error) {
     throw TensorFileError(path + ": 'tolerance' can't be read: " + error.what());
   }

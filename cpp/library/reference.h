@@ -28,6 +28,8 @@ struct Tolerance {
   std::optional<double> atol;
   std::optional<double> cosine;
   std::optional<double> bits;
+  // How far off an integer of 8 bits may be, which may be a pixel; all others must be equal.
+  std::optional<double> levels;
 
   // Whether it replaces the rule in units of the noise.
   bool is_explicit() const { return rtol || atol || cosine || bits; }

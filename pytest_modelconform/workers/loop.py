@@ -122,7 +122,8 @@ def describe(error: BaseException) -> Dict[str, str]:
 
 def explain(error: BaseException) -> str:
     """An exception's message; after its first line where it was raised, and by what: exporters wrap that in advice."""
-    first, _, rest = str(error).partition("\n")
+    # torch.jit.script's begin with an empty line, which would be all that a summary shows.
+    first, _, rest = str(error).lstrip("\n").partition("\n")
     lines: List[str] = []
     places: List[str] = []  # of each exception in the chain
     cause: Optional[BaseException] = error

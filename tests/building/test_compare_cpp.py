@@ -107,7 +107,8 @@ def line(folder: Path, name: str, outputs: Mapping[str, Array], tolerance: Toler
     """Write outputs, and return the question about them."""
     file = folder / f"outputs-{name}.safetensors"
     arrays.write(file, outputs)
-    limits = (tolerance.bits_lost, tolerance.worst, tolerance.rtol, tolerance.atol, tolerance.cosine, tolerance.bits)
+    given = asdict(tolerance)
+    limits = [given[name] for name in ("bits_lost", "worst", "rtol", "atol", "cosine", "bits", "levels")]
     return " ".join([str(folder), name, str(file), *("-" if limit is None else repr(limit) for limit in limits)])
 
 
@@ -126,6 +127,8 @@ TOLERANCES = (
     Tolerance(cosine=0.999999),
     Tolerance(bits=11.0),
     Tolerance(bits=3.0, cosine=0.9),
+    Tolerance(levels=1.0),
+    Tolerance(levels=2.0, bits=3.0),
 )
 
 
@@ -390,6 +393,29 @@ def test_every_slice_has_a_bit_in_both(judge: Path, tmp_path: Path) -> None:
     assert told[0].message == difference.message
     assert "in output[:, 4] (at least 1 in each slice)" in told[0].message
     assert told[0].index == str(list(difference.worst_index or ()))
+
+
+def test_pixels_may_be_levels_apart_in_both(judge: Path, tmp_path: Path) -> None:
+    asked = []
+    for dtype in ("uint8", "int64"):
+        image = np.arange(100, 140).astype(dtype)
+        reference = make_reference(None, image, [image], dtype)
+        from_runs.write(tmp_path, dtype, {"": reference})
+        for off in (1, 2, 9):
+            output = image.copy()
+            output[7] -= off
+            asked += [(reference, output, Tolerance(levels=levels)) for levels in (None, 1.0, 2.0)]
+    lines = []
+    for place, (reference, output, tolerance) in enumerate(asked):
+        copy = line(tmp_path, reference.dtype, {"": output}, tolerance).split()
+        file = tmp_path / f"{place}.safetensors"
+        Path(copy[2]).rename(file)
+        lines.append(" ".join([*copy[:2], str(file), *copy[3:]]))
+    told = answers(judge, lines)
+    assert [answer.ok for answer in told] == [False, True, True, False, False, True, *([False] * 12)]
+    for answer, (reference, output, tolerance) in zip(told, asked, strict=True):
+        difference = compare_tensor(output, reference, tolerance, where="output", dtype=reference.dtype)
+        assert (answer.ok, answer.message) == (difference.ok, difference.message)
 
 
 def check_element(answer: Answer, output: Array, reference: Reference, tolerance: Tolerance, about: str) -> None:

@@ -310,3 +310,10 @@ def test_the_line_is_told_where_an_exporter_has_wrapped_the_error() -> None:
     assert (first, cause, rest) == ("step 1 of 3", "caused by ValueError: too long", "Next steps: …")
     # Where it was raised, not where it was wrapped.
     assert place.endswith(', in forward: raise ValueError("too long")')
+
+
+def test_a_message_that_begins_with_an_empty_line_is_told_by_its_first_words() -> None:
+    assert describe(RuntimeError("\nUnknown builtin op: mine::shrink.\nHere:\n"))["message"].startswith(
+        "Unknown builtin op: mine::shrink.\n"
+    )
+    assert describe(RuntimeError("\n"))["message"] == ""

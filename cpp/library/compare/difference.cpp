@@ -15,6 +15,8 @@ using Kind = OutputReference::Kind;
 
 // A root mean square over fewer elements is itself uncertain: one more bit may be lost.
 constexpr std::size_t kFewElements = 16;
+// Rounded otherwise, not computed otherwise.
+constexpr double kFewLevels = 2;
 // What is left beside larger elements is more often a tail, of which a few draws say less.
 constexpr double kFewOfRest = 128;
 const std::string kHiddenEnd = "the others would hardly count";
@@ -84,7 +86,10 @@ Difference Comparison::exactly() {
   const Row mine(values);
   const Row model(reference.eager);
   const std::size_t size = element_size(mine.dtype());
+  const bool may_be_levels = reference.dtype == DType::kUInt8 || reference.dtype == DType::kInt8;
+  const double levels = may_be_levels && !tolerance.bits ? tolerance.levels.value_or(0.0) : 0.0;
   std::size_t count = 0;
+  std::size_t wrong = 0;
   std::size_t worst = 0;
   double largest = -1.0;
   for (std::size_t i = 0; i < mine.size(); ++i) {
@@ -94,6 +99,8 @@ Difference Comparison::exactly() {
     if (pairing.code(i) == kUnstable && is_allowed) continue;
     ++count;
     const double difference = std::fabs(mine[i] - model[i]);
+    // As double, large integers that differ may be 0 apart.
+    if (levels == 0.0 || difference > levels) ++wrong;
     if (difference > largest) {
       largest = difference;
       worst = i;
@@ -110,9 +117,17 @@ Difference Comparison::exactly() {
     const auto most = static_cast<std::size_t>(static_cast<double>(mine.size()) * share);
     if (count <= most) return result;
     must = std::to_string(most) + " " + kind + " may (bits=" + general(*tolerance.bits) + ")";
+  } else if (may_be_levels && tolerance.levels) {
+    if (wrong == 0) return result;
+    const std::string apart = general(*tolerance.levels);
+    must = kind + " may be " + apart + " apart (levels=" + apart + ")";
+  } else if (may_be_levels && largest <= kFewLevels) {
+    const std::string apart = general(largest);
+    must +=
+        "; if they are pixels, Tolerance(levels=" + apart + ") lets them be " + apart + " apart";
   }
   return fail("wrong values: " + element_text(worst, values, reference, where) + "; " +
-              std::to_string(count) + " of " + std::to_string(mine.size()) +
+              std::to_string(wrong) + " of " + std::to_string(mine.size()) +
               " elements differ, and " + must);
 }
 

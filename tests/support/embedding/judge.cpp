@@ -61,7 +61,7 @@ modelconform::Verdict verdict_of(std::istringstream& words) {
   words.seekg(limits);
   modelconform::Tolerance tolerance;
   for (auto* field : {&tolerance.bits_lost, &tolerance.worst, &tolerance.rtol, &tolerance.atol,
-                      &tolerance.cosine, &tolerance.bits}) {
+                      &tolerance.cosine, &tolerance.bits, &tolerance.levels}) {
     *field = read_number(words);
   }
   return modelconform::compare(outputs, reference, tolerance);
