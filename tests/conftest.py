@@ -15,8 +15,10 @@ from pytest_modelconform.cache import fingerprint
 from pytest_modelconform.plugin import blame_option
 from tests.support import fakes, runs, shared
 
-# A shell that starts us in the background has Ctrl-C ignored, and so would all that we start: tests of it would hang.
+# A shell that starts us in the background has Ctrl-C ignored, and nohup the end of a terminal; so would all that we
+# start: tests of it would hang.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 # Files that another name marks as a whole. In all others, `pytestmark` or a test's own decorator does.
