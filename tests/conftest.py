@@ -89,7 +89,7 @@ def cache(session_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name)
     # Nor is anything looked for that a test doesn't ask for: in runs of its own, and in those that `pytester` starts.
     monkeypatch.setattr(blame_option, "UNASKED", 0.0)
-    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join([*runs.OTHERS_PLUGINS, runs.NO_BLAME]))
+    monkeypatch.setenv("PYTEST_ADDOPTS", runs.ADDOPTS)
     fingerprint.fingerprint.cache_clear()
     return folder
 
