@@ -15,8 +15,10 @@ from pytest_modelconform.cache import fingerprint
 from pytest_modelconform.plugin import blame_option
 from tests.support import fakes, runs, shared
 
-# A shell that starts us in the background has Ctrl-C ignored, and so would all that we start: tests of it would hang.
+# A shell that starts us in the background has Ctrl-C ignored, and nohup the end of a terminal; so would all that we
+# start: tests of it would hang.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 # Files that another name marks as a whole. In all others, `pytestmark` or a test's own decorator does.
@@ -87,7 +89,7 @@ def cache(session_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name)
     # Nor is anything looked for that a test doesn't ask for: in runs of its own, and in those that `pytester` starts.
     monkeypatch.setattr(blame_option, "UNASKED", 0.0)
-    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join([*runs.OTHERS_PLUGINS, runs.NO_BLAME]))
+    monkeypatch.setenv("PYTEST_ADDOPTS", runs.ADDOPTS)
     fingerprint.fingerprint.cache_clear()
     return folder
 

@@ -171,24 +171,32 @@ def build():
 )
 
 
-@pytest.mark.parametrize("limit", ["2GB", "off"])
-def test_cells_of_two_processes_that_would_not_fit_run_one_after_another(limit: str, tmp_path: Path) -> None:
+def test_cells_of_two_processes_that_would_not_fit_run_one_after_another(tmp_path: Path) -> None:
     names = ("one", "two")
     runs.write(tmp_path, {f"{name}.py": SLOW.replace("{name}", name) for name in names})
     ids = [f"{name}.py::{runs.cell(name, 'good@never')}" for name in names]
     # Each took 1.5 GB elsewhere; and nobody knows of its model check, which is of the same case.
     (tmp_path / "durations.json").write_text(json.dumps({node_id: ["", 9.0, 9.0, 15 * 10**8, 0] for node_id in ids}))
-    options = ("-n2", "--modelconform-durations=durations.json", f"--modelconform-memory={limit}")
+    options = ("-n2", "--modelconform-durations=durations.json", "--modelconform-memory=2GB")
     found = runs.run(tmp_path, *options, *(f"{name}.py" for name in names), env={"BUILDS": str(tmp_path / "builds")})
     assert found.status == 0, found.stdout
     builds = sorted(tuple(map(float, line.split())) for line in (tmp_path / "builds").read_text().splitlines())
     assert len(builds) >= 2
-    if limit != "off":
-        # One has its references when the other begins.
-        assert all(end <= begin for (_, end), (begin, _) in pairwise(builds)), builds
+    # One has its references when the other begins.
+    assert all(end <= begin for (_, end), (begin, _) in pairwise(builds)), builds
     for cell in found.report["cells"]:
         assert cell["memory"] is None or cell["memory"] > 10**7
         assert cell["duration"] < sum(end - begin for begin, end in builds) + 60
+
+
+def test_there_may_be_no_limit(project: Path, tmp_path: Path, pytester: pytest.Pytester) -> None:
+    """Whatever cells are said to take."""
+    name = runs.cell("plain", "good@never")
+    (tmp_path / "took.json").write_text(json.dumps({f"plain.py::{name}": ["", 9.0, 9.0, 10**13, 0]}))
+    options = (f"--modelconform-durations={tmp_path / 'took.json'}", "--modelconform-memory=off")
+    found = runs.run_here(pytester, project, "plain.py", *options)
+    assert found.status == 0, found.stdout
+    assert found.verdict(name) == ("pass", None), found.message(name)
 
 
 GREEDY = (

@@ -22,10 +22,11 @@ import pytest
 from pytest_modelconform.report import log
 from tests.support import fakes, runs
 
-RUNTIMES = "fake-good-never,fake-endless-run,fake-wrong-run"
+# The last is wrong by its structure: no cause of that is looked for, which would take a case host.
+RUNTIMES = "fake-good-never,fake-endless-run,fake-structure-run"
 # The case leaves the id of the case host.
 NOTE = "import os, pathlib\npathlib.Path(os.environ['FAKE_PIDS'], f'host-{os.getpid()}').touch()\n"
-GOOD, ENDLESS, WRONG = "good@never", "endless@run", "wrong@run"
+GOOD, ENDLESS, WRONG = "good@never", "endless@run", "structure@run"
 
 
 class Session:
@@ -147,7 +148,7 @@ def test_who_is_told_to_end_while_it_ends_loses_nothing(
         "plain.py": NOTE + runs.PLAIN,
         "conftest.py": f"import os, pytest, signal\n{fakes.CONFTEST}{ends.format(number)}",
     }
-    monkeypatch.setattr(sys.modules[__name__], "RUNTIMES", "fake-good-never,fake-wrong-run")
+    monkeypatch.setattr(sys.modules[__name__], "RUNTIMES", "fake-good-never,fake-structure-run")
     session = Session(runs.write(tmp_path, files), tmp_path, 0, "--modelconform-log=run.jsonl", runs.NO_BLAME)
     sessions.append(session)
     printed = session.end()

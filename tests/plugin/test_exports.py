@@ -134,14 +134,14 @@ CONVERTED = (
     + """
 from pytest_modelconform import Export
 
-theirs = {"onnx-fp16@file": Export(file="artifacts/net.onnx")}
+theirs = {f"onnx-fp16@{name}": Export(file=f"artifacts/{name}.onnx") for name in ("right", "wrong")}
 net = Case(model=lambda: Net(), inputs=inputs, fixed_inputs="the exports are what is tested", exports=theirs)
 graph = Case(
     model=lambda: __file__.replace("net.py", "artifacts/model.onnx"),
     framework="onnx",
     inputs={"a": lambda: (torch.rand(2, 2).numpy(),)},
     fixed_inputs="as above",
-    exports=theirs | {"onnx@file": Export(file="artifacts/net.onnx")},
+    exports=theirs | {f"onnx@{name}": Export(file=f"artifacts/{name}.onnx") for name in ("right", "wrong")},
 )
 """
 )
@@ -149,17 +149,17 @@ graph = Case(
 
 def test_a_file_stands_for_what_would_be_converted_whatever_the_model_is_written_in(tmp_path: Path) -> None:
     folder = runs.write(tmp_path / "project", {"net.py": CONVERTED})
-    env = {"MODELCONFORM_CACHE": str(tmp_path / "cache")}
-    only = "--modelconform-formats=onnx@file,onnx-fp16@file"
-    columns = ["net[onnx_fp16@file-ort-cpu]", "graph[onnx_fp16@file-ort-cpu]", "graph[onnx@file-ort-cpu]"]
-    write_file(folder, 3.0)
-    (folder / "artifacts" / "net.onnx").rename(folder / "artifacts" / "model.onnx")
-    for weight, verdict in ((3.0, "pass"), (5.0, "mismatch")):
+    names = {"model": 3.0, "right": 3.0, "wrong": 5.0}
+    for name, weight in names.items():
         write_file(folder, weight)
-        found = runs.run(folder, "-n", "0", only, runtimes="ort", env=env)
-        assert {name: cell["verdict"] for name, cell in found.cells.items() if "eager" not in name} == dict.fromkeys(
-            columns, verdict
-        )
+        (folder / "artifacts" / "net.onnx").rename(folder / "artifacts" / f"{name}.onnx")
+    variants = [f"{name}@{which}" for name in ("onnx", "onnx-fp16") for which in ("right", "wrong")]
+    found = runs.run(folder, "-n", "0", f"--modelconform-formats={','.join(variants)}", runtimes="ort")
+    assert {name: cell["verdict"] for name, cell in found.cells.items() if "eager" not in name} == {
+        f"{column}@{which}-ort-cpu]": verdict
+        for column in ("net[onnx_fp16", "graph[onnx_fp16", "graph[onnx")
+        for which, verdict in (("right", "pass"), ("wrong", "mismatch"))
+    }
 
 
 @pytest.mark.parametrize(

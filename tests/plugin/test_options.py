@@ -1,4 +1,7 @@
-"""Each option, on the command line and in an ini file, without xdist and with it."""
+"""Each option, on the command line and in an ini file, without xdist and with it.
+
+What options come to once cells have run is seen in two runs for each way to start processes: `everything`, and `again`.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ import os
 import shlex
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import fakes, runs
+from tests.support.runs import Run
 
 GOOD, WRONG = runs.cell("plain", "good@never"), runs.cell("plain", "wrong@run")
 # Wrong by its structure: no cause of that is looked for, which would take a case host.
@@ -23,8 +28,10 @@ RECORD = {
     "bits", "reference_bits", "loss", "worst", "max_abs", "inputs", "seconds", "artifact_bytes", "cached",
     "artifact", "tags",
 }  # fmt: skip
-VARIANTS = [["-p", "no:xdist"], ["-n", "0"], ["-n", "2"]]
-variants = pytest.mark.parametrize("variant", VARIANTS, ids=["no-xdist", "n0", "n2"])
+ABSENT = "plain[torchscript_trace-fake_absent-cpu]"
+# `-n 0` is what `runs.run` says in all other files: here it is where a run in this process is enough.
+VARIANTS = {"no-xdist": ["-p", "no:xdist"], "n2": ["-n", "2"]}
+IN_ONE = pytest.mark.parametrize("variant", [["-p", "no:xdist"], ["-n", "0"]], ids=["no-xdist", "n0"])
 
 Start = Callable[..., pytest.RunResult]
 
@@ -41,9 +48,52 @@ def start(project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPa
         monkeypatch.chdir(cwd)
         line = [*(n or ["-p", "no:xdist"]), "-c", str(pytester.path / "pytest.ini"), "--rootdir", str(project)]
         line += ["--confcutdir", str(project), *runs.OTHERS_PLUGINS, *map(str, arguments)]
-        return pytester.runpytest_subprocess(*line) if n == ["-n", "2"] else pytester.runpytest_inprocess(*line)
+        return pytester.runpytest_inprocess(*line)
 
     return started
+
+
+INI = """\
+[pytest]
+cache_dir = {folder}/.pytest_cache
+modelconform_timeout = 3
+modelconform_threads = 4
+"""
+EVERY = ["fake-good-never", "fake-endless-run", "fake-structure-run", "fake-wrong-run", "fake-good-concurrent"]
+
+
+@dataclass(frozen=True)
+class Everything:
+    """Two runs of the project, the second one of what failed in plain.py, and what the first one wrote."""
+
+    processes: int
+    first: Run
+    again: Run
+    folder: Path
+
+
+@pytest.fixture(params=VARIANTS)
+def everything(request: pytest.FixtureRequest, project: Path, session_folder: Path) -> Everything:
+    """One case in all of EVERY and in what is required and not there, the other in what is settled at once."""
+    how = VARIANTS[request.param]
+    folder = session_folder / f"options-{request.param}"
+    line = [*how, "-c", str(folder / "pytest.ini"), "--rootdir", str(project), "--confcutdir", str(project)]
+    ini = INI.format(folder=folder)
+    runtimes = ",".join([*EVERY, fakes.ABSENT])
+
+    def make(folder: Path) -> Run:
+        (folder / "pytest.ini").write_text(f"{ini}modelconform_require = {fakes.ABSENT}\n")
+        options = [f"--modelconform-html={folder / 'deep' / 'report.html'}", f"--junitxml={folder / 'junit.xml'}"]
+        chosen = "plain or (second and (eager or good_never or structure))"
+        return runs.run(project, *line, *options, "-k", chosen, runtimes=runtimes)
+
+    def make_again(_: Path) -> Run:
+        (folder / "pytest.ini").write_text(ini)
+        return runs.run(project, *line, "--lf", "-k", "not endless and not wrong", "plain.py", runtimes=runtimes)
+
+    first = runs.once(session_folder, folder.name, make)
+    again = runs.once(session_folder, f"{folder.name}-again", make_again)
+    return Everything(2 if "2" in how else 1, first, again, folder)
 
 
 def given(runtimes: str = "fake-good-never", formats: str = "torchscript-trace") -> list[str]:
@@ -197,7 +247,7 @@ def test_the_rerun_command_of_a_failure_runs_just_it_where_one_stands(
     again.assert_outcomes(failed=1)
 
 
-@variants
+@IN_ONE
 def test_naming_a_file(start: Start, variant: list[str]) -> None:
     result = start(*given(), "second.py", n=variant)
     result.assert_outcomes(passed=2)
@@ -229,16 +279,15 @@ def test_markers(start: Start, expression: str, count: int) -> None:
     assert result.ret == 0
 
 
-@variants
-def test_last_failed(start: Start, variant: list[str]) -> None:
-    line = given("fake-good-never,fake-structure-run")
-    assert start(*line, n=variant).parseoutcomes() == {"failed": 2, "passed": 4}
-    again = start(*line, "--lf", n=variant).parseoutcomes()
-    assert again["failed"] == 2
-    assert "passed" not in again
+def test_last_failed_in_a_file_that_is_named(everything: Everything) -> None:
+    assert {name for name, cell in everything.first.cells.items() if cell["verdict"] == "mismatch"} == {
+        STRUCTURE, WRONG, runs.cell("second", "structure@run")
+    }  # fmt: skip
+    assert set(everything.again.cells) == {STRUCTURE, ABSENT}
+    assert everything.again.verdict(STRUCTURE) == ("mismatch", "compare")
 
 
-@pytest.mark.parametrize("variant", VARIANTS[:2], ids=["no-xdist", "n0"])
+@IN_ONE
 def test_after_the_first_failure_the_rest_is_not_run(
     start: Start, pytester: pytest.Pytester, variant: list[str]
 ) -> None:
@@ -255,21 +304,19 @@ def test_after_the_first_failure_the_rest_is_not_run(
 # -- what is shown and written -----------------------------------------------------------------------------------------
 
 
-@variants
-def test_json(start: Start, pytester: pytest.Pytester, variant: list[str]) -> None:
-    report = pytester.path / "deep" / "out.json"
-    result = start(*given("fake-good-never,fake-wrong-run"), f"--modelconform-json={report}", n=variant)
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    content = json.loads(report.read_text())
+def test_json(everything: Everything) -> None:
+    assert everything.first.status == pytest.ExitCode.TESTS_FAILED
+    content = everything.first.report
     assert set(content) == {"schema", "complete", "environment", "cells"}
     assert (content["schema"], content["complete"]) == (1, True)
     for name in ("pytest-modelconform", "python", "platform", "processor", "cores", "processes", "threads", "packages"):
         assert name in content["environment"]
-    assert content["environment"]["processes"] == (2 if variant == ["-n", "2"] else 1)
-    assert content["environment"]["options"]["runtimes"] == ["fake-good-never", "fake-wrong-run"]
-    found = cells(report)
+    assert content["environment"]["processes"] == everything.processes
+    assert content["environment"]["options"]["runtimes"] == [*EVERY, fakes.ABSENT]
+    found = everything.first.cells
     assert set(found) == {
-        "plain[eager]", GOOD, WRONG, "second[eager]", SECOND_GOOD, runs.cell("second", "wrong@run")
+        "plain[eager]", GOOD, STRUCTURE, WRONG, ABSENT, runs.cell("plain", "endless@run"),
+        runs.cell("plain", "good@concurrent"), "second[eager]", SECOND_GOOD, runs.cell("second", "structure@run"),
     }  # fmt: skip
     for cell in found.values():
         assert set(cell) >= RECORD
@@ -302,27 +349,17 @@ def test_json_as_ini_key_is_relative_to_where_pytest_was_called(start: Start, pr
     assert set(cells(project / "from-ini.json")) == {GOOD}
 
 
-@variants
-def test_html(pytester: pytest.Pytester, variant: list[str]) -> None:
-    """Of a case whose packages are missing, so that nothing is exported for it."""
-    case = runs.PLAIN.replace("inputs=inputs", "inputs=inputs, requires=('no_such_package',)")
-    (pytester.path / "absent.py").write_text(case)
-    page = pytester.path / "deep" / "report.html"
-    line = [*variant, *given("ort", "onnx"), f"--modelconform-html={page}", "absent.py"]
-    result = pytester.runpytest_subprocess(*runs.OTHERS_PLUGINS, *line)
-    assert result.ret == pytest.ExitCode.OK
-    text = page.read_text(encoding="utf-8")
+def test_html(everything: Everything) -> None:
+    text = (everything.folder / "deep" / "report.html").read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>")
-    assert '"id":"absent.py::absent[onnx-ort-cpu]"' in text
-    assert "no_such_package" in text
+    assert f'"id":"plain.py::{ABSENT}"' in text
+    assert "no-such-package" in text
 
 
-def test_html_as_ini_key_is_relative_to_where_pytest_was_called(pytester: pytest.Pytester) -> None:
-    case = runs.PLAIN.replace("inputs=inputs", "inputs=inputs, requires=('no_such_package',)")
-    (pytester.path / "absent.py").write_text(case)
-    pytester.makeini("[pytest]\nmodelconform = true\nmodelconform_html = from-ini.html\n")
-    pytester.runpytest_subprocess("-p", "no:xdist", *runs.OTHERS_PLUGINS, *given("ort", "onnx"), "absent.py")
-    assert (pytester.path / "from-ini.html").is_file()
+def test_html_as_ini_key_is_relative_to_where_pytest_was_called(start: Start, project: Path) -> None:
+    ini = "modelconform = true\nmodelconform_html = from-ini.html\n"
+    start(*given()[1:], f"plain.py::{GOOD}", ini=ini).assert_outcomes(passed=1)
+    assert (project / "from-ini.html").is_file()
 
 
 def test_no_json_for_a_collection(start: Start, pytester: pytest.Pytester) -> None:
@@ -331,15 +368,20 @@ def test_no_json_for_a_collection(start: Start, pytester: pytest.Pytester) -> No
     assert not report.exists()
 
 
-@variants
-def test_junit_xml(start: Start, pytester: pytest.Pytester, variant: list[str]) -> None:
-    target = pytester.path / "junit.xml"
-    start(*given("fake-good-never,fake-structure-run"), "plain.py", f"--junitxml={target}", n=variant)
-    [suite] = ElementTree.parse(target).getroot()
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "0")
-    [failed] = [case for case in suite if case.find("failure") is not None]
-    assert failed.get("name") == STRUCTURE
-    failure = failed.find("failure")
+def test_junit_xml(everything: Everything) -> None:
+    [suite] = ElementTree.parse(everything.folder / "junit.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("10", "5", "0")
+    failures = {case.get("name"): case.find("failure") for case in suite if case.find("failure") is not None}
+    assert set(failures) == {
+        STRUCTURE, WRONG, ABSENT, runs.cell("plain", "endless@run"), runs.cell("second", "structure@run")
+    }  # fmt: skip
+    [failed] = [case for case in suite if case.get("name") == STRUCTURE]
+    properties = {element.get("name"): element.get("value") for element in failed.findall("properties/property")}
+    assert properties == {
+        "format": "torchscript-trace", "runtime": "fake-structure-run", "device": "cpu", "dtype": "float32",
+        "precision": "full", "task": "inference", "verdict": "mismatch", "stage": "compare",
+    }  # fmt: skip
+    failure = failures[STRUCTURE]
     assert failure is not None
     assert "mismatch at stage compare: input set 'seven'" in (failure.text or "")
 
@@ -361,36 +403,38 @@ def test_the_header_says_what_will_run(start: Start) -> None:
 # -- the other options -------------------------------------------------------------------------------------------------
 
 
-@variants
-def test_an_unavailable_runtime_is_shown_and_does_not_fail(
-    start: Start, pytester: pytest.Pytester, variant: list[str]
-) -> None:
-    report = pytester.path / "out.json"
-    line = [*given(f"fake-good-never,{fakes.ABSENT}"), "plain.py", f"--modelconform-json={report}"]
-    result = start(*line, n=variant)
-    assert result.parseoutcomes() == {"passed": 2, "skipped": 1}
-    assert result.ret == 0
-    absent = cells(report)["plain[torchscript_trace-fake_absent-cpu]"]
+def test_an_unavailable_runtime_is_shown_and_does_not_fail(everything: Everything) -> None:
+    assert "1 failed, 1 skipped" in everything.again.stdout
+    absent = everything.again.cells[ABSENT]
     assert (absent["verdict"], absent["stage"]) == ("unavailable", "environment")
     assert absent["message"] == "runtime fake-absent needs no-such-package>=3: pip install 'no-such-package>=3'"
-    said = " ".join(line.strip() for line in result.outlines)
+    said = " ".join(line.strip() for line in everything.again.stdout.splitlines())
     assert f"Unavailable on this machine 1 cell: {absent['message']}" in said
 
 
-@pytest.mark.parametrize(
-    ("variant", "as_ini"),
-    [(VARIANTS[0], True), (VARIANTS[1], False), (VARIANTS[2], True)],
-    ids=["no-xdist", "n0", "n2"],
-)
-def test_require(start: Start, pytester: pytest.Pytester, variant: list[str], as_ini: bool) -> None:
-    report = pytester.path / "out.json"
-    option = [] if as_ini else [f"--modelconform-require={fakes.ABSENT}"]
-    line = [*given(f"fake-good-never,{fakes.ABSENT}"), "plain.py", f"--modelconform-json={report}", *option]
-    result = start(*line, n=variant, ini=f"modelconform_require = {fakes.ABSENT}\n" if as_ini else "")
-    assert result.parseoutcomes() == {"passed": 2, "failed": 1}
-    absent = cells(report)["plain[torchscript_trace-fake_absent-cpu]"]
+def test_what_is_unavailable_alone_is_green(start: Start) -> None:
+    result = start(*given(f"fake-good-never,{fakes.ABSENT}"), "plain.py")
+    assert result.parseoutcomes() == {"passed": 2, "skipped": 1}
+    assert result.ret == 0
+
+
+REQUIRED = "pip install 'no-such-package>=3' (required by --modelconform-require)"
+
+
+def test_require_as_ini_key(everything: Everything) -> None:
+    assert "5 failed, 5 passed" in everything.first.stdout
+    absent = everything.first.cells[ABSENT]
     assert absent["verdict"] == "unavailable"
-    assert absent["message"].endswith("pip install 'no-such-package>=3' (required by --modelconform-require)")
+    assert absent["message"].endswith(REQUIRED)
+
+
+def test_require(start: Start, pytester: pytest.Pytester) -> None:
+    report = pytester.path / "out.json"
+    line = [*given(f"fake-good-never,{fakes.ABSENT}"), "plain.py", f"--modelconform-json={report}"]
+    result = start(*line, f"--modelconform-require={fakes.ABSENT}", n=["-n", "0"])
+    assert result.parseoutcomes() == {"passed": 2, "failed": 1}
+    assert cells(report)[ABSENT]["verdict"] == "unavailable"
+    assert cells(report)[ABSENT]["message"].endswith(REQUIRED)
 
 
 def test_requiring_what_is_there_changes_nothing(start: Start) -> None:
@@ -398,39 +442,41 @@ def test_requiring_what_is_there_changes_nothing(start: Start) -> None:
     start(*line).assert_outcomes(passed=2)
 
 
+def threads(found: dict[str, Any]) -> list[int] | None:
+    """How many at once. The cache is the session's, so that another run may have tried all of it before."""
+    tried = found[runs.cell("plain", "good@concurrent")]["threads"]
+    return tried and tried.get("before", tried)["counts"]
+
+
 @pytest.mark.parametrize(
-    ("variant", "option", "ini", "counts"),
+    ("option", "ini", "counts"),
     [
-        (VARIANTS[0], [], "", [1, 2, 8]),
-        (VARIANTS[1], ["--modelconform-threads=3, 2"], "modelconform_threads = 5\n", [2, 3]),
-        (VARIANTS[2], [], "modelconform_threads = 4\n", [4]),
-        (VARIANTS[1], ["--modelconform-threads=0"], "", None),
-        (VARIANTS[0], ["--modelconform-threads="], "modelconform_threads = 4\n", None),
+        ([], "", [1, 2, 8]),
+        (["--modelconform-threads=3, 2"], "modelconform_threads = 5\n", [2, 3]),
+        (["--modelconform-threads=0"], "", None),
+        (["--modelconform-threads="], "modelconform_threads = 4\n", None),
     ],
-    ids=["default", "option", "ini", "zero", "empty"],
+    ids=["default", "option", "zero", "empty"],
 )
 def test_threads(
-    start: Start,
-    pytester: pytest.Pytester,
-    variant: list[str],
-    option: list[str],
-    ini: str,
-    counts: list[int] | None,
+    start: Start, pytester: pytest.Pytester, option: list[str], ini: str, counts: list[int] | None
 ) -> None:
     report = pytester.path / "out.json"
     line = [*given("fake-good-concurrent"), "plain.py", f"--modelconform-json={report}", *option]
-    start(*line, ini=ini, n=variant).assert_outcomes(passed=2)
-    found = cells(report)[runs.cell("plain", "good@concurrent")]["threads"]
-    # The cache is the session's, so that another run may have tried all of it before.
-    assert (found and found.get("before", found)["counts"]) == counts
+    start(*line, ini=ini, n=["-n", "0"]).assert_outcomes(passed=2)
+    assert threads(cells(report)) == counts
 
 
-@variants
-def test_timeout_as_ini_key(start: Start, variant: list[str]) -> None:
-    result = start(*given("fake-endless-run"), "plain.py", ini="modelconform_timeout = 1.5\n", n=variant)
-    assert result.parseoutcomes() == {"passed": 1, "failed": 1}
-    assert "fake-endless-run gave no answer within" in result.stdout.str()
-    assert f"plain.py::{runs.cell('plain', 'endless@run')}: timeout at stage run" in result.outlines
+def test_threads_as_ini_key(everything: Everything) -> None:
+    assert threads(dict(everything.first.cells)) == [4]
+
+
+def test_timeout_as_ini_key(everything: Everything) -> None:
+    endless = runs.cell("plain", "endless@run")
+    assert everything.first.verdict(endless) == ("timeout", "run")
+    assert "fake-endless-run gave no answer within" in everything.first.message(endless)
+    said = everything.first.failure(f"plain.py::{endless}")
+    assert said.startswith(f"plain.py::{endless}: timeout at stage run")
 
 
 def test_the_cache_of_an_option(start: Start, pytester: pytest.Pytester) -> None:

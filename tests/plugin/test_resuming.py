@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from pytest_modelconform.report.log import Log, LogWriter
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from tests.support import runs
+from tests.support.runs import Run
 
-GOOD, WRONG = "good@never", "wrong@run"
-BOTH = "fake-good-never,fake-wrong-run"
+# Wrong by its structure: no cause of that is looked for, which would take a case host.
+WRONG = "structure@run"
+BOTH = "fake-good-never,fake-structure-run"
 ENVIRONMENT = {"pytest-modelconform": "1", "python": "3", "packages": {"torch": "2"}, "options": {"threads": [1, 2]}}
 # A helper beside the case, which is what changes.
 HELPED = "from helper import WEIGHT\n" + runs.PLAIN.replace("[3.0]", "[WEIGHT]")
@@ -45,25 +48,35 @@ def started(folder: Path) -> int:
 
 
 @pytest.fixture
-def noted(tmp_path: Path) -> Path:
+def noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "pids"
     folder.mkdir()
+    monkeypatch.setenv("FAKE_PIDS", str(folder))
     return folder
 
 
-@pytest.mark.parametrize("processes", ["0", "2"])
-@pytest.mark.parametrize("same", [True, False], ids=["one file", "two files"])
-def test_the_rest_of_a_killed_run_runs(project: Path, tmp_path: Path, noted: Path, processes: str, same: bool) -> None:
+Here = Callable[..., Run]
+
+
+@pytest.fixture
+def here(pytester: pytest.Pytester) -> Here:
+    """Runs in this process, for which all cases are in the cache."""
+    return partial(runs.run_here, pytester)
+
+
+@pytest.mark.parametrize(("processes", "same"), [("2", True), ("0", False)], ids=["one file", "two files"])
+def test_the_rest_of_a_killed_run_runs(
+    project: Path, tmp_path: Path, noted: Path, here: Here, processes: str, same: bool
+) -> None:
     first = tmp_path / "first.jsonl"
     options = ("-n", processes, f"--modelconform-resume={first}")
-    env = {"FAKE_PIDS": str(noted)}
-    whole = runs.run(project, "-n", "0", f"--modelconform-log={first}", runtimes=BOTH, env=env)
+    whole = here(project, f"--modelconform-log={first}", runtimes=BOTH)
     assert whole.status == 1
     started(noted)
     # plain's three and the first of second's; one of them is red.
     cut(first, 4, '{"kind": "cell", "id": "second.py::second[tor')
     second = first if same else tmp_path / "second.jsonl"
-    found = runs.run(project, *options, f"--modelconform-log={second}", runtimes=BOTH, env=env)
+    found = runs.run(project, *options, f"--modelconform-log={second}", runtimes=BOTH)
     assert found.status == 1, found.stdout
     assert found.cells.keys() == whole.cells.keys()
     verdicts = [{name: cell["verdict"] for name, cell in run.cells.items()} for run in (whole, found)]
@@ -75,12 +88,12 @@ def test_the_rest_of_a_killed_run_runs(project: Path, tmp_path: Path, noted: Pat
     assert sorted(cell.id for cell, _ in log.read(second).cells) == sorted(cell["id"] for cell in whole.cells.values())
     assert log.read(second).complete
     # Now nothing is left to run.
-    third = runs.run(project, "-n", processes, f"--modelconform-resume={second}", runtimes=BOTH, env=env)
+    third = runs.run(project, "-n", processes, f"--modelconform-resume={second}", runtimes=BOTH)
     assert (third.status, started(noted)) == (1, 0), third.stdout
     assert third.cells.keys() == whole.cells.keys()
 
 
-def test_one_command_begins_and_goes_on(project: Path, tmp_path: Path) -> None:
+def test_one_command_begins_and_goes_on(project: Path, tmp_path: Path, here: Here) -> None:
     path = tmp_path / "run.jsonl"
     options = (f"--modelconform-resume={path}", f"--modelconform-log={path}")
     for content, said in (
@@ -91,11 +104,11 @@ def test_one_command_begins_and_goes_on(project: Path, tmp_path: Path) -> None:
     ):
         if isinstance(content, str):
             path.write_text(content)
-        found = runs.run(project, *options)
+        found = here(project, *options)
         assert found.status == 0, found.stdout + found.stderr
         assert f"modelconform: {said} {path}" in found.stdout
         assert len(log.read(path).cells) == 4
-    alone = runs.run(project, f"--modelconform-resume={tmp_path / 'missing.jsonl'}")
+    alone = here(project, f"--modelconform-resume={tmp_path / 'missing.jsonl'}")
     assert alone.status == pytest.ExitCode.USAGE_ERROR
     assert f"--modelconform-resume: {tmp_path / 'missing.jsonl'}: No such file or directory" in alone.stderr
 
@@ -103,7 +116,7 @@ def test_one_command_begins_and_goes_on(project: Path, tmp_path: Path) -> None:
 def test_a_case_that_changed_runs_again(tmp_path: Path) -> None:
     folder = runs.write(tmp_path, {"helper.py": "WEIGHT = 3.0\n", "changing.py": HELPED, "plain.py": runs.PLAIN})
     path = tmp_path / "run.jsonl"
-    options = (f"--modelconform-resume={path}", f"--modelconform-log={path}", "-n", "1")
+    options = (f"--modelconform-resume={path}", f"--modelconform-log={path}")
     assert runs.run(folder, *options).status == 0
     # Not the case's own file, and so that it fails: what was green has to become red.
     (folder / "helper.py").write_text("WEIGHT = float('nan')\n")
@@ -116,41 +129,41 @@ def test_a_case_that_changed_runs_again(tmp_path: Path) -> None:
     assert "modelconform: 0 cells as in" in empty.stdout
 
 
-def test_what_is_left_of_a_run_that_was_ended_says_how_to_go_on(project: Path, tmp_path: Path) -> None:
+def test_what_is_left_of_a_run_that_was_ended_says_how_to_go_on(project: Path, tmp_path: Path, here: Here) -> None:
     path = tmp_path / "run.jsonl"
-    stopped = runs.run(project, "-x", f"--modelconform-log={path}", runtimes=BOTH)
+    stopped = here(project, "-x", f"--modelconform-log={path}", runtimes=BOTH)
     said = f"not run; to run the rest, add --modelconform-resume {os.path.relpath(path, project)}"
     assert said in stopped.stdout, stopped.stdout
-    found = runs.run(project, f"--modelconform-resume={path}", "-k", "plain", runtimes=BOTH)
+    found = here(project, f"--modelconform-resume={path}", "-k", "plain", runtimes=BOTH)
     assert said not in found.stdout
     assert len(found.cells) == 3
     assert "not-run" not in {cell["verdict"] for cell in found.cells.values()}
 
 
-def test_cells_that_are_no_part_of_the_run_are_said_and_kept(project: Path, tmp_path: Path) -> None:
+def test_cells_that_are_no_part_of_the_run_are_said_and_kept(project: Path, tmp_path: Path, here: Here) -> None:
     path = tmp_path / "run.jsonl"
     options = (f"--modelconform-resume={path}", f"--modelconform-log={path}")
-    runs.run(project, *options)
-    part = runs.run(project, *options, "-k", "plain")
+    here(project, *options)
+    part = here(project, *options, "-k", "plain")
     assert "modelconform: 2 cells of it are no part of this run: the command was another one" in part.stdout
     assert len(part.cells) == 2
-    whole = runs.run(project, *options)
+    whole = here(project, *options)
     assert "modelconform: 4 cells as in" in whole.stdout
     assert len(whole.cells) == 4
 
 
-def test_what_expected_toml_says_now_counts(project: Path, tmp_path: Path) -> None:
+def test_what_expected_toml_says_now_counts(tmp_path: Path, here: Here) -> None:
     folder = runs.write(tmp_path / "p", {"plain.py": runs.PLAIN})
     path = tmp_path / "run.jsonl"
     options = (f"--modelconform-resume={path}", f"--modelconform-log={path}")
-    assert runs.run(folder, *options, runtimes=BOTH).status == 1
-    entry = '[[expect]]\ncell = "plain.py::*wrong*"\nverdict = "mismatch"\nstage = "compare"\nreason = "known"\n'
+    assert here(folder, *options, runtimes=BOTH).status == 1
+    entry = '[[expect]]\ncell = "plain.py::*structure*"\nverdict = "mismatch"\nstage = "compare"\nreason = "known"\n'
     (folder / "expected.toml").write_text(entry)
-    found = runs.run(folder, *options, runtimes=BOTH)
+    found = here(folder, *options, runtimes=BOTH)
     assert found.status == 0, found.stdout
     assert found.cells[runs.cell("plain", WRONG)]["expected"] is True
     (folder / "expected.toml").unlink()
-    again = runs.run(folder, *options, runtimes=BOTH)
+    again = here(folder, *options, runtimes=BOTH)
     assert again.status == 1
     wrong = again.cells[runs.cell("plain", WRONG)]
     assert (wrong["expected"], [note for note in wrong["notes"] if note.startswith("expected")]) == (None, [])

@@ -68,6 +68,8 @@ OTHERS_PLUGINS = [
 ]
 # Cells of our own tests are red on purpose.
 NO_BLAME = "--modelconform-blame=off"
+# conftest.py has it in the environment, from which `pytester` takes it away.
+ADDOPTS = " ".join([*OTHERS_PLUGINS, NO_BLAME])
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def run(
     done = subprocess.run(
         command(*_options(report, runtimes), *arguments, program=program),
         cwd=folder,
-        env={**os.environ, "COLUMNS": str(WIDTH), **(env or {})},
+        env={"PYTEST_ADDOPTS": ADDOPTS, **os.environ, "COLUMNS": str(WIDTH), **(env or {})},
         capture_output=True,
         encoding="utf-8",
         errors="replace",
