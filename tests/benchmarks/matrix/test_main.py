@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -26,35 +27,56 @@ case = Case(model=lambda: generic_weights(torch.nn.Linear(3, 4)), inputs={"two":
 """
 
 
-def matrix(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "benchmarks.matrix", "--logs", "logs", "-n", "0", "--groups", "export"]
-    # Whatever this machine has left.
-    command += ["--free", "0", *words]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+# `--free`: whatever this machine has left.
+WORDS = ("--logs", "logs", "-n", "0", "--groups", "export", "--free", "0")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a call came to."""
+
+    returncode: int
+    stdout: str
+
+
+Matrix = Callable[..., Said]
+
+
+@pytest.fixture
+def matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Generator[Matrix]:
+    """`.ci/matrix` in this process, each of whose calls would import pytest and the plugin anew otherwise."""
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     # As a shell starts what it is to run in the background.
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def call(*words: str) -> Said:
+        capfd.readouterr()
+        status = __main__.main([*WORDS, *words, "cases"])
+        return Said(status, capfd.readouterr().out)
+
     try:
-        process = subprocess.Popen(
-            [*command, "cases"], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        yield call
     finally:
-        signal.signal(signal.SIGINT, handler)
-    out, err = process.communicate()
-    return subprocess.CompletedProcess(command, process.returncode, out, err)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 @pytest.mark.compiles
-def test_what_ran_does_not_run_again_until_its_case_changes(tmp_path: Path) -> None:
-    (tmp_path / "cases").mkdir()
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+def test_what_ran_does_not_run_again_until_its_case_changes(tmp_path: Path, matrix: Matrix) -> None:
     case = tmp_path / "cases" / "net.py"
     case.write_text(CASE)
-    none = matrix(tmp_path, "--minutes", "0")
-    assert "export: nothing" in none.stdout
+    # As one calls it: a process of its own.
+    command = [sys.executable, "-m", "benchmarks.matrix", *WORDS, "--minutes", "0", "cases"]
+    none = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "export: nothing" in none.stdout, none.stderr
     assert "The time is used up" in none.stdout
     assert none.returncode == 1
-    first = matrix(tmp_path)
-    assert first.returncode == 0, first.stdout + first.stderr
+    first = matrix()
+    assert first.returncode == 0, first.stdout
     assert "export: 1 pass" in first.stdout
     found = log.read(tmp_path / "logs/all.jsonl")
     verdicts = {cell.id: outcome.verdict for cell, outcome in found.cells}
@@ -62,25 +84,23 @@ def test_what_ran_does_not_run_again_until_its_case_changes(tmp_path: Path) -> N
     assert verdicts["cases/net.py::net[onnx-ort-cpu]"] is Verdict.NOT_RUN
     assert "4 cells of the columns onnx-readers" in found.environment["missing"]
     assert "2 cells of the columns aoti" in found.environment["missing"]
-    again = matrix(tmp_path)
+    again = matrix()
     assert again.returncode == 0
     assert "export:" not in again.stdout
     assert len([*(tmp_path / "logs").glob("0*.json")]) == 2
     case.write_text(CASE.replace("3, 4", "3, 5"))
-    plan = matrix(tmp_path, "--plan")
+    plan = matrix("--plan")
     assert plan.returncode == 1
     assert plan.stdout.splitlines()[1].split()[:3] == ["export", "1", "1"]
 
 
 @pytest.mark.compiles
-def test_cells_are_chosen_by_their_marks_and_shards_by_case_files(tmp_path: Path) -> None:
-    (tmp_path / "cases").mkdir()
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+def test_cells_are_chosen_by_their_marks_and_shards_by_case_files(tmp_path: Path, matrix: Matrix) -> None:
     for name in ("a", "b", "c"):
         (tmp_path / f"cases/{name}.py").write_text(CASE.replace("inputs=", 'dtypes=("float32", "float16"), inputs='))
 
     def left(*words: str) -> str:
-        return matrix(tmp_path, "--plan", *words).stdout.splitlines()[1].split()[2]
+        return matrix("--plan", *words).stdout.splitlines()[1].split()[2]
 
     # Each with its model check.
     assert left() == "6"
@@ -88,10 +108,10 @@ def test_cells_are_chosen_by_their_marks_and_shards_by_case_files(tmp_path: Path
     assert left("--shard", "1/2") == "4"
     assert left("--shard", "2/2") == "2"
     # Groups come in the order in which they are named.
-    groups = matrix(tmp_path, "--plan", "--groups", "aoti,export").stdout.splitlines()
+    groups = matrix("--plan", "--groups", "aoti,export").stdout.splitlines()
     assert [line.split()[0] for line in groups[1:3]] == ["aoti", "export"]
     for shard in ("1/2", "2/2"):
-        matrix(tmp_path, "--minutes", "0", "--shard", shard)
+        matrix("--minutes", "0", "--shard", shard)
     assert {path.stem[4:] for path in (tmp_path / "logs").glob("0*.json")} == {"-export-1-of-2", "-export-2-of-2"}
 
 
