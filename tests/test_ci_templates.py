@@ -139,6 +139,10 @@ def runner(tmp_path: Path) -> Runner:
     return Runner(tmp_path)
 
 
+# Of pytest. A run takes all cores by itself, which is seconds for each, for two cases.
+ARGUMENTS = "-p no:cacheprovider -n 0"
+
+
 def inputs_of(action: Path) -> dict[str, str]:
     return {name.upper().replace("-", "_"): field["default"] for name, field in loaded(action)["inputs"].items()}
 
@@ -197,7 +201,7 @@ def test_the_document_fetches_the_last_log_if_there_is_one(runner: Runner, tmp_p
 
 
 def test_a_shard_is_run_and_its_log_is_kept(runner: Runner, project: Path) -> None:
-    given = {**inputs_of(ACTION), "CASES": "plain.py second.py", "SHARD": "1/2", "ARGUMENTS": "-p no:cacheprovider"}
+    given = {**inputs_of(ACTION), "CASES": "plain.py second.py", "SHARD": "1/2", "ARGUMENTS": ARGUMENTS}
     given |= {"FORMATS": "torchscript-trace", "RUNTIMES": "fake-good-never"}
     done = runner.run(step(ACTION, "Run")["run"], project, **given)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -216,7 +220,7 @@ def test_shards_are_split_by_what_the_document_records(runner: Runner, project: 
     begin, record = (
         next(step["run"] for step in workflow["jobs"][job]["steps"] if "run" in step) for job in ("durations", "report")
     )
-    given = {**inputs_of(ACTION), "CASES": "plain.py second.py", "SHARD": "1/1", "ARGUMENTS": "-p no:cacheprovider"}
+    given = {**inputs_of(ACTION), "CASES": "plain.py second.py", "SHARD": "1/1", "ARGUMENTS": ARGUMENTS}
     given |= {"FORMATS": "torchscript-trace", "RUNTIMES": "fake-good-never", "DURATIONS": "durations.json"}
     for cells in (0, 4):
         assert runner.run(begin, project).returncode == 0
@@ -228,7 +232,7 @@ def test_shards_are_split_by_what_the_document_records(runner: Runner, project: 
 
 
 def test_a_failing_run_fails_the_step(runner: Runner, project: Path) -> None:
-    given = {**inputs_of(ACTION), "CASES": "plain.py", "ARGUMENTS": "-p no:cacheprovider"}
+    given = {**inputs_of(ACTION), "CASES": "plain.py", "ARGUMENTS": ARGUMENTS}
     given |= {"FORMATS": "torchscript-trace", "RUNTIMES": fakes.runtime_name("structure@run")}
     assert runner.run(step(ACTION, "Run")["run"], project, **given).returncode == 1
 
@@ -336,7 +340,8 @@ def test_gitlabs_scripts(runner: Runner, tmp_path: Path) -> None:
     jobs = loaded(GITLAB)
     given = {name: str(value) for name, value in jobs["variables"].items()}
     given |= {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "1", "MODELCONFORM_CASES": "plain.py"}
-    given["MODELCONFORM_ARGUMENTS"] = "--modelconform-formats=torchscript-trace --modelconform-runtimes=fake-good-never"
+    options = "--modelconform-formats=torchscript-trace --modelconform-runtimes=fake-good-never"
+    given["MODELCONFORM_ARGUMENTS"] = f"{ARGUMENTS} {options}"
 
     def run(job: str) -> subprocess.CompletedProcess[str]:
         script = "\n".join(line for line in jobs[job]["script"] if not line.startswith("pip "))

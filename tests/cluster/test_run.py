@@ -42,7 +42,7 @@ def model():
 case = Case(model=model, inputs=inputs)
 """
 )
-OTHERS = ("a", "b", "c", "d")
+OTHERS = ("a", "b")
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from pytest_modelconform.cells.registry import Registry, register_built_in
 from pytest_modelconform.commands.export.files import NoPlace, companions
 from pytest_modelconform.compare import Reference
 from pytest_modelconform.workers import arrays
-from tests.support import runs
+from tests.support import runs, subcommands
 
 pytestmark = pytest.mark.compiles
 
@@ -24,11 +25,11 @@ def export(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
 
 
-def problem(folder: Path, *arguments: str) -> tuple[int, str]:
-    """The status and the message of an export that has to fail."""
-    done = export(folder, *arguments)
-    assert done.stdout == ""
-    return done.returncode, done.stderr.strip()
+def problems(*lines: tuple[Path, Sequence[str]]) -> list[tuple[int, str]]:
+    """Statuses and messages of exports that have to fail, by folder and arguments."""
+    done = subcommands.several(*((folder, ["export", *arguments]) for folder, arguments in lines))
+    assert [out for _, out, _ in done] == [""] * len(done)
+    return [(status, err.strip()) for status, _, err in done]
 
 
 def test_artifact_inputs_and_references_are_written_and_listed(project: Path, tmp_path: Path, cache: Path) -> None:
@@ -77,17 +78,24 @@ def test_input_sets_of_an_earlier_export_go_and_other_files_stay(project: Path, 
 
 def test_what_there_is_nothing_of_is_named_with_the_nearest(project: Path, tmp_path: Path) -> None:
     rest = ("--format", "torchscript-trace", "--to", "never")
-    assert problem(project, "plane.py", *rest) == (2, "modelconform export: plane.py does not exist: name a case file")
     runs.write(tmp_path, {"no_case.py": "x = 1\n"})
-    message = "modelconform export: no_case.py does not import pytest_modelconform: name a case file"
-    assert problem(tmp_path, "no_case.py", *rest) == (2, message)
+    gone, no_case, mistyped, unknown, nothing = problems(
+        (project, ("plane.py", *rest)),
+        (tmp_path, ("no_case.py", *rest)),
+        (project, ("plain.py::plian", *rest)),
+        (project, ("plain.py", "--format", "onx", "--to", "never")),
+        (project, ("plain.py", "--format", "module", "--to", "never")),
+    )
+    assert gone == (2, "modelconform export: plane.py does not exist: name a case file")
+    assert no_case == (2, "modelconform export: no_case.py does not import pytest_modelconform: name a case file")
     message = "modelconform export: plain.py has no case 'plian'. Did you mean 'plain'? It has plain.py::plain"
-    assert problem(project, "plain.py::plian", *rest) == (2, message)
-    status, message = problem(project, "plain.py", "--format", "onx", "--to", "never")
-    assert status == 2
-    assert message.startswith("modelconform export: unknown format 'onx'. Did you mean 'onnx'? Known formats: torchs")
+    assert mistyped == (2, message)
+    assert unknown[0] == 2
+    assert unknown[1].startswith(
+        "modelconform export: unknown format 'onx'. Did you mean 'onnx'? Known formats: torchs"
+    )
     message = "the format module stores nothing: its runtimes build the model. Choose another format."
-    assert problem(project, "plain.py", "--format", "module", "--to", "never") == (2, f"modelconform export: {message}")
+    assert nothing == (2, f"modelconform export: {message}")
     assert not (project / "never").exists()
 
 
@@ -104,25 +112,30 @@ def test_what_is_wrong_with_a_case_or_its_export_is_said_with_its_stage(tmp_path
     }
     runs.write(tmp_path, {f"{name}.py": runs.CASE + text for name, text in cases.items()})
     rest = ("--format", "torchscript-script", "--to", "never")
-    status, message = problem(tmp_path, "unscriptable.py", *rest)
+    unscriptable, branching, several, lacking, broken, needy = problems(
+        (tmp_path, ("unscriptable.py", *rest)),
+        (tmp_path, ("branching.py", "--format", "export", "--to", "never")),
+        *((tmp_path, (name, *rest)) for name in ("several.py", "several.py::lacking", "broken.py", "needy.py")),
+    )
+    status, message = unscriptable
     assert status == 1
     start = "modelconform export: unscriptable.py in torchscript-script: error at stage export: "
     assert start in message
     assert "variable number of arguments" in message
-    status, message = problem(tmp_path, "branching.py", "--format", "export", "--to", "never")
+    status, message = branching
     assert (status, message.count("\nwhat to change: `if x.sum() > 0:` branches on a tensor's value")) == (1, 1), (
         message
     )
     message = "modelconform export: several.py has several cases: name one of several.py::a, several.py::b"
-    assert problem(tmp_path, "several.py", *rest) == (2, message + ", several.py::lacking")
-    status, message = problem(tmp_path, "several.py::lacking", *rest)
+    assert several == (2, message + ", several.py::lacking")
+    status, message = lacking
     assert (status, "case 'lacking', field 'tags'" in message) == (2, True), message
-    status, message = problem(tmp_path, "broken.py", *rest)
+    status, message = broken
     assert status == 2
     assert message.startswith("modelconform export: error at stage collect: broken.py: ")
     assert "not today" in message
     message = "modelconform export: case 'needy' needs no-such-package: pip install no-such-package torch=="
-    status, said = problem(tmp_path, "needy.py", *rest)
+    status, said = needy
     assert (status, said.startswith(message)) == (2, True), said
     assert not (tmp_path / "never").exists()
 
@@ -158,18 +171,20 @@ def test_an_artifact_alone_loads_and_gives_the_numbers(
 def test_where_an_artifact_alone_can_not_go_is_said_before_the_export(project: Path, tmp_path: Path) -> None:
     start = "modelconform export: "
     rest = ("plain.py", "-f", "torchscript-trace", "-o")
+    lines = [(*rest, "net.onnx"), (*rest, str(tmp_path)), (*rest[:-1], "--to", "plain.py"), rest[:-1]]
+    # A folder in which nobody can create a file.
+    lines += [(*rest, "/proc/x.pt")] if Path("/proc/self").is_dir() else []
+    suffix, folder, file, nowhere, *no_place = problems(*((project, words) for words in lines))
     kinds = ".pt, .pth or .ts"
     message = f"{start}an artifact in torchscript-trace needs a name that ends in {kinds}; net.onnx does not"
-    assert problem(project, *rest, "net.onnx") == (2, message)
+    assert suffix == (2, message)
     message = f"{start}{tmp_path} is a folder: name a file, or use --to {tmp_path}"
-    assert problem(project, *rest, str(tmp_path)) == (2, message)
-    if Path("/proc/self").is_dir():
-        message = f"{start}-o: /proc/x.pt can't be written: no file can be created there; choose another place"
-        assert problem(project, *rest, "/proc/x.pt") == (2, message)
+    assert folder == (2, message)
     message = f"{start}--to: plain.py can't be written to: plain.py is a file, not a folder; choose another folder"
-    assert problem(project, *rest[:-1], "--to", "plain.py") == (2, message)
-    status, said = problem(project, "plain.py", "-f", "torchscript-trace")
-    assert (status, "one of the arguments -o/--output --to is required" in said) == (2, True)
+    assert file == (2, message)
+    assert (nowhere[0], "one of the arguments -o/--output --to is required" in nowhere[1]) == (2, True)
+    message = f"{start}-o: /proc/x.pt can't be written: no file can be created there; choose another place"
+    assert no_place == [(2, message)] * len(no_place)
 
 
 def test_companions_go_beside_the_file_and_keep_working() -> None:

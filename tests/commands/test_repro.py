@@ -6,12 +6,13 @@ import ast
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from pytest_modelconform.runtimes import node
-from tests.support import runs, sequences
+from tests.support import runs, sequences, subcommands
 
 pytestmark = pytest.mark.compiles
 
@@ -51,11 +52,11 @@ def script(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
 
 
-def problem(folder: Path, *arguments: str) -> tuple[int, str]:
-    """The status and the message of what has to be refused."""
-    done = command(folder, *arguments)
-    assert done.stdout == ""
-    return done.returncode, done.stderr.strip()
+def problems(folder: Path, *lines: Sequence[str]) -> list[tuple[int, str]]:
+    """Statuses and messages of what has to be refused."""
+    done = subcommands.several(*((folder, ["repro", *arguments]) for arguments in lines))
+    assert [out for _, out, _ in done] == [""] * len(done)
+    return [(status, err.strip()) for status, _, err in done]
 
 
 def test_a_cell_that_passes(project: Path, tmp_path: Path) -> None:
@@ -75,7 +76,8 @@ def test_a_cell_that_passes(project: Path, tmp_path: Path) -> None:
     # Another number in what is expected: the script sees that the two differ, and where.
     text = (target / "model.pt").read_bytes()
     expected = target / "expected-seven.safetensors"
-    raw = bytearray(expected.read_bytes())
+    right = expected.read_bytes()
+    raw = bytearray(right)
     begin = 8 + int.from_bytes(raw[:8], "little")
     start = json.loads(raw[8:begin])["output"]["data_offsets"][0]
     raw[begin + start + 6] ^= 0x10  # the exponent of the first number, a float64
@@ -90,7 +92,7 @@ def test_a_cell_that_passes(project: Path, tmp_path: Path) -> None:
     (target / "notes.txt").write_text("mine")
     done = command(project, "plain.py::plain[torchscript_trace-torch-cpu]", "-o", str(target))
     assert done.returncode == 0, done.stderr
-    assert script(target).returncode == 0
+    assert expected.read_bytes() == right
     assert (target / "notes.txt").read_text() == "mine"
 
 
@@ -302,26 +304,36 @@ def test_what_fails_in_a_log_and_not_here_is_said_to(project: Path, tmp_path: Pa
 def test_what_there_is_nothing_of_is_named_with_the_nearest(project: Path, tmp_path: Path) -> None:
     rest = ("-o", str(tmp_path / "never"))
     start = "modelconform repro: "
-    status, message = problem(project, "plain.py::plain", *rest)
-    assert (status, message.startswith(f"{start}'plain.py::plain' names no cell. Name one as ")) == (2, True), message
     cell = "plain[torchscript_trace-torch-cpu]"
-    assert problem(project, f"plane.py::{cell}", *rest) == (2, f"{start}plane.py does not exist: name a case file")
-    status, message = problem(project, "plain.py::plain[torchscript-trace-torch-cpu]", *rest)
-    assert status == 2
-    assert f"plain.py has no cell 'plain[torchscript-trace-torch-cpu]'. Did you mean '{cell}'" in message
-    status, message = problem(project, "plain.py::plain[eager]", *rest)
-    assert (status, "no upstream project to report it to" in message) == (2, True), message
     full = tmp_path / "full"
     full.mkdir()
     (full / "thesis.tex").touch()
+    no_cell, no_file, near, eager, not_empty, not_a_folder, nowhere, no_log = problems(
+        project,
+        ("plain.py::plain", *rest),
+        (f"plane.py::{cell}", *rest),
+        ("plain.py::plain[torchscript-trace-torch-cpu]", *rest),
+        ("plain.py::plain[eager]", *rest),
+        (f"plain.py::{cell}", "-o", str(full)),
+        (f"plain.py::{cell}", "-o", str(full / "thesis.tex" / "it")),
+        (f"plain.py::{runs.cell('plain', 'good-never')}", "-o", "/proc/none"),
+        (f"plain.py::{cell}", *rest, "--log", str(tmp_path / "no.jsonl")),
+    )
+    status, message = no_cell
+    assert (status, message.startswith(f"{start}'plain.py::plain' names no cell. Name one as ")) == (2, True), message
+    assert no_file == (2, f"{start}plane.py does not exist: name a case file")
+    status, message = near
+    assert status == 2
+    assert f"plain.py has no cell 'plain[torchscript-trace-torch-cpu]'. Did you mean '{cell}'" in message
+    status, message = eager
+    assert (status, "no upstream project to report it to" in message) == (2, True), message
     message = f"{start}{full} isn't empty, and no earlier repro wrote it. Name a new folder"
-    assert problem(project, f"plain.py::{cell}", "-o", str(full)) == (2, message)
+    assert not_empty == (2, message)
     message = f"{start}{full}/thesis.tex/it can't be written to: Not a directory. Name another folder"
-    assert problem(project, f"plain.py::{cell}", "-o", str(full / "thesis.tex" / "it")) == (2, message)
+    assert not_a_folder == (2, message)
     message = f"{start}/proc/none can't be written to: No such file or directory. Name another folder"
-    assert problem(project, f"plain.py::{runs.cell('plain', 'good-never')}", "-o", "/proc/none") == (2, message)
-    message = f"{start}{tmp_path / 'no.jsonl'}: No such file or directory"
-    assert problem(project, f"plain.py::{cell}", *rest, "--log", str(tmp_path / "no.jsonl")) == (2, message)
+    assert nowhere == (2, message)
+    assert no_log == (2, f"{start}{tmp_path / 'no.jsonl'}: No such file or directory")
     assert not (tmp_path / "never").exists()
 
 
@@ -348,6 +360,6 @@ def test_a_runtime_in_an_environment_of_its_own_is_named_with_the_version_there(
 
 def test_a_cell_of_steps_names_that_of_a_single_call(tmp_path: Path) -> None:
     runs.write(tmp_path, {"steps.py": sequences.case()})
-    status, message = problem(tmp_path, "steps.py::steps[onnx-ort-cpu-sequence]", "-o", str(tmp_path / "out"))
+    [(status, message)] = problems(tmp_path, ("steps.py::steps[onnx-ort-cpu-sequence]", "-o", str(tmp_path / "out")))
     assert status == 2
     assert "runs several steps. Reports are written for single calls: name steps[onnx-ort-cpu]" in message

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pytest_modelconform.workers import arrays
-from tests.support import runs
+from tests.support import runs, subcommands
 
 pytestmark = pytest.mark.compiles
 
@@ -129,44 +129,52 @@ def test_a_program_of_torch_is_called_like_the_model(folder: Path) -> None:
     assert [line.split()[-2:] for line in out.splitlines() if line.startswith("output ")][-1] == ["4,", "4"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "status", "message"),
-    [
-        (("gone.onnx", "-r", "ort", "--ones", "1"), 2, "gone.onnx doesn't exist. Name an artifact, or a folder that"),
-        (("add.onnx", "-r", "otr", "--ones", "1"), 2, "unknown runtime 'otr'. Did you mean 'ort'?"),
-        (
-            ("net.pt2", "-r", "ort", "--ones", "1"),
-            2,
-            "The runtime ort can't load net.pt2. It loads .onnx files; use --format if the name is unusual. .pt2 files "
-            "run in torch or libtorch-cpp.",
-        ),
-        (
-            ("add.onnx", "-r", "torch", "--ones", "1"),
-            2,
-            "The runtime torch can't load add.onnx. It loads .pt, .pth, .ts and .pt2 files; use --format if",
-        ),
-        ((".", "-r", "ort", "--ones", "1"), 2, "The folder . holds no signature.json. Name an artifact in it, or a"),
-        (("add.onnx", "-r", "ort", "--inputs", "no.npz"), 2, "--inputs no.npz: the file can't be read: No such file"),
-        (("add.onnx", "-r", "ort", "--ones", "1x3"), 2, "--ones 1x3: a shape such as 1,3,224,224 was expected"),
-        (("add.onnx", "-r", "ort", "--ones", "1:float3"), 2, "--ones 1:float3: unknown dtype 'float3'"),
-        (("add.onnx", "-r", "ort", "--ones", "1"), 2, "(x: float32 (b, 2), y: float32 (b, 2)), and 1 was given."),
-        (("add.onnx", "-r", "ort", "--match-input", "x=y"), 2, "--match-input matches a file with a case. Give --case"),
-        (("add.onnx", "-r", "ort"), 2, "No inputs were given, and no export's references lie beside"),
-        (("add.onnx", "-r", "ort", "--ones", "1", "-o", "x.txt"), 2, "-o x.txt: outputs are saved as .safetensors or"),
-        (("add.onnx", "-r", "ort", "--ones", "1", "-o", "/proc/x.npz"), 2, "-o /proc/x.npz: the file can't be written"),
-        (("add.onnx", "-r", "torch", "-f", "onnx", "--ones", "1"), 2, "can't load the format onnx. It loads torchs"),
-        (("add.onnx", "-r", "ort", "--ones", "1", "--device", "tpu"), 2, "the runtime ort runs on cpu and cuda only"),
-        (("net.pt", "-r", "torch", "--ones", "1"), 1, "net.pt can't be read: ValueError: it holds no TorchScript"),
-        (("newer.onnx", "-r", "ort", "--ones", "1,2", "--ones", "1,2"), 1, "what to change: the file has opset 99,"),
-        (("newer.pt", "-r", "torch", "--ones", "1"), 1, "what to change: a newer PyTorch wrote the file (version 99"),
-        (("add.onnx", "-r", "ort", "--ones", "3,2", "--ones", "3,5"), 1, "add.onnx in ort: error at stage run: "),
-    ],
-)  # fmt: skip
-def test_what_can_not_be_run_is_said(folder: Path, arguments: tuple[str, ...], status: int, message: str) -> None:
-    found, out, err = execute(folder, *arguments)
+# Command lines, their status, and what is said.
+FAULTY: list[tuple[tuple[str, ...], int, str]] = [
+    (("gone.onnx", "-r", "ort", "--ones", "1"), 2, "gone.onnx doesn't exist. Name an artifact, or a folder that"),
+    (("add.onnx", "-r", "otr", "--ones", "1"), 2, "unknown runtime 'otr'. Did you mean 'ort'?"),
+    (
+        ("net.pt2", "-r", "ort", "--ones", "1"),
+        2,
+        "The runtime ort can't load net.pt2. It loads .onnx files; use --format if the name is unusual. .pt2 files "
+        "run in torch or libtorch-cpp.",
+    ),
+    (
+        ("add.onnx", "-r", "torch", "--ones", "1"),
+        2,
+        "The runtime torch can't load add.onnx. It loads .pt, .pth, .ts and .pt2 files; use --format if",
+    ),
+    ((".", "-r", "ort", "--ones", "1"), 2, "The folder . holds no signature.json. Name an artifact in it, or a"),
+    (("add.onnx", "-r", "ort", "--inputs", "no.npz"), 2, "--inputs no.npz: the file can't be read: No such file"),
+    (("add.onnx", "-r", "ort", "--ones", "1x3"), 2, "--ones 1x3: a shape such as 1,3,224,224 was expected"),
+    (("add.onnx", "-r", "ort", "--ones", "1:float3"), 2, "--ones 1:float3: unknown dtype 'float3'"),
+    (("add.onnx", "-r", "ort", "--ones", "1"), 2, "(x: float32 (b, 2), y: float32 (b, 2)), and 1 was given."),
+    (("add.onnx", "-r", "ort", "--match-input", "x=y"), 2, "--match-input matches a file with a case. Give --case"),
+    (("add.onnx", "-r", "ort"), 2, "No inputs were given, and no export's references lie beside"),
+    (("add.onnx", "-r", "ort", "--ones", "1", "-o", "x.txt"), 2, "-o x.txt: outputs are saved as .safetensors or"),
+    (("add.onnx", "-r", "ort", "--ones", "1", "-o", "/proc/x.npz"), 2, "-o /proc/x.npz: the file can't be written"),
+    (("add.onnx", "-r", "torch", "-f", "onnx", "--ones", "1"), 2, "can't load the format onnx. It loads torchs"),
+    (("add.onnx", "-r", "ort", "--ones", "1", "--device", "tpu"), 2, "the runtime ort runs on cpu and cuda only"),
+    (("net.pt", "-r", "torch", "--ones", "1"), 1, "net.pt can't be read: ValueError: it holds no TorchScript"),
+    (("newer.onnx", "-r", "ort", "--ones", "1,2", "--ones", "1,2"), 1, "what to change: the file has opset 99,"),
+    (("newer.pt", "-r", "torch", "--ones", "1"), 1, "what to change: a newer PyTorch wrote the file (version 99"),
+    (("add.onnx", "-r", "ort", "--ones", "3,2", "--ones", "3,5"), 1, "add.onnx in ort: error at stage run: "),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def said(folder: Path) -> list[tuple[int, str, str]]:
+    """Of all faulty lines."""
+    return subcommands.several(*((folder, ["run", *arguments]) for arguments, _, _ in FAULTY))
+
+
+@pytest.mark.parametrize("number", [pytest.param(i, id=" ".join(FAULTY[i][0])) for i in range(len(FAULTY))])
+def test_what_can_not_be_run_is_said(said: list[tuple[int, str, str]], number: int) -> None:
+    _, status, message = FAULTY[number]
+    found, out, err = said[number]
     assert found == status, err
     assert status == 1 or out == ""
-    assert err.startswith("modelconform run: ")
+    assert err.strip().startswith("modelconform run: ")
     assert message in err
 
 

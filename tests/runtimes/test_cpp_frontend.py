@@ -157,6 +157,16 @@ MODELCONFORM_MODEL(Idle)
 BROKEN_CASES = runs.CASE + "\n".join(
     f'{name} = Case(model=lambda: Net(), inputs=inputs, cpp="{name}.cpp")' for name in ("broken", "no_forward")
 )
+# Its source and what that includes are edited.
+PLAIN_CASE = runs.CASE.partition("inputs =")[0] + (
+    'case = Case(model=lambda: Net(), inputs={"one": lambda: (torch.rand(2, 2),)}, cpp="plain.cpp")\n'
+)
+PLAIN = (
+    (tools.sources() / "frontend" / "smoke.cpp")
+    .read_text()
+    .replace("+ 1.0", "+ ONE")
+    .replace("<modelconform/frontend.h>\n", '<modelconform/frontend.h>\n#include "one.h"\n')
+)
 
 
 def run_frontend(folder: Path, *arguments: str) -> runs.Run:
@@ -166,17 +176,12 @@ def run_frontend(folder: Path, *arguments: str) -> runs.Run:
     return runs.run(folder, *options, runtimes="cpp-frontend", env=env, seconds=1200)
 
 
-def nets(folder: Path) -> runs.Run:
-    return run_frontend(runs.write(folder, {"cases.py": NET_CASES, "net.cpp": NET}))
-
-
-def calls(folder: Path) -> runs.Run:
-    return run_frontend(runs.write(folder, {"cases.py": CALLS_CASES, "calls.cpp": CALLS}))
-
-
-def broken(folder: Path) -> runs.Run:
-    sources = {"broken.cpp": BROKEN, "part.h": BROKEN_PART, "no_forward.cpp": NO_FORWARD}
-    return run_frontend(runs.write(folder, {"cases.py": BROKEN_CASES, **sources}))
+def everything(folder: Path) -> runs.Run:
+    """One run of all: a process that has torch in it takes seconds to begin."""
+    cases = {"nets.py": NET_CASES, "calls.py": CALLS_CASES, "brokens.py": BROKEN_CASES, "plain.py": PLAIN_CASE}
+    sources = {"net.cpp": NET, "calls.cpp": CALLS, "broken.cpp": BROKEN, "part.h": BROKEN_PART}
+    sources |= {"no_forward.cpp": NO_FORWARD, "plain.cpp": PLAIN, "one.h": "#define ONE 1.0\n"}
+    return run_frontend(runs.write(folder, {**cases, **sources}))
 
 
 def name(case: str, suffix: str = "") -> str:
@@ -185,18 +190,18 @@ def name(case: str, suffix: str = "") -> str:
 
 @pytest.mark.parametrize("suffix", ["", "-float16", "-bfloat16", "-float64"])
 def test_the_same_model_passes_in_every_dtype(suffix: str, session_folder: Path) -> None:
-    run = runs.once(session_folder, "frontend_nets", nets)
+    run = runs.once(session_folder, "frontend", everything)
     assert run.verdict(name("right", suffix)) == ("pass", None)
 
 
 @pytest.mark.parametrize("case", ["relu_forgotten", "eps_wrong", "swapped"])
 def test_another_model_is_a_mismatch(case: str, session_folder: Path) -> None:
-    run = runs.once(session_folder, "frontend_nets", nets)
+    run = runs.once(session_folder, "frontend", everything)
     assert run.verdict(name(case)) == ("mismatch", "compare")
 
 
 def test_weights_that_do_not_fit_are_listed(session_folder: Path) -> None:
-    run = runs.once(session_folder, "frontend_nets", nets)
+    run = runs.once(session_folder, "frontend", everything)
     assert run.verdict(name("other_names")) == ("error", "load")
     assert run.message(name("other_names")) == (
         "StateDictError: missing in the file: fc.weight, fc.bias; "
@@ -210,7 +215,7 @@ def test_weights_that_do_not_fit_are_listed(session_folder: Path) -> None:
 
 @pytest.mark.parametrize("case", ["positional", "by_name"])
 def test_arguments_and_results_are_converted(case: str, session_folder: Path) -> None:
-    run = runs.once(session_folder, "frontend_calls", calls)
+    run = runs.once(session_folder, "frontend", everything)
     assert run.verdict(name(case)) == ("pass", None)
 
 
@@ -228,13 +233,13 @@ def test_arguments_and_results_are_converted(case: str, session_folder: Path) ->
     ],
 )
 def test_what_forward_throws_is_an_error_of_the_run(case: str, message: str, session_folder: Path) -> None:
-    run = runs.once(session_folder, "frontend_calls", calls)
+    run = runs.once(session_folder, "frontend", everything)
     assert run.verdict(name(case)) == ("error", "run")
     assert message in run.message(name(case))
 
 
 def test_a_crash_is_a_crash(session_folder: Path) -> None:
-    run = runs.once(session_folder, "frontend_calls", calls)
+    run = runs.once(session_folder, "frontend", everything)
     assert run.verdict(name("crashes")) == ("crash", "run")
     assert "cpp-frontend was killed by SIGABRT (abort)" in run.message(name("crashes"))
 
@@ -247,25 +252,19 @@ def test_a_crash_is_a_crash(session_folder: Path) -> None:
     ],
 )
 def test_a_source_that_does_not_compile(case: str, first: str, session_folder: Path) -> None:
-    run = runs.once(session_folder, "frontend_broken", broken)
+    run = runs.once(session_folder, "frontend", everything)
     assert run.verdict(name(case)) == ("error", "build")
     assert run.message(name(case)).startswith(first)
     assert "static assertion failed: modelconform calls the module's forward" in run.message(name("no_forward"))
 
 
-def test_an_edit_of_the_source_or_its_headers_is_judged_anew(tmp_path: Path) -> None:
-    source = runs.CASE.partition("inputs =")[0] + (
-        'case = Case(model=lambda: Net(), inputs={"one": lambda: (torch.rand(2, 2),)}, cpp="plain.cpp")\n'
-    )
-    text = (tools.sources() / "frontend" / "smoke.cpp").read_text().replace("+ 1.0", "+ ONE")
-    included = text.replace("<modelconform/frontend.h>\n", '<modelconform/frontend.h>\n#include "one.h"\n')
-    runs.write(tmp_path, {"plain.py": source, "plain.cpp": included, "one.h": "#define ONE 1.0\n"})
-    cell = name("plain")
-    assert run_frontend(tmp_path).verdict(cell) == ("pass", None)
-    (tmp_path / "one.h").write_text("#define ONE 2.0\n")
-    assert run_frontend(tmp_path).verdict(cell) == ("mismatch", "compare")
-    (tmp_path / "plain.cpp").write_text(text.replace("ONE", "1.0"))
-    assert run_frontend(tmp_path).verdict(cell) == ("pass", None)
+def test_an_edit_of_the_source_or_its_headers_is_judged_anew(session_folder: Path) -> None:
+    cell, folder = name("plain"), session_folder / "frontend"
+    assert runs.once(session_folder, "frontend", everything).verdict(cell) == ("pass", None)
+    (folder / "one.h").write_text("#define ONE 2.0\n")
+    assert run_frontend(folder, "plain.py").verdict(cell) == ("mismatch", "compare")
+    (folder / "plain.cpp").write_text(PLAIN.replace("ONE", "1.0"))
+    assert run_frontend(folder, "plain.py").verdict(cell) == ("pass", None)
 
 
 def test_a_source_of_a_case_belongs_to_its_cache_entries(tmp_path: Path) -> None:

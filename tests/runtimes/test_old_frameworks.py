@@ -182,6 +182,6 @@ def test_another_weight_is_seen_in_all(seen: Run, session_folder: Path) -> None:
             made = path.with_name("export.json")
             made.write_text(json.dumps({**json.loads(made.read_text()), "fresh": True}))
     assert len(tampered) == len(FILES)
-    second = run(folder, "more.py")
+    second = run(folder, *(f"more.py::{cell('image', runtime)}" for runtime in RUNTIMES))
     for runtime in RUNTIMES:
         assert second.verdict(cell("image", runtime)) == ("mismatch", "compare"), runtime
