@@ -105,14 +105,19 @@ def test_a_dtype_is_a_row_of_the_matrix(dtypes_run: Run) -> None:
     assert rows == ["inverse", "inverse float16", "net", "net bfloat16", "half float16"]
 
 
-def test_a_marker_selects_a_dtype(dtypes_run: Run, session_folder: Path) -> None:
+def test_a_marker_selects_a_dtype(dtypes_run: Run, session_folder: Path, pytester: pytest.Pytester) -> None:
     folder = session_folder / "dtypes"
-    options = ["-n", "0", "-m", "dtype_bfloat16", "--strict-markers"]
-    selected = runs.run(folder, *options, runtimes="torch")
+    selected = runs.run_here(pytester, folder, "-m", "dtype_bfloat16", "--strict-markers", runtimes="torch")
     assert set(selected.cells) == {"net[eager-bfloat16]", f"net[{TRACE}-torch-cpu-bfloat16]"}
     assert all(cell["cached"] for cell in selected.cells.values())
-    one = runs.run(folder, "-n", "0", f"net.py::net[{TRACE}-torch-cpu-bfloat16]", runtimes="torch")
-    assert list(one.cells) == [f"net[{TRACE}-torch-cpu-bfloat16]"]
+
+
+def test_its_id_selects_it_too(dtypes_run: Run, session_folder: Path, pytester: pytest.Pytester) -> None:
+    one = f"net.py::net[{TRACE}-torch-cpu-bfloat16]"
+    found = runs.run_here(
+        pytester, session_folder / "dtypes", "--collect-only", "-q", "--no-header", one, runtimes="torch"
+    )
+    assert [line for line in found.stdout.splitlines() if "::" in line] == [one]
 
 
 # -- precisions --------------------------------------------------------------------------------------------------------
@@ -169,12 +174,14 @@ def test_a_precision_is_a_column_of_the_matrix(fast_run: Run) -> None:
     assert re.search(r"torch +\+fast +openvino +\+fast", table)
 
 
-def test_the_references_of_fast_cells_are_made_when_one_asks(tmp_path: Path) -> None:
+def test_the_references_of_fast_cells_are_made_when_one_asks(
+    tmp_path: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = runs.write(tmp_path / "project", {"net.py": FAST_FILES["net.py"]})
+    monkeypatch.setenv("MODELCONFORM_CACHE", str(tmp_path / "cache"))
     made = []
     for precisions in ("full", "full,fast", "fast"):
-        options = ["-n", "0", f"--modelconform-precisions={precisions}"]
-        run = runs.run(folder, *options, runtimes="torch", env={"MODELCONFORM_CACHE": str(tmp_path / "cache")})
+        run = runs.run_here(pytester, folder, f"--modelconform-precisions={precisions}", runtimes="torch")
         assert run.status == 0, run.stdout
         made.append(len(list((tmp_path / "cache" / "references").iterdir())))
     # The case's; then one more.
