@@ -140,16 +140,17 @@ def test_who_is_told_to_end_does_as_at_ctrl_c(
 
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
 def test_who_is_told_to_end_while_it_ends_loses_nothing(
-    tmp_path: Path, sessions: list[Session], monkeypatch: pytest.MonkeyPatch, number: str
+    project: Path, tmp_path: Path, sessions: list[Session], monkeypatch: pytest.MonkeyPatch, number: str
 ) -> None:
     # As while xdist ends its processes, before the log has its last line.
-    ends = "\n\n@pytest.hookimpl(tryfirst=True)\ndef pytest_sessionfinish():\n    os.kill(os.getpid(), signal.{})\n"
-    files = {
-        "plain.py": NOTE + runs.PLAIN,
-        "conftest.py": f"import os, pytest, signal\n{fakes.CONFTEST}{ends.format(number)}",
-    }
+    (tmp_path / "told.py").write_text(
+        "import os, pytest, signal\n\n\n@pytest.hookimpl(tryfirst=True)\ndef pytest_sessionfinish():\n"
+        f"    os.kill(os.getpid(), signal.{number})\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{fakes.REPOSITORY}")
     monkeypatch.setattr(sys.modules[__name__], "RUNTIMES", "fake-good-never,fake-structure-run")
-    session = Session(runs.write(tmp_path, files), tmp_path, 0, "--modelconform-log=run.jsonl", runs.NO_BLAME)
+    options = ("-p", "told", f"--modelconform-log={tmp_path / 'run.jsonl'}", runs.NO_BLAME)
+    session = Session(project, tmp_path, 0, "plain.py", *options)
     sessions.append(session)
     printed = session.end()
     assert session.process.returncode == pytest.ExitCode.TESTS_FAILED, printed

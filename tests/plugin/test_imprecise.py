@@ -110,22 +110,21 @@ def test_only_the_strict_one_fails(found: Run) -> None:
     assert "1 failed, 3 passed" in found.stdout
 
 
-def test_the_command_line_may_be_strict(folder: Path) -> None:
-    lax = runs.run(folder, "lax.py", runtimes="wrong-tails")
-    assert (lax.status, lax.verdict(LAX)) == (0, ("imprecise", "compare"))
-    strict = runs.run(folder, "lax.py", "--modelconform-strict", runtimes="wrong-tails")
+def test_the_command_line_may_be_strict(folder: Path, pytester: pytest.Pytester) -> None:
+    # Without the option it passes, as above.
+    strict = runs.run_here(pytester, folder, "lax.py", "--modelconform-strict", runtimes="wrong-tails")
     assert (strict.status, strict.verdict(LAX)) == (1, ("imprecise", "compare"))
     assert strict.message(LAX).endswith("\nwhat is imprecise fails here, as asked for by --modelconform-strict")
     assert "rerun: pytest --modelconform --modelconform-formats=torchscript-trace" in strict.stdout
     assert "--modelconform-strict 'lax.py::" in strict.stdout
 
 
-def test_expected_toml_may_name_it(folder: Path, expected: Path) -> None:
-    known = runs.run(folder, runtimes="wrong-tails")
+def test_expected_toml_may_name_it(folder: Path, expected: Path, pytester: pytest.Pytester) -> None:
+    known = runs.run_here(pytester, folder, runtimes="wrong-tails")
     assert known.status == 0, known.stdout
     assert [known.cells[name]["expected"] for name in (LAX, STRICT)] == [True, True]
     # The entry is strict: one that names another verdict fails.
     expected.write_text(EXPECTED.replace("imprecise", "mismatch"))
-    contradicted = runs.run(folder, "lax.py", runtimes="wrong-tails")
+    contradicted = runs.run_here(pytester, folder, "lax.py", runtimes="wrong-tails")
     assert contradicted.status == 1
     assert "expects mismatch at stage compare" in contradicted.message(LAX)

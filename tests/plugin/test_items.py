@@ -181,18 +181,15 @@ wrong = Case(model=build, inputs={"one": lambda: ()}, framework="keras", blind_o
 """
 
 
-@pytest.mark.parametrize("processes", [(), ("-n", "2")])
-def test_what_an_isolated_environment_imports_is_collected_by_its_syntax(
-    tmp_path: Path, processes: tuple[str, ...]
-) -> None:
+def test_what_an_isolated_environment_imports_is_collected_by_its_syntax(tmp_path: Path) -> None:
+    """In one process it is listed, and two of them come to the same."""
     broken = "import no_such_module\n" + ELSEWHERE
     runs.write(tmp_path, {"nets.py": ELSEWHERE, "broken.py": broken, "conftest.py": ISOLATED})
     options = ("--modelconform-formats=onnx", "-p", "no:cacheprovider")
-    if not processes:
-        listed = runs.run(tmp_path, *options, "--collect-only", "-q", runtimes="ort")
-        assert "nets.py::wrong[eager]" in listed.stdout
-        assert "is made" not in listed.stdout + listed.stderr
-    seen = runs.run(tmp_path, *options, *processes, runtimes="ort")
+    listed = runs.run(tmp_path, *options, "--collect-only", "-q", runtimes="ort")
+    assert "nets.py::wrong[eager]" in listed.stdout
+    assert "is made" not in listed.stdout + listed.stderr
+    seen = runs.run(tmp_path, *options, "-n", "2", runtimes="ort")
     by_case = {
         (cell["id"].rpartition("[")[0], cell["id"].endswith("[onnx-ort-cpu]")): cell for cell in seen.report["cells"]
     }
