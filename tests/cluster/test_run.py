@@ -42,7 +42,7 @@ def model():
 case = Case(model=model, inputs=inputs)
 """
 )
-OTHERS = ("a", "b")
+OTHERS = ("a", "b", "c", "d")
 
 
 @pytest.fixture(scope="module")
