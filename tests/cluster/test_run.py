@@ -157,7 +157,7 @@ def test_a_cell_that_is_lost_again_and_again_is_not_run(cluster: Cluster, tmp_pa
     assert by_case == {"deadly": {"not-run"}, "a": {"pass"}}, output
     messages = [outcome.message for cell, outcome in found.cells if cell.case == "deadly"]
     assert all("not run: it was lost 3 times" in message for message in messages)
-    assert all("was ended by signal 9" in message for message in messages)
+    assert all("was ended by signal 9" in message for message in messages), messages
 
 
 def test_the_first_failure_ends_all(cluster: Cluster, tmp_path: Path) -> None:
