@@ -6,11 +6,10 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from pytest_modelconform.report import html
@@ -19,6 +18,7 @@ from pytest_modelconform.terms.blame import Blame
 from pytest_modelconform.terms.cell import COLLECT, EAGER, Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from tests.support import blames, html_logs
+from tests.support.axe import violations
 
 NET_ORT = f"{html_logs.NET}::net[onnx-ort-cpu]"
 BERT_ORT = f"{html_logs.BERT}::bert[onnx-ort-cpu]"
@@ -79,14 +79,6 @@ def choice(page: Page, name: str) -> Locator:
 
 def focused(page: Page) -> str:
     return str(page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.textContent"))
-
-
-def violations(page: Page, scheme: Literal["light", "dark"]) -> list[tuple[str, list[str]]]:
-    """What axe finds in a page in a colour scheme, which takes no page of its own; with the first that have it."""
-    page.emulate_media(color_scheme=scheme)
-    assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
-    results = Axe().run(page)
-    return [(v["id"], [node["html"] for node in v["nodes"]][:3]) for v in results.response["violations"]]
 
 
 def address(page: Page) -> str:

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from pytest_modelconform.report import html
@@ -20,6 +19,7 @@ from pytest_modelconform.report.log import Log
 from pytest_modelconform.terms.cell import Cell
 from pytest_modelconform.terms.outcome import Outcome, Stage, Verdict
 from tests.support import html_logs
+from tests.support.axe import violations
 
 BERT_ORT = f"{html_logs.BERT}::bert[onnx-ort-cpu]"
 EVIL_ORT = f"strange/x.py::{html_logs.EVIL}[onnx-ort-cpu]"
@@ -240,9 +240,5 @@ def test_axe_finds_nothing(visit: Open, where: str) -> None:
     if where == "a part":
         page.get_by_role("link", name="cases/vision", exact=True).click()
         page.wait_for_selector("html[data-complete][data-drawn]", state="attached")
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
-        results = Axe().run(page)
-        found = [(v["id"], [node["html"] for node in v["nodes"]][:3]) for v in results.response["violations"]]
-        assert found == [], scheme
+    assert violations(page, "light") == []
+    assert violations(page, "dark") == []
