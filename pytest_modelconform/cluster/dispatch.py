@@ -188,7 +188,9 @@ class Dispatch:
 
     def _lose(self, one: _Running, why: str, is_of_keeper: bool, is_gone: bool = False) -> None:
         self._end(one)
-        _cancel(one)
+        if is_gone:
+            # Any other task has said its last word. Ray would end its process by force, where the next one may run.
+            _cancel(one)
         # A cell that ends its process is no fault of the node's.
         if not is_gone and (is_of_keeper or not one.group.begun):
             # Ray may tell of a node's end by its tasks before it tells of the node's.
