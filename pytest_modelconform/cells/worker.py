@@ -177,7 +177,14 @@ class Worker:
             raise self.lied(f"an answer that nobody asked for: {bytes(self._buffer[:200])!r}")
         self._meter.turn(self.pid)
         line = json.dumps({"id": request_id, "op": op, **fields}) + "\n"
-        text = self._exchange(line.encode(), timeout)
+        try:
+            text = self._exchange(line.encode(), timeout)
+        except WorkerProblem:
+            raise
+        except BaseException:
+            # Ctrl-C, or the time limit of a plugin (pytest-timeout's): the answer would be taken for the next one.
+            self.close(kill=True)
+            raise
         try:
             answer = json.loads(text)
         except ValueError:

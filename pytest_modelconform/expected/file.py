@@ -28,6 +28,7 @@ a cause that no entry names.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import importlib.metadata
@@ -52,6 +53,7 @@ NAME = "expected.toml"
 TODO = "TODO"
 _FIELDS = {"cause", "cell", "verdict", "stage", "or", "reason", "link", "when"}
 _CAUSE_FIELDS = {"id", "reason", "operator", "link", "message"}
+_TABLE = re.compile(rb"^\s*\[\[\s*(expect|cause)\b", re.MULTILINE)
 _ID = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 # Of a message, what causes are recognised by. What follows are stacks and logs.
 _MOST_READ = 2000
@@ -262,6 +264,13 @@ def _holds(name: str, condition: str) -> bool:
     except importlib.metadata.PackageNotFoundError:
         return False
     return SpecifierSet(condition).contains(version, prereleases=True)
+
+
+def has_tables(path: Path) -> bool:
+    """Whether a file has one of our tables, by its text: it may be no TOML at all."""
+    with contextlib.suppress(OSError):
+        return _TABLE.search(path.read_bytes()) is not None
+    return False
 
 
 def load(path: Path) -> Expectations:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,12 +25,15 @@ class Existing:
     sound: Mapping[str, Sequence[str]]
 
 
-def existing(machinery: Machinery, folder: Path) -> Existing:
-    """The cells that can exist below a folder. Imports, in the case host, those files that are not in the cache."""
+def existing(machinery: Machinery, folder: Path, files: Iterable[Path]) -> Existing:
+    """The cells that can exist below a folder. Imports, in the case host, those files that are not in the cache.
+
+    files: the Python files below it that pytest would look at.
+    """
     ids: list[str] = []
     vague: list[str] = []
     sound: dict[str, list[str]] = {}
-    for path in sorted(folder.rglob("*.py")):
+    for path in sorted(files):
         if not is_case_file(path):
             continue
         file = path.relative_to(folder).as_posix()

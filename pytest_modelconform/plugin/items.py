@@ -20,6 +20,7 @@ from ..terms.exports import AT, base_of
 from ..terms.outcome import REQUIRED, Outcome, Stage, Verdict
 from . import slow
 from .existing import existing
+from .named import files_below
 from .plan import scope_of
 from .run import Run, run_of
 
@@ -129,6 +130,9 @@ class CellItem(pytest.Item):
                 or self._before(run)
                 or self._run(run, lambda o: entry is not None and bool(_judged(o, entry, source)))
             )
+        except pytest.fail.Exception as raised:
+            # Of a plugin that ends what takes too long (pytest-timeout), whatever it was at.
+            outcome = Outcome(Verdict.TIMEOUT, None, f"another plugin has ended it: {raised}")
         except Exception as raised:
             # A handler's, without worker processes, or a fault of ours: a debugger is to stop where this was raised.
             outcome, error = run.machinery.outcome_of_exception(raised), raised
@@ -234,7 +238,7 @@ class ExpectedItem(pytest.Item):
         expectations = run.expectations(self.path)
         if isinstance(expectations, expected_file.ExpectedError):
             raise CellFailed(str(expectations))
-        cells = existing(run.machinery, self.path.parent)
+        cells = existing(run.machinery, self.path.parent, files_below(run, self.path.parent))
         if run.settings.update_expected:
             # All else is settled at the end of this session.
             faults = expectations.overlaps(cells.ids)

@@ -16,6 +16,7 @@ import pytest
 
 from ..cells import selection
 from ..cells.case_files import is_case_file
+from ..expected import file as expected_file
 from .options import TYPED
 from .run import Run
 
@@ -104,8 +105,27 @@ class NamedPlugin:
         return any(path not in files and is_case_file(path) for path in python_files(config, config.rootpath))
 
 
+def speaks_for_cases(config: pytest.Config, path: Path) -> bool:
+    """Whether an expected.toml is ours: others use the name for what their own tests expect.
+
+    It has one of our tables, or is in a folder with case files below, so that a slip in it is told.
+    """
+    return expected_file.has_tables(path) or any(map(is_case_file, python_files(config, path.parent)))
+
+
+def files_below(run: Run, folder: Path) -> set[Path]:
+    """Python files below a folder that pytest would look at, and those that it was told to."""
+    collected = {path for path in run.collected.files if folder in path.parents}
+    return {*python_files(run.config, folder), *collected}
+
+
 def python_files(config: pytest.Config, root: Path) -> Iterator[Path]:
     """Python files below a folder that pytest would look at."""
+    return files_of(config, root, "*.py")
+
+
+def files_of(config: pytest.Config, root: Path, names: str) -> Iterator[Path]:
+    """Files below a folder whose names match a pattern, in folders that pytest would look into."""
     patterns = [*config.getini("norecursedirs"), "__pycache__", "node_modules"]
     for folder, folders, files in os.walk(root):
         # No environments: what is installed there is none of the project's.
@@ -114,4 +134,4 @@ def python_files(config: pytest.Config, root: Path) -> Iterator[Path]:
             for name in folders
             if not any(fnmatch(name, pattern) for pattern in patterns) and not Path(folder, name, "pyvenv.cfg").exists()
         ]
-        yield from (Path(folder, name) for name in files if name.endswith(".py"))
+        yield from (Path(folder, name) for name in files if fnmatch(name, names))

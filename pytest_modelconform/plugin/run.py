@@ -7,7 +7,7 @@ import re
 import shlex
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,10 @@ class Run:
         entry, source = self.expectation(path, item_name)
         if self.settings.update_expected:
             return expected_file.settle(outcome, entry, source)
+        found = self.expectations(source) if source is not None else None
+        if outcome.failed and isinstance(found, expected_file.ExpectedError):
+            # Its own item says so, too, where that is collected.
+            return replace(outcome, notes=(*outcome.notes, f"no entry holds, since this can't be read: {found}"))
         return expected_file.judge(outcome, entry, source, self.update_command(path, item_name, cell))
 
     # -- commands to be copied into a shell, in the folder that this run began in ----------------------------------

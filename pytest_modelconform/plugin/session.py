@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.doctest import DoctestModule
 
 from ..cache import spare, temporary
 from ..cells.case_files import is_case_file, misnamed
@@ -20,6 +21,7 @@ from ..terms.records import from_record, to_record
 from . import header, progress
 from .items import STOOD, CaseFile, CellItem, ExpectedFile
 from .log import FOLLOW_ON, RunLog
+from .named import speaks_for_cases
 from .run import SESSION, Run
 
 _FULL = "modelconform_full"
@@ -41,6 +43,15 @@ class SessionPlugin:
 
     # -- collection ------------------------------------------------------------------------------------------------
 
+    @pytest.hookimpl(wrapper=True, specname="pytest_collect_file")
+    def pytest_collect_file_for_us_alone(
+        self, file_path: Path
+    ) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+        """Keep --doctest-modules off: it would import case files here, and end the run at what isn't installed."""
+        collectors = yield
+        is_ours = any(isinstance(one, CaseFile) for one in collectors)
+        return [one for one in collectors if not (is_ours and isinstance(one, DoctestModule))]
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> CaseFile | None:
         """Keep pytest's Python plugin from importing a case file that was named on the command line."""
@@ -50,7 +61,8 @@ class SessionPlugin:
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """Collect case files, and the expectations beside them."""
         if file_path.name == EXPECTED and not parent.session.isinitpath(file_path.with_suffix(".py")):
-            return ExpectedFile.from_parent(parent, path=file_path)
+            is_ours = speaks_for_cases(self.run.config, file_path)
+            return ExpectedFile.from_parent(parent, path=file_path) if is_ours else None
         if file_path.suffix != ".py" or parent.session.isinitpath(file_path) or self._is_test_file(file_path):
             return None  # pytest's Python plugin asks pytest_pycollect_makemodule for these.
         return CaseFile.from_parent(parent, path=file_path) if is_case_file(file_path) else None

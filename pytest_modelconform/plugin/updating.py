@@ -19,6 +19,7 @@ from ..terms.outcome import Outcome, Verdict
 from ..terms.records import from_record
 from .existing import existing
 from .items import CellItem, ExpectedItem
+from .named import files_below, files_of, speaks_for_cases
 from .run import Run
 
 
@@ -54,7 +55,8 @@ class UpdatePlugin:
         for path in self._arguments():
             above = expected_file.find_file(path / "any.py" if path.is_dir() else path, self.config.rootpath)
             found.update(dict.fromkeys([above] if above else []))
-            found.update(dict.fromkeys(sorted(path.rglob(expected_file.NAME)) if path.is_dir() else []))
+            below = files_of(self.config, path, expected_file.NAME) if path.is_dir() else []
+            found.update(dict.fromkeys(one for one in sorted(below) if speaks_for_cases(self.config, one)))
         return iter(found)
 
     # -- what was seen ---------------------------------------------------------------------------------------------
@@ -147,7 +149,7 @@ class UpdatePlugin:
         }
         if is_new and not any(what.failed for what in told.values()):
             return []
-        cells = existing(self.run.machinery, folder)
+        cells = existing(self.run.machinery, folder, files_below(self.run, folder))
         for file in seen:
             # What could be collected does not fail there any more.
             sound = cells.sound.get(file.relative_to(folder).as_posix(), ())

@@ -94,9 +94,10 @@ def encode(
     if not constants and (children := _registered(value)) is not None:
         return {"dict": [[k, encode(v, key, out, f"{path}/{k}")] for k, v in children]}
     where = f"{path.removeprefix('/')}: " if path else ""
+    hint = " (torch.as_tensor makes a tensor of it)" if type(value).__module__ == "numpy" else ""
     raise WorkerError(
         f"{where}a {type(value).__module__}.{type(value).__qualname__} has no place in inputs or outputs: tensors, "
-        "numbers, strings, None, and lists, tuples, dicts and dataclasses of them have"
+        f"numbers, strings, None, and lists, tuples, dicts and dataclasses of them have{hint}"
     )
 
 

@@ -212,6 +212,24 @@ def test_a_timeout_takes_the_whole_group(start: Start, tmp_path: Path) -> None:
     runs.wait_until(lambda: not runs.is_alive(child), 10, "the child lives")
 
 
+def test_whoever_breaks_off_a_question_ends_the_worker(start: Start) -> None:
+    """Its answer would be taken for the next one's."""
+    worker = start(script="import time; time.sleep(60)")
+
+    def end(*_: object) -> None:
+        pytest.fail("from outside")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(pytest.fail.Exception, match="from outside"):
+            worker.ask("load", 30)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert not worker.alive
+
+
 def test_a_worker_that_does_not_read_is_a_timeout_too(start: Start) -> None:
     worker = start(script="import time; time.sleep(60)")
     with pytest.raises(WorkerTimeout):

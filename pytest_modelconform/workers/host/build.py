@@ -27,7 +27,7 @@ from .clones import clone
 from .forward import signature
 from .generate import Call, Generated, dimensions, generate, is_dynamic, name_of
 from .part_case import PartCase
-from .state import seed_all
+from .state import enter, seed_all
 
 files.watch(torch.jit, "load")
 
@@ -107,6 +107,7 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
     """Import the file, build the case's model and inputs in a dtype. Raises WorkerError at stage collect or build."""
     with files.recorded() as opened:
         imported = import_file(path, relative)
+        enter(imported.__name__)
         case = find(imported, path)[name]
         check(name, case, path)
         if fault := declared.fault_of_spec(case.dynamic_shapes):
@@ -171,6 +172,10 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
         raise WorkerError(f"case {name!r}, field 'files': {missing[0]} doesn't exist", "build")
     local = opened | files.local_modules(PACKAGE) | {os.path.realpath(file) for file in (path, *further)}
     local |= cpp_files(case, path) | operator_files(case, path)
+    try:
+        content = digest(model, inputs)
+    except WorkerError as error:
+        raise WorkerError(f"case {name!r}, {error}", "build") from error
     return Built(
         case=case,
         name=name,
@@ -179,7 +184,7 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
         exporter_set=exporter_set,
         dynamic_shapes=with_dims(case.dynamic_shapes, {}),
         input_leaves=shapes[exporter_set],
-        digest=digest(model, inputs),
+        digest=content,
         files=files.hashed(local),
         output_paths=[],
         dtype=dtype,
@@ -374,7 +379,10 @@ def digest(model: torch.nn.Module, inputs: dict[str, Any]) -> str:
 
     given: dict[str, Tensor] = {}
     for key, (args, kwargs) in inputs.items():
-        tree = [encode_inputs(args, kwargs, given, f"{key}:")]
+        try:
+            tree = [encode_inputs(args, kwargs, given, f"{key}:")]
+        except WorkerError as error:
+            raise WorkerError(f"input set {key!r}, {error}", "build") from error
         total.update(repr(tree).encode())
     # One after another, and not copied: there may be gigabytes.
     for name, value in {**dict(model.named_parameters()), **dict(model.named_buffers())}.items():

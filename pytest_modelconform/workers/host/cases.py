@@ -38,8 +38,9 @@ from pytest_modelconform.terms.wording import shown
 from ..loop import WorkerError
 from . import files, siblings
 from .export_check import fault as fault_of_exports
+from .nameless import Made
 from .sequence_check import fault as fault_of_sequence
-from .state import seed_all
+from .state import Globals, keep_for, seed_all
 from .train_check import fault as fault_of_training
 
 PACKAGE = "modelconform_cases"
@@ -72,13 +73,19 @@ def import_file(path: str, relative: str) -> ModuleType:
     files.hashed({os.path.realpath(path)})
     # What a file draws while it is imported (a model, say) is then the same in every process.
     seed_all("import", relative)
+    before, made = Globals(), Made(module)
     try:
-        spec.loader.exec_module(module)
+        with made.noted():
+            spec.loader.exec_module(module)
+        if fault := made.fault():
+            raise WorkerError(fault, "collect")
     except BaseException as error:
+        before.restore()
         del sys.modules[name]
         if isinstance(error, WorkerError):
             raise  # a part of a model that is none has said why
         raise WorkerError(explain(error, path), "collect", "", short_trace(error, path)) from error
+    keep_for(name, before)
     return module
 
 

@@ -26,7 +26,7 @@ from .build import Built, build, digest, on_device, other_numbers
 from .references import bfloat16, noisy
 from .references import runs as reference
 from .sequences import chain
-from .state import Globals, seed_all
+from .state import Globals, enter, seed_all
 from .train import data as train_data
 from .train import training
 
@@ -82,6 +82,7 @@ class Host:
             if self.had_large:
                 large.return_freed_memory()
         self.built[task] = (wanted, built)
+        enter(cases.module_name(request["relative"]))
         return built
 
     def same(self, request: dict[str, Any]) -> Built:
@@ -199,6 +200,7 @@ class Host:
         """The operators of a case's model, see parts/programs.py."""
         self.globals.restore()
         own_operators.register(request)
+        enter(cases.module_name(request["relative"]))
         try:
             # Here, since a run without failures does without it.
             from .parts import programs
