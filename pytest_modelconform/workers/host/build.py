@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import inspect
 import os
@@ -12,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from pytest_modelconform.terms.case import INT8, LAYOUT, TORCH, Case
 from pytest_modelconform.terms.cell import INFERENCE
@@ -23,7 +22,7 @@ from ..tensors import Tensor
 from ..torch_tensors import Tree, encode, view_of
 from . import cast, declared, dense, files, frameworks, module, quantise
 from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_file, operator_files, short_trace
-from .clones import clone
+from .clones import clone, copied
 from .forward import signature
 from .generate import Call, Generated, dimensions, generate, is_dynamic, name_of
 from .part_case import PartCase
@@ -100,7 +99,7 @@ def on_device(built: Built, device: str) -> Built:
         return value.to(device)
 
     inputs = {key: tree_map_only(torch.Tensor, moved, built.clone_inputs(key)) for key in built.inputs}
-    return replace(built, model=copy.deepcopy(built.model).to(device), inputs=inputs)
+    return replace(built, model=copied(built.model).to(device), inputs=inputs)
 
 
 def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
@@ -242,6 +241,14 @@ def normalise(model: torch.nn.Module, value: Any, name: str, key: str) -> tuple[
         bound = signature(model).bind(*args, **kwargs)
     except TypeError as error:
         raise WorkerError(f"{where}: it doesn't fit forward{signature(model)}: {error}", "build") from error
+    for given in tree_leaves((args, kwargs)):
+        if isinstance(given, torch.Tensor) and (given.layout != torch.strided or given.is_nested):
+            kind = "nested" if given.is_nested else str(given.layout).removeprefix("torch.")
+            raise WorkerError(
+                f"{where}: it has a {kind} tensor, and runtimes take dense ones: give its parts (indices and values, "
+                "say) as inputs, and let forward make it of them; one that never changes can be a buffer",
+                "build",
+            )
     return args, dict(_in_order(bound, kwargs))
 
 

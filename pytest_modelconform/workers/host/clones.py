@@ -1,4 +1,4 @@
-"""Copies of what a model is called with."""
+"""Copies of models, and of what they are called with."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import copy
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+
+from .dense import is_dense
 
 
 def clone(value: Any) -> Any:
@@ -19,3 +22,24 @@ def clone(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(clone(item) for item in value)
     return copy.deepcopy(value)
+
+
+def copied(model: torch.nn.Module) -> torch.nn.Module:
+    """A deep copy of a model, also where the class of its weights has none (optimum-quanto's clones are dense)."""
+    memo: dict[int, Any] = {}
+    for value in model.parameters():
+        if not is_dense(value):
+            try:
+                copy.deepcopy(value)
+            except RuntimeError:
+                memo[id(value)] = torch.nn.Parameter(_rebuilt(value.detach()), requires_grad=value.requires_grad)
+    return copy.deepcopy(model, memo)
+
+
+def _rebuilt(value: Any) -> Any:
+    """A tensor made of clones of its parts."""
+    if not is_traceable_wrapper_subclass(value):
+        return value.clone(memory_format=torch.preserve_format)
+    names, context = value.__tensor_flatten__()
+    inside = {name: _rebuilt(getattr(value, name)) for name in names}
+    return type(value).__tensor_unflatten__(inside, context, value.size(), value.stride())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pytest_modelconform.workers.host.build import (
     choose_exporter_set,
     digest,
     leaf_shapes,
+    normalise,
     on_device,
     with_dims,
 )
@@ -331,3 +333,16 @@ def test_lazy_modules_are_given_their_weights(tmp_path: Path) -> None:
     assert first.digest == second.digest
     assert first.model.training
     assert int(first.model.get_buffer("1.num_batches_tracked")) == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda: torch.eye(2).to_sparse(), "sparse_coo"),
+        (lambda: torch.nested.nested_tensor([torch.ones(1), torch.ones(2)], layout=torch.jagged), "nested"),
+    ],
+    ids=["sparse", "nested"],
+)
+def test_inputs_that_no_runtime_takes_are_told_with_what_to_give(make: Callable[[], torch.Tensor], kind: str) -> None:
+    with pytest.raises(WorkerError, match=rf"^case 'net', input set 'one': it has a {kind} tensor, and runtimes take"):
+        normalise(torch.nn.Identity(), (make(),), "net", "one")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 from .. import control_flow, large
+from ..clones import copied
+from ..dense import is_dense
 from ..noise import steps
 from ..operands import leaves, mapped
 
@@ -74,8 +75,17 @@ class Float64(TorchDispatchMode):
 
 
 def widened(model: torch.nn.Module) -> torch.nn.Module:
-    """A copy of a model in float64."""
-    return copy.deepcopy(model).double()
+    """A copy of a model in float64; weights of a class that has one dtype only (optimum-quanto's) stay as they are."""
+
+    def widen(value: torch.Tensor) -> torch.Tensor:
+        try:
+            return value.double() if value.is_floating_point() else value
+        except ValueError:
+            if is_dense(value):
+                raise
+            return value
+
+    return copied(model)._apply(widen)
 
 
 class Widened:
@@ -154,7 +164,7 @@ class Jitter:
     """A copy of a model whose parameters and buffers can be moved by one unit in the last place, again and again."""
 
     def __init__(self, model: torch.nn.Module) -> None:
-        self.model = copy.deepcopy(model)
+        self.model = copied(model)
         # No run writes to the model's own parameters. It may write to its buffers.
         originals = zip(self.model.parameters(), model.parameters(), strict=True)
         self.parameters = [(value, original.detach()) for value, original in originals]
