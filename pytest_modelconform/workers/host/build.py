@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import inspect
 import os
@@ -21,9 +20,9 @@ from pytest_modelconform.terms.runs import TRANSPOSED
 from ..loop import WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, encode, view_of
-from . import cast, declared, dense, files, frameworks, module, quantise
+from . import cast, declared, dense, files, frameworks, kept, module, quantise
 from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_file, operator_files, short_trace
-from .clones import clone
+from .clones import clone, copied
 from .forward import signature
 from .generate import Call, Generated, dimensions, generate, is_dynamic, name_of
 from .part_case import PartCase
@@ -47,7 +46,8 @@ class Built:
     C++ source, if the case names one. at_import: whether `model` only hands out a module that the file built when it
     was imported. options: what a case or the command line gives the exporter, by function, see formats/options.py.
     task: "training" for a model in training mode, whose input sets are those of train_data.py. libraries: of the case's
-    own operators, those that the exporter loads.
+    own operators, those that the exporter loads. kept: what the model keeps in plain attributes, as it was built, see
+    kept.py.
     """
 
     case: Case
@@ -68,6 +68,7 @@ class Built:
     at_import: bool = False
     libraries: Sequence[str] = ()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    kept: Mapping[str, object] = field(default_factory=dict)
 
     def clone_inputs(self, name: str = "") -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Fresh inputs of a set; without a name of the one that exporters see."""
@@ -100,7 +101,7 @@ def on_device(built: Built, device: str) -> Built:
         return value.to(device)
 
     inputs = {key: tree_map_only(torch.Tensor, moved, built.clone_inputs(key)) for key in built.inputs}
-    return replace(built, model=copy.deepcopy(built.model).to(device), inputs=inputs)
+    return replace(built, model=copied(built.model).to(device), inputs=inputs)
 
 
 def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
@@ -187,6 +188,7 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
         generated=generated,
         cpp=cpp_source(case, path),
         at_import=at_import,
+        kept=kept.state(model),
     )
 
 

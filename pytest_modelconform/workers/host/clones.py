@@ -1,4 +1,4 @@
-"""Copies of what a model is called with."""
+"""Copies of models, and of what they are called with."""
 
 from __future__ import annotations
 
@@ -19,3 +19,18 @@ def clone(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(clone(item) for item in value)
     return copy.deepcopy(value)
+
+
+def copied(model: torch.nn.Module) -> torch.nn.Module:
+    """A deep copy of a model that may never have run.
+
+    deepcopy refuses tensors that were computed from parameters, as `torch.nn.utils.weight_norm` keeps one until the
+    first run under no_grad makes it anew. The copy's are of no graph.
+    """
+    computed = [
+        value
+        for module in model.modules()
+        for value in vars(module).values()
+        if isinstance(value, torch.Tensor) and not value.is_leaf
+    ]
+    return copy.deepcopy(model, {id(value): value.detach().clone() for value in computed})

@@ -12,6 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 from .. import control_flow, large
+from ..clones import copied
+from ..kept import OF_EVERY_MODULE
 from ..noise import steps
 from ..operands import leaves, mapped
 
@@ -21,8 +23,6 @@ WIDER = {
     torch.float32: torch.float64,
     torch.complex64: torch.complex128,
 }
-# Parameters, buffers, children, which are looked at by themselves, and hooks.
-_OF_EVERY_MODULE = frozenset(vars(torch.nn.Module())) - {"training"}
 _PLAIN = (bool, int, float, str, type(None))
 SAME_SIZE_INTEGER = {
     torch.float16: torch.int16,
@@ -113,7 +113,7 @@ def state_of(model: torch.nn.Module) -> object:
         (id(module), name, value if isinstance(value, _PLAIN) else id(value), _content(value))
         for module in model.modules()
         for name, value in vars(module).items()
-        if name not in _OF_EVERY_MODULE
+        if name not in OF_EVERY_MODULE
     ]
     return tensors, attributes
 
@@ -154,7 +154,7 @@ class Jitter:
     """A copy of a model whose parameters and buffers can be moved by one unit in the last place, again and again."""
 
     def __init__(self, model: torch.nn.Module) -> None:
-        self.model = copy.deepcopy(model)
+        self.model = copied(model)
         # No run writes to the model's own parameters. It may write to its buffers.
         originals = zip(self.model.parameters(), model.parameters(), strict=True)
         self.parameters = [(value, original.detach()) for value, original in originals]

@@ -6,7 +6,6 @@ arguments that returns the outputs. That raises `Unchanged` where there is nothi
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from torch.utils._pytree import tree_map
 
 from ...torch_tensors import order_of
 from ..build import Built
+from ..clones import copied
 from ..module import exported_programs
 from ..state import seed_all
 from .rewrites import (
@@ -68,7 +68,7 @@ class Subject:
 
     def model(self) -> torch.nn.Module:
         """A copy of the model, to be changed."""
-        return copy.deepcopy(self.built.model)
+        return copied(self.built.model)
 
 
 Runs = Iterator[tuple[str, Callable[[], Any]]]
