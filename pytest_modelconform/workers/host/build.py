@@ -291,12 +291,9 @@ def leaf_shapes(
             shape = [names.get(axis, length) for axis, length in enumerate(value.shape)]
             dtype = str(value.dtype).removeprefix("torch.")
             leaves.append({"path": path, "dtype": dtype, "shape": shape, "actual": list(value.shape)})
-        elif isinstance(value, dict):
-            for k, v in value.items():
-                walk(v, spec.get(k) if isinstance(spec, dict) else None, f"{path}/{k}")
-        elif isinstance(value, (list, tuple)):
-            for i, v in enumerate(value):
-                walk(v, spec[i] if isinstance(spec, (list, tuple)) and i < len(spec) else None, f"{path}/{i}")
+        else:
+            for k, v, inner in declared.inside(value, spec):
+                walk(v, inner, f"{path}/{k}")
 
     if isinstance(spec, dict):
         unknown = [k for k in spec if k not in parameters and k not in kwargs]
