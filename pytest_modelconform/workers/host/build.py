@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -47,7 +47,7 @@ class Built:
     was imported. options: what a case or the command line gives the exporter, by function, see formats/options.py.
     task: "training" for a model in training mode, whose input sets are those of train_data.py. libraries: of the case's
     own operators, those that the exporter loads. kept: what the model keeps in plain attributes, as it was built, see
-    kept.py.
+    kept.py. put_back: puts attributes back that runs have changed, of a model that was built `at_import`.
     """
 
     case: Case
@@ -69,6 +69,7 @@ class Built:
     libraries: Sequence[str] = ()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     kept: Mapping[str, object] = field(default_factory=dict)
+    put_back: Callable[[Sequence[str]], None] | None = None
 
     def clone_inputs(self, name: str = "") -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Fresh inputs of a set; without a name of the one that exporters see."""
@@ -189,6 +190,7 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
         cpp=cpp_source(case, path),
         at_import=at_import,
         kept=kept.state(model),
+        put_back=kept.keeper(model) if at_import else None,
     )
 
 

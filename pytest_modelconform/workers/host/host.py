@@ -221,7 +221,10 @@ class Host:
         """
         training = built.case.mode == "train"
         modes = any(module.training != training for module in built.model.modules())
-        if modes or kept.changed(built.kept, built.model) or digest(built.model, built.inputs) != built.digest:
+        left = kept.changed(built.kept, built.model)
+        if left and built.put_back is not None:
+            built.put_back(left)
+        if modes or left or digest(built.model, built.inputs) != built.digest:
             self.forget(built)
 
     def forget(self, built: Built) -> None:

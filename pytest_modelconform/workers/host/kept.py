@@ -5,11 +5,12 @@ Parameters and buffers are the digest's matter (build.py).
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import sys
 import types
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,41 @@ def changed(before: Mapping[str, object], model: torch.nn.Module) -> list[str]:
     """The names of the attributes that are not what they were: that a run, or an exporter, has left something in."""
     now = state(model)
     return [name for name in {**before, **now} if name not in before or name not in now or before[name] != now[name]]
+
+
+def keeper(model: torch.nn.Module) -> Callable[[Sequence[str]], None]:
+    """What puts attributes back, by their names: for a model that the case file built once, and hands out again."""
+    known = {id(value): value for value in (*model.parameters(), *model.buffers(), *model.modules())}
+    modules = {name: one for name, one in model.named_modules() if not isinstance(one, torch.jit.ScriptModule)}
+    saved = {
+        f"{name}.{attribute}" if name else attribute: _copied(value, known)
+        for name, one in modules.items()
+        for attribute, value in vars(one).items()
+        if attribute not in OF_EVERY_MODULE
+    }
+
+    def put_back(names: Sequence[str]) -> None:
+        for name in names:
+            module, _, attribute = name.rpartition(".")
+            if module not in modules:
+                continue  # a scripted one, or one that a run has added, with all that it has
+            own: dict[str, Any] = modules[module].__dict__
+            if name in saved:
+                own[attribute] = _copied(saved[name], known)
+            else:
+                own.pop(attribute, None)
+
+    return put_back
+
+
+def _copied(value: Any, known: Mapping[int, object]) -> Any:
+    """A copy of what can be written to, with the model's own weights and modules in it; else the value itself."""
+    if not (isinstance(value, (torch.Tensor, np.ndarray, dict, list, tuple, set, deque)) or _own(value)):
+        return value
+    try:
+        return copy.deepcopy(value, dict(known))
+    except Exception:  # Whatever an object has against it: then it is put back as it is by now.
+        return value
 
 
 class _Look:

@@ -26,8 +26,10 @@ class Net(torch.nn.Module):
         {}
 
 
+net = Net()
 two = {{"five": lambda: (torch.randn(2, 5, 4),), "nine": lambda: (torch.randn(2, 9, 4),)}}
 case = Case(model=lambda: Net(), inputs=two, dynamic_shapes={{"x": {{1: "n"}}}}, fixed_inputs="small")
+shared = Case(model=lambda: net, inputs=two, dynamic_shapes={{"x": {{1: "n"}}}}, fixed_inputs="small")
 """
 KEEPS = """\
 if self.table is None or self.table.shape[0] < x.shape[1]:
@@ -36,9 +38,12 @@ if self.table is None or self.table.shape[0] < x.shape[1]:
 
 
 @pytest.mark.parametrize(("body", "kept"), [(KEEPS, True), ("return self.linear(x)", False)])
-def test_an_export_is_of_a_model_that_no_run_has_left_anything_in(body: str, kept: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", ["case", "shared"])
+def test_an_export_is_of_a_model_that_no_run_has_left_anything_in(
+    body: str, kept: bool, case: str, tmp_path: Path
+) -> None:
     path = runs.case_file(tmp_path, "kept", SOURCE.format(body))
-    where = {"file": str(path), "relative": path.name, "case": path.stem}
+    where = {"file": str(path), "relative": path.name, "case": path.stem if case == "case" else case}
     host = Host()
     first = host.build(where)
     made = host.reference({**where, "folder": str(tmp_path)})
@@ -47,7 +52,7 @@ def test_an_export_is_of_a_model_that_no_run_has_left_anything_in(body: str, kep
     assert again.model.table is None
     assert (again is not first) == kept
     assert ("attributes that are no buffers (table)" in " ".join(made["notes"])) == kept
-    # A run of its own, as for a diagnosis, is one, too.
+    # So is any other run.
     if kept:
         again.model(*again.clone_inputs("nine")[0])
         host.keep_if_untouched(again)

@@ -99,3 +99,23 @@ def test_an_attribute_that_is_gone_is_a_change() -> None:
     before = kept.state(net)
     del vars(net)["extra"]
     assert kept.changed(before, net) == ["extra"]
+
+
+@pytest.mark.filterwarnings("ignore:.*quantize_per_tensor")
+def test_what_runs_have_changed_is_put_back_as_often_as_they_do() -> None:
+    net = Net()
+    before, put_back = kept.state(net), kept.keeper(net)
+    # Objects are copies then; what they hold is as it was.
+    objects = ["cache", "holder", "settings", "meta", "not_children"]
+    names = [name for name in CHANGES if name not in objects]
+    for _ in range(2):
+        for name in names:
+            CHANGES[name](net)
+        assert sorted(kept.changed(before, net)) == sorted(names)
+        put_back(names)
+        assert kept.changed(before, net) == []
+    for name in objects:
+        CHANGES[name](net)
+    put_back(objects)
+    assert (net.cache.by_size, net.settings.length) == ({}, 4)
+    assert (net.holder.rows, net.holder.model) == ([0], net)
