@@ -21,6 +21,8 @@ from ..torch_tensors import view_of
 
 # Parameters, buffers, children, which are looked at by themselves, and hooks.
 OF_EVERY_MODULE = frozenset(vars(torch.nn.Module())) - {"training"}
+# What torch.jit.script leaves, and transformers at the first call beside hooks that do nothing unless they are asked to.
+_MARKS = {"__overloads__", "_output_capturing_hooks_installed"}
 _PLAIN = (bool, int, str, bytes, complex, type(None), type(...), torch.dtype, torch.device, torch.layout)
 # How deep objects in objects are looked at, and how many of one model: beyond that, another object is a change.
 _DEPTH = 6
@@ -110,8 +112,7 @@ class _Look:
             for name, one in module.named_modules()
             if not _is_ours(one)
             for attribute, value in vars(one).items()
-            # torch.jit.script leaves `__overloads__`.
-            if attribute not in OF_EVERY_MODULE and not attribute.startswith("__")
+            if attribute not in OF_EVERY_MODULE | _MARKS
         }
 
     def of(self, value: Any, depth: int) -> object:

@@ -88,8 +88,9 @@ def test_what_is_made_anew_and_has_the_same_content_is_no_change() -> None:
     net.linear.weight = nn.Parameter(torch.ones(3, 3))
     net.weights = [net.linear.weight]
     net.register_forward_hook(lambda *_: None)
-    # It leaves marks of its own.
+    # It leaves marks of its own, and transformers does.
     torch.jit.script(net.linear)
+    vars(net)["_output_capturing_hooks_installed"] = True
     assert kept.changed(before, net) == []
 
 
