@@ -117,13 +117,17 @@ def store(program: ONNXProgram, built: Built, folder: Path) -> Signature:
 
 def _pairs(program: ONNXProgram, built: Built) -> Signature:
     """What the signature says of a model that takes or returns complex numbers: the file has pairs of real ones."""
+    from torch.export.graph_signature import ConstantArgument, OutputKind
+
     exported = program.exported_program
     assert exported is not None
     found = [built.argument_name(leaf["path"]) for leaf in built.input_leaves if leaf["dtype"].startswith("complex")]
     values = {node.name: node.meta.get("val") for node in exported.graph.nodes}
-    for name, path in zip(exported.graph_signature.user_outputs, built.output_paths, strict=False):
-        value = values.get(name) if isinstance(name, str) else None
-        if getattr(value, "is_complex", bool)():
+    returned = [spec.arg for spec in exported.graph_signature.output_specs if spec.kind == OutputKind.USER_OUTPUT]
+    # None and other constants are no outputs of the file.
+    names = [arg.name for arg in returned if not isinstance(arg, ConstantArgument)]
+    for name, path in zip(names, built.output_paths, strict=True):
+        if getattr(values[name], "is_complex", bool)():
             found.append(output_name(path))
     if not found:
         return {}

@@ -134,7 +134,7 @@ def _exported(built: Built, folder: Path, call: Call, names: Sequence[str], opti
             dynamo=False,
             **{
                 "input_names": list(names),
-                "output_names": [f"output{path}".replace("/", "_") for path in built.output_paths],
+                "output_names": _output_names(built, names),
                 "dynamic_axes": {name: dynamic for name, dynamic in axes.items() if dynamic},
                 **options,
                 **given,
@@ -143,6 +143,17 @@ def _exported(built: Built, folder: Path, call: Call, names: Sequence[str], opti
     stored = onnx.load(folder / "model.onnx", load_external_data=False)
     check_opset(next((one.version for one in stored.opset_import if not one.domain), None), given)
     return stored.graph
+
+
+def _output_names(built: Built, inputs: Sequence[str]) -> list[str]:
+    """`output_0` for the result's `/0`; no input's name, since the exporter would call that input something else."""
+    made: list[str] = []
+    for path in built.output_paths:
+        name = f"output{path}".replace("/", "_")
+        while name in inputs or name in made:
+            name += "_"
+        made.append(name)
+    return made
 
 
 def _inputs(graph: Any) -> list[str]:

@@ -25,6 +25,13 @@ def export(model: Any, args: Any, kwargs: Any, dynamic_shapes: Any, facts: dict[
         name: {axis: length for axis, length in enumerate(leaf["shape"]) if isinstance(length, str)}
         for name, leaf in zip(names, facts["inputs"], strict=True)
     }
+    outputs: list[str] = []
+    for path in facts["outputs"]:
+        name = f"output{path}".replace("/", "_")
+        # The exporter would call an input of that name something else.
+        while name in names or name in outputs:
+            name += "_"
+        outputs.append(name)
     # The fused path of nn.TransformerEncoderLayer is an operator that this exporter doesn't know.
     torch.backends.mha.set_fastpath_enabled(False)
 
@@ -37,7 +44,7 @@ def export(model: Any, args: Any, kwargs: Any, dynamic_shapes: Any, facts: dict[
                 kwargs=kwargs or ({} if args and isinstance(args[-1], dict) else None),
                 dynamo=False,
                 input_names=names,
-                output_names=[f"output{path}".replace("/", "_") for path in facts["outputs"]],
+                output_names=outputs,
                 dynamic_axes={name: dynamic for name, dynamic in axes.items() if dynamic},
                 **facts["options"],
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from pytest_modelconform.terms.runs import TRANSPOSED
 from ..loop import WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, encode, view_of
-from . import cast, declared, dense, files, frameworks, module, quantise
+from . import cast, declared, dense, files, frameworks, kept, module, quantise
 from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_file, operator_files, short_trace
 from .clones import clone, copied
 from .forward import signature
@@ -46,7 +46,8 @@ class Built:
     C++ source, if the case names one. at_import: whether `model` only hands out a module that the file built when it
     was imported. options: what a case or the command line gives the exporter, by function, see formats/options.py.
     task: "training" for a model in training mode, whose input sets are those of train_data.py. libraries: of the case's
-    own operators, those that the exporter loads.
+    own operators, those that the exporter loads. kept: what the model keeps in plain attributes, as it was built, see
+    kept.py. put_back: puts attributes back that runs have changed, of a model that was built `at_import`.
     """
 
     case: Case
@@ -67,6 +68,8 @@ class Built:
     at_import: bool = False
     libraries: Sequence[str] = ()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    kept: Mapping[str, object] = field(default_factory=dict)
+    put_back: Callable[[Sequence[str]], None] | None = None
 
     def clone_inputs(self, name: str = "") -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Fresh inputs of a set; without a name of the one that exporters see."""
@@ -191,6 +194,8 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
         generated=generated,
         cpp=cpp_source(case, path),
         at_import=at_import,
+        kept=kept.state(model),
+        put_back=kept.keeper(model) if at_import else None,
     )
 
 
@@ -301,12 +306,9 @@ def leaf_shapes(
             shape = [names.get(axis, length) for axis, length in enumerate(value.shape)]
             dtype = str(value.dtype).removeprefix("torch.")
             leaves.append({"path": path, "dtype": dtype, "shape": shape, "actual": list(value.shape)})
-        elif isinstance(value, dict):
-            for k, v in value.items():
-                walk(v, spec.get(k) if isinstance(spec, dict) else None, f"{path}/{k}")
-        elif isinstance(value, (list, tuple)):
-            for i, v in enumerate(value):
-                walk(v, spec[i] if isinstance(spec, (list, tuple)) and i < len(spec) else None, f"{path}/{i}")
+        else:
+            for k, v, inner in declared.inside(value, spec):
+                walk(v, inner, f"{path}/{k}")
 
     if isinstance(spec, dict):
         unknown = [k for k in spec if k not in parameters and k not in kwargs]

@@ -25,14 +25,25 @@ def clone(value: Any) -> Any:
 
 
 def copied(model: torch.nn.Module) -> torch.nn.Module:
-    """A deep copy of a model, also where the class of its weights has none (optimum-quanto's clones are dense)."""
-    memo: dict[int, Any] = {}
+    """A deep copy of a model that may never have run, or whose weights are of a class of their own.
+
+    deepcopy refuses tensors that were computed from parameters, as `torch.nn.utils.weight_norm` keeps one until the
+    first run under no_grad makes it anew: the copy's are of no graph. And it refuses weights whose clones are of
+    another class (optimum-quanto's): these are made of clones of their parts.
+    """
+    memo: dict[int, Any] = {
+        id(value): value.detach().clone()
+        for module in model.modules()
+        for value in vars(module).values()
+        if isinstance(value, torch.Tensor) and not value.is_leaf
+    }
     for value in model.parameters():
         if not is_dense(value):
             try:
                 copy.deepcopy(value)
             except RuntimeError:
                 memo[id(value)] = torch.nn.Parameter(_rebuilt(value.detach()), requires_grad=value.requires_grad)
+    # deepcopy keeps alive what it has copied, in a list under the memo's own id.
     return copy.deepcopy(model, memo)
 
 

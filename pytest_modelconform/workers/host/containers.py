@@ -6,6 +6,7 @@ has its name only, and PyTorch refuses to read it where nothing has registered t
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,6 +52,7 @@ def _statement(registers: str) -> str:
 
 
 def _kinds(spec: Any) -> Iterator[Any]:
-    yield spec.type
+    # PyTorch has one kind for all named tuples.
+    yield spec.context if spec.type is namedtuple else spec.type
     for child in spec.children():
         yield from _kinds(child)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.utils._pytree import SUPPORTED_NODES
 
 from ..loop import WorkerError
 from .generate import Call, dimension, is_dynamic, name_of
@@ -118,13 +120,28 @@ def _within(argument: str, value: Any, spec: Any) -> Iterator[_Size]:
         for axis, entry in entries:
             there = isinstance(axis, int) and 0 <= axis < value.dim()
             yield _Size(argument, axis, entry, value.shape[axis] if there else -1)
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _within(f"{argument}[{key!r}]", inner, spec.get(key) if isinstance(spec, dict) else None)
-    elif isinstance(value, (list, tuple)):
-        for place, inner in enumerate(value):
-            listed = isinstance(spec, (list, tuple)) and place < len(spec)
-            yield from _within(f"{argument}[{place}]", inner, spec[place] if listed else None)
+    else:
+        is_object = not isinstance(value, (Mapping, list, tuple))
+        for key, part, inner in inside(value, spec):
+            yield from _within(f"{argument}.{key}" if is_object else f"{argument}[{key!r}]", part, inner)
+
+
+def inside(value: Any, spec: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """Key, value and entry of dynamic_shapes of each part of a container; nothing of what is none.
+
+    Mappings and dataclasses of other classes are containers where they are registered, as exports need them to be.
+    torch.export takes a list for a dataclass, of what isn't None.
+    """
+    if isinstance(value, dict) or (isinstance(value, Mapping) and type(value) in SUPPORTED_NODES):
+        for key, part in value.items():
+            yield key, part, spec.get(key) if isinstance(spec, dict) else None
+        return
+    parts: list[tuple[Any, Any]] = list(enumerate(value)) if isinstance(value, (list, tuple)) else []
+    if dataclasses.is_dataclass(value) and type(value) in SUPPORTED_NODES:
+        fields = [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        parts = [(name, part) for name, part in fields if part is not None]
+    for place, (key, part) in enumerate(parts):
+        yield key, part, spec[place] if isinstance(spec, (list, tuple)) and place < len(spec) else None
 
 
 def _fault(key: str, size: _Size, lengths: dict[str, _Size]) -> str:

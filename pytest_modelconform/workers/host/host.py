@@ -21,7 +21,7 @@ from pytest_modelconform.terms.runs import runs_file
 from .. import lookups, tensors
 from ..loop import Answer, Handlers
 from ..torch_tensors import release_memory
-from . import cases, large, own_exports, own_operators
+from . import cases, kept, large, own_exports, own_operators
 from .build import Built, build, digest, on_device, other_numbers
 from .references import bfloat16, noisy
 from .references import runs as reference
@@ -217,10 +217,16 @@ class Host:
         return training.resume(built, request)
 
     def keep_if_untouched(self, built: Built) -> None:
-        """Forget the built case if an exporter or a run has changed its parameters, mode or inputs."""
+        """Forget the built case if an exporter or a run has changed its parameters, mode, inputs or plain attributes.
+
+        An export would else have in it what earlier runs left in the model: a table that was made for other inputs.
+        """
         training = built.case.mode == "train"
         modes = any(module.training != training for module in built.model.modules())
-        if modes or digest(built.model, built.inputs) != built.digest:
+        left = kept.changed(built.kept, built.model)
+        if left and built.put_back is not None:
+            built.put_back(left)
+        if modes or left or digest(built.model, built.inputs) != built.digest:
             self.forget(built)
 
     def forget(self, built: Built) -> None:

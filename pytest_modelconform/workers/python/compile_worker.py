@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_flatten
 
 from ..loop import Answer, Handlers, WorkerError
 from ..torch_tensors import release_memory
 from . import compiled
+from .fitted import fitting
 from .torch_worker import load_program, register_operators, run, set_precision
 
 
@@ -39,8 +41,8 @@ def handlers(device: str, threads: int) -> Handlers:
         register_operators(request)
         begin = time.perf_counter()
         case = request.get("case")
-        model = load_program(request["model"], device) if case is None else built(case).to(device)
-        loaded.append(compile_model(model, request.get("options", {}), request.get("dynamic", {})))
+        model, spec = load_program(request["model"], device) if case is None else built(case, device)
+        loaded.append(fitting(compile_model(model, request.get("options", {}), request.get("dynamic", {})), spec))
         return {"seconds": time.perf_counter() - begin}
 
     def run_loaded(request: dict[str, Any]) -> Answer:
@@ -59,8 +61,11 @@ def handlers(device: str, threads: int) -> Handlers:
     return {"hello": hello, "load": load, "run": run_loaded, "unload": unload}
 
 
-def built(case: Mapping[str, Any]) -> torch.nn.Module:
-    """The model of a case. case: as `Format.IN_PLACE` says. Raises WorkerError where it is another one than before."""
+def built(case: Mapping[str, Any], device: str) -> tuple[torch.nn.Module, Any]:
+    """The model of a case, and the pytree of its exporters' input set. case: as `Format.IN_PLACE` says.
+
+    Raises WorkerError where it is another model than before.
+    """
     # Here, since a process that only loads programs does without it.
     from ..host import own_operators
     from ..host.build import build, other_numbers
@@ -70,7 +75,7 @@ def built(case: Mapping[str, Any]) -> torch.nn.Module:
     found = build(case["file"], case["relative"], case["case"], case["dtype"])
     if found.digest != case["digest"]:
         raise other_numbers(found)
-    return found.model
+    return found.model.to(device), tree_flatten(found.inputs[found.exporter_set])[1]
 
 
 def compile_model(

@@ -17,6 +17,7 @@ from ..loop import Answer, Handlers, WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, decode, encode, release_memory, same_bits, to_torch
 from . import aoti, program_file
+from .fitted import fitting
 
 # Bytes of an artifact from which its memory is looked after.
 _LARGE = 2**28
@@ -28,7 +29,7 @@ def handlers(device: str, threads: int) -> Handlers:
     loaders: dict[str, Callable[[str], Any]] = {
         "torchscript-trace": lambda path: torch.jit.load(path, map_location=device),
         "torchscript-script": lambda path: torch.jit.load(path, map_location=device),
-        "export": lambda path: load_program(path, device),
+        "export": lambda path: fitting(*load_program(path, device)),
         "aoti": lambda path: aoti.load(path, device),
     }
     loaded: list[Callable[..., Any]] = []
@@ -87,15 +88,15 @@ def set_precision(fast: bool) -> None:
     torch.set_float32_matmul_precision("medium" if fast else "highest")
 
 
-def load_program(path: str, device: str) -> Callable[..., Any]:
-    """A module from a .pt2 file, on the device, wherever it was exported."""
+def load_program(path: str, device: str) -> tuple[Callable[..., Any], Any]:
+    """A module from a .pt2 file, on the device, wherever it was exported, and the pytree that it is called with."""
     program = program_file.read(path)
     tensors = [*program.state_dict.values(), *program.constants.values()]
     if device != "cpu" or any(value.device.type != device for value in tensors if isinstance(value, torch.Tensor)):
         from torch.export.passes import move_to_device_pass
 
         program = move_to_device_pass(program, device)
-    return program.module()
+    return program.module(), program.call_spec.in_spec
 
 
 def run(model: Callable[..., Any], request: dict[str, Any], device: str) -> Answer:

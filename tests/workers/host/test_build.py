@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +210,34 @@ def test_shapes_of_nested_inputs() -> None:
     assert leaf_shapes("n", "s", Two(), None, args, {})[0]["shape"] == [2, 3]
     named = leaf_shapes("n", "s", Two(), {"x": {0: torch.export.Dim("rows"), 1: torch.export.Dim.AUTO}}, args, {})
     assert named[0]["shape"] == ["rows", "dim_1"]
+
+
+@dataclass
+class Batch:
+    x: torch.Tensor
+    mask: torch.Tensor | None
+    y: torch.Tensor
+
+
+@dataclass
+class Unregistered:
+    x: torch.Tensor
+
+
+torch.export.register_dataclass(Batch, serialized_type_name=f"{__name__}.Batch")
+
+
+def test_the_tensors_of_a_registered_dataclass_are_inputs() -> None:
+    class Two(nn.Module):
+        def forward(self, batch: Any, state: Any) -> None: ...
+
+    x = torch.rand(2, 3)
+    args = (OrderedDict(b=Batch(x, None, x)), Unregistered(x))
+    leaves = leaf_shapes("n", "s", Two(), {"batch": {"b": [{0: "rows"}, {1: "columns"}]}}, args, {})
+    assert [(leaf["path"], leaf["shape"]) for leaf in leaves] == [
+        ("/args/0/b/x", ["rows", 3]),
+        ("/args/0/b/y", [2, "columns"]),
+    ]
 
 
 def test_one_dim_for_one_name() -> None:

@@ -1,4 +1,4 @@
-"""Copies of models whose weights are of a class of their own."""
+"""Copies of models that never ran, or whose weights are of a class of their own."""
 
 from __future__ import annotations
 
@@ -64,3 +64,13 @@ def test_it_stays_as_it_is_in_float64(model: torch.nn.Module) -> None:
     wide = float64.widened(model)
     assert isinstance(wide.weight, Scaled)
     assert wide.bias.dtype == torch.float64
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm")
+def test_a_model_that_keeps_what_it_computed_from_its_weights() -> None:
+    model: torch.nn.Module = torch.nn.utils.weight_norm(torch.nn.Linear(3, 2))
+    made, x = clones.copied(model), torch.rand(1, 3)
+    assert torch.equal(made(x), model(x))
+    made.get_parameter("weight_g").data.mul_(2)
+    assert not torch.equal(made(x), model(x))
+    assert not vars(model)["weight"].is_leaf

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -21,6 +21,11 @@ class Found:
     y: torch.Tensor
 
 
+class Pair(NamedTuple):
+    a: torch.Tensor
+
+
+torch.utils._pytree._register_namedtuple(Pair, serialized_type_name="modelconform.Pair")
 for kind in (Given, Found):
     torch.export.register_dataclass(kind, serialized_type_name=f"modelconform.{kind.__name__}")
 
@@ -44,6 +49,16 @@ def test_modules_of_classes_at_any_depth_of_inputs_and_outputs() -> None:
 
 def test_tuples_lists_and_dicts_are_known_everywhere() -> None:
     assert containers.signed(program(torch.randn(2))) == {}
+
+
+def test_a_named_tuple_has_a_class_of_its_own() -> None:
+    class First(nn.Module):
+        def forward(self, pair: Pair) -> torch.Tensor:
+            return pair.a + 1
+
+    found = containers.signed(torch.export.export(First(), (Pair(torch.ones(2)),)))
+    assert found["containers"] == [__name__]
+    assert "which registers Pair" in found["notes"][0]
 
 
 def test_a_class_of_the_case_file_is_left_out(monkeypatch: Any) -> None:

@@ -160,5 +160,6 @@ def test_a_model_is_built_with_the_operators_that_its_case_names(tmp_path: Path)
     file = str(tmp_path / "net.py")
     asked = {"file": file, "relative": "net.py", "case": "net", "dtype": "float32", "path": [str(tmp_path)]}
     digest = build(file, "net.py", "net").digest
-    model = compile_worker.built({**asked, "operators": [str(tmp_path / "compiled_ops.py")], "digest": digest})
+    asked |= {"operators": [str(tmp_path / "compiled_ops.py")], "digest": digest}
+    model, _ = compile_worker.built(asked, "cpu")
     assert torch.equal(model(torch.ones(2)), torch.full((2,), 2.0))

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_map
 from .. import control_flow, large
 from ..clones import copied
 from ..dense import is_dense
+from ..kept import OF_EVERY_MODULE
 from ..noise import steps
 from ..operands import leaves, mapped
 
@@ -22,8 +23,6 @@ WIDER = {
     torch.float32: torch.float64,
     torch.complex64: torch.complex128,
 }
-# Parameters, buffers, children, which are looked at by themselves, and hooks.
-_OF_EVERY_MODULE = frozenset(vars(torch.nn.Module())) - {"training"}
 _PLAIN = (bool, int, float, str, type(None))
 SAME_SIZE_INTEGER = {
     torch.float16: torch.int16,
@@ -123,7 +122,7 @@ def state_of(model: torch.nn.Module) -> object:
         (id(module), name, value if isinstance(value, _PLAIN) else id(value), _content(value))
         for module in model.modules()
         for name, value in vars(module).items()
-        if name not in _OF_EVERY_MODULE
+        if name not in OF_EVERY_MODULE
     ]
     return tensors, attributes
 

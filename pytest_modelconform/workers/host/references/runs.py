@@ -22,6 +22,7 @@ from ...arrays import to_array
 from ...loop import WorkerError, places_of
 from ...tensors import Tensor
 from ...torch_tensors import Tree, encode, leaves
+from .. import kept
 from ..build import Built, encode_inputs
 from ..cast import failing_operator
 from ..forward import constants, signature
@@ -33,6 +34,8 @@ from . import blind_spots, noisy
 from .eager import run, where
 from .float64 import Widened, run_wide
 from .guards import guarded
+
+_MOST_NAMED = 6
 
 
 def make(
@@ -77,6 +80,8 @@ def make(
     settled = _settled(built) if noise is None else []
     for key in built.inputs:
         attempt(key, partial(one_set, key))
+    # Before there is noise in what it keeps.
+    left = kept.changed(built.kept, built.model)
     add = (noise or noisy.noise)(built)
     for key in list(sets):
         attempt(key, partial(add, key, runs[key]))
@@ -99,7 +104,7 @@ def make(
         "accept": sorted(built.case.accept),
         "tolerance": asdict(built.case.tolerance),
         "tolerances": {key: asdict(tolerance) for key, tolerance in built.case.tolerances.items()},
-        "notes": [*built.notes, *settled],
+        "notes": [*built.notes, *settled, *_left(left)],
         "parameters": sum(p.numel() for p in built.model.parameters()),
         "unseen": blind_spots.find(built, runs, run, wide) if search else blind_spots.NOT_LOOKED_FOR,
     }
@@ -120,6 +125,17 @@ def _settled(built: Built) -> list[str]:
         return built.model.settle([built.clone_inputs(key) for key in built.inputs if key not in built.generated])
     except Exception as error:
         raise WorkerError(f"case {built.name!r}: {error}", "reference") from error
+
+
+def _left(names: list[str]) -> list[str]:
+    """A note of the plain attributes that eager's runs have left something in."""
+    if not names:
+        return []
+    said = ", ".join(names[:_MOST_NAMED]) + (f" and {len(names) - _MOST_NAMED} more" if names[_MOST_NAMED:] else "")
+    return [
+        f"keeps something between calls in attributes that are no buffers ({said}). Exports are made of a model that "
+        "was just built, and has nothing there"
+    ]
 
 
 def _dropout(built: Built) -> list[str]:

@@ -13,7 +13,7 @@ from pytest_modelconform.terms.case import Train
 from pytest_modelconform.terms.cell import TRAINING
 
 from ...loop import WorkerError
-from .. import cast, files
+from .. import cast, files, kept
 from ..build import Built, digest, leaf_shapes
 from ..cases import explain, short_trace
 from ..forward import signature
@@ -44,6 +44,7 @@ def for_training(built: Built, path: str) -> Built:
         dynamic_shapes=None,
         digest=digest(model, calls),
         files=built.files | files.hashed(opened),
+        kept=kept.state(model),
     )
 
 
