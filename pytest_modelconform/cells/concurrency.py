@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..terms import exhausted
+from ..terms.accuracy import of_generated
 from ..terms.cell import Cell
 from ..terms.outcome import FROM_THREADS, Outcome, Stage, Verdict
 from ..terms.tolerances import choose
@@ -166,7 +167,7 @@ class AtOnce:
             tolerance = choose(prepared.tolerance, prepared.tolerances, cell)[0]
             narrows = self.registry.runtime(cell.runtime).NARROWS
             close = frozenset(n for n, e in outcome.inputs.items() if e["verdict"] == Verdict.IMPRECISE.value)
-            trials = Trials(sets, artifact.signature, tolerance, narrows, close, worker.on_gpu)
+            trials = Trials(sets, artifact.signature, tolerance, narrows, close, worker.on_gpu, cell.format)
             verdict, message = trials.judge(answer, arrays.read(self._target), record, notes)
         except WorkerProblem as problem:
             numbers = ", ".join(map(str, sorted({*wanted.threads, *wanted.clones})))
@@ -223,8 +224,8 @@ class AtOnce:
 class Trials:
     """Reads the answers to `concurrent`.
 
-    narrows: see compare_runs. close: names of the sets that were imprecise when they ran alone. on_gpu: whether the
-    worker uses a GPU.
+    tolerance: the cell's. narrows: see compare_runs. close: names of the sets that were imprecise when they ran alone.
+    on_gpu: whether the worker uses a GPU. format: the cell's, whose generated sets may have another tolerance.
     """
 
     sets: Sequence[InputSet]
@@ -233,6 +234,7 @@ class Trials:
     narrows: Mapping[str, str]
     close: frozenset[str] = frozenset()
     on_gpu: bool = False
+    format: str = ""
 
     def judge(
         self, answer: ConcurrentAnswer, found: Mapping[str, Any], record: dict[str, Any], notes: list[str]
@@ -279,7 +281,9 @@ class Trials:
         layout = self.signature.layout
         trees = [structured(tree, layout, self.signature, entry.outputs) for tree in (first.outputs, first.serial)]
         runs = pairs.joined([(tree, found) for tree in trees], entry, self.signature)
-        result = compare_runs(runs[:1], entry, self.tolerance, self.narrows)
+        # As of the set when it ran alone, see InputSets.
+        tolerance = of_generated(self.format, self.tolerance, entry.name) if entry.generated else self.tolerance
+        result = compare_runs(runs[:1], entry, tolerance, self.narrows)
         # Beyond the tolerance where serial runs aren't, it is a mismatch however close: the threads are its cause.
         if result.verdict is Verdict.MISMATCH or (result.verdict is Verdict.IMPRECISE and entry.name not in self.close):
             return f"input set {entry.name!r}: {result.message}", ""

@@ -163,3 +163,18 @@ def test_imprecise_sets_are_run_from_threads() -> None:
     inputs = {name: {"verdict": verdict} for name, verdict in zip("abc", ("pass", "imprecise", "error"), strict=True)}
     chosen = chosen_sets(Outcome(Verdict.IMPRECISE, inputs=inputs), SimpleNamespace(sets=sets))  # type: ignore[arg-type]
     assert [entry.name for entry in chosen] == ["a", "b"]
+
+
+@pytest.mark.parametrize(("generated", "verdict"), [("other values", Verdict.PASS), ("", Verdict.MISMATCH)])
+def test_a_generated_set_has_its_own_tolerance_from_threads_too(generated: str, verdict: Verdict) -> None:
+    """Of inputs by which int8 isn't calibrated, less is asked for: 2 bits, as here, are enough."""
+    outputs = {"": reference(R)}
+    entry = InputSet("b", Path("b"), [], [], {"tensor": "/0"}, {}, frozenset(), outputs, generated=generated)
+    signature = Signature.read({"file": "m", "layout": "tree", "inputs": None, "dropped": [], "outputs": []})
+    first = FirstDifferent(call=0, outputs={"tensor": "threads"}, serial={"tensor": "serial"})
+    answer = ConcurrentAnswer(trials=(Trial("one", 2, 2, 1, 0, first),))
+    stated = Tolerance(bits=4.0)
+    coarse = faithful(R + 0.25 * numbers(64, 70, seed=4))
+    judge = Trials([entry], signature, stated, {}, format="onnx-int8").judge
+    found = judge(answer, {"threads": coarse, "serial": np.nextafter(coarse, np.float32(9))}, {}, [])
+    assert found[0] is verdict, found[1]
