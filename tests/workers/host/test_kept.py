@@ -88,8 +88,22 @@ def test_what_is_made_anew_and_has_the_same_content_is_no_change() -> None:
     net.linear.weight = nn.Parameter(torch.ones(3, 3))
     net.weights = [net.linear.weight]
     net.register_forward_hook(lambda *_: None)
-    # It leaves marks of its own.
+    # It leaves marks of its own, and transformers does.
     torch.jit.script(net.linear)
+    vars(net)["_output_capturing_hooks_installed"] = True
+    assert kept.changed(before, net) == []
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm")
+def test_a_weight_that_each_call_computes_is_no_state() -> None:
+    net = nn.Sequential(nn.utils.weight_norm(nn.Linear(3, 3)), nn.utils.spectral_norm(nn.Linear(3, 3))).eval()
+    before = kept.state(net)
+    for name in ("weight_g", "weight_v"):
+        net[0].get_parameter(name).data.mul_(2)
+    net[1].get_parameter("weight_orig").data.mul_(2)
+    old = [vars(one)["weight"] for one in net]
+    net(torch.ones(1, 3))
+    assert not any(torch.equal(vars(one)["weight"], was) for one, was in zip(net, old, strict=True))
     assert kept.changed(before, net) == []
 
 
