@@ -21,7 +21,7 @@ from ..torch_tensors import view_of
 
 # Parameters, buffers, children, which are looked at by themselves, and hooks.
 OF_EVERY_MODULE = frozenset(vars(torch.nn.Module())) - {"training"}
-# What torch.jit.script leaves, and transformers at the first call beside hooks that do nothing unless asked to.
+# Left by torch.jit.script, and by transformers at the first call, beside hooks that do nothing unless asked to.
 _MARKS = {"__overloads__", "_output_capturing_hooks_installed"}
 _PLAIN = (bool, int, str, bytes, complex, type(None), type(...), torch.dtype, torch.device, torch.layout)
 # How deep objects in objects are looked at, and how many of one model: beyond that, another object is a change.
@@ -112,7 +112,7 @@ class _Look:
             for name, one in module.named_modules()
             if not _is_ours(one)
             for attribute, value in vars(one).items()
-            if attribute not in OF_EVERY_MODULE | _MARKS
+            if attribute not in OF_EVERY_MODULE | _MARKS | _made_anew(one)
         }
 
     def of(self, value: Any, depth: int) -> object:
@@ -151,6 +151,13 @@ class _Look:
             return kind, frozenset(value)
         own = _own(value)
         return (_Object(value), [(name, self.of(one, depth)) for name, one in own]) if own else _Object(value)
+
+
+def _made_anew(module: torch.nn.Module) -> set[str]:
+    """Weights that `torch.nn.utils` (weight_norm, spectral_norm, prune) computes of others before each call."""
+    hooks = [hook for hook in module._forward_pre_hooks.values() if type(hook).__module__.startswith("torch.nn.utils.")]
+    names = (getattr(hook, "name", getattr(hook, "_tensor_name", None)) for hook in hooks)
+    return {name for name in names if isinstance(name, str)}
 
 
 def _is_ours(module: torch.nn.Module) -> bool:

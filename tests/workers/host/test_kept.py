@@ -94,6 +94,19 @@ def test_what_is_made_anew_and_has_the_same_content_is_no_change() -> None:
     assert kept.changed(before, net) == []
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm")
+def test_a_weight_that_each_call_computes_is_no_state() -> None:
+    net = nn.Sequential(nn.utils.weight_norm(nn.Linear(3, 3)), nn.utils.spectral_norm(nn.Linear(3, 3))).eval()
+    before = kept.state(net)
+    for name in ("weight_g", "weight_v"):
+        net[0].get_parameter(name).data.mul_(2)
+    net[1].get_parameter("weight_orig").data.mul_(2)
+    old = [vars(one)["weight"] for one in net]
+    net(torch.ones(1, 3))
+    assert not any(torch.equal(vars(one)["weight"], was) for one, was in zip(net, old, strict=True))
+    assert kept.changed(before, net) == []
+
+
 def test_an_attribute_that_is_gone_is_a_change() -> None:
     net = nn.Linear(2, 2)
     vars(net)["extra"] = 1
