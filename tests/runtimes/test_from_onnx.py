@@ -151,3 +151,28 @@ def test_mnn_keeps_the_bits_of_a_convolution_and_refuses_what_it_would_cut(tmp_p
             WorkerRefused, match="input 'index' holds numbers that don't fit int32, and MNN has no int64"
         ):
             small_onnx.outputs(worker, cut, {f"/args/{i}": array for i, array in enumerate(feeds)}, tmp_path)
+
+
+def test_mnn_says_why_it_computes_nothing(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    graph = graphs.make_graph(
+        [graphs.make_node("MatMul", ["x", "weight"], ["y"])],
+        "main_graph",
+        [graphs.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", "columns"])],
+        [graphs.make_tensor_value_info("y", TensorProto.FLOAT, ["rows", 3])],
+        [numpy_helper.from_array(WEIGHT, "weight")],
+    )
+    opsets = [graphs.make_opsetid("", 18)]
+    onnx.save(graphs.make_model(graph, opset_imports=opsets, ir_version=10), source / "model.onnx")
+    inputs = [{"name": "x", "path": "/args/0", "dtype": "float32", "shape": ["rows", "columns"]}]
+    signature = {"file": "model.onnx", "layout": "flat", "inputs": inputs, "outputs": [{"name": "y", "path": ""}]}
+    with small_onnx.converter("mnn", tmp_path) as worker:
+        converted = small_onnx.converted(worker, "mnn", source, signature, tmp_path / "converted")
+    runtime = small_onnx.registry().runtime("mnn")
+    with small_onnx.started("mnn", runtime.command("cpu", 1, tmp_path, print)) as worker:
+        small_onnx.load(worker, "mnn", tmp_path / "converted", converted)
+        with pytest.raises(WorkerRefused, match=r"^MNN computed 0 of 1 outputs: .*[Ss]hape"):
+            small_onnx.outputs(worker, converted, {"/args/0": np.ones((2, 7), np.float32)}, tmp_path)
+        [y] = small_onnx.outputs(worker, converted, {"/args/0": X}, tmp_path)
+        np.testing.assert_allclose(y, X @ WEIGHT, rtol=1e-6)

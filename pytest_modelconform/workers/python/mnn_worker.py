@@ -11,7 +11,7 @@ import MNN
 import numpy as np
 from MNN import expr
 
-from .. import flat
+from .. import flat, words
 from ..arrays import Array
 from ..loop import Handlers, WorkerError
 
@@ -32,7 +32,14 @@ def handlers(device: str, threads: int) -> Handlers:
         module = MNN.nn.load_module_from_file(request["model"], inputs, outputs, runtime_manager=manager)
 
         def model(feeds: Mapping[str, Array], fetches: Sequence[str]) -> Sequence[Any]:
-            found = dict(zip(outputs, module.onForward([to_mnn(feeds[name], name) for name in inputs]), strict=True))
+            given = [to_mnn(feeds[name], name) for name in inputs]
+            # It prints why it fails, and returns fewer outputs or none.
+            with words.caught() as said:
+                computed = module.onForward(given)
+            if len(computed) != len(outputs):
+                reason = said.last() or "it gives no reason"
+                raise WorkerError(f"MNN computed {len(computed)} of {len(outputs)} outputs: {reason}")
+            found = dict(zip(outputs, computed, strict=True))
             return [np.array(expr.convert(found[name], expr.NCHW).read()) for name in fetches]
 
         return model
