@@ -30,7 +30,7 @@ from ..frameworks import NoisyModule
 from ..generate import contiguous
 from ..part_case import PartCase
 from ..state import seed_of
-from . import blind_spots, noisy
+from . import blind_spots, noisy, values_read
 from .eager import run, where
 from .float64 import Widened, run_wide
 from .guards import guarded
@@ -89,6 +89,9 @@ def make(
         sets.pop(VALUES, None)  # the same values, and not transposed
     for key in sets:
         tensors.write(os.path.join(folder, terms.runs_file(key)), runs[key])
+    unseen = blind_spots.find(built, runs, run, wide) if search else blind_spots.NOT_LOOKED_FOR
+    # Last: it runs the model, and a model may keep something between calls.
+    read = values_read.notes(built, run) if noise is None else []
     return {
         "digest": built.digest,
         "files": built.files,
@@ -104,9 +107,9 @@ def make(
         "accept": sorted(built.case.accept),
         "tolerance": asdict(built.case.tolerance),
         "tolerances": {key: asdict(tolerance) for key, tolerance in built.case.tolerances.items()},
-        "notes": [*built.notes, *settled, *_left(left)],
+        "notes": [*built.notes, *settled, *_left(left), *read],
         "parameters": sum(p.numel() for p in built.model.parameters()),
-        "unseen": blind_spots.find(built, runs, run, wide) if search else blind_spots.NOT_LOOKED_FOR,
+        "unseen": unseen,
     }
 
 
