@@ -167,6 +167,6 @@ def _file(place: _Place) -> str:
 def _is_check(place: _Place) -> bool:
     """Whether the line only refuses inputs: nobody can give a set for which it comes out otherwise."""
     file, line = place
-    if _source(place).startswith("assert"):
+    if _source(place).startswith(("assert", "_check_with(")):  # the latter is what torch._check calls
         return True
     return _source(place).startswith(("if ", "elif ")) and _source((file, line + 1)).startswith("raise")

@@ -71,6 +71,7 @@ def test_numbers_that_are_the_same_in_every_set_are_told_with_their_place(line: 
         (POOL.format("size = n.shape[0] + int(torch.zeros_like(n).max())"), "0, 1", "1, 1"),  # sizes only
         ("return y[:n.max()]", "0, 1", "1, 1"),  # a trace keeps the slice
         ("assert n.max() < 3\n        return y + n[:, None]", "0, 1", "1, 1"),
+        ("torch._check_value((n < 3).all())\n        return y + n[:, None]", "0, 1", "1, 1"),
         ("if n.max() > 3:\n            raise ValueError\n        return y + n[:, None]", "0, 1", "1, 1"),
         ("return torch.cond(n.max() > 0, lambda y: y + 1, lambda y: y - 1, (y,))", "0, 1", "1, 1"),
     ],
