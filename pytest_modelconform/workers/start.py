@@ -26,6 +26,9 @@ def load(path: str) -> types.ModuleType:
     if not relative.startswith(os.pardir):
         if relative.startswith("host" + os.sep):
             provide(os.path.dirname(folder))
+            # One WorkerError, whichever way a format or a case imports it.
+            own = os.path.basename(os.path.dirname(folder)) + "." + os.path.basename(folder) + ".loop"
+            sys.modules[own] = importlib.import_module(PACKAGE + ".loop")
         if not relative.startswith("python" + os.sep):
             # What it makes is kept, and depends on what it imports. A runtime's is not.
             importlib.import_module(PACKAGE + ".lookups").watch()

@@ -53,3 +53,18 @@ def handlers(device, threads):
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 2), done.stderr
     assert (tmp_path / "told").exists()
     assert not (tmp_path / "taken apart").exists()
+
+
+def test_an_error_that_a_format_words_is_the_workers_own_kind() -> None:
+    code = f"""
+import importlib.util
+spec = importlib.util.spec_from_file_location("start", {str(HERE / "workers" / "start.py")!r})
+start = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(start)
+start.load({str(HERE / "workers" / "host" / "host.py")!r})
+from modelconform_workers.loop import describe
+from pytest_modelconform.formats.ncnn import WorkerError
+print(describe(WorkerError("pnnx died"))["type"] or "nothing before it")
+"""
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "nothing before it\n", done.stderr
