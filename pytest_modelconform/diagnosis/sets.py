@@ -114,6 +114,10 @@ def _exported_lengths(seen: Seen, path: str, first: Seen) -> str:
     if reference is None or y == r or not len(y) == len(r) == len(reference.shape):
         return ""
     wrong = [axis for axis in range(len(y)) if y[axis] != r[axis]]
+    # As long there, too: else it follows the inputs, though not as the model does.
+    there = first.outputs.get(path)
+    if there is not None and there.shape != reference.shape:
+        return ""
     if any(y[axis] != reference.shape[axis] for axis in wrong):
         return ""
     return listed([f"length {y[axis]} along axis {axis}" for axis in wrong])

@@ -318,6 +318,13 @@ def test_the_exported_length() -> None:
     assert only(hints(sets, "a")) == says
 
 
+def test_a_length_that_the_exported_set_itself_does_not_get_is_not_baked_in() -> None:
+    """A runtime that took the length of another axis: frames for the batch."""
+    sets = [seen("a", {"": numbers(2, 8)}, {"": faithful(numbers(30, 8))})]
+    sets.append(seen("b", {"": numbers(1, 8, seed=1)}, {"": faithful(numbers(2, 8, seed=2))}))
+    assert "baked in" not in str(hints(sets, "a"))
+
+
 def sized(name: str, length: int, right: bool, ran: bool = True) -> Seen:
     """An input set whose tensor x has that length; where it is not right, its output is another."""
     r = numbers(length, 40, seed=length)
