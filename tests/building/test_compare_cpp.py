@@ -327,6 +327,24 @@ def test_what_masks_would_hide_is_judged_in_both(
         difference, numbers = expected_of(output, reference, Tolerance(), dtype)
         assert (answer.ok, answer.close, answer.message) == (difference.ok, difference.close, difference.message)
         assert all(close(answer.numbers[name], numbers[name]) for name in NUMBERS), (answer.numbers, numbers)
+    # So it is by tolerances that are a share of the tensor's size, with a float64 run and without one.
+    judged: list[tuple[str, Reference, Tolerance, Array]] = []
+    for wide in (values, None):
+        reference = make_reference(wide, runs[0], runs[1:], dtype)
+        assert reference.unmasked is not None or np.isinf(runs[0]).any()
+        for tolerance in (Tolerance(), Tolerance(bits=4.0), Tolerance(bits=9.0, cosine=0.99), Tolerance(atol=1e-3)):
+            for name, output in outputs.items():
+                place = f"{wide is None} {len(judged)}".replace(" ", "-")
+                from_runs.write(tmp_path, place, {"": reference})
+                lines.append(line(tmp_path, place, {"": output}, tolerance))
+                judged.append((name, reference, tolerance, output))
+    seen = set()
+    for answer, (name, reference, tolerance, output) in zip(answers(judge, lines[3:]), judged, strict=True):
+        difference, numbers = expected_of(output, reference, tolerance, dtype)
+        assert (answer.ok, answer.message) == (difference.ok, difference.message), (name, tolerance)
+        assert all(close(answer.numbers[key], numbers[key]) for key in NUMBERS), (answer.numbers, numbers)
+        seen.add((name, answer.ok))
+    assert {("faithful", True), ("wrong", False)} <= seen
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
