@@ -14,6 +14,7 @@ from .closeness import (
     LEAST_OF_GROUP,
     closeness,
     cosine_similarity,
+    huge_bits,
     right_bits,
     worst_of_group,
 )
@@ -334,11 +335,30 @@ def _by_tolerance(
         if at is not None and not element:
             result = _at(result, at, values, reference)
             element = element_words(at, values, reference, where)
+    if (asked := _asked_of_huge(tolerance)) is not None and not _within_noise(result, reference, tolerance):
+        huge = huge_bits(values, reference)
+        if huge.bits < asked:
+            faults.append(
+                f"{huge.bits:.1f} bits are right of numbers from 1e30 on (at least {asked:.3g} are asked for)"
+            )
+            near.append(False)
+            if not element:
+                result = _at(result, huge.position, values, reference)
+                element = element_words(huge.position, values, reference, where)
     if not faults:
         return result
     if all(near):
         faults.append(f"it would need {', '.join(needs)}")
     return replace(result, ok=False, message=f"wrong values: {element or where}; {'; '.join(faults)}")
+
+
+def _asked_of_huge(tolerance: Tolerance) -> float | None:
+    """How many bits must be right of the numbers that neither `bits` nor `cosine` holds; None for no such tolerance."""
+    bits = [] if tolerance.bits is None else [tolerance.bits]
+    if tolerance.cosine is not None and tolerance.cosine < 1.0:
+        # So large an error as the cosine allows: 1 - cos is half the square of it.
+        bits.append(-0.5 * math.log2(2.0 * (1.0 - tolerance.cosine)))
+    return max(bits, default=None)
 
 
 def _within_noise(result: Difference, reference: Reference, tolerance: Tolerance) -> bool:

@@ -396,6 +396,24 @@ def test_masks_are_compared_by_themselves(judge: Path, tmp_path: Path, dtype: st
     assert difference.loss is not None
     assert difference.loss < 3
     assert all(close(answer.numbers[name], getattr(difference, name)) for name in NUMBERS)
+    # Of tolerances that no group's sum tells anything of, too.
+    tolerances = [Tolerance(bits=4.0), Tolerance(cosine=0.998), Tolerance(bits=9.0, cosine=0.9)]
+    asked: list[tuple[Array, Tolerance]] = []
+    lines = []
+    for mask in (-3e38, -2.9e38, 0.0, 3e38, -65504.0, 65504.0):
+        output = noisy(random, values, dtype, 1.0)
+        output[1, 2] = mask
+        for tolerance in tolerances:
+            place = str(len(asked))
+            from_runs.write(tmp_path, place, {"": reference})
+            lines.append(line(tmp_path, place, {"": output}, tolerance))
+            asked.append((output, tolerance))
+    told = answers(judge, lines)
+    right, near, wrong = [True] * 3, [True, True, False], [False] * 3
+    assert [answer.ok for answer in told] == [*right, *near, *wrong, *wrong, *right, *wrong]
+    for answer, (output, tolerance) in zip(told, asked, strict=True):
+        difference = compare_tensor(output, reference, tolerance, where="output", dtype=dtype)
+        assert (answer.ok, answer.message) == (difference.ok, difference.message)
 
 
 def test_every_slice_has_a_bit_in_both(judge: Path, tmp_path: Path) -> None:

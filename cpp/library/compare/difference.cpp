@@ -254,6 +254,16 @@ bool is_half_as_exact(double needed, double asked) {
   return needed <= std::sqrt(std::max(asked, 0.0));
 }
 
+// How many bits must be right of the numbers that neither `bits` nor `cosine` holds.
+std::optional<double> asked_of_huge(const Tolerance& tolerance) {
+  std::optional<double> asked = tolerance.bits;
+  if (tolerance.cosine && *tolerance.cosine < 1.0) {
+    // So large an error as the cosine allows: 1 - cos is half the square of it.
+    asked = greater(asked, -0.5 * std::log2(2.0 * (1.0 - *tolerance.cosine)));
+  }
+  return asked;
+}
+
 // Judges |y - r| <= atol + rtol |r|, cosine and bits: as the tolerance says, or, without a pure
 // float64 run, by dtype.
 Difference Comparison::by_tolerance(std::optional<std::size_t> worst_position) {
@@ -326,6 +336,20 @@ Difference Comparison::by_tolerance(std::optional<std::size_t> worst_position) {
     if (at && element.empty()) {
       take_worst(at);
       element = element_text(*at, values, reference, where);
+    }
+  }
+  const auto asked = asked_of_huge(tolerance);
+  if (asked && !is_within_noise) {
+    const HugeBits huge = huge_bits_of(pairing);
+    if (huge.bits < *asked) {
+      faults.push_back(formatted("%.1f", huge.bits) +
+                       " bits are right of numbers from 1e30 on (at least " +
+                       formatted("%.3g", *asked) + " are asked for)");
+      is_near = false;
+      if (element.empty()) {
+        take_worst(huge.position);
+        element = element_text(huge.position, values, reference, where);
+      }
     }
   }
   if (faults.empty()) return result;
