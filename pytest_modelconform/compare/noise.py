@@ -18,6 +18,7 @@ from .numbers import (
     LEFT_OUT,
     RELATIVE,
     UNSTABLE,
+    WILD,
     FloatFormat,
     flat,
     is_complex,
@@ -154,7 +155,7 @@ def _float(
     if left_out is None and pure and (strays := _strays(sums, layout, number)) is not None:
         sums = _sums(r, runs, layout, number, pure, strays if tied is None else strays | tied)
     codes = sums.codes
-    unstable = 0 if codes is None else int(np.count_nonzero(codes == UNSTABLE))
+    unstable = 0 if codes is None else int(np.count_nonzero((codes == UNSTABLE) | (codes == WILD)))
     blind = _blind(sums, float(sums.noise[0]) if pure else 0.0, unstable)
     if not pure:
         reference = replace(reference, codes=codes, signal=sums.signal[:1], unstable=unstable, blind=blind)
@@ -325,7 +326,7 @@ def _classify(r: Floats, runs: list[Floats]) -> Array | None:
     codes[~finite] = AS_EAGER
     for run in runs[1:]:
         same = (run == eager) | (np.isnan(run) & np.isnan(eager))
-        codes[~same & ~(finite & np.isfinite(run))] = UNSTABLE
+        codes[~same & ~(finite & np.isfinite(run))] = WILD
     return codes
 
 

@@ -12,6 +12,7 @@ from .groups import Array, Tile
 from .numbers import (
     AS_EAGER,
     FLOAT_FORMATS,
+    WILD,
     FloatFormat,
     Numbers,
     piece,
@@ -88,7 +89,8 @@ class Reference:
             return self.r[tile.start : tile.stop]
         values = piece(self.eager, tile).astype(np.float64)
         if self.codes is not None:
-            values[self.codes[tile.start : tile.stop] == AS_EAGER] = 0.0
+            codes = self.codes[tile.start : tile.stop]
+            values[(codes == AS_EAGER) | (codes == WILD)] = 0.0
         return values
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, Array]]:
