@@ -35,7 +35,7 @@ def _ideal(artifact: Artifact, entry: InputSet) -> Run:
         value = (reference.eager if reference.r is None else reference.r).copy()
         if reference.codes is not None and reference.r is not None:
             # 0 there in r: NaN, infinities and what depends on rounding are eager's.
-            special = (reference.codes == 1) | (reference.codes == 3)
+            special = np.isin(reference.codes, (1, 3, 5))
             value[special] = reference.eager[special]
         if reference.dtype.startswith("complex"):
             value = value.view(np.complex128 if value.dtype == np.float64 else np.complex64)

@@ -7,6 +7,7 @@
 //   aborts   likewise
 //   alone    can't be cloned
 //   broken   throws when it is cloned
+//   counts   adds the number of calls so far to what is float32
 //   leaks    1 MiB with each load
 #include <atomic>
 #include <chrono>
@@ -21,6 +22,7 @@
 #include <utility>
 
 #include "../harness/engine.h"
+#include "../library/numbers.h"
 
 namespace modelconform {
 namespace {
@@ -61,6 +63,7 @@ class EchoModel : public LoadedModel {
     Tuple outputs;
     for (const Tree& tree : call.args) outputs.items.push_back(copied(tree, result.passed));
     for (const auto& [_, tree] : call.kwargs) outputs.items.push_back(copied(tree, result.passed));
+    if (has("counts")) raise(outputs.items, static_cast<float>(++calls_));
     result.outputs = {std::move(outputs)};
     if (has("shared")) result.outputs = shelf_.keep(result.outputs);
     if (has("global")) result.outputs = global_shelf().keep(result.outputs);
@@ -109,12 +112,26 @@ class EchoModel : public LoadedModel {
     return result;
   }
 
+  static void raise(std::vector<Tree>& items, float more) {
+    for (Tree& item : items) {
+      auto* leaf = std::get_if<Leaf>(&item.node);
+      if (leaf == nullptr || leaf->tensor.dtype != DType::kFloat32) continue;
+      auto [tensor, bytes] = writable_copy(leaf->tensor);
+      for (std::size_t at = 0; at < tensor.size_in_bytes(); at += sizeof(float)) {
+        const float raised = load_as<float>(bytes + at) + more;
+        std::memcpy(bytes + at, &raised, sizeof raised);
+      }
+      leaf->tensor = std::move(tensor);
+    }
+  }
+
   static void copy_items(std::vector<Tree>& items, std::vector<Leaf>& passed) {
     for (Tree& item : items) item = copied(item, passed);
   }
 
   std::set<std::string> faults_;
   Shelf shelf_;
+  std::atomic<int> calls_ = 0;
 };
 
 class EchoEngine : public Engine {

@@ -42,7 +42,7 @@ Trial run_at_once(const std::vector<LoadedModel*>& instances, const std::vector<
       ++trial.results;
       if (same) return;
       ++trial.different;
-      if (!trial.first) trial.first = Deviation{call, std::move(result.outputs)};
+      trial.deviations.add(call, std::move(result.outputs), serial[call].front());
     } catch (...) {
       const std::lock_guard lock(trial_mutex);
       ++trial.failed;

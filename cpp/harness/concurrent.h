@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <exception>
 #include <memory>
-#include <optional>
 #include <vector>
 
+#include "deviations.h"
 #include "engine.h"
 
 namespace modelconform {
@@ -18,18 +18,12 @@ using SerialResults = std::vector<std::vector<Tree>>;
 
 SerialResults run_serially(LoadedModel& model, const std::vector<Call>& calls, std::size_t repeats);
 
-// A result that its call never returned while nothing ran beside it.
-struct Deviation {
-  std::size_t call;  // its position among the calls
-  Tree outputs;
-};
-
 // What came of one trial.
 struct Trial {
-  std::size_t results = 0;         // that were returned and compared
-  std::size_t different = 0;       // of these
-  std::size_t failed = 0;          // calls that threw
-  std::optional<Deviation> first;  // of the different ones, whichever thread came first
+  std::size_t results = 0;    // that were returned and compared
+  std::size_t different = 0;  // of these
+  std::size_t failed = 0;     // calls that threw
+  Deviations deviations;      // the different ones
   std::exception_ptr first_failure;
 };
 

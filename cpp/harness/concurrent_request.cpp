@@ -54,10 +54,10 @@ Json to_json(Trial trial, const SerialResults& serial, const char* instance, std
     keys.assign(tree, keys.tensors().size());
     return tree_to_json(tree);
   };
-  if (trial.first) {
-    json["first"] = {{"call", trial.first->call},
-                     {"outputs", named(std::move(trial.first->outputs))},
-                     {"serial", named(serial[trial.first->call].front())}};
+  for (Deviation& deviation : trial.deviations.take()) {
+    json["deviations"].push_back({{"call", deviation.call},
+                                  {"outputs", named(std::move(deviation.outputs))},
+                                  {"serial", named(serial[deviation.call].front())}});
   }
   if (trial.first_failure != nullptr) {
     try {

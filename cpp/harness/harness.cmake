@@ -12,6 +12,7 @@ shared_part(modelconform_harness "${HARNESS_ARCHIVE}"
   library/safetensors.cpp
   harness/byhand.cpp
   harness/concurrent.cpp
+  harness/deviations.cpp
   harness/main.cpp
   harness/process.cpp
   library/numbers.cpp
@@ -28,8 +29,8 @@ if(NOT HARNESS_ARCHIVE)
     harness/run_request.cpp harness/train_request.cpp harness/wire.cpp library/safetensors.cpp
     PROPERTIES UNITY_GROUP json)
   set_source_files_properties(
-    harness/byhand.cpp harness/concurrent.cpp harness/main.cpp harness/process.cpp
-    library/numbers.cpp library/tensors.cpp library/tree.cpp
+    harness/byhand.cpp harness/concurrent.cpp harness/deviations.cpp harness/main.cpp
+    harness/process.cpp library/numbers.cpp library/tensors.cpp library/tree.cpp
     PROPERTIES UNITY_GROUP plain)
 endif()
 target_link_libraries(modelconform_harness INTERFACE Threads::Threads ${CMAKE_DL_LIBS})

@@ -86,12 +86,12 @@ class Maker {
     output.r = find_floats("r", layout.size());
     take_noise(output, layout, "");
     check(output, layout);
-    output.rest = rest_of(output, meta_, layout, "rest.");
+    take_parts(output, meta_, layout, "");
     return output;
   }
 
  private:
-  // What differs between a reference and its rest; the latter's names have a prefix.
+  // What differs between a reference and a part of it; the latter's names have a prefix.
   void take_noise(OutputReference& output, const Layout& layout, const std::string& prefix) const {
     output.floor = find_floats(prefix + "floor", layout.size());
     output.codes = find(prefix + "codes", layout.size(), 1);
@@ -100,18 +100,27 @@ class Maker {
     output.counts = list(prefix + "counts");
   }
 
-  std::shared_ptr<const OutputReference> rest_of(const OutputReference& output, const Json& meta,
-                                                 const Layout& layout,
-                                                 const std::string& prefix) const {
-    const auto found = meta.find("rest");
+  void take_parts(OutputReference& output, const Json& meta, const Layout& layout,
+                  const std::string& prefix) const {
+    auto rest = part_of(output, meta, layout, prefix, "rest");
+    output.unmasked = part_of(output, meta, layout, prefix, "unmasked");
+    output.rest = std::move(rest);
+  }
+
+  std::shared_ptr<const OutputReference> part_of(const OutputReference& output, const Json& meta,
+                                                 const Layout& layout, const std::string& prefix,
+                                                 const std::string& name) const {
+    // Not in files of before.
+    const auto found = meta.find(name);
     if (found == meta.end() || found->is_null()) return nullptr;
-    auto rest = std::make_shared<OutputReference>(output);
-    rest->reference_bits = number(*found, "reference_bits");
-    rest->unstable = found->at("unstable").get<std::size_t>();
-    take_noise(*rest, layout, prefix);
-    check(*rest, layout);
-    rest->rest = rest_of(*rest, *found, layout, prefix + "rest.");
-    return rest;
+    auto part = std::make_shared<OutputReference>(output);
+    part->reference_bits = number(*found, "reference_bits");
+    part->unstable = found->at("unstable").get<std::size_t>();
+    const std::string begin = prefix + name + ".";
+    take_noise(*part, layout, begin);
+    check(*part, layout);
+    take_parts(*part, *found, layout, begin);
+    return part;
   }
 
   [[noreturn]] void fail(const std::string& what) const {

@@ -78,6 +78,9 @@ struct OutputReference {
   // What a result has to agree with, too: the same without elements that are so large that they
   // hide the others. None where no element hides any.
   std::shared_ptr<const OutputReference> rest;
+  // The same for tolerances that are a share of the tensor's size, without masks; none where there
+  // are none.
+  std::shared_ptr<const OutputReference> unmasked;
 };
 
 struct Reference {

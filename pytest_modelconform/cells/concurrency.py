@@ -15,7 +15,7 @@ from ..terms.tolerances import choose
 from ..workers import arrays
 from . import from_threads, pairs
 from .answers import Run, UnsuitableInputs, compare_runs, run_request, structured
-from .protocol import NONSENSE, ConcurrentAnswer, ErrorAnswer, Trial, broken
+from .protocol import NONSENSE, ConcurrentAnswer, Deviation, ErrorAnswer, Trial, broken
 from .stages import verdict_of
 from .typed import read
 from .worker import WorkerProblem
@@ -273,26 +273,41 @@ class Trials:
         return verdict, "\n".join([*errors, *mismatches])
 
     def _compared(self, trial: Trial, found: Mapping[str, Any]) -> tuple[str, str]:
-        """The first result that differs: what is wrong with it, or "", and how far it is from the serial one."""
-        first = trial.first
-        if first is None:
+        """What is wrong with a result that differs, or "", and how far from the serial ones they are.
+
+        One may be within the tolerance by luck, and another one isn't: the first that isn't is named.
+        """
+        if not trial.deviations:
             raise ValueError(f"{trial.different} results differ, and none of them is given")
-        entry = self.sets[first.call]
+        furthest: tuple[float, str] = (-1.0, "")
+        for deviation in trial.deviations:
+            problem, largest, said = self._one_compared(deviation, found)
+            if problem:
+                return problem, ""
+            furthest = max(furthest, (largest, said))
+        return "", furthest[1]
+
+    def _one_compared(self, deviation: Deviation, found: Mapping[str, Any]) -> tuple[str, float, str]:
+        """What is wrong with one result, or "", and how far it is from the serial one, also in words."""
+        entry = self.sets[deviation.call]
         layout = self.signature.layout
-        trees = [structured(tree, layout, self.signature, entry.outputs) for tree in (first.outputs, first.serial)]
+        trees = [
+            structured(tree, layout, self.signature, entry.outputs) for tree in (deviation.outputs, deviation.serial)
+        ]
         runs = pairs.joined([(tree, found) for tree in trees], entry, self.signature)
         # As of the set when it ran alone, see InputSets.
         tolerance = of_generated(self.format, self.tolerance, entry.name) if entry.generated else self.tolerance
         result = compare_runs(runs[:1], entry, tolerance, self.narrows)
         # Beyond the tolerance where serial runs aren't, it is a mismatch however close: the threads are its cause.
         if result.verdict is Verdict.MISMATCH or (result.verdict is Verdict.IMPRECISE and entry.name not in self.close):
-            return f"input set {entry.name!r}: {result.message}", ""
+            return f"input set {entry.name!r}: {result.message}", 0.0, ""
         within = "within the tolerance" if result.verdict is Verdict.PASS else "as imprecise as these"
-        return "", f"{within}: {distance(*runs)}"
+        largest, said = distance(*runs)
+        return "", largest, f"{within}: {said}"
 
 
-def distance(one: Run, other: Run) -> str:
-    """How far two results of the same structure, shapes and dtypes are apart, in words."""
+def distance(one: Run, other: Run) -> tuple[float, str]:
+    """The largest difference of two results of the same structure, shapes and dtypes, and how far they are in words."""
     import numpy as np
 
     from ..compare import flatten
@@ -308,4 +323,4 @@ def distance(one: Run, other: Run) -> str:
         # What differs in its bits alone (-0 and 0, two NaNs) isn't counted.
         changed += int(np.count_nonzero(apart))
         largest = max(largest, float(np.nanmax(apart, initial=0.0)))
-    return f"{changed} of {elements} elements, by {largest:.3g} at most"
+    return largest, f"{changed} of {elements} elements, by {largest:.3g} at most"

@@ -62,8 +62,8 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-class FirstDifferent(msgspec.Struct, frozen=True):
-    """The first result that differs from the serial ones. call: the index of its input set."""
+class Deviation(msgspec.Struct, frozen=True):
+    """A result that differs from the serial ones. call: the index of its input set. serial: one of these."""
 
     call: int
     outputs: Tree
@@ -78,7 +78,7 @@ class Trial(msgspec.Struct, frozen=True):
     results: int
     different: int
     failed: int
-    first: FirstDifferent | None = None
+    deviations: tuple[Deviation, ...] = ()
     error: ErrorAnswer | None = None
 
 

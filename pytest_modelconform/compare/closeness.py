@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .groups import SMALLEST_GROUP, Array, GroupSums, Tile
-from .numbers import MOST_BITS, RELATIVE, layout_of, piece
+from .numbers import MOST_BITS, RELATIVE, layout_of, log2, piece
 from .reference import Reference
 
 # Where so many bits are asked for of a tensor, no group may have fewer than that: scores in a column beside boxes in
@@ -19,6 +19,8 @@ LEAST_ASKED, LEAST_OF_GROUP = 2.0, 1.0
 # Of the tensor's rms: what is smaller has no step of its own in a format of 8 bits by tensor, nor 16 times that.
 _STEPLESS = 2.0**-12
 _FAITHFUL = 2.0**2  # times the noise
+# What float16 has no room for is written as its largest number (-65504 for a mask of -3.4e38).
+_SATURATED = 65504.0
 
 
 @dataclass
@@ -121,6 +123,35 @@ def right_bits(values: Array, reference: Reference) -> RightBits:
     tells[0] = False
     least, group = min(((bits[i], i) for i in np.flatnonzero(tells).tolist()), default=(MOST_BITS, 0))
     return RightBits(bits[0], least, group)
+
+
+@dataclass(frozen=True)
+class HugeBits:
+    """How many bits are right of the worst of the numbers that no group holds: -log2(|y - r| / |r|), and its position.
+
+    `MOST_BITS` where there are none, or all are right. What float16 has no room for may be its largest number.
+    """
+
+    bits: float
+    position: int
+
+
+def huge_bits(values: Array, reference: Reference) -> HugeBits:
+    """Measure each of the numbers of 1e30 and more: they are masks, of which none may be lost."""
+    worst, position = 0.0, 0
+    if reference.codes is None or not (reference.codes == RELATIVE).any():
+        return HugeBits(MOST_BITS, 0)
+    with np.errstate(all="ignore"):
+        for tile in layout_of(reference.shape, reference.dtype).tiles():
+            there = np.flatnonzero(reference.codes[tile.start : tile.stop] == RELATIVE)
+            if not there.size:
+                continue
+            r, errors = (part[there] for part in compared(values, reference, tile))
+            relative = errors / np.abs(r)
+            relative[piece(values, tile)[there] == np.copysign(_SATURATED, r)] = 0.0
+            if (greatest := float(relative.max())) > worst:
+                worst, position = greatest, tile.start + int(there[relative.argmax()])
+    return HugeBits(max(-MOST_BITS, min(MOST_BITS, 0.0 - log2(worst))), position)
 
 
 def _right_bits(signal: float, error: float) -> float:

@@ -14,6 +14,7 @@ from .closeness import (
     LEAST_OF_GROUP,
     closeness,
     cosine_similarity,
+    huge_bits,
     right_bits,
     worst_of_group,
 )
@@ -113,7 +114,9 @@ def compare_tensor(actual: Array, reference: Reference, tolerance: Tolerance, *,
             few = math.prod(reference.shape) < FEW_ELEMENTS
             result = _by_noise(result, numbers, values, reference, tolerance, where, few)
             return _with_rest(result, values, reference, tolerance, where)
-    return _by_tolerance(result, values, reference, tolerance, where)
+    return _without_masks(
+        _by_tolerance(result, values, reference, tolerance, where), values, reference, tolerance, where
+    )
 
 
 def _with(result: Difference, numbers: Numbers) -> Difference:
@@ -240,14 +243,47 @@ def _with_rest(result: Difference, values: Array, reference: Reference, toleranc
     found = _by_noise(found, numbers, values, rest, tolerance, where, few)
     found = _with_rest(found, values, rest, tolerance, where)
     if not found.ok and (result.ok or not found.close):
-        if found.message.endswith(_HIDDEN_END):
-            return found
-        apart = rest.unstable - reference.unstable
-        those = f"{apart} element{'' if apart == 1 else 's'} so large that {_HIDDEN_END}"
-        return replace(found, message=f"{found.message}; that is without {those}")
+        return _says_without(found, rest, reference)
     if not result.ok:
         return result
     return replace(result, loss=_greater(result.loss, found.loss), worst=_greater(result.worst, found.worst))
+
+
+def _says_without(found: Difference, rest: Reference, reference: Reference) -> Difference:
+    if found.message.endswith(_HIDDEN_END):
+        return found
+    apart = rest.unstable - reference.unstable
+    those = f"{apart} element{'' if apart == 1 else 's'} so large that {_HIDDEN_END}"
+    return replace(found, message=f"{found.message}; that is without {those}")
+
+
+def _without_masks(
+    result: Difference, values: Array, reference: Reference, tolerance: Tolerance, where: str
+) -> Difference:
+    """A result that passes, judged without masks, too: a share of the whole tensor's size would hide all others.
+
+    Not by an rtol and atol that are given: these hold for each element by itself.
+    """
+    unmasked = reference.unmasked
+    if unmasked is None or not result.ok:
+        return result
+    if is_explicit(tolerance):
+        tolerance = replace(tolerance, rtol=None, atol=None)
+        if not is_explicit(tolerance):
+            return result
+    found = result
+    if unmasked.kind == "float":
+        numbers = measure(values, unmasked)
+        found = _at(_with(result, numbers), worst_position(values, unmasked, numbers), values, unmasked)
+        found = replace(found, reference_bits=unmasked.reference_bits, ill_conditioned=unmasked.ill_conditioned)
+    found = _by_tolerance(found, values, unmasked, tolerance, where)
+    found = _without_masks(found, values, unmasked, tolerance, where)
+    if not found.ok:
+        return _says_without(found, unmasked, reference)
+    if found.bits is not None and result.bits is not None and found.bits < result.bits:
+        # What is right of the whole says nothing: it is the masks'.
+        return replace(result, bits=found.bits, reference_bits=found.reference_bits)
+    return result
 
 
 def _greater(one: float | None, other: float | None) -> float | None:
@@ -299,11 +335,30 @@ def _by_tolerance(
         if at is not None and not element:
             result = _at(result, at, values, reference)
             element = element_words(at, values, reference, where)
+    if (asked := _asked_of_huge(tolerance)) is not None and not _within_noise(result, reference, tolerance):
+        huge = huge_bits(values, reference)
+        if huge.bits < asked:
+            faults.append(
+                f"{huge.bits:.1f} bits are right of numbers from 1e30 on (at least {asked:.3g} are asked for)"
+            )
+            near.append(False)
+            if not element:
+                result = _at(result, huge.position, values, reference)
+                element = element_words(huge.position, values, reference, where)
     if not faults:
         return result
     if all(near):
         faults.append(f"it would need {', '.join(needs)}")
     return replace(result, ok=False, message=f"wrong values: {element or where}; {'; '.join(faults)}")
+
+
+def _asked_of_huge(tolerance: Tolerance) -> float | None:
+    """How many bits must be right of the numbers that neither `bits` nor `cosine` holds; None for no such tolerance."""
+    bits = [] if tolerance.bits is None else [tolerance.bits]
+    if tolerance.cosine is not None and tolerance.cosine < 1.0:
+        # So large an error as the cosine allows: 1 - cos is half the square of it.
+        bits.append(-0.5 * math.log2(2.0 * (1.0 - tolerance.cosine)))
+    return max(bits, default=None)
 
 
 def _within_noise(result: Difference, reference: Reference, tolerance: Tolerance) -> bool:

@@ -2,9 +2,15 @@
 
 A group's noise is at least a share of its size (one roundoff), and an element may be off by the least of its groups'.
 Where masks, or pixels beside probabilities in bfloat16, are most of that size, nothing would be asked of the others.
+
+A tolerance that the user gives, or that stands for a float64 run that isn't there, is a share of the tensor's size. It
+hides far more, and much of that is as it should be: int8 has no step for the tails of a softmax. So only masks are
+taken apart for it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -20,6 +26,11 @@ FEWEST = 16
 SEEN = 8.0
 # Bits more that they themselves have.
 MORE = 3.0
+# The smallest number that is used as a mask is 1e4 (BERT's, for which float16 has room, too), sometimes with a score
+# added to it. No probability is that large.
+MASK = 9e3
+# A mask is told from the others by its size, so that fewer of them have a root mean square: actions of a game.
+FEWEST_UNMASKED = 3
 
 
 def large(own: Array, floor: Array, r: Array, codes: Array | None, noise: float, number: FloatFormat) -> Array | None:
@@ -60,6 +71,30 @@ def large(own: Array, floor: Array, r: Array, codes: Array | None, noise: float,
     # The highest: below it, others may be hidden in turn.
     mask: Array = sizes >= begins[chosen[-1]]
     return mask
+
+
+def masks(r: Array, codes: Array | None, runs: Sequence[Array]) -> Array | None:
+    """Find elements of `MASK` and more beside others that are `APART` from them; None where there are none.
+
+    r, codes: the reference's. runs: eager's, of which `MORE` bits of the others have to be alike; all flat.
+    """
+    sizes = np.abs(r.astype(np.float64))
+    if codes is not None:
+        sizes[codes != 0] = 0.0
+    if not sizes.max(initial=0.0) >= MASK:
+        return None
+    ordered = np.sort(sizes[sizes > 0.0])
+    below = np.arange(ordered.size)
+    # Not by a difference, see `_below`.
+    rms = np.sqrt(np.concatenate([[0.0], np.cumsum(np.square(ordered[:-1]))]) / np.maximum(below, 1))
+    begins = (below >= FEWEST_UNMASKED) & (ordered >= np.maximum(MASK, APART * rms))
+    for place in np.flatnonzero(begins)[::-1]:
+        others = (sizes > 0.0) & (sizes < ordered[place])
+        own = max(float(np.sqrt(np.mean(np.square(run[others].astype(np.float64) - r[others])))) for run in runs)
+        if own * 2.0**MORE <= float(np.sqrt(np.mean(np.square(sizes[others])))):
+            mask: Array = sizes >= ordered[place]
+            return mask
+    return None
 
 
 def _below(octaves: Array, values: Array) -> Array:

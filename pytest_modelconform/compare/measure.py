@@ -18,7 +18,7 @@ from .numbers import (
     MOST_BITS,
     MOST_LOST,
     RELATIVE,
-    UNSTABLE,
+    WILD,
     Numbers,
     layout_of,
     log2,
@@ -125,5 +125,5 @@ def strange_in(values: Array, reference: Reference, tile: Tile) -> Array:
         differs = y != eager
         differs &= (y == y) | (eager == eager)  # two NaN are the same here
         strange = np.where(as_eager, differs, strange)
-    strange &= codes != UNSTABLE
+    strange &= codes != WILD
     return strange

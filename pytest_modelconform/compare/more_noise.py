@@ -59,6 +59,8 @@ def with_more_noise(reference: Reference, runs: Sequence[Array]) -> Reference:
         raise_floor(floor, reference.r, reference.codes, layout, noise, reference.format)
         signal = 0.0 if reference.signal is None else float(reference.signal[0])
         bits = log2(signal) - log2(float(noise[0])) if signal else None
-        rest = None if reference.rest is None else with_more_noise(reference.rest, runs)
-        found = replace(reference, floor=floor, noise=noise, reference_bits=bits, rest=rest)
+        rest, unmasked = (
+            None if part is None else with_more_noise(part, runs) for part in (reference.rest, reference.unmasked)
+        )
+        found = replace(reference, floor=floor, noise=noise, reference_bits=bits, rest=rest, unmasked=unmasked)
         return replace(found, eager_numbers=measure(found.eager, found))

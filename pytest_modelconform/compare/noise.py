@@ -18,6 +18,7 @@ from .numbers import (
     LEFT_OUT,
     RELATIVE,
     UNSTABLE,
+    WILD,
     FloatFormat,
     flat,
     is_complex,
@@ -70,6 +71,7 @@ def make_reference(
             Reference("tolerance" if wide is None else "float", dtype, shape, values, reduced=reduced),
             unstable,
             _few(tied, eager),
+            MOST_RESTS if unstable is None else 0,
             MOST_RESTS if unstable is None else 0,
         )
 
@@ -129,11 +131,12 @@ def _float(
     left_out: Array | None,
     tied: Array | None,
     rests: int,
+    masks: int,
 ) -> Reference:
     """Two passes: sums and element noise, then (with the groups' noise known) the floor.
 
     A third and fourth where some elements turn out to depend on rounding, so that their noise hides no other's. And all
-    of it once more for what would be hidden by others' size.
+    of it once more for what would be hidden by others' size. rests, masks: how often that may be.
     """
     begun = reference
     layout = layout_of(reference.shape, reference.dtype)
@@ -152,10 +155,11 @@ def _float(
     if left_out is None and pure and (strays := _strays(sums, layout, number)) is not None:
         sums = _sums(r, runs, layout, number, pure, strays if tied is None else strays | tied)
     codes = sums.codes
-    unstable = 0 if codes is None else int(np.count_nonzero(codes == UNSTABLE))
+    unstable = 0 if codes is None else int(np.count_nonzero((codes == UNSTABLE) | (codes == WILD)))
     blind = _blind(sums, float(sums.noise[0]) if pure else 0.0, unstable)
     if not pure:
-        return replace(reference, codes=codes, signal=sums.signal[:1], unstable=unstable, blind=blind)
+        reference = replace(reference, codes=codes, signal=sums.signal[:1], unstable=unstable, blind=blind)
+        return replace(reference, unmasked=_unmasked(None, runs[0], runs, reference, begun, masks))
     r = r.astype(np.float64, copy=False) if sums.cleaned is None else sums.cleaned
     own = sums.floor.copy() if rests else sums.floor
     raise_floor(sums.floor, r, codes, layout, sums.noise, number)
@@ -177,9 +181,20 @@ def _float(
     reference = replace(reference, eager_numbers=measure(reference.eager, reference))
     if rests and (large := hidden.large(own, sums.floor, r, codes, float(sums.noise[0]), number)) is not None:
         without = large if codes is None else large | (codes == UNSTABLE)
-        rest = _float(given, runs, replace(begun, blind=""), without, None, rests - 1)
+        rest = _float(given, runs, replace(begun, blind=""), without, None, rests - 1, 0)
         reference = replace(reference, rest=rest)
-    return reference
+    return replace(reference, unmasked=_unmasked(given, r, runs, reference, begun, masks))
+
+
+def _unmasked(
+    given: Array | None, r: Array, runs: list[Array], reference: Reference, begun: Reference, masks: int
+) -> Reference | None:
+    """The reference without masks, up to so many in turn; None if it has none. given, begun: what it was made of."""
+    codes = reference.codes
+    if not masks or (large := hidden.masks(r, codes, runs)) is None:
+        return None
+    without = large if codes is None else large | (codes == UNSTABLE)
+    return _float(given, runs, replace(begun, blind=""), without, None, 0, masks - 1)
 
 
 @dataclass
@@ -311,7 +326,7 @@ def _classify(r: Floats, runs: list[Floats]) -> Array | None:
     codes[~finite] = AS_EAGER
     for run in runs[1:]:
         same = (run == eager) | (np.isnan(run) & np.isnan(eager))
-        codes[~same & ~(finite & np.isfinite(run))] = UNSTABLE
+        codes[~same & ~(finite & np.isfinite(run))] = WILD
     return codes
 
 

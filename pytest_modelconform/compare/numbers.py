@@ -19,8 +19,9 @@ BINS = 12  # of a histogram: errors up to 2**0, 2**1, ... 2**10 times the noise,
 # What a position is, where it isn't ordinary (0). Kept as one byte an element, and only if there are any.
 AS_EAGER = 1  # eager is NaN or infinite here: so must the result be, and no number is compared
 LEFT_OUT = 2  # only float64 is NaN or infinite here: the result must be finite, and no number is compared
-UNSTABLE = 3  # eager's noisy runs disagree here: nothing is compared
+UNSTABLE = 3  # eager's noisy runs disagree here: the result must be finite, as these are, and no number is compared
 RELATIVE = 4  # |r| >= 1e30: compared by element, left out of all groups
+WILD = 5  # eager's runs are NaN or infinite here, and not all of them alike: nothing is compared
 
 
 class FloatFormat(NamedTuple):

@@ -12,6 +12,7 @@ from .groups import Array, Tile
 from .numbers import (
     AS_EAGER,
     FLOAT_FORMATS,
+    WILD,
     FloatFormat,
     Numbers,
     piece,
@@ -19,7 +20,9 @@ from .numbers import (
 
 _EAGER = ("bits", "loss", "worst", "max_abs", "histogram")
 _ARRAYS = ("eager", "r", "floor", "codes", "signal", "noise", "counts")
-_OF_REST = ("floor", "codes", "signal", "noise", "counts")
+# What a reference without some elements is called, and what it has of its own.
+_PARTS = ("rest", "unmasked")
+_OF_PART = ("floor", "codes", "signal", "noise", "counts")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +46,7 @@ class Reference:
     rounding decides; None for any.
     rest: what a result has to agree with, too: the same without elements that are so large that they hide the others
     (masks of -1e9 among logits); None where no element hides any. See compare/hidden.py.
+    unmasked: the same for tolerances that are a share of the tensor's size, without masks; None where there are none.
     """
 
     kind: str
@@ -65,6 +69,7 @@ class Reference:
     finite: bool = False
     allowed: tuple[int, int] | None = None
     rest: Reference | None = None
+    unmasked: Reference | None = None
 
     @property
     def ill_conditioned(self) -> bool:
@@ -84,7 +89,8 @@ class Reference:
             return self.r[tile.start : tile.stop]
         values = piece(self.eager, tile).astype(np.float64)
         if self.codes is not None:
-            values[self.codes[tile.start : tile.stop] == AS_EAGER] = 0.0
+            codes = self.codes[tile.start : tile.stop]
+            values[(codes == AS_EAGER) | (codes == WILD)] = 0.0
         return values
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -103,16 +109,19 @@ class Reference:
             "lengths": list(map(list, self.lengths)),
             "finite": self.finite,
             "allowed": None if self.allowed is None else list(self.allowed),
-            "rest": None,
+            **dict.fromkeys(_PARTS),
         }
         arrays = {name: array for name in _ARRAYS if (array := getattr(self, name)) is not None}
-        if self.rest is not None:
-            about, found = self.rest.to_arrays()
-            meta["rest"] = {name: about[name] for name in ("reference_bits", "unstable", "rest")}
-            arrays |= {f"rest.{name}": array for name, array in found.items() if name.rpartition(".")[2] in _OF_REST}
+        for part, without in self._parts():
+            about, found = without.to_arrays()
+            meta[part] = {name: about[name] for name in ("reference_bits", "unstable", *_PARTS)}
+            arrays |= {f"{part}.{name}": array for name, array in found.items() if name.rpartition(".")[2] in _OF_PART}
         if arrays["eager"].dtype.isbuiltin != 1:
             arrays["eager"] = arrays["eager"].view(f"u{arrays['eager'].dtype.itemsize}")
         return meta, arrays
+
+    def _parts(self) -> list[tuple[str, Reference]]:
+        return [(name, part) for name in _PARTS if (part := getattr(self, name)) is not None]
 
     @classmethod
     def from_arrays(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> Reference:
@@ -123,11 +132,13 @@ class Reference:
 
             loaded["eager"] = loaded["eager"].view(getattr(ml_dtypes, meta["dtype"]))
         counts = meta["eager"].get("histogram")
-        rest = None
-        if meta.get("rest"):
-            own = {name.removeprefix("rest."): array for name, array in arrays.items() if name.startswith("rest.")}
-            shared = {name: arrays[name] for name in ("eager", "r")}
-            rest = cls.from_arrays({**meta, **meta["rest"]}, {**shared, **own})
+        parts: dict[str, Reference] = {}
+        for part in _PARTS:
+            if meta.get(part):
+                begin = f"{part}."
+                own = {name.removeprefix(begin): array for name, array in arrays.items() if name.startswith(begin)}
+                shared = {name: arrays[name] for name in ("eager", "r") if name in arrays}
+                parts[part] = cls.from_arrays({**meta, **dict.fromkeys(_PARTS), **meta[part]}, {**shared, **own})
         return cls(
             kind=meta["kind"],
             dtype=meta["dtype"],
@@ -141,6 +152,7 @@ class Reference:
             lengths=tuple((least, most) for least, most in meta.get("lengths") or ()),
             finite=meta.get("finite", False),
             allowed=None if (allowed := meta.get("allowed")) is None else (allowed[0], allowed[1]),
-            rest=rest,
+            rest=parts.get("rest"),
+            unmasked=parts.get("unmasked"),
             **loaded,
         )

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..compare import Reference, compare_tensor
 from ..compare.groups import Array
-from ..compare.numbers import AS_EAGER, UNSTABLE, flat, is_complex
+from ..compare.numbers import AS_EAGER, UNSTABLE, WILD, flat, is_complex
 from ..terms.case import Tolerance
 from ..terms.tolerances import limits
 
@@ -247,7 +247,7 @@ def _model(reference: Reference) -> Array:
         return eager.reshape(reference.shape)
     values = eager.astype(np.float64) if reference.r is None else np.array(reference.r, np.float64)
     if reference.codes is not None:
-        as_eager = (reference.codes == AS_EAGER) | (reference.codes == UNSTABLE)
+        as_eager = np.isin(reference.codes, (AS_EAGER, UNSTABLE, WILD))
         values[as_eager] = eager[as_eager]
     if is_complex(reference.dtype):
         values = values.view(np.complex128)

@@ -11,7 +11,7 @@ import numpy as np
 from ..cells.pairs import REAL
 from ..compare import Reference, flatten
 from ..compare.difference import FEW_ELEMENTS, LEVELS
-from ..compare.numbers import AS_EAGER, LEFT_OUT, RELATIVE, UNSTABLE, layout_of
+from ..compare.numbers import AS_EAGER, LEFT_OUT, RELATIVE, UNSTABLE, WILD, layout_of
 from ..references.prepared import InputSet
 from ..terms.case import Tolerance
 from ..terms.tolerances import is_explicit, limits
@@ -80,7 +80,7 @@ def _of_reference(reference: Reference, tolerance: Tolerance) -> tuple[Any, Any,
     if reference.codes is not None:
         strange = reference.codes == AS_EAGER
         expected, allowed = np.where(strange, plain, expected), np.where(strange, np.float32(0), allowed)
-        allowed[(reference.codes == LEFT_OUT) | (reference.codes == UNSTABLE)] = np.inf
+        allowed[np.isin(reference.codes, (LEFT_OUT, UNSTABLE, WILD))] = np.inf
         if (reference.codes == RELATIVE).any():
             rms = math.inf  # they are left out of it
     return expected, allowed.astype(np.float32), rms

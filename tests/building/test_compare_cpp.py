@@ -28,7 +28,7 @@ from pytest_modelconform.compare import (
     make_reference,
 )
 from pytest_modelconform.compare.measure import measure, worst_position
-from pytest_modelconform.compare.numbers import AS_EAGER, LEFT_OUT, RELATIVE, UNSTABLE, flat, layout_of
+from pytest_modelconform.compare.numbers import AS_EAGER, LEFT_OUT, RELATIVE, UNSTABLE, WILD, flat, layout_of
 from pytest_modelconform.references import from_runs
 from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.workers import arrays
@@ -180,7 +180,7 @@ def float_reference(random: np.random.Generator, shape: tuple[int, ...], dtype: 
         if random.random() < 0.3:  # only float64, and only one noisy run
             sprinkle(random, values, tuple(random.integers(0, shape)), np.inf)
         if values.size > 64 and random.random() < 0.3:
-            sprinkle(random, runs[2], tuple(random.integers(0, shape)), np.nan)
+            sprinkle(random, runs[random.choice([0, 2])], tuple(random.integers(0, shape)), np.nan)
             sprinkle(random, runs[3], tuple(random.integers(0, shape)), 3.0)
     wide = None if random.random() < 0.15 else values
     if values.ndim and random.random() < 0.06:  # rounding decides how many there are
@@ -221,7 +221,8 @@ def changed(random: np.random.Generator, eager: Array, reference: Reference) -> 
         return result
     if reference.codes is not None and random.random() < 0.5:
         # Whatever is there takes no part.
-        flat(result)[reference.codes == UNSTABLE] = np.nan
+        flat(result)[reference.codes == WILD] = np.nan
+        flat(result)[reference.codes == UNSTABLE] = np.nan if random.random() < 0.2 else 1.0
         return result
     if kind in ("noisy", "off"):
         wide = eager.astype(np.complex128 if dtype.startswith("complex") else np.float64)
@@ -279,7 +280,7 @@ def test_both_say_the_same_of_any_output(judge: Path, tmp_path: Path) -> None:
         check_element(answer, output, reference, tolerance, about)
     # The data hold what the comparison tells apart; none of it went missing when they were made.
     kinds = {"float", "exact", "tolerance", "empty", "ok=True", "ok=False", "close=True", "close=False", "unstable"}
-    assert {*FLOATS, *INTEGERS, *kinds, AS_EAGER, LEFT_OUT, UNSTABLE, RELATIVE} <= seen
+    assert {*FLOATS, *INTEGERS, *kinds, AS_EAGER, LEFT_OUT, UNSTABLE, RELATIVE, WILD} <= seen
     assert len(asked) > 700
 
 
@@ -327,6 +328,24 @@ def test_what_masks_would_hide_is_judged_in_both(
         difference, numbers = expected_of(output, reference, Tolerance(), dtype)
         assert (answer.ok, answer.close, answer.message) == (difference.ok, difference.close, difference.message)
         assert all(close(answer.numbers[name], numbers[name]) for name in NUMBERS), (answer.numbers, numbers)
+    # So it is by tolerances that are a share of the tensor's size, with a float64 run and without one.
+    judged: list[tuple[str, Reference, Tolerance, Array]] = []
+    for wide in (values, None):
+        reference = make_reference(wide, runs[0], runs[1:], dtype)
+        assert reference.unmasked is not None or np.isinf(runs[0]).any()
+        for tolerance in (Tolerance(), Tolerance(bits=4.0), Tolerance(bits=9.0, cosine=0.99), Tolerance(atol=1e-3)):
+            for name, output in outputs.items():
+                place = f"{wide is None} {len(judged)}".replace(" ", "-")
+                from_runs.write(tmp_path, place, {"": reference})
+                lines.append(line(tmp_path, place, {"": output}, tolerance))
+                judged.append((name, reference, tolerance, output))
+    seen = set()
+    for answer, (name, reference, tolerance, output) in zip(answers(judge, lines[3:]), judged, strict=True):
+        difference, numbers = expected_of(output, reference, tolerance, dtype)
+        assert (answer.ok, answer.message) == (difference.ok, difference.message), (name, tolerance)
+        assert all(close(answer.numbers[key], numbers[key]) for key in NUMBERS), (answer.numbers, numbers)
+        seen.add((name, answer.ok))
+    assert {("faithful", True), ("wrong", False)} <= seen
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
@@ -378,6 +397,24 @@ def test_masks_are_compared_by_themselves(judge: Path, tmp_path: Path, dtype: st
     assert difference.loss is not None
     assert difference.loss < 3
     assert all(close(answer.numbers[name], getattr(difference, name)) for name in NUMBERS)
+    # Of tolerances that no group's sum tells anything of, too.
+    tolerances = [Tolerance(bits=4.0), Tolerance(cosine=0.998), Tolerance(bits=9.0, cosine=0.9)]
+    asked: list[tuple[Array, Tolerance]] = []
+    lines = []
+    for mask in (-3e38, -2.9e38, 0.0, 3e38, -65504.0, 65504.0):
+        output = noisy(random, values, dtype, 1.0)
+        output[1, 2] = mask
+        for tolerance in tolerances:
+            place = str(len(asked))
+            from_runs.write(tmp_path, place, {"": reference})
+            lines.append(line(tmp_path, place, {"": output}, tolerance))
+            asked.append((output, tolerance))
+    told = answers(judge, lines)
+    right, near, wrong = [True] * 3, [True, True, False], [False] * 3
+    assert [answer.ok for answer in told] == [*right, *near, *wrong, *wrong, *right, *wrong]
+    for answer, (output, tolerance) in zip(told, asked, strict=True):
+        difference = compare_tensor(output, reference, tolerance, where="output", dtype=dtype)
+        assert (answer.ok, answer.message) == (difference.ok, difference.message)
 
 
 def test_every_slice_has_a_bit_in_both(judge: Path, tmp_path: Path) -> None:

@@ -120,10 +120,40 @@ def test_what_threads_share_is_found(
     assert trial(answer, "one", 1)["different"] == 0
     assert trial(answer, "one", 2)["different"] > 0
     assert (trial(answer, "clones", 2)["different"] > 0) == on_clones
-    first = trial(answer, "one", 2)["first"]
+    first = trial(answer, "one", 2)["deviations"][0]
     [[ours], [serial]] = [[found[leaf["tensor"]] for leaf in first[name]["tuple"]] for name in ("outputs", "serial")]
     assert torch.equal(serial, TWO[first["call"]])
     assert torch.equal(ours, TWO[1 - first["call"]])
+
+
+def test_all_results_that_differ_are_given(start: Callable[[str], Worker], tmp_path: Path) -> None:
+    worker = echo(start, tmp_path, "counts")
+    answer, found = concurrent(worker, TWO, [1, 4], [])
+    # Four serial calls; then two more, and eight.
+    values: list[float] = []
+    for given in answer["trials"]:
+        assert len(given["deviations"]) == given["different"] == given["results"]
+        for one in given["deviations"]:
+            [[ours], [serial]] = [
+                [found[leaf["tensor"]] for leaf in one[name]["tuple"]] for name in ("outputs", "serial")
+            ]
+            assert torch.equal(serial, TWO[one["call"]] + (1.0, 3.0)[one["call"]])
+            values.append(float((ours - TWO[one["call"]])[0]))
+    assert sorted(values) == list(range(5, 15))
+
+
+def test_of_too_many_results_the_furthest_are_given(start: Callable[[str], Worker], tmp_path: Path) -> None:
+    answer, found = concurrent(echo(start, tmp_path, "counts"), TWO[:1], [40], [], repeats=1)
+    [given] = answer["trials"]
+    assert given["different"] == 40
+    values = [float(found[one["outputs"]["tuple"][0]["tensor"]][0]) for one in given["deviations"]]
+    assert sorted(values) == list(range(26, 42))
+    # Of too many bytes, too; one is always given.
+    for elements, kept in ((3 * 2**20, 5), (2**25, 1)):
+        answer, found = concurrent(echo(start, tmp_path, "counts"), [torch.zeros(elements)], [7], [], repeats=1)
+        [given] = answer["trials"]
+        values = [float(found[one["outputs"]["tuple"][0]["tensor"]][0]) for one in given["deviations"]]
+        assert sorted(values) == list(range(9 - kept, 9))
 
 
 def test_what_is_thrown_in_a_thread_is_an_answer(start: Callable[[str], Worker], tmp_path: Path) -> None:
@@ -239,7 +269,7 @@ def test_a_module_that_counts_differs_and_its_clones_count_on_their_own(
     """A clone is made of the state that the instance has come to."""
     answer, found = concurrent(loaded(start, Counter(), tmp_path), [torch.zeros(1)], [1], [1, 1], repeats=2)
     assert trial(answer, "one", 1)["different"] == 1
-    values = [found[t["first"]["outputs"]["tensor"]].item() for t in answer["trials"]]
+    values = [found[t["deviations"][0]["outputs"]["tensor"]].item() for t in answer["trials"]]
     # Serial: 1, 2. One instance: 3. The clone of it: 4, then 5.
     assert values == [3.0, 4.0, 5.0]
 

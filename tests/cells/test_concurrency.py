@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pytest_modelconform.cells.concurrency import MOST_BYTES, AtOnce, Plan, Trials, chosen_sets, distance, plan
-from pytest_modelconform.cells.protocol import ConcurrentAnswer, ErrorAnswer, FirstDifferent, Trial
+from pytest_modelconform.cells.protocol import ConcurrentAnswer, Deviation, ErrorAnswer, Trial
 from pytest_modelconform.cells.registry import Registry, register_built_in
 from pytest_modelconform.cells.stages import Budget
 from pytest_modelconform.cells.worker import WorkerRefused
@@ -76,7 +76,7 @@ def test_one_thread_alone_may_be_asked_for() -> None:
 )
 def test_how_far_results_are_apart(one: list[Any], other: list[Any], said: str) -> None:
     arrays = {"a": np.array(one), "b": np.array(other)}
-    assert distance(({"tensor": "a"}, arrays), ({"tensor": "b"}, arrays)) == said
+    assert distance(({"tensor": "a"}, arrays), ({"tensor": "b"}, arrays))[1] == said
 
 
 @pytest.mark.parametrize(("asked", "threads", "clones"), [(False, [1, 2], [1]), (True, [1, 2, 8], [1, 2, 8])])
@@ -114,8 +114,8 @@ def of_threads(close: frozenset[str]) -> tuple[Verdict, str, list[str]]:
     """What a result that is close comes to: two threads return it, and a single one returned something else."""
     entry = InputSet("a", Path("a"), [], [], {"tensor": "/0"}, {}, frozenset(), {"": reference(R)})
     signature = Signature.read({"file": "m", "layout": "tree", "inputs": None, "dropped": [], "outputs": []})
-    first = FirstDifferent(call=0, outputs={"tensor": "threads"}, serial={"tensor": "serial"})
-    answer = ConcurrentAnswer(trials=(Trial("one", 2, 2, 1, 0, first),))
+    one = Deviation(call=0, outputs={"tensor": "threads"}, serial={"tensor": "serial"})
+    answer = ConcurrentAnswer(trials=(Trial("one", 2, 2, 1, 0, (one,)),))
     notes: list[str] = []
     trials = Trials([entry], signature, Tolerance(), {}, close)
     found = {"threads": CLOSE, "serial": faithful(R)}
@@ -127,6 +127,30 @@ def test_what_is_close_from_threads_alone_is_a_mismatch() -> None:
     assert (verdict, notes) == (Verdict.MISMATCH, [])
     assert "run from 2 threads at once on one instance: 1 of 2 results differ" in message
     assert "of the tensor's scale" in message
+
+
+@pytest.mark.parametrize("wrong", [None, 0, 2, 4])
+def test_each_result_that_differs_is_judged(wrong: int | None) -> None:
+    """The first may be within the tolerance, and a later one is what another thread was given."""
+    entry = InputSet("a", Path("a"), [], [], {"tensor": "/0"}, {}, frozenset(), {"": reference(R)})
+    signature = Signature.read({"file": "m", "layout": "tree", "inputs": None, "dropped": [], "outputs": []})
+    names = [f"threads-{number}" for number in range(5)]
+    found = {name: faithful(R, seed) for seed, name in enumerate(names)}
+    found["threads-1"][0, 0] = np.nextafter(found["threads-1"][0, 0], np.float32(9))
+    found["serial"] = faithful(R, 0)
+    if wrong is not None:
+        found[names[wrong]] = faithful(-R)
+    deviations = tuple(Deviation(call=0, outputs={"tensor": name}, serial={"tensor": "serial"}) for name in names)
+    notes: list[str] = []
+    answer = ConcurrentAnswer(trials=(Trial("one", 8, 8, 6, 0, deviations),))
+    verdict, message = Trials([entry], signature, Tolerance(), {}).judge(answer, found, {}, notes)
+    if wrong is None:
+        assert (verdict, message) == (Verdict.PASS, "")
+        largest = max(float(np.abs(found[name].astype(float) - found["serial"]).max()) for name in names)
+        assert notes[0].endswith(f"of {R.size} elements, by {largest:.3g} at most")
+    else:
+        assert verdict is Verdict.MISMATCH
+        assert "6 of 8 results differ from those of serial runs; input set 'a': wrong values" in message
 
 
 def test_what_is_close_anyway_may_be_so_from_threads() -> None:
@@ -148,9 +172,9 @@ def test_what_is_close_anyway_may_be_so_from_threads() -> None:
 def test_clones_may_be_too_many_for_a_gpu(errors: list[str], on_gpu: bool, different: bool, verdict: Verdict) -> None:
     entry = InputSet("a", Path("a"), [], [], {"tensor": "/0"}, {}, frozenset(), {"": reference(R)})
     signature = Signature.read({"file": "m", "layout": "tree", "inputs": None, "dropped": [], "outputs": []})
-    first = FirstDifferent(call=0, outputs={"tensor": "threads"}, serial={"tensor": "serial"})
-    trials = [Trial("clones", 2, 1, 0, 1, None, ErrorAnswer("RuntimeError", text)) for text in errors]
-    trials += [Trial("one", 2, 2, 1, 0, first)] * different
+    one = Deviation(call=0, outputs={"tensor": "threads"}, serial={"tensor": "serial"})
+    trials = [Trial("clones", 2, 1, 0, 1, (), ErrorAnswer("RuntimeError", text)) for text in errors]
+    trials += [Trial("one", 2, 2, 1, 0, (one,))] * different
     notes: list[str] = []
     judge = Trials([entry], signature, Tolerance(), {}, frozenset(), on_gpu).judge
     found = judge(ConcurrentAnswer(trials=tuple(trials)), {"threads": CLOSE, "serial": faithful(R)}, {}, notes)
@@ -171,8 +195,8 @@ def test_a_generated_set_has_its_own_tolerance_from_threads_too(generated: str, 
     outputs = {"": reference(R)}
     entry = InputSet("b", Path("b"), [], [], {"tensor": "/0"}, {}, frozenset(), outputs, generated=generated)
     signature = Signature.read({"file": "m", "layout": "tree", "inputs": None, "dropped": [], "outputs": []})
-    first = FirstDifferent(call=0, outputs={"tensor": "threads"}, serial={"tensor": "serial"})
-    answer = ConcurrentAnswer(trials=(Trial("one", 2, 2, 1, 0, first),))
+    one = Deviation(call=0, outputs={"tensor": "threads"}, serial={"tensor": "serial"})
+    answer = ConcurrentAnswer(trials=(Trial("one", 2, 2, 1, 0, (one,)),))
     stated = Tolerance(bits=4.0)
     coarse = faithful(R + 0.25 * numbers(64, 70, seed=4))
     judge = Trials([entry], signature, stated, {}, format="onnx-int8").judge

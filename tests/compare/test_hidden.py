@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pytest_modelconform.compare import Difference, Reference, compare_tensor, make_reference
+from pytest_modelconform.compare.more_noise import with_more_noise
 from pytest_modelconform.terms.case import Tolerance
 from tests.support.synthetic import Array, faithful, numbers
 
@@ -106,3 +107,114 @@ def test_it_is_stored() -> None:
     assert again.rest is not None
     assert again.rest.rest is not None
     assert judged(faithful(R, 3), made(R)) == judged(faithful(R, 3), Reference.from_arrays(*made(R).to_arrays()))
+
+
+# -- Tolerances that are a share of the tensor's size ------------------------------------------------------------------
+
+SHARES = [
+    (True, Tolerance(bits=4.0)),
+    (True, Tolerance(bits=9.0)),
+    (True, Tolerance(cosine=0.999)),
+    (True, Tolerance(bits=9.0, rtol=1e9)),
+    (False, Tolerance()),
+    (False, Tolerance(bits=4.0)),
+    (False, Tolerance(cosine=0.999)),
+]
+
+
+def shared(y: Array, reference: Reference, tolerance: Tolerance) -> Difference:
+    return compare_tensor(y.astype(reference.dtype), reference, tolerance, where="output", dtype=reference.dtype)
+
+
+def made_as(r: Array, pure: bool, dtype: str = "float32") -> Reference:
+    runs = [run(r, seed, dtype) for seed in range(4)]
+    return make_reference(r if pure else None, runs[0], runs[1:], dtype)
+
+
+@pytest.mark.parametrize(("pure", "tolerance"), SHARES)
+@pytest.mark.parametrize(("value", "dtype"), [(-1e9, "float32"), (-1e4, "float32"), (-1e4, "float16")])
+@pytest.mark.parametrize("share", [7, 2])
+def test_a_mask_hides_nothing_from_a_tolerance(
+    value: float, dtype: str, share: int, pure: bool, tolerance: Tolerance
+) -> None:
+    r = masked(value, share)
+    reference = made_as(r, pure, dtype)
+    assert all(shared(run(r, seed, dtype), reference, tolerance).ok for seed in range(10, 30))
+    for wrong in (-R, np.zeros_like(R), R[::-1]):
+        difference = shared(np.where(r == value, r, wrong), reference, tolerance)
+        assert not difference.ok
+        count = np.count_nonzero(r == value)
+        those = f"; that is without {count} elements so large that the others would hardly count"
+        # The default without float64, 1e-4 of 1e4, sees some of it all the same.
+        assert difference.message.endswith(those) or (value, tolerance) == (-1e4, Tolerance())
+        assert difference.bits is None or difference.bits < 1
+
+
+def test_what_is_right_of_the_others_is_what_is_said() -> None:
+    """Of so many bits of masks nobody asks."""
+    r = masked(-1e9)
+    found = shared(np.where(r == -1e9, r, r * (1 + 2.0**-6)), made_as(r, True), Tolerance(bits=4.0))
+    assert found.ok
+    assert found.bits == pytest.approx(6.0, abs=0.01)
+    assert found.reference_bits is not None
+    assert 20 < found.reference_bits < 24
+
+
+def test_few_actions_beside_those_that_are_not_allowed() -> None:
+    r = np.array([0.5, -1e8, 0.25, -1e8, -1e8, -0.125])
+    reference = made_as(r, True)
+    assert shared(r, reference, Tolerance(bits=4.0)).ok
+    assert not shared(r[::-1].copy() * [0, 0, 1, 0, 0, 1] + np.where(r < -1, r, 0), reference, Tolerance(bits=4.0)).ok
+
+
+def test_element_by_element_masks_hide_nothing() -> None:
+    r = masked(-1e9)
+    off = np.where(r == -1e9, r, r + 0.5)
+    for pure in (True, False):
+        assert shared(off, made_as(r, pure), Tolerance(atol=1.0)).ok
+        assert not shared(off, made_as(r, pure), Tolerance(atol=0.25)).ok
+
+
+def test_masks_of_two_sizes_are_taken_apart_in_turn_from_a_tolerance() -> None:
+    r = masked(-1e19)
+    r[:, 3] = 1e8
+    for pure, tolerance in SHARES[1:]:
+        reference = made_as(r, pure)
+        assert shared(run(r, 10), reference, tolerance).ok
+        assert not shared(np.where(np.abs(r) < 1e3, r[::-1], r), reference, tolerance).ok
+        again = Reference.from_arrays(*reference.to_arrays())
+        wrong = np.where(np.abs(r) < 1e3, r[::-1], r)
+        assert shared(wrong, again, tolerance) == shared(wrong, reference, tolerance)
+        if tolerance.cosine is None:
+            assert not shared(np.where(r == 1e8, 2e8, r), reference, tolerance).ok
+
+
+@pytest.mark.parametrize("r", [np.exp(9 * R) / np.exp(9 * R).sum(1, keepdims=True), masked(200.0), 1e5 * R], ids=str)
+def test_tails_may_be_lost_to_a_tolerance_that_lets_them(r: Array) -> None:
+    """An int8 softmax has no step for them."""
+    for pure in (True, False):
+        reference = made_as(r, pure)
+        assert reference.unmasked is None
+        assert shared(np.where(np.abs(r) < 1e-4 * np.abs(r).max(), 0.0, r), reference, Tolerance(bits=4.0)).ok
+
+
+def test_rounding_alone_beside_a_mask_is_not_asked_for() -> None:
+    r = np.where(R > 0, -1e9, 1e-9 * R)
+    runs = [np.where(R > 0, -1e9, 1e-7 * numbers(20, 40, seed=seed)).astype(np.float32) for seed in range(5)]
+    for wide in (r, None):
+        reference = make_reference(wide, runs[0], runs[1:4], "float32")
+        assert reference.unmasked is None
+        for tolerance in (Tolerance(bits=4.0), Tolerance(cosine=0.999)):
+            assert shared(runs[4], reference, tolerance).ok
+
+
+def test_more_noise_is_that_of_the_others_too() -> None:
+    r = masked(-1e9)
+    reference = made_as(r, True)
+    noisier = with_more_noise(reference, [np.where(r == -1e9, r, r * (1 + 1e-6)).astype(np.float32)])
+    for one, other in ((reference.rest, noisier.rest), (reference.unmasked, noisier.unmasked)):
+        assert one is not None
+        assert other is not None
+        assert one.noise is not None
+        assert other.noise is not None
+        assert other.noise[0] > 4 * one.noise[0]

@@ -232,6 +232,22 @@ def test_positions_where_a_noisy_run_overflows_are_unstable() -> None:
     assert compare_tensor(actual, reference, Tolerance(), where="output", dtype="float32").ok
 
 
+@pytest.mark.parametrize("tolerance", [Tolerance(), Tolerance(rtol=1e-3), Tolerance(bits=9.0), Tolerance(cosine=0.999)])
+@pytest.mark.parametrize("pure", [True, False])
+def test_where_eager_alone_is_nan_the_others_are_compared(pure: bool, tolerance: Tolerance) -> None:
+    r = np.random.default_rng(5).standard_normal(200)
+    runs = [noisy(r, seed) for seed in range(5)]
+    runs[0][7] = np.nan
+    reference = make_reference(r if pure else None, runs[0], runs[1:], "float32")
+    assert reference.unstable == 1
+    for value in (np.nan, 3.0):
+        actual = noisy(r, 9)
+        actual[7] = value
+        assert compare_tensor(actual, reference, tolerance, where="output", dtype="float32").ok
+        actual[20:60] *= -2
+        assert not compare_tensor(actual, reference, tolerance, where="output", dtype="float32").ok
+
+
 def test_groups_without_any_ordinary_element() -> None:
     r = np.random.default_rng(6).standard_normal((4, 100))
     r[2] = -np.inf
@@ -364,6 +380,13 @@ def test_rows_that_change_places_do_not_hide_the_others() -> None:
     wrong = runs[4].copy()
     wrong[20, 2] *= 1.001
     assert not compare_tensor(wrong, reference, Tolerance(), where="output", dtype="float32").ok
+    # No order makes NaN or infinity of finite numbers.
+    for value in (np.nan, -np.inf):
+        wrong = runs[4].copy()
+        wrong[10, 2] = value
+        for tolerance in (Tolerance(), Tolerance(bits=4.0), Tolerance(rtol=1e9)):
+            difference = compare_tensor(wrong, reference, tolerance, where="output", dtype="float32")
+            assert difference.message.startswith(f"NaN or infinity in other places: output[10, 2] is {value}")
 
 
 def test_without_such_rows_nothing_is_left_out() -> None:

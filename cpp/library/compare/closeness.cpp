@@ -82,6 +82,24 @@ RightBits right_bits_of(const Pairing& pairing, const OutputReference& reference
   return found;
 }
 
+HugeBits huge_bits_of(const Pairing& pairing) {
+  constexpr double kSaturated = 65504.0;
+  double worst = 0.0;
+  HugeBits found{kMostBits, 0};
+  for (std::size_t i = 0; i < pairing.size(); ++i) {
+    if (pairing.code(i) != kRelative) continue;
+    const double r = pairing.expected(i);
+    const bool is_saturated = pairing.value(i) == std::copysign(kSaturated, r);
+    const double relative = is_saturated ? 0.0 : std::fabs(pairing.error(i)) / std::fabs(r);
+    if (relative > worst) {
+      worst = relative;
+      found.position = i;
+    }
+  }
+  if (worst > 0.0) found.bits = std::clamp(0.0 - std::log2(worst), -kMostBits, kMostBits);
+  return found;
+}
+
 std::size_t worst_of_group(const Pairing& pairing, const Layout& layout, std::size_t group) {
   const auto name = layout.name(group);
   std::size_t worst = 0;

@@ -38,6 +38,15 @@ struct RightBits {
 
 RightBits right_bits_of(const Pairing& pairing, const OutputReference& reference);
 
+// -log2(|y - r| / |r|) of the worst of the numbers from 1e30 on, which no group holds: they are
+// masks, of which none may be lost. What float16 has no room for may be its largest number.
+struct HugeBits {
+  double bits = 0.0;
+  std::size_t position = 0;
+};
+
+HugeBits huge_bits_of(const Pairing& pairing);
+
 // The element of a group that is off by most.
 std::size_t worst_of_group(const Pairing& pairing, const Layout& layout, std::size_t group);
 

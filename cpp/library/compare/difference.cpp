@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "closeness.h"
 #include "imprecise.h"
@@ -64,6 +65,8 @@ struct Comparison {
   Difference by_noise(const Measured& measured, bool few);
   Difference with_rest();
   Difference by_tolerance(std::optional<std::size_t> worst_position);
+  Difference without_masks();
+  Difference says_without(Difference found, const OutputReference& rest) const;
 };
 
 // Names the first position at which one is NaN or infinite and the other isn't.
@@ -178,6 +181,15 @@ bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
+Difference Comparison::says_without(Difference found, const OutputReference& rest) const {
+  if (!ends_with(found.message, kHiddenEnd)) {
+    const std::size_t apart = rest.unstable - reference.unstable;
+    found.message += "; that is without " + std::to_string(apart) + " element" +
+                     (apart == 1 ? "" : "s") + " so large that " + kHiddenEnd;
+  }
+  return found;
+}
+
 // A result that isn't wrong yet, judged without the elements that hide the others, too: what is
 // worse counts.
 Difference Comparison::with_rest() {
@@ -195,12 +207,7 @@ Difference Comparison::with_rest() {
   other.by_noise(measured, !rest.counts.empty() && rest.counts[0] < kFewOfRest);
   Difference found = other.with_rest();
   if (!found.ok && (result.ok || !found.close)) {
-    if (!ends_with(found.message, kHiddenEnd)) {
-      const std::size_t apart = rest.unstable - reference.unstable;
-      found.message += "; that is without " + std::to_string(apart) + " element" +
-                       (apart == 1 ? "" : "s") + " so large that " + kHiddenEnd;
-    }
-    return found;
+    return says_without(std::move(found), rest);
   }
   if (result.ok) {
     result.loss = greater(result.loss, found.loss);
@@ -209,10 +216,52 @@ Difference Comparison::with_rest() {
   return result;
 }
 
+// A result that passes, judged without masks, too: a share of the whole tensor's size would hide
+// all others. Not by an rtol and atol that are given: these hold for each element by itself.
+Difference Comparison::without_masks() {
+  if (!reference.unmasked || !result.ok) return result;
+  Tolerance alone = tolerance;
+  if (tolerance.is_explicit()) {
+    alone.rtol.reset();
+    alone.atol.reset();
+    if (!alone.is_explicit()) return result;
+  }
+  const OutputReference& unmasked = *reference.unmasked;
+  Comparison other{values, unmasked, alone, where, Pairing(values, unmasked), result};
+  std::optional<std::size_t> worst;
+  if (unmasked.kind == Kind::kFloat) {
+    const Measured measured = measure(other.pairing, unmasked);
+    other.take(measured);
+    other.take_worst(measured.worst_position);
+    other.result.reference_bits = unmasked.reference_bits;
+    other.result.ill_conditioned = is_ill_conditioned(unmasked);
+    worst = measured.worst_position;
+  }
+  other.by_tolerance(worst);
+  Difference found = other.without_masks();
+  if (!found.ok) return says_without(std::move(found), unmasked);
+  if (found.bits && result.bits && *found.bits < *result.bits) {
+    // What is right of the whole says nothing: it is the masks'.
+    result.bits = found.bits;
+    result.reference_bits = found.reference_bits;
+  }
+  return result;
+}
+
 // Whether an output keeps half of the digits that were asked for: with fewer, no tolerance is worth
 // naming.
 bool is_half_as_exact(double needed, double asked) {
   return needed <= std::sqrt(std::max(asked, 0.0));
+}
+
+// How many bits must be right of the numbers that neither `bits` nor `cosine` holds.
+std::optional<double> asked_of_huge(const Tolerance& tolerance) {
+  std::optional<double> asked = tolerance.bits;
+  if (tolerance.cosine && *tolerance.cosine < 1.0) {
+    // So large an error as the cosine allows: 1 - cos is half the square of it.
+    asked = greater(asked, -0.5 * std::log2(2.0 * (1.0 - *tolerance.cosine)));
+  }
+  return asked;
 }
 
 // Judges |y - r| <= atol + rtol |r|, cosine and bits: as the tolerance says, or, without a pure
@@ -289,6 +338,20 @@ Difference Comparison::by_tolerance(std::optional<std::size_t> worst_position) {
       element = element_text(*at, values, reference, where);
     }
   }
+  const auto asked = asked_of_huge(tolerance);
+  if (asked && !is_within_noise) {
+    const HugeBits huge = huge_bits_of(pairing);
+    if (huge.bits < *asked) {
+      faults.push_back(formatted("%.1f", huge.bits) +
+                       " bits are right of numbers from 1e30 on (at least " +
+                       formatted("%.3g", *asked) + " are asked for)");
+      is_near = false;
+      if (element.empty()) {
+        take_worst(huge.position);
+        element = element_text(huge.position, values, reference, where);
+      }
+    }
+  }
   if (faults.empty()) return result;
   if (is_near) faults.push_back("it would need " + joined(needs, ", "));
   return fail("wrong values: " + (element.empty() ? where : element) + "; " + joined(faults, "; "));
@@ -334,12 +397,16 @@ Difference compare_tensor(const Tensor& actual, const OutputReference& reference
   }
   if (reference.kind == Kind::kExact) return comparison.exactly();
   if (comparison.pairing.has_strange()) return comparison.without_finite();
-  if (reference.kind == Kind::kTolerance) return comparison.by_tolerance(std::nullopt);
+  if (reference.kind == Kind::kTolerance) {
+    comparison.by_tolerance(std::nullopt);
+    return comparison.without_masks();
+  }
   const Measured measured = measure(comparison.pairing, reference);
   comparison.take(measured);
   comparison.take_worst(measured.worst_position);
   if (tolerance.is_explicit()) {
-    return comparison.by_tolerance(measured.worst_position);
+    comparison.by_tolerance(measured.worst_position);
+    return comparison.without_masks();
   }
   const std::size_t elements = comparison.pairing.size() / (is_complex(reference.dtype) ? 2 : 1);
   comparison.by_noise(measured, elements < kFewElements);

@@ -55,7 +55,7 @@ Code Pairing::code(std::size_t i) const {
 
 double Pairing::expected(std::size_t i) const {
   if (r_) return (*r_)[i];
-  return code(i) == kAsEager ? 0.0 : eager_[i];
+  return code(i) == kAsEager || code(i) == kWild ? 0.0 : eager_[i];
 }
 
 double Pairing::error(std::size_t i) const {
@@ -68,7 +68,7 @@ double Pairing::error(std::size_t i) const {
 bool Pairing::is_strange(std::size_t i) const {
   const double y = values_[i];
   const Code what = code(i);
-  if (what == kUnstable) return false;
+  if (what == kWild) return false;
   if (what != kAsEager) return !std::isfinite(y);
   return y != eager_[i] && !(std::isnan(y) && std::isnan(eager_[i]));
 }

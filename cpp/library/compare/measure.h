@@ -17,8 +17,9 @@ enum Code : std::uint8_t {
   kAsEager = 1,  // eager is NaN or infinite: so must the result be, and no number is compared
   kLeftOut =
       2,  // only float64 is NaN or infinite: the result must be finite, no number is compared
-  kUnstable = 3,  // eager's jittered runs disagree: nothing is compared
+  kUnstable = 3,  // eager's noisy runs disagree: the result must be finite, no number is compared
   kRelative = 4,  // |r| >= 1e30: compared by element, left out of all groups
+  kWild = 5,      // eager's runs are NaN or infinite, not all of them alike: nothing is compared
 };
 
 constexpr double kMostBits = 60.0;   // for a result without any error

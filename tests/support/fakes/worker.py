@@ -326,8 +326,8 @@ def deviates(request: dict[str, Any], trial: dict[str, Any], shift: float) -> No
         tensor = tensors.read(request["outputs"])["0"]
         found[name] = tensor._replace(data=bytes(tensor.data))  # no view of a file that is written again
     tensors.write(request["outputs"], found)
-    first = {"call": 1, **{name: {"tensor": name} for name in found}}
-    trial.update(different=3, first=first)
+    one = {"call": 1, **{name: {"tensor": name} for name in found}}
+    trial.update(different=3, deviations=[one])
 
 
 def throws(request: dict[str, Any], answer: dict[str, Any], trial: dict[str, Any]) -> None:

@@ -115,6 +115,8 @@ def test_inputs_that_the_model_changes(tmp_path: Path) -> None:
         ("self.linear.bias.data += 1; return y", "It keeps state between calls. Take"),
         ("self.linear.bias.add_(1); return y", "It keeps state between calls, in linear.bias. Take"),
         ("return (torch.rand(6) * 1000).long()", "It draws random numbers"),
+        ("return torch.where(x > 0.5, y + torch.rand_like(y), -1e9)", "It draws random numbers"),
+        ("self.calls += 1; return torch.where(x > 0.5, y * self.calls, -1e9)", "It keeps state between calls"),
     ],
 )
 def test_models_that_nothing_can_be_compared_with(tmp_path: Path, body: str, message: str) -> None:
