@@ -22,8 +22,10 @@ _recording: list[set[str]] = []
 
 
 def _installed_folders() -> tuple[str, ...]:
-    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    folders |= {*site.getsitepackages(), site.getusersitepackages(), sys.base_prefix, sys.prefix}
+    names, base = ("stdlib", "platstdlib", "purelib", "platlib"), {"base": sys.base_prefix, "platbase": sys.base_prefix}
+    folders = {sysconfig.get_path(name, vars=at) for name in names for at in ({}, base)}
+    # Not all that is below a prefix: that of a container is /usr/local or /opt/conda, and the project may be there, too.
+    folders |= {*site.getsitepackages(), site.getusersitepackages()}
     # The plugin's own sources are part of every key, too.
     folders.add(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     folders |= {"/proc", "/dev", "/sys", "/etc"}

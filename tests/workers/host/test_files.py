@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
 
 from pytest_modelconform.workers.host import files
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_files_that_are_read_are_recorded(tmp_path: Path) -> None:
@@ -67,6 +72,35 @@ def test_local_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert pytest.__file__ not in found
     assert my_local_helper.__file__ not in files.local_modules("my_local")
     monkeypatch.delitem(sys.modules, "my_local_helper")
+
+
+def test_a_project_below_the_prefix_is_local(tmp_path: Path) -> None:
+    # As /usr/local/app in a container, whose Python is in /usr/local.
+    prefix = tmp_path / "local"
+    venv.create(prefix)
+    [packages] = prefix.glob("lib/python*/site-packages")
+    own, installed = prefix / "app" / "own_module.py", packages / "installed_module.py"
+    for path in (own, installed):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+    data = own.with_name("data.txt")
+    data.write_text("")
+    script = (
+        "import json, sys, installed_module, own_module\n"
+        "from pytest_modelconform.workers.host import files\n"
+        "with files.recorded() as opened:\n"
+        "    for path in sys.argv[1:]:\n"
+        "        open(path).close()\n"
+        "print(json.dumps([sorted(opened), sorted(files.local_modules('modelconform_cases'))]))"
+    )
+    ran = subprocess.run(
+        [prefix / "bin" / "python", "-c", script, data, installed.with_name("installed_module.py"), json.__file__],
+        env={"PYTHONPATH": f"{own.parent}:{ROOT}"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert json.loads(ran.stdout) == [[str(data)], [str(own)]]
 
 
 def test_hashes_are_those_of_what_was_imported(tmp_path: Path) -> None:
