@@ -70,7 +70,7 @@ def import_file(path: str, relative: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     # Registered, so that pickle, dataclasses and inspect find the module of the classes in it.
     sys.modules[name] = module
-    files.hashed({os.path.realpath(path)})
+    files.hashed({os.path.abspath(path)})
     # What a file draws while it is imported (a model, say) is then the same in every process.
     seed_all("import", relative)
     before, made = Globals(), Made(module)
@@ -413,5 +413,5 @@ def collect(path: str, relative: str) -> dict[str, Any]:
                 "tolerances": {key: asdict(t) for key, t in case.tolerances.items()} if not fault else {},
             }
         )
-    local = opened | files.local_modules(PACKAGE) | {os.path.realpath(path)} | sources
+    local = opened | files.local_modules(PACKAGE, path) | sources
     return {"cases": listed, "files": files.hashed(local)}

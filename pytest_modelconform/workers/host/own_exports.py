@@ -135,7 +135,7 @@ def _made(built: Built, folder: Path, export: Export, where: str, path: str) -> 
     assert export.make is not None
     args, kwargs = built.clone_inputs()
     where = f"{where}, {MAKE}"
-    with files.recorded() as opened:
+    with files.recorded(besides=str(folder)) as opened:
         try:
             returned = export.make(built.model, kwargs if kwargs and not args else args, folder)
         except BaseException as error:
@@ -154,6 +154,6 @@ def _made(built: Built, folder: Path, export: Export, where: str, path: str) -> 
             "the folder that it is given, and return the file's path",
             "export",
         )
-    inside = f"{folder.resolve()}{os.sep}"
-    local = {name for name in opened | files.local_modules(PACKAGE) if not name.startswith(inside)}
-    return found, files.hashed(local)
+    inside = f"{folder.absolute()}{os.sep}"
+    local = {name for name in files.local_modules(PACKAGE) if not name.startswith(inside)}
+    return found, files.hashed(opened | local)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_modelconform.cache import fingerprint
 from pytest_modelconform.workers.host import files
 
 ROOT = Path(__file__).parents[3]
@@ -111,3 +112,78 @@ def test_hashes_are_those_of_what_was_imported(tmp_path: Path) -> None:
     # An edit during the run: the entry has to be missed by the next one.
     path.write_text("second")
     assert files.hashed({str(path)}) == {str(path): first[str(path)]}
+
+
+READS = """\
+import functools
+from pathlib import Path
+
+HERE = Path(__file__).parent
+AT_IMPORT = (HERE / "at_import.txt").read_text()
+
+
+@functools.cache
+def kept():
+    return (HERE / "kept.txt").read_text()
+
+
+def not_kept():
+    return (HERE / "not_kept.txt").read_text()
+"""
+
+
+def test_what_a_module_keeps_counts_for_all_that_find_it_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "module_that_reads.py").write_text(READS)
+    for name in ("at_import", "kept", "not_kept"):
+        (tmp_path / f"{name}.txt").write_text("x")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import module_that_reads  # type: ignore[import-not-found]
+
+    def counted() -> set[str]:
+        found = files.local_modules("modelconform_cases")
+        return {Path(path).name for path in found if path.startswith(str(tmp_path))}
+
+    assert counted() == {"module_that_reads.py", "at_import.txt"}
+    assert module_that_reads.kept() == module_that_reads.not_kept() == "x"
+    assert counted() == {"module_that_reads.py", "at_import.txt", "kept.txt"}
+    # Of a case file the same, where it is the one that is asked about.
+    monkeypatch.delitem(sys.modules, "module_that_reads")
+    assert counted() == set()
+    own = files.local_modules("modelconform_cases", str(tmp_path / "module_that_reads.py"))
+    assert own >= {str(tmp_path / name) for name in ("module_that_reads.py", "at_import.txt", "kept.txt")}
+
+
+def test_what_was_found_for_the_same_counts_again(tmp_path: Path) -> None:
+    for name in ("one", "two", "ours"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "data.txt").write_text("x")
+    for words, name, expected in (
+        (("a.py", "a"), "one", {"one"}),
+        (("a.py", "b"), "two", {"two"}),
+        (("a.py", "a"), "ours", {"one"}),
+    ):
+        with files.recorded(*words, besides=str(tmp_path / "ours")) as opened:
+            (tmp_path / name / "data.txt").read_text()
+        assert opened == {str(tmp_path / name / "data.txt") for name in expected}
+
+
+def test_links_count_as_they_were_named(tmp_path: Path) -> None:
+    first, second = Path(json.__file__), tmp_path / "second.txt"
+    second.write_text("x")
+    link, folder, beside = tmp_path / "link.txt", tmp_path / "folder", tmp_path / "beside"
+    beside.mkdir()
+    (beside / "data.txt").write_text("y")
+    folder.symlink_to(beside)
+    # To a file that would not count by itself, since it is installed.
+    link.symlink_to(first)
+    with files.recorded() as opened:
+        link.read_text()
+        (folder / "data.txt").read_text()
+    assert opened == {str(link), str(folder / "data.txt")}
+    before = fingerprint.hash_file(link)
+    assert files.hashed({str(link)}) == {str(link): before}
+    link.unlink()
+    link.symlink_to(second)
+    assert fingerprint.hash_file(link) != before
