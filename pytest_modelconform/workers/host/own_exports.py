@@ -115,7 +115,9 @@ def _own(
 
 def _file(built: Built, export: Export, where: str, path: str) -> Path:
     name = str(export.file).replace("{dtype}", built.dtype)
-    found = Path(path).resolve().parent / name
+    # Beside the case file as it is named; else beside what that is a link to.
+    beside = [folder / name for folder in (Path(path).absolute().parent, Path(path).resolve().parent)]
+    found = next((place for place in beside if place.exists()), beside[0])
     if not found.exists():
         raise WorkerError(
             f"{where}: the file {found} doesn't exist: write it before the run, or give its path relative to the case "
