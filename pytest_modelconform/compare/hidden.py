@@ -73,10 +73,11 @@ def large(own: Array, floor: Array, r: Array, codes: Array | None, noise: float,
     return mask
 
 
-def masks(r: Array, codes: Array | None, runs: Sequence[Array]) -> Array | None:
+def masks(r: Array, codes: Array | None, runs: Sequence[Array], most: float) -> Array | None:
     """Find elements of `MASK` and more beside others that are `APART` from them; None where there are none.
 
-    r, codes: the reference's. runs: eager's, of which `MORE` bits of the others have to be alike; all flat.
+    r, codes: the reference's. runs: eager's; all flat. most: that the others may move by in these, of their size: what
+    is less certain can't be asked for.
     """
     sizes = np.abs(r.astype(np.float64))
     if codes is not None:
@@ -91,7 +92,7 @@ def masks(r: Array, codes: Array | None, runs: Sequence[Array]) -> Array | None:
     for place in np.flatnonzero(begins)[::-1]:
         others = (sizes > 0.0) & (sizes < ordered[place])
         own = max(float(np.sqrt(np.mean(np.square(run[others].astype(np.float64) - r[others])))) for run in runs)
-        if own * 2.0**MORE <= float(np.sqrt(np.mean(np.square(sizes[others])))):
+        if own <= most * float(np.sqrt(np.mean(np.square(sizes[others])))):
             mask: Array = sizes >= ordered[place]
             return mask
     return None

@@ -208,6 +208,16 @@ def test_rounding_alone_beside_a_mask_is_not_asked_for() -> None:
             assert shared(runs[4], reference, tolerance).ok
 
 
+def test_what_faithful_arithmetic_is_off_by_is_not_asked_for_without_float64() -> None:
+    """The default asks for 13 bits of float32 numbers, and these have 10."""
+    r = masked(-1e9)
+    runs = [
+        np.where(r < -1e3, r, r * (1 + 2.0**-10 * numbers(20, 40, seed=seed))).astype("float32") for seed in range(5)
+    ]
+    reference = make_reference(None, runs[0], runs[1:4], "float32")
+    assert shared(runs[4], reference, Tolerance()).ok
+
+
 def test_more_noise_is_that_of_the_others_too() -> None:
     r = masked(-1e9)
     reference = made_as(r, True)
