@@ -79,11 +79,12 @@ def masks(r: Array, codes: Array | None, runs: Sequence[Array], most: float) -> 
     r, codes: the reference's. runs: eager's; all flat. most: that the others may move by in these, of their size: what
     is less certain can't be asked for.
     """
+    r = r if r.dtype.isbuiltin == 1 else r.astype(np.float32)  # of ml_dtypes
+    if max(np.fmax.reduce(r), -np.fmin.reduce(r)) < MASK:
+        return None  # of most tensors: no copy is made
     sizes = np.abs(r.astype(np.float64))
     if codes is not None:
         sizes[codes != 0] = 0.0
-    if not sizes.max(initial=0.0) >= MASK:
-        return None
     ordered = np.sort(sizes[sizes > 0.0])
     below = np.arange(ordered.size)
     # Not by a difference, see `_below`.

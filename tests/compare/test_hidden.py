@@ -8,6 +8,7 @@ import pytest
 from pytest_modelconform.compare import Difference, Reference, compare_tensor, make_reference
 from pytest_modelconform.compare.more_noise import with_more_noise
 from pytest_modelconform.terms.case import Tolerance
+from pytest_modelconform.workers.arrays import numpy_dtype as numpy_dtype_of
 from tests.support.synthetic import Array, faithful, numbers
 
 R = numbers(20, 40)
@@ -228,3 +229,21 @@ def test_more_noise_is_that_of_the_others_too() -> None:
         assert one.noise is not None
         assert other.noise is not None
         assert other.noise[0] > 4 * one.noise[0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "complex64"])
+@pytest.mark.parametrize("pure", [True, False])
+def test_masks_in_each_dtype_and_beside_infinities(dtype: str, pure: bool) -> None:
+    numpy_dtype = numpy_dtype_of(dtype)
+    r = masked(-1e4)
+    r[0, 1], r[0, 2] = np.nan, np.inf
+    if dtype == "complex64":
+        r = r + 1j * R
+    with np.errstate(all="ignore"):
+        runs = [np.asarray(r).astype(numpy_dtype) for _ in range(3)]
+    reference = make_reference(r if pure else None, runs[0], runs[1:], dtype)
+    assert reference.unmasked is not None
+    with np.errstate(all="ignore"):
+        wrong = np.where(np.isfinite(r) & (np.abs(r) < 1e3), -r, r).astype(numpy_dtype)
+    assert not compare_tensor(wrong, reference, Tolerance(bits=3.0), where="output", dtype=dtype).ok
+    assert compare_tensor(runs[1] + numpy_dtype.type(0), reference, Tolerance(bits=3.0), where="output", dtype=dtype).ok
