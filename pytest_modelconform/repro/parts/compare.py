@@ -83,9 +83,7 @@ def compare(name: str, value: Any, wanted: dict[str, Any], expected: Any, allowe
         counted, a, b = difference[small & np.isfinite(allowed)], got[small], want[small]
         if counted.size and not (rms := float(np.sqrt(np.mean(np.square(counted))))) <= part["rms"]:
             wrong = True
-            said += (
-                f"; rms of differences where {part['below']:.3g} isn't reached {rms:.3g} ({part['rms']:.3g} allowed)"
-            )
+            said += f"; of numbers below {part['below']:.3g}: rms of differences {rms:.3g} ({part['rms']:.3g} allowed)"
         if part["cosine"] is not None:
             cosine = float(np.vdot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b)))
             if not cosine >= part["cosine"]:
