@@ -73,16 +73,18 @@ def large(own: Array, floor: Array, r: Array, codes: Array | None, noise: float,
     return mask
 
 
-def masks(r: Array, codes: Array | None, runs: Sequence[Array]) -> Array | None:
+def masks(r: Array, codes: Array | None, runs: Sequence[Array], most: float) -> Array | None:
     """Find elements of `MASK` and more beside others that are `APART` from them; None where there are none.
 
-    r, codes: the reference's. runs: eager's, of which `MORE` bits of the others have to be alike; all flat.
+    r, codes: the reference's. runs: eager's; all flat. most: that the others may move by in these, of their size: what
+    is less certain can't be asked for.
     """
+    r = r if r.dtype.isbuiltin == 1 else r.astype(np.float32)  # of ml_dtypes
+    if max(np.fmax.reduce(r), -np.fmin.reduce(r)) < MASK:
+        return None  # of most tensors: no copy is made
     sizes = np.abs(r.astype(np.float64))
     if codes is not None:
         sizes[codes != 0] = 0.0
-    if not sizes.max(initial=0.0) >= MASK:
-        return None
     ordered = np.sort(sizes[sizes > 0.0])
     below = np.arange(ordered.size)
     # Not by a difference, see `_below`.
@@ -91,7 +93,7 @@ def masks(r: Array, codes: Array | None, runs: Sequence[Array]) -> Array | None:
     for place in np.flatnonzero(begins)[::-1]:
         others = (sizes > 0.0) & (sizes < ordered[place])
         own = max(float(np.sqrt(np.mean(np.square(run[others].astype(np.float64) - r[others])))) for run in runs)
-        if own * 2.0**MORE <= float(np.sqrt(np.mean(np.square(sizes[others])))):
+        if own <= most * float(np.sqrt(np.mean(np.square(sizes[others])))):
             mask: Array = sizes >= ordered[place]
             return mask
     return None

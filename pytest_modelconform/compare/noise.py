@@ -30,6 +30,7 @@ from .reference import Reference
 
 STRAY = 256.0  # a normal distribution's tail ends at a few times the median
 FEWEST_FOR_STRAYS = 64
+_ROUNDINGS = 8.0  # in unit roundoffs: of an element, what is no other decision
 LEAST_BITS = 3  # an output of which faithful arithmetic keeps fewer can't tell right from wrong
 MOST_RESTS = 3  # how often what is left has elements that hide others in turn
 MOST_UNSTABLE = 0.5  # share of the elements: beyond that rounding decides the output, and strays are no strays
@@ -152,7 +153,7 @@ def _float(
         r = np.where(settled, runs[0].astype(np.float64), r)
         sums = _sums(r, runs, layout, number, pure, apart)
     given = r
-    if left_out is None and pure and (strays := _strays(sums, layout, number)) is not None:
+    if left_out is None and pure and (strays := _strays(sums, r, layout, number)) is not None:
         sums = _sums(r, runs, layout, number, pure, strays if tied is None else strays | tied)
     codes = sums.codes
     unstable = 0 if codes is None else int(np.count_nonzero((codes == UNSTABLE) | (codes == WILD)))
@@ -191,7 +192,9 @@ def _unmasked(
 ) -> Reference | None:
     """The reference without masks, up to so many in turn; None if it has none. given, begun: what it was made of."""
     codes = reference.codes
-    if not masks or (large := hidden.masks(r, codes, runs)) is None:
+    # Without float64 the default is all that they are judged by, whatever the noise.
+    most = reference.format.lenient if given is None else 2.0**-hidden.MORE
+    if not masks or (large := hidden.masks(r, codes, runs, most)) is None:
         return None
     without = large if codes is None else large | (codes == UNSTABLE)
     return _float(given, runs, replace(begun, blind=""), without, None, 0, masks - 1)
@@ -289,12 +292,13 @@ def _settled(r: Array, runs: list[Array], layout: Layout, number: FloatFormat) -
     return found if found.any() else None
 
 
-def _strays(sums: _Sums, layout: Layout, number: FloatFormat) -> Array | None:
+def _strays(sums: _Sums, r: Array, layout: Layout, number: FloatFormat) -> Array | None:
     """Find elements that eager's noisy runs give quite other values, as where two rows of a sorted output swap.
 
     These have a noise of another kind than the rest: STRAY times the typical one (the median of n_i in units of the
     last place of the group's size), and over 1 / STRAY of that size itself. None if there is none, or too many: then
-    that is how noisy the output is.
+    that is how noisy the output is. What a few roundings of the element itself explain is none: one of bfloat16 is
+    1 / STRAY.
     """
     if layout.size < FEWEST_FOR_STRAYS:
         return None
@@ -311,6 +315,7 @@ def _strays(sums: _Sums, layout: Layout, number: FloatFormat) -> Array | None:
     if noisy.size < FEWEST_FOR_STRAYS:
         return None
     strays: Array = relative > max(STRAY * float(np.median(noisy)), 1.0 / STRAY)
+    strays &= sums.floor > _ROUNDINGS * number.roundoff * np.abs(r)
     return strays if 0 < np.count_nonzero(strays) <= MOST_UNSTABLE * strays.size else None
 
 

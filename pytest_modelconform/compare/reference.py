@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -82,6 +82,11 @@ class Reference:
     def format(self) -> FloatFormat:
         """Return the format of the numbers of a reference that isn't "exact"."""
         return FLOAT_FORMATS[self.dtype]
+
+    def said_by(self, source: str) -> Reference:
+        """Return the same with another name for those whose numbers these are."""
+        rest, unmasked = (None if part is None else part.said_by(source) for part in (self.rest, self.unmasked))
+        return replace(self, source=source, rest=rest, unmasked=unmasked)
 
     def r_of(self, tile: Tile) -> Array:
         """Return what a tile of the result is compared with: float64, without NaN or infinity."""

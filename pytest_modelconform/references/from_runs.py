@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,7 +39,7 @@ def make(folder: Path, content: Kind, fast: bool = False) -> Kind:
             model_check.check_repeats(name, entry, runs, name in content.generated, content.dropout)
             model_check.check_inputs(name, entry, content.accept)
             found, more = _make_set(name, entry, runs, fast)
-            found = {path: dataclasses.replace(one, source=SOURCES[content.framework]) for path, one in found.items()}
+            found = {path: one.said_by(SOURCES[content.framework]) for path, one in found.items()}
             if not fast:
                 model_check.check_layout(name, entry, runs, found)
         except model_check.ModelFault as fault:

@@ -52,7 +52,7 @@ def check_repeats(
             # What counts its calls differs in the noisy runs, too: beside masks that would be taken for noise.
             unmasked = make_reference(None, eager, [], eager.dtype.name).unmasked
             alone = replace(alone, unmasked=unmasked)
-        alone = replace(alone, source="the first call")
+        alone = alone.said_by("the first call")
         difference = compare_tensor(again, alone, Tolerance(), where=where, dtype=again.dtype.name)
         if difference.ok:
             continue
@@ -105,7 +105,7 @@ def check_layout(
         row_major = runs.get(terms.key(terms.ROW_MAJOR, key))
         if row_major is None:
             continue
-        transposed = replace(references[path], source="the transposed input")
+        transposed = references[path].said_by("the transposed input")
         difference = compare_tensor(
             row_major, transposed, Tolerance(), where=f"output{path}", dtype=row_major.dtype.name
         )

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..cells.pairs import REAL
 from ..compare import Reference, flatten
-from ..compare.difference import FEW_ELEMENTS, LEVELS
+from ..compare.difference import FEW_ELEMENTS, FEW_OF_REST, LEVELS
 from ..compare.numbers import AS_EAGER, LEFT_OUT, RELATIVE, UNSTABLE, WILD, layout_of
 from ..references.prepared import InputSet
 from ..terms.case import Tolerance
@@ -37,6 +37,7 @@ def of_set(entry: InputSet, tolerance: Tolerance, narrows: Mapping[str, str]) ->
         stated[name] = {"dtypes": dtypes, "shape": list(reference.shape), "rms": rms, "cosine": tolerance.cosine}
         if not (tolerance.cosine is not None and reference.kind == "float"):
             stated[name]["cosine"] = None
+        stated[name]["parts"] = _parts(reference, tolerance, expected)
     return stated, arrays
 
 
@@ -86,10 +87,34 @@ def _of_reference(reference: Reference, tolerance: Tolerance) -> tuple[Any, Any,
     return expected, allowed.astype(np.float32), rms
 
 
+def _parts(reference: Reference, tolerance: Tolerance, expected: Any) -> list[dict[str, Any]]:
+    """What is asked of the elements below those that would hide them, from the largest on; see compare/hidden.py."""
+    found: list[dict[str, Any]] = []
+    by_noise = reference.kind == "float" and not is_explicit(tolerance)
+    whole = reference
+    while (part := whole.rest if by_noise else whole.unmasked) is not None and part.codes is not None:
+        ordinary = True if whole.codes is None else whole.codes == 0
+        below = float(np.abs(expected[ordinary & (part.codes == UNSTABLE)]).min())
+        rms = math.inf
+        if by_noise and part.noise is not None and part.counts is not None:
+            grace = 1.0 if part.counts[0] < FEW_OF_REST else 0.0
+            rms = float(part.noise[0]) * 2.0 ** (limits(tolerance, reference.dtype)[0] + grace)
+        elif tolerance.bits is not None and part.signal is not None:
+            rms = float(part.signal[0]) * 2.0**-tolerance.bits
+        found.append({"below": below, "rms": rms, "cosine": tolerance.cosine})
+        whole = part
+    return found
+
+
 def _as_said(reference: Reference, tolerance: Tolerance, expected: Any) -> Any:
-    rtol, atol = tolerance.rtol, tolerance.atol
+    rtol: float | None = tolerance.rtol
+    atol: Any = tolerance.atol
     if rtol is None and atol is None:
-        rms = 0.0 if reference.signal is None else float(reference.signal[0])
-        rtol, atol = reference.format.lenient, reference.format.lenient * rms
+        rtol, atol = reference.format.lenient, np.zeros(expected.shape)
+        part: Reference | None = reference
+        while part is not None:
+            there = slice(None) if part.codes is None else part.codes == 0
+            atol[there] = reference.format.lenient * (0.0 if part.signal is None else float(part.signal[0]))
+            part = part.unmasked
     with np.errstate(invalid="ignore"):
-        return (atol or 0.0) + (rtol or 0.0) * np.abs(expected).astype(np.float32)
+        return (0.0 if atol is None else atol) + (rtol or 0.0) * np.abs(expected).astype(np.float32)

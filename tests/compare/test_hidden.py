@@ -8,6 +8,7 @@ import pytest
 from pytest_modelconform.compare import Difference, Reference, compare_tensor, make_reference
 from pytest_modelconform.compare.more_noise import with_more_noise
 from pytest_modelconform.terms.case import Tolerance
+from pytest_modelconform.workers.arrays import numpy_dtype as numpy_dtype_of
 from tests.support.synthetic import Array, faithful, numbers
 
 R = numbers(20, 40)
@@ -208,6 +209,16 @@ def test_rounding_alone_beside_a_mask_is_not_asked_for() -> None:
             assert shared(runs[4], reference, tolerance).ok
 
 
+def test_what_faithful_arithmetic_is_off_by_is_not_asked_for_without_float64() -> None:
+    """The default asks for 13 bits of float32 numbers, and these have 10."""
+    r = masked(-1e9)
+    runs = [
+        np.where(r < -1e3, r, r * (1 + 2.0**-10 * numbers(20, 40, seed=seed))).astype("float32") for seed in range(5)
+    ]
+    reference = make_reference(None, runs[0], runs[1:4], "float32")
+    assert shared(runs[4], reference, Tolerance()).ok
+
+
 def test_more_noise_is_that_of_the_others_too() -> None:
     r = masked(-1e9)
     reference = made_as(r, True)
@@ -218,3 +229,21 @@ def test_more_noise_is_that_of_the_others_too() -> None:
         assert one.noise is not None
         assert other.noise is not None
         assert other.noise[0] > 4 * one.noise[0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "complex64"])
+@pytest.mark.parametrize("pure", [True, False])
+def test_masks_in_each_dtype_and_beside_infinities(dtype: str, pure: bool) -> None:
+    numpy_dtype = numpy_dtype_of(dtype)
+    r = masked(-1e4)
+    r[0, 1], r[0, 2] = np.nan, np.inf
+    if dtype == "complex64":
+        r = r + 1j * R
+    with np.errstate(all="ignore"):
+        runs = [np.asarray(r).astype(numpy_dtype) for _ in range(3)]
+    reference = make_reference(r if pure else None, runs[0], runs[1:], dtype)
+    assert reference.unmasked is not None
+    with np.errstate(all="ignore"):
+        wrong = np.where(np.isfinite(r) & (np.abs(r) < 1e3), -r, r).astype(numpy_dtype)
+    assert not compare_tensor(wrong, reference, Tolerance(bits=3.0), where="output", dtype=dtype).ok
+    assert compare_tensor(runs[1] + numpy_dtype.type(0), reference, Tolerance(bits=3.0), where="output", dtype=dtype).ok

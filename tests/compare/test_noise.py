@@ -398,6 +398,17 @@ def test_without_such_rows_nothing_is_left_out() -> None:
     assert make_reference(r, runs[0], runs[1:], "float32").unstable == 0
 
 
+def test_the_rounding_of_what_is_large_is_no_other_decision() -> None:
+    """One of bfloat16 is 2^-8 of the element, and beside small numbers it is all there is."""
+    r = np.random.default_rng(2).standard_normal((20, 40))
+    r[:, ::7] = -1e4
+    reference = reference_of(r, "bfloat16", ml_dtypes.bfloat16, 0.0)
+    assert reference.unstable == 0
+    for mask, ok in ((-10048.0, True), (5.0, False)):
+        y = np.where(r == -1e4, mask, r).astype(ml_dtypes.bfloat16)
+        assert compare_tensor(y, reference, Tolerance(), where="o", dtype="bfloat16").ok == ok
+
+
 def test_many_such_rows_are_left_out_and_counted() -> None:
     r, runs = sorted_rows(20, swapped=2)
     reference = make_reference(r, runs[0], runs[1:], "float32")

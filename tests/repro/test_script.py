@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytest_modelconform.compare import make_reference
 from pytest_modelconform.formats import base as format_base
 from pytest_modelconform.formats.built_in import BUILT_IN as FORMATS
 from pytest_modelconform.references.prepared import InputSet
@@ -20,7 +21,9 @@ from pytest_modelconform.repro.parts import compare
 from pytest_modelconform.repro.run_script import call_of
 from pytest_modelconform.runtimes import base as runtime_base
 from pytest_modelconform.runtimes.built_in import BUILT_IN as RUNTIMES
+from pytest_modelconform.terms.case import Tolerance
 from pytest_modelconform.terms.wording import Refused
+from tests.support.synthetic import faithful, numbers
 
 OF_FORMATS = {
     part for module in FORMATS.values() if (part := format_base.described(importlib.import_module(module)).REPRO)
@@ -107,7 +110,7 @@ def test_calls_are_written_as_python() -> None:
 
 
 def wanted(dtype: str = "float32", rms: float = float("inf"), **more: Any) -> dict[str, Any]:
-    return {"dtypes": [dtype], "shape": [3], "rms": rms, "cosine": None, **more}
+    return {"dtypes": [dtype], "shape": [3], "rms": rms, "cosine": None, "parts": [], **more}
 
 
 def test_what_is_compared(capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,6 +141,27 @@ def test_what_is_compared(capsys: pytest.CaptureFixture[str]) -> None:
     assert compare.compare("output", off, wanted(rms=0.6), close, most) == 0
     assert compare.compare("output", off, wanted(rms=0.4), close, most) == 1
     assert compare.compare("output", -off, wanted(cosine=0.9), close, np.array([9, 9, 9], np.float32)) == 1
+
+
+@pytest.mark.parametrize("pure", [True, False])
+@pytest.mark.parametrize("tolerance", [Tolerance(), Tolerance(bits=4.0), Tolerance(cosine=0.99)])
+def test_what_masks_would_hide_is_compared(
+    pure: bool, tolerance: Tolerance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    r = numbers(20, 40)
+    r[:, ::3] = -1e9
+    runs = [np.where(r == -1e9, r, faithful(r, seed)).astype(np.float32) for seed in range(5)]
+    reference = make_reference(r if pure else None, runs[0], runs[1:4], "float32")
+    entry = InputSet("one", Path(), [], [], {"tensor": "/y"}, {}, frozenset(), {"": reference})
+    stated, arrays = expectations.of_set(entry, tolerance, {})
+    facts = {"one": {"may_refuse": False, "outputs": stated}}
+    for y, failures in ((runs[4], 0), (np.where(r == -1e9, r, 0.5 - r).astype(np.float32), 1)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(compare, "read", lambda name: arrays)
+            assert compare.check(facts, 1, {"one": dict.fromkeys(stated, y)}.__getitem__) == failures
+    said = capsys.readouterr().out
+    assert "DIFFERS" in said
+    assert ("; of numbers below 1e+09: " in said) == (pure or tolerance != Tolerance())
 
 
 @pytest.mark.parametrize(
@@ -180,7 +204,7 @@ def test_only_what_was_written_earlier_is_removed(tmp_path: Path) -> None:
 
 
 def test_complex_outputs_of_a_file_that_has_pairs() -> None:
-    said = {"dtypes": ["complex64"], "shape": [2, 3], "rms": 1.0, "cosine": None}
+    said = {"dtypes": ["complex64"], "shape": [2, 3], "rms": 1.0, "cosine": None, "parts": []}
     assert expectations.as_pairs(said) == {**said, "dtypes": ["float32"], "shape": [2, 3, 2]}
     real = {**said, "dtypes": ["float64", "float32"]}
     assert expectations.as_pairs(real) == real

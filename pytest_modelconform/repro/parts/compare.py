@@ -77,5 +77,17 @@ def compare(name: str, value: Any, wanted: dict[str, Any], expected: Any, allowe
         cosine = float(np.vdot(got, want) / (np.linalg.norm(got) * np.linalg.norm(want)))
         said += f"; cosine similarity {cosine:.6f} (at least {wanted['cosine']:g} expected)"
         wrong = wrong or not cosine >= wanted["cosine"]
+    # What is so large that it would hide the others is left out.
+    for part in wanted["parts"]:
+        small = np.isfinite(want) & (np.abs(want) < part["below"])
+        counted, a, b = difference[small & np.isfinite(allowed)], got[small], want[small]
+        if counted.size and not (rms := float(np.sqrt(np.mean(np.square(counted))))) <= part["rms"]:
+            wrong = True
+            said += f"; of numbers below {part['below']:.3g}: rms of differences {rms:.3g} ({part['rms']:.3g} allowed)"
+        if part["cosine"] is not None:
+            cosine = float(np.vdot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b)))
+            if not cosine >= part["cosine"]:
+                wrong = True
+                said += f"; of numbers below {part['below']:.3g}: cosine similarity {cosine:.6f}"
     print(f"{said}{f', DIFFERS in {int(bad.sum())} of {bad.size} elements' if wrong else ', ok'}")
     return int(wrong)

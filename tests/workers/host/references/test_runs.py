@@ -126,6 +126,7 @@ def test_models_that_nothing_can_be_compared_with(tmp_path: Path, body: str, mes
     assert str(fault.value).startswith("input set 'a': ")
     assert "impure" not in str(fault.value)
     assert "it would need" not in str(fault.value)
+    assert re.search(r"In a second call: wrong values: output.* is \S+, the first call gives \S+$", str(fault.value))
 
 
 def test_models_of_which_nothing_can_be_seen(tmp_path: Path) -> None:
