@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import os
@@ -29,6 +30,11 @@ from .part_case import PartCase
 from .state import enter, seed_all
 
 files.watch(torch.jit, "load")
+with contextlib.suppress(ImportError):
+    # Here, before anybody has taken it from there: weights of transformers and the like are read by it.
+    import safetensors
+
+    files.watch(safetensors, "safe_open")
 
 
 @dataclass

@@ -18,6 +18,7 @@ import sysconfig
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 from ..module_file import file_of
@@ -95,17 +96,31 @@ def _importing() -> Iterator[str]:
 sys.addaudithook(_audit)
 
 
-def watch(owner: Any, name: str) -> None:
-    """Have a function count as opening the file that it is given first: one that C++ opens, Python has no event for."""
+def watch(owner: ModuleType, name: str) -> None:
+    """Have a function, or a class, count as opening the files that it is given: what C++ and Rust open, nobody tells.
+
+    What is no file, since it is another argument, counts as little as a file that isn't there.
+    """
     function = getattr(owner, name)
 
     @functools.wraps(function)
-    def watched(file: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(file, (str, bytes, os.PathLike)):
-            _note(file)
-        return function(file, *args, **kwargs)
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        for value in (*args, *kwargs.values()):
+            if isinstance(value, (str, bytes, os.PathLike)):
+                _note(value)
+        return function(*args, **kwargs)
 
-    setattr(owner, name, watched)
+    def new(cls: type, *args: Any, **kwargs: Any) -> Any:
+        return watched(*args, **kwargs)
+
+    # A class stays one: annotations say `safe_open | None`.
+    there = type(name, (), {"__new__": new, "__doc__": function.__doc__}) if isinstance(function, type) else watched
+    package = owner.__name__.partition(".")[0]
+    for key, module in list(sys.modules.items()):
+        # Those that have taken it from there already.
+        if key.partition(".")[0] == package and vars(module).get(name) is function:
+            setattr(module, name, there)
+    setattr(owner, name, there)
 
 
 @contextmanager

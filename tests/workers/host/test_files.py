@@ -6,6 +6,7 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -46,21 +47,34 @@ def test_what_is_opened_inside_counts_outside_as_well(tmp_path: Path) -> None:
     assert (inner, outer) == ({str(one)}, {str(one), str(two)})
 
 
-def test_a_function_that_opens_files_in_cpp_is_watched(tmp_path: Path) -> None:
+def test_a_function_that_opens_files_in_cpp_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, other = tmp_path / "net.pt", tmp_path / "other.pt"
     for file in (path, other):
         file.write_text("x")
 
-    class Library:
-        @staticmethod
-        def load(file: Path, **options: bool) -> tuple[str, dict[str, bool]]:
-            return file.name, options
+    def load(file: Path, **options: bool) -> tuple[str, dict[str, bool]]:
+        return file.name, options
 
-    files.watch(Library, "load")
-    Library.load(other)
+    class Opened:
+        def __init__(self, file: Path) -> None:
+            self.file = file
+
+    library, within = ModuleType("library"), ModuleType("library.within")
+    for module in (library, within):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        vars(module).update(load=load, Opened=Opened)
+    files.watch(library, "load")
+    files.watch(library, "Opened")
+    library.load(other)
     with files.recorded() as opened:
-        assert Library.load(path, fast=True) == ("net.pt", {"fast": True})
+        assert library.load(path, fast=True) == ("net.pt", {"fast": True})
     assert opened == {str(path)}
+    # By name, through a module that had it before; and a class, which remains one for annotations.
+    with files.recorded() as opened:
+        assert within.load(file=path) == ("net.pt", {})
+        assert isinstance(within.Opened(file=other), Opened)
+    assert opened == {str(path), str(other)}
+    assert within.Opened | None
 
 
 def test_local_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
