@@ -331,7 +331,7 @@ class Exports:
         except BadSignature as error:
             raise StageFailure(Stage.EXPORT, Verdict.ERROR, f"format {cell.format}: {error}") from error
         size = int(stored.get("bytes", 0)) if module.IN_PLACE else made.bytes
-        return Artifact(folder, signature, made.seconds, size, cached, made.fresh)
+        return Artifact(folder, signature, made.seconds, size, cached, made.fresh, made.all_files)
 
     def _key(self, prepared: Prepared, column: str, device: str, ref: CaseRef) -> str:
         """What names an artifact: all that decides what is in it."""
@@ -414,7 +414,8 @@ class Exports:
             seconds = source.seconds + answer.seconds
             size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             packages = answer.packages or lookups.everything()
-            Made(seconds=seconds, bytes=size, fresh=source.fresh, packages=packages).write(folder)
+            of_source = Made.read(source.folder)
+            Made(seconds=seconds, bytes=size, fresh=source.fresh, packages=packages, source=of_source).write(folder)
 
         return kept(lambda: self.cache.produce("artifacts", key, make))[1]
 

@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import pytest
 
+from pytest_modelconform.cache.fingerprint import hash_file
 from pytest_modelconform.cache.store import Cache
 from pytest_modelconform.cells.case_host import Exports
 from pytest_modelconform.cells.pool import Pool
@@ -61,6 +62,81 @@ def test_what_is_installed_during_an_export_is_for_the_next_run_to_see(
 ) -> None:
     # A record that never holds: the artifact of this run counts in it all the same.
     assert [artifact(tmp_path, {}, monkeypatch).cached for _ in range(2)] == [False, False]
+
+
+class Shipped:
+    """Sessions with a case whose column `onnx` is a file of its own, which `onnx-fp16` is converted from."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.monkeypatch = folder, monkeypatch
+        self.file = folder / "shipped.onnx"
+        self.packages: Mapping[str, Any] = lookups.record()
+        self.refuses = False
+        (folder / "a.py").touch()
+        self.ref = CaseRef(folder / "a.py", "a.py", "a", own=("onnx",))
+        content: Any = type("Content", (), {"digest": "d", "output_paths": []})()
+        self.prepared = Prepared(content, "key", folder, cached=False)
+
+    def session(self) -> Exports:
+        registry = Registry()
+        register_built_in(registry)
+        pool = Pool(registry, self.folder, [], threads=1, share=1, inline=True, progress=print)
+        worker = InlineWorker("case host", {"export": self.export, "convert": self.convert}, raises=False)
+        self.monkeypatch.setattr(pool, "host_of", lambda name, device: worker)
+        self.monkeypatch.setattr(pool, "converter", lambda name: worker)
+        self.monkeypatch.setattr(pool, "prestart", lambda *names: None)
+        return Exports(registry, Cache(self.folder), pool, 10)
+
+    def artifact(self, name: str) -> Artifact:
+        exports = self.session()
+        cell = Cell("a.py", "a", name, "ort", "cpu")
+        return exports.artifact(self.ref, self.prepared, cell, Budget(10, exports.pool), lambda outcome: False)
+
+    def export(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        if self.refuses:
+            raise WorkerError("the file can't be read", "export")
+        target = Path(request["folder"])
+        (target / "model.onnx").write_text(self.file.read_text())
+        signature = {**tree_signature("model.onnx"), "format": "onnx"}
+        (target / "signature.json").write_text(json.dumps(signature))
+        return {"seconds": 1.0, "bytes": 3, "packages": self.packages, "files": {str(self.file): hash_file(self.file)}}
+
+    def convert(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        text = Path(request["source"], "model.onnx").read_text()
+        Path(request["folder"], "model.onnx").write_text(f"converted {text}")
+        return {"seconds": 1.0, "signature": tree_signature("model.onnx"), "packages": lookups.record()}
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shipped:
+    return Shipped(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("seen_between", [False, True], ids=["alone", "its source first"])
+def test_what_is_converted_is_as_old_as_the_file_that_it_is_made_from(shipped: Shipped, seen_between: bool) -> None:
+    shipped.file.write_text("first")
+    found = [shipped.artifact("onnx-fp16") for _ in range(2)]
+    assert [(one.cached, one.path.read_text()) for one in found] == [
+        (False, "converted first"),
+        (True, "converted first"),
+    ]
+    shipped.file.write_text("second")
+    if seen_between:
+        assert shipped.artifact("onnx").path.read_text() == "second"
+    now = shipped.artifact("onnx-fp16")
+    assert (now.cached, now.path.read_text()) == (False, "converted second")
+
+
+def test_what_is_converted_is_as_old_as_the_packages_of_the_export_that_it_is_made_from(
+    shipped: Shipped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped.file.write_text("first")
+    now = shipped.packages = {"onnxscript": "1"}
+    monkeypatch.setattr(lookups, "unchanged", lambda found: found.get("onnxscript") in (None, now["onnxscript"]))
+    assert [shipped.artifact("onnx-fp16").cached for _ in range(2)] == [False, True]
+    now = shipped.packages = {"onnxscript": "2"}
+    assert not shipped.artifact("onnx").cached
+    assert [shipped.artifact("onnx-fp16").cached for _ in range(2)] == [False, True]
 
 
 @pytest.mark.parametrize(
