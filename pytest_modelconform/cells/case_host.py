@@ -6,7 +6,7 @@ import contextlib
 import functools
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -121,18 +121,36 @@ class Exports:
             return found
         return kept(lambda: self.cache.attempt(lambda place: self._found_or_made(ref, budget, key, kind, place)))
 
-    def made_of(self, ref: CaseRef) -> str:
-        """What names all that a case was built with, as it is now, where references of that are there; else ""."""
+    def made_of(self, ref: CaseRef, cell: Cell, said: Collection[str] = ()) -> str:
+        """What names all that a cell's case and its artifact were made of, as it is now; "" where nobody knows that.
+
+        said: the columns whose exports the case says something of. The files that these are made from are no part of
+        the case, but of the artifact.
+        """
+        try:
+            if (prepared := self._known(ref)) is None:
+                return ""
+            through = () if cell.is_check else self.registry.made_through(cell.format, ref.framework, ref.own)
+            if all(column not in said and self._own(column) is None for column in through):
+                return prepared.key
+            ref = replace(ref, task=cell.artifact_task)
+            if (source := self._known(ref)) is None:
+                return ""
+            route = devices.route(cell.device, self.registry.format(cell.format).DEVICE_BOUND)
+            key = self._key(source, cell.format, route.exported_on, ref)
+        except StageFailure:
+            return ""
+        made = Made.read_valid(self.cache.place("artifacts", key))
+        return "" if made is None else hash_of(prepared.key, dict(made.all_files))
+
+    def _known(self, ref: CaseRef) -> Prepared | None:
+        """The references of a case, if they are there. Raises StageFailure."""
         last, prepared = self._prepared.get((ref.precision, ref.task), (None, None))
         if prepared is None or last != ref:
-            try:
-                prepared = self._cached(self._references_key(ref), _KINDS.get(ref.task, Inference))
-            except StageFailure:
-                return ""
-            if prepared is None:
-                return ""
-            self._prepared[ref.precision, ref.task] = (ref, prepared)
-        return prepared.key
+            prepared = self._cached(self._references_key(ref), _KINDS.get(ref.task, Inference))
+            if prepared is not None:
+                self._prepared[ref.precision, ref.task] = (ref, prepared)
+        return prepared
 
     def _references_key(self, ref: CaseRef) -> str:
         """Of a case's references in the cache. Raises StageFailure."""

@@ -1,4 +1,4 @@
-"""When an artifact of the cache counts, by the packages that it was made with."""
+"""When an artifact of the cache counts, by the packages and files that it was made with."""
 
 from __future__ import annotations
 
@@ -85,12 +85,17 @@ class Shipped:
         self.monkeypatch.setattr(pool, "host_of", lambda name, device: worker)
         self.monkeypatch.setattr(pool, "converter", lambda name: worker)
         self.monkeypatch.setattr(pool, "prestart", lambda *names: None)
-        return Exports(registry, Cache(self.folder), pool, 10)
+        exports = Exports(registry, Cache(self.folder), pool, 10)
+        self.monkeypatch.setattr(exports, "_known", lambda ref: self.prepared)
+        return exports
 
     def artifact(self, name: str) -> Artifact:
         exports = self.session()
         cell = Cell("a.py", "a", name, "ort", "cpu")
         return exports.artifact(self.ref, self.prepared, cell, Budget(10, exports.pool), lambda outcome: False)
+
+    def made_of(self, name: str) -> str:
+        return self.session().made_of(self.ref, Cell("a.py", "a", name, "ort", "cpu"), ("onnx",))
 
     def export(self, request: Mapping[str, Any]) -> dict[str, Any]:
         if self.refuses:
@@ -137,6 +142,30 @@ def test_what_is_converted_is_as_old_as_the_packages_of_the_export_that_it_is_ma
     now = shipped.packages = {"onnxscript": "2"}
     assert not shipped.artifact("onnx").cached
     assert [shipped.artifact("onnx-fp16").cached for _ in range(2)] == [False, True]
+
+
+@pytest.mark.parametrize("name", ["onnx", "onnx-fp16"])
+def test_what_a_cell_is_made_of_has_the_files_that_its_case_ships(shipped: Shipped, name: str) -> None:
+    shipped.file.write_text("first")
+    # Before the export, and after one that failed, nobody knows which files it reads.
+    assert shipped.made_of(name) == ""
+    assert shipped.made_of("torchscript-trace") == "key"
+    shipped.refuses = True
+    with pytest.raises(StageFailure):
+        shipped.artifact(name)
+    assert shipped.made_of(name) == ""
+    shipped.refuses = False
+    shipped.artifact(name)
+    first = shipped.made_of(name)
+    assert first == shipped.made_of(name) != ""
+    shipped.file.write_text("second")
+    assert shipped.made_of(name) == ""
+    shipped.artifact(name)
+    assert shipped.made_of(name) not in ("", first)
+    # And what was there before is known again.
+    shipped.file.write_text("first")
+    shipped.artifact(name)
+    assert shipped.made_of(name) == first
 
 
 @pytest.mark.parametrize(
