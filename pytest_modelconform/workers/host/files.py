@@ -19,6 +19,8 @@ from typing import Any
 from ..module_file import file_of
 
 _recording: list[set[str]] = []
+# Events of what the standard library has C open: ctypes.CDLL (torch.ops.load_library, too), sqlite3.connect.
+_OPENING = ("ctypes.dlopen", "sqlite3.connect")
 
 
 def _installed_folders() -> tuple[str, ...]:
@@ -43,6 +45,8 @@ def _audit(event: str, args: tuple[object, ...]) -> None:
         if isinstance(mode, str) and any(letter in mode for letter in "wax+"):
             return
         _note(args[0])
+    elif event in _OPENING and _recording and isinstance(args[0], (str, bytes)):
+        _note(args[0])
 
 
 def _note(file: Any) -> None:
@@ -55,16 +59,42 @@ sys.addaudithook(_audit)
 
 
 def watch(owner: Any, name: str) -> None:
-    """Have a function count as opening the file that it is given first: one that C++ opens, Python has no event for."""
+    """Have a function, a class or a method count as opening the files that it is given: those that C++ opens.
+
+    Python has no event for these. Not its first argument alone: a method's is the object.
+    """
     function = getattr(owner, name)
+    if isinstance(function, type):
+        setattr(owner, name, _watched_class(function))
+        return
 
     @functools.wraps(function)
-    def watched(file: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(file, (str, bytes, os.PathLike)):
-            _note(file)
-        return function(file, *args, **kwargs)
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        _note_given(args, kwargs)
+        return function(*args, **kwargs)
 
     setattr(owner, name, watched)
+
+
+def _watched_class(found: type) -> type:
+    """One that stands for a class that can't be changed or derived from: calling it makes the other's objects."""
+
+    class Watched(type):
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            _note_given(args, kwargs)
+            return found(*args, **kwargs)
+
+        def __instancecheck__(cls, value: object) -> bool:
+            return isinstance(value, found)
+
+    return Watched(found.__name__, (), {"__doc__": found.__doc__, "__module__": found.__module__})
+
+
+def _note_given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """What else is text among the arguments is no name of a file, and left out as such."""
+    for value in (*args[:2], *kwargs.values()):
+        if isinstance(value, (str, bytes, os.PathLike)):
+            _note(value)
 
 
 @contextmanager
@@ -117,8 +147,16 @@ def hashed(paths: set[str]) -> dict[str, str]:
     for path in sorted(paths):
         if path not in _hashes:
             try:
-                with open(path, "rb") as file:
-                    _hashes[path] = hashlib.sha256(file.read()).hexdigest()
+                _hashes[path] = _hash(path)
             except OSError:
                 _hashes[path] = "missing"
     return {path: _hashes[path] for path in sorted(paths)}
+
+
+def _hash(path: str) -> str:
+    """In pieces: weights may be gigabytes."""
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            found.update(piece)
+    return found.hexdigest()
