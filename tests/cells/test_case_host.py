@@ -14,6 +14,7 @@ import pytest
 from pytest_modelconform.cache.fingerprint import hash_file
 from pytest_modelconform.cache.store import Cache
 from pytest_modelconform.cells.case_host import Exports
+from pytest_modelconform.cells.columns import Columns
 from pytest_modelconform.cells.pool import Pool
 from pytest_modelconform.cells.registry import Registry, register_built_in
 from pytest_modelconform.cells.stages import Artifact, Budget, StageFailure
@@ -229,7 +230,7 @@ def test_what_is_compiled_for_one_kind_of_gpu_is_not_taken_for_another(tmp_path:
         pool = Pool(registry, tmp_path, [], threads=1, share=1, inline=True, progress=print)
         pool.turns = Turns(Portion(Gpu("0", kind)), lambda: None, print, tmp_path)
         ref = CaseRef(tmp_path / "a.py", "a.py", "a")
-        return Exports(registry, Cache(tmp_path), pool, 10)._key(prepared, "aoti", device, ref)
+        return Columns(registry, pool).key(prepared, "aoti", device, ref)
 
     assert len({key(kind, "cuda") for kind in ("NVIDIA H200 9.0", "NVIDIA A100 8.0")}) == 2
     assert len({key(kind, "cpu") for kind in ("NVIDIA H200 9.0", "NVIDIA A100 8.0")}) == 1
