@@ -45,7 +45,8 @@ def _audit(event: str, args: tuple[object, ...]) -> None:
         if isinstance(mode, str) and any(letter in mode for letter in "wax+"):
             return
         _note(args[0])
-    elif event in _OPENING and _recording and isinstance(args[0], (str, bytes)):
+    # In this order: when Python ends, it sets the names of a module to None, the first one first.
+    elif _recording and event in _OPENING and isinstance(args[0], (str, bytes)):
         _note(args[0])
 
 

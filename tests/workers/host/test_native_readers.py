@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -105,6 +106,19 @@ def test_databases_and_libraries_are_opened_by_c(tmp_path: Path) -> None:
             torch.ops.load_library(name)
 
     assert opened(tmp_path / "library.so", load)
+
+
+def test_nothing_is_said_when_a_process_ends() -> None:
+    # What is closed last raises events when the names of our module are gone.
+    code = (
+        "import os\n"
+        "from pytest_modelconform.workers.host import files\n"
+        "class Last:\n"
+        "    def __del__(self, listed=os.listdir): listed('.')\n"
+        "files.__dict__['__last'] = Last()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize("name", ["cv2", "h5py", "torchvision.io.image"])
