@@ -21,8 +21,21 @@ def local_files(source: Path) -> list[Path]:
     More than the compiler reads, where an `#include` is in a comment or under an `#if`: what is made from the files is
     then made anew more often than needed, never less. Raises UnknownInclude for an `#include` of a macro.
     """
-    found = [Path(os.path.realpath(source))]
-    for file in found:
+    return list(_found(source))
+
+
+def paths(source: Path) -> set[str]:
+    """The same files, and the links that name some of them: these may point at others later."""
+    found = _found(source)
+    links = {str(name) for file, names in found.items() for name in names if os.path.normpath(name) != str(file)}
+    return {str(file) for file in found} | links
+
+
+def _found(source: Path) -> dict[Path, list[Path]]:
+    """The files, each with the paths that name it."""
+    found = {Path(os.path.realpath(source)): [source.absolute()]}
+    to_read = list(found)
+    for file in to_read:
         try:
             text = file.read_bytes()
         except OSError:
@@ -32,7 +45,10 @@ def local_files(source: Path) -> list[Path]:
                 line = text.count(b"\n", 0, match.start("macro")) + 1
                 name = match["macro"].decode()
                 raise UnknownInclude(f"{file}:{line}: #include of the macro {name}: write the file's name in quotes")
-            included = Path(os.path.realpath(file.parent / os.fsdecode(match["file"])))
+            name = os.fsdecode(match["file"])
+            included = Path(os.path.realpath(file.parent / name))
             if included not in found:
-                found.append(included)
+                found[included] = []
+                to_read.append(included)
+            found[included].append(found[file][0].parent / name)
     return found

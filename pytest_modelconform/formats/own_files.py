@@ -69,8 +69,11 @@ def _move(path: Path, folder: Path, beside: Sequence[Path]) -> None:
 
 
 def hashes(path: Path, foreign: Signature) -> dict[str, str]:
-    """SHA-256 of a file and of those that belong to it, by path: an artifact that is made of them is as old as they."""
-    return {str(one.resolve()): _hash(one) for one in _beside(path, foreign)}
+    """SHA-256 of a file and of those that belong to it, by path: an artifact that is made of them is as old as they.
+
+    By the paths that name them, through links: these may point at others later.
+    """
+    return {str(one.absolute()): _hash(one) for one in _beside(path, foreign)}
 
 
 def _hash(path: Path) -> str:

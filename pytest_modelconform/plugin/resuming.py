@@ -36,10 +36,11 @@ class Resumed:
         self.environment = log.environment
         # Compressed: each process of the session has all of them.
         self._records: dict[Cell, bytes] = {}
-        for cell, outcome in dict(log.cells).items():
-            # What says nothing of a cell is no reason not to run it.
-            if not outcome.is_silent:
-                self._records[cell] = zlib.compress(json.dumps(to_record(cell, outcome)).encode(), 1)
+        # What says nothing of a cell is no reason not to run it, and takes nothing away that an earlier session found:
+        # one that went on with a log, and was ended as well, has a "not run" behind each record it did not come to.
+        said = {cell: outcome for cell, outcome in log.cells if not outcome.is_silent}
+        for cell, outcome in said.items():
+            self._records[cell] = zlib.compress(json.dumps(to_record(cell, outcome)).encode(), 1)
 
     @classmethod
     def of(cls, path: Path, own: Path | None = None) -> Resumed:

@@ -155,12 +155,12 @@ def make(built: Built, tmp_path: Path) -> Make:
     registry = Registry()
     register_built_in(registry)
 
-    def call(column: str, options: str = "") -> own_exports.Made:
+    def call(column: str, options: str = "", file: Path | None = None) -> own_exports.Made:
         exporter = importlib.import_module(registry.format(column).module)
         case_file = next(name for name in built.files if name.endswith("net.py"))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            request = {"file": case_file, "column": column, "options": options, "own": None, "by": FORMATS}
+            request = {"file": str(file or case_file), "column": column, "options": options, "own": None, "by": FORMATS}
             return own_exports.make(exporter, built, tmp_path, request)
 
     return call
@@ -272,6 +272,22 @@ def test_a_folder_is_copied_and_is_part_of_what_the_artifact_was_made_from(
     assert sorted(made.files) == sorted(str(case_file.parent / name) for name in copied)
 
 
+def test_a_file_is_beside_the_case_file_as_that_is_named(
+    make: Make, built: Built, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    [case_file] = [Path(name) for name in built.files if name.endswith("net.py")]
+    folder = tmp_path_factory.mktemp("named")
+    (folder / "cases").symlink_to(case_file.parent)
+    found = make("tensorflow@saved", file=folder / "cases" / "net.py").files
+    # The link may point at the next version of that folder later.
+    assert all(Path(name).is_relative_to(folder / "cases" / "saved") for name in found)
+    # Of a case file that is a link itself: what only its target has beside it.
+    (folder / "net.py").symlink_to(case_file)
+    found = make("tensorflow@saved", file=folder / "net.py").files
+    assert found
+    assert all(Path(name).is_relative_to(case_file.parent / "saved") for name in found)
+
+
 def test_files_that_are_called_like_the_model(make: Make, tmp_path: Path, built: Built) -> None:
     found = make("torchscript-trace@ours").signature
     # By name, since it takes them the other way round.
@@ -294,6 +310,10 @@ def test_a_file_is_part_of_what_the_artifact_was_made_from(make: Make, built: Bu
         warnings.simplefilter("ignore")
         torch.onnx.export(built.model, built.clone_inputs()[0], str(target / "float32.onnx"), dynamo=False)
     found = make("onnx@missing")
-    assert list(found.files) == [str((target / "float32.onnx").resolve())]
+    assert list(found.files) == [str(target / "float32.onnx")]
+    # A link counts as such: it may point at another file later.
+    (target / "float32.onnx").rename(target / "first.onnx")
+    (target / "float32.onnx").symlink_to(target / "first.onnx")
+    assert make("onnx@missing").files == found.files
     # What was made just now, in the artifact's folder, is none of it; the function's own modules are.
     assert not any(name.endswith("theirs.onnx") for name in make("onnx@ours").files)

@@ -169,6 +169,22 @@ def test_what_is_left_of_a_run_that_was_ended_says_how_to_go_on(project: Path, t
     assert "not-run" not in {cell["verdict"] for cell in found.cells.values()}
 
 
+def test_a_run_that_went_on_and_was_ended_keeps_what_it_did_not_come_to(
+    project: Path, tmp_path: Path, noted: Path, here: Here
+) -> None:
+    path = tmp_path / "run.jsonl"
+    options = (f"--modelconform-resume={path}", f"--modelconform-log={path}")
+    whole = here(project, *options, runtimes=BOTH)
+    # It stops at the first red cell, which is an earlier session's: all behind it are "not run" in its log.
+    stopped = here(project, *options, "-x", runtimes=BOTH)
+    assert "not-run" in {cell["verdict"] for cell in stopped.cells.values()}
+    started(noted)
+    found = here(project, *options, runtimes=BOTH)
+    assert started(noted) == 0
+    verdicts = [{name: cell["verdict"] for name, cell in run.cells.items()} for run in (whole, found)]
+    assert verdicts[0] == verdicts[1]
+
+
 def test_cells_that_are_no_part_of_the_run_are_said_and_kept(project: Path, tmp_path: Path, here: Here) -> None:
     path = tmp_path / "run.jsonl"
     options = (f"--modelconform-resume={path}", f"--modelconform-log={path}")
@@ -238,6 +254,16 @@ def test_which_records_stand(tmp_path: Path, before: Outcome, made_of: str, time
     found = resumed(tmp_path, (cell(), before), environment=environment)
     assert found.outcome(cell(), timeout, lambda: made_of) == (before if stands else None)
     assert found.outcome(cell("other"), timeout, lambda: made_of) is None
+
+
+@pytest.mark.parametrize("later", [outcome(Verdict.NOT_RUN), outcome(Verdict.UNAVAILABLE)])
+def test_what_says_nothing_leaves_what_was_carried_on(tmp_path: Path, later: Outcome) -> None:
+    path = tmp_path / "next.jsonl"
+    before = resumed(tmp_path, (cell(), outcome()))
+    writer = LogWriter(path, ENVIRONMENT, carried=before.records(300.0))
+    writer.cell(cell(), later)
+    writer.close()
+    assert Resumed.of(path).outcome(cell(), 300.0, lambda: "abc") == outcome()
 
 
 def test_what_had_less_time_is_not_carried_on(tmp_path: Path) -> None:

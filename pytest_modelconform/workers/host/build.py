@@ -107,7 +107,7 @@ def on_device(built: Built, device: str) -> Built:
 
 def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
     """Import the file, build the case's model and inputs in a dtype. Raises WorkerError at stage collect or build."""
-    with files.recorded() as opened:
+    with files.recorded(path, name) as opened:
         imported = import_file(path, relative)
         enter(imported.__name__)
         case = find(imported, path)[name]
@@ -172,7 +172,7 @@ def build(path: str, relative: str, name: str, dtype: str = "float32") -> Built:
     missing = [file for file in further if not os.path.isfile(file)]
     if missing:
         raise WorkerError(f"case {name!r}, field 'files': {missing[0]} doesn't exist", "build")
-    local = opened | files.local_modules(PACKAGE) | {os.path.realpath(file) for file in (path, *further)}
+    local = opened | files.local_modules(PACKAGE, path, *further)
     local |= cpp_files(case, path) | operator_files(case, path)
     try:
         content = digest(model, inputs)

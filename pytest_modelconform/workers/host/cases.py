@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pytest_modelconform.building.includes import SUFFIXES, UnknownInclude, local_files
+from pytest_modelconform.building.includes import SUFFIXES, UnknownInclude, paths
 from pytest_modelconform.terms import operators, part_case
 from pytest_modelconform.terms.case import (
     ACCEPTED,
@@ -70,7 +70,7 @@ def import_file(path: str, relative: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     # Registered, so that pickle, dataclasses and inspect find the module of the classes in it.
     sys.modules[name] = module
-    files.hashed({os.path.realpath(path)})
+    files.hashed({os.path.abspath(path)})
     # What a file draws while it is imported (a model, say) is then the same in every process.
     seed_all("import", relative)
     before, made = Globals(), Made(module)
@@ -271,22 +271,22 @@ def cpp_files(case: Case, path: str) -> set[str]:
     """The files that the C++ source of a case consists of; those that are missing, too."""
     source = cpp_source(case, path)
     try:
-        return {str(file) for file in local_files(Path(source))} if source is not None else set()
+        return paths(Path(source)) if source is not None else set()
     except (UnknownInclude, ValueError):
         # The compilation's error to tell, in the cells that need it; or that of the check, for a name that is none.
-        return {os.path.realpath(str(source))}
+        return {str(source)}
 
 
 def operator_files(case: Case, path: str) -> set[str]:
     """The files that register a case's own operators, with what C++ sources include; those that are missing, too."""
-    found = set()
+    found: set[str] = set()
     for file in (file for names in operators.named(case.operators, path).values() for file in names):
         if operators.is_file(file):
             try:
-                found |= {str(part) for part in local_files(Path(file))} if file.endswith(SUFFIXES) else {file}
+                found |= paths(Path(file)) if file.endswith(SUFFIXES) else {file}
             except UnknownInclude:
                 found.add(file)  # the compilation's error to tell
-    return {os.path.realpath(file) for file in found}
+    return found
 
 
 def _fault_of_framework(case: Case) -> str:
@@ -413,5 +413,5 @@ def collect(path: str, relative: str) -> dict[str, Any]:
                 "tolerances": {key: asdict(t) for key, t in case.tolerances.items()} if not fault else {},
             }
         )
-    local = opened | files.local_modules(PACKAGE) | {os.path.realpath(path)} | sources
+    local = opened | files.local_modules(PACKAGE, path) | sources
     return {"cases": listed, "files": files.hashed(local)}

@@ -21,7 +21,7 @@ from pytest_modelconform.terms.runs import runs_file
 from .. import lookups, tensors
 from ..loop import Answer, Handlers
 from ..torch_tensors import release_memory
-from . import cases, kept, large, own_exports, own_operators
+from . import cases, files, kept, large, own_exports, own_operators
 from .build import Built, build, digest, on_device, other_numbers
 from .references import bfloat16, noisy
 from .references import runs as reference
@@ -102,13 +102,16 @@ class Host:
         times = memory.SHARED if large.is_large(built.model) else memory.COPIED
         large.require(built, "references", lambda size: times * size)
         try:
-            if built.task == TRAINING:
-                answer = training.make(built, request["folder"])
-            elif request.get("task") == SEQUENCE:
-                answer = chain.make(built, request["folder"], request["file"])
-            else:
-                answer = reference.make(built, request["folder"], bfloat16.noise if fast else None)
-            return {**answer, "packages": lookups.record()}
+            # What forward imports and opens at its first call, the model is made from as well.
+            with files.recorded(request["file"], request["case"], besides=request["folder"]) as opened:
+                if built.task == TRAINING:
+                    answer = training.make(built, request["folder"])
+                elif request.get("task") == SEQUENCE:
+                    answer = chain.make(built, request["folder"], request["file"])
+                else:
+                    answer = reference.make(built, request["folder"], bfloat16.noise if fast else None)
+            local = opened | files.local_modules(cases.PACKAGE, request["file"])
+            return {**answer, "files": answer["files"] | files.hashed(local), "packages": lookups.record()}
         finally:
             self.keep_if_untouched(built)
 

@@ -119,7 +119,9 @@ def _own(
 
 def _file(built: Built, export: Export, where: str, path: str) -> Path:
     name = str(export.file).replace("{dtype}", built.dtype)
-    found = Path(path).resolve().parent / name
+    # Beside the case file as it is named; else beside what that is a link to.
+    beside = [folder / name for folder in (Path(path).absolute().parent, Path(path).resolve().parent)]
+    found = next((place for place in beside if place.exists()), beside[0])
     if not found.exists():
         raise WorkerError(
             f"{where}: the file {found} doesn't exist: write it before the run, or give its path relative to the case "
@@ -139,7 +141,7 @@ def _made(built: Built, folder: Path, export: Export, where: str, path: str) -> 
     assert export.make is not None
     args, kwargs = built.clone_inputs()
     where = f"{where}, {MAKE}"
-    with files.recorded() as opened:
+    with files.recorded(besides=str(folder)) as opened:
         try:
             returned = export.make(built.model, kwargs if kwargs and not args else args, folder)
         except BaseException as error:
@@ -158,6 +160,6 @@ def _made(built: Built, folder: Path, export: Export, where: str, path: str) -> 
             "the folder that it is given, and return the file's path",
             "export",
         )
-    inside = f"{folder.resolve()}{os.sep}"
-    local = {name for name in opened | files.local_modules(PACKAGE) if not name.startswith(inside)}
-    return found, files.hashed(local)
+    inside = f"{folder.absolute()}{os.sep}"
+    local = {name for name in files.local_modules(PACKAGE) if not name.startswith(inside)}
+    return found, files.hashed(opened | local)

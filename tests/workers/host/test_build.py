@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
+from pytest_modelconform.workers.host import files
 from pytest_modelconform.workers.host.build import (
     Built,
     build,
@@ -376,3 +379,12 @@ def test_lazy_modules_are_given_their_weights(tmp_path: Path) -> None:
 def test_inputs_that_no_runtime_takes_are_told_with_what_to_give(make: Callable[[], torch.Tensor], kind: str) -> None:
     with pytest.raises(WorkerError, match=rf"^case 'net', input set 'one': it has a {kind} tensor, and runtimes take"):
         normalise(torch.nn.Identity(), (make(),), "net", "one")
+
+
+def test_weights_in_safetensors_are_seen(tmp_path: Path) -> None:
+    save_file({"weight": torch.ones(2)}, tmp_path / "weights.safetensors")
+    with files.recorded() as opened:
+        assert load_file(tmp_path / "weights.safetensors")["weight"].tolist() == [1.0, 1.0]
+        with safetensors.safe_open(tmp_path / "weights.safetensors", framework="pt") as file:
+            assert list(file.keys()) == ["weight"]
+    assert opened == {str(tmp_path / "weights.safetensors")}

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import subprocess
 import sys
+import venv
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from pytest_modelconform.cache import fingerprint
 from pytest_modelconform.workers.host import files
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_files_that_are_read_are_recorded(tmp_path: Path) -> None:
@@ -40,21 +47,34 @@ def test_what_is_opened_inside_counts_outside_as_well(tmp_path: Path) -> None:
     assert (inner, outer) == ({str(one)}, {str(one), str(two)})
 
 
-def test_a_function_that_opens_files_in_cpp_is_watched(tmp_path: Path) -> None:
+def test_a_function_that_opens_files_in_cpp_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, other = tmp_path / "net.pt", tmp_path / "other.pt"
     for file in (path, other):
         file.write_text("x")
 
-    class Library:
-        @staticmethod
-        def load(file: Path, **options: bool) -> tuple[str, dict[str, bool]]:
-            return file.name, options
+    def load(file: Path, **options: bool) -> tuple[str, dict[str, bool]]:
+        return file.name, options
 
-    files.watch(Library, "load")
-    Library.load(other)
+    class Opened:
+        def __init__(self, file: Path) -> None:
+            self.file = file
+
+    library, within = ModuleType("library"), ModuleType("library.within")
+    for module in (library, within):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        vars(module).update(load=load, Opened=Opened)
+    files.watch(library, "load")
+    files.watch(library, "Opened")
+    library.load(other)
     with files.recorded() as opened:
-        assert Library.load(path, fast=True) == ("net.pt", {"fast": True})
+        assert library.load(path, fast=True) == ("net.pt", {"fast": True})
     assert opened == {str(path)}
+    # By name, through a module that had it before; and a class, which remains one for annotations.
+    with files.recorded() as opened:
+        assert within.load(file=path) == ("net.pt", {})
+        assert isinstance(within.Opened(file=other), Opened)
+    assert opened == {str(path), str(other)}
+    assert within.Opened | None
 
 
 def test_local_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,6 +89,35 @@ def test_local_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "my_local_helper")
 
 
+def test_a_project_below_the_prefix_is_local(tmp_path: Path) -> None:
+    # As /usr/local/app in a container, whose Python is in /usr/local.
+    prefix = tmp_path / "local"
+    venv.create(prefix)
+    [packages] = prefix.glob("lib/python*/site-packages")
+    own, installed = prefix / "app" / "own_module.py", packages / "installed_module.py"
+    for path in (own, installed):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+    data = own.with_name("data.txt")
+    data.write_text("")
+    script = (
+        "import json, sys, installed_module, own_module\n"
+        "from pytest_modelconform.workers.host import files\n"
+        "with files.recorded() as opened:\n"
+        "    for path in sys.argv[1:]:\n"
+        "        open(path).close()\n"
+        "print(json.dumps([sorted(opened), sorted(files.local_modules('modelconform_cases'))]))"
+    )
+    ran = subprocess.run(
+        [prefix / "bin" / "python", "-c", script, data, installed.with_name("installed_module.py"), json.__file__],
+        env={"PYTHONPATH": f"{own.parent}:{ROOT}"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert json.loads(ran.stdout) == [[str(data)], [str(own)]]
+
+
 def test_hashes_are_those_of_what_was_imported(tmp_path: Path) -> None:
     path = tmp_path / "helper.py"
     path.write_text("first")
@@ -77,3 +126,78 @@ def test_hashes_are_those_of_what_was_imported(tmp_path: Path) -> None:
     # An edit during the run: the entry has to be missed by the next one.
     path.write_text("second")
     assert files.hashed({str(path)}) == {str(path): first[str(path)]}
+
+
+READS = """\
+import functools
+from pathlib import Path
+
+HERE = Path(__file__).parent
+AT_IMPORT = (HERE / "at_import.txt").read_text()
+
+
+@functools.cache
+def kept():
+    return (HERE / "kept.txt").read_text()
+
+
+def not_kept():
+    return (HERE / "not_kept.txt").read_text()
+"""
+
+
+def test_what_a_module_keeps_counts_for_all_that_find_it_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "module_that_reads.py").write_text(READS)
+    for name in ("at_import", "kept", "not_kept"):
+        (tmp_path / f"{name}.txt").write_text("x")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import module_that_reads  # type: ignore[import-not-found]
+
+    def counted() -> set[str]:
+        found = files.local_modules("modelconform_cases")
+        return {Path(path).name for path in found if path.startswith(str(tmp_path))}
+
+    assert counted() == {"module_that_reads.py", "at_import.txt"}
+    assert module_that_reads.kept() == module_that_reads.not_kept() == "x"
+    assert counted() == {"module_that_reads.py", "at_import.txt", "kept.txt"}
+    # Of a case file the same, where it is the one that is asked about.
+    monkeypatch.delitem(sys.modules, "module_that_reads")
+    assert counted() == set()
+    own = files.local_modules("modelconform_cases", str(tmp_path / "module_that_reads.py"))
+    assert own >= {str(tmp_path / name) for name in ("module_that_reads.py", "at_import.txt", "kept.txt")}
+
+
+def test_what_was_found_for_the_same_counts_again(tmp_path: Path) -> None:
+    for name in ("one", "two", "ours"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "data.txt").write_text("x")
+    for words, name, expected in (
+        (("a.py", "a"), "one", {"one"}),
+        (("a.py", "b"), "two", {"two"}),
+        (("a.py", "a"), "ours", {"one"}),
+    ):
+        with files.recorded(*words, besides=str(tmp_path / "ours")) as opened:
+            (tmp_path / name / "data.txt").read_text()
+        assert opened == {str(tmp_path / name / "data.txt") for name in expected}
+
+
+def test_links_count_as_they_were_named(tmp_path: Path) -> None:
+    first, second = Path(json.__file__), tmp_path / "second.txt"
+    second.write_text("x")
+    link, folder, beside = tmp_path / "link.txt", tmp_path / "folder", tmp_path / "beside"
+    beside.mkdir()
+    (beside / "data.txt").write_text("y")
+    folder.symlink_to(beside)
+    # To a file that would not count by itself, since it is installed.
+    link.symlink_to(first)
+    with files.recorded() as opened:
+        link.read_text()
+        (folder / "data.txt").read_text()
+    assert opened == {str(link), str(folder / "data.txt")}
+    before = fingerprint.hash_file(link)
+    assert files.hashed({str(link)}) == {str(link): before}
+    link.unlink()
+    link.symlink_to(second)
+    assert fingerprint.hash_file(link) != before

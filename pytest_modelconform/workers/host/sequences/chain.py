@@ -56,7 +56,7 @@ def make(built: Built, folder: str, path: str) -> dict[str, Any]:
     Keys of the runs are as in references/runs.py. The inputs of a step are eager's: what another engine is fed with, it
     has returned itself. path: the case file's, for messages.
     """
-    with files.recorded() as opened:
+    with files.recorded(path, built.name) as opened:
         given = calls(built, path)
     keys = [terms.step(n) for n in range(1, len(given) + 1)]
     runs: Runs = {key: {} for key in keys}

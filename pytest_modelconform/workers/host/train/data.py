@@ -28,7 +28,7 @@ _CLASSES = ("cross_entropy", "nll_loss")
 def for_training(built: Built, path: str) -> Built:
     """The case in training mode, with the first batch and all data as its input sets. Raises WorkerError at build."""
     model = built.model.train()
-    with files.recorded() as opened:
+    with files.recorded(path, built.name) as opened:
         inputs, target = _given(built, path) if train_of(built).data is not None else _drawn(built)
     _check(built, inputs, target)
     size = train_of(built).batch_size
