@@ -144,6 +144,10 @@ def _note_given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     for value in (*args, *kwargs.values()):
         if isinstance(value, (str, bytes, os.PathLike)):
             _note(value)
+            # A SavedModel is a folder.
+            for folder, _, names in os.walk(os.fsdecode(value)):
+                for name in names:
+                    _note(os.path.join(folder, name))
 
 
 @contextmanager

@@ -20,6 +20,7 @@ READERS: Mapping[str, Sequence[str]] = {
     "safetensors": ("safe_open",),
     "sentencepiece": ("SentencePieceProcessor.LoadFromFile",),
     "soundfile": ("SoundFile.__init__",),
+    "tensorflow.python.saved_model.load": ("load",),
     "torch.export": ("load",),
     "torch.jit": ("load",),
     "torch.package.package_importer": ("PackageImporter.__init__",),

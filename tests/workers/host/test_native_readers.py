@@ -87,6 +87,15 @@ def test_readers_are_watched_whenever_they_are_imported(tmp_path: Path, before: 
 
 
 @pytest.mark.usefixtures("readers")
+def test_a_folder_stands_for_what_is_in_it(tmp_path: Path) -> None:
+    native_readers.install()
+    module = importlib.import_module("my_native_reader")
+    weights = tmp_path / "saved_model" / "variables" / "data"
+    weights.parent.mkdir(parents=True)
+    assert opened(weights, lambda name: module.read(tmp_path / "saved_model"))
+
+
+@pytest.mark.usefixtures("readers")
 def test_methods_are_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native_readers, "READERS", {"my_native_reader": ("Handle.load",)})
     native_readers.install()
