@@ -6,17 +6,15 @@ import contextlib
 import functools
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from .. import environments
 from ..cache import disk, fingerprint, store
 from ..cache.fingerprint import hash_file, hash_of
 from ..cache.store import Cache
-from ..environments import Environment, EnvironmentFault
 from ..formats.frameworks import FRAMEWORKS
 from ..references import from_runs, steps, training
 from ..references.content import (
@@ -38,7 +36,6 @@ from ..references.content import (
 )
 from ..references.model_check import ModelFault
 from ..references.prepared import Prepared
-from ..runtimes.base import WORKERS
 from ..terms import devices
 from ..terms.case import TORCH
 from ..terms.cell import EAGER, FAST, SEQUENCE, TRAINING, CaseRef, Cell
@@ -49,6 +46,7 @@ from ..terms.signature import BadSignature, Signature
 from ..workers import lookups
 from . import own_operators, refusals, typed
 from .calibration import calibration
+from .columns import SMOKE, Columns
 from .made import Made
 from .pool import AnyWorker, Pool
 from .registry import Registry
@@ -60,10 +58,6 @@ T = TypeVar("T")
 _FORMATS = "pytest_modelconform.formats"
 # What the references of a task are; Inference for the others.
 _KINDS: dict[str, type[Content]] = {TRAINING: Training, SEQUENCE: Steps}
-_SMOKE_FILE = WORKERS / "host" / "smoke.py"
-
-
-SMOKE = CaseRef(_SMOKE_FILE, "pytest_modelconform_smoke.py", "smoke")
 
 
 class Exports:
@@ -83,7 +77,7 @@ class Exports:
         timeout: float,
         given: Mapping[str, Given] = MappingProxyType({}),
     ) -> None:
-        self.given = given
+        self.columns = Columns(registry, pool, given)
         self.registry = registry
         self.cache = cache
         self.pool = pool
@@ -121,25 +115,43 @@ class Exports:
             return found
         return kept(lambda: self.cache.attempt(lambda place: self._found_or_made(ref, budget, key, kind, place)))
 
-    def made_of(self, ref: CaseRef) -> str:
-        """What names all that a case was built with, as it is now, where references of that are there; else ""."""
+    def made_of(self, ref: CaseRef, cell: Cell, said: Collection[str] = ()) -> str:
+        """What names all that a cell's case and its artifact were made of, as it is now; "" where nobody knows that.
+
+        said: the columns whose exports the case says something of. The files that these are made from are no part of
+        the case, but of the artifact.
+        """
+        try:
+            if (prepared := self._known(ref)) is None:
+                return ""
+            through = () if cell.is_check else self.registry.made_through(cell.format, ref.framework, ref.own)
+            if all(column not in said and self.columns.own(column) is None for column in through):
+                return prepared.key
+            ref = replace(ref, task=cell.artifact_task)
+            if (source := self._known(ref)) is None:
+                return ""
+            route = devices.route(cell.device, self.registry.format(cell.format).DEVICE_BOUND)
+            key = self.columns.key(source, cell.format, route.exported_on, ref)
+        except StageFailure:
+            return ""
+        made = Made.read_valid(self.cache.place("artifacts", key))
+        return "" if made is None else hash_of(prepared.key, dict(made.all_files))
+
+    def _known(self, ref: CaseRef) -> Prepared | None:
+        """The references of a case, if they are there. Raises StageFailure."""
         last, prepared = self._prepared.get((ref.precision, ref.task), (None, None))
         if prepared is None or last != ref:
-            try:
-                prepared = self._cached(self._references_key(ref), _KINDS.get(ref.task, Inference))
-            except StageFailure:
-                return ""
-            if prepared is None:
-                return ""
-            self._prepared[ref.precision, ref.task] = (ref, prepared)
-        return prepared.key
+            prepared = self._cached(self._references_key(ref), _KINDS.get(ref.task, Inference))
+            if prepared is not None:
+                self._prepared[ref.precision, ref.task] = (ref, prepared)
+        return prepared
 
     def _references_key(self, ref: CaseRef) -> str:
         """Of a case's references in the cache. Raises StageFailure."""
         source = [str(ref.file), ref.relative, ref.name, ref.dtype, ref.precision, ref.task, hash_file(ref.file)]
         # The host's path decides which local module an import finds.
         if (environment := FRAMEWORKS[ref.framework].environment) is not None:
-            source.append(self._environment(environment))
+            source.append(self.columns.environment(environment))
         return hash_of("reference", fingerprint.fingerprint(), self.pool.path, source)
 
     def _found_or_made(self, ref: CaseRef, budget: Budget, key: str, kind: type[Content], place: Path) -> Prepared:
@@ -295,7 +307,7 @@ class Exports:
         module = self.registry.format(cell.format)
         device = devices.route(cell.device, module.DEVICE_BOUND).exported_on
         where = devices.exported_on(cell.device, module.DEVICE_BOUND, module.IN_PLACE)
-        key = self._key(prepared, cell.format, device, ref)
+        key = self.columns.key(prepared, cell.format, device, ref)
         if failure := self._failed_exports.get((ref, cell.format, device)):
             raise failure
         folder = self.cache.place("artifacts", key)
@@ -303,12 +315,12 @@ class Exports:
         if folder.is_dir() and (made is None or (anew and not made.fresh)):
             outdated = made is None
             self.cache.forget("artifacts", key, lambda folder: not outdated or Made.read_valid(folder) is None)
-            if self._is_exported(ref, cell.format):  # else its source is made by a fresh one
+            if self.columns.is_exported(ref, cell.format):  # else its source is made by a fresh one
                 self._fresh_host(self._host_of(ref, cell.format, where))
         try:
             if made is None and (refused := refusals.read(self.cache, key)) and expects(refused.outcome()):
                 raise refused
-            if not self._is_exported(ref, cell.format):
+            if not self.columns.is_exported(ref, cell.format):
                 source = self.artifact(ref, prepared, replace(cell, format=module.FROM), budget, expects, anew)
                 cached = self._convert(source, prepared, cell, key, budget)
             else:
@@ -331,53 +343,7 @@ class Exports:
         except BadSignature as error:
             raise StageFailure(Stage.EXPORT, Verdict.ERROR, f"format {cell.format}: {error}") from error
         size = int(stored.get("bytes", 0)) if module.IN_PLACE else made.bytes
-        return Artifact(folder, signature, made.seconds, size, cached, made.fresh)
-
-    def _key(self, prepared: Prepared, column: str, device: str, ref: CaseRef) -> str:
-        """What names an artifact: all that decides what is in it."""
-        module = self.registry.format(column)
-        made_with: list[Any] = [module.VERSION, module.tools(), device]
-        if device == devices.CUDA and self.pool.turns.portion is not None:
-            # What is compiled for a GPU runs on its kind only.
-            made_with.append(self.pool.turns.portion.gpu.kind)
-        if module.ENVIRONMENT is not None:
-            made_with.append(self._environment(module.ENVIRONMENT))
-        if not self._is_exported(ref, column):
-            made_with.append(self._key(prepared, module.FROM, device, ref))
-        if options := self._options(column, ref):
-            made_with.append(options)
-        if own := self._own(column):
-            made_with.append(own)
-        # What a case says of an export is in the files of the case, and these are in its key.
-        if column != module.NAME:
-            made_with.append(column)
-        return hash_of("artifact", prepared.key, module.NAME, made_with, fingerprint.fingerprint())
-
-    def _options(self, column: str, ref: CaseRef) -> str:
-        """What the command line gives the exporter of a column."""
-        is_for = ref.framework == TORCH and ref.file != SMOKE.file
-        return self.given[column].options if is_for and column in self.given else ""
-
-    def _own(self, column: str) -> dict[str, Any] | None:
-        """The file of `modelconform run`, as fields of an `Export`."""
-        export = self.given[column].export if column in self.given else None
-        if export is None:
-            return None
-        return {"file": export.file, "inputs": dict(export.inputs), "outputs": dict(export.outputs)}
-
-    def _environment(self, environment: Environment) -> str:
-        try:
-            return environments.path_of(environment, self.pool.cache).name
-        except EnvironmentFault as fault:
-            raise StageFailure(Stage.ENVIRONMENT, Verdict.ERROR, str(fault)) from fault
-
-    def _is_own_file(self, ref: CaseRef, column: str) -> bool:
-        """Whether what the case's own code made, or a file that is there, stands in a column."""
-        return column in ref.own or self._own(column) is not None
-
-    def _is_exported(self, ref: CaseRef, column: str) -> bool:
-        """Whether a case host makes a column, and no converter from another format."""
-        return self._is_own_file(ref, column) or ref.framework in self.registry.format(column).FRAMEWORKS
+        return Artifact(folder, signature, made.seconds, size, cached, made.fresh, made.all_files)
 
     def _host_of(self, ref: CaseRef, column: str, device: str) -> Callable[[], AnyWorker]:
         """The case host that exports a case: the format's for a model in PyTorch, else the framework's.
@@ -414,7 +380,8 @@ class Exports:
             seconds = source.seconds + answer.seconds
             size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             packages = answer.packages or lookups.everything()
-            Made(seconds=seconds, bytes=size, fresh=source.fresh, packages=packages).write(folder)
+            of_source = Made.read(source.folder)
+            Made(seconds=seconds, bytes=size, fresh=source.fresh, packages=packages, source=of_source).write(folder)
 
         return kept(lambda: self.cache.produce("artifacts", key, make))[1]
 
@@ -433,14 +400,14 @@ class Exports:
         if why := own_operators.unexportable(module.NAME, ref):
             raise StageFailure(Stage.EXPORT, Verdict.UNSUPPORTED, f"format {module.NAME} can't: {why}")
         host = self._host_of(ref, cell.format, device)
-        is_own = self._is_own_file(ref, cell.format)
+        is_own = self.columns.is_own_file(ref, cell.format)
         request = {
             "module": module.module if is_own else module.FRAMEWORKS[ref.framework],
             "format": module.NAME,
             "by": _FORMATS,
             "column": cell.format,
-            "options": self._options(cell.format, ref),
-            "own": self._own(cell.format),
+            "options": self.columns.options(cell.format, ref),
+            "own": self.columns.own(cell.format),
             "digest": prepared.digest,
             "device": device,
             "output_paths": prepared.output_paths,

@@ -47,11 +47,13 @@ class Before(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def key_of(cell: Cell, artifact: Artifact, worker: AnyWorker, sets: Sequence[str]) -> str:
     """What names the trials of a cell: all that decides how they go, but for luck.
 
-    The artifact's own key has the case, its inputs and the machine. sets: of inputs, by name.
+    The artifact's own key has the case, its inputs and the machine, but not the files that a case ships. sets: of
+    inputs, by name.
     """
     program = [[part, _digest(part)] for part in getattr(worker, "command", ())]
     how = [cell.runtime, cell.device, cell.dtype, cell.precision, cell.task]
-    return hash_of(KIND, fingerprint(), artifact.folder.name, how, worker.info, program, list(sets))
+    made_of = [artifact.folder.name, dict(artifact.files)]
+    return hash_of(KIND, fingerprint(), made_of, how, worker.info, program, list(sets))
 
 
 def _digest(part: str) -> str:

@@ -16,7 +16,8 @@ from ..terms.cell import FULL, INFERENCE, Cell
 from ..terms.exports import base_of
 from ..terms.outcome import NOT_TESTED, Outcome, Stage, Verdict
 from . import own_operators, typed
-from .case_host import SMOKE, Exports
+from .case_host import Exports
+from .columns import SMOKE
 from .concurrency import AtOnce
 from .input_sets import InputSets
 from .pool import AnyWorker, Pool

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,7 +64,8 @@ class Artifact:
     """A case stored in a format.
 
     seconds: what the export took when it was made. size: in bytes; of a model that isn't stored, what it takes in
-    memory. fresh: whether the case host that made it had done nothing before.
+    memory. fresh: whether the case host that made it had done nothing before. files: hashes of the files that it was
+    made from besides those of the case, by path, which its folder's name says nothing of.
     """
 
     folder: Path
@@ -73,6 +74,7 @@ class Artifact:
     size: int
     cached: bool
     fresh: bool
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:

@@ -175,7 +175,7 @@ class CellItem(pytest.Item):
         if run.resumed is None or self.cell not in run.resumed:
             return None
         timeout = run.settings.timeout
-        outcome = run.resumed.outcome(self.cell, timeout, lambda: run.machinery.exports.made_of(self.ref))
+        outcome = run.resumed.outcome(self.cell, timeout, lambda: self._made_of(run))
         self.stood = outcome is not None
         return outcome
 
@@ -194,7 +194,10 @@ class CellItem(pytest.Item):
             self.waited = machinery.room.waited
         if outcome.memory:
             known.saw(self.nodeid, outcome.memory)
-        return outcome if outcome.is_silent else replace(outcome, made_of=machinery.exports.made_of(ref))
+        return outcome if outcome.is_silent else replace(outcome, made_of=self._made_of(run))
+
+    def _made_of(self, run: Run) -> str:
+        return run.machinery.exports.made_of(self.ref, self.cell, self.declared.exports)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The outcome's text rather than our own stack, for a failure that is a verdict."""

@@ -6,6 +6,10 @@ flash_attn`): installing it makes another result. It does not depend on any othe
 another process, on another day, whether the same questions would have the same answers. The cache keeps a record beside
 each entry (cache/store.py).
 
+A package is its name, its version and what its installer has listed of its files, with their hashes (RECORD): one that
+is installed from a folder or a wheel of one's own has other files under the same version. Files that were edited where
+they are installed are not seen.
+
 Not noted: questions for all packages at once (`entry_points`, `packages_distributions`). Entry points of the groups
 that frameworks load by themselves are part of each record instead.
 """
@@ -63,8 +67,8 @@ def record() -> dict[str, Any]:
 
     path: the folders of sys.path. modules: by full name, the index in `path` of the first folder that has it, -1 for
     none. within: submodules that weren't imported, with the folders that they were looked for in and the index there.
-    distributions: metadata folders of the packages found. absent: names of those asked for that there are not.
-    entry_points: a hash.
+    distributions: metadata folders of the packages found. files: a hash of what these list. absent: names of those
+    asked for that there are not. entry_points: a hash.
     """
     path = [os.path.abspath(entry) for entry in sys.path if entry]
     modules: dict[str, int] = {}
@@ -91,6 +95,7 @@ def record() -> dict[str, Any]:
         "modules": dict(sorted(modules.items())),
         "within": dict(sorted(within.items())),
         "distributions": sorted(found),
+        "files": _files(path, found, _seen),
         "absent": sorted(absent),
         "entry_points": _entry_points(path),
     }
@@ -99,7 +104,8 @@ def record() -> dict[str, Any]:
 def everything() -> dict[str, Any]:
     """A record for one who looked for all that is installed: where nobody has watched."""
     path = [os.path.abspath(entry) for entry in sys.path if entry]
-    return {"path": path, "all": sorted(folder for folders in _known(path).values() for folder in folders)}
+    found = {folder for folders in _known(path).values() for folder in folders}
+    return {"path": path, "all": sorted(found), "files": _files(path, found, _seen)}
 
 
 def unchanged(found: Mapping[str, Any]) -> bool:
@@ -111,7 +117,7 @@ def unchanged(found: Mapping[str, Any]) -> bool:
         known = _known(path)
         here = {folder for folders in known.values() for folder in folders}
         if "all" in found:
-            return bool(here == set(found["all"]))
+            return bool(here == set(found["all"]) and _files(path, here) == found["files"])
         return (
             here.issuperset(found["distributions"])
             and known.keys().isdisjoint(found["absent"])
@@ -121,6 +127,7 @@ def unchanged(found: Mapping[str, Any]) -> bool:
                 for name, (where, place) in found["within"].items()
             )
             and bool(_entry_points(path) == found["entry_points"])
+            and bool(_files(path, set(found["distributions"])) == found["files"])
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return False
@@ -187,6 +194,34 @@ def _by_name(entries: list[str]) -> dict[str, set[str]]:
 def _normalised(name: str) -> str:
     """As PEP 503 compares names of packages."""
     return re.sub(r"[-_.]+", "-", str(name)).lower()
+
+
+# By folder, while it does not change: hashes of lists of files, by metadata folder.
+_lists: dict[str, tuple[int, dict[str, str]]] = {}
+# The same as this process saw them first, by path. What is installed again later is not what it has imported.
+_seen: dict[str, str] = {}
+
+
+def _files(path: Iterable[str], found: set[str], seen: dict[str, str] | None = None) -> str:
+    """A hash of what packages list of their files. found: metadata folders. seen: what stands for the lists of now."""
+    hashes = []
+    for folder in path:
+        kept = _kept(_lists, folder, lambda entries: {})
+        for entry in sorted(found.intersection(_listing(folder)[1])):
+            place = os.path.join(folder, entry)
+            if entry not in kept:
+                kept[entry] = _list(place)
+            hashes.append(kept[entry] if seen is None else seen.setdefault(place, kept[entry]))
+    return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
+
+
+def _list(metadata: str) -> str:
+    """A hash of the list of a package's files; "" where its installer has left none."""
+    try:
+        with open(os.path.join(metadata, "RECORD"), "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError:
+        return ""
 
 
 # Which packages have brought a module, by folder, while it does not change.

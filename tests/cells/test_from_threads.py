@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -52,7 +53,12 @@ class Runtime:
 
 
 def checked(
-    runtime: Runtime, cell: Cell = CELL, key: str = "k", seconds: float = 0.001, asked: bool = False
+    runtime: Runtime,
+    cell: Cell = CELL,
+    key: str = "k",
+    seconds: float = 0.001,
+    asked: bool = False,
+    files: Mapping[str, str] = MappingProxyType({}),
 ) -> Outcome:
     """A cell that has passed, from several threads."""
     registry = Registry()
@@ -61,7 +67,7 @@ def checked(
     entry = SimpleNamespace(name="two", generated="", file=folder / "inputs", args=[], kwargs=[])
     prepared: Any = SimpleNamespace(sets={"two": entry}, tolerance=Tolerance(), tolerances={})
     signature = Signature(file="net.pt", layout="tree")
-    artifact: Any = SimpleNamespace(size=1000, signature=signature, folder=folder / key)
+    artifact: Any = SimpleNamespace(size=1000, signature=signature, folder=folder / key, files=files)
     outcome = Outcome(Verdict.PASS, inputs={"two": {"verdict": "pass", "seconds": seconds}})
     budget = Budget(300.0, SimpleNamespace(last_op=""))  # type: ignore[arg-type]
     at_once = AtOnce(registry, ALL, folder, asked, Cache(folder / "cache"))
@@ -97,6 +103,7 @@ def test_anything_else_is_tried_in_full(tmp_path: Path) -> None:
     assert fresh()
     assert not fresh()
     assert fresh(key="of another artifact")
+    assert fresh(files={"/shipped/net.onnx": "another hash"})
     assert fresh(cell=replace(CELL, precision="fast"))
     runtime.info = {**runtime.info, "version": "2"}
     assert fresh()

@@ -21,6 +21,9 @@ from pytest_modelconform.workers.loop import WorkerError
 from tests.support import saved_models
 
 CASE = """\
+import json
+from pathlib import Path
+
 import torch
 from torch import nn
 
@@ -104,6 +107,7 @@ case = Case(
         "onnx@odd": Export(options={"opset": 18}),
         "onnx@legacys": Export(options={"do_constant_folding": False}),
         "onnx-legacy@15": Export(options=lambda: {"opset_version": 15, "output_names": ["t", "s"]}),
+        "onnx-legacy@read": Export(options=lambda: json.loads(Path(__file__).with_name("options.json").read_text())),
         "export@kept": Export(options={"preserve_module_call_signature": ("a",)}),
         "onnx@ours": Export(make=lambda m, i, f: legacy(f, m, i, input_names=["right", "left"])),
         "onnx@order": Export(make=lambda m, i, f: legacy(f, m, i)),
@@ -135,6 +139,7 @@ Make = Callable[..., own_exports.Made]
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     folder = tmp_path_factory.mktemp("own")
+    (folder / "options.json").write_text('{"opset_version": 16}')
     (folder / "garbage.onnx").write_bytes(b"no protobuf at all")
     tensor = (1, [None, 4])
     saved_models.write(folder / "saved", {"left": tensor, "right": tensor}, {"tanh": tensor, "sum": tensor})
@@ -176,6 +181,13 @@ def test_options_reach_the_exporter(make: Make, tmp_path: Path) -> None:
     assert opset(tmp_path, make("onnx-legacy", "{'opset_version': 14}").signature["file"]) == 14
     found = make("onnx-legacy@15", "{'opset_version': 16}").signature
     assert (opset(tmp_path, found["file"]), found["outputs"][0]["name"]) == (16, "t")
+
+
+def test_what_options_are_read_from_is_part_of_what_the_artifact_was_made_from(make: Make, tmp_path: Path) -> None:
+    found = make("onnx-legacy@read")
+    assert opset(tmp_path, found.signature["file"]) == 16
+    assert "options.json" in {Path(name).name for name in found.files}
+    assert not make("onnx-legacy").files
 
 
 def test_shapes_are_those_of_the_options(make: Make) -> None:

@@ -129,6 +129,35 @@ def test_a_case_that_changed_runs_again(tmp_path: Path) -> None:
     assert "modelconform: 0 cells as in" in empty.stdout
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_a_file_that_a_case_ships_and_that_changed_runs_again(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+
+    def ship(weight: float) -> None:
+        module = torch.nn.Linear(2, 2)
+        torch.nn.init.constant_(module.bias, 1.0)
+        with torch.no_grad():
+            module.weight.copy_(torch.eye(2) * weight)
+        torch.jit.trace(module, torch.ones(2, 2)).save(folder / "net.pt")
+
+    theirs = 'Case(model=lambda: Net(), inputs=inputs, exports={"torchscript-trace@theirs": Export(file="net.pt")})'
+    case = runs.PLAIN.replace("Case(model=lambda: Net(), inputs=inputs)", theirs).replace(
+        "import Case", "import Case, Export"
+    )
+    folder = runs.write(tmp_path, {"plain.py": case})
+    ship(3.0)
+    path = tmp_path / "run.jsonl"
+    options = ("-n", "0", f"--modelconform-resume={path}", f"--modelconform-log={path}")
+    shipped, other = "plain[torchscript_trace@theirs-torch-cpu]", "plain[torchscript_trace-torch-cpu]"
+    found = runs.run(folder, *options, runtimes="torch")
+    assert [found.cells[name]["verdict"] for name in (shipped, other)] == ["pass", "pass"], found.stdout
+    assert "modelconform: 3 cells as in" in runs.run(folder, *options, runtimes="torch").stdout
+    ship(5.0)
+    found = runs.run(folder, *options, runtimes="torch")
+    assert [found.cells[name]["verdict"] for name in (shipped, other)] == ["mismatch", "pass"], found.stdout
+    assert "modelconform: 2 cells as in" in found.stdout
+
+
 def test_what_is_left_of_a_run_that_was_ended_says_how_to_go_on(project: Path, tmp_path: Path, here: Here) -> None:
     path = tmp_path / "run.jsonl"
     stopped = here(project, "-x", f"--modelconform-log={path}", runtimes=BOTH)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,15 @@ def upgrade(site: Path, name: str) -> None:
     (site / f"{name}-1.0.dist-info").rename(site / f"{name}-1.1.dist-info")
 
 
+def reinstall(site: Path, name: str) -> None:
+    """The same version with another content, as of a project of one's own."""
+    metadata = site / f"{name}-1.0.dist-info"
+    listed = (metadata / "RECORD").read_text().replace(".py,,", ".py,sha256=abc,10")
+    shutil.rmtree(metadata)
+    metadata.mkdir()
+    (metadata / "RECORD").write_text(listed)
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     for name in ("imported", "found_only", "versioned", "unasked", "nvidia_cudnn"):
@@ -79,6 +90,8 @@ CHANGES = {
     "an entry point that no framework loads": (
         lambda site: install(site, "another", entry_points="[console_scripts]\na = b:c\n"), True
     ),
+    "the same version of one with other files": (lambda site: reinstall(site, "unasked"), True),
+    "the same version of what was imported with other files": (lambda site: reinstall(site, "imported"), False),
     "another version of what was imported": (lambda site: upgrade(site, "imported"), False),
     "another version of what was only found": (lambda site: upgrade(site, "found_only"), False),
     "another version of what was asked for its version": (lambda site: upgrade(site, "versioned"), False),
@@ -116,12 +129,26 @@ def test_what_shadows_a_package_is_seen(site: Path) -> None:
     assert not lookups.unchanged(record)
 
 
-def test_what_nobody_watched_depends_on_everything(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("change", [upgrade, reinstall])
+def test_what_nobody_watched_depends_on_everything(
+    change: Callable[[Path, str], None], site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "path", [str(site)])
     record = lookups.everything()
     assert lookups.unchanged(record)
-    upgrade(site, "unasked")
+    change(site, "unasked")
     assert not lookups.unchanged(record)
+
+
+def test_what_is_installed_again_is_not_what_a_process_has_imported(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(site)])
+    before = lookups.everything()
+    reinstall(site, "imported")
+    # It goes on with the modules that it has, so that the next run has to make anew what this one makes.
+    assert lookups.everything() == before
+    assert not lookups.unchanged(before)
 
 
 @pytest.mark.parametrize("record", [{}, {"path": 3}, {"path": [], "modules": {}}, {"path": [], "all": 3}])

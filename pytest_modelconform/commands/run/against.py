@@ -45,7 +45,7 @@ def against_case(run: Run, arguments: argparse.Namespace, runtime: Runtime) -> F
         outputs=_pairs("--match-output", arguments.match_output),
     )
     exports = run.machinery.pipeline.exports
-    exports.given = {**exports.given, column: Given("", "", export)}
+    exports.columns.given = {**exports.columns.given, column: Given("", "", export)}
     ref = case_argument.reference_to(run, case_file, case, arguments.dtype)
     cell = Cell(ref.relative, case.name, column, runtime.NAME, arguments.device, arguments.dtype)
     budget = Budget(run.settings.timeout, run.machinery.pool)

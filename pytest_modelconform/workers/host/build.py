@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import inspect
 import os
@@ -21,7 +20,7 @@ from pytest_modelconform.terms.runs import TRANSPOSED
 from ..loop import WorkerError
 from ..tensors import Tensor
 from ..torch_tensors import Tree, encode, view_of
-from . import cast, declared, dense, files, frameworks, kept, module, quantise
+from . import cast, declared, dense, files, frameworks, kept, module, native_readers, quantise
 from .cases import PACKAGE, check, cpp_files, cpp_source, explain, find, import_file, operator_files, short_trace
 from .clones import clone, copied
 from .forward import signature
@@ -29,12 +28,7 @@ from .generate import Call, Generated, dimensions, generate, is_dynamic, name_of
 from .part_case import PartCase
 from .state import enter, seed_all
 
-files.watch(torch.jit, "load")
-with contextlib.suppress(ImportError):
-    # Here, before anybody has taken it from there: weights of transformers and the like are read by it.
-    import safetensors
-
-    files.watch(safetensors, "safe_open")
+native_readers.install()
 
 
 @dataclass

@@ -16,7 +16,7 @@ import site
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -24,6 +24,8 @@ from typing import Any
 from ..module_file import file_of
 
 _recording: list[set[str]] = []
+# Events of what the standard library has C open: ctypes.CDLL (torch.ops.load_library, too), sqlite3.connect.
+_OPENING = ("ctypes.dlopen", "sqlite3.connect")
 # Paths that were opened while a local module was imported, by the path of the module's file.
 _at_import: dict[str, set[str]] = {}
 # What blocks that were for the same found so far.
@@ -52,11 +54,13 @@ def _is_local(path: str) -> bool:
 
 
 def _audit(event: str, args: tuple[object, ...]) -> None:
-    # When Python ends, it sets names of modules to None, this one before those that are used below.
+    # When Python ends, it sets names of modules to None, `_recording` before those that are used behind it.
     if event == "open" and _recording is not None and isinstance(args[0], (str, bytes)):
         mode = args[1]
         if isinstance(mode, str) and any(letter in mode for letter in "wax+"):
             return
+        _note(args[0])
+    elif _recording is not None and event in _OPENING and isinstance(args[0], (str, bytes)):
         _note(args[0])
 
 
@@ -96,31 +100,54 @@ def _importing() -> Iterator[str]:
 sys.addaudithook(_audit)
 
 
-def watch(owner: ModuleType, name: str) -> None:
-    """Have a function, or a class, count as opening the files that it is given: what C++ and Rust open, nobody tells.
+def watch(owner: Any, name: str) -> None:
+    """Have a function, a class or a method count as opening the files that it is given: what C++ and Rust open.
 
-    What is no file, since it is another argument, counts as little as a file that isn't there.
+    Nobody tells of these. What is no file, since it is another argument, counts as little as a file that isn't there.
     """
     function = getattr(owner, name)
+    there = _watched_class(function) if isinstance(function, type) else _watched(function)
+    if isinstance(owner, ModuleType):
+        package = owner.__name__.partition(".")[0]
+        for key, module in list(sys.modules.items()):
+            # Those that have taken it from there already.
+            if key.partition(".")[0] == package and vars(module).get(name) is function:
+                setattr(module, name, there)
+    setattr(owner, name, there)
 
+
+def _watched(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def watched(*args: Any, **kwargs: Any) -> Any:
-        for value in (*args, *kwargs.values()):
-            if isinstance(value, (str, bytes, os.PathLike)):
-                _note(value)
+        _note_given(args, kwargs)
         return function(*args, **kwargs)
 
-    def new(cls: type, *args: Any, **kwargs: Any) -> Any:
-        return watched(*args, **kwargs)
+    return watched
+
+
+def _watched_class(found: type) -> type:
+    """One that stands for a class that can't be changed or derived from: calling it makes the other's objects."""
+
+    class Watched(type):
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            _note_given(args, kwargs)
+            return found(*args, **kwargs)
+
+        def __instancecheck__(cls, value: object) -> bool:
+            return isinstance(value, found)
 
     # A class stays one: annotations say `safe_open | None`.
-    there = type(name, (), {"__new__": new, "__doc__": function.__doc__}) if isinstance(function, type) else watched
-    package = owner.__name__.partition(".")[0]
-    for key, module in list(sys.modules.items()):
-        # Those that have taken it from there already.
-        if key.partition(".")[0] == package and vars(module).get(name) is function:
-            setattr(module, name, there)
-    setattr(owner, name, there)
+    return Watched(found.__name__, (), {"__doc__": found.__doc__, "__module__": found.__module__})
+
+
+def _note_given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, (str, bytes, os.PathLike)):
+            _note(value)
+            # A SavedModel is a folder.
+            for folder, _, names in os.walk(os.fsdecode(value)):
+                for name in names:
+                    _note(os.path.join(folder, name))
 
 
 @contextmanager
@@ -193,8 +220,16 @@ def hashed(paths: set[str]) -> dict[str, str]:
     for path in sorted(paths):
         if path not in _hashes:
             try:
-                with open(path, "rb") as file:
-                    _hashes[path] = hashlib.sha256(file.read()).hexdigest()
+                _hashes[path] = _hash(path)
             except OSError:
                 _hashes[path] = "missing"
     return {path: _hashes[path] for path in sorted(paths)}
+
+
+def _hash(path: str) -> str:
+    """In pieces: weights may be gigabytes."""
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            found.update(piece)
+    return found.hexdigest()

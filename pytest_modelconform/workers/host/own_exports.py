@@ -44,26 +44,30 @@ def make(exporter: ModuleType, built: Built, folder: Path, request: Mapping[str,
     if is_own:
         assert export is not None
         return _own(exporter, built, folder, export, where, request)
-    options = dict(_options(export, where, path)) if export is not None else {}
+    options, used = _options(export, where, path) if export is not None else ({}, {})
     options |= ast.literal_eval(given) if given else {}
     if options:
         said = f"--modelconform-export {column}" if export is None else f"{where}, options"
         built = _with(built, options, exporter, said, request["by"])
-    return Made(exporter.export(built, folder))
+    return Made(exporter.export(built, folder), used)
 
 
-def _options(export: Export, where: str, path: str) -> Mapping[str, Any]:
+def _options(export: Export, where: str, path: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """What the case gives the exporter, and the hashes of what a function of it read."""
     options: Any = export.options
+    used: dict[str, str] = {}
     if callable(options):
         try:
-            options = options()
+            with files.recorded() as opened:
+                options = options()
         except BaseException as error:
             raise WorkerError(
                 f"{where}, options: {explain(error, path)}", "export", details=short_trace(error, path)
             ) from error
+        used = files.hashed(opened | files.local_modules(PACKAGE))
     if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
         raise WorkerError(f"{where}, options: the function returned no dict of options by name", "export")
-    return options
+    return dict(options), used
 
 
 def _with(built: Built, options: Mapping[str, Any], exporter: ModuleType, where: str, by: str) -> Built:
