@@ -5,6 +5,7 @@ Not complete: a case names other files in `Case(files=…)`. Here is what models
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec
@@ -37,19 +38,20 @@ def install() -> None:
         return
     for name in READERS:
         if (module := sys.modules.get(name)) is not None:
-            _watch(module)
+            _watch(name, module)
     sys.meta_path.insert(0, _Finder())
 
 
-def _watch(module: ModuleType) -> None:
-    for reader in READERS[module.__name__]:
+def _watch(of: str, module: ModuleType) -> None:
+    for reader in READERS[of]:
         *within, name = reader.split(".")
         owner: Any = module
         for part in within:
             owner = getattr(owner, part, None)
-        # Another version may have it elsewhere.
+        # Another version may have it elsewhere. What stands in for a package (a mock) may let nobody set it.
         if hasattr(owner, name):
-            files.watch(owner, name)
+            with contextlib.suppress(AttributeError, TypeError):
+                files.watch(owner, name)
 
 
 class _Finder:
@@ -70,7 +72,8 @@ def _watch_when_executed(spec: ModuleSpec) -> None:
 
     def exec_module(module: ModuleType) -> None:
         execute(module)
-        _watch(module)
+        # Python's finders make a loader for each module, others have one for all.
+        if getattr(module.__spec__, "name", None) == spec.name:
+            _watch(spec.name, module)
 
-    # Of this module's own loader: each spec has one.
     loader.exec_module = exec_module

@@ -8,9 +8,12 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -155,3 +158,30 @@ def test_weights_in_safetensors_and_programs_are_files_of_a_case(tmp_path: Path)
     with files.recorded() as found:
         torch.export.load(f=program)
     assert str(program) in found
+
+
+class Mocks(MetaPathFinder, Loader):
+    """One loader for all modules that it finds, each of them a mock, as where a package is only stood in for."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self) if fullname in ("my_mock", "my_other_mock") else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return MagicMock(name=spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
+
+
+@pytest.mark.usefixtures("readers")
+def test_what_stands_in_for_a_reader_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native_readers, "READERS", {"my_mock": ("File.__init__",)})
+    native_readers.install()
+    sys.meta_path.append(Mocks())
+    try:
+        for name in ("my_mock", "my_other_mock"):
+            assert isinstance(importlib.import_module(name), MagicMock)
+    finally:
+        sys.meta_path.pop()
+        for name in ("my_mock", "my_other_mock"):
+            sys.modules.pop(name, None)
