@@ -20,10 +20,11 @@ import pytest
 
 from pytest_modelconform.cache.store import default_folder
 from pytest_modelconform.plugin.durations import Durations
+from pytest_modelconform.plugin.items import CellItem
 from pytest_modelconform.plugin.plan import scope_of
 from pytest_modelconform.report import log
 from pytest_modelconform.report.merge import MergeError
-from pytest_modelconform.terms.cell import Cell
+from pytest_modelconform.terms.cell import COLLECT, Cell
 from pytest_modelconform.terms.outcome import Verdict
 
 from .columns import GROUPS, Group, grouped
@@ -124,9 +125,16 @@ class _Collector:
 
     def __init__(self) -> None:
         self.cells: list[Cell] = []
+        # Cells that can't be collected, each with the reason.
+        self.faults: dict[str, str] = {}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.cells = [item.cell for item in session.items if hasattr(item, "cell")]
+        for item in session.items:
+            if isinstance(item, CellItem):
+                if item.cell.format == COLLECT and item.settled is not None:
+                    self.faults[item.nodeid] = item.settled.message
+                else:
+                    self.cells.append(item.cell)
 
 
 def collected(cases: Sequence[str], mark: str) -> list[Cell]:
@@ -140,6 +148,11 @@ def collected(cases: Sequence[str], mark: str) -> list[Cell]:
         status = pytest.main([*words, *cases], plugins=[found])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         print(said.getvalue(), file=sys.stderr)
+        raise SystemExit(2)
+    if found.faults:
+        # Without its cells, what is joined would lack those that ran before.
+        for name, why in found.faults.items():
+            print(f".ci/matrix: {name}: {why}", file=sys.stderr)
         raise SystemExit(2)
     return found.cells
 

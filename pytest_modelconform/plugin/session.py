@@ -16,6 +16,7 @@ from ..cache import spare, temporary
 from ..cells.case_files import is_case_file, misnamed
 from ..expected.file import NAME as EXPECTED
 from ..report import junit
+from ..terms.cell import COLLECT
 from ..terms.outcome import STYLES, Outcome, Verdict
 from ..terms.records import from_record, to_record
 from . import header, progress
@@ -35,6 +36,7 @@ class SessionPlugin:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.log = RunLog(run)
+        self._faulty: list[pytest.Item] = []
 
     def pytest_sessionstart(self) -> None:
         """Remove what sessions that were killed have left in temporary folders."""
@@ -70,6 +72,21 @@ class SessionPlugin:
     def _is_test_file(self, path: Path) -> bool:
         patterns: Sequence[str] = [*self.run.config.getini("python_files"), "__init__.py"]
         return any(path.match(pattern) for pattern in patterns)
+
+    @pytest.hookimpl(tryfirst=True, specname="pytest_collection_modifyitems")
+    def pytest_collection_modifyitems_before_marks(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Take what can't be collected out of the way of `-m`: which marks its cells would have, nobody knows.
+
+        `-k` and --deselect go by names, which it has.
+        """
+        if config.option.markexpr and not (config.option.keyword or config.option.deselect):
+            self._faulty = [item for item in items if isinstance(item, CellItem) and item.cell.format == COLLECT]
+            items[:] = [item for item in items if item not in self._faulty]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Put that back, before shards split what is selected."""
+        items += self._faulty
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note what will run, so that what does not can be told."""

@@ -46,3 +46,18 @@ def test_what_cells_came_to_is_in_the_log_and_not_kept(
     assert len(marks) == 4
     assert len({id(mark) for mark in marks}) == 1
     assert len([line for line in keeper.registered if line.startswith("dtype_float32:")]) == 1
+
+
+def test_a_file_that_cannot_be_read_is_shown_whatever_marks_are_asked_for(
+    tmp_path: Path, pytester: pytest.Pytester
+) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "broken.py").write_text("from pytest_modelconform import Case\n1 / 0\n")
+    for words, names in (
+        (("-m", "runtime_torch"), ["broken[collect]"]),
+        (("-m", "runtime_torch", "--modelconform-shard", "1/1"), ["broken[collect]"]),
+        (("-m", "runtime_torch", "-k", "other"), []),
+        (("-m", "runtime_torch", "--deselect", "broken.py"), []),
+    ):
+        found = runs.run_here(pytester, tmp_path, "broken.py", *words, runtimes="torch")
+        assert [*found.cells] == names, words

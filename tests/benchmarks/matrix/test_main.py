@@ -154,3 +154,14 @@ def test_a_session_is_ended_where_time_or_the_disk_is_used_up(
 
 def test_a_session_that_ends_by_itself_says_nothing(tmp_path: Path) -> None:
     assert _waited(subprocess.Popen([sys.executable, "-c", ""]), math.inf, tmp_path, 0.0) == ""
+
+
+def test_a_case_file_that_cannot_be_read_is_not_left_out(matrix: Matrix, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of a log without its cells nobody would know that they ran before."""
+    Path("cases/broken.py").write_text("from pytest_modelconform import Case\n1 / 0\n")
+    with pytest.raises(SystemExit) as refused:
+        matrix("--join")
+    assert refused.value.code == 2
+    assert (
+        ".ci/matrix: cases/broken.py::broken[collect]: broken.py: line 2: ZeroDivisionError" in capfd.readouterr().err
+    )
