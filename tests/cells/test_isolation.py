@@ -98,7 +98,7 @@ EXPECTED: dict[str, tuple[str, str | None, str]] = {
     ),
     "endless@concurrent": (TIMEOUT, "run", r"while it ran from 1, 2, 8 threads at once: .* no answer within"),
 }
-TIMEOUT_SECONDS = 3
+TIMEOUT_SECONDS = 5
 
 
 def test_every_fake_is_expected() -> None:

@@ -150,6 +150,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     return made
 
 
+def case_file_of(built: Built) -> Path:
+    """The fixture's; other tests of this process may have imported modules by this name, too, which count as well."""
+    [found] = [path for path in map(Path, built.files) if path.name == "net.py" and path.parent.name.startswith("own")]
+    return found
+
+
 @pytest.fixture
 def make(built: Built, tmp_path: Path) -> Make:
     registry = Registry()
@@ -157,7 +163,7 @@ def make(built: Built, tmp_path: Path) -> Make:
 
     def call(column: str, options: str = "", file: Path | None = None) -> own_exports.Made:
         exporter = importlib.import_module(registry.format(column).module)
-        case_file = next(name for name in built.files if name.endswith("net.py"))
+        case_file = str(case_file_of(built))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             request = {"file": str(file or case_file), "column": column, "options": options, "own": None, "by": FORMATS}
@@ -268,14 +274,14 @@ def test_a_folder_is_copied_and_is_part_of_what_the_artifact_was_made_from(
     ]
     copied = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
     assert copied == ["saved/saved_model.pb", "saved/variables/variables.index"]
-    [case_file] = [Path(name) for name in built.files if name.endswith("net.py")]
+    case_file = case_file_of(built)
     assert sorted(made.files) == sorted(str(case_file.parent / name) for name in copied)
 
 
 def test_a_file_is_beside_the_case_file_as_that_is_named(
     make: Make, built: Built, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    [case_file] = [Path(name) for name in built.files if name.endswith("net.py")]
+    case_file = case_file_of(built)
     folder = tmp_path_factory.mktemp("named")
     (folder / "cases").symlink_to(case_file.parent)
     found = make("tensorflow@saved", file=folder / "cases" / "net.py").files
@@ -303,7 +309,7 @@ def test_files_that_are_called_like_the_model(make: Make, tmp_path: Path, built:
 
 
 def test_a_file_is_part_of_what_the_artifact_was_made_from(make: Make, built: Built) -> None:
-    [case_file] = [Path(name) for name in built.files if name.endswith("net.py")]
+    case_file = case_file_of(built)
     target = case_file.parent / "artifacts"
     target.mkdir()
     with warnings.catch_warnings():

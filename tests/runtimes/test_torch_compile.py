@@ -128,7 +128,7 @@ def test_a_model_that_is_another_one_now_is_an_error(tmp_path: Path, monkeypatch
     path = runs.case_file(tmp_path, "another", CASES)
     asked = {"file": str(path), "relative": path.name, "case": "whole", "dtype": "float32", "digest": "another"}
     with pytest.raises(WorkerError, match="building the model and the inputs a second time gave other numbers"):
-        worker.built({**asked, "path": [str(tmp_path / "beside")]})
+        worker.built({**asked, "path": [str(tmp_path / "beside")]}, "cpu")
 
 
 def test_what_each_is_asked_for() -> None:

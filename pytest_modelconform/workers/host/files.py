@@ -221,7 +221,7 @@ def hashed(paths: set[str]) -> dict[str, str]:
         if path not in _hashes:
             try:
                 _hashes[path] = _hash(path)
-            except OSError:
+            except (OSError, ValueError):  # the latter for a name with a zero byte
                 _hashes[path] = "missing"
     return {path: _hashes[path] for path in sorted(paths)}
 
