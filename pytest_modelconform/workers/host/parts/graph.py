@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_flatten, tree_leaves
 from pytest_modelconform.terms.case import TORCH
 
 from ..build import Built
-from ..clones import clone
+from ..clones import clone, copied
 from ..state import seed_all
 from .stopped import where
 from .writes import NotWritten, without_writes, writes
@@ -41,7 +41,7 @@ def exported(built: Built) -> tuple[GraphModule, Any]:
     try:
         with torch.no_grad():
             # A copy: tracing may leave what it traced with in the model's attributes.
-            model = copy.deepcopy(built.model)
+            model = copied(built.model)
             program = torch.export.export(model, args, kwargs, dynamic_shapes=built.dynamic_shapes, **given)
             module = program.module(check_guards=False)
     except Exception as error:

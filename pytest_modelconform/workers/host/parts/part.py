@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -19,7 +18,7 @@ from pytest_modelconform.terms.program import OPERATORS, SUBMODULES
 from ...loop import WorkerError
 from .. import large
 from ..build import Built, leaf_shapes
-from ..clones import clone
+from ..clones import clone, copied
 from ..forward import signature
 from ..part_case import PartCase
 from . import submodules
@@ -99,7 +98,7 @@ def part_case(
 
     known = {f.name: getattr(source, f.name) for f in fields(Case)}
     known |= {
-        "model": lambda: followed(copy.deepcopy(_model(wanted).module)),
+        "model": lambda: followed(copied(_model(wanted).module)),
         "inputs": {name: given(name) for name in made.inputs},
         "dynamic_shapes": made.dynamic_shapes,
         "dtypes": (made.built.dtype,),

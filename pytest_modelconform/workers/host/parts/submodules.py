@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,7 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from ..build import Built
-from ..clones import clone
+from ..clones import clone, copied
 from ..references.eager import run
 from .described import said
 
@@ -114,7 +113,7 @@ def recorded(model: torch.nn.Module, wanted: str = "") -> Iterator[list[Called]]
 
 def calls(built: Built, key: str, wanted: str = "") -> list[Called]:
     """The calls that a model makes for an input set."""
-    model = copy.deepcopy(built.model)
+    model = copied(built.model)
     with recorded(model, wanted) as found:
         run(built, key, model, *built.clone_inputs(key))
     if wanted:
@@ -185,7 +184,7 @@ def _place(module: torch.nn.Module) -> tuple[str, int]:
 
 def alone(call: Called) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]:
     """A submodule with what it is called with: by itself where it takes and returns tensors only, else in `Alone`."""
-    module = copy.deepcopy(call.module)
+    module = copied(call.module)
     returned = call.returned if isinstance(call.returned, tuple) else (call.returned,)
     tensors = _distinct((call.args, call.kwargs))
     plain = not call.kwargs and all(isinstance(value, torch.Tensor) for value in (*call.args, *returned))

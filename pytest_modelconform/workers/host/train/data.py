@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +15,7 @@ from ...loop import WorkerError
 from .. import cast, files, kept
 from ..build import Built, digest, leaf_shapes
 from ..cases import explain, short_trace
+from ..clones import copied
 from ..forward import signature
 from ..generate import Call
 from ..state import seed_all
@@ -101,7 +101,7 @@ def _drawn(built: Built) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
     seed_all(built.case.seed, built.name, "target")
     with torch.no_grad():
         # A copy, since batch norms take note of what they see.
-        output = copy.deepcopy(built.model)(*(value.clone() for value in args))
+        output = copied(built.model)(*(value.clone() for value in args))
     if not isinstance(output, torch.Tensor):
         raise WorkerError(
             f"{where}: the model returns a {type(output).__name__}, so that no target can be drawn: "

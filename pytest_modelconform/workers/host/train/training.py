@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from ...loop import Answer, WorkerError
 from ...tensors import Tensor
 from ...torch_tensors import encode
 from ..build import Built
+from ..clones import copied
 from ..noise.call import Draws
 from ..noise.mode import Magnitudes, OperatorNoise, in_sight
 from ..references.float64 import run_wide, widened
@@ -88,7 +88,7 @@ def make(built: Built, folder: str) -> dict[str, Any]:
 def resume(built: Built, request: Mapping[str, Any]) -> Answer:
     """Go on with a training from another language's `checkpoint`, and write what comes of it to `outputs`."""
     state = checkpoint.read(request["checkpoint"])
-    model = copy.deepcopy(built.model)
+    model = copied(built.model)
     begin = time.perf_counter()
     results = run(built, model, built.clone_inputs(DATA)[0], resume=state)
     seconds = time.perf_counter() - begin
@@ -100,7 +100,7 @@ def resume(built: Built, request: Mapping[str, Any]) -> Answer:
 
 def _write_loss(built: Built, file: str) -> None:
     """Trace the loss, for languages that have no Python. Raises WorkerError where it can't be traced."""
-    model = copy.deepcopy(built.model)
+    model = copied(built.model)
     with torch.no_grad():
         output = model(*built.clone_inputs(BATCH)[0])
     target = built.inputs[DATA][0][-1][: train_of(built).batch_size]
@@ -158,7 +158,7 @@ def _both(
 ) -> Iterator[tuple[str, Results, float]]:
     """Gradients, then a training, each of a copy of `model`."""
     for name in (GRADIENTS, TRAINING):
-        trained = copy.deepcopy(model)
+        trained = copied(model)
         begin = time.perf_counter()
         results = gradients(built, trained, data) if name == GRADIENTS else run(built, trained, data, save)
         yield name, results, time.perf_counter() - begin
@@ -169,7 +169,7 @@ def _noisy(
 ) -> Iterator[tuple[str, Results]]:
     """Both with each operator's result moved, those of the optimizer, too."""
     for name in (GRADIENTS, TRAINING):
-        trained, data = copy.deepcopy(built.model), built.clone_inputs(DATA)[0]
+        trained, data = copied(built.model), built.clone_inputs(DATA)[0]
         with in_sight(trained), OperatorNoise(draws, scale, magnitudes[name], LONGEST):
             results = gradients(built, trained, data) if name == GRADIENTS else run(built, trained, data)
         yield name, results
